@@ -1,0 +1,1 @@
+"""mien reads the expression on a face."""
