@@ -1,0 +1,50 @@
+# Every target bootstraps its own environment in .venv from the locked versions: a fresh clone needs only
+# Python 3.11+, pip, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+EXTRAS := train,report
+
+.PHONY: setup demo test test-slow check format bench lock clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml requirements/lock.txt requirements/test.in
+	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.12, say") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -r requirements/test.in -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: setup
+	$(BIN)/mien demo
+
+test: setup
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup
+	$(BIN)/python benchmarks/near_duplicates.py
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/check_speed.py
+	$(BIN)/python benchmarks/training_speed.py
+
+# Resolve the newest allowed versions anew and write them down.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS)]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable > requirements/lock.txt
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist

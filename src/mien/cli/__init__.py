@@ -1,0 +1,70 @@
+"""The `mien` command: one module per verb, imported only when its verb is used."""
+
+import sys
+import warnings
+from importlib import import_module
+
+import click
+
+from mien.errors import MienError
+from mien.version import __version__
+
+#: Each verb and its module; the one-line help is shown without importing it.
+VERBS = {
+    "check": "list everything that is wrong with a dataset",
+    "show": "draw labelled (or augmented) samples of a dataset",
+    "train": "train on labelled folders; evaluate and export",
+    "evaluate": "measure a model on labelled data",
+    "predict": "read the expression in pictures",
+    "export": "turn a Keras model into a bundle",
+    "demo": "run the whole job on drawn faces",
+}
+
+
+class _Verbs(click.Group):
+    """A group that imports a verb's module on first use, so that every start is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"mien.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="mien %(version)s")
+def cli() -> None:
+    """Read the expression on a face, and train, check and export the classifier that does it."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; errors are one line on stderr and exit status 2, Ctrl-C is 130."""
+    warnings.filterwarnings("ignore", module="PIL")  # what Pillow warns of, mien reports on the picture's row
+    try:
+        status = cli.main(arguments, prog_name="mien", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        status = 2
+    except click.ClickException as error:
+        status = _fail(error.format_message().replace("\n", " "))
+    except MienError as error:
+        status = _fail(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("mien: interrupted", err=True)
+        status = 130
+    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
+        sys.stderr.close()
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"mien: {message}", err=True)
+    return 2

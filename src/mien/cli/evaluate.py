@@ -1,0 +1,91 @@
+"""`mien evaluate`: measure a model on labelled data."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mien.cli.common import (
+    console,
+    data_arguments,
+    data_options,
+    figures_table,
+    progress_bar,
+    require_parent,
+    to_json,
+    write_result,
+)
+from mien.dataset import Manifest, read_manifest
+from mien.errors import ConfigError
+from mien.evaluation import score
+from mien.output import new_folder, refuse_existing
+from mien.reader import load
+
+
+@click.command("evaluate")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="a bundle or a run")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="write metrics.json, predictions.csv, plots")
+@click.option("--json", "json_target", metavar="FILE|-", help="write the figures as JSON")
+@data_options
+def command(
+    data: Path | None, model: Path, out: Path | None, json_target: str | None, classes: str | None,
+    rename: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Measure a model on DATA; without DATA, on the part that the run held out.
+
+    Of data with parts, the test part is used (or validation, where there is none).
+    """
+    from mien.report import metrics_dict, write_report
+
+    if out:
+        refuse_existing(out)
+    if json_target:
+        require_parent(json_target)
+    manifest, part = _choose(data, model, *data_arguments(classes, rename))
+    reader = load(model)
+    with progress_bar(f"reading {len(manifest.samples)} pictures") as report:
+        scored = score(reader, manifest, report)
+    about: dict[str, Any] = {"model": reader.config.name, "sha256": reader.config.sha256}
+    if out:
+        with new_folder(out) as folder:
+            write_report(scored, folder, part, about)
+    if json_target:
+        write_result(to_json(metrics_dict(scored, part, about)), json_target)
+    if json_target != "-":
+        console().print(figures_table(scored.evaluation(), f"Figures on: {part}"))
+    for name, reason in scored.skipped[:5]:
+        click.echo(f"mien: {name}: {reason}", err=True)
+    if scored.skipped:
+        click.echo(f"mien: {len(scored.skipped)} pictures could not be read and do not count", err=True)
+    return int(bool(scored.skipped))
+
+
+def _choose(
+    data: Path | None, model: Path, classes: tuple[str, ...] | None, rename: dict[str, str]
+) -> tuple[Manifest, str]:
+    if data is not None:
+        manifest = read_manifest(data, classes, rename)
+        return _held_out(manifest)
+    if classes or rename:
+        raise ConfigError("--classes and --map: need DATA; a run is measured on its own part")
+    if not (model / "run.json").exists():
+        raise ConfigError(f"{model}: is no run folder, so it has no data of its own; give DATA")
+    from mien.train.backend import require_keras
+
+    require_keras("reading a run's own split")
+    from mien.train.run import describe_part, judged_manifest
+
+    manifest, part = judged_manifest(model)
+    return manifest, describe_part(part)
+
+
+def _held_out(manifest: Manifest) -> tuple[Manifest, str]:
+    from dataclasses import replace
+
+    parts = {sample.split for sample in manifest.samples}
+    for part in ("test", "validation"):
+        if part in parts:
+            kept = tuple(sample for sample in manifest.samples if sample.split == part)
+            return replace(manifest, samples=kept), f"{part} part of {manifest.path.name}"
+    return manifest, f"all of {manifest.path.name}"

@@ -1,0 +1,131 @@
+"""`mien predict`: read the expression in pictures."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mien.cli.common import console, counting_bar, one_of, require_parent, to_json, write_result
+from mien.dataset import IMAGE_SUFFIXES
+from mien.errors import InputError
+from mien.reader import load
+from mien.result import ImageResult
+from mien.sources import is_junk
+
+
+@click.command("predict")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--model", metavar="FOLDER", help="a bundle or a run folder")
+@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="P",
+              help="two classes: the second is answered from this probability on  [the model's own, 0.5]")
+@click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
+@click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
+@click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV")
+def command(
+    inputs: tuple[str, ...], model: str | None, threshold: float | None, json_target: str | None,
+    jsonl_target: str | None, csv_target: str | None,
+) -> int:  # fmt: skip
+    """Read the expression in INPUTS: picture files, folders of them, or a list.txt with one path per line.
+
+    A file that cannot be read becomes a row that says why; the others are still read, and the exit
+    status is 1.
+    """
+    targets = {"json": json_target, "jsonl": jsonl_target, "csv": csv_target}
+    kind = one_of(targets)
+    if kind:
+        require_parent(targets[kind] or "-")
+    reader = load(model, threshold=threshold)
+    paths = list(expand(inputs))
+    results: list[ImageResult] = []
+    with counting_bar(f"reading {len(paths)} pictures", len(paths)) as advance:
+        for result in reader.predict_many(paths):
+            results.append(result)
+            advance()
+    if kind == "json":
+        write_result(to_json([result.to_dict() for result in results]), json_target or "-")
+    elif kind == "jsonl":
+        lines = (json.dumps(result.to_dict(), ensure_ascii=False) + "\n" for result in results)
+        write_result("".join(lines), jsonl_target or "-")
+    elif kind == "csv":
+        write_result(to_csv(results, reader.config.labels), csv_target or "-")
+    else:
+        _print_table(results)
+    bad = sum(result.status == "unreadable" for result in results)
+    if bad:
+        click.echo(f"mien: {bad} of {len(results)} files could not be read; see their rows", err=True)
+    return int(bad > 0)
+
+
+def expand(inputs: Iterable[str]) -> Iterator[str]:
+    """Yield the picture paths that INPUTS name; InputError for one that does not exist or holds none."""
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            yield from _folder(path)
+        elif path.suffix.lower() == ".txt" and path.is_file():
+            yield from _list(path)
+        elif path.exists() or path.is_symlink():
+            yield name
+        else:
+            raise InputError(f"{name}: no such file or folder")
+
+
+def _folder(path: Path) -> Iterator[str]:
+    found = sorted(
+        Path(root) / name
+        for root, folders, files in os.walk(path)
+        for name in files
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_junk(name)
+    )
+    if not found:
+        raise InputError(f"{path}: has no pictures in it")
+    yield from map(str, found)
+
+
+def _list(path: Path) -> Iterator[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{path}: is not a readable list of paths, one per line") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise InputError(f"{path}: lists no paths")
+    yield from names
+
+
+def to_csv(results: Iterable[ImageResult], labels: tuple[str, ...]) -> str:
+    """Return one line per face, and one for every picture without; probabilities as columns `p_LABEL`."""
+    buffer = io.StringIO()
+    names = ["source", "status", "reason", "x", "y", "width", "height", "score", "answer", "probability", "why"]
+    writer = csv.DictWriter(buffer, [*names, *(f"p_{label}" for label in labels)], lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        head: dict[str, Any] = {"source": result.source, "status": result.status, "reason": result.reason}
+        for face in result.faces:
+            shares = {f"p_{label}": round(face.probabilities[label], 6) for label in labels}
+            answer = {"answer": face.answer, "probability": round(face.probability, 6), "why": face.why}
+            writer.writerow(head | face.box.to_dict() | {"score": face.score} | answer | shares)
+        if not result.faces:
+            writer.writerow(head)
+    return buffer.getvalue()
+
+
+def _print_table(results: list[ImageResult]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    for name in ("picture", "answer", "probability", "all"):
+        table.add_column(name, overflow="fold")
+    for result in results:
+        if result.status != "ok":
+            table.add_row(result.source.replace("[", r"\["), f"[red]{result.status}[/]", "", result.reason or "")
+        for face in result.faces:
+            shares = sorted(face.probabilities.items(), key=lambda item: -item[1])
+            listing = "  ".join(f"{label} {value:.3f}" for label, value in shares)
+            table.add_row(result.source.replace("[", r"\["), face.answer, f"{face.probability:.3f}", listing)
+    console().print(table)

@@ -1,0 +1,131 @@
+"""`mien train`: labelled folders in, an evaluated and exported classifier out."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.live import Live
+from rich.text import Text
+
+from mien.cli.common import console, data_arguments, data_options, figures_table, free_folder, progress_bar
+from mien.cli.settings import make_config, training_options
+from mien.errors import ConfigError
+from mien.train.backend import require_keras
+
+
+@click.command("train")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="folder of the run  [mien-runs/DATA-NETWORK]")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="continue an interrupted run")
+@click.option("--folds", type=click.IntRange(2, 50), help="cross-validate, then train the model to keep")
+@data_options
+@training_options
+def command(
+    data: Path | None, out: Path | None, resume: Path | None, folds: int | None, classes: str | None,
+    rename: tuple[str, ...], config_file: Path | None, **flags: Any,
+) -> None:  # fmt: skip
+    """Train on DATA: check, split, train, evaluate and export, all into one run folder."""
+    if resume is not None:
+        _refuse_settings(data, out, folds, classes, rename, config_file, flags)
+        _resume(resume)
+        return
+    if data is None:
+        raise ConfigError("give DATA, a labelled folder, CSV or zip; or --resume RUN")
+    config = make_config(config_file, flags)
+    chosen = data_arguments(classes, rename)
+    require_keras("training", config.deterministic)
+    from mien.train import run
+
+    out = out or free_folder(Path("mien-runs"), f"{data.resolve().stem}-{config.network}")
+    with TrainingScreen(out) as screen:
+        finished = run.train(run.Source(data, *chosen), config, out, screen, folds or 0)
+    print_finished(finished)
+
+
+def _refuse_settings(*given: Any) -> None:
+    flags = given[-1]
+    if any(given[:-1]) or any(value is not None for value in flags.values()):
+        raise ConfigError("--resume: takes the run's own data and settings; give it alone")
+
+
+def _resume(folder: Path) -> None:
+    from mien.train.config import read_settings
+
+    stored = folder / "config.toml"
+    deterministic = bool(read_settings(stored).get("deterministic")) if stored.exists() else False
+    require_keras("training", deterministic)
+    from mien.train import run
+
+    with TrainingScreen(folder) as screen:
+        finished = run.resume(folder, screen)
+    print_finished(finished)
+
+
+class TrainingScreen:
+    """Shows a run: news as lines, the current epoch as a live line, finished epochs as a table."""
+
+    def __init__(self, folder: Path) -> None:
+        self._screen = console(err=True)
+        self._folder = folder
+        self._live: Live | None = None
+        self._began = 0.0
+
+    def __enter__(self) -> "TrainingScreen":
+        """Start."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop the live line; say how to continue where the run was interrupted."""
+        self._stop_live()
+        if kind is not None and (self._folder / "run.json").exists():
+            self._screen.print(f"continue with: mien train --resume {self._folder}", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print one line of news."""
+        self._stop_live()
+        self._screen.print(text, soft_wrap=True, markup=False)
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Show a progress bar."""
+        self._stop_live()
+        return progress_bar(what)
+
+    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+        """Refresh the live line."""
+        if not self._screen.is_terminal:
+            return
+        if self._live is None:
+            self._began = time.perf_counter()
+            self._live = Live(console=self._screen, transient=True, refresh_per_second=4)
+            self._live.start()
+        left = (time.perf_counter() - self._began) / done * (steps - done)
+        self._live.update(
+            Text(f"epoch {epoch + 1:>3}  {done}/{steps}  loss {loss:.4f}  accuracy {accuracy:.4f}  "
+                 f"{rate:.0f} images/s  {left:.0f} s left in this epoch")
+        )  # fmt: skip
+
+    def on_epoch(self, row: Any) -> None:
+        """Print a finished epoch."""
+        self._stop_live()
+        self._screen.print(
+            f"epoch {row.epoch:>3}  loss {row.loss:.4f}  accuracy {row.accuracy:.4f}  "
+            f"validation loss {row.val_loss:.4f}  accuracy {row.val_accuracy:.4f}  "
+            f"{row.images_per_second:.0f} images/s  {row.seconds:.0f} s"
+        )
+
+    def _stop_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def print_finished(finished: Any) -> None:
+    """Print the figures and where everything is."""
+    screen = console()
+    screen.print(figures_table(finished.scored.evaluation(), f"Figures on: {finished.part}"))
+    screen.print(f"run      {finished.folder}  (history.csv, curves.png, metrics.json, confusion.png, roc.png, …)",
+                 soft_wrap=True)  # fmt: skip
+    screen.print(f"use it   mien predict photo.jpg --model {finished.folder}", soft_wrap=True)

@@ -1,0 +1,91 @@
+"""The faults a dataset can have: what each is called, how bad it is, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """error: left out of training; warning: used, but look at it; note: converted properly when read."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 is worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of fault in words."""
+
+    severity: Severity
+    title: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault as found in a dataset.
+
+    `files` are the faulty files only: of duplicates those that are left out, while `groups` lists each
+    set of copies whole. Faults of a whole class have no files.
+    """
+
+    kind: str
+    severity: Severity
+    title: str
+    fix: str
+    files: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fault JSON-ready; `groups` only where there are some."""
+        row: dict[str, Any] = {
+            "kind": self.kind,
+            "severity": str(self.severity),
+            "title": self.title,
+            "detail": self.detail,
+            "fix": self.fix,
+            "files": list(self.files),
+        }
+        if self.groups:
+            row["groups"] = [list(group) for group in self.groups]
+        return row
+
+
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+CATALOGUE = {
+    "one-class": Entry(_E, "only one class", "add a folder with images of a second class"),
+    "empty-class": Entry(_E, "class folder without images", "put images into it or remove the folder"),
+    "missing-in-part": Entry(_E, "class absent from a part", "add images there, or leave the class out with --classes"),
+    "label-conflict": Entry(_E, "same picture under two labels", "decide which label is right, delete the other copy"),
+    "split-leak": Entry(_E, "same picture in train and held-out part", "left out of training; delete the train copy"),
+    "unreadable": Entry(_E, "file cannot be read", "make the file readable (chmod u+r) or remove it"),
+    "zero-bytes": Entry(_E, "empty file", "download it again or delete it"),
+    "lfs-pointer": Entry(_E, "Git LFS pointer", "run git lfs pull in the dataset's repository"),
+    "html": Entry(_E, "web page under an image name", "delete it; the download was refused or redirected"),
+    "text": Entry(_E, "text under an image name", "delete it"),
+    "not-an-image": Entry(_E, "not an image", "delete it"),
+    "truncated": Entry(_E, "truncated or damaged image", "download it again or delete it"),
+    "unsupported-type": Entry(_E, "unsupported type", "convert it to JPEG or PNG"),
+    "strict-extension": Entry(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
+    "too-small": Entry(_E, "too small", "find a larger copy or delete it"),
+    "absurd-size": Entry(_E, "absurd dimensions", "crop it to the face or delete it"),
+    "bad-entry": Entry(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
+    "exact-duplicate": Entry(_W, "exact duplicate", "the first copy is used; delete the others"),
+    "near-duplicate": Entry(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
+    "wrong-extension": Entry(_W, "extension lies about the type", "read by content; --write-clean renames it"),
+    "few-images": Entry(_W, "very few images", "collect more, and judge by cross-validation (--folds 5)"),
+    "class-imbalance": Entry(_W, "classes of unequal size", "train with --class-weight balanced"),
+    "cmyk": Entry(_N, "CMYK colours", "converted to RGB when read"),
+    "palette": Entry(_N, "palette colours", "converted to RGB when read"),
+    "sixteen-bit": Entry(_N, "16-bit values", "scaled to 8 bits when read"),
+    "alpha": Entry(_N, "transparency", "laid on white when read"),
+    "exif-rotated": Entry(_N, "rotated by EXIF", "turned upright when read"),
+}

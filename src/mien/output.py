@@ -1,0 +1,68 @@
+"""Results appear whole or not at all: written beside their place under a temporary name, then renamed."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mien.errors import OutputError
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Raises OutputError when `path` exists, cannot be made, or the disk is full.
+    """
+    refuse_existing(path)
+    part = path.with_name(f"{path.name}.part")
+    with readable_errors(path):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            part.rename(path)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder that replaces `path` when the block ends well.
+
+    Raises OutputError when it cannot be written or the disk is full; an older `path` then stays.
+    """
+    part = path.with_name(f"{path.name}.part")
+    with readable_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with new_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise OutputError where `path` exists."""
+    if path.exists() or path.is_symlink():
+        raise OutputError(f"{path}: already exists; choose another --out, or remove it first")
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors (disk full, permission denied) into one OutputError line."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was kept") from error

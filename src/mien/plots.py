@@ -1,0 +1,105 @@
+"""The figures of a run and of an evaluation, as PNG files (`pip install 'mien[report]'`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import MissingExtraError
+from mien.metrics import roc_auc, roc_curve
+from mien.output import new_file
+
+# Okabe and Ito's palette: told apart with every common kind of colour blindness.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK, FAINT = "#222222", "#DDDDDD"
+
+
+def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4) -> tuple[Any, list[Any]]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("drawing plots", "report") from error
+    figure = Figure(figsize=(width * columns, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+    for axis in axes:
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+        axis.tick_params(colors=INK, labelsize=9)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> None:
+    with new_file(path) as part:
+        figure.savefig(part, format="png")
+
+
+def curves(
+    path: Path,
+    epochs: Sequence[int],
+    loss: tuple[Sequence[float], Sequence[float]],
+    accuracy: tuple[Sequence[float], Sequence[float]],
+    best: int,
+) -> None:
+    """Draw loss and accuracy per epoch, (training, validation) each, and mark the epoch that is kept."""
+    figure, axes = _figure(2)
+    pairs = ((axes[0], loss, "loss"), (axes[1], accuracy, "accuracy"))
+    for axis, (training, validation), name in pairs:
+        marker = "o" if len(epochs) < 30 else None
+        axis.plot(epochs, training, color=COLOURS[0], marker=marker, markersize=3, label="training (augmented)")
+        axis.plot(epochs, validation, color=COLOURS[1], marker=marker, markersize=3, label="validation")
+        axis.axvline(epochs[best], color=FAINT, linewidth=6, zorder=0, label=f"kept: epoch {epochs[best]}")
+        axis.set_xlabel("epoch")
+        axis.set_title(name, loc="left", color=INK, fontsize=11)
+        axis.grid(axis="y", color=FAINT, linewidth=0.6)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_ylim(bottom=0)
+    axes[1].legend(frameon=False, fontsize=9, loc="lower right")
+    _save(figure, path)
+
+
+def confusion(path: Path, matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> None:
+    """Draw a confusion matrix (K, K), rows truth, columns answer: counts, and shares of each row."""
+    side = max(4.4, 0.75 * len(classes) + 2.2)
+    figure, (axis,) = _figure(1, side + 0.6, side)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row in range(len(classes)):
+        for column in range(len(classes)):
+            colour = "white" if shares[row, column] > 0.55 else INK
+            text = f"{matrix[row, column]}\n{shares[row, column]:.0%}"
+            axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
+    axis.set_xticks(range(len(classes)), classes, rotation=30 if len(classes) > 3 else 0)
+    axis.set_yticks(range(len(classes)), classes)
+    axis.set_xlabel("answer")
+    axis.set_ylabel("label")
+    axis.set_title(title, loc="left", color=INK, fontsize=11)
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
+    _save(figure, path)
+
+
+def roc(
+    path: Path, truth: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], classes: Sequence[str],
+    title: str,
+) -> None:  # fmt: skip
+    """Draw ROC curves: of the second class for two, one against the rest for more."""
+    figure, (axis,) = _figure()
+    chosen = [1] if len(classes) == 2 else range(len(classes))
+    for number, code in enumerate(chosen):
+        positive = truth == code
+        if positive.all() or not positive.any():
+            continue
+        false_rate, true_rate, _ = roc_curve(positive, probabilities[:, code])
+        area = roc_auc(positive, probabilities[:, code])
+        axis.plot(false_rate, true_rate, color=COLOURS[number % len(COLOURS)], label=f"{classes[code]} (AUC {area:.3f})")
+    axis.plot([0, 1], [0, 1], color=FAINT, zorder=0)
+    axis.set_xlabel("false positive rate")
+    axis.set_ylabel("true positive rate")
+    axis.set_title(title, loc="left", color=INK, fontsize=11)
+    axis.set_aspect("equal")
+    axis.legend(frameon=False, fontsize=9, loc="lower right")
+    _save(figure, path)

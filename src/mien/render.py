@@ -1,0 +1,54 @@
+"""Pictures of datasets: mosaics of labelled samples, drawn with Pillow alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.output import new_file
+
+Pictures = Sequence[npt.NDArray[np.uint8]]
+_PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
+_GAP, _MARGIN, _HEADING = 4, 16, 26
+
+
+def mosaic(rows: Mapping[str, Pictures], title: str, tile: int = 88, per_line: int = 10) -> Image.Image:
+    """Draw labelled rows of pictures under headings.
+
+    `rows` maps a heading to pictures, each uint8 (h, w, 3) RGB or (h, w, 1) grey, [0, 255]; they are
+    fitted into squares of `tile` pixels with their proportions kept.
+    """
+    lines = sum(-(-max(len(pictures), 1) // per_line) for pictures in rows.values())
+    width = 2 * _MARGIN + per_line * (tile + _GAP)
+    height = 2 * _MARGIN + 30 + len(rows) * _HEADING + lines * (tile + _GAP)
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN - 4), title, _INK, ImageFont.load_default(17))
+    y = _MARGIN + 26
+    for heading, pictures in rows.items():
+        pen.text((_MARGIN, y + 4), heading, _FAINT, ImageFont.load_default(14))
+        y += _HEADING
+        for number, picture in enumerate(pictures):
+            column, line = number % per_line, number // per_line
+            sheet.paste(_tile(picture, tile), (_MARGIN + column * (tile + _GAP), y + line * (tile + _GAP)))
+        y += -(-max(len(pictures), 1) // per_line) * (tile + _GAP)
+    return sheet
+
+
+def _tile(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:
+    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    # Small pictures are enlarged without smoothing, so that one sees the pixels the network sees.
+    image = image.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (side, side), (240, 240, 240))
+    tile.paste(image, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return tile
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all; OutputError where it cannot be written."""
+    with new_file(path) as part:
+        image.save(part, "PNG")

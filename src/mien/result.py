@@ -1,0 +1,117 @@
+"""What mien answers: frozen, validated, serialisable results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mien.errors import ImageError, InputError
+
+Status = Literal["ok", "no_face", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels of the upright picture: left, top, width and height (at least 1 each)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        """Refuse an empty rectangle."""
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"box of {self.width}x{self.height}: width and height must be at least 1 pixel")
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the four numbers by name."""
+        return {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face and what was read from it.
+
+    `score` is the face finder's confidence in [0, 1], or None where the whole picture was read.
+    `answer` is what mien answers and `probability` how probable it holds that answer, in [0, 1];
+    `why` says why an answer differs from the most probable label, and is None where it does not.
+    `probabilities` sum to 1 over the answers; `two_way` (happy against sad) and `expressions` (all
+    seven) are present only for models that know those labels.
+    """
+
+    box: Box
+    score: float | None
+    answer: str
+    probability: float
+    why: str | None
+    probabilities: Mapping[str, float]
+    two_way: Mapping[str, float] | None = None
+    expressions: Mapping[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the face as plain JSON-ready values."""
+        row: dict[str, Any] = {
+            "box": self.box.to_dict(),
+            "score": self.score,
+            "answer": self.answer,
+            "probability": self.probability,
+            "why": self.why,
+            "probabilities": dict(self.probabilities),
+        }
+        if self.two_way is not None:
+            row["two_way"] = dict(self.two_way)
+        if self.expressions is not None:
+            row["expressions"] = dict(self.expressions)
+        return row
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What was read from one picture.
+
+    `status` is `ok`, `no_face` or `unreadable`; `reason` says why in the last case. `width` and
+    `height` are pixels of the upright picture, None where it could not be read.
+    """
+
+    source: str
+    status: Status
+    reason: str | None
+    width: int | None
+    height: int | None
+    model: str
+    faces: tuple[Face, ...] = ()
+
+    @property
+    def face(self) -> Face:
+        """The first (largest) face; ImageError where there is none."""
+        if not self.faces:
+            raise ImageError(self.source, self.reason or "no face was found")
+        return self.faces[0]
+
+    @property
+    def answer(self) -> str:
+        """The answer for the first (largest) face; ImageError where there is none."""
+        return self.face.answer
+
+    @property
+    def probability(self) -> float:
+        """The probability of that answer; ImageError where there is no face."""
+        return self.face.probability
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row that `--json`, `--jsonl` and HTTP give for this picture."""
+        return {
+            "source": self.source,
+            "status": self.status,
+            "reason": self.reason,
+            "width": self.width,
+            "height": self.height,
+            "model": self.model,
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+    def __str__(self) -> str:
+        """Return one readable line."""
+        if self.status != "ok":
+            return f"{self.source}: {self.status}" + (f" ({self.reason})" if self.reason else "")
+        return f"{self.source}: " + ", ".join(f"{face.answer} {face.probability:.3f}" for face in self.faces)

@@ -1,0 +1,165 @@
+"""Where a dataset's files come from: a folder or a zip archive, read through one small interface."""
+
+import os
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from mien.errors import DataError, ImageError
+from mien.image import MAX_BYTES, read_file
+
+#: Files that systems leave behind; they are nobody's data.
+JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx"})
+
+#: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
+MAX_RATIO = 200
+MAX_TABLE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A member of an archive that is not safe to read, and why."""
+
+    name: str
+    reason: str
+
+
+class Source(Protocol):
+    """Named bytes: `names` are relative POSIX paths, sorted; `folders` those of every folder."""
+
+    path: Path
+    names: list[str]
+    folders: list[str]
+    refused: list[Refused]
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one file; ImageError says why it cannot be read."""
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, a number that changes when the file does)."""
+
+
+class FolderSource:
+    """The files below a folder; hidden files and system leftovers are not listed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.refused: list[Refused] = []
+        self.names: list[str] = []
+        self.folders: list[str] = []
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise DataError(f"{path}: permission denied; make the folder readable")
+        for root, folders, files in os.walk(path, onerror=self._refuse_folder):
+            folders[:] = sorted(name for name in folders if not is_junk(name))
+            place = Path(root).relative_to(path)
+            self.folders += [(place / name).as_posix() for name in folders]
+            self.names += [(place / name).as_posix() for name in files if not is_junk(name)]
+        self.names.sort()
+
+    def _refuse_folder(self, error: OSError) -> None:
+        name = Path(error.filename).relative_to(self.path).as_posix()
+        self.refused.append(Refused(name, f"folder cannot be read ({error.strerror})"))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one file; ImageError says why it cannot be read."""
+        try:
+            return read_file(self.path / name)
+        except ImageError as error:
+            raise ImageError(name, error.reason) from None
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, modification time in ns); zeros where the file cannot be reached."""
+        try:
+            status = (self.path / name).stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_size, status.st_mtime_ns)
+
+
+class ZipSource:
+    """The members of a zip archive, read in place: nothing is unpacked to disk.
+
+    Members with absolute or `..` paths, links, encrypted members and bombs are refused, never read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DataError(f"{path}: is not a readable zip archive ({error})") from None
+        self._lock = threading.Lock()
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.refused: list[Refused] = []
+        folders: set[str] = set()
+        for info in self._zip.infolist():
+            self._add(info, folders)
+        self.names = sorted(self._members)
+        for name in self.names:
+            folders.update(parent.as_posix() for parent in PurePosixPath(name).parents if parent.name)
+        self.folders = sorted(folders)
+
+    def _add(self, info: zipfile.ZipInfo, folders: set[str]) -> None:
+        place = PurePosixPath(info.filename.replace("\\", "/"))
+        if any(is_junk(part) for part in place.parts if part != ".."):
+            return
+        reason = unsafe_member(info)
+        if reason:
+            self.refused.append(Refused(info.filename, reason))
+        elif info.is_dir():
+            folders.add(place.as_posix())
+        else:
+            self._members[place.as_posix()] = info
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one member; ImageError says why it cannot be read."""
+        info = self._members[name]
+        try:
+            with self._lock, self._zip.open(info) as member:
+                data = member.read(info.file_size + 1)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError) as error:
+            raise ImageError(name, f"is damaged inside the archive ({error})") from None
+        except Exception as error:  # zlib, lzma and bz2 each raise their own
+            raise ImageError(name, f"cannot be unpacked ({error})") from None
+        if len(data) > info.file_size:
+            raise ImageError(name, "unpacks to more than the archive states")
+        return data
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, CRC-32)."""
+        info = self._members[name]
+        return (info.file_size, info.CRC)
+
+
+def unsafe_member(info: zipfile.ZipInfo) -> str | None:
+    """Say why a zip member must not be read, or None where it is safe."""
+    name = info.filename.replace("\\", "/")
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or (place.parts and ":" in place.parts[0]) or "\0" in name:
+        return "its path leaves the archive"
+    if (info.external_attr >> 16) & 0o170000 == 0o120000:
+        return "is a link"
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    limit = MAX_TABLE_BYTES if place.suffix.lower() == ".csv" else MAX_BYTES
+    if info.file_size > limit:
+        return f"unpacks to more than {limit >> 20} MiB"
+    if info.file_size > 64 * 2**20 and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        return f"unpacks to more than {MAX_RATIO} times its size; is it a bomb?"
+    return None
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder name is hidden or a system's leftover."""
+    return name.startswith(".") or name.lower() in JUNK_NAMES
+
+
+def open_source(path: Path) -> Source:
+    """Open a folder or a zip archive; DataError where it is neither."""
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    return ZipSource(path)

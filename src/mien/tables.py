@@ -1,0 +1,183 @@
+"""Labelled tables: `fer2013.csv` with pixels, and a CSV of files, labels, splits, groups and votes."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from mien.errors import DataError
+from mien.labels import FER2013_CODES
+
+#: What people call the three parts, and what mien calls them.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "publictest": "validation",
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One usable row: `label` is None where only votes are given; votes follow the table's class names."""
+
+    number: int
+    file: str
+    label: str | None
+    split: str | None
+    group: str | None
+    votes: tuple[float, ...] | None
+    image: bytes | None = None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used, and why."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A parsed table: its usable rows, its bad rows, and the class names of its vote columns."""
+
+    rows: tuple[Row, ...]
+    bad: tuple[BadRow, ...]
+    vote_names: tuple[str, ...] = ()
+
+
+def read_table(data: bytes, name: str) -> Table:
+    """Parse a labelled CSV; columns may be separated by commas, semicolons or tabs.
+
+    Two kinds are known by their header: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it), and
+    `file,label[,split][,group]` where one numeric column per class may stand beside or instead of
+    `label`. Raises DataError where the header is neither.
+    """
+    text = _decode(data, name)
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        keys = [cell.lower() for cell in header]
+        if {"emotion", "pixels"} <= set(keys):
+            return _pixel_table(keys, reader)
+        if "file" in keys:
+            return _file_table(header, keys, reader, name)
+    except csv.Error as error:
+        raise DataError(f"{name}: is not a readable CSV ({error})") from None
+    raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
+
+
+def _decode(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{name}: is not UTF-8 text; save the table as CSV UTF-8") from None
+
+
+def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> Table:
+    emotion, pixels = keys.index("emotion"), keys.index("pixels")
+    usage = keys.index("usage") if "usage" in keys else None
+    rows: list[Row] = []
+    bad: list[BadRow] = []
+    for number, cells in enumerate(reader):
+        if not any(cells):
+            continue
+        try:
+            label = FER2013_CODES[_code(cells[emotion])]
+            image = _png(cells[pixels])
+            split = None if usage is None else _split(cells[usage])
+        except (ValueError, IndexError) as error:
+            bad.append(BadRow(number, str(error) if isinstance(error, ValueError) else "has too few columns"))
+            continue
+        rows.append(Row(number, f"row{number:07d}.png", label, split, None, None, image))
+    return Table(tuple(rows), tuple(bad))
+
+
+def _code(cell: str) -> int:
+    text = cell.strip()
+    if text not in {str(code) for code in range(len(FER2013_CODES))}:
+        raise ValueError(f"emotion '{text[:20]}' is not 0 to {len(FER2013_CODES) - 1}")
+    return int(text)
+
+
+def _png(cell: str) -> bytes:
+    """Turn a row of space-separated grey values into a PNG, so that it is read like every other file."""
+    try:
+        values = bytes(int(value) for value in cell.split())
+    except ValueError:
+        raise ValueError("pixels are not numbers from 0 to 255") from None
+    side = math.isqrt(len(values))
+    if side < 1 or side * side != len(values):
+        raise ValueError(f"{len(values)} pixels do not make a square")
+    buffer = io.BytesIO()
+    grey = np.frombuffer(values, np.uint8).reshape(side, side)
+    Image.fromarray(grey).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _split(cell: str) -> str | None:
+    text = cell.strip()
+    if not text:
+        return None
+    if text.lower() not in SPLIT_NAMES:
+        raise ValueError(f"split '{text[:20]}' is none of train, validation, test")
+    return SPLIT_NAMES[text.lower()]
+
+
+def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]], name: str) -> Table:
+    known = {key: keys.index(key) for key in ("file", "label", "split", "group") if key in keys}
+    extra = [index for index in range(len(keys)) if index not in known.values() and header[index]]
+    lines = [(number, cells) for number, cells in enumerate(reader) if any(cells)]
+    votes = _vote_columns(header, extra, lines, required="label" not in known)
+    if "label" not in known and len(votes) < 2:
+        raise DataError(f"{name}: has no column 'label', and no two numeric columns of votes per class")
+    rows: list[Row] = []
+    bad: list[BadRow] = []
+    for number, cells in lines:
+        try:
+            rows.append(_file_row(number, cells, known, votes))
+        except ValueError as error:
+            bad.append(BadRow(number, str(error)))
+    return Table(tuple(rows), tuple(bad), tuple(header[index] for index in votes))
+
+
+def _vote_columns(header: list[str], extra: list[int], lines: list[tuple[int, list[str]]], required: bool) -> list[int]:
+    """Return the columns of votes: all extra ones where every cell is a number and, beside a label, names one."""
+    numeric = [i for i in extra if lines and all(len(cells) > i and _is_number(cells[i]) for _, cells in lines)]
+    if required or not numeric:
+        return numeric
+    place = [cell.lower() for cell in header].index("label")
+    labels = {cells[place].strip() for _, cells in lines if len(cells) > place}
+    return numeric if labels <= {header[i] for i in numeric} else []
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[int]) -> Row:
+    found = {key: cells[index].strip() if index < len(cells) else "" for key, index in known.items()}
+    if not found["file"]:
+        raise ValueError("has no file")
+    shares = tuple(float(cells[index]) for index in votes) if votes else None
+    if shares is not None and (min(shares) < 0 or sum(shares) <= 0):
+        raise ValueError("its votes are negative or all zero")
+    if not found.get("label") and shares is None:
+        raise ValueError("has no label")
+    split = _split(found["split"]) if "split" in found else None
+    return Row(number, found["file"], found.get("label") or None, split, found.get("group") or None, shares)

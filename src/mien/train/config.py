@@ -1,0 +1,148 @@
+"""Every setting of a training run, in one frozen dataclass, read from flags or TOML."""
+
+import dataclasses
+import json
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mien.errors import ConfigError
+
+Network = Literal["classic", "stack", "residual"]
+
+#: What a network is trained with where the user does not say: the tutorial's habits for `classic`.
+NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "classic": {"size": 256, "colour": "rgb", "augment": "none", "optimizer": "adam", "learning_rate": 1e-3,
+                "schedule": "constant", "epochs": 20, "batch_size": 32, "dropout": 0.0},
+    "stack": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adam", "learning_rate": 1e-3,
+              "schedule": "plateau", "epochs": 40, "batch_size": 64, "dropout": 0.25, "patience": 8},
+    "residual": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
+                 "schedule": "cosine", "epochs": 20, "batch_size": 64, "dropout": 0.2, "warmup_epochs": 1.0,
+                 "weight_decay": 5e-3, "label_smoothing": 0.05},
+}  # fmt: skip
+
+
+def _setting(default: Any, meaning: str, low: float = -math.inf, high: float = math.inf) -> Any:
+    return dataclasses.field(default=default, metadata={"help": meaning, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of one run; `TrainConfig.make({...})` fills in the network's own defaults."""
+
+    # --- network
+    network: Network = _setting("residual", "which network to train")
+    size: int = _setting(48, "side of the square input in pixels", 16, 1024)
+    colour: Literal["grey", "rgb"] = _setting("grey", "what the network sees")
+    width: float = _setting(1.0, "multiplies the number of filters in every layer", 0.05, 16)
+    dropout: float = _setting(0.0, "share of features dropped in training", 0, 0.95)
+    activation: str = _setting("relu", "relu, leaky_relu, elu, gelu, silu, tanh or another that Keras knows")
+
+    # --- optimisation
+    optimizer: Literal["adam", "adamw", "sgd"] = _setting("adam", "how the weights are updated")
+    learning_rate: float = _setting(1e-3, "the (highest) learning rate", 1e-8, 10)
+    weight_decay: float = _setting(0.0, "decoupled weight decay (adamw, sgd)", 0, 1)
+    momentum: float = _setting(0.9, "momentum (sgd)", 0, 0.9999)
+    schedule: Literal["constant", "plateau", "cosine"] = _setting("constant", "how the learning rate changes")
+    warmup_epochs: float = _setting(0.0, "the rate grows from 0 over these epochs", 0, 1000)
+    plateau_patience: int = _setting(3, "epochs without a better validation loss before the rate falls", 1, 1000)
+    plateau_factor: float = _setting(0.3, "what the rate is then multiplied by", 0.001, 0.999)
+    batch_size: int = _setting(64, "pictures per training step", 1, 8192)
+    label_smoothing: float = _setting(0.0, "share of each label spread over all classes", 0, 0.9)
+    class_weight: Literal["none", "balanced"] = _setting("none", "balanced: rare classes count more in the loss")
+
+    # --- budget
+    epochs: int = _setting(20, "passes over the training part", 1, 100_000)
+    minutes: float | None = _setting(None, "start no epoch after these; a cosine schedule ends with them", 0.01, 1e6)
+    patience: int | None = _setting(None, "stop after these epochs without a better validation loss", 1, 100_000)
+
+    # --- augmentation: the level, and each transform where it should differ from the level
+    augment: Literal["none", "light", "strong"] = _setting("none", "level of augmentation")
+    flip: bool | None = _setting(None, "mirror left and right, half of the time")
+    rotation: float | None = _setting(None, "up to this many degrees either way", 0, 180)
+    zoom: float | None = _setting(None, "up to this share larger or smaller", 0, 0.9)
+    translation: float | None = _setting(None, "up to this share of the side, each way", 0, 0.9)
+    brightness: float | None = _setting(None, "up to this share of the full range", 0, 1)
+    contrast: float | None = _setting(None, "up to this share", 0, 1)
+    erasing: float | None = _setting(None, "probability that a random rectangle is erased", 0, 1)
+
+    # --- data
+    validation_share: float = _setting(0.2, "share held out for validation where the source has none", 0.01, 0.9)
+    test_share: float = _setting(0.1, "share held out for the final test where the source has none", 0, 0.9)
+    seed: int = _setting(0, "fixes the split, the first weights and every random choice", 0, 2**31 - 1)
+    deterministic: bool = _setting(False, "the same bits in every run on one machine; slower")
+
+    def __post_init__(self) -> None:
+        """Check every field's type and range; ConfigError names the first that is wrong."""
+        kinds = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            _check_type(field.name, value, kinds[field.name])
+            low, high = field.metadata["low"], field.metadata["high"]
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise ConfigError(f"{flag(field.name)} {value}: must lie between {low:g} and {high:g}")
+        if self.validation_share + self.test_share > 0.9:
+            raise ConfigError("--validation-share and --test-share: together at most 0.9")
+
+    @classmethod
+    def make(cls, settings: Mapping[str, Any]) -> "TrainConfig":
+        """Build a config from settings by name; what is absent or None is the network's default.
+
+        Raises ConfigError for an unknown name, a wrong type or a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ConfigError(f"unknown setting '{unknown[0]}'; known are {', '.join(sorted(known))}")
+        given = {name: value for name, value in settings.items() if value is not None}
+        network = given.get("network", cls.network)
+        if network not in NETWORK_DEFAULTS:
+            raise ConfigError(f"--network {network}: is none of {', '.join(NETWORK_DEFAULTS)}")
+        return cls(**{**NETWORK_DEFAULTS[network], **given})
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return 1 if self.colour == "grey" else 3
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML that `--config` takes; what is unset is left out."""
+        rows = dataclasses.asdict(self).items()
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in rows if value is not None)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings; ConfigError where it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error})") from None
+
+
+def flag(field: str) -> str:
+    """Return the command-line spelling of a field."""
+    return "--" + field.replace("_", "-")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{value} cannot be stored")
+    return json.dumps(value)  # TOML's numbers, booleans and basic strings are written as JSON's
+
+
+def _check_type(field: str, value: object, kind: Any) -> None:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{flag(field)} {value}: is none of {', '.join(get_args(kind))}")
+        return
+    kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    fits = type(value) in kinds or (float in kinds and type(value) is int)
+    if not fits or (isinstance(value, float) and math.isnan(value)):
+        names = " or ".join(one.__name__ for one in kinds if one is not type(None))
+        raise ConfigError(f"{flag(field)} {value!r}: must be of type {names}")

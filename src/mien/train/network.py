@@ -1,0 +1,125 @@
+"""The networks a user can pick, as functional Keras models that take raw 0-255 pictures.
+
+Each ends in a linear Dense layer named `logits` followed by its sigmoid (two classes, one unit: the
+probability of the second class) or softmax. What lies before `logits` decides how it is explained:
+`residual` ends in `features` → global average pool → one linear layer, so its class activation maps are exact.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers
+
+from mien.errors import ConfigError
+from mien.train.config import TrainConfig
+
+Model = Any  # keras.Model; Keras ships no types
+
+
+def classic(
+    size: int = 256, channels: int = 3, classes: int = 2, width: float = 1.0, dropout: float = 0.0,
+    activation: str = "relu",
+) -> Model:  # fmt: skip
+    """Build the tutorial network: three convolutions with pooling, a dense layer of 256, one sigmoid unit.
+
+    With its defaults it has 3 696 625 parameters. Input float (N, size, size, channels), [0, 255];
+    output float (N, 1), or (N, classes) for more than two.
+    """
+    image, x = _input(size, channels)
+    for filters in (16, 32, 16):
+        x = layers.Conv2D(_scaled(filters, width), 3, activation=activation)(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(_scaled(256, width), activation=activation)(x)
+    return _finish("classic", image, layers.Dropout(dropout)(x) if dropout else x, classes)
+
+
+def stack(
+    size: int = 48, channels: int = 1, classes: int = 2, width: float = 1.0, dropout: float = 0.25,
+    activation: str = "relu",
+) -> Model:  # fmt: skip
+    """Build Conv-BatchNorm-activation blocks with max pooling and dropout, then dense layers.
+
+    Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
+    """
+    image, x = _input(size, channels)
+    for filters, depth in ((32, 1), (64, 1), (128, 2), (256, 2)):
+        for _ in range(depth):
+            x = _conv_block(x, _scaled(filters, width), activation)
+        x = layers.MaxPooling2D(2)(x)
+        x = layers.Dropout(dropout)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(_scaled(256, width), use_bias=False)(x)
+    x = layers.Activation(activation)(layers.BatchNormalization()(x))
+    return _finish("stack", image, layers.Dropout(min(2 * dropout, 0.95))(x), classes)
+
+
+def residual(
+    size: int = 48, channels: int = 1, classes: int = 2, width: float = 1.0, dropout: float = 0.2,
+    activation: str = "relu",
+) -> Model:  # fmt: skip
+    """Build a small ResNet (He et al., 2016): a stem and three stages of one block, each halving the side.
+
+    Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
+    """
+    image, x = _input(size, channels)
+    x = _conv_block(x, _scaled(32, width), activation)
+    for filters in (64, 128, 256):
+        x = _residual_block(x, _scaled(filters, width), activation)
+    x = layers.Activation("linear", name="features")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return _finish("residual", image, layers.Dropout(dropout)(x) if dropout else x, classes)
+
+
+NETWORKS: dict[str, Callable[..., Model]] = {"classic": classic, "stack": stack, "residual": residual}
+
+
+def build(config: TrainConfig, classes: int) -> Model:
+    """Build the network that a config names; ConfigError for an unknown activation or too small an input."""
+    try:
+        keras.activations.get(config.activation)
+    except (ValueError, TypeError):
+        raise ConfigError(f"--activation {config.activation}: is not one that Keras knows, like relu or gelu") from None
+    try:
+        return NETWORKS[config.network](
+            config.size, config.channels, classes, config.width, config.dropout, config.activation
+        )
+    except ValueError:
+        raise ConfigError(f"--size {config.size}: is too small for the network '{config.network}'") from None
+
+
+def logits_of(network: Model) -> Model:
+    """Return the same network, sharing its weights, up to the layer before its sigmoid or softmax."""
+    return keras.Model(network.input, network.get_layer("logits").output, name=f"{network.name}_logits")
+
+
+def _input(size: int, channels: int) -> tuple[Any, Any]:
+    image = keras.Input((size, size, channels), name="image")
+    return image, layers.Rescaling(1 / 255)(image)
+
+
+def _scaled(filters: int, width: float) -> int:
+    return max(4, round(filters * width))
+
+
+def _conv_block(x: Any, filters: int, activation: str, strides: int = 1) -> Any:
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.Activation(activation)(layers.BatchNormalization()(x))
+
+
+def _residual_block(x: Any, filters: int, activation: str) -> Any:
+    y = _conv_block(x, filters, activation, strides=2)
+    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(y)
+    y = layers.BatchNormalization()(y)
+    # Pooling before the 1×1 convolution keeps what a stride of 2 would drop (He et al., 2019, "ResNet-D").
+    shortcut = layers.AveragePooling2D(2, padding="same")(x)
+    shortcut = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(shortcut))
+    return layers.Activation(activation)(layers.Add()([y, shortcut]))
+
+
+def _finish(name: str, image: Any, x: Any, classes: int) -> Model:
+    """Add the head: one sigmoid unit for two classes, a softmax over all otherwise."""
+    units, squash = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    x = layers.Dense(units, name="logits", dtype="float32")(x)
+    return keras.Model(image, layers.Activation(squash, name="probabilities", dtype="float32")(x), name=name)

@@ -1,0 +1,141 @@
+"""From a labelled source to the parts of a run: check, leave out, group, split, and write it down."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.audit import Audit
+from mien.dataset import Manifest, Sample, require_trainable
+from mien.errors import TrainingError
+from mien.split import PARTS, folds, merge_groups, split
+from mien.train.config import TrainConfig
+from mien.train.feed import Part
+
+SPLIT_FILE = "split.csv"
+_HEADER = ("file", "label", "part", "group")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A manifest of usable samples and which part each one is in.
+
+    `parts` has one name of PARTS per sample; `groups` one number: equal ones stay together.
+    `left_out` counts what is not used, by fault kind.
+    """
+
+    manifest: Manifest
+    parts: tuple[str, ...]
+    groups: tuple[int, ...]
+    left_out: Mapping[str, int]
+
+    def part(self, name: str) -> Manifest:
+        """Return the samples of one part."""
+        kept = tuple(s for s, part in zip(self.manifest.samples, self.parts, strict=True) if part == name)
+        return replace(self.manifest, samples=kept)
+
+    @property
+    def judged_part(self) -> str:
+        """The part that figures come from: test, or validation where there is no test part."""
+        return "test" if "test" in self.parts else "validation"
+
+    def to_csv(self) -> str:
+        """Return the text of `split.csv`."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(_HEADER)
+        rows = zip(self.manifest.samples, self.parts, self.groups, strict=True)
+        writer.writerows((sample.name, sample.label, part, group) for sample, part, group in rows)
+        return buffer.getvalue()
+
+
+def plan_split(audit: Audit, config: TrainConfig) -> Plan:
+    """Split what an audit found usable: given parts as given, the rest 70/20/10 by group.
+
+    Raises DataError when a class is missing or too small.
+    """
+    manifest, numbers = _usable(audit)
+    labels = [sample.label for sample in manifest.samples]
+    if manifest.has_splits:
+        parts = np.array([sample.split or "train" for sample in manifest.samples], dtype=object)
+        if "validation" not in parts:
+            inner = np.flatnonzero(parts == "train")
+            share = config.validation_share
+            chosen = split([labels[i] for i in inner], [numbers[i] for i in inner], config.seed, [1 - share, share])
+            parts[inner[chosen == 1]] = "validation"
+    else:
+        rest = config.validation_share + config.test_share
+        shares = [1 - rest, config.validation_share, config.test_share]
+        parts = np.array(PARTS, dtype=object)[split(labels, numbers, config.seed, shares)]
+    return Plan(manifest, tuple(parts), tuple(numbers), dict(Counter(audit.left_out.values())))
+
+
+def plan_folds(audit: Audit, config: TrainConfig, k: int) -> list[Plan]:
+    """Return one plan per fold: fold i is the test part, the next fold the validation part.
+
+    Parts that the source gives are ignored: cross-validation needs every sample.
+    """
+    manifest, numbers = _usable(audit)
+    which = folds([sample.label for sample in manifest.samples], numbers, config.seed, k)
+    left_out = dict(Counter(audit.left_out.values()))
+    return [_fold_plan(manifest, numbers, left_out, which, i, k) for i in range(k)]
+
+
+def plan_final(fold_plan: Plan) -> Plan:
+    """Return the plan of the model to keep after cross-validation: its test fold joins the training part."""
+    return replace(fold_plan, parts=tuple("train" if part == "test" else part for part in fold_plan.parts))
+
+
+def _fold_plan(
+    manifest: Manifest, numbers: list[int], left_out: Mapping[str, int], which: npt.NDArray[np.int64], i: int, k: int
+) -> Plan:
+    names = {i: "test", (i + 1) % k: "validation"}
+    return Plan(manifest, tuple(names.get(int(fold), "train") for fold in which), tuple(numbers), left_out)
+
+
+def _usable(audit: Audit) -> tuple[Manifest, list[int]]:
+    manifest = audit.usable
+    require_trainable(replace(manifest, empty_classes=audit.manifest.empty_classes))
+    given = {sample.name: sample.group for sample in manifest.samples if sample.group}
+    return manifest, merge_groups([sample.name for sample in manifest.samples], given, audit.copies)
+
+
+def read_plan(folder: Path, manifest: Manifest) -> Plan:
+    """Read `split.csv` of a run back against its source; TrainingError where a file has gone."""
+    path = folder / SPLIT_FILE
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = [(row["file"], row["label"], row["part"], int(row["group"])) for row in csv.DictReader(stream)]
+    except (OSError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error}); the run cannot be continued") from None
+    by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
+    gone = [name for name, label, *_ in rows if (name, label) not in by_key]
+    if gone:
+        raise TrainingError(f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)")
+    samples: tuple[Sample, ...] = tuple(by_key[name, label] for name, label, *_ in rows)
+    return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {})
+
+
+def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: bool = False) -> Part:
+    """Return one part of a plan as arrays; `balanced` makes every class weigh the same in the loss."""
+    rows = np.flatnonzero(np.array(plan.parts) == name)
+    samples = [plan.manifest.samples[row] for row in rows]
+    targets = _targets(samples, plan.manifest.classes)
+    weights = np.ones(len(rows), np.float32)
+    if balanced:
+        codes = targets.argmax(axis=1)
+        per_class = np.bincount(codes, minlength=targets.shape[1])
+        weights = (len(codes) / (targets.shape[1] * np.maximum(per_class, 1)))[codes].astype(np.float32)
+    return Part(crops, rows, targets, weights)
+
+
+def _targets(samples: Iterable[Sample], classes: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    hard = np.eye(len(classes), dtype=np.float32)
+    return np.stack(
+        [hard[classes.index(s.label)] if s.target is None else np.array(s.target, np.float32) for s in samples]
+    )

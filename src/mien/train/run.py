@@ -1,0 +1,308 @@
+"""One training run from labelled source to finished folder: prepare, train, export, evaluate; resumable."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from mien import plots
+from mien.audit import Audit, audit
+from mien.bundle import load_bundle
+from mien.calibrate import fit_temperature
+from mien.dataset import read_manifest
+from mien.errors import TrainingError
+from mien.evaluation import Scored, pool, score
+from mien.output import new_folder, readable_errors, refuse_existing
+from mien.reader import Reader
+from mien.report import write_report
+from mien.train import mosaics
+from mien.train.backend import versions
+from mien.train.cache import cached_crops
+from mien.train.config import TrainConfig, read_settings
+from mien.train.export import Agreement, export_bundle
+from mien.train.feed import Part
+from mien.train.fit import Listener, Quiet, fit
+from mien.train.network import build, logits_of
+from mien.train.prepare import (
+    SPLIT_FILE,
+    Plan,
+    make_part,
+    plan_final,
+    plan_folds,
+    plan_split,
+    read_plan,
+)
+from mien.train.schedule import Epoch, best_epoch, why_stop
+
+CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
+_COMPARED_CROPS = 64
+
+
+class Reporter(Listener, Protocol):
+    """Who hears what a run is doing."""
+
+    def say(self, text: str) -> None:
+        """Hear one line of plain news."""
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Give a function to call with the share done, in [0, 1], while `what` goes on."""
+
+
+class QuietReporter(Quiet):
+    """A reporter that says nothing."""
+
+    def say(self, text: str) -> None:
+        """Ignore the news."""
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Ignore the progress."""
+        return nullcontext(lambda share: None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled data as a user names it: a path, the classes to use, and names to map."""
+
+    path: Path
+    classes: tuple[str, ...] | None = None
+    rename: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, with an absolute path."""
+        classes = list(self.classes) if self.classes else None
+        return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Source":
+        """Read back what `to_dict` gave."""
+        return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run came to: its folder, its score on the judged part, which part that was, and the export."""
+
+    folder: Path
+    scored: Scored
+    part: str
+    history: tuple[Epoch, ...]
+    agreement: Agreement | None
+
+
+def train(source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None, k: int = 0) -> Finished:
+    """Train on labelled data and leave a finished run folder at `out`; with `k` folds, cross-validate too.
+
+    Raises DataError, ConfigError, OutputError or TrainingError, each one line. An interrupted run is
+    continued by `resume`.
+    """
+    reporter = reporter or QuietReporter()
+    refuse_existing(out)
+    checked = check_source(source, reporter)
+    if k:
+        return _cross_validate(source, config, out, checked, k, reporter)
+    start(source, config, out, plan_split(checked, config), reporter)
+    return resume(out, reporter)
+
+
+def check_source(source: Source, reporter: Reporter) -> Audit:
+    """Read and check a labelled source, and say what will not be used."""
+    manifest = read_manifest(source.path, source.classes, source.rename)
+    with reporter.progress("checking the pictures") as report:
+        checked = audit(manifest, on_progress=report)
+    if checked.left_out:
+        counts: dict[str, int] = {}
+        for kind in checked.left_out.values():
+            counts[kind] = counts.get(kind, 0) + 1
+        listing = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items(), key=lambda item: -item[1]))
+        reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
+    return checked
+
+
+def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
+    """Make the run folder, complete with settings and split, before the first step of training."""
+    counts = {part: plan.part(part).counts() for part in ("train", "validation", "test") if part in plan.parts}
+    build(config, len(plan.manifest.classes))  # a network that cannot be built must leave no folder behind
+    with new_folder(out) as folder:
+        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+        (folder / SPLIT_FILE).write_text(plan.to_csv(), encoding="utf-8")
+        about = {
+            "source": source.to_dict(),
+            "classes": list(plan.manifest.classes),
+            "counts": counts,
+            "left_out": dict(plan.left_out),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "versions": versions(),
+        }
+        (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for part, by_class in counts.items():
+        reporter.say(f"{part:<10} " + "  ".join(f"{name} {count}" for name, count in by_class.items()))
+
+
+def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
+    """Continue a run from its last finished epoch, or finish what comes after training.
+
+    Raises TrainingError when the folder is no run, is finished already, or its data has gone.
+    """
+    reporter = reporter or QuietReporter()
+    about = read_about(folder)
+    if (folder / METRICS).exists():
+        raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
+    if about.get("folds"):
+        return _resume_folds(folder, about, reporter)
+    config = TrainConfig.make(read_settings(folder / CONFIG))
+    source = Source.from_dict(about["source"])
+    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+    with reporter.progress("decoding the pictures") as report:
+        crops = cached_crops(plan.manifest, config.size, config.channels, folder.parent / ".cache", report)
+    keras.utils.set_random_seed(config.seed)
+    network = build(config, len(plan.manifest.classes))
+    parts = [
+        make_part(plan, crops, "train", config.class_weight == "balanced"),
+        make_part(plan, crops, "validation"),
+    ]
+    with readable_errors(folder):
+        if not (folder / "samples.png").exists():
+            mosaics.draw(folder, plan, parts[0], config)
+        history = fit(network, config, *parts, folder, reporter)
+        return _finish(folder, config, plan, network, parts[1], history, about, reporter)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` says; TrainingError where the folder is no run."""
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: no such run folder")
+    try:
+        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        raise TrainingError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
+
+
+def _finish(
+    folder: Path, config: TrainConfig, plan: Plan, network: Any, validation: Part, history: Sequence[Epoch],
+    about: Mapping[str, Any], reporter: Reporter,
+) -> Finished:  # fmt: skip
+    stopped = why_stop(config, history)
+    best = history[best_epoch(history)]
+    reporter.say(f"kept epoch {best.epoch} (validation accuracy {best.val_accuracy:.4f}); stopped: {stopped}")
+    draw_curves(folder, history)
+    _save_keras(network, folder / "model.keras")
+    agreement = None
+    if not (folder / "bundle").exists():
+        logits = _validation_logits(network, validation)
+        agreement = export_bundle(
+            network, plan.manifest.classes, validation.pictures(_COMPARED_CROPS), folder / "bundle",
+            temperature=fit_temperature(logits, validation.targets), name=folder.name,
+            about={"network": config.network, "run": folder.name, "counts": about["counts"]},
+        )  # fmt: skip
+        reporter.say(
+            f"exported: ONNX equals Keras on {agreement.crops} crops "
+            f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer})"
+        )
+    judged = plan.judged_part
+    with reporter.progress(f"evaluating the {judged} part") as report:
+        scored = score(Reader(load_bundle(folder / "bundle")), plan.part(judged), report)
+    write_report(scored, folder, describe_part(judged), {"run": folder.name})
+    (folder / "checkpoint.npz").unlink(missing_ok=True)
+    return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
+
+
+def describe_part(part: str) -> str:
+    """Say which part figures come from; a validation part chose the kept epoch, which flatters it."""
+    return part if part == "test" else f"{part} (no test part; it also chose the kept epoch)"
+
+
+def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
+    """Draw `curves.png` from a history."""
+    plots.curves(
+        folder / "curves.png",
+        [row.epoch for row in history],
+        ([row.loss for row in history], [row.val_loss for row in history]),
+        ([row.accuracy for row in history], [row.val_accuracy for row in history]),
+        best_epoch(history),
+    )
+
+
+def _save_keras(network: Any, path: Path) -> None:
+    part = path.with_name("model.part.keras")  # Keras insists on the ending
+    try:
+        network.save(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _validation_logits(network: Any, validation: Part) -> np.ndarray[Any, np.dtype[np.float64]]:
+    model = logits_of(network)
+    blocks = [
+        np.asarray(model(np.asarray(validation.crops[validation.rows[i : i + 64]], np.float32), training=False))
+        for i in range(0, len(validation.rows), 64)
+    ]
+    z = np.concatenate(blocks).astype(np.float64)
+    return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] == 1 else z
+
+
+def _cross_validate(
+    source: Source, config: TrainConfig, out: Path, checked: Audit, k: int, reporter: Reporter
+) -> Finished:
+    """Lay out one run folder per fold and one for the model to keep, then work through them."""
+    plans = plan_folds(checked, config, k)
+    plans.append(plan_final(plans[0]))
+    with new_folder(out) as folder:
+        for name, plan in zip([*_fold_names(k), "final"], plans, strict=True):
+            start(source, config, folder / name, plan, QuietReporter())
+        about = {"source": source.to_dict(), "folds": k, "classes": list(checked.manifest.classes)}
+        (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+    return _resume_folds(out, about, reporter)
+
+
+def _fold_names(k: int) -> list[str]:
+    return [f"fold-{number + 1}" for number in range(k)]
+
+
+def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Finished:
+    scores = []
+    for number, name in enumerate(_fold_names(about["folds"])):
+        reporter.say(f"fold {number + 1} of {about['folds']}")
+        scores.append(_fold_score(folder / name, reporter))
+    reporter.say("the model to keep, trained on all folds but the one that chooses its epoch")
+    if not (folder / "final" / METRICS).exists():
+        resume(folder / "final", reporter)
+    with readable_errors(folder):
+        if not (folder / "bundle").exists():
+            with new_folder(folder / "bundle") as bundle:
+                for path in (folder / "final" / "bundle").iterdir():
+                    (bundle / path.name).write_bytes(path.read_bytes())
+        scored = pool(scores)
+        part = f"{about['folds']}-fold cross-validation, pooled"
+        write_report(scored, folder, part, {"run": folder.name})
+    return Finished(folder, scored, part, (), None)
+
+
+def _fold_score(folder: Path, reporter: Reporter) -> Scored:
+    if not (folder / METRICS).exists():
+        return resume(folder, reporter).scored
+    source = Source.from_dict(read_about(folder)["source"])
+    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+    return score(Reader(load_bundle(folder / "bundle")), plan.part("test"))
+
+
+def judged_manifest(folder: Path) -> tuple[Any, str]:
+    """Return the samples a finished run is judged on, and which part they are."""
+    about = read_about(folder)
+    if about.get("folds"):
+        raise TrainingError(f"{folder}: cross-validated figures are in {folder / METRICS}; give DATA to evaluate on")
+    source = Source.from_dict(about["source"])
+    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+    return plan.part(plan.judged_part), plan.judged_part

@@ -1,0 +1,78 @@
+"""Learning rate and stopping as pure functions of the settings and the history, so that resuming needs no state."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mien.train.config import TrainConfig
+
+#: A validation loss must fall by more than this to count as better.
+MIN_IMPROVEMENT = 1e-4
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of `history.csv`; accuracies in [0, 1], `input_share` is input time as a share of the epoch."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    input_share: float
+
+
+def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
+    """Return the rate at the point `within` [0, 1) the epoch after `history`, `seconds` into that epoch."""
+    epochs_done = len(history) + within
+    rate = config.learning_rate
+    if config.warmup_epochs and epochs_done < config.warmup_epochs:
+        return rate * max(epochs_done, 1e-3) / config.warmup_epochs
+    if config.schedule == "cosine":
+        return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress(config, history, within, seconds))))
+    if config.schedule == "plateau":
+        return rate * config.plateau_factor ** plateaus(config, history)
+    return rate
+
+
+def progress(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
+    """Return how much of the budget of epochs or minutes is used, whichever is more, from 0."""
+    used = (len(history) + within) / config.epochs
+    if config.minutes:
+        used = max(used, (sum(row.seconds for row in history) + seconds) / (60 * config.minutes))
+    return used
+
+
+def plateaus(config: TrainConfig, history: Sequence[Epoch]) -> int:
+    """Count how often the validation loss has stood still for `plateau_patience` epochs."""
+    count, waited, best = 0, 0, math.inf
+    for row in history:
+        if row.val_loss < best - MIN_IMPROVEMENT:
+            best, waited = row.val_loss, 0
+            continue
+        waited += 1
+        if waited == config.plateau_patience:
+            count, waited = count + 1, 0
+    return count
+
+
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """Return the index of the row with the lowest validation loss (the first of equals)."""
+    return min(range(len(history)), key=lambda index: history[index].val_loss)
+
+
+def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
+    """Say why training is over, or None while it is not."""
+    if len(history) >= config.epochs:
+        return f"{config.epochs} epochs done"
+    if not history:
+        return None
+    waited = len(history) - 1 - best_epoch(history)
+    if config.patience is not None and waited >= config.patience:
+        return f"no better validation loss for {config.patience} epochs"
+    if config.minutes is not None and progress(config, history, 0, history[-1].seconds / 2) >= 1:
+        return f"{config.minutes:g} minutes used"
+    return None
