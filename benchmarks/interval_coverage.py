@@ -97,9 +97,7 @@ def coverage(population: Population, n: int, repeats: int, seed: int) -> dict[st
 
 
 def settings() -> Iterator[tuple[Population, int]]:
-    for k, prevalence, n, p in itertools.product(
-        (2, 7), ("even", "skewed", "fixed"), (50, 200, 2000), (0.6, 0.95)
-    ):
+    for k, prevalence, n, p in itertools.product((2, 7), ("even", "skewed", "fixed"), (50, 200, 2000), (0.6, 0.95)):
         yield Population(k, p, prevalence), n
 
 

@@ -179,9 +179,7 @@ def measure(collection: Collection, name: str, change: Change, plant: int, seed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", type=Path, metavar="FOLDER_OR_ZIP")
     parser.add_argument("--limit", type=int, default=1000, help="pictures to read (default 1000)")
     parser.add_argument("--plant", type=int, default=300, help="copies per transformation (default 300)")

@@ -233,9 +233,7 @@ def test_any_size_has_a_fingerprint(shape: tuple[int, int]) -> None:
 
 
 def test_copies_have_close_hashes_and_different_pictures_have_not() -> None:
-    one, copy, other = (
-        fingerprint(grey).hash for grey in (picture(0), recompressed(picture(0), 60), picture(1))
-    )
+    one, copy, other = (fingerprint(grey).hash for grey in (picture(0), recompressed(picture(0), 60), picture(1)))
     assert (one ^ copy).bit_count() <= 4
     assert (one ^ other).bit_count() > 18
 

@@ -71,9 +71,7 @@ def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     options = {"labels": labels, "average": None, "zero_division": np.nan}
     rows = list(result.per_class.values())
     same = pytest.approx
-    assert [r.precision.value for r in rows] == same(
-        sk.precision_score(truth, answers, **options), nan_ok=True
-    )
+    assert [r.precision.value for r in rows] == same(sk.precision_score(truth, answers, **options), nan_ok=True)
     assert [r.recall.value for r in rows] == same(sk.recall_score(truth, answers, **options), nan_ok=True)
     assert [r.f1.value for r in rows] == same(sk.f1_score(truth, answers, **options), nan_ok=True)
     assert [r.support for r in rows] == [int((truth == c).sum()) for c in labels]
@@ -92,11 +90,7 @@ def test_macro_auc_is_that_of_scikit_learn_when_every_class_occurs() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.booleans(), st.one_of(st.integers(0, 3).map(float), st.floats(-1e9, 1e9))), min_size=1
-    )
-)
+@given(st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 3).map(float), st.floats(-1e9, 1e9))), min_size=1))
 def test_roc_curve_and_auc_are_those_of_scikit_learn(samples: list[tuple[bool, float]]) -> None:
     positive, scores = np.array([p for p, _ in samples]), np.array([s for _, s in samples])
     curve = roc_curve(positive, scores)

@@ -77,10 +77,7 @@ def test_a_picture_without_the_face_says_nothing_of_its_class() -> None:
 
 def test_the_mouth_changes_most_and_the_backdrop_not_at_all() -> None:
     """Over 200 people, each drawn happy and sad."""
-    pairs = [
-        [draw_face(name, seed, 96).astype(float).mean(axis=2) for name in ("happy", "sad")]
-        for seed in range(200)
-    ]
+    pairs = [[draw_face(name, seed, 96).astype(float).mean(axis=2) for name in ("happy", "sad")] for seed in range(200)]
     change = np.abs(np.array(pairs)[:, 0] - np.array(pairs)[:, 1]).mean(axis=0)
     mouth, background = change[60:80, 36:60].mean(), change[:10].mean()
     assert mouth > 10  # grey levels, of 255

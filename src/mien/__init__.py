@@ -27,8 +27,6 @@ from mien.reader import Reader, load
 from mien.result import Box, Face, ImageResult
 from mien.version import __version__
 
-
-
 __all__ = [
     "Box",
     "BundleError",

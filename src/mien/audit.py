@@ -74,9 +74,7 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
     return _conclude(manifest, facts, copies)
 
 
-def _inspect_all(
-    manifest: Manifest, names: list[str], strict: bool
-) -> Iterator[tuple[FileFacts, Fingerprint | None]]:
+def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator[tuple[FileFacts, Fingerprint | None]]:
     def inspect(name: str) -> tuple[FileFacts, Fingerprint | None]:
         try:
             data = manifest.read(name)
@@ -198,8 +196,9 @@ def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Fault]:
         faults.append(_fault("class-imbalance", [], [], {}, listing))
     if manifest.has_splits:
         present = {(sample.split or "train", sample.label) for sample in kept}
-        absent = [f"{label} in {part}" for part in {p for p, _ in present} for label in counts
-                  if (part, label) not in present]
+        absent = [
+            f"{label} in {part}" for part in {p for p, _ in present} for label in counts if (part, label) not in present
+        ]
         if absent:
             faults.append(_fault("missing-in-part", [], [], {}, ", ".join(sorted(absent))))
     return faults

@@ -46,7 +46,8 @@ def answers(rows: Floats, threshold: float = 0.5) -> npt.NDArray[np.int64]:
     """Indices (N,) of what `decide` answers for every row of probabilities (N, K)."""
     if rows.shape[1] == 2:
         return (rows[:, 1] >= threshold).astype(np.int64)
-    return rows.argmax(axis=1)
+    best: npt.NDArray[np.int64] = rows.argmax(axis=1)
+    return best
 
 
 def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:

@@ -32,9 +32,7 @@ class Classifier:
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors come back as exceptions; nothing is printed
         try:
-            self._session = onnxruntime.InferenceSession(
-                bundle.model, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no public exception tree
             raise BundleError(f"{self._where}: the graph cannot be loaded ({str(error).splitlines()[0]})") from None
         self._outputs = ["logits", "maps"] if bundle.config.maps else ["logits"]

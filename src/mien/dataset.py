@@ -19,7 +19,28 @@ from mien.tables import SPLIT_NAMES, Row, Table, read_table
 SPLITS = ("train", "validation", "test")
 TABLE_NAME = "labels.csv"
 IMAGE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif", ".svg", ".ico", ".jp2"]
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".svg",
+        ".ico",
+        ".jp2",
+    ]
 )
 
 
@@ -258,8 +279,7 @@ def require_trainable(manifest: Manifest, minimum: int = 3) -> None:
     if small:
         name, count = next(iter(small.items()))
         raise DataError(
-            f"{manifest.path}: class '{name}' has {count} usable image{'s' * (count != 1)}; "
-            f"it needs at least {minimum}"
+            f"{manifest.path}: class '{name}' has {count} usable image{'s' * (count != 1)}; it needs at least {minimum}"
         )
     if manifest.has_splits:
         _require_split_labels(manifest)

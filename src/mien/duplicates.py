@@ -46,9 +46,7 @@ TILE_ROWS, TILE_COLUMNS = 256, 4096  # 8 MB of XOR at a time, whatever the numbe
 GATE_BATCH, ALIGN_BATCH = 1 << 16, 1 << 11  # pairs at a time
 
 
-@dataclass(
-    frozen=True, eq=False
-)  # eq=False: an array has no single truth value, so prints compare by identity
+@dataclass(frozen=True, eq=False)  # eq=False: an array has no single truth value, so prints compare by identity
 class Fingerprint:
     """What is kept of a picture to find its copies.
 

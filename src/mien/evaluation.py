@@ -95,7 +95,8 @@ def _answers(shares: npt.NDArray[np.float64], classes: tuple[str, ...], reader: 
         return calibrate.answers(shares, reader.threshold)
     if len(classes) == 2 and set(classes) == set(reader.config.labels):
         return 1 - calibrate.answers(shares[:, ::-1], reader.threshold)
-    return shares.argmax(axis=1)
+    best: npt.NDArray[np.int64] = shares.argmax(axis=1)
+    return best
 
 
 def rows(scored: Scored) -> Iterator[dict[str, Any]]:

@@ -122,7 +122,7 @@ def _is_text(data: bytes) -> bool:
 def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
     if image.format not in FORMAT_SUFFIXES:
         return "unsupported-type", f"is of type {image.format}"
-    if image.format != "MPO" and image.format != "TIFF" and getattr(image, "is_animated", False):
+    if image.format not in {"MPO", "TIFF"} and getattr(image, "is_animated", False):
         return "unsupported-type", f"is an animation of {getattr(image, 'n_frames', 2)} frames"
     short, long = sorted(image.size)
     if short < MIN_SIDE:

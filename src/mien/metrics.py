@@ -150,9 +150,7 @@ def evaluate(
         # Given how often each class occurs, the recalls are independent; given how often each is answered, so
         # are the precisions.
         balanced_accuracy=_mean([r for r in recalls if not math.isnan(r.value)], recall_interval),
-        macro_precision=_mean(
-            [row.precision for row in rows], mean_of_proportions(hits[used], answers_of[used])
-        ),
+        macro_precision=_mean([row.precision for row in rows], mean_of_proportions(hits[used], answers_of[used])),
         macro_recall=_mean(recalls, recall_interval),
         macro_f1=_mean([row.f1 for row in rows], mean_of_f1(confusion)),
         roc_auc=rows[1].roc_auc if k == 2 else _macro_auc(true, scores, rows),

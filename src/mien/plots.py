@@ -95,7 +95,9 @@ def roc(
             continue
         false_rate, true_rate, _ = roc_curve(positive, probabilities[:, code])
         area = roc_auc(positive, probabilities[:, code])
-        axis.plot(false_rate, true_rate, color=COLOURS[number % len(COLOURS)], label=f"{classes[code]} (AUC {area:.3f})")
+        axis.plot(
+            false_rate, true_rate, color=COLOURS[number % len(COLOURS)], label=f"{classes[code]} (AUC {area:.3f})"
+        )
     axis.plot([0, 1], [0, 1], color=FAINT, zorder=0)
     axis.set_xlabel("false positive rate")
     axis.set_ylabel("true positive rate")

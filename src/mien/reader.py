@@ -104,8 +104,9 @@ class Reader:
         return ImageResult(name, "ok", None, box.width, box.height, self.config.name, (face,))
 
 
-def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None,
-         threshold: float | None = None) -> Reader:
+def load(
+    path: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None
+) -> Reader:
     """Open a bundle or a run folder for reading pictures.
 
     Raises BundleError when the folder is not a sound bundle. `threads` and `threshold` as in Reader.

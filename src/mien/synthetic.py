@@ -37,9 +37,7 @@ def _palette(codes: str) -> Colour:
 
 
 _SKINS = _palette("ffe3cf f7cfae efbd94 dda577 c68a5b a86f45 8a5636 734831 5e3a29")
-_HAIRS = _palette(
-    "1d1a1c 2f221d 4a2f22 6e4526 98622f c58f45 e3c27a b5522b 9a9a9f dedcd8 6f4a9c 2f7f8c d46a8c"
-)
+_HAIRS = _palette("1d1a1c 2f221d 4a2f22 6e4526 98622f c58f45 e3c27a b5522b 9a9a9f dedcd8 6f4a9c 2f7f8c d46a8c")
 _CLOTHES = _palette("2f4a6d b8433f e0a33a 3f7d5a f1eee6 30343b 8c5b8f 5aa0b8 d97b5a")
 _BACKDROPS = _palette("cfe3ee f3d9c4 d8e6c9 e9d4e4 f4e7b8 b9c9d8 8fa7b5 6c7f77 4b4f68 a97f6b f2f0ea 2f3a45")
 _IRISES = _palette("3b2416 5a3a1e 2c4a63 4a6a45 1f1a18")

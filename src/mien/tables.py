@@ -137,7 +137,7 @@ def _split(cell: str) -> str | None:
 
 
 def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]], name: str) -> Table:
-    known = {key: keys.index(key) for key in ("file", "label", "split", "group") if key in keys}
+    known: dict[str, int] = {key: keys.index(key) for key in ("file", "label", "split", "group") if key in keys}
     extra = [index for index in range(len(keys)) if index not in known.values() and header[index]]
     lines = [(number, cells) for number, cells in enumerate(reader) if any(cells)]
     votes = _vote_columns(header, extra, lines, required="label" not in known)

@@ -25,7 +25,9 @@ from mien.reader import load
 @click.command("evaluate")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="a bundle or a run")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="write metrics.json, predictions.csv, plots")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="write metrics.json, predictions.csv, plots"
+)
 @click.option("--json", "json_target", metavar="FILE|-", help="write the figures as JSON")
 @data_options
 def command(

@@ -15,8 +15,13 @@ from mien.train.backend import require_keras
 @click.option("--labels", required=True, metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
 @click.option("--data", type=click.Path(path_type=Path), help="pictures to compare on  [drawn faces]")
-@click.option("--input-range", type=click.Choice(["auto", "0-255", "0-1", "-1-1"]), default="auto", show_default=True,
-              help="what the model was trained on; auto: 0-255 if it scales by itself, else 0-1")
+@click.option(
+    "--input-range",
+    type=click.Choice(["auto", "0-255", "0-1", "-1-1"]),
+    default="auto",
+    show_default=True,
+    help="what the model was trained on; auto: 0-255 if it scales by itself, else 0-1",
+)
 def command(model: Path, labels: str, out: Path, data: Path | None, input_range: str) -> None:
     """Turn MODEL (.keras or .h5) into a bundle, compared with Keras before it is kept.
 

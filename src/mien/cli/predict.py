@@ -21,8 +21,12 @@ from mien.sources import is_junk
 @click.command("predict")
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("--model", metavar="FOLDER", help="a bundle or a run folder")
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="P",
-              help="two classes: the second is answered from this probability on  [the model's own, 0.5]")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="two classes: the second is answered from this probability on  [the model's own, 0.5]",
+)
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV")

@@ -47,7 +47,7 @@ def command(
 def _labelled(manifest: Manifest, per_class: int, seed: int) -> Any:
     rows = {}
     for name, count in manifest.counts().items():
-        rows[f"{name}: {count}"] = [rgb for rgb in _pictures(manifest, name, per_class, seed)]
+        rows[f"{name}: {count}"] = list(_pictures(manifest, name, per_class, seed))
     return mosaic(rows, f"{manifest.path.name}: {len(manifest.samples)} files in {len(rows)} classes")
 
 
@@ -58,7 +58,9 @@ def _augmented(manifest: Manifest, per_class: int, config: Any) -> Any:
     from mien.train.mosaics import augmented_mosaic
 
     pictures = {
-        name: np.stack([crop(rgb, config.size, config.channels) for rgb in _pictures(manifest, name, per_class, config.seed)])
+        name: np.stack(
+            [crop(rgb, config.size, config.channels) for rgb in _pictures(manifest, name, per_class, config.seed)]
+        )
         for name in manifest.classes
     }
     return augmented_mosaic(pictures, config)

@@ -18,7 +18,9 @@ from mien.train.backend import require_keras
 
 @click.command("train")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="folder of the run  [mien-runs/DATA-NETWORK]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="RUN", help="folder of the run  [mien-runs/DATA-NETWORK]"
+)
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="continue an interrupted run")
 @click.option("--folds", type=click.IntRange(2, 50), help="cross-validate, then train the model to keep")
 @data_options

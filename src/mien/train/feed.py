@@ -27,7 +27,8 @@ class Part:
     @property
     def truth(self) -> npt.NDArray[np.int64]:
         """Index (M,) of each sample's class; where the label is soft, of its largest share."""
-        return self.targets.argmax(axis=1)
+        codes: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
+        return codes
 
     def pictures(self, limit: int | None = None) -> npt.NDArray[np.uint8]:
         """Return (up to `limit` evenly spread) crops of this part in memory, uint8 (M, S, S, C)."""

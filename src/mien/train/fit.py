@@ -122,12 +122,21 @@ def _one_epoch(
     held_out = model.evaluate(
         Feed(validation, config.batch_size, config.seed, None, one_unit), verbose=0, return_dict=True
     )
-    values = [found["loss"][0], found["accuracy"][0], held_out["loss"], held_out["accuracy"]]
-    if not all(math.isfinite(value) for value in values):
+    loss, accuracy = float(found["loss"][0]), float(found["accuracy"][0])
+    val_loss, val_accuracy = float(held_out["loss"]), float(held_out["accuracy"])
+    if not (math.isfinite(loss) and math.isfinite(val_loss)):
         raise TrainingError(f"the loss is no longer a number in epoch {epoch + 1}; lower --learning-rate")
-    total = time.perf_counter() - began
-    images = len(train.rows)
-    return Epoch(epoch + 1, *map(float, values), follower.rate, total, images / seconds, feed.seconds / seconds)
+    return Epoch(
+        epoch=epoch + 1,
+        loss=loss,
+        accuracy=accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        learning_rate=follower.rate,
+        seconds=time.perf_counter() - began,
+        images_per_second=len(train.rows) / seconds,
+        input_share=feed.seconds / seconds,
+    )
 
 
 class _Follower(keras.callbacks.Callback):  # type: ignore[misc]

@@ -116,7 +116,9 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
     by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
     gone = [name for name, label, *_ in rows if (name, label) not in by_key]
     if gone:
-        raise TrainingError(f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)")
+        raise TrainingError(
+            f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)"
+        )
     samples: tuple[Sample, ...] = tuple(by_key[name, label] for name, label, *_ in rows)
     return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {})
 

@@ -1,7 +1,6 @@
 """One training run from labelled source to finished folder: prepare, train, export, evaluate; resumable."""
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from mien.reader import Reader
 from mien.report import write_report
 from mien.train import mosaics
 from mien.train.backend import versions
-from mien.train.cache import cached_crops
+from mien.train.cache import Crops, cached_crops
 from mien.train.config import TrainConfig, read_settings
 from mien.train.export import Agreement, export_bundle
 from mien.train.feed import Part
@@ -160,21 +159,35 @@ def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     if about.get("folds"):
         return _resume_folds(folder, about, reporter)
     config = TrainConfig.make(read_settings(folder / CONFIG))
-    source = Source.from_dict(about["source"])
-    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
     with reporter.progress("decoding the pictures") as report:
-        crops = cached_crops(plan.manifest, config.size, config.channels, folder.parent / ".cache", report)
+        plan, crops = open_parts(folder, report)
     keras.utils.set_random_seed(config.seed)
     network = build(config, len(plan.manifest.classes))
-    parts = [
-        make_part(plan, crops, "train", config.class_weight == "balanced"),
-        make_part(plan, crops, "validation"),
-    ]
+    training = make_part(plan, crops, "train", config.class_weight == "balanced")
+    validation = make_part(plan, crops, "validation")
     with readable_errors(folder):
         if not (folder / "samples.png").exists():
-            mosaics.draw(folder, plan, parts[0], config)
-        history = fit(network, config, *parts, folder, reporter)
-        return _finish(folder, config, plan, network, parts[1], history, about, reporter)
+            mosaics.draw(folder, plan, training, config)
+        history = fit(network, config, training, validation, folder, reporter)
+        return _finish(folder, config, plan, network, validation, history, about, reporter)
+
+
+def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> tuple[Plan, Crops]:
+    """Return the split of a run and the crops of all its pictures, decoded at most once."""
+    config = TrainConfig.make(read_settings(folder / CONFIG))
+    plan = _stored_plan(folder, read_about(folder))
+    return plan, cached_crops(plan.manifest, config.size, config.channels, _cache_folder(folder), report)
+
+
+def _stored_plan(folder: Path, about: Mapping[str, Any]) -> Plan:
+    source = Source.from_dict(about["source"])
+    return read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+
+
+def _cache_folder(folder: Path) -> Path:
+    """Folds share the cache of the run they belong to."""
+    parent = folder.resolve().parent
+    return parent.parent / ".cache" if (parent / RUN).exists() else parent / ".cache"
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -237,7 +250,7 @@ def _save_keras(network: Any, path: Path) -> None:
     part = path.with_name("model.part.keras")  # Keras insists on the ending
     try:
         network.save(part)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -293,8 +306,7 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
 def _fold_score(folder: Path, reporter: Reporter) -> Scored:
     if not (folder / METRICS).exists():
         return resume(folder, reporter).scored
-    source = Source.from_dict(read_about(folder)["source"])
-    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+    plan = _stored_plan(folder, read_about(folder))
     return score(Reader(load_bundle(folder / "bundle")), plan.part("test"))
 
 
@@ -303,6 +315,5 @@ def judged_manifest(folder: Path) -> tuple[Any, str]:
     about = read_about(folder)
     if about.get("folds"):
         raise TrainingError(f"{folder}: cross-validated figures are in {folder / METRICS}; give DATA to evaluate on")
-    source = Source.from_dict(about["source"])
-    plan = read_plan(folder, read_manifest(source.path, source.classes, source.rename))
+    plan = _stored_plan(folder, about)
     return plan.part(plan.judged_part), plan.judged_part

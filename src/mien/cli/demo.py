@@ -1,0 +1,160 @@
+"""`mien demo`: the whole job on drawn faces, from a spoiled folder to predictions on new pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.table import Table
+
+from mien.audit import Audit, audit
+from mien.clean import write_clean
+from mien.cli.check import print_audit
+from mien.cli.common import console, counting_bar, figures_table, free_folder, progress_bar
+from mien.dataset import read_manifest
+from mien.metrics import Evaluation
+from mien.output import new_folder, refuse_existing
+from mien.reader import load
+from mien.render import mosaic, save_png
+from mien.spoil import Spoiled, spoil_dataset
+from mien.synthetic import draw_face, write_dataset
+from mien.train.backend import require_keras
+
+#: Small enough for three minutes on two cores, large enough for a test part worth an interval.
+PER_CLASS = 800
+SETTINGS = {"network": "residual", "width": 0.5, "epochs": 16, "batch_size": 32}
+_NEW_FACES = 10
+
+
+@click.command("demo")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="folder for everything  [mien-runs/demo]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="which faces are drawn")
+def command(out: Path | None, seed: int) -> None:
+    """Run the whole job on drawings: check, clean, split, train, evaluate, export, predict.
+
+    Nothing is downloaded. The faces are drawings, so the figures say that the machinery works, not how
+    well it reads photographs.
+    """
+    require_keras("the demo")
+    out = out or free_folder(Path("mien-runs"), "demo")
+    refuse_existing(out)
+    screen = console()
+    screen.print("[bold]mien demo[/]: the faces are drawings made by mien, nothing is downloaded")
+    checked = _draw_and_check(out, seed)
+    clean = _clean(checked, out)
+    finished = _train(clean, out, seed)
+    baseline = _baseline(out)
+    results = _predict(out, finished.folder, seed)
+    _conclude(out, finished.scored.evaluation(), baseline, results)
+
+
+def _step(number: int, text: str) -> None:
+    console().print(f"\n[bold]{number}. {text}[/]")
+
+
+def _draw_and_check(out: Path, seed: int) -> Audit:
+    _step(1, "Draw a folder of faces and spoil it the way scraped folders are spoiled")
+    scraped = out / "scraped"
+    with new_folder(scraped) as folder:
+        with counting_bar("drawing faces", 2 * PER_CLASS) as advance:
+            write_dataset(folder, PER_CLASS, seed, on_file=advance)
+        planted = spoil_dataset(folder, seed)
+    console().print(f"drew {2 * PER_CLASS} faces into {scraped} and planted {len(planted)} faults", soft_wrap=True)
+    _step(2, "Check: what is wrong with this folder?  (mien check)")
+    manifest = read_manifest(scraped)
+    with progress_bar("checking") as report:
+        checked = audit(manifest, on_progress=report)
+    print_audit(checked)
+    console().print(_found_of_planted(checked, planted))
+    return checked
+
+
+def _found_of_planted(checked: Audit, planted: list[Spoiled]) -> str:
+    """Count planted faults that the check names by their kind, for at least one of their files."""
+    by_kind: dict[str, set[str]] = {fault.kind: set(fault.files) for fault in checked.faults}
+    listed = {sample.name for sample in checked.manifest.samples}
+    hits = sum(
+        bool(by_kind.get(spoiled.kind, set()) & set(spoiled.files))
+        if spoiled.kind != "stray"
+        else not listed & set(spoiled.files)
+        for spoiled in planted
+    )
+    return f"{hits} of {len(planted)} planted faults were found (stray files count as found when they are no class)"
+
+
+def _clean(checked: Audit, out: Path) -> Path:
+    _step(3, "Clean: a copy without the faults  (mien check --write-clean)")
+    clean = out / "clean"
+    count = write_clean(checked, clean)
+    manifest = read_manifest(clean)
+    rows = {}
+    for label in manifest.classes:
+        names = [sample.name for sample in manifest.samples if sample.label == label]
+        rows[f"{label}: {len(names)}"] = [_picture(clean / name) for name in names[:20]]
+    save_png(mosaic(rows, "The clean folder (drawings)"), out / "grid.png")
+    console().print(f"wrote {count} files to {clean}", soft_wrap=True)
+    return clean
+
+
+def _picture(path: Path) -> Any:
+    from mien.image import load_image
+
+    return load_image(path)
+
+
+def _train(clean: Path, out: Path, seed: int) -> Any:
+    from mien.cli.train import TrainingScreen
+    from mien.train import run
+    from mien.train.config import TrainConfig
+
+    _step(4, "Split 70/20/10, train, evaluate on the test part, export  (mien train)")
+    config = TrainConfig.make({**SETTINGS, "seed": seed})
+    with TrainingScreen(out / "run") as reporter:
+        return run.train(run.Source(clean), config, out / "run", reporter)
+
+
+def _baseline(out: Path) -> Evaluation:
+    from mien.train.baseline import pixel_baseline
+    from mien.train.prepare import make_part
+    from mien.train.run import open_parts
+
+    plan, crops = open_parts(out / "run")
+    return pixel_baseline(make_part(plan, crops, "train"), make_part(plan, crops, "test"), plan.manifest.classes)
+
+
+def _predict(out: Path, model: Path, seed: int) -> list[tuple[str, Any]]:
+    _step(5, "Predict on faces drawn anew  (mien predict)")
+    reader = load(model)
+    truths = [("happy", "sad")[number % 2] for number in range(_NEW_FACES)]
+    faces = [draw_face(truth, 10_000_000 + seed * 1000 + number) for number, truth in enumerate(truths)]
+    results = list(reader.predict_many(faces))
+    table = Table()
+    for column in ("drawn as", "answer", "probability"):
+        table.add_column(column)
+    rows: dict[str, list[Any]] = {}
+    for truth, face, result in zip(truths, faces, results, strict=True):
+        table.add_row(truth, result.answer, f"{result.probability:.3f}")
+        rows.setdefault(f"answered {result.answer}", []).append(face)
+    console().print(table)
+    save_png(mosaic(rows, "New faces, by answer (drawings)"), out / "predictions.png")
+    return list(zip(truths, results, strict=True))
+
+
+def _conclude(out: Path, found: Evaluation, baseline: Evaluation, results: list[tuple[str, Any]]) -> None:
+    screen = console()
+    right = int(np.sum([truth == result.answer for truth, result in results]))
+    _step(6, "The figures, on the test part (drawings)")
+    screen.print(figures_table(found, "The network"))
+    table = Table()
+    for column in ("accuracy on the same test part", "with its 95 % interval"):
+        table.add_column(column)
+    table.add_row("the network", str(found.accuracy))
+    table.add_row("logistic regression on the pixels", str(baseline.accuracy))
+    screen.print(table)
+    screen.print(f"{right} of {len(results)} new faces answered as drawn")
+    screen.print("\nPictures to look at:")
+    for path in ("grid.png", "run/samples.png", "run/augmented.png", "run/curves.png", "run/confusion.png",
+                 "run/roc.png", "predictions.png"):  # fmt: skip
+        screen.print(f"  {out / path}", soft_wrap=True)
+    screen.print(f"\nNext: mien train YOUR_FOLDER, or mien predict photo.jpg --model {out / 'run'}", soft_wrap=True)
+    screen.print("These were drawings: the figures say that the machinery works, not how well it reads photographs.")
