@@ -295,7 +295,7 @@ def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(n: int, p: flo
 
 
 def test_intervals_of_seven_classes_hold_the_truth() -> None:
-    """Seven classes at n = 200, where the sum of the classes' own half-widths held it 88 to 90 times in 100."""
+    """Seven classes at n = 200, where MOVER on the classes' own intervals holds 88 to 90 %."""
     rng = np.random.default_rng(7)
     k, n, p, repeats = 7, 200, 0.95, 400
     shift = 2.3262  # AUC = Phi(shift / sqrt 2) = 0.95

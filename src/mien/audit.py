@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.classify import available_cores
+from mien.cores import available_cores
 from mien.dataset import Manifest, Sample
 from mien.duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from mien.errors import ImageError
@@ -37,8 +37,7 @@ class Audit:
     @property
     def usable(self) -> Manifest:
         """The manifest without what is left out."""
-        kept = tuple(sample for sample in self.manifest.samples if sample.name not in self.left_out)
-        return replace(self.manifest, samples=kept)
+        return replace(self.manifest, samples=_usable_rows(self.manifest, self.left_out))
 
     @property
     def redundant(self) -> set[str]:
@@ -50,7 +49,7 @@ class Audit:
         return {
             "files": len(self.manifest.samples),
             "classes": self.manifest.counts(),
-            "usable": len(self.manifest.samples) - len(self.left_out),
+            "usable": len(self.usable.samples),
             "faults": [fault.to_dict() for fault in self.faults],
         }
 
@@ -125,8 +124,11 @@ def _conclude(manifest: Manifest, facts: dict[str, FileFacts], copies: list[tupl
         if not found.usable:
             leave_out(found.kinds[0], [found.name])
     twice_labelled = [name for name, rows in samples.items() if len(rows) > 1 and name not in left_out]
-    for group in [*copies, *((name,) for name in twice_labelled if not any(name in g for g in copies))]:
+    paired = {name for group in copies for name in group}
+    for group in [*copies, *((name,) for name in twice_labelled if name not in paired)]:
         _judge_copies(group, samples, facts, leave_out, files, groups)
+    for name in twice_labelled:
+        _judge_rows(name, samples[name], left_out, files)
     faults = [_fault(kind, names, groups[kind], facts) for kind, names in files.items()]
     faults += _class_faults(manifest, left_out)
     if manifest.problems:
@@ -170,6 +172,26 @@ def _judge_copies(
         groups["near-duplicate"].append(tuple(different))
 
 
+def _judge_rows(name: str, rows: list[Sample], left_out: dict[str, str], files: dict[str, list[str]]) -> None:
+    """List a file that a table names more than once under one label; one of its rows is used."""
+    if name in left_out:
+        return
+    if len({_PART_RANK[row.split] for row in rows}) > 1:
+        files["split-leak"].append(name)
+    else:
+        files["exact-duplicate"].append(name)
+
+
+def _usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, ...]:
+    """Return one sample per file that is not left out: of several rows the one in the held-out part."""
+    best: dict[str, Sample] = {}
+    for sample in manifest.samples:
+        known = best.get(sample.name)
+        if sample.name not in left_out and (known is None or _PART_RANK[sample.split] > _PART_RANK[known.split]):
+            best[sample.name] = sample
+    return tuple(best.values())
+
+
 def _fault(
     kind: str, names: list[str], groups: list[tuple[str, ...]], facts: dict[str, FileFacts], detail: str = ""
 ) -> Fault:
@@ -181,7 +203,7 @@ def _fault(
 
 def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Fault]:
     """Judge the classes by what is left of them."""
-    kept = [sample for sample in manifest.samples if sample.name not in left_out]
+    kept = _usable_rows(manifest, left_out)
     counts = {name: sum(sample.label == name for sample in kept) for name in manifest.classes}
     listing = ", ".join(f"{name} {count}" for name, count in counts.items())
     faults = []

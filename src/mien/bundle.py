@@ -7,10 +7,11 @@ weights; code never hard-codes them. Nothing in a bundle is executable.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mien.errors import BundleError, ConfigError
 from mien.labels import check_labels
@@ -21,6 +22,10 @@ MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
 CARD_FILE = "CARD.md"
 MAX_INPUT_SIZE = 1024
+#: The whole picture becomes the input; a bundle that wants another framing must not be read as if it did not.
+FRAMING = "whole"
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class BundleConfig:
                 "version": VERSION,
                 "name": self.name,
                 "labels": list(self.labels),
-                "input": {"size": self.input_size, "channels": self.input_channels, "framing": "whole"},
+                "input": {"size": self.input_size, "channels": self.input_channels, "framing": FRAMING},
                 "temperature": self.temperature,
                 "threshold": self.threshold,
                 "maps": self.maps,
@@ -128,25 +133,52 @@ def _read_part(path: Path) -> bytes:
 def _read_config(path: Path) -> BundleConfig:
     try:
         raw = json.loads(_read_part(path).decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (ValueError, RecursionError):
         raise BundleError(f"{path}: is not valid JSON; export the model again") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError(f"{path}: was not written by mien; make a bundle with mien export")
     if raw.get("version") != VERSION:
-        raise BundleError(f"{path}: bundle version {raw.get('version')!r}, this mien reads version {VERSION}")
-    try:
-        return BundleConfig(
-            name=str(raw["name"]),
-            labels=tuple(str(name) for name in raw["labels"]),
-            input_size=int(raw["input"]["size"]),
-            input_channels=int(raw["input"]["channels"]),
-            sha256=str(raw["sha256"]),
-            temperature=float(raw["temperature"]),
-            threshold=float(raw["threshold"]),
-            maps=bool(raw["maps"]),
-            about=dict(raw["about"]),
+        raise BundleError(
+            f"{path}: bundle version {raw.get('version')!r:.20}, this mien reads version {VERSION}; "
+            "use the mien that wrote it, or export the model again"
         )
+    try:
+        return _parse(raw)
     except KeyError as error:
         raise BundleError(f"{path}: the field {error} is missing; export the model again") from None
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"{path}: {error}") from None
+    except (ValueError, OverflowError) as error:
+        raise BundleError(f"{path}: {' '.join(str(error).split())}; export the model again") from None
+
+
+def _parse(raw: dict[str, Any]) -> BundleConfig:
+    labels, shape, digest = _field(raw, "labels", list), _field(raw, "input", dict), _field(raw, "sha256", str)
+    if not all(isinstance(name, str) for name in labels):
+        raise ConfigError(f"labels {labels!r:.60}: must be names")
+    if _field(shape, "framing", str) != FRAMING:
+        raise ConfigError(f"framing {shape['framing']!r:.20}: this mien reads '{FRAMING}'")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ConfigError(f"sha256 {digest!r:.20}: must be 64 hexadecimal digits")
+    return BundleConfig(
+        name=_field(raw, "name", str),
+        labels=tuple(labels),
+        input_size=_field(shape, "size", int),
+        input_channels=_field(shape, "channels", int),
+        sha256=digest,
+        temperature=_field(raw, "temperature", float),
+        threshold=_field(raw, "threshold", float),
+        maps=_field(raw, "maps", bool),
+        about=_field(raw, "about", dict),
+    )
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+
+
+def _field(raw: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    """Return one field of exactly this JSON type (a whole number is a number too, true is none)."""
+    value = raw[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{name} {value!r:.60}: must be {_KINDS[kind]}")
+    return value

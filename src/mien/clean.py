@@ -2,14 +2,18 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from mien.audit import Audit
 from mien.dataset import TABLE_NAME, Manifest, Sample
+from mien.errors import DataError, OutputError
 from mien.image import open_upright, to_rgb
 from mien.inspection import FORMAT_SUFFIXES, FileFacts
 from mien.output import new_folder
+from mien.sources import is_junk
+from mien.tables import SPLIT_NAMES
 
 _CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
 
@@ -21,11 +25,17 @@ def write_clean(audit: Audit, out: Path, on_file: Callable[[], None] | None = No
     are corrected; CMYK, palette, 16-bit, transparent and EXIF-rotated pictures are written as upright
     RGB; all other bytes are copied as they are. Class folders (inside split folders where the source
     has splits) are written, or `labels.csv` with `files/` where the source has groups or soft labels.
-    Raises OutputError when `out` exists or cannot be written; nothing half-written stays behind.
+    Raises OutputError when `out` exists, lies inside the dataset or cannot be written, and DataError when
+    nothing is usable; nothing half-written stays behind.
     """
-    redundant = audit.redundant
+    source = audit.manifest.path
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another place")
+    redundant, classes = audit.redundant, audit.manifest.classes
     kept = [sample for sample in audit.usable.samples if sample.name not in redundant]
-    as_table = any(sample.group or sample.target for sample in kept)
+    if not kept:
+        raise DataError(f"{source}: has no usable file to write; see mien check")
+    as_table = any(sample.group or sample.target for sample in kept) or not all(map(_is_folder_name, classes))
     with new_folder(out) as folder:
         taken: set[str] = set()
         rows: list[tuple[str, Sample]] = []
@@ -43,8 +53,14 @@ def write_clean(audit: Audit, out: Path, on_file: Callable[[], None] | None = No
     return len(rows)
 
 
+def _is_folder_name(label: str) -> bool:
+    """Whether a class name, which a table may have given, is safe as a folder name and read back as a class."""
+    return not (set(label) & set("/\\\0:") or is_junk(label) or label.lower() in SPLIT_NAMES)
+
+
 def _place(sample: Sample, facts: FileFacts, as_table: bool, manifest: Manifest) -> str:
-    name = PurePosixPath(sample.name).name
+    # A name whose bytes are no UTF-8 cannot be written into a table, nor read on another system.
+    name = os.fsencode(PurePosixPath(sample.name).name).decode("utf-8", "replace")
     suffix = PurePosixPath(name).suffix
     good = _suffix(facts)
     if suffix.lower() not in FORMAT_SUFFIXES.get(facts.format, ()) or _CONVERTED & set(facts.kinds):
@@ -65,6 +81,7 @@ def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
     if not _CONVERTED & set(facts.kinds):
         return data
     image = to_rgb(open_upright(data, name))
+    image.info.clear()  # the colour profile and EXIF of what it was no longer hold
     buffer = io.BytesIO()
     if _suffix(facts) == ".jpg":
         image.save(buffer, "JPEG", quality=95)

@@ -6,15 +6,15 @@ Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), s
 """
 
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mien.errors import DataError, ImageError
 from mien.image import read_file
-from mien.sources import Source, open_source
-from mien.tables import SPLIT_NAMES, Row, Table, read_table
+from mien.sources import FolderSource, Source, is_folder, open_source
+from mien.tables import SPLIT_NAMES, Table, read_table
 
 SPLITS = ("train", "validation", "test")
 TABLE_NAME = "labels.csv"
@@ -112,8 +112,8 @@ def read_manifest(
     (else all, sorted). Raises DataError where nothing labelled is found or a named class is absent.
     """
     rename = rename or {}
-    if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        source: Source = open_source(path.parent)
+    if path.suffix.lower() in (".csv", ".tsv") and not is_folder(path):
+        source: Source = FolderSource(path.parent, listed=False)  # the table says which of its files count
         found = _from_table(read_table(_table_bytes(path), str(path)), source, PurePosixPath())
     else:
         source = open_source(path)
@@ -185,19 +185,21 @@ def _from_folders(source: Source, prefix: str) -> _Found:
     depth = 2 if with_splits else 1
     found = _Found([])
     images: set[str] = set()
+    filled: set[str] = set()
     for name in source.names:
         parts = name[len(prefix) :].split("/") if name.startswith(prefix) else []
         if len(parts) <= depth or (with_splits and parts[0] not in with_splits):
             continue
         label = parts[depth - 1]
+        filled.add(label)
         found.samples.append((name, label, SPLIT_NAMES[parts[0].lower()] if with_splits else None, None, None))
         if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
             images.add(label)
     # A folder without a single image name (docs/, scripts/) stands beside the classes and is none.
     found.samples = [sample for sample in found.samples if sample[1] in images]
-    found.empty = {parts[-1] for parts in (f.split("/") for f in folders) if len(parts) == depth} - images
-    if with_splits:
-        found.empty -= {name for name in folders if "/" not in name}
+    paths = [name.split("/") for name in folders]
+    found.empty = {p[-1] for p in paths if len(p) == depth and (not with_splits or p[0] in with_splits)}
+    found.empty -= filled if len(images) > 1 else images  # with one class, it may have been meant as the other
     return found
 
 
@@ -212,8 +214,7 @@ def _from_table(table: Table, source: Source, root: PurePosixPath) -> _Found:
         elif name not in known and not _outside_file(name, source):
             found.problems.append(Problem(f"row {row.number}", f"file '{row.file}' does not exist"))
             continue
-        label = row.label or _most_voted(row, table)
-        found.samples.append((name, label, row.split, row.group, row.votes))
+        found.samples.append((name, row.label, row.split, row.group, row.votes))
     return found
 
 
@@ -223,12 +224,17 @@ def _inside(root: PurePosixPath, name: str) -> str:
 
 def _outside_file(name: str, source: Source) -> bool:
     """A folder's table may point outside the folder (`../pictures/a.jpg`); an archive's may not."""
-    return source.path.is_dir() and (source.path / name).is_file()
+    try:
+        return source.path.is_dir() and (source.path / name).is_file()
+    except OSError:  # out of reach, or no possible name
+        return False
 
 
-def _most_voted(row: Row, table: Table) -> str:
-    votes = row.votes or ()
-    return table.vote_names[max(range(len(votes)), key=votes.__getitem__)]
+def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
+    totals: dict[str, float] = defaultdict(float)
+    for name, vote in zip(names, votes, strict=True):
+        totals[name] += vote
+    return max(totals, key=totals.__getitem__)
 
 
 def _finish(
@@ -237,24 +243,30 @@ def _finish(
     unknown = sorted(set(rename) - {s[1] for s in found.samples if s[1]} - set(found.vote_names) - found.empty)
     if unknown:
         raise DataError(f"{path}: has no class '{unknown[0]}' to map; {_listing(found)}")
-    names = {rename.get(label, label) for _, label, *_ in found.samples if label}
+    votes = [rename.get(name, name) for name in found.vote_names]
+    labels = [
+        rename.get(raw, raw) if raw else _most_voted(votes, shares or ()) for _, raw, _, _, shares in found.samples
+    ]
+    names = set(labels)
+    selected = classes is not None
     if classes is None:
         classes = sorted(names)
+    empty = {rename.get(name, name) for name in found.empty} - names
     absent = [name for name in classes if name not in names]
+    if absent and absent[0] in empty:
+        raise DataError(f"{path}: class '{absent[0]}' has no images; {_listing(found)}")
     if absent:
         raise DataError(f"{path}: has no class '{absent[0]}'; {_listing(found)}")
-    votes = [rename.get(name, name) for name in found.vote_names]
     samples = []
-    for name, raw, split, group, shares in found.samples:
-        label = rename.get(raw or "", raw or "")
+    for label, (name, _, split, group, shares) in zip(labels, found.samples, strict=True):
         if label in classes:
             target = _target(votes, shares, classes) if shares is not None else None
             samples.append(Sample(name, label, split, group, target))
     if not samples:
         raise DataError(f"{path}: no labelled images found; expected class folders like happy/ and sad/, or a CSV")
-    empty = tuple(sorted({rename.get(name, name) for name in found.empty} - names))
+    unfilled = () if selected else tuple(sorted(empty))
     samples.sort(key=lambda sample: sample.name)
-    return Manifest(path, tuple(classes), tuple(samples), source, tuple(found.problems), empty, found.pixels)
+    return Manifest(path, tuple(classes), tuple(samples), source, tuple(found.problems), unfilled, found.pixels)
 
 
 def _target(names: list[str], votes: tuple[float, ...], classes: Sequence[str]) -> tuple[float, ...] | None:
@@ -265,7 +277,7 @@ def _target(names: list[str], votes: tuple[float, ...], classes: Sequence[str]) 
 
 
 def _listing(found: _Found) -> str:
-    names = sorted({sample[1] for sample in found.samples if sample[1]})
+    names = sorted({sample[1] for sample in found.samples if sample[1]} | set(found.vote_names))
     return f"it has {', '.join(names)}" if names else "no class was found in it"
 
 

@@ -39,7 +39,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
 
     Where the data has only some of the model's labels, probabilities are taken among these (happy
     against sad, for a model of seven). Raises DataError where the data has a class that the model
-    does not know, or nothing could be read.
+    does not know, or fewer than two classes, or nothing could be read.
     """
     labels = reader.config.labels
     unknown = [name for name in manifest.classes if name not in labels]
@@ -48,6 +48,8 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
             f"{manifest.path}: the model does not know the class '{unknown[0]}' (it knows {', '.join(labels)}); "
             f"use --map {unknown[0]}={labels[0]} or --classes"
         )
+    if len(manifest.classes) < 2:
+        raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
     names: list[str] = []
     truth: list[int] = []
     rows: list[list[float]] = []

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mien.errors import ImageError, InputError
 
@@ -20,6 +20,17 @@ MAX_PIXELS = 89_478_485
 
 #: Files larger than this are refused before reading, in bytes.
 MAX_BYTES = 512 * 2**20
+
+#: What turns a picture upright, by its EXIF orientation; 1 and everything else is upright as stored.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
@@ -54,6 +65,8 @@ def read_file(path: Path) -> bytes:
         if status.st_size > MAX_BYTES:
             raise ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?")
         return path.read_bytes()
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(name, "no such file") from None
     except PermissionError:
@@ -64,7 +77,11 @@ def read_file(path: Path) -> bytes:
 
 def decode(data: bytes, name: str, *, shrink_to: int | None = None) -> RGB:
     """Decode the bytes of an image file as `load_image` does; `name` is what errors call it."""
-    return np.asarray(to_rgb(open_upright(data, name, shrink_to=shrink_to)))
+    image = open_upright(data, name, shrink_to=shrink_to)
+    try:
+        return np.asarray(to_rgb(image))
+    except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
+        raise ImageError(name, f"cannot be converted from {image.mode} to RGB ({_first_line(error)})") from None
 
 
 def open_upright(data: bytes, name: str, *, shrink_to: int | None = None) -> Image.Image:
@@ -74,9 +91,19 @@ def open_upright(data: bytes, name: str, *, shrink_to: int | None = None) -> Ima
         if shrink_to is not None and image.format == "JPEG":
             image.draft(None, (shrink_to, shrink_to))
         image.load()
-        return ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, MemoryError, ZeroDivisionError) as error:
+        turn = _TURNS.get(orientation(image))
+        return image if turn is None else image.transpose(turn)
+    except Exception as error:  # each decoder raises its own
         raise ImageError(name, f"is truncated or damaged ({_first_line(error)})") from None
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF says nothing against the pixels
+        return 1
+    return value if isinstance(value, int) and value in _TURNS else 1
 
 
 def open_header(data: bytes, name: str) -> Image.Image:
@@ -115,10 +142,12 @@ def to_grey(image: Image.Image) -> Image.Image:
 
 
 def _deep_to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits; values that already fit in 8 bits are kept."""
+    """Scale 16-bit grey, or floats in [0, 1], to 8 bits; values that already fit in 8 bits are kept."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32))
     if image.mode.startswith("I;16") or values.max(initial=0) > 255:
         values = values / 257.0
+    elif image.mode == "F" and values.max(initial=0) <= 1:
+        values = values * 255.0
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 

@@ -1,5 +1,6 @@
 """What one file of a dataset really is: its type, its size, its colour mode, and what is wrong with it."""
 
+import codecs
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import ImageError
-from mien.image import open_header, open_upright, to_grey
+from mien.image import open_header, open_upright, orientation, to_grey
 
 #: Pictures with a shorter side than this, in pixels, hold no readable expression.
 MIN_SIDE = 16
@@ -35,6 +36,8 @@ FORMAT_SUFFIXES = {
 }
 
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+#: First bytes of the usual types: a file that has them and cannot be opened is damaged, not something else.
+_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
 
@@ -72,22 +75,30 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     try:
         header = open_header(data, name)
     except ImageError as error:
-        too_many = "pixels" in error.reason
-        return FileFacts(name, ("absurd-size" if too_many else "not-an-image",), error.reason, digest, len(data))
+        return FileFacts(name, (_unopened_kind(data, error.reason),), error.reason, digest, len(data))
     width, height, file_format = header.width, header.height, header.format or ""
-    broken = _unusable_header(header)
+    try:
+        broken = _unusable_header(header)
+        grey = None if broken else _small_grey(data, name)
+    except ImageError as error:
+        broken = ("truncated", error.reason)
+    except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
+        broken = ("truncated", f"is damaged ({type(error).__name__})")
     if broken:
         return FileFacts(name, (broken[0],), broken[1], digest, len(data), width, height, file_format)
-    try:
-        grey = _small_grey(data, name)
-    except ImageError as error:
-        return FileFacts(name, ("truncated",), error.reason, digest, len(data), width, height, file_format)
     suffix = PurePosixPath(name).suffix.lower()
     kinds = _notes(header, suffix)
     reason = None
     if strict_extensions and suffix not in STRICT_SUFFIXES:
         kinds, reason = ("strict-extension", *kinds), f"ends in '{suffix}', not in jpg, jpeg, png or bmp"
     return FileFacts(name, kinds, reason, digest, len(data), width, height, file_format, grey)
+
+
+def _unopened_kind(data: bytes, reason: str) -> str:
+    if reason.startswith("has more than"):
+        return "absurd-size"
+    known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
+    return "truncated" if known else "not-an-image"
 
 
 def not_an_image(data: bytes) -> tuple[str, str] | None:
@@ -102,7 +113,7 @@ def not_an_image(data: bytes) -> tuple[str, str] | None:
         return "unsupported-type", "is an SVG drawing"
     if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
         return "html", "is a web page, not an image"
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif"):
+    if data[4:11] in (b"ftyphei", b"ftyphev") or (data[4:12] == b"ftypmif1" and b"avif" not in data[:64]):
         return "unsupported-type", "is a HEIC photograph"
     if data.startswith(b"%PDF"):
         return "unsupported-type", "is a PDF document"
@@ -113,7 +124,7 @@ def not_an_image(data: bytes) -> tuple[str, str] | None:
 
 def _is_text(data: bytes) -> bool:
     try:
-        text = data.decode("utf-8")
+        text = codecs.getincrementaldecoder("utf-8")().decode(data)  # the last character may be cut in two
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character in "\t\r\n" for character in text)
@@ -152,6 +163,6 @@ def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:
         found.append("sixteen-bit")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         found.append("alpha")
-    if image.getexif().get(0x0112, 1) not in (0, 1):
+    if orientation(image) != 1:
         found.append("exif-rotated")
     return tuple(found)

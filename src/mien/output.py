@@ -1,5 +1,6 @@
 """Results appear whole or not at all: written beside their place under a temporary name, then renamed."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises OutputError when `path` exists, cannot be made, or the disk is full.
     """
     refuse_existing(path)
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     with readable_errors(path):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -33,7 +34,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
     Raises OutputError when it cannot be written or the disk is full; an older `path` then stays.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     with readable_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -45,15 +46,25 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a UTF-8 text file whole or not at all."""
     with new_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(to_bytes(text))
+
+
+def to_bytes(text: str) -> bytes:
+    r"""Encode as UTF-8; a byte of a file name that is no UTF-8 becomes `\udcXX`, which JSON reads as it was."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def part_of(path: Path) -> Path:
+    """Return the hidden name under which `path` is written; what a killed process left there is replaced."""
+    return path.with_name(f".{path.name}.part")
 
 
 def refuse_existing(path: Path) -> None:
     """Raise OutputError where `path` exists."""
-    if path.exists() or path.is_symlink():
-        raise OutputError(f"{path}: already exists; choose another --out, or remove it first")
+    if os.path.lexists(path):
+        raise OutputError(f"{path}: already exists; choose another name, or remove it first")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The figures of a run and of an evaluation, as PNG files (`pip install 'mien[report]'`)."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,19 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 INK, FAINT = "#222222", "#DDDDDD"
 
 
-def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4) -> tuple[Any, list[Any]]:
+def require_matplotlib() -> None:
+    """Raise MissingExtraError where plots cannot be drawn, before long work starts."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("drawing plots", "report") from error
+
+
+def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4) -> tuple[Any, list[Any]]:
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width * columns, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
@@ -33,8 +41,16 @@ def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4) -> tuple[
 
 
 def _save(figure: Any, path: Path) -> None:
-    with new_file(path) as part:
+    with new_file(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in scripts the font does not have
         figure.savefig(part, format="png")
+
+
+def _plain(text: str, longest: int = 80) -> str:
+    """Shorten, and keep matplotlib from reading formulas, or a leading underscore as "not in the legend"."""
+    short = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    escaped = short.replace("$", r"\$")
+    return f"\u200b{escaped}" if escaped.startswith("_") else escaped
 
 
 def curves(
@@ -65,6 +81,7 @@ def confusion(path: Path, matrix: npt.NDArray[np.int64], classes: Sequence[str],
     """Draw a confusion matrix (K, K), rows truth, columns answer: counts, and shares of each row."""
     side = max(4.4, 0.75 * len(classes) + 2.2)
     figure, (axis,) = _figure(1, side + 0.6, side)
+    names = [_plain(name, 20) for name in classes]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row in range(len(classes)):
@@ -72,11 +89,11 @@ def confusion(path: Path, matrix: npt.NDArray[np.int64], classes: Sequence[str],
             colour = "white" if shares[row, column] > 0.55 else INK
             text = f"{matrix[row, column]}\n{shares[row, column]:.0%}"
             axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    axis.set_xticks(range(len(classes)), classes, rotation=30 if len(classes) > 3 else 0)
-    axis.set_yticks(range(len(classes)), classes)
+    axis.set_xticks(range(len(classes)), names, rotation=30 if len(classes) > 3 else 0)
+    axis.set_yticks(range(len(classes)), names)
     axis.set_xlabel("answer")
     axis.set_ylabel("label")
-    axis.set_title(title, loc="left", color=INK, fontsize=11)
+    axis.set_title(_plain(title), loc="left", color=INK, fontsize=11)
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     _save(figure, path)
@@ -95,13 +112,13 @@ def roc(
             continue
         false_rate, true_rate, _ = roc_curve(positive, probabilities[:, code])
         area = roc_auc(positive, probabilities[:, code])
-        axis.plot(
-            false_rate, true_rate, color=COLOURS[number % len(COLOURS)], label=f"{classes[code]} (AUC {area:.3f})"
-        )
+        label = f"{_plain(classes[code], 20)} (AUC {area:.3f})"
+        axis.plot(false_rate, true_rate, color=COLOURS[number % len(COLOURS)], label=label)
     axis.plot([0, 1], [0, 1], color=FAINT, zorder=0)
     axis.set_xlabel("false positive rate")
     axis.set_ylabel("true positive rate")
-    axis.set_title(title, loc="left", color=INK, fontsize=11)
+    axis.set_title(_plain(title), loc="left", color=INK, fontsize=11)
     axis.set_aspect("equal")
-    axis.legend(frameon=False, fontsize=9, loc="lower right")
+    if 0 < len(axis.lines) - 1 <= 15:  # with more, the list would be larger than the plot
+        axis.legend(frameon=False, fontsize=9, loc="lower right")
     _save(figure, path)

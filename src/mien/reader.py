@@ -12,7 +12,7 @@ from mien.bundle import Bundle, load_bundle
 from mien.calibrate import decide, probabilities, two_way
 from mien.classify import Classifier
 from mien.crop import crop
-from mien.errors import BundleError, ImageError
+from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.image import ImageSource, load_image
 from mien.labels import EXPRESSIONS
 from mien.result import Box, Face, ImageResult
@@ -23,10 +23,18 @@ class Reader:
 
     `threads` is how many threads one call may use; None is one per available core. `threshold`
     overrides the bundle's own (two classes: the second label is answered from that probability on).
+    Raises ConfigError for a threshold outside (0, 1), or for a model of more than two labels, and
+    BundleError for a graph that does not fit the config.
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None, threshold: float | None = None) -> None:
         self.config = bundle.config
+        if threshold is not None and not 0 < threshold < 1:
+            raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
+        if threshold is not None and len(bundle.config.labels) != 2:
+            raise ConfigError(
+                f"threshold {threshold}: is for models of two labels, this one has {len(bundle.config.labels)}"
+            )
         self.threshold = bundle.config.threshold if threshold is None else threshold
         self._classifier = Classifier(bundle, threads)
 
@@ -63,7 +71,10 @@ class Reader:
     def logits(self, crops: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Return what the network says, float32 (N, K), for crops uint8 (N, S, S, C), [0, 255]."""
         parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
+        found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
+        if not np.isfinite(found).all():
+            raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
+        return found
 
     def _read_batch(self, batch: list[tuple[str, ImageSource | ImageError]]) -> Iterator[ImageResult]:
         size, channels = self.config.input_size, self.config.input_channels
@@ -109,14 +120,19 @@ def load(
 ) -> Reader:
     """Open a bundle or a run folder for reading pictures.
 
-    Raises BundleError when the folder is not a sound bundle. `threads` and `threshold` as in Reader.
+    Raises BundleError when the folder is not a sound bundle, ConfigError for a threshold that does not fit.
+    `threads` and `threshold` as in Reader.
     """
     if path is None:
-        raise BundleError("no model is shipped with this version yet; give a bundle or a run folder")
+        raise BundleError("no model is shipped with this version yet; name a bundle or a run folder (--model FOLDER)")
     return Reader(load_bundle(Path(path)), threads, threshold)
 
 
 def _name(source: ImageSource) -> str:
     if isinstance(source, bytes):
         return "<bytes>"
-    return "<array>" if isinstance(source, np.ndarray) else os.fspath(source)
+    if isinstance(source, np.ndarray):
+        return "<array>"
+    if isinstance(source, str | os.PathLike):
+        return os.fsdecode(source)
+    raise InputError(f"a picture is a path, bytes or a uint8 array, not {type(source).__name__}")

@@ -1,6 +1,7 @@
 """Where a dataset's files come from: a folder or a zip archive, read through one small interface."""
 
 import os
+import stat
 import threading
 import zipfile
 from dataclasses import dataclass
@@ -42,16 +43,26 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """The files below a folder; hidden files and system leftovers are not listed."""
+    """The files below a folder; hidden files and system leftovers are not listed.
 
-    def __init__(self, path: Path) -> None:
+    Links to folders are followed, but not back up. With `listed` false nothing is listed, only read.
+    """
+
+    def __init__(self, path: Path, listed: bool = True) -> None:
         self.path = path
         self.refused: list[Refused] = []
         self.names: list[str] = []
         self.folders: list[str] = []
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise DataError(f"{path}: permission denied; make the folder readable")
-        for root, folders, files in os.walk(path, onerror=self._refuse_folder):
+        if not listed:
+            return
+        chain: dict[Path, frozenset[str]] = {}
+        for root, folders, files in os.walk(path, onerror=self._refuse_folder, followlinks=True):
+            real = os.path.realpath(root)
+            above = chain.get(Path(root).parent, frozenset())
+            if real in above:  # a link that leads back up
+                folders.clear()
+                continue
+            chain[Path(root)] = above | {real}
             folders[:] = sorted(name for name in folders if not is_junk(name))
             place = Path(root).relative_to(path)
             self.folders += [(place / name).as_posix() for name in folders]
@@ -59,6 +70,8 @@ class FolderSource:
         self.names.sort()
 
     def _refuse_folder(self, error: OSError) -> None:
+        if Path(error.filename) == self.path:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror}); make the folder readable") from None
         name = Path(error.filename).relative_to(self.path).as_posix()
         self.refused.append(Refused(name, f"folder cannot be read ({error.strerror})"))
 
@@ -88,8 +101,10 @@ class ZipSource:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise DataError(f"{path}: is not a readable zip archive ({error})") from None
+        except PermissionError:
+            raise DataError(f"{path}: permission denied; make the file readable") from None
+        except Exception as error:  # a damaged directory makes zipfile raise nearly anything
+            raise DataError(f"{path}: is not a folder, a .csv or a readable zip archive ({error})") from None
         self._lock = threading.Lock()
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.refused: list[Refused] = []
@@ -137,7 +152,7 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
     """Say why a zip member must not be read, or None where it is safe."""
     name = info.filename.replace("\\", "/")
     place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or (place.parts and ":" in place.parts[0]) or "\0" in name:
+    if place.is_absolute() or ".." in place.parts or name[1:2] == ":" or "\0" in name:
         return "its path leaves the archive"
     if (info.external_attr >> 16) & 0o170000 == 0o120000:
         return "is a link"
@@ -156,10 +171,21 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK_NAMES
 
 
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder (else it is a regular file); DataError where it is neither or out of reach."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path}: no such file or folder") from None
+    except PermissionError:
+        raise DataError(f"{path}: permission denied; make the folder above it readable") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be opened ({error})") from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise DataError(f"{path}: is neither a folder nor a regular file")
+    return stat.S_ISDIR(mode)
+
+
 def open_source(path: Path) -> Source:
     """Open a folder or a zip archive; DataError where it is neither."""
-    if path.is_dir():
-        return FolderSource(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
-    return ZipSource(path)
+    return FolderSource(path) if is_folder(path) else ZipSource(path)

@@ -76,7 +76,7 @@ def _deal(
     chosen = np.empty(len(counts), np.int64)
     for group in order:
         lack = ((wanted - have) / scale) @ (counts[group] / counts[group].sum())
-        best = int(lack.argmax())
+        best = int(np.where(wanted.any(axis=1), lack, -np.inf).argmax())
         chosen[group] = best
         have[best] += counts[group]
     return chosen

@@ -128,8 +128,8 @@ class _Cues:
 
 
 def _cues(expression: str, rng: np.random.Generator) -> _Cues:
-    subtle = rng.random() < 0.15
-    force = rng.uniform(0.4, 0.65) if subtle else rng.uniform(0.7, 1.15)
+    subtle = rng.random() < 0.12
+    force = rng.uniform(0.5, 0.7) if subtle else rng.uniform(0.8, 1.2)
     if expression == "happy":
         return _Cues(
             corner=force * rng.uniform(0.15, 0.24),
@@ -209,17 +209,17 @@ class _Look:
 
     def _features(self) -> None:
         between = self._between
-        self.aside = between(-0.1, 0.1)  # the head turned a little to one side moves all features
+        self.aside = between(-0.05, 0.05)  # the head turned a little to one side moves all features
         self.eye_x, self.eye_y = between(0.29, 0.37), between(-0.14, -0.04)
         self.eye_w, self.eye_h = between(0.12, 0.175), between(0.09, 0.13)
         self.iris = self._colour(_IRISES)
         self.brow_gap, self.brow_thick = between(0.19, 0.25), between(0.022, 0.05)
-        self.mouth_y, self.mouth_tilt = between(0.44, 0.58), between(-0.03, 0.03)
-        self.mouth_w = between(0.19, 0.24) if self._chance(0.12) else between(0.26, 0.4)
-        self.mouth_open = between(0.1, 0.3) if self._chance(0.5) else 0.0
+        self.mouth_y, self.mouth_tilt = between(0.48, 0.55), between(-0.03, 0.03)
+        self.mouth_w = between(0.2, 0.25) if self._chance(0.1) else between(0.3, 0.42)
+        self.mouth_open = between(0.1, 0.3) if self._chance(0.4) else 0.0
         self.teeth = self._one_of(_TEETH)
         # Lips darker than dark skin could not be seen, by a person either.
-        self.light_lips = self._chance(0.3) or float(self.skin.mean()) < 105
+        self.light_lips = self._chance(0.12) or float(self.skin.mean()) < 105
         self.lip_tone, self.lip_thick, self.lip_shade = (
             self._colour(_LIPS),
             between(0.03, 0.06),
@@ -239,9 +239,9 @@ class _Look:
     def _pose_and_camera(self) -> None:
         between, side = self._between, 1 if self._chance(0.5) else -1
         # Mostly near upright, one in five strongly turned.
-        self.angle = float(np.radians(side * (between(12, 22) if self._chance(0.2) else between(0, 12))))
-        self.scale = between(0.36, 0.47)  # of the picture's width, for one face unit
-        self.shift = np.array([between(-0.07, 0.07), between(-0.05, 0.07)])
+        self.angle = float(np.radians(side * (between(10, 20) if self._chance(0.15) else between(0, 5))))
+        self.scale = between(0.42, 0.48)  # of the picture's width, for one face unit
+        self.shift = np.array([between(-0.025, 0.025), between(-0.02, 0.025)])
         self.light = (between(-0.35, 0.35), between(-0.2, 0.2)) if self._chance(0.5) else (0.0, 0.0)
         # Dark skin is exposed for, as a photographer would.
         self.gain = between(0.78, 1.12) if self.skin.mean() > 105 else between(0.95, 1.2)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -64,9 +65,9 @@ def read_table(data: bytes, name: str) -> Table:
     `label`. Raises DataError where the header is neither.
     """
     text = _decode(data, name)
-    first = text.split("\n", 1)[0]
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         keys = [cell.lower() for cell in header]
@@ -154,8 +155,8 @@ def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]],
 
 
 def _vote_columns(header: list[str], extra: list[int], lines: list[tuple[int, list[str]]], required: bool) -> list[int]:
-    """Return the columns of votes: all extra ones where every cell is a number and, beside a label, names one."""
-    numeric = [i for i in extra if lines and all(len(cells) > i and _is_number(cells[i]) for _, cells in lines)]
+    """Return the columns of votes: all extra ones where most cells are numbers and, beside a label, names one."""
+    numeric = [i for i in extra if 2 * sum(len(cells) > i and _is_number(cells[i]) for _, cells in lines) > len(lines)]
     if required or not numeric:
         return numeric
     place = [cell.lower() for cell in header].index("label")
@@ -174,6 +175,8 @@ def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[
     found = {key: cells[index].strip() if index < len(cells) else "" for key, index in known.items()}
     if not found["file"]:
         raise ValueError("has no file")
+    if not all(index < len(cells) and _is_number(cells[index]) for index in votes):
+        raise ValueError("a vote is missing or not a number")
     shares = tuple(float(cells[index]) for index in votes) if votes else None
     if shares is not None and (min(shares) < 0 or sum(shares) <= 0):
         raise ValueError("its votes are negative or all zero")

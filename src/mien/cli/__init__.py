@@ -1,11 +1,14 @@
 """The `mien` command: one module per verb, imported only when its verb is used."""
 
+import io
+import os
 import sys
 import warnings
 from importlib import import_module
 
 import click
 
+from mien.cli.text import one_line
 from mien.errors import MienError
 from mien.version import __version__
 
@@ -33,6 +36,12 @@ class _Verbs(click.Group):
         command: click.Command = import_module(f"mien.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click itself would print an empty line first
+            raise click.Abort from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
@@ -47,24 +56,36 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; errors are one line on stderr and exit status 2, Ctrl-C is 130."""
     warnings.filterwarnings("ignore", module="PIL")  # what Pillow warns of, mien reports on the picture's row
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that does not know a letter is no error
     try:
         status = cli.main(arguments, prog_name="mien", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         status = 2
     except click.ClickException as error:
-        status = _fail(error.format_message().replace("\n", " "))
+        status = _fail(" ".join(error.format_message().split()))
     except MienError as error:
         status = _fail(str(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("mien: interrupted", err=True)
         status = 130
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
-        sys.stderr.close()
         status = 1
+    except OSError as error:  # standard output cannot be written, say
+        status = _fail(str(error))
+    _let_go_of_stdout()
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _fail(message: str) -> int:
-    click.echo(f"mien: {message}", err=True)
+    click.echo(f"mien: {one_line(message)}", err=True)
     return 2
+
+
+def _let_go_of_stdout() -> None:
+    """Where standard output cannot be written any more, keep Python from complaining of it at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from mien import clean
 from mien.audit import Audit, audit
@@ -17,6 +18,7 @@ from mien.cli.common import (
     to_json,
     write_result,
 )
+from mien.cli.text import one_line
 from mien.dataset import read_manifest
 from mien.faults import Severity
 from mien.output import refuse_existing
@@ -60,7 +62,7 @@ def print_audit(found: Audit) -> None:
     """Print the faults as a table, and what is left to train on."""
     screen = console()
     counts = "  ".join(f"{name} {count}" for name, count in found.manifest.counts().items())
-    screen.print(f"{found.manifest.path}: {len(found.manifest.samples)} files  ({counts})")
+    screen.print(_plain(f"{found.manifest.path}: {len(found.manifest.samples)} files  ({counts})"), soft_wrap=True)
     if found.faults:
         table = Table(show_lines=False)
         for column in ("", "fault", "files", "first, or what", "what to do"):
@@ -68,21 +70,22 @@ def print_audit(found: Audit) -> None:
         for fault in found.faults:
             example = fault.files[0] if fault.files else ""
             about = f"{example}: {fault.detail}" if example and fault.detail else example or fault.detail
-            colour = _COLOURS[fault.severity]
+            severity = Text(str(fault.severity), _COLOURS[fault.severity])
             count = str(len(fault.files)) if fault.files else ""
-            table.add_row(f"[{colour}]{fault.severity}[/]", fault.title, count, _plain(about), _plain(fault.fix))
+            table.add_row(severity, fault.title, count, _plain(about), _plain(fault.fix))
         screen.print(table)
     else:
         screen.print("no faults found")
     kept = "  ".join(f"{name} {count}" for name, count in found.usable.counts().items())
-    screen.print(f"usable for training: {len(found.usable.samples)} files  ({kept})")
+    screen.print(_plain(f"usable for training: {len(found.usable.samples)} files  ({kept})"), soft_wrap=True)
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def _plain(text: str) -> Text:
+    """Text that holds names of other people's files: never markup, never more than one line."""
+    return Text(one_line(text))
 
 
 def _write(found: Audit, out: Path) -> None:
     with counting_bar("writing the clean copy", None) as advance:
         count = clean.write_clean(found, out, advance)
-    console(err=True).print(f"wrote {count} files to {out}")
+    console(err=True).print(_plain(f"wrote {count} files to {out}"), soft_wrap=True)

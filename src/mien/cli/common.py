@@ -1,34 +1,33 @@
 """What several verbs share: arguments, writing results, progress bars and figures as text."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
+from mien.cli.text import one_line
 from mien.errors import ConfigError, OutputError
 from mien.labels import parse_classes, parse_rename
-from mien.metrics import Evaluation
-from mien.output import write_text
+from mien.output import part_of, readable_errors, to_bytes, write_text
+
+if TYPE_CHECKING:  # rich is imported where something is drawn: JSON into a pipe needs none of it
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.metrics import Evaluation
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def console(err: bool = False) -> Console:
+def console(err: bool = False) -> "Console":
     """Return a console that is never narrower than a readable table."""
+    from rich.console import Console
+
     found = Console(stderr=err, highlight=False)
     return found if found.is_terminal else Console(stderr=err, highlight=False, width=120)
 
@@ -46,11 +45,27 @@ def data_arguments(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[
 
 def write_result(text: str, target: str) -> None:
     """Write text to a file, whole or not at all, or to standard output for `-`."""
+    path = Path(target)
     if target == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _write_stdout(to_bytes(text))
+    elif _is_device(path):
+        with readable_errors(path), path.open("wb") as stream:
+            stream.write(to_bytes(text))
     else:
-        write_text(Path(target), text)
+        write_text(path, text)
+
+
+def _write_stdout(data: bytes) -> None:
+    sys.stdout.flush()
+    stream = sys.stdout.buffer
+    while data:  # an unbuffered stream may take only a part at a time
+        data = data[stream.write(data) :]
+    stream.flush()
+
+
+def _is_device(path: Path) -> bool:
+    """Whether `path` is a device or a pipe, which is written to and must never be replaced by a file."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def to_json(value: object) -> str:
@@ -61,6 +76,11 @@ def to_json(value: object) -> str:
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     """Show a bar on stderr (only on a terminal) and give a function to call with the share done."""
+    if not sys.stderr.isatty():
+        yield lambda share: None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     screen = console(err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -70,7 +90,12 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def counting_bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Show a bar that counts finished items."""
+    """Show a bar that counts finished items on stderr, only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     screen = console(err=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -78,14 +103,18 @@ def counting_bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def figures_table(evaluation: Evaluation, title: str) -> Table:
+def figures_table(evaluation: "Evaluation", title: str) -> "Table":
     """Lay out an evaluation: the overall figures, then one row per class, each with its interval."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(one_line(title), "bold"), title_justify="left")
     for name in ("", "precision", "recall", "F1", "ROC-AUC"):
         table.add_column(name, justify="left")
     table.add_column("n", justify="right")
     for label, row in evaluation.per_class.items():
-        table.add_row(label, str(row.precision), str(row.recall), str(row.f1), str(row.roc_auc), str(row.support))
+        figures = (row.precision, row.recall, row.f1, row.roc_auc, row.support)
+        table.add_row(Text(one_line(label)), *map(str, figures))
     table.add_section()
     e = evaluation
     table.add_row("macro", str(e.macro_precision), str(e.macro_recall), str(e.macro_f1), str(e.roc_auc), str(e.n))
@@ -98,16 +127,21 @@ def figures_table(evaluation: Evaluation, title: str) -> Table:
 def free_folder(parent: Path, name: str) -> Path:
     """Return `parent/name`, or `parent/name-2`, …, whichever does not exist yet."""
     path, number = parent / name, 2
-    while path.exists() or path.with_name(f"{path.name}.part").exists():
+    while path.exists() or part_of(path).exists():
         path, number = parent / f"{name}-{number}", number + 1
     return path
 
 
 def require_parent(target: str | Path) -> None:
-    """Refuse an output file whose folder is a file, before long work starts."""
+    """Refuse an output that is a folder, or whose folder cannot be made, before long work starts."""
     path = Path(target)
-    if str(target) != "-" and path.is_dir():
+    if str(target) == "-" or _is_device(path):
+        return
+    if path.is_dir():
         raise OutputError(f"{path}: is a folder; give a file name")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
+        raise OutputError(f"{path}: cannot be written; {parent} is not a folder that you may write to")
 
 
 def one_of(given: dict[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from mien.cli.common import (
     to_json,
     write_result,
 )
+from mien.cli.text import one_line
 from mien.dataset import Manifest, read_manifest
 from mien.errors import ConfigError
 from mien.evaluation import score
@@ -38,10 +39,13 @@ def command(
 
     Of data with parts, the test part is used (or validation, where there is none).
     """
+    from mien.plots import require_matplotlib
     from mien.report import metrics_dict, write_report
 
     if out:
         refuse_existing(out)
+        require_parent(out)
+        require_matplotlib()
     if json_target:
         require_parent(json_target)
     manifest, part = _choose(data, model, *data_arguments(classes, rename))
@@ -57,7 +61,7 @@ def command(
     if json_target != "-":
         console().print(figures_table(scored.evaluation(), f"Figures on: {part}"))
     for name, reason in scored.skipped[:5]:
-        click.echo(f"mien: {name}: {reason}", err=True)
+        click.echo(f"mien: {one_line(name)}: {one_line(reason)}", err=True)
     if scored.skipped:
         click.echo(f"mien: {len(scored.skipped)} pictures could not be read and do not count", err=True)
     return int(bool(scored.skipped))

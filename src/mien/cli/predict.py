@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from mien.cli.common import console, counting_bar, one_of, require_parent, to_json, write_result
+from mien.cli.text import one_line
 from mien.dataset import IMAGE_SUFFIXES
-from mien.errors import InputError
+from mien.errors import ConfigError, InputError
 from mien.reader import load
 from mien.result import ImageResult
 from mien.sources import is_junk
@@ -41,22 +42,24 @@ def command(
     """
     targets = {"json": json_target, "jsonl": jsonl_target, "csv": csv_target}
     kind = one_of(targets)
-    if kind:
-        require_parent(targets[kind] or "-")
+    target = targets[kind] or "" if kind else "-"
+    require_parent(target)
     reader = load(model, threshold=threshold)
     paths = list(expand(inputs))
+    if target != "-" and target in {*inputs, *paths}:
+        raise ConfigError(f"--{kind} {target}: is one of the inputs; give another file")
     results: list[ImageResult] = []
     with counting_bar(f"reading {len(paths)} pictures", len(paths)) as advance:
         for result in reader.predict_many(paths):
             results.append(result)
             advance()
     if kind == "json":
-        write_result(to_json([result.to_dict() for result in results]), json_target or "-")
+        write_result(to_json([result.to_dict() for result in results]), target)
     elif kind == "jsonl":
         lines = (json.dumps(result.to_dict(), ensure_ascii=False) + "\n" for result in results)
-        write_result("".join(lines), jsonl_target or "-")
+        write_result("".join(lines), target)
     elif kind == "csv":
-        write_result(to_csv(results, reader.config.labels), csv_target or "-")
+        write_result(to_csv(results, reader.config.labels), target)
     else:
         _print_table(results)
     bad = sum(result.status == "unreadable" for result in results)
@@ -80,20 +83,23 @@ def expand(inputs: Iterable[str]) -> Iterator[str]:
 
 
 def _folder(path: Path) -> Iterator[str]:
-    found = sorted(
-        Path(root) / name
-        for root, folders, files in os.walk(path)
-        for name in files
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_junk(name)
-    )
+    found: list[Path] = []
+    for root, folders, files in os.walk(path, onerror=_refuse):
+        folders[:] = [name for name in folders if not is_junk(name)]
+        names = (name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_junk(name))
+        found += [Path(root, name) for name in names]
     if not found:
         raise InputError(f"{path}: has no pictures in it")
-    yield from map(str, found)
+    yield from map(str, sorted(found))
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror})")
 
 
 def _list(path: Path) -> Iterator[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path}: is not a readable list of paths, one per line") from None
     names = [line.strip() for line in lines if line.strip()]
@@ -121,15 +127,17 @@ def to_csv(results: Iterable[ImageResult], labels: tuple[str, ...]) -> str:
 
 def _print_table(results: list[ImageResult]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table()
     for name in ("picture", "answer", "probability", "all"):
         table.add_column(name, overflow="fold")
     for result in results:
+        picture = Text(one_line(result.source))
         if result.status != "ok":
-            table.add_row(result.source.replace("[", r"\["), f"[red]{result.status}[/]", "", result.reason or "")
+            table.add_row(picture, Text(result.status, "red"), "", Text(one_line(result.reason or "")))
         for face in result.faces:
             shares = sorted(face.probabilities.items(), key=lambda item: -item[1])
-            listing = "  ".join(f"{label} {value:.3f}" for label, value in shares)
-            table.add_row(result.source.replace("[", r"\["), face.answer, f"{face.probability:.3f}", listing)
+            listing = Text("  ".join(f"{one_line(label)} {value:.3f}" for label, value in shares))
+            table.add_row(picture, Text(one_line(face.answer)), f"{face.probability:.3f}", listing)
     console().print(table)

@@ -6,9 +6,11 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+from rich.text import Text
 
 from mien.cli.common import console, data_arguments, data_options, require_parent
 from mien.cli.settings import make_config, training_options
+from mien.cli.text import one_line
 from mien.crop import crop
 from mien.dataset import Manifest, read_manifest
 from mien.errors import ConfigError, DataError, ImageError
@@ -41,7 +43,7 @@ def command(
     else:
         picture = _labelled(manifest, per_class, seed)
     save_png(picture, out)
-    console().print(f"wrote {out}", soft_wrap=True)
+    console().print(Text(one_line(f"wrote {out}")), soft_wrap=True)
 
 
 def _labelled(manifest: Manifest, per_class: int, seed: int) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.classify import available_cores
+from mien.cores import available_cores
 from mien.crop import crop
 from mien.dataset import Manifest
 from mien.image import decode

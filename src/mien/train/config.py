@@ -133,7 +133,8 @@ def flag(field: str) -> str:
 def _toml(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{value} cannot be stored")
-    return json.dumps(value)  # TOML's numbers, booleans and basic strings are written as JSON's
+    # TOML's numbers, booleans and basic strings are written as JSON's, save that DEL must be escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _check_type(field: str, value: object, kind: Any) -> None:

@@ -43,15 +43,17 @@ def export_bundle(
     *,
     temperature: float = 1.0,
     name: str | None = None,
+    scaling: tuple[float, float] = (1.0, 0.0),
     about: Mapping[str, Any] | None = None,
 ) -> Agreement:
     """Write a bundle and return how well it agrees with the network it was made from.
 
-    `network` is a Keras model with one input (S, S, C) in raw 0-255 and a head that `raw_head`
-    understands; `crops` are uint8 (N, S, S, C) real pictures to compare on. Raises ExportError when
-    the two disagree or the network cannot be exported, OutputError when `out` exists.
+    `network` is a Keras model with one input (S, S, C) and a head that `raw_head` understands;
+    `scaling` (factor, offset) turns raw 0-255 values into what its input expects. `crops` are uint8
+    (N, S, S, C) real pictures to compare on. Raises ExportError when the two disagree or the network
+    cannot be exported, OutputError when `out` exists.
     """
-    model = raw_head(network, len(labels))
+    model = raw_head(network, len(labels), scaling)
     _, size, _, channels = model.input.shape
     with new_folder(out) as folder:
         graph = _onnx_bytes(model, folder)
@@ -99,7 +101,7 @@ def _undecided(logits: npt.NDArray[np.float32]) -> float:
     return float((ordered[:, -1] - ordered[:, -2]).min())
 
 
-def raw_head(network: Any, labels: int) -> Any:
+def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
     """Return a model image → {"logits", and "maps" where the head allows it}, for `labels` classes.
 
     Understood heads: a Dense (or any) layer followed by sigmoid or softmax, or a linear one. One
@@ -112,11 +114,12 @@ def raw_head(network: Any, labels: int) -> Any:
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] not in (1, 3):
         raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
     image = keras.Input(shape[1:], name="image")
+    x = image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image)
     head = _linear_head(network)
     trunk = _trunk_before_pooling(network, head)
     outputs: dict[str, Any] = {}
     if trunk is not None and isinstance(head, layers.Dense):
-        features = trunk(image)
+        features = trunk(x)
         maps = layers.Conv2D(head.units, 1, use_bias=head.use_bias, name="score_maps")
         score_maps = maps(features)
         kernel, *bias = head.get_weights()
@@ -124,7 +127,7 @@ def raw_head(network: Any, labels: int) -> Any:
         z = layers.GlobalAveragePooling2D()(score_maps)
         outputs["maps"] = _two_columns(score_maps, "maps")
     else:
-        z = _before_squash(network, head)(image)
+        z = _before_squash(network, head)(x)
     if z.shape[-1] not in (1, labels) or (z.shape[-1] == 1 and labels != 2):
         raise ExportError(f"the model has {z.shape[-1]} outputs for {labels} labels; name as many labels as outputs")
     return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)

@@ -1,14 +1,19 @@
-"""Batches for Keras out of an array on disk; the order is a function of seed and epoch alone."""
+"""Batches for Keras out of an array on disk; their order is a function of seed and epoch alone."""
 
 import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Batch: TypeAlias = tuple[Floats, Floats, Floats]
+
+_AHEAD = 2  # batches made in advance
 
 
 @dataclass(frozen=True)
@@ -38,29 +43,39 @@ class Part:
         return np.asarray(self.crops[np.sort(chosen)])
 
 
-class Feed(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (pictures float32, targets, weights); shuffled by (seed, epoch), or in order for epoch None.
+class Feed:
+    """One pass over a part in batches of (pictures float32, targets, weights).
 
-    `seconds` adds up the time spent on making batches.
+    Shuffled by (seed, epoch), or in order for epoch None. The next batches are made on another thread
+    while the network works on the last; `waited` adds up the seconds for which it had to wait for one.
     """
 
     def __init__(self, part: Part, batch_size: int, seed: int, epoch: int | None, one_unit: bool) -> None:
-        super().__init__()
         self._part, self._batch_size = part, batch_size
         self._targets = part.targets[:, 1:] if one_unit else part.targets
         count = len(part.rows)
         self._order = np.arange(count) if epoch is None else np.random.default_rng((seed, epoch)).permutation(count)
-        self.seconds = 0.0
+        self.waited = 0.0
 
     def __len__(self) -> int:
-        """Return the number of batches of one epoch; the last may be smaller."""
+        """Return the number of batches; the last may be smaller."""
         return -(-len(self._order) // self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
+    def batch(self, index: int) -> Batch:
         """Return batch `index`."""
-        began = time.perf_counter()
         # Sorted rows read the file forwards; within a batch the order does not matter.
         chosen = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
-        batch = self._part.crops[self._part.rows[chosen]].astype(np.float32)
-        self.seconds += time.perf_counter() - began
-        return batch, self._targets[chosen], self._part.weights[chosen]
+        pictures = self._part.crops[self._part.rows[chosen]].astype(np.float32)
+        return pictures, self._targets[chosen], self._part.weights[chosen]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield every batch in turn."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = deque(pool.submit(self.batch, index) for index in range(min(_AHEAD, len(self))))
+            for index in range(len(self)):
+                began = time.perf_counter()
+                found = ahead.popleft().result()
+                self.waited += time.perf_counter() - began
+                if index + _AHEAD < len(self):
+                    ahead.append(pool.submit(self.batch, index + _AHEAD))
+                yield found

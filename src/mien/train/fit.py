@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,58 +112,61 @@ def _one_epoch(
     model: Any, config: TrainConfig, train: Part, validation: Part, history: Sequence[Epoch], listener: Listener
 ) -> Epoch:
     one_unit = model.output.shape[-1] == 1
-    epoch = len(history)
-    feed = Feed(train, config.batch_size, config.seed, epoch, one_unit)
-    follower = _Follower(config, history, len(feed), config.batch_size, listener)
+    feed = Feed(train, config.batch_size, config.seed, len(history), one_unit)
     began = time.perf_counter()
-    # One fit call per epoch: rate, stopping and resuming stay plain code in this file.
-    found = model.fit(feed, epochs=1, verbose=0, shuffle=False, callbacks=[follower]).history
+    # Batch by batch, without keras.Model.fit: the rate, the order and resuming stay plain code in this
+    # file, the same for every backend, and no input pipeline is set up and torn down every epoch.
+    rate, found = 0.0, _Means()
+    for number, (pictures, targets, weights) in enumerate(feed):
+        seconds = time.perf_counter() - began
+        rate = learning_rate(config, history, number / len(feed), seconds)
+        model.optimizer.learning_rate = rate
+        found.add(model.train_on_batch(pictures, targets, sample_weight=weights, return_dict=True), len(pictures))
+        speed = (number + 1) * config.batch_size / (time.perf_counter() - began)
+        listener.on_batch(len(history), number + 1, len(feed), found.loss, found.accuracy, speed)
     seconds = time.perf_counter() - began
-    held_out = model.evaluate(
-        Feed(validation, config.batch_size, config.seed, None, one_unit), verbose=0, return_dict=True
-    )
-    loss, accuracy = float(found["loss"][0]), float(found["accuracy"][0])
-    val_loss, val_accuracy = float(held_out["loss"]), float(held_out["accuracy"])
-    if not (math.isfinite(loss) and math.isfinite(val_loss)):
-        raise TrainingError(f"the loss is no longer a number in epoch {epoch + 1}; lower --learning-rate")
+    held_out = _held_out(model, Feed(validation, config.batch_size, config.seed, None, one_unit))
+    if not (math.isfinite(found.loss) and math.isfinite(held_out.loss)):
+        raise TrainingError(f"the loss is no longer a number in epoch {len(history) + 1}; lower --learning-rate")
     return Epoch(
-        epoch=epoch + 1,
-        loss=loss,
-        accuracy=accuracy,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        learning_rate=follower.rate,
+        epoch=len(history) + 1,
+        loss=found.loss,
+        accuracy=found.accuracy,
+        val_loss=held_out.loss,
+        val_accuracy=held_out.accuracy,
+        learning_rate=rate,
         seconds=time.perf_counter() - began,
         images_per_second=len(train.rows) / seconds,
-        input_share=feed.seconds / seconds,
+        input_share=feed.waited / seconds,
     )
 
 
-class _Follower(keras.callbacks.Callback):  # type: ignore[misc]
-    """Sets the learning rate before each batch and passes progress on."""
+class _Means:
+    """Loss and accuracy over the pictures of an epoch so far; Keras gives those of each batch."""
 
-    def __init__(
-        self, config: TrainConfig, history: Sequence[Epoch], steps: int, batch_size: int, listener: Listener
-    ) -> None:
-        super().__init__()
-        self._config, self._history, self._steps = config, history, steps
-        self._batch_size, self._listener = batch_size, listener
-        self._began = time.perf_counter()
-        self.rate = 0.0
+    def __init__(self) -> None:
+        self._sums, self._count = {"loss": 0.0, "accuracy": 0.0}, 0
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        seconds = time.perf_counter() - self._began
-        self.rate = learning_rate(self._config, self._history, batch / self._steps, seconds)
-        self.model.optimizer.learning_rate = self.rate
+    def add(self, batch: Mapping[str, Any], count: int) -> None:
+        self._count += count
+        for name in self._sums:
+            self._sums[name] += float(batch[name]) * count
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        seconds = time.perf_counter() - self._began
-        rate = (batch + 1) * self._batch_size / seconds
-        found = logs or {}
-        self._listener.on_batch(
-            len(self._history), batch + 1, self._steps, float(found.get("loss", math.nan)),
-            float(found.get("accuracy", math.nan)), rate,
-        )  # fmt: skip
+    @property
+    def loss(self) -> float:
+        return self._sums["loss"] / self._count
+
+    @property
+    def accuracy(self) -> float:
+        return self._sums["accuracy"] / self._count
+
+
+def _held_out(model: Any, feed: Feed) -> _Means:
+    """Loss and accuracy over a part, without augmentation or weights."""
+    found = _Means()
+    for pictures, targets, _ in feed:
+        found.add(model.test_on_batch(pictures, targets, return_dict=True), len(pictures))
+    return found
 
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:

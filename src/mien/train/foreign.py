@@ -32,8 +32,6 @@ def export_foreign(
     network = open_keras(path)
     if input_range == "auto":
         input_range = "0-255" if _scales_itself(network) else "0-1"
-    if input_range != "0-255":
-        network = _with_scaling(network, *_SCALES[input_range])
     shape = network.inputs[0].shape
     if len(shape) != 4 or None in shape[1:]:
         raise ExportError(f"{path}: the model's input is {tuple(shape)}; pictures of one fixed size are needed")
@@ -41,7 +39,8 @@ def export_foreign(
         raise ExportError(f"{path}: the model's input has {shape[3]} channels; 1 or 3 are needed")
     crops = _pictures(data, shape[1], shape[3])
     about = {"source": path.name, "input_range": input_range}
-    return export_bundle(network, labels, crops, out, about=about), input_range
+    agreement = export_bundle(network, labels, crops, out, scaling=_SCALES[input_range], about=about)
+    return agreement, input_range
 
 
 def open_keras(path: Path) -> Any:
@@ -63,15 +62,6 @@ def open_keras(path: Path) -> Any:
 
 def _scales_itself(network: Any) -> bool:
     return any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in network._flatten_layers())
-
-
-def _with_scaling(network: Any, scale: float, offset: float) -> Any:
-    """Put the scaling before a network, layer by layer, so that its head can still be recognised."""
-    image = keras.Input(network.inputs[0].shape[1:], name="image")
-    scaled = layers.Rescaling(scale, offset)(image)
-    feature_model = keras.Model(network.inputs, network.layers[-1].input)
-    x = feature_model(scaled)
-    return keras.Model(image, network.layers[-1](x))
 
 
 def _pictures(data: Path | None, size: int, channels: int) -> npt.NDArray[np.uint8]:

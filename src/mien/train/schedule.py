@@ -12,7 +12,7 @@ MIN_IMPROVEMENT = 1e-4
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of `history.csv`; accuracies in [0, 1], `input_share` is input time as a share of the epoch."""
+    """One row of `history.csv`; accuracies in [0, 1], `input_share` is time spent waiting for input."""
 
     epoch: int
     loss: float

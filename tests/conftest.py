@@ -1,0 +1,106 @@
+"""Fixtures that several test files share."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.synthetic import write_dataset
+
+NOBODY = 65534
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of drawn faces, `happy/` and `sad/` with 20 files of 64 pixels each; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("faces") / "faces"
+    write_dataset(folder, 20, seed=0, size=64)
+    return folder
+
+
+@pytest.fixture
+def as_nobody(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+    """A context in which permissions hold: root, who may read everything, acts as another user in it."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("needs POSIX permissions")
+
+    @contextmanager
+    def become() -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    for place in (tmp_path, *tmp_path.parents[:2]):  # pytest makes all three for its own user alone
+        place.chmod(0o755)
+    with become():
+        if not os.access(tmp_path, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            pytest.skip("another user cannot reach the temporary folder")
+    return become
+
+
+def linear_graph(labels: int, size: int, channels: int, maps: bool, batch: int | str = "N") -> bytes:
+    """A seeded linear classifier as ONNX: no training framework needed, and it sees where a pixel is.
+
+    With `maps` it looks at colours only, since the mean of the maps must be the logits.
+    """
+    weights = np.random.default_rng(1).normal(size=(size * size * channels, labels)).astype(np.float32)
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, size, size, channels])
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, labels])]
+    constants = [numpy_helper.from_array(np.array(127.5, np.float32), "middle")]
+    if maps:
+        outputs.append(helper.make_tensor_value_info("maps", TensorProto.FLOAT, [batch, size, size, labels]))
+        constants.append(numpy_helper.from_array(weights[:channels] / 64, "weights"))
+        nodes = [
+            helper.make_node("MatMul", ["centred", "weights"], ["maps"]),
+            helper.make_node("ReduceMean", ["maps"], ["logits"], axes=[1, 2], keepdims=0),
+        ]
+    else:
+        constants.append(numpy_helper.from_array(weights / (64 * size), "weights"))
+        nodes = [
+            helper.make_node("Flatten", ["centred"], ["flat"], axis=1),
+            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        ]
+    nodes.insert(0, helper.make_node("Sub", ["image", "middle"], ["centred"]))
+    graph = helper.make_graph(nodes, "linear", [image], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that writes a small real bundle, without any training, and returns its folder.
+
+    Keywords: `labels`, `size`, `channels`, `maps` and `graph` (ONNX bytes of your own); others go into
+    its BundleConfig.
+    """
+
+    def make(
+        labels: tuple[str, ...] = ("happy", "sad"),
+        size: int = 16,
+        channels: int = 3,
+        maps: bool = False,
+        graph: bytes | None = None,
+        **config: Any,
+    ) -> Path:
+        folder = tmp_path_factory.mktemp("bundle")
+        data = linear_graph(len(labels), size, channels, maps) if graph is None else graph
+        digest = hashlib.sha256(data).hexdigest()
+        words = BundleConfig("linear", labels, size, channels, digest, maps=maps, **config)
+        (folder / MODEL_FILE).write_bytes(data)
+        (folder / CONFIG_FILE).write_text(words.to_json(), encoding="utf-8")
+        return folder
+
+    return make

@@ -1,0 +1,167 @@
+"""`mien evaluate` measures a bundle on labelled data, and says in one line where it cannot."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mien
+from mien.cli import main
+from mien.dataset import read_manifest
+from mien.evaluation import score
+
+MakeBundle = Callable[..., Path]
+Called = tuple[int, str, str]
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command in this process; returns (exit status, stdout, stderr)."""
+
+    def run(*arguments: object) -> Called:
+        with pytest.raises(SystemExit) as left:
+            main(["evaluate", *(str(argument) for argument in arguments)])
+        captured = capsys.readouterr()
+        code = left.value.code
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def bundle(make_bundle: MakeBundle) -> Path:
+    return make_bundle()
+
+
+@pytest.fixture
+def data(faces: Path, tmp_path: Path) -> Path:
+    """The drawn faces, in a copy that may be spoiled."""
+    return Path(shutil.copytree(faces, tmp_path / "data"))
+
+
+def test_the_table_has_every_figure_with_its_interval(call: Call, bundle: Path, faces: Path) -> None:
+    status, out, err = call(faces, "--model", bundle)
+    assert (status, err) == (0, "")
+    found = score(mien.load(bundle), read_manifest(faces)).evaluation()
+    assert "Figures on: all of faces" in out
+    for text in ("happy", "sad", "precision", "recall", "F1", "ROC-AUC", str(found.accuracy), str(found.macro_f1)):
+        assert text in out
+
+
+def test_json_holds_what_python_says(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    status, out, err = call(faces, "--model", bundle, "--json", "-")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    expected = score(mien.load(bundle), read_manifest(faces)).evaluation().to_dict()
+    assert {name: found[name] for name in expected} == json.loads(json.dumps(expected))
+    assert found["about"]["sha256"] == mien.load(bundle).config.sha256
+    assert call(faces, "--model", bundle, "--json", tmp_path / "m.json")[0] == 0
+    assert json.loads((tmp_path / "m.json").read_text("utf-8")) == found
+
+
+def test_a_report_is_written_whole_and_never_twice(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "report"
+    assert call(faces, "--model", bundle, "--out", out)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "confusion.png",
+        "metrics.json",
+        "predictions.csv",
+        "roc.png",
+    ]
+    assert [path.name for path in out.parent.iterdir()] == ["report"]
+    status, _, err = call(faces, "--model", bundle, "--out", out)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "already exists" in err
+
+
+def test_the_held_out_part_is_measured(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    for part in ("train", "validation", "test"):
+        shutil.copytree(faces, tmp_path / "parts" / part)
+    (tmp_path / "parts" / "test" / "sad" / "broken.png").write_bytes(b"")
+    status, out, err = call(tmp_path / "parts", "--model", bundle)
+    assert status == 1
+    assert "Figures on: test part of parts" in out
+    assert "test/sad/broken.png" in err
+    shutil.rmtree(tmp_path / "parts" / "test")
+    assert "Figures on: validation part of parts" in call(tmp_path / "parts", "--model", bundle)[1]
+
+
+def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: Path) -> None:
+    for number in range(7):
+        (data / "happy" / f"{number}-bad\n[x].png").write_bytes(b"")
+    status, out, err = call(data, "--model", bundle, "--json", "-")
+    assert status == 1
+    assert len(json.loads(out)["skipped"]) == 7
+    lines = err.splitlines()
+    assert len(lines) == 6
+    assert lines[0] == r"mien: happy/0-bad\n[x].png: is empty (zero bytes)"
+    assert lines[-1] == "mien: 7 pictures could not be read and do not count"
+
+
+def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> None:
+    (data / "sad").rename(data / "gloomy")
+    shutil.copytree(data / "happy", data / "other")
+    status, out, err = call(data, "--model", bundle)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "does not know the class 'gloomy'" in err
+    status, out, err = call(data, "--model", bundle, "--map", "gloomy=sad", "--classes", "sad,happy", "--json", "-")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["classes"] == ["sad", "happy"]
+    assert json.loads(out)["n"] == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["FACES"], "--model"),
+        (["--model", "BUNDLE"], "is no run folder, so it has no data of its own; give DATA"),
+        (["--model", "BUNDLE", "--classes", "happy,sad"], "need DATA"),
+        (["absent", "--model", "BUNDLE"], "absent: no such file or folder"),
+        (["FACES", "--model", "absent"], "absent: no such model"),
+        (["FACES", "--model", "BUNDLE", "--classes", "happy"], "at least two"),
+        (["FACES", "--model", "BUNDLE", "--classes", "happy,glad"], "has no class 'glad'"),
+        (["FACES", "--model", "BUNDLE", "--map", "happy"], "OLD=NEW"),
+        (["FACES/happy", "--model", "BUNDLE"], "FACES/happy"),
+        (["FACES", "--model", "BUNDLE", "--out", "FACES"], "already exists"),
+        (["FACES", "--model", "BUNDLE", "--out", "BUNDLE/config.json/report"], "may write to"),
+        (["FACES", "--model", "BUNDLE", "--json", "FACES"], "is a folder"),
+    ],
+)
+def test_a_bad_call_is_one_line(call: Call, bundle: Path, faces: Path, arguments: list[str], words: str) -> None:
+    named = [text.replace("FACES", str(faces)).replace("BUNDLE", str(bundle)) for text in arguments]
+    status, out, err = call(*named)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("mien: ")
+    assert words.replace("FACES", str(faces)) in err
+
+
+def test_one_class_is_refused(call: Call, bundle: Path, data: Path) -> None:
+    shutil.rmtree(data / "sad")
+    status, _, err = call(data, "--model", bundle)
+    assert status == 2
+    assert "has only the class 'happy'" in err
+
+
+def test_a_missing_matplotlib_is_found_before_the_work(
+    call: Call, bundle: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    status, out, err = call(faces, "--model", bundle, "--out", tmp_path / "report")
+    assert (status, out) == (2, "")
+    assert err == "mien: drawing plots needs an optional part of mien: pip install 'mien[report]'\n"
+    assert list(tmp_path.iterdir()) == []
+    assert call(faces, "--model", bundle)[0] == 0
+
+
+def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, data: Path) -> None:
+    (data / "happy").rename(data / "[red]")
+    (data / "sad").rename(data / "[blue]")
+    status, out, err = call(data, "--model", make_bundle(("[blue]", "[red]")))
+    assert (status, err) == (0, "")
+    assert "[red]" in out
+    assert "[blue]" in out

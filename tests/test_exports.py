@@ -1,0 +1,72 @@
+"""The public surface is pinned, documented, typed and versioned."""
+
+import ast
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import mien
+
+PACKAGE = Path(mien.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_the_public_names_are_these() -> None:
+    assert mien.__all__ == [
+        "Box",
+        "BundleError",
+        "ConfigError",
+        "DataError",
+        "ExportError",
+        "Face",
+        "ImageError",
+        "ImageResult",
+        "InputError",
+        "MienError",
+        "MissingExtraError",
+        "OutputError",
+        "Reader",
+        "TrainingError",
+        "__version__",
+        "load",
+    ]
+    assert all(hasattr(mien, name) for name in mien.__all__)
+
+
+def test_every_error_is_a_mien_error() -> None:
+    errors = [getattr(mien, name) for name in mien.__all__ if name.endswith("Error")]
+    assert len(errors) == 10
+    assert all(issubclass(error, mien.MienError) for error in errors)
+    assert issubclass(mien.InputError, ValueError)
+    assert issubclass(mien.OutputError, OSError)
+    assert issubclass(mien.MissingExtraError, ImportError)
+
+
+def test_the_version_is_one() -> None:
+    assert mien.__version__ == metadata.version("mien")
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_everything_public_is_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    missing = [] if ast.get_docstring(tree) else [path.name]
+    owners: list[ast.Module | ast.ClassDef] = [tree]
+    owners += [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    for owner in owners:
+        for node in owner.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                private = node.name.startswith("_")
+                if not private and not ast.get_docstring(node):
+                    missing.append(node.name)
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_user_errors_are_never_asserted(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []

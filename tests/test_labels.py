@@ -1,0 +1,43 @@
+"""Class names from people's own words."""
+
+import pytest
+
+from mien.errors import ConfigError
+from mien.labels import EXPRESSIONS, FER2013_CODES, check_labels, parse_classes, parse_rename
+
+
+def test_classes_keep_their_order_and_lose_their_spaces() -> None:
+    assert parse_classes("sad, happy ,angry") == ("sad", "happy", "angry")
+
+
+@pytest.mark.parametrize("text", ["", "happy", "happy,", ",happy", "happy,,sad", "happy,sad,happy", "happy, happy"])
+def test_bad_classes_are_one_line(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_classes(text)
+    assert "\n" not in str(caught.value)
+    assert "class" in str(caught.value)
+
+
+def test_rename_reads_repeated_options_and_lists() -> None:
+    assert parse_rename(["smile=happy", "frown=sad, cry = sad"]) == {"smile": "happy", "frown": "sad", "cry": "sad"}
+    assert parse_rename([]) == {}
+    assert parse_rename(["a=b=c"]) == {"a": "b=c"}
+    assert parse_rename(["a=b", "a=b"]) == {"a": "b"}
+
+
+@pytest.mark.parametrize("pairs", [["smile"], ["=happy"], ["smile="], ["a=b,"], ["a=b", "a=c"]])
+def test_bad_rename_is_refused(pairs: list[str]) -> None:
+    with pytest.raises(ConfigError, match="map"):
+        parse_rename(pairs)
+
+
+def test_labels_are_checked() -> None:
+    assert check_labels(["sad", "happy"]) == ("sad", "happy")
+    for bad in (["one"], ["a", "a"], ["a", ""], ["a,b", "c"], []):
+        with pytest.raises(ConfigError):
+            check_labels(bad)
+
+
+def test_fer2013_codes_are_the_published_ones() -> None:
+    assert FER2013_CODES == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    assert sorted(FER2013_CODES) == list(EXPRESSIONS)

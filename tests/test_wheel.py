@@ -1,0 +1,122 @@
+"""The wheel, installed alone into an empty environment: what it weighs, what it can, and what it asks for."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mien
+
+pytestmark = pytest.mark.slow
+
+MakeBundle = Callable[..., Path]
+ROOT = Path(__file__).parent.parent
+LIMIT_MB = 250
+
+
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=clean, **options)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    done = run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts folder of a fresh environment that holds mien's core and nothing else."""
+    place = tmp_path_factory.mktemp("venv") / "core"
+    venv.create(place, with_pip=True)
+    scripts = place / ("Scripts" if os.name == "nt" else "bin")
+    lock = ROOT / "requirements" / "lock.txt"
+    done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--constraint", lock, wheel)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return scripts
+
+
+def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
+    import zipfile
+
+    names = zipfile.ZipFile(wheel).namelist()
+    assert f"mien-{mien.__version__}" in wheel.name
+    assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/train/fit.py"} <= set(names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
+
+
+def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(run(installed / "python", "-c", code).stdout.strip())
+    tools = ("pip", "setuptools", "_distutils_hack", "distutils-precedence")
+    sizes = {
+        top.name: sum(file.stat().st_size for file in [top, *top.rglob("*")] if file.is_file())
+        for top in packages.iterdir()
+        if not top.name.startswith(tools) and top.name != "__pycache__"
+    }
+    total = sum(sizes.values()) / 1e6
+    with capsys.disabled():
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:6]
+        parts = ", ".join(f"{name} {sizes[name] / 1e6:.0f}" for name in largest)
+        print(f"\nsite-packages of the core: {total:.0f} MB ({parts})")
+    assert total < LIMIT_MB
+
+
+@pytest.mark.parametrize("library", ["keras", "tensorflow", "matplotlib", "sklearn", "onnx", "scipy"])
+def test_it_installs_no_framework(installed: Path, library: str) -> None:
+    assert run(installed / "python", "-c", f"import {library}").returncode == 1
+
+
+def test_it_reads_pictures(installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
+    bundle = make_bundle()
+    done = run(installed / "mien", "predict", faces, "--model", bundle, "--json", "-", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = json.loads(done.stdout)
+    assert len(rows) == 40
+    ours = mien.load(bundle).predict(rows[0]["source"])
+    assert rows[0]["faces"][0]["probability"] == pytest.approx(ours.probability, abs=1e-5)
+    table = run(installed / "mien", "predict", faces, "--model", bundle, cwd=tmp_path)
+    assert (table.returncode, table.stderr) == (0, "")
+
+
+def test_it_checks_and_evaluates(installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
+    done = run(installed / "mien", "evaluate", faces, "--model", make_bundle(), "--json", "-", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["n"] == 40
+    copy = shutil.copytree(faces, tmp_path / "copy")
+    assert "usable for training" in run(installed / "mien", "check", copy, cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (["train", "FACES"], "train"),
+        (["demo"], "train"),
+        (["export", "x.keras", "--labels", "a,b", "--out", "o"], "train"),
+        (["show", "FACES", "--augment", "light"], "train"),
+        (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report"),
+    ],
+)
+def test_a_missing_extra_is_one_sentence_with_the_pip_line(
+    installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path, arguments: list[str], extra: str
+) -> None:
+    places = {"FACES": faces, "BUNDLE": make_bundle()}
+    done = run(installed / "mien", *(places.get(word, word) for word in arguments), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mien: ")
+    assert done.stderr.endswith(f"needs an optional part of mien: pip install 'mien[{extra}]'\n")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

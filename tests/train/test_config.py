@@ -1,0 +1,71 @@
+import dataclasses
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.errors import ConfigError
+from mien.train.config import NETWORK_DEFAULTS, TrainConfig, read_settings
+
+
+@pytest.mark.parametrize("network", list(NETWORK_DEFAULTS))
+def test_toml_round_trip_keeps_every_setting(network: str) -> None:
+    config = TrainConfig.make({"network": network, "minutes": 1.5, "patience": 4, "rotation": 12.5, "flip": False})
+    assert TrainConfig.make(tomllib.loads(config.to_toml())) == config
+
+
+@given(
+    st.builds(
+        dict,
+        size=st.integers(16, 1024),
+        width=st.floats(0.05, 16),
+        learning_rate=st.floats(1e-8, 10),
+        activation=st.text(max_size=12),
+        minutes=st.none() | st.floats(0.01, 1e6),
+        deterministic=st.booleans(),
+    )
+)
+def test_any_valid_settings_survive_toml(settings: dict[str, object]) -> None:
+    config = TrainConfig.make(settings)
+    assert TrainConfig.make(tomllib.loads(config.to_toml())) == config
+
+
+def test_classic_has_the_tutorials_defaults() -> None:
+    config = TrainConfig.make({"network": "classic"})
+    assert (config.size, config.colour, config.optimizer, config.epochs) == (256, "rgb", "adam", 20)
+    assert (config.augment, config.schedule, config.dropout) == ("none", "constant", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"learnig_rate": 0.1}, "unknown setting 'learnig_rate'"),
+        ({"network": "vgg"}, "--network vgg: is none of classic, stack, residual"),
+        ({"optimizer": "lion"}, "--optimizer lion: is none of adam, adamw, sgd"),
+        ({"epochs": 0}, "--epochs 0: must lie between 1"),
+        ({"epochs": "ten"}, "--epochs 'ten': must be of type int"),
+        ({"epochs": True}, "--epochs True: must be of type int"),
+        ({"dropout": float("nan")}, "--dropout nan"),
+        ({"flip": 1}, "--flip 1: must be of type bool"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "together at most 0.9"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig.make(settings)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_broken_settings_file_names_the_file(tmp_path: object) -> None:
+    from pathlib import Path
+
+    path = Path(str(tmp_path)) / "x.toml"
+    path.write_text("epochs = = 3")
+    with pytest.raises(ConfigError, match=r"x\.toml: is not valid TOML"):
+        read_settings(path)
+
+
+def test_every_setting_is_explained() -> None:
+    assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))

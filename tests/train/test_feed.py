@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+
+from mien.crop import crop
+from mien.dataset import read_manifest
+from mien.image import load_image
+from mien.train.cache import cached_crops
+from mien.train.feed import Feed, Part
+
+
+def part(count: int = 10) -> Part:
+    crops = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1) * np.ones((1, 4, 4, 1), np.uint8)
+    rows = np.arange(count) * 2
+    targets = np.eye(2, dtype=np.float32)[rows // 2 % 2]
+    return Part(crops, rows, targets, np.ones(count, np.float32))
+
+
+def test_an_epoch_holds_every_picture_once_with_its_label() -> None:
+    feed = Feed(part(), 4, seed=3, epoch=0, one_unit=True)
+    batches = list(feed)
+    assert [len(batch[0]) for batch in batches] == [4, 4, 2]
+    pictures = np.concatenate([batch[0][:, 0, 0, 0] for batch in batches])
+    targets = np.concatenate([batch[1][:, 0] for batch in batches])
+    assert sorted(pictures) == [float(2 * i) for i in range(10)]
+    np.testing.assert_array_equal(targets, pictures // 2 % 2)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    def order(seed: int, epoch: int | None) -> list[float]:
+        feed = Feed(part(), 10, seed, epoch, one_unit=False)
+        return list(feed._order)
+
+    assert order(1, 5) == order(1, 5)
+    assert order(1, 5) != order(1, 6)
+    assert order(1, 5) != order(2, 5)
+    assert order(1, None) == list(range(10))
+
+
+def test_the_cache_holds_the_readers_own_crops_and_is_written_once(faces: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(faces)
+    found = cached_crops(manifest, 32, 1, tmp_path)
+    name = manifest.samples[7].name
+    np.testing.assert_array_equal(found[7], crop(load_image(faces / name), 32, 1))
+    (written,) = tmp_path.iterdir()
+    before = written.read_bytes()
+    written.write_bytes(before[:-1] + bytes([before[-1] ^ 255]))  # a marker: written again, it would vanish
+    assert cached_crops(manifest, 32, 1, tmp_path)[-1, -1, -1, -1] == before[-1] ^ 255
+    assert len(list(tmp_path.iterdir())) == 1
+    assert isinstance(cached_crops(manifest, 16, 3, tmp_path), np.memmap)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_changed_picture_is_decoded_again(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for label, value in (("a", 10), ("b", 200)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        Image.new("RGB", (40, 40), (value,) * 3).save(tmp_path / "data" / label / "x.png")
+    first = np.array(cached_crops(read_manifest(tmp_path / "data"), 16, 1, tmp_path / "cache"))
+    Image.new("RGB", (41, 40), (90,) * 3).save(tmp_path / "data" / "a" / "x.png")
+    second = np.array(cached_crops(read_manifest(tmp_path / "data"), 16, 1, tmp_path / "cache"))
+    assert first[0, 0, 0, 0] == 10
+    assert second[0, 0, 0, 0] == 90
