@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,6 +208,20 @@ def test_a_graph_without_the_maps_that_the_config_states(make_bundle: MakeBundle
     folder = make_bundle()
     rewrite(folder, maps=True)
     assert "maps" in refusal(folder)
+
+
+def test_weights_outside_the_graph_are_never_loaded(
+    make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sha256 would not have been checked."""
+    model = onnx.load_from_string(graph())
+    zeros = next(tensor for tensor in model.graph.initializer if tensor.name == "zeros")
+    (tmp_path / "weights.bin").write_bytes(np.ones((1, 2), np.float32).tobytes())
+    zeros.ClearField("float_data")
+    zeros.data_location = TensorProto.EXTERNAL
+    zeros.external_data.add(key="location", value="weights.bin")
+    monkeypatch.chdir(tmp_path)
+    assert "the graph cannot be loaded" in refusal(make_bundle(graph=model.SerializeToString()))
 
 
 def test_sizes_that_the_graph_leaves_open_are_checked_when_it_runs(make_bundle: MakeBundle) -> None:

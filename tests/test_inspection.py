@@ -68,6 +68,8 @@ NOTED = {
     "alpha ": ("a.png", encode(PICTURE, "PNG", transparency=(1, 2, 3))),
     "exif-rotated": ("a.jpg", rotated("JPEG", 6)),
     "exif-rotated ": ("a.png", rotated("PNG", 3)),
+    "exif-rotated  ": ("a.tif", rotated("TIFF", 8)),
+    "exif-rotated   ": ("a.webp", rotated("WEBP", 5)),
 }
 
 

@@ -86,7 +86,11 @@ def decode(data: bytes, name: str, *, shrink_to: int | None = None) -> RGB:
 
 def open_upright(data: bytes, name: str, *, shrink_to: int | None = None) -> Image.Image:
     """Open, decode and turn upright, in the file's own colour mode; ImageError where that fails."""
-    image = open_header(data, name)
+    return load_upright(open_header(data, name), name, shrink_to=shrink_to)
+
+
+def load_upright(image: Image.Image, name: str, *, shrink_to: int | None = None) -> Image.Image:
+    """Decode what `open_header` has opened, and turn it upright; ImageError where that fails."""
     try:
         if shrink_to is not None and image.format == "JPEG":
             image.draft(None, (shrink_to, shrink_to))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import ImageError
-from mien.image import open_header, open_upright, orientation, to_grey
+from mien.image import load_upright, open_header, orientation, to_grey
 
 #: Pictures with a shorter side than this, in pixels, hold no readable expression.
 MIN_SIDE = 16
@@ -79,7 +79,10 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     width, height, file_format = header.width, header.height, header.format or ""
     try:
         broken = _unusable_header(header)
-        grey = None if broken else _small_grey(data, name)
+        # Asked before and after decoding: a PNG may hold it behind its pixels, a TIFF forgets it there.
+        turned = not broken and header.format != "PNG" and orientation(header) != 1
+        grey = None if broken else _small_grey(header, name)
+        turned = turned or (not broken and orientation(header) != 1)
     except ImageError as error:
         broken = ("truncated", error.reason)
     except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
@@ -87,7 +90,7 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     if broken:
         return FileFacts(name, (broken[0],), broken[1], digest, len(data), width, height, file_format)
     suffix = PurePosixPath(name).suffix.lower()
-    kinds = _notes(header, suffix)
+    kinds = (*_notes(header, suffix), *(("exif-rotated",) if turned else ()))
     reason = None
     if strict_extensions and suffix not in STRICT_SUFFIXES:
         kinds, reason = ("strict-extension", *kinds), f"ends in '{suffix}', not in jpg, jpeg, png or bmp"
@@ -143,8 +146,8 @@ def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
     return None
 
 
-def _small_grey(data: bytes, name: str) -> npt.NDArray[np.uint8]:
-    image = to_grey(open_upright(data, name, shrink_to=_FINGERPRINT_SIDE))
+def _small_grey(header: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    image = to_grey(load_upright(header, name, shrink_to=_FINGERPRINT_SIDE))
     if min(image.size) > 2 * _FINGERPRINT_SIDE:
         image = image.reduce(min(image.size) // _FINGERPRINT_SIDE)
     return np.asarray(image)
@@ -163,6 +166,4 @@ def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:
         found.append("sixteen-bit")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         found.append("alpha")
-    if orientation(image) != 1:
-        found.append("exif-rotated")
     return tuple(found)

@@ -36,12 +36,12 @@ def command(
     require_parent(out)
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: must end in .png")
+    config = make_config(config_file, flags)
     manifest = read_manifest(data, *data_arguments(classes, rename))
-    seed = flags.get("seed") or 0
     if config_file or any(value is not None for name, value in flags.items() if name != "seed"):
-        picture = _augmented(manifest, min(per_class, 10), make_config(config_file, flags))
+        picture = _augmented(manifest, min(per_class, 10), config)
     else:
-        picture = _labelled(manifest, per_class, seed)
+        picture = _labelled(manifest, per_class, config.seed)
     save_png(picture, out)
     console().print(Text(one_line(f"wrote {out}")), soft_wrap=True)
 

@@ -1,0 +1,86 @@
+"""How long `mien check` takes: draw a dataset, plant a few of each fault, check it, print files per second.
+
+    python benchmarks/check_speed.py [N] [--size PIXELS] [--seed S]
+
+N JPEG files in two classes in a temporary folder. About 500 faces are drawn; the rest are made of them by
+mirroring, turning by quarters, and cutting quarters that lie far apart, so that all are different pictures.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.audit import audit
+from mien.cores import available_cores
+from mien.dataset import read_manifest
+from mien.spoil import spoil_dataset
+from mien.synthetic import draw_face
+
+CLASSES = ("happy", "sad")
+DRAWN = 250  # per class
+WINDOW = 0.55  # side of a cut-out; the four corners overlap by a tenth only
+
+
+def distinct(label: str, count: int, size: int, seed: int) -> Iterator[Image.Image]:
+    """Yield `count` different pictures of one class: first the drawn ones, then what is made of them."""
+    drawn: list[npt.NDArray[np.uint8]] = []
+    for number in range(min(DRAWN, count)):
+        drawn.append(draw_face(label, seed * 10**6 + 10**5 * CLASSES.index(label) + number, size))
+        yield Image.fromarray(drawn[-1])
+    for number in range(len(drawn), count):
+        # Eight ways to turn a picture, times the whole of it and four corners.
+        variant, which = divmod(number, len(drawn))
+        corner, turn = divmod(variant, 8)
+        picture = np.rot90(drawn[which], turn % 4)
+        yield cut(picture if turn < 4 else picture[:, ::-1], corner, size)
+
+
+def cut(picture: npt.NDArray[np.uint8], corner: int, size: int) -> Image.Image:
+    """Return the whole picture (corner 0) or one of its corners (1 to 4), enlarged."""
+    whole = Image.fromarray(np.ascontiguousarray(picture))
+    if corner == 0:
+        return whole
+    side, far = round(WINDOW * size), size - round(WINDOW * size)
+    x, y = far * ((corner - 1) % 2), far * ((corner - 1) // 2)
+    return whole.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.BILINEAR)
+
+
+def write(folder: Path, count: int, size: int, seed: int) -> None:
+    for label in CLASSES:
+        (folder / label).mkdir()
+        for number, picture in enumerate(distinct(label, count // len(CLASSES), size, seed)):
+            picture.save(folder / label / f"{number:05d}.jpg", quality=88)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("n", nargs="?", type=int, default=10_000, help="files (default 10000)")
+    parser.add_argument("--size", type=int, default=256, help="pixels on a side (default 256)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        start = time.perf_counter()
+        write(Path(place), options.n, options.size, options.seed)
+        planted = Counter(item.kind for item in spoil_dataset(Path(place), options.seed))
+        print(f"made in {time.perf_counter() - start:.0f} s; planted {sum(planted.values())} faults")
+        start = time.perf_counter()
+        found = audit(read_manifest(Path(place)))
+        seconds = time.perf_counter() - start
+    files = len(found.manifest.samples)
+    print(
+        f"{files} files of {options.size} pixels on {available_cores()} cores: "
+        f"{seconds:.1f} s, {files / seconds:.0f} files/s"
+    )
+    for fault in found.faults:
+        print(f"  {fault.severity:8s} {fault.kind:18s} {len(fault.files)}")
+
+
+if __name__ == "__main__":
+    main()
