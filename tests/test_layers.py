@@ -14,15 +14,16 @@ PACKAGE = Path(mien.__file__).parent
 LAYERS = {
     0: "errors labels result version faults cores",
     1: "image bundle sources tables output",
-    2: "detect crop classify calibrate explain dataset split metrics intervals synthetic spoil duplicates inspection",
+    2: "detect crop classify calibrate explain dataset split metrics intervals synthetic looks drawing spoil duplicates"
+    " inspection",
     3: "reader audit clean render plots report evaluation",
     4: "train",
     5: "cli serve __init__ __main__",
 }
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
-#: Stages that are one stage in two files.
-HELPERS = {("metrics", "intervals")}
+#: Stages that are one stage in several files: which of them may import which.
+HELPERS = {("metrics", "intervals"), ("synthetic", "looks"), ("synthetic", "drawing"), ("drawing", "looks")}
 
 #: Only these files may import these libraries; each is slow to load, or an extra.
 CONFINED = {

@@ -198,14 +198,14 @@ def auc_pulls(is_positive: npt.NDArray[np.bool_], scores: Floats) -> tuple[float
 
 
 def _correlation(covariance: Floats) -> Floats:
-    """Correlations (K, K); a figure without variance, such as an area of 1, has none and is given 1.
+    """Correlations (K, K), none below 0; a figure without variance, such as an area of 1, is given 1.
 
-    Positive correlation only widens the interval of a mean.
+    Positive correlation only widens the interval of a mean; a negative one could narrow it to nothing.
     """
     sd = np.sqrt(np.diag(covariance))
     scale = np.outer(sd, sd)
     r: Floats = np.divide(covariance, scale, out=np.ones_like(covariance), where=scale > 0)
-    return r
+    return np.maximum(r, 0.0)
 
 
 def _effective_wilson(value: float, centre: float, variance: float, z: float) -> Interval:

@@ -65,7 +65,7 @@ def curves(
     pairs = ((axes[0], loss, "loss"), (axes[1], accuracy, "accuracy"))
     for axis, (training, validation), name in pairs:
         marker = "o" if len(epochs) < 30 else None
-        axis.plot(epochs, training, color=COLOURS[0], marker=marker, markersize=3, label="training (augmented)")
+        axis.plot(epochs, training, color=COLOURS[0], marker=marker, markersize=3, label="training")
         axis.plot(epochs, validation, color=COLOURS[1], marker=marker, markersize=3, label="validation")
         axis.axvline(epochs[best], color=FAINT, linewidth=6, zorder=0, label=f"kept: epoch {epochs[best]}")
         axis.set_xlabel("epoch")

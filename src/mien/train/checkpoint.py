@@ -33,7 +33,7 @@ def restore(path: Path, model: Any) -> tuple[Arrays, list[Epoch]]:
     Raises TrainingError where the file is damaged or belongs to another network.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path}: the checkpoint is damaged ({error}); train again") from None
