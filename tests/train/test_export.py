@@ -34,6 +34,13 @@ def test_the_bundle_answers_as_keras_does(network: str, classes: int, tmp_path: 
     assert reader.config.maps is (network == "residual")
 
 
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "selu", "swish", "mish"])
+def test_every_common_activation_exports(activation: str, tmp_path: Path) -> None:
+    config = TrainConfig.make({"size": 48, "width": 0.25, "colour": "rgb", "activation": activation})
+    agreement = export_bundle(build(config, 2), ["a", "b"], CROPS, tmp_path / "b")
+    assert agreement.same_answer == agreement.crops
+
+
 def test_maps_average_to_the_logits(tmp_path: Path) -> None:
     from mien.bundle import load_bundle
     from mien.classify import Classifier

@@ -5,8 +5,10 @@ import hashlib
 import io
 import json
 import logging
+import os
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,17 +188,54 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     path = folder / "export.onnx"
     model(np.zeros((1, *model.input.shape[1:]), np.float32))
     logging_level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet_stderr():
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False)
-        return path.read_bytes()
+        return _without_erfc(path)
     except (ImportError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise ExportError(f"the network cannot be exported to ONNX ({str(error).splitlines()[0]})") from error
     finally:
         logging.disable(logging_level)
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere: TensorFlow's C++ code logs there, past Python's `sys.stderr`."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _without_erfc(path: Path) -> bytes:
+    """Return an ONNX file's bytes with Erfc, which TensorFlow's gelu uses and ONNX lacks, as 1 - Erf."""
+    import onnx
+
+    model = onnx.load(path)
+    nodes = list(model.graph.node)
+    if not any(node.op_type == "Erfc" for node in nodes):
+        return path.read_bytes()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1.0, np.float32), "erfc_one"))
+    del model.graph.node[:]
+    for node in nodes:
+        if node.op_type != "Erfc":
+            model.graph.node.append(node)
+            continue
+        inner = f"{node.output[0]}/erf"
+        model.graph.node.append(onnx.helper.make_node("Erf", list(node.input), [inner], f"{node.name}/erf"))
+        model.graph.node.append(onnx.helper.make_node("Sub", ["erfc_one", inner], list(node.output), node.name))
+    onnx.checker.check_model(model)
+    found: bytes = model.SerializeToString()
+    return found
 
 
 def _card(config: BundleConfig, agreement: Agreement) -> str:
