@@ -375,8 +375,11 @@ def test_a_reader_that_stops_early_is_no_error(
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_control_c_is_one_line_and_leaves_nothing(bundle: Path, long_list: Path, tmp_path: Path) -> None:
     """The command says when it has begun to read; then it is interrupted from outside."""
+    # A test run started in the background ignores SIGINT, and its children would inherit that.
     code = """
+        import signal
         import sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from mien.cli import main
         from mien.reader import Reader
         read = Reader.predict_many
@@ -390,7 +393,10 @@ def test_control_c_is_one_line_and_leaves_nothing(bundle: Path, long_list: Path,
     target = tmp_path / "out.json"
     command = [sys.executable, "-c", textwrap.dedent(code), "predict", str(long_list), "--model", str(bundle)]
     with subprocess.Popen(
-        [*command, "--json", str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--json", str(target)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "reading\n"

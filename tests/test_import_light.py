@@ -1,9 +1,11 @@
 """Importing mien is light and polite: no frameworks, no files, no threads, nothing global changed."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,12 +72,33 @@ def alone() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def after_its_libraries() -> dict[str, Any]:
-    return probe(["numpy", "PIL.Image", "PIL.ImageOps", "onnxruntime"], ["mien"])
+    return probe(["numpy", "PIL.Image", "PIL.ImageOps"], ["mien"])
 
 
 def test_no_framework_is_loaded(alone: dict[str, Any]) -> None:
     assert "mien.reader" in alone["modules"]
     assert {name.split(".")[0] for name in alone["modules"]} & set(HEAVY) == set()
+
+
+def test_the_runtime_is_loaded_only_to_run(alone: dict[str, Any]) -> None:
+    assert "onnxruntime" not in alone["modules"]
+
+
+def test_reading_a_picture_sends_and_stores_nothing(make_bundle: Any, tmp_path: Path) -> None:
+    """onnxruntime's wheels write a device id and a database below the home folder unless told not to."""
+    bundle = make_bundle()
+    code = f"""
+        import os
+        before = dict(os.environ)
+        import mien, numpy
+        mien.load({str(bundle)!r}).predict(numpy.zeros((40, 40, 3), "uint8"))
+        assert dict(os.environ) == before
+    """
+    home = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "home").mkdir()
+    settings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=settings | home, check=True)
+    assert [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name or path.name == "deviceid"] == []
 
 
 def test_training_and_the_command_are_not_loaded(alone: dict[str, Any]) -> None:
@@ -95,7 +118,7 @@ def test_no_file_is_opened_but_modules(after_its_libraries: dict[str, Any]) -> N
 
 def test_no_thread_is_started(after_its_libraries: dict[str, Any]) -> None:
     assert after_its_libraries["threads"] == ["MainThread"]
-    libraries = probe([], ["numpy", "PIL.Image", "PIL.ImageOps", "onnxruntime"])
+    libraries = probe([], ["numpy", "PIL.Image", "PIL.ImageOps"])
     assert after_its_libraries["tasks"] <= libraries["tasks"]
 
 

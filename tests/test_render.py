@@ -33,7 +33,7 @@ def test_proportions_are_kept() -> None:
 
 
 def test_more_rows_make_a_taller_sheet_of_one_width() -> None:
-    one = mosaic({"a": [plain(1)]}, "t")
+    one = mosaic({"a": [plain(1)] * 10}, "t")
     two = mosaic({"a": [plain(1)] * 11, "b": []}, "t")
     assert two.width == one.width
     assert two.height > one.height

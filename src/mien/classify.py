@@ -1,16 +1,37 @@
 """Square crops in, logits out: one onnxruntime session on the CPU."""
 
 import os
+import sys
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from mien.bundle import Bundle
 from mien.cores import available_cores
 from mien.errors import BundleError
 
 Floats = npt.NDArray[np.float32]
+
+
+def quiet_onnxruntime() -> Any:
+    """Import onnxruntime with its telemetry off, and leave the environment as it was.
+
+    From version 1.29 the official wheels write a device id and a database below the home folder and send
+    events, unless this variable is set when the library is first imported; it is read once. Where a
+    program has imported onnxruntime before, that program's choice stands.
+    """
+    if "onnxruntime" in sys.modules:
+        return sys.modules["onnxruntime"]
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = before or "1"
+    try:
+        import onnxruntime
+    finally:
+        if before is None:
+            del os.environ[name]
+    return onnxruntime
 
 
 class Classifier:
@@ -23,6 +44,7 @@ class Classifier:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self._where = str(bundle.path)
         self._config = bundle.config
+        onnxruntime = quiet_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1

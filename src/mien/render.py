@@ -20,6 +20,7 @@ def mosaic(rows: Mapping[str, Pictures], title: str, tile: int = 88, per_line: i
     `rows` maps a heading to pictures, each uint8 (h, w, 3) RGB or (h, w, 1) grey, [0, 255]; they are
     fitted into squares of `tile` pixels with their proportions kept.
     """
+    per_line = max(min(per_line, max(map(len, rows.values()), default=1)), 5)
     lines = sum(-(-max(len(pictures), 1) // per_line) for pictures in rows.values())
     width = 2 * _MARGIN + per_line * (tile + _GAP)
     height = 2 * _MARGIN + 30 + len(rows) * _HEADING + lines * (tile + _GAP)
