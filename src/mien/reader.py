@@ -64,11 +64,11 @@ class Reader:
         while batch := list(islice(iterator, batch_size)):
             yield from self._read_batch(batch)
 
-    def probabilities(self, crops: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float64]:
+    def probabilities(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float64]:
         """Return calibrated probabilities float64 (N, K) for crops uint8 (N, S, S, C), [0, 255]."""
         return probabilities(self.logits(crops, batch_size), self.config.temperature)
 
-    def logits(self, crops: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
+    def logits(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float32]:
         """Return what the network says, float32 (N, K), for crops uint8 (N, S, S, C), [0, 255]."""
         parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
         found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)

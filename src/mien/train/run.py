@@ -258,8 +258,8 @@ def _save_keras(network: Any, path: Path) -> None:
 def _validation_logits(network: Any, validation: Part) -> np.ndarray[Any, np.dtype[np.float64]]:
     model = logits_of(network)
     blocks = [
-        np.asarray(model(np.asarray(validation.crops[validation.rows[i : i + 64]], np.float32), training=False))
-        for i in range(0, len(validation.rows), 64)
+        np.asarray(model(np.asarray(validation.crops[validation.rows[i : i + 8]], np.float32), training=False))
+        for i in range(0, len(validation.rows), 8)
     ]
     z = np.concatenate(blocks).astype(np.float64)
     return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] == 1 else z
