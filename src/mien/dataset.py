@@ -16,7 +16,6 @@ from mien.image import read_file
 from mien.sources import FolderSource, Source, is_folder, open_source
 from mien.tables import SPLIT_NAMES, Table, read_table
 
-SPLITS = ("train", "validation", "test")
 TABLE_NAME = "labels.csv"
 IMAGE_SUFFIXES = frozenset(
     [

@@ -131,8 +131,11 @@ def test_a_model_that_scales_itself_takes_raw_values(tmp_path: Path) -> None:
 
 def test_a_lambda_is_refused_and_never_run(tmp_path: Path) -> None:
     witness = tmp_path / "ran"
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Lambda(lambda x: x), layers.Flatten(), layers.Dense(2)])
+    spy = layers.Lambda(lambda x, path=str(witness): Path(path).write_text("ran") and x)
+    model = keras.Sequential([keras.Input((32, 32, 3)), spy, layers.Flatten(), layers.Dense(2)])
     model.save(tmp_path / "evil.keras")
+    assert witness.exists()  # building the model ran it, so opening the file unsafely would run it again
+    witness.unlink()
     with pytest.raises(ExportError) as caught:
         open_keras(tmp_path / "evil.keras")
     assert "\n" not in str(caught.value)

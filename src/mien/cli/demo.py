@@ -12,6 +12,7 @@ from mien.clean import write_clean
 from mien.cli.check import print_audit
 from mien.cli.common import console, counting_bar, figures_table, free_folder, progress_bar
 from mien.dataset import read_manifest
+from mien.image import load_image
 from mien.metrics import Evaluation
 from mien.output import new_folder, refuse_existing
 from mien.reader import load
@@ -90,16 +91,10 @@ def _clean(checked: Audit, out: Path) -> Path:
     rows = {}
     for label in manifest.classes:
         names = [sample.name for sample in manifest.samples if sample.label == label]
-        rows[f"{label}: {len(names)}"] = [_picture(clean / name) for name in names[:20]]
+        rows[f"{label}: {len(names)}"] = [load_image(clean / name) for name in names[:20]]
     save_png(mosaic(rows, "The clean folder (drawings)"), out / "grid.png")
     console().print(f"wrote {count} files to {clean}", soft_wrap=True)
     return clean
-
-
-def _picture(path: Path) -> Any:
-    from mien.image import load_image
-
-    return load_image(path)
 
 
 def _train(clean: Path, out: Path, seed: int) -> Any:

@@ -35,8 +35,5 @@ def command(model: Path, labels: str, out: Path, data: Path | None, input_range:
     agreement, scale = export_foreign(model, names, out, data, input_range)
     screen = console()
     screen.print(f"the model takes pictures in {scale}")
-    screen.print(
-        f"ONNX equals Keras on {agreement.crops} pictures "
-        f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer})"
-    )
+    screen.print(str(agreement), soft_wrap=True)
     screen.print(f"use it   mien predict photo.jpg --model {out}", soft_wrap=True)

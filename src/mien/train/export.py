@@ -36,6 +36,13 @@ class Agreement:
     largest_difference: float
     same_answer: int
 
+    def __str__(self) -> str:
+        """Return the comparison in one line."""
+        return (
+            f"ONNX equals Keras on {self.crops} crops "
+            f"(largest logit difference {self.largest_difference:.1e}, same answer on {self.same_answer})"
+        )
+
 
 def export_bundle(
     network: Any,

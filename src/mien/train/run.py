@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from mien.evaluation import Scored, pool, score
 from mien.output import new_folder, readable_errors, refuse_existing
 from mien.reader import Reader
 from mien.report import write_report
+from mien.split import PARTS
 from mien.train import mosaics
 from mien.train.backend import versions
 from mien.train.cache import Crops, cached_crops
@@ -118,17 +120,15 @@ def check_source(source: Source, reporter: Reporter) -> Audit:
     with reporter.progress("checking the pictures") as report:
         checked = audit(manifest, on_progress=report)
     if checked.left_out:
-        counts: dict[str, int] = {}
-        for kind in checked.left_out.values():
-            counts[kind] = counts.get(kind, 0) + 1
-        listing = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items(), key=lambda item: -item[1]))
+        counts = Counter(checked.left_out.values()).most_common()
+        listing = ", ".join(f"{kind} {count}" for kind, count in counts)
         reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
     return checked
 
 
 def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
     """Make the run folder, complete with settings and split, before the first step of training."""
-    counts = {part: plan.part(part).counts() for part in ("train", "validation", "test") if part in plan.parts}
+    counts = {part: plan.part(part).counts() for part in PARTS if part in plan.parts}
     build(config, len(plan.manifest.classes))  # a network that cannot be built must leave no folder behind
     with new_folder(out) as folder:
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
@@ -218,10 +218,7 @@ def _finish(
             temperature=fit_temperature(logits, validation.targets), name=folder.name,
             about={"network": config.network, "run": folder.name, "counts": about["counts"]},
         )  # fmt: skip
-        reporter.say(
-            f"exported: ONNX equals Keras on {agreement.crops} crops "
-            f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer})"
-        )
+        reporter.say(f"exported: {agreement}")
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
         scored = score(Reader(load_bundle(folder / "bundle")), plan.part(judged), report)
