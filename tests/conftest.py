@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mien import bundle
 from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.labels import EXPRESSIONS
 from mien.synthetic import write_dataset
 
 NOBODY = 65534
@@ -104,3 +107,25 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def three_way(make_bundle: Callable[..., Path]) -> Path:
+    """A small real bundle of the seven expressions that answers happy, sad or neither, and all three in turn."""
+    return make_bundle(EXPRESSIONS, size=48, channels=1, temperature=0.4, answer_from={"happy": 0.3, "sad": 0.35})
+
+
+@pytest.fixture
+def shipped(three_way: Path, make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the models that mien ships, which are now the three-way bundle as `mien`, and `mien-two`."""
+    folder = tmp_path / "models"
+    shutil.copytree(three_way, folder / "mien")
+    shutil.copytree(make_bundle(), folder / "mien-two")
+    monkeypatch.setattr(bundle, "SHIPPED", folder)
+    return folder
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation without any model."""
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "no-models")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import mien
-from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig, load_bundle
+from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig, find_bundle, load_bundle, shipped_models
 from mien.classify import Classifier
 from mien.errors import BundleError, ConfigError
 
@@ -113,6 +113,21 @@ def test_a_run_folder_stands_for_the_bundle_in_it(make_bundle: MakeBundle, tmp_p
     assert load_bundle(tmp_path).path == tmp_path / "bundle"
 
 
+def test_a_rule_is_written_and_read_in_its_order(make_bundle: MakeBundle) -> None:
+    rule = {"sad": 0.55, "happy": 0.45}
+    folder = make_bundle(("happy", "neutral", "sad"), answer_from=rule)
+    found = load_bundle(folder).config.answer_from
+    assert found == rule
+    assert list(found or ()) == ["sad", "happy"]
+    assert json.loads((folder / CONFIG_FILE).read_text())["version"] == 1
+
+
+def test_a_bundle_without_a_rule_is_as_it_always_was(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(("happy", "neutral", "sad"))
+    assert "answer_from" not in json.loads((folder / CONFIG_FILE).read_text())
+    assert load_bundle(folder).config.answer_from is None
+
+
 def test_maps_are_returned_and_their_mean_is_the_logits(make_bundle: MakeBundle) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
     logits, maps = Classifier(load_bundle(make_bundle(maps=True)), threads=1)(crops)
@@ -157,6 +172,53 @@ def test_a_part_that_is_a_folder(make_bundle: MakeBundle, name: str) -> None:
     (folder / name).unlink()
     (folder / name).mkdir()
     assert f"{folder / name}: cannot be read" in refusal(folder)
+
+
+# Models that come with the package
+
+
+def test_a_shipped_model_by_its_name(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shipped_models() == ("mien", "mien-two")
+    assert find_bundle() == find_bundle("mien") == find_bundle(Path("mien")) == shipped / "mien"
+    assert find_bundle("mien-two") == shipped / "mien-two"
+    assert load_bundle("mien-two").config.labels == ("happy", "sad")
+
+
+def test_a_folder_goes_before_the_shipped_model_of_its_name(
+    shipped: Path, make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_bundle(("cat", "dog")).rename(tmp_path / "mien")
+    assert load_bundle("mien").config.labels == ("cat", "dog")
+    assert find_bundle() == shipped / "mien"
+
+
+def test_a_file_does_not_hide_the_shipped_model(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mien").write_text("a script, say")
+    assert find_bundle("mien") == shipped / "mien"
+
+
+@pytest.mark.parametrize("name", ["happiness", "./mien", "mien/", "models/mien2", "MIEN2"])
+def test_an_unknown_name_lists_the_shipped_ones(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError) as caught:
+        find_bundle(name)
+    assert str(caught.value) == (
+        f"{Path(name)}: no such model; give a bundle, a run folder or a shipped model (mien, mien-two)"
+    )
+
+
+def test_an_installation_without_models_says_so(
+    nothing_shipped: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match=r"^no model comes with this installation of mien; name one"):
+        mien.load()
+    assert "none in this installation" in refusal(Path("mien"))
 
 
 # Weights
@@ -270,6 +332,7 @@ def test_another_version(make_bundle: MakeBundle, version: Any) -> None:
 
 
 FIELDS = ["name", "labels", "input", "framing", "size", "channels", "temperature", "threshold", "maps", "sha256"]
+LIMITS = st.floats(0, 1, exclude_min=True, exclude_max=True)
 
 
 @pytest.mark.parametrize("name", [*FIELDS, "about"])
@@ -322,6 +385,43 @@ def test_a_wrong_value_is_named(make_bundle: MakeBundle, name: str, value: Any, 
     assert text.endswith("; export the model again")
 
 
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (None, "answer_from None: must be a table"),
+        (["happy"], "answer_from ['happy']: must be a table"),
+        ({}, "name some of the labels (happy, neutral, sad), not all"),
+        ({"glad": 0.5}, "answer_from 'glad': name some of the labels"),
+        ({"happy": 0.5, "neither": 0.5}, "name some of the labels"),
+        ({"happy": 0.4, "neutral": 0.4, "sad": 0.4}, "not all"),
+        ({"happy": 0}, "answer_from happy 0.0: between 0 and 1"),
+        ({"happy": 0.5, "sad": 1}, "answer_from sad 1.0: between 0 and 1"),
+        ({"happy": -0.5}, "between 0 and 1"),
+        ({"happy": math.nan}, "between 0 and 1"),
+        ({"happy": 10**400}, "too large"),
+        ({"happy": True}, "happy True: must be a number"),
+        ({"happy": "0.5"}, "happy '0.5': must be a number"),
+        ({"happy": None}, "happy None: must be a number"),
+    ],
+)
+def test_a_wrong_rule_is_named(make_bundle: MakeBundle, rule: Any, says: str) -> None:
+    folder = make_bundle(("happy", "neutral", "sad"))
+    path = folder / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"answer_from": rule}))
+    text = refusal(folder)
+    assert text.startswith(f"{path}: ")
+    assert says in text
+    assert text.endswith("; export the model again")
+
+
+def test_a_rule_and_what_cannot_stand_beside_it() -> None:
+    with pytest.raises(ConfigError, match="a model with the label 'neither' cannot have such a rule"):
+        BundleConfig("n", ("happy", "neither"), 16, 3, "0" * 64, answer_from={"happy": 0.5})
+    with pytest.raises(ConfigError, match=r"threshold 0\.3: cannot stand beside answer_from; leave it at 0\.5"):
+        BundleConfig("n", ("happy", "sad"), 16, 3, "0" * 64, threshold=0.3, answer_from={"happy": 0.5})
+    assert BundleConfig("n", ("happy", "neither"), 16, 3, "0" * 64).labels == ("happy", "neither")
+
+
 def test_unknown_fields_are_left_alone(make_bundle: MakeBundle) -> None:
     folder = make_bundle()
     rewrite(folder, note="added by hand")
@@ -338,20 +438,24 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dict
     size=st.integers(8, 1024),
     channels=st.sampled_from([1, 3]),
     temperature=st.floats(0, 1e6, exclude_min=True),
-    threshold=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    threshold=LIMITS,
+    rule=st.none() | st.lists(LIMITS, min_size=1, max_size=8),
     maps=st.booleans(),
 )
 def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, **fields: Any) -> None:
     folder = tmp_path_factory.getbasetemp() / "round-trip"
     folder.mkdir(exist_ok=True)
     size, channels, labels = fields.pop("size"), fields.pop("channels"), tuple(fields.pop("labels"))
+    limits = fields.pop("rule")
+    if limits is not None and "neither" not in labels:
+        fields |= {"threshold": 0.5, "answer_from": dict(zip(labels[:-1], limits, strict=False))}
     config = BundleConfig("n", labels, size, channels, hashlib.sha256(b"w").hexdigest(), **fields)
     (folder / MODEL_FILE).write_bytes(b"w")
     (folder / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
     assert load_bundle(folder).config == config
 
 
-@given(name=st.sampled_from([*FIELDS, "about", "format", "version"]), value=JSON)
+@given(name=st.sampled_from([*FIELDS, "about", "answer_from", "format", "version"]), value=JSON)
 def test_any_value_anywhere_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: Any
 ) -> None:

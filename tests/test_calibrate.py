@@ -11,10 +11,12 @@ from hypothesis.extra import numpy as hnp
 
 from mien.calibrate import (
     TEMPERATURE_BOUNDS,
+    answer_probabilities,
     answers,
     decide,
     fit_temperature,
     negative_log_likelihood,
+    possible_answers,
     probabilities,
     two_way,
 )
@@ -69,7 +71,7 @@ def test_one_at_a_time_and_all_at_once_agree(logits: Floats, threshold: float) -
     rows = probabilities(logits)
     labels = [f"c{k}" for k in range(rows.shape[1])]
     one_by_one = [decide(row, labels, threshold) for row in rows]
-    assert [answer.label for answer in one_by_one] == [labels[k] for k in answers(rows, threshold)]
+    assert [answer.label for answer in one_by_one] == [labels[k] for k in answers(rows, labels, threshold)]
     for row, answer in zip(rows, one_by_one, strict=True):
         assert answer.probability == row[labels.index(answer.label)]
         assert (answer.why is None) == (answer.probability == row.max())
@@ -96,7 +98,96 @@ def test_equals() -> None:
 
 def test_a_threshold_is_for_two_labels_only() -> None:
     assert decide([0.5, 0.3, 0.2], ["a", "b", "c"], 0.1).label == "a"
-    assert answers(np.array([[0.5, 0.3, 0.2]]), 0.1).tolist() == [0]
+    assert answers(np.array([[0.5, 0.3, 0.2]]), ["a", "b", "c"], 0.1).tolist() == [0]
+
+
+# A rule that may answer neither
+
+RULE = {"happy": 0.45, "sad": 0.55}
+NAMES = ("happy", "neutral", "sad")
+
+
+@st.composite
+def ruled(draw: st.DrawFn) -> tuple[Floats, list[str], dict[str, float]]:
+    """Rows of probabilities, their labels, and a rule for some of the labels in any order."""
+    rows = probabilities(draw(hnp.arrays(np.float64, SHAPES, elements=st.floats(-5, 5))))
+    labels = [f"c{k}" for k in range(rows.shape[1])]
+    named = draw(st.permutations(labels))[: draw(st.integers(1, len(labels) - 1))]
+    return rows, labels, {label: draw(st.floats(0.01, 0.99)) for label in named}
+
+
+@given(ruled())
+def test_with_a_rule_one_at_a_time_and_all_at_once_agree(case: tuple[Floats, list[str], dict[str, float]]) -> None:
+    rows, labels, rule = case
+    possible = possible_answers(labels, rule)
+    assert possible == (*rule, "neither")
+    one_by_one = [decide(row, labels, answer_from=rule).label for row in rows]
+    assert [possible[k] for k in answers(rows, labels, answer_from=rule)] == one_by_one
+
+
+@given(ruled())
+def test_the_rule_is_kept_to_the_letter(case: tuple[Floats, list[str], dict[str, float]]) -> None:
+    rows, labels, rule = case
+    for row in rows:
+        by_label = dict(zip(labels, map(float, row), strict=True))
+        answer = decide(row, labels, answer_from=rule)
+        reached = {label for label in rule if by_label[label] >= rule[label]}
+        shares = answer_probabilities(by_label, rule)
+        assert answer.probability == shares[answer.label]
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(0 <= value <= 1 for value in shares.values())
+        if reached:
+            assert answer.label in reached
+            assert answer.probability == max(by_label[label] for label in reached)
+            assert (answer.why is None) == (answer.probability == row.max())
+        else:
+            assert answer.label == "neither"
+            assert answer.why is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "label", "probability", "why"),
+    [
+        ([0.90, 0.08, 0.02], "happy", 0.90, None),
+        ([0.45, 0.45, 0.10], "happy", 0.45, None),
+        ([0.10, 0.30, 0.60], "sad", 0.60, None),
+        ([0.05, 0.90, 0.05], "neither", 0.90, "most probable is neutral 0.90"),
+        ([0.10, 0.36, 0.54], "neither", 0.36, "sad 0.54 is below 0.55"),
+        ([0.44, 0.43, 0.13], "neither", 0.43, "happy 0.44 is below 0.45"),
+        ([0.46, 0.00, 0.54], "happy", 0.46, "sad 0.54 is below 0.55"),
+        ([0.46, 0.50, 0.04], "happy", 0.46, "happy reaches 0.45, though neutral is 0.50"),
+    ],
+)
+def test_the_answer_and_the_reason(row: list[float], label: str, probability: float, why: str | None) -> None:
+    answer = decide(row, NAMES, answer_from=RULE)
+    assert (answer.label, answer.why) == (label, why)
+    assert answer.probability == pytest.approx(probability)
+    (index,) = answers(np.array([row]), NAMES, answer_from=RULE)
+    assert possible_answers(NAMES, RULE)[index] == label
+
+
+@given(st.floats(0.34, 0.66), st.floats(0.34, 0.66))
+def test_a_reason_never_seems_to_contradict_itself(p: float, threshold: float) -> None:
+    answer = decide([(1 - p) / 2, (1 - p) / 2, p], NAMES, answer_from={"sad": threshold})
+    if answer.label == "neither":
+        assert answer.why is not None
+        shown = float(answer.why.removeprefix("sad ").split()[0])
+        assert shown <= p < threshold
+
+
+def test_of_several_that_reach_it_the_larger_is_answered() -> None:
+    rule = {"sad": 0.2, "happy": 0.3}
+    assert decide([0.5, 0.1, 0.4], NAMES, answer_from=rule).label == "happy"
+    assert decide([0.3, 0.1, 0.6], NAMES, answer_from=rule).label == "sad"
+    assert decide([0.4, 0.2, 0.4], NAMES, answer_from=rule).label == "sad"
+
+
+def test_what_the_rule_does_not_name_is_neither() -> None:
+    seven = {"happy": 0.2, "sad": 0.1, "neutral": 0.4, "fear": 0.3}
+    assert answer_probabilities(seven, RULE) == pytest.approx({"happy": 0.2, "sad": 0.1, "neither": 0.7})
+    assert list(answer_probabilities(seven, RULE)) == ["happy", "sad", "neither"]
+    assert answer_probabilities(seven) == seven
+    assert possible_answers(["b", "a"]) == ("b", "a")
 
 
 def test_happy_against_sad() -> None:

@@ -118,7 +118,7 @@ def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["FACES"], "--model"),
+        ([], "give DATA to measure the shipped model on; or --model RUN"),
         (["--model", "BUNDLE"], "is no run folder, so it has no data of its own; give DATA"),
         (["--model", "BUNDLE", "--classes", "happy,sad"], "need DATA"),
         (["absent", "--model", "BUNDLE"], "absent: no such file or folder"),
@@ -138,6 +138,26 @@ def test_a_bad_call_is_one_line(call: Call, bundle: Path, faces: Path, arguments
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("mien: ")
     assert words.replace("FACES", str(faces)) in err
+
+
+def test_without_a_name_the_shipped_model_is_measured(call: Call, shipped: Path, faces: Path) -> None:
+    status, out, err = call(faces, "--json", "-")
+    assert (status, err) == (0, "")
+    expected = score(mien.load(), read_manifest(faces)).evaluation().to_dict()
+    assert json.loads(out)["accuracy"] == json.loads(json.dumps(expected["accuracy"]))
+    assert call(faces, "--model", "mien", "--json", "-")[1] == out
+    assert "mien: is no run folder" in call("--model", "mien")[2]
+    shutil.rmtree(shipped)
+    assert call(faces)[2].startswith("mien: no model comes with this installation")
+
+
+def test_the_report_says_which_reading_was_judged(call: Call, three_way: Path, bundle: Path, faces: Path) -> None:
+    assert "judged by answer" in call(faces, "--model", bundle)[1]
+    assert "judged by two_way, P(happy) / (P(happy) + P(sad)) at 0.5" in call(faces, "--model", three_way)[1]
+    mapped = call(faces, "--model", three_way, "--map", "sad=fear")[1]
+    assert "judged by expressions, the most probable of the data's classes" in mapped
+    _, out, _ = call(faces, "--model", three_way, "--map", "sad=fear", "--json", "-")
+    assert json.loads(out)["judged_by"] == "expressions"
 
 
 def test_one_class_is_refused(call: Call, bundle: Path, data: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -95,6 +96,18 @@ def sources(text: str) -> list[str]:
     return [row["source"] for row in json.loads(text)]
 
 
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of a printed table without their blanks; a folded cell is joined again."""
+    rows: list[list[str]] = []
+    for line in text.splitlines():
+        cells = [cell.replace(" ", "") for cell in line.split("│")[1:-1]]
+        if cells and cells[1]:  # the answer is never folded
+            rows.append(cells)
+        elif cells:
+            rows[-1] = [before + after for before, after in zip(rows[-1], cells, strict=True)]
+    return rows
+
+
 # What comes out
 
 
@@ -155,6 +168,46 @@ def test_csv_columns(call: Call, bundle: Path, spoiled: Path) -> None:
     assert rows[2]["answer"] == rows[2]["p_happy"] == ""
 
 
+def test_without_a_name_the_shipped_model_answers(call: Call, shipped: Path, pictures: Path) -> None:
+    status, out, err = call("predict", pictures / "a.png", "--json", "-")
+    assert (status, err) == (0, "")
+    (row,) = json.loads(out)
+    assert row == mien.load("mien").predict(str(pictures / "a.png")).to_dict()
+    assert call("predict", pictures / "a.png", "--model", "mien", "--json", "-") == (status, out, err)
+    assert call("predict", pictures / "a.png", "--model", "mien-two", "--json", "-")[1] != out
+
+
+def test_three_way_answers_in_the_table_and_the_csv(call: Call, three_way: Path, faces: Path) -> None:
+    reader = mien.load(three_way)
+    names = list(expand([str(faces)]))
+    expected = [reader.predict(name).face for name in names]
+    shown = table_rows(call("predict", faces, "--model", three_way)[1])
+    for cells, name, face in zip(shown, names, expected, strict=True):
+        assert face.expressions is not None
+        first, second = sorted(face.expressions.items(), key=lambda item: -item[1])[:2]
+        listing = f"{first[0]} {first[1]:.2f}  {second[0]} {second[1]:.2f}"
+        wanted = [name, face.answer, f"{face.probability:.3f}", listing, face.why or ""]
+        assert cells == [cell.replace(" ", "") for cell in wanted]
+    assert any(face.why for face in expected)
+    _, text, _ = call("predict", faces, "--model", three_way, "--csv", "-")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["source"] for row in rows] == names
+    for row, face in zip(rows, expected, strict=True):
+        assert (row["answer"], row["why"]) == (face.answer, face.why or "")
+        for label, value in {**face.probabilities, **(face.expressions or {})}.items():
+            assert float(row[f"p_{label}"]) == pytest.approx(value, abs=1e-6)
+    assert [name for name in rows[0] if name.startswith("p_")] == [
+        *("p_happy", "p_sad", "p_neither"),
+        *("p_angry", "p_disgust", "p_fear", "p_neutral", "p_surprise"),
+    ]
+
+
+def test_reasons_have_a_column_only_where_there_are_some(call: Call, bundle: Path, pictures: Path) -> None:
+    assert "why" not in call("predict", pictures, "--model", bundle)[1]
+    _, out, _ = call("predict", pictures, "--model", bundle, "--threshold", "0.999")
+    assert any(cells[-1] == "threshold0.999forsad" for cells in table_rows(out))
+
+
 def test_folders_files_and_lists_in_the_given_order(
     call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +254,6 @@ def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, s
         (["predict", "absent.png", "--model", "BUNDLE"], ["absent.png: no such file or folder"]),
         (["predict", "IN", "--model", "absent"], ["absent: no such model"]),
         (["predict", "IN", "--model", "IN"], ["is not a model folder"]),
-        (["predict", "IN"], ["--model FOLDER"]),
         (["predict", "--model", "BUNDLE"], ["INPUTS"]),
         (["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"], ["--json and --csv", "only one"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "1.5"], ["--threshold", "1.5"]),
@@ -240,6 +292,14 @@ def test_a_bad_call_is_one_line(
     named = [re.sub(r"^[A-Z]{2,}(?=/|$)", lambda m: str(places[m[0]]), word) for word in arguments]
     assert_refused(call(*named), *words)
     assert (pictures / "a.png").read_bytes() == before
+
+
+def test_a_model_that_is_not_there(
+    call: Call, shipped: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_refused(call("predict", pictures, "--model", "happines"), "happines: no such model", "(mien, mien-two)")
+    shutil.rmtree(shipped)
+    assert_refused(call("predict", pictures), "no model comes with this installation", "--model FOLDER")
 
 
 def test_bad_calls_of_the_real_command(bundle: Path, pictures: Path) -> None:

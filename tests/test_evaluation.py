@@ -91,6 +91,82 @@ def test_data_with_some_of_the_labels_are_judged_among_these(seven: mien.Reader,
     np.testing.assert_array_equal(scored.answers, scored.probabilities.argmax(axis=1))
 
 
+# Which reading of a face is judged
+
+
+def renamed(faces: Path, place: Path, **names: str) -> Path:
+    """The drawn faces with their class folders under other names."""
+    data = Path(shutil.copytree(faces, place / "data"))
+    for old, new in names.items():
+        (data / old).rename(data / new)
+    return data
+
+
+def test_happy_and_sad_are_judged_two_way(three_way: Path, faces: Path) -> None:
+    reader = mien.load(three_way, threads=1)
+    scored = score(reader, read_manifest(faces))
+    assert (scored.by, scored.classes) == ("two_way", ("happy", "sad"))
+    neither = 0
+    for index, name in enumerate(scored.names):
+        face = reader.predict(faces / name).face
+        assert face.two_way is not None
+        assert scored.probabilities[index] == pytest.approx([face.two_way["happy"], face.two_way["sad"]])
+        assert scored.classes[scored.answers[index]] == ("happy" if face.two_way["happy"] > 0.5 else "sad")
+        neither += face.answer == "neither"
+    assert neither > 0  # so the two ways differ here
+    turned = score(reader, read_manifest(faces, ["sad", "happy"]))
+    np.testing.assert_array_equal(turned.answers, 1 - scored.answers)
+
+
+def test_some_of_the_seven_are_judged_by_the_expressions(three_way: Path, faces: Path, tmp_path: Path) -> None:
+    reader = mien.load(three_way, threads=1)
+    data = renamed(faces, tmp_path, sad="disgust")
+    shutil.copytree(data / "happy", data / "fear")
+    scored = score(reader, read_manifest(data))
+    assert (scored.by, scored.classes) == ("expressions", ("disgust", "fear", "happy"))
+    for index, name in enumerate(scored.names):
+        seven = reader.predict(data / name).face.expressions
+        assert seven is not None
+        values = np.array([seven[label] for label in scored.classes])
+        assert scored.probabilities[index] == pytest.approx(values / values.sum(), abs=1e-6)
+        assert scored.answers[index] == values.argmax()
+
+
+def test_happy_sad_and_neither_are_judged_by_the_answer(three_way: Path, faces: Path, tmp_path: Path) -> None:
+    reader = mien.load(three_way, threads=1)
+    shutil.copytree(faces, tmp_path / "data")
+    shutil.copytree(faces / "sad", tmp_path / "data" / "neutral")
+    manifest = read_manifest(tmp_path / "data", rename={"neutral": "neither"})
+    scored = score(reader, manifest)
+    assert scored.by == "answer"
+    for index, name in enumerate(scored.names):
+        face = reader.predict(tmp_path / "data" / name).face
+        assert scored.classes[scored.answers[index]] == face.answer
+        assert scored.probabilities[index] == pytest.approx([face.probabilities[label] for label in scored.classes])
+    assert (scored.answers != scored.probabilities.argmax(axis=1)).any()
+    assert metrics_dict(scored, "all")["judged_by"] == "answer"
+
+
+def test_without_a_rule_every_other_data_is_judged_as_before(
+    reader: mien.Reader, seven: mien.Reader, make_bundle: MakeBundle, faces: Path, tmp_path: Path
+) -> None:
+    manifest = read_manifest(faces)
+    assert score(reader, manifest).by == "answer"
+    assert score(seven, manifest).by == "two_way"
+    own = mien.load(make_bundle(("cat", "dog", "owl")), threads=1)
+    animals = read_manifest(renamed(faces, tmp_path, happy="cat", sad="owl"))
+    assert score(own, animals).by == "probabilities"
+
+
+def test_what_is_part_of_neither_cannot_stand_beside_it(three_way: Path, faces: Path, tmp_path: Path) -> None:
+    reader = mien.load(three_way, threads=1)
+    data = renamed(faces, tmp_path, sad="neutral")
+    with pytest.raises(DataError, match=r"'neutral' is part of 'neither'; use --map neutral=neither$"):
+        score(reader, read_manifest(shutil.copytree(data / "happy", data / "neither").parent))
+    with pytest.raises(DataError, match=r"does not know the class 'gloomy' \(it knows happy, sad, neither, angry"):
+        score(reader, read_manifest(data, rename={"neutral": "gloomy"}))
+
+
 def test_a_class_that_the_model_does_not_know(reader: mien.Reader, faces: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(faces, data)

@@ -15,7 +15,7 @@ LAYERS = {
     0: "errors labels result version faults cores",
     1: "image bundle sources tables output",
     2: "detect crop classify calibrate explain dataset split metrics intervals synthetic looks drawing spoil duplicates"
-    " inspection",
+    " inspection reliability rules",
     3: "reader audit clean render plots report evaluation",
     4: "train",
     5: "cli serve __init__ __main__",
@@ -23,10 +23,18 @@ LAYERS = {
 LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 #: Stages that are one stage in several files: which of them may import which.
-HELPERS = {("metrics", "intervals"), ("synthetic", "looks"), ("synthetic", "drawing"), ("drawing", "looks")}
+HELPERS = {
+    ("metrics", "intervals"),
+    ("reliability", "intervals"),
+    ("reliability", "metrics"),
+    ("rules", "calibrate"),
+    ("synthetic", "looks"),
+    ("synthetic", "drawing"),
+    ("drawing", "looks"),
+}
 
 #: Only these files may import these libraries; each is slow to load, or an extra.
-CONFINED = {
+CONFINED: dict[str, str | tuple[str, ...]] = {
     "keras": "train/",
     "sklearn": "train/",
     "onnx": "train/",
@@ -34,7 +42,7 @@ CONFINED = {
     "tensorflow": "train/backend.py",
     "jax": "train/backend.py",
     "torch": "train/backend.py",
-    "onnxruntime": "classify.py",
+    "onnxruntime": ("classify.py", "train/quantize.py"),
     "matplotlib": "plots.py",
     "click": "cli/",
     "rich": "cli/",

@@ -222,6 +222,11 @@ def test_a_threshold_for_three_labels_is_refused(make_bundle: MakeBundle) -> Non
         mien.load(make_bundle(("a", "b", "c")), threshold=0.4)
 
 
+def test_a_threshold_for_a_model_with_a_rule_is_refused(make_bundle: MakeBundle) -> None:
+    with pytest.raises(ConfigError, match="has a rule of its own"):
+        mien.load(make_bundle(answer_from={"happy": 0.6}), threshold=0.4)
+
+
 def test_the_temperature_is_applied(make_bundle: MakeBundle) -> None:
     plain, warm = (mien.load(make_bundle(temperature=t), threads=1).predict(picture(1)) for t in (1.0, 4.0))
     odds = [np.log(r.face.probabilities["sad"] / r.face.probabilities["happy"]) for r in (plain, warm)]
@@ -263,6 +268,34 @@ def test_the_row_of_a_model_of_seven(make_bundle: MakeBundle) -> None:
     assert face["expressions"] == face["probabilities"]
     assert list(face["expressions"]) == list(EXPRESSIONS)
     assert sum(face["two_way"].values()) == pytest.approx(1)
+
+
+def test_the_row_of_a_model_that_answers_happy_sad_or_neither(three_way: Path) -> None:
+    reader = mien.load(three_way, threads=1)
+    assert reader.answers == ("happy", "sad", "neither")
+    seen = set()
+    for seed in range(80):
+        (face,) = reader.predict(picture(seed)).to_dict()["faces"]
+        seven, shares, answer = face["expressions"], face["probabilities"], face["answer"]
+        assert list(face)[2:] == ["answer", "probability", "why", "probabilities", "two_way", "expressions"]
+        assert list(shares) == ["happy", "sad", "neither"]
+        assert list(seven) == list(EXPRESSIONS)
+        assert sum(shares.values()) == pytest.approx(1)
+        assert (shares["happy"], shares["sad"]) == (seven["happy"], seven["sad"])
+        assert face["probability"] == shares[answer]
+        assert face["two_way"]["happy"] == pytest.approx(seven["happy"] / (seven["happy"] + seven["sad"]))
+        assert (answer == "neither") == (seven["happy"] < 0.3 and seven["sad"] < 0.35)
+        assert (face["why"] is None) == (answer == max(seven, key=lambda name: seven[name]))
+        seen.add(answer)
+    assert seen == {"happy", "sad", "neither"}
+
+
+def test_the_rule_changes_the_answer_and_nothing_that_the_model_says(make_bundle: MakeBundle, three_way: Path) -> None:
+    plain = mien.load(make_bundle(EXPRESSIONS, size=48, channels=1, temperature=0.4), threads=1)
+    ruled = mien.load(three_way, threads=1)
+    for seed in range(10):
+        one, other = plain.predict(picture(seed)).face, ruled.predict(picture(seed)).face
+        assert (one.expressions, one.two_way) == (other.expressions, other.two_way)
 
 
 def test_the_row_of_a_persons_own_classes(make_bundle: MakeBundle) -> None:
@@ -309,6 +342,15 @@ def test_a_network_that_gives_no_numbers_is_refused(make_bundle: MakeBundle) -> 
         reader.predict(picture(1))
 
 
-def test_without_a_model_the_error_says_how_to_name_one() -> None:
+# Which model
+
+
+def test_without_a_name_the_shipped_model_is_read(shipped: Path) -> None:
+    assert mien.load().answers == ("happy", "sad", "neither")
+    assert mien.load().predict(picture(1)) == mien.load("mien").predict(picture(1))
+    assert mien.load("mien-two").config.labels == ("happy", "sad")
+
+
+def test_without_a_shipped_model_the_error_says_how_to_name_one(nothing_shipped: None) -> None:
     with pytest.raises(BundleError, match="--model FOLDER"):
         mien.load()

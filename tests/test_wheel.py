@@ -54,6 +54,7 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"mien-{mien.__version__}" in wheel.name
     assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/train/fit.py"} <= set(names)
+    assert {f"mien/models/mien/{part}" for part in ("model.onnx", "config.json", "CARD.md")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
 
@@ -90,6 +91,18 @@ def test_it_reads_pictures(installed: Path, make_bundle: MakeBundle, faces: Path
     assert rows[0]["faces"][0]["probability"] == pytest.approx(ours.probability, abs=1e-5)
     table = run(installed / "mien", "predict", faces, "--model", bundle, cwd=tmp_path)
     assert (table.returncode, table.stderr) == (0, "")
+
+
+def test_it_reads_pictures_without_naming_a_model(installed: Path, faces: Path, tmp_path: Path) -> None:
+    done = run(installed / "mien", "predict", faces, "--json", "-", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = json.loads(done.stdout)
+    assert {row["model"] for row in rows} == {"mien"}
+    assert {row["faces"][0]["answer"] for row in rows} <= {"happy", "sad", "neither"}
+    ours = mien.load().predict(rows[0]["source"])
+    assert rows[0]["faces"][0]["expressions"] == pytest.approx(ours.face.expressions, abs=1e-5)
+    done = run(installed / "mien", "evaluate", faces, "--json", "-", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["judged_by"]) == (0, "two_way")
 
 
 def test_it_checks_and_evaluates(installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 
     import mien
 
-    reader = mien.load("mien-runs/faces")      # a run or a bundle
+    reader = mien.load()                       # the shipped model; or name a run or a bundle
     result = reader.predict("photo.jpg")       # path, bytes or uint8 RGB array
     print(result.answer, result.probability)
 

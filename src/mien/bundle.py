@@ -1,12 +1,13 @@
 """The bundle: a folder `model.onnx` + `config.json` + `CARD.md` that holds all a reader needs.
 
-The model owns its label order, input size and colour, temperature, threshold and the sha256 of its
+The model owns its label order, input size and colour, temperature, thresholds and the sha256 of its
 weights; code never hard-codes them. Nothing in a bundle is executable.
 """
 
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mien.errors import BundleError, ConfigError
-from mien.labels import check_labels
+from mien.labels import NEITHER, check_labels
 
 FORMAT = "mien-bundle"
 VERSION = 1
@@ -24,6 +25,9 @@ CARD_FILE = "CARD.md"
 MAX_INPUT_SIZE = 1024
 #: The whole picture becomes the input; a bundle that wants another framing must not be read as if it did not.
 FRAMING = "whole"
+#: The models that come with the package: one bundle each, in a folder of its name.
+SHIPPED = Path(__file__).parent / "models"
+DEFAULT_MODEL = "mien"
 
 Value = TypeVar("Value")
 
@@ -35,8 +39,10 @@ class BundleConfig:
     `input_size` is the side of the square input in pixels, `input_channels` 1 (grey) or 3 (RGB); the
     graph takes raw 0-255 values. `temperature` divides the logits before the softmax (Guo et al.,
     2017). `threshold` counts for two classes only: the second label is answered from that probability
-    on. `maps` says whether the graph also emits class activation maps. `about` is free information
-    about how the model was made.
+    on. `answer_from` is the rule of a model that may also answer `neither`: each label it answers, and
+    the calibrated probability in (0, 1) from which on (see `mien.calibrate.decide`); None is a model
+    that always answers one of its labels. `maps` says whether the graph also emits class activation
+    maps. `about` is free information about how the model was made.
     """
 
     name: str
@@ -48,6 +54,7 @@ class BundleConfig:
     threshold: float = 0.5
     maps: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
+    answer_from: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Validate every field; ConfigError names the first that is wrong."""
@@ -60,9 +67,25 @@ class BundleConfig:
             raise ConfigError(f"temperature {self.temperature}: a number above 0")
         if not 0 < self.threshold < 1:
             raise ConfigError(f"threshold {self.threshold}: between 0 and 1")
+        if self.answer_from is not None:
+            self._check_rule(self.answer_from)
+
+    def _check_rule(self, rule: Mapping[str, float]) -> None:
+        if not rule or not rule.keys() < set(self.labels):
+            raise ConfigError(
+                f"answer_from {', '.join(rule)!r:.60}: name some of the labels ({', '.join(self.labels)}), not all"
+            )
+        if NEITHER in self.labels:
+            raise ConfigError(f"answer_from: a model with the label '{NEITHER}' cannot have such a rule")
+        for name, low in rule.items():
+            if not 0 < low < 1:
+                raise ConfigError(f"answer_from {name} {low}: between 0 and 1")
+        if self.threshold != 0.5:
+            raise ConfigError(f"threshold {self.threshold}: cannot stand beside answer_from; leave it at 0.5")
 
     def to_json(self) -> str:
-        """Return the text of `config.json`."""
+        """Return the text of `config.json`; `answer_from` stands in it only where there is such a rule."""
+        rule = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
         return json.dumps(
             {
                 "format": FORMAT,
@@ -72,6 +95,7 @@ class BundleConfig:
                 "input": {"size": self.input_size, "channels": self.input_channels, "framing": FRAMING},
                 "temperature": self.temperature,
                 "threshold": self.threshold,
+                **rule,
                 "maps": self.maps,
                 "sha256": self.sha256,
                 "about": dict(self.about),
@@ -89,28 +113,46 @@ class Bundle:
     model: bytes
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Read and validate a bundle, or the `bundle` inside a run folder.
+def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
+    """Read and validate the bundle that `find_bundle` finds.
 
-    Raises BundleError when a part is missing, the config is not ours, or the weights do not have the
-    sha256 that the config states.
+    Raises BundleError when there is none, a part is missing, the config is not ours, or the weights do
+    not have the sha256 that the config states.
     """
-    folder = find_bundle(path)
+    folder = find_bundle(model)
     config = _read_config(folder / CONFIG_FILE)
-    model = _read_part(folder / MODEL_FILE)
-    digest = hashlib.sha256(model).hexdigest()
+    graph = _read_part(folder / MODEL_FILE)
+    digest = hashlib.sha256(graph).hexdigest()
     if digest != config.sha256:
         raise BundleError(
             f"{folder / MODEL_FILE}: sha256 is {digest[:12]}…, {CONFIG_FILE} says {config.sha256[:12]}…; "
             "the weights were changed or damaged, export the model again"
         )
-    return Bundle(folder, config, model)
+    return Bundle(folder, config, graph)
 
 
-def find_bundle(path: Path) -> Path:
-    """Return `path` or `path/bundle`, whichever is a bundle; BundleError where neither is."""
+def shipped_models() -> tuple[str, ...]:
+    """Return the names of the models that come with the package, sorted."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG_FILE}")))
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of a bundle.
+
+    `model` is a bundle, a run folder with a `bundle` in it, or the name of a shipped model (a folder of
+    that name goes before it); None is the shipped model `mien`. Raises BundleError where there is none.
+    """
+    shipped = shipped_models()
+    if model is None:
+        if DEFAULT_MODEL not in shipped:
+            raise BundleError("no model comes with this installation of mien; name one (--model FOLDER)")
+        return SHIPPED / DEFAULT_MODEL
+    path = Path(model)
+    if os.fspath(model) in shipped and not path.is_dir():
+        return SHIPPED / path
     if not path.exists():
-        raise BundleError(f"{path}: no such model; give a bundle or a run folder")
+        names = ", ".join(shipped) or "none in this installation"
+        raise BundleError(f"{path}: no such model; give a bundle, a run folder or a shipped model ({names})")
     if not path.is_dir():
         raise BundleError(f"{path}: is a file; give the bundle's folder, or make one with mien export")
     for folder in (path, path / "bundle"):
@@ -168,7 +210,16 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         threshold=_field(raw, "threshold", float),
         maps=_field(raw, "maps", bool),
         about=_field(raw, "about", dict),
+        answer_from=_rule(raw),
     )
+
+
+def _rule(raw: dict[str, Any]) -> dict[str, float] | None:
+    """Read the optional rule; bundles made before there was one lack it."""
+    if "answer_from" not in raw:
+        return None
+    rule = _field(raw, "answer_from", dict)
+    return {name: _field(rule, name, float) for name in rule}
 
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}

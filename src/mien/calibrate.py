@@ -1,10 +1,17 @@
-"""Logits to probabilities, and probabilities to an answer."""
+"""Logits to probabilities, and probabilities to an answer.
 
+A model answers one of its labels; or, where its bundle has a rule `answer_from`, one of the labels named
+there or `neither`. The rule maps a label to the probability in (0, 1) from which on it is answered.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from mien.labels import NEITHER
 
 Floats = npt.NDArray[np.float64]
 
@@ -14,7 +21,10 @@ TEMPERATURE_BOUNDS = (0.25, 8.0)
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, its probability in [0, 1], and why it is not the most probable label (None where it is)."""
+    """An answer, its probability in [0, 1], and why it is not the most probable label (None where it is).
+
+    The probability of `neither` is that of all labels which the rule does not name.
+    """
 
     label: str
     probability: float
@@ -29,25 +39,73 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
     return result
 
 
-def decide(row: npt.ArrayLike, labels: Sequence[str], threshold: float = 0.5) -> Answer:
+def possible_answers(labels: Sequence[str], answer_from: Mapping[str, float] | None = None) -> tuple[str, ...]:
+    """Return everything a model may answer: its labels, or those its rule names and `neither`."""
+    return tuple(labels) if answer_from is None else (*answer_from, NEITHER)
+
+
+def answer_probabilities(
+    by_label: Mapping[str, float], answer_from: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the probability of every possible answer; `neither` has what the rule's labels leave."""
+    if answer_from is None:
+        return dict(by_label)
+    rest = math.fsum(value for label, value in by_label.items() if label not in answer_from)
+    return {label: by_label[label] for label in answer_from} | {NEITHER: min(rest, 1.0)}
+
+
+def decide(
+    row: npt.ArrayLike, labels: Sequence[str], threshold: float = 0.5, answer_from: Mapping[str, float] | None = None
+) -> Answer:
     """Choose the answer for one row of probabilities (K,).
 
-    With two labels the second is answered when its probability is at least `threshold`; with more, the
-    most probable is answered (the first of equals).
+    With a rule `answer_from`, the most probable of the labels that reach their probability there is
+    answered (the first of equals in the rule's order), or `neither` where none does. Without one, the
+    second of two labels is answered when its probability is at least `threshold`, and of more labels the
+    most probable (the first of equals).
     """
     values = np.asarray(row, dtype=np.float64)
+    if answer_from is not None:
+        by_label = {label: float(value) for label, value in zip(labels, values, strict=True)}
+        return _decide_by_rule(by_label, answer_from)
     best = int(values.argmax())
     chosen = int(values[1] >= threshold) if len(labels) == 2 else best
     why = None if values[chosen] >= values[best] else f"threshold {threshold:g} for {labels[1]}"
     return Answer(labels[chosen], float(values[chosen]), why)
 
 
-def answers(rows: Floats, threshold: float = 0.5) -> npt.NDArray[np.int64]:
-    """Indices (N,) of what `decide` answers for every row of probabilities (N, K)."""
-    if rows.shape[1] == 2:
-        return (rows[:, 1] >= threshold).astype(np.int64)
-    best: npt.NDArray[np.int64] = rows.argmax(axis=1)
-    return best
+def _decide_by_rule(by_label: Mapping[str, float], answer_from: Mapping[str, float]) -> Answer:
+    reached = [label for label, low in answer_from.items() if by_label[label] >= low]
+    chosen = max(reached, key=by_label.__getitem__, default=NEITHER)
+    probability = answer_probabilities(by_label, answer_from)[chosen]
+    return Answer(chosen, probability, _why(by_label, chosen, answer_from))
+
+
+def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, float]) -> str | None:
+    best = max(by_label, key=by_label.__getitem__)
+    top = by_label[best]
+    if by_label.get(chosen, -1.0) >= top:
+        return None
+    if best in answer_from:
+        low = math.floor(top * 100) / 100  # rounded up, it might seem to reach the limit that it is below
+        return f"{best} {low:.2f} is below {answer_from[best]:g}"
+    if chosen == NEITHER:
+        return f"most probable is {best} {top:.2f}"
+    return f"{chosen} reaches {answer_from[chosen]:g}, though {best} is {top:.2f}"
+
+
+def answers(
+    rows: Floats, labels: Sequence[str], threshold: float = 0.5, answer_from: Mapping[str, float] | None = None
+) -> npt.NDArray[np.int64]:
+    """Return what `decide` answers for every row of probabilities (N, K): indices (N,) into `possible_answers`."""
+    if answer_from is not None:
+        named = rows[:, [labels.index(label) for label in answer_from]]
+        reached = np.where(named >= list(answer_from.values()), named, -1.0)
+        best = np.where(reached.max(axis=1) < 0, len(answer_from), reached.argmax(axis=1))
+    else:
+        best = rows[:, 1] >= threshold if len(labels) == 2 else rows.argmax(axis=1)
+    found: npt.NDArray[np.int64] = best.astype(np.int64)
+    return found
 
 
 def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:

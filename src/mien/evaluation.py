@@ -1,17 +1,28 @@
 """A reader meets labelled data: what it answered for every picture, and the figures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mien import calibrate
 from mien.dataset import Manifest
 from mien.errors import DataError, ImageError
+from mien.labels import EXPRESSIONS
 from mien.metrics import Evaluation, evaluate
 from mien.reader import Reader
+from mien.result import Face
+
+Reading = Literal["answer", "two_way", "expressions", "probabilities"]
+
+#: Which field of a face was set beside the label, in words.
+READINGS: dict[Reading, str] = {
+    "answer": "answer, by the model's own rule",
+    "two_way": "two_way, P(happy) / (P(happy) + P(sad)) at 0.5",
+    "expressions": "expressions, the most probable of the data's classes",
+    "probabilities": "probabilities, the most probable of the data's classes",
+}
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,7 @@ class Scored:
 
     names (N), truth int64 (N,) and answers int64 (N,) as indices into `classes`, probabilities float64
     (N, K), rows summing to 1; `skipped` are pictures that could not be read, with the reason.
+    `by` is the field of a face that was judged.
     """
 
     classes: tuple[str, ...]
@@ -28,6 +40,7 @@ class Scored:
     answers: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     skipped: tuple[tuple[str, str], ...] = ()
+    by: Reading = "answer"
 
     def evaluation(self) -> Evaluation:
         """Return every figure with its interval."""
@@ -37,29 +50,25 @@ class Scored:
 def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:
     """Read every sample of a manifest and set the answers beside the labels.
 
-    Where the data has only some of the model's labels, probabilities are taken among these (happy
-    against sad, for a model of seven). Raises DataError where the data has a class that the model
-    does not know, or fewer than two classes, or nothing could be read.
+    `choose_reading` says which field of a face is judged. Where the data has only some of its classes,
+    probabilities are taken among these. Raises DataError where the data has a class that the model does
+    not know, or fewer than two classes, or nothing could be read.
     """
-    labels = reader.config.labels
-    unknown = [name for name in manifest.classes if name not in labels]
-    if unknown:
-        raise DataError(
-            f"{manifest.path}: the model does not know the class '{unknown[0]}' (it knows {', '.join(labels)}); "
-            f"use --map {unknown[0]}={labels[0]} or --classes"
-        )
+    by = choose_reading(reader, manifest)
     if len(manifest.classes) < 2:
         raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
     names: list[str] = []
     truth: list[int] = []
     rows: list[list[float]] = []
+    answered: list[str] = []
     skipped: list[tuple[str, str]] = []
     found = reader.predict_named((sample.name, _picture(manifest, sample.name)) for sample in manifest.samples)
     for number, (sample, result) in enumerate(zip(manifest.samples, found, strict=True)):
         if result.status == "ok":
             names.append(sample.name)
             truth.append(manifest.classes.index(sample.label))
-            rows.append([result.face.probabilities[name] for name in manifest.classes])
+            rows.append([_read(result.face, by)[name] for name in manifest.classes])
+            answered.append(result.answer)
         else:
             skipped.append((sample.name, result.reason or result.status))
         if on_progress:
@@ -68,8 +77,47 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
         raise DataError(f"{manifest.path}: none of the {len(skipped)} pictures could be read")
     shares = np.maximum(np.array(rows), 1e-12)
     shares /= shares.sum(axis=1, keepdims=True)
-    answers = _answers(shares, manifest.classes, reader)
-    return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped))
+    answers = shares.argmax(axis=1)
+    if by == "answer":
+        answers = np.array([manifest.classes.index(label) for label in answered])
+    return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped), by)
+
+
+def choose_reading(reader: Reader, manifest: Manifest) -> Reading:
+    """Return which field of a face is to be judged by these labels.
+
+    Happy and sad are `two_way` for a model that knows more than the two, any of the seven are
+    `expressions` for a model of seven, all that a model may answer is its `answer` (happy, sad and
+    neither, say), and some of that are `probabilities`. Raises DataError for a class that is none of these.
+    """
+    classes, labels = set(manifest.classes), set(reader.config.labels)
+    if classes == {"happy", "sad"} and classes < labels:
+        return "two_way"
+    if classes <= labels == set(EXPRESSIONS):
+        return "expressions"
+    if classes == set(reader.answers):
+        return "answer"
+    if classes <= set(reader.answers):
+        return "probabilities"
+    raise _unknown(reader, manifest)
+
+
+def _unknown(reader: Reader, manifest: Manifest) -> DataError:
+    known = tuple(dict.fromkeys((*reader.answers, *reader.config.labels)))
+    odd = next((name for name in manifest.classes if name not in known), None)
+    if odd is not None:
+        return DataError(
+            f"{manifest.path}: the model does not know the class '{odd}' (it knows {', '.join(known)}); "
+            f"use --map {odd}={known[0]} or --classes"
+        )
+    part = next(name for name in manifest.classes if name not in reader.answers)
+    other = reader.answers[-1]
+    return DataError(f"{manifest.path}: for this model '{part}' is part of '{other}'; use --map {part}={other}")
+
+
+def _read(face: Face, by: Reading) -> Mapping[str, float]:
+    found = {"two_way": face.two_way, "expressions": face.expressions}.get(by)
+    return face.probabilities if found is None else found
 
 
 def pool(parts: Sequence[Scored]) -> Scored:
@@ -81,6 +129,7 @@ def pool(parts: Sequence[Scored]) -> Scored:
         np.concatenate([part.answers for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
         tuple(skip for part in parts for skip in part.skipped),
+        parts[0].by,
     )
 
 
@@ -89,16 +138,6 @@ def _picture(manifest: Manifest, name: str) -> bytes | ImageError:
         return manifest.read(name)
     except ImageError as error:
         return error
-
-
-def _answers(shares: npt.NDArray[np.float64], classes: tuple[str, ...], reader: Reader) -> npt.NDArray[np.int64]:
-    """Apply the model's threshold where the data has exactly the model's two classes, in its own order."""
-    if classes == reader.config.labels:
-        return calibrate.answers(shares, reader.threshold)
-    if len(classes) == 2 and set(classes) == set(reader.config.labels):
-        return 1 - calibrate.answers(shares[:, ::-1], reader.threshold)
-    best: npt.NDArray[np.int64] = shares.argmax(axis=1)
-    return best
 
 
 def rows(scored: Scored) -> Iterator[dict[str, Any]]:

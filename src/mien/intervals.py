@@ -64,6 +64,51 @@ def f1_interval(true_positives: float, errors: float, z: float = Z95) -> Interva
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
+def paired_difference(both: float, only_first: float, only_second: float, n: float, z: float = Z95) -> Interval:
+    """Interval of the difference, second minus first, of two proportions on the same `n` samples.
+
+    Newcombe 1998 (Statistics in Medicine 17:2635), method 10: both Wilson intervals, joined by their correlation.
+
+    Args:
+        both: successes of first and second alike.
+        only_first: successes of the first alone.
+        only_second: successes of the second alone.
+        n: all samples, at least 1. Counts may be means over several draws; the interval is then too wide.
+        z: see the module's docstring.
+
+    Raises:
+        InputError: for negative or non-finite counts, or more successes than samples.
+    """
+    counts = (both, only_first, only_second)
+    neither = n - sum(counts)
+    if not (all(0 <= count < math.inf for count in counts) and neither > -1e-9 * n and n >= 1):
+        raise InputError(f"paired_difference: {counts} of {n}; give counts of at least 0 that sum to n at most")
+    neither = max(0.0, neither)
+    first, second = min(n, both + only_first), min(n, both + only_second)
+    low_first, high_first = wilson(first, n, z)
+    low_second, high_second = wilson(second, n, z)
+    first_share, second_share = first / n, second / n
+    phi = _phi(both, only_first, only_second, neither)
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+    difference = second_share - first_share
+    down = reach(second_share - low_second, high_first - first_share)
+    up = reach(high_second - second_share, first_share - low_first)
+    return max(-1.0, difference - down), min(1.0, difference + up)
+
+
+def _phi(both: float, only_first: float, only_second: float, neither: float) -> float:
+    """Newcombe's correlation of two binary figures, taken towards 0 by half a sample; 0 where one never varies."""
+    sides = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    if sides == 0:
+        return 0.0
+    excess = both * neither - only_first * only_second
+    half = (both + only_first + only_second + neither) / 2
+    return (excess if excess < 0 else max(excess - half, 0.0)) / math.sqrt(sides)
+
+
 def auc_interval(auc: float, positives: int, negatives: int, z: float = Z95) -> Interval:
     """Interval of an area under the ROC curve (Newcombe 2006, Statistics in Medicine 25:559, method 5).
 

@@ -10,6 +10,9 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"
 #: The same seven in the order of the `emotion` column of `fer2013.csv`.
 FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
+#: What a model with an answer rule says when it answers none of its labels.
+NEITHER = "neither"
+
 
 def parse_classes(text: str) -> tuple[str, ...]:
     """Read `happy,sad` as an ordered tuple of at least two different names.

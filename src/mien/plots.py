@@ -1,7 +1,7 @@
 """The figures of a run and of an evaluation, as PNG files (`pip install 'mien[report]'`)."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MissingExtraError
-from mien.metrics import roc_auc, roc_curve
+from mien.metrics import roc_auc, roc_curve, wilson
 from mien.output import new_file
+from mien.reliability import Reliability
 
 # Okabe and Ito's palette: told apart with every common kind of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -25,14 +26,14 @@ def require_matplotlib() -> None:
         raise MissingExtraError("drawing plots", "report") from error
 
 
-def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4) -> tuple[Any, list[Any]]:
+def _figure(columns: int = 1, width: float = 5.2, height: float = 4.4, rows: int = 1) -> tuple[Any, list[Any]]:
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height), dpi=120, layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
     for axis in axes:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
@@ -121,4 +122,49 @@ def roc(
     axis.set_aspect("equal")
     if 0 < len(axis.lines) - 1 <= 15:  # with more, the list would be larger than the plot
         axis.legend(frameon=False, fontsize=9, loc="lower right")
+    _save(figure, path)
+
+
+def reliability(path: Path, diagrams: Mapping[str, Reliability]) -> None:
+    """Draw reliability diagrams side by side, up to three in a row: accuracy against confidence, by bins.
+
+    `diagrams` maps the title of each to what `mien.reliability.reliability` gives. The bar of each bin is Wilson's
+    95 % interval; the curve of a perfectly calibrated model is the diagonal.
+    """
+    figure, axes = _figure(min(3, len(diagrams)), 4.2, 4.4, rows=-(-len(diagrams) // 3))
+    for axis, (title, diagram) in zip(axes, diagrams.items(), strict=False):
+        hits = diagram.accuracy * diagram.counts
+        limits = np.array([wilson(hit, count) for hit, count in zip(hits, diagram.counts, strict=True)])
+        reach = np.abs(limits.T - diagram.accuracy)
+        low = max(0.0, min(diagram.confidence.min(), limits.min()) - 0.02)
+        axis.plot([low, 1], [low, 1], color=FAINT, zorder=0)
+        style = {"color": COLOURS[0], "marker": "o", "markersize": 3.5, "linewidth": 1, "elinewidth": 0.8}
+        axis.errorbar(diagram.confidence, diagram.accuracy, yerr=reach, **style)
+        axis.set_xlabel("confidence")
+        axis.set_ylabel("accuracy")
+        axis.set_aspect("equal")
+        axis.set_title(f"{_plain(title, 60)}\nECE {diagram.error}", loc="left", color=INK, fontsize=9)
+    for axis in axes[len(diagrams) :]:
+        axis.set_visible(False)
+    _save(figure, path)
+
+
+def risk_coverage(
+    path: Path, curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], title: str
+) -> None:
+    """Draw risk-coverage curves: the share of wrong answers among the most confident ones that are kept.
+
+    `curves` maps the name of each to what `mien.reliability.risk_coverage` gives.
+    """
+    figure, (axis,) = _figure(1, 6.4, 5.2)
+    for number, (name, (coverage, risk)) in enumerate(curves.items()):
+        settled = np.arange(len(risk)) >= min(20, len(risk) - 1)  # the first few answers are noise
+        axis.plot(coverage[settled], risk[settled], color=COLOURS[number % len(COLOURS)], label=_plain(name, 50))
+    axis.set_xlim(0, 1)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("coverage: share of faces answered, the most confident first")
+    axis.set_ylabel("risk: share of these answers that are wrong")
+    axis.set_title(_plain(title), loc="left", color=INK, fontsize=11)
+    axis.grid(axis="y", color=FAINT, linewidth=0.6)
+    axis.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
     _save(figure, path)

@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.bundle import Bundle, load_bundle
-from mien.calibrate import decide, probabilities, two_way
+from mien.calibrate import answer_probabilities, decide, possible_answers, probabilities, two_way
 from mien.classify import Classifier
 from mien.crop import crop
 from mien.errors import BundleError, ConfigError, ImageError, InputError
@@ -23,8 +22,9 @@ class Reader:
 
     `threads` is how many threads one call may use; None is one per available core. `threshold`
     overrides the bundle's own (two classes: the second label is answered from that probability on).
-    Raises ConfigError for a threshold outside (0, 1), or for a model of more than two labels, and
-    BundleError for a graph that does not fit the config.
+    `answers` are all that this model may answer: its labels, or some of them and `neither`. Raises
+    ConfigError for a threshold outside (0, 1), or for a model of more than two labels or with a rule of
+    its own, and BundleError for a graph that does not fit the config.
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None, threshold: float | None = None) -> None:
@@ -35,7 +35,10 @@ class Reader:
             raise ConfigError(
                 f"threshold {threshold}: is for models of two labels, this one has {len(bundle.config.labels)}"
             )
+        if threshold is not None and bundle.config.answer_from is not None:
+            raise ConfigError(f"threshold {threshold}: this model has a rule of its own for what it answers")
         self.threshold = bundle.config.threshold if threshold is None else threshold
+        self.answers = possible_answers(bundle.config.labels, bundle.config.answer_from)
         self._classifier = Classifier(bundle, threads)
 
     def predict(self, source: ImageSource) -> ImageResult:
@@ -99,16 +102,16 @@ class Reader:
                 yield self._result(name, *next(rows))
 
     def _result(self, name: str, box: Box, row: npt.NDArray[np.float64]) -> ImageResult:
-        labels = self.config.labels
+        labels, rule = self.config.labels, self.config.answer_from
         by_label = {label: float(value) for label, value in zip(labels, row, strict=True)}
-        answer = decide(row, labels, self.threshold)
+        answer = decide(row, labels, self.threshold, rule)
         face = Face(
             box=box,
             score=None,
             answer=answer.label,
             probability=answer.probability,
             why=answer.why,
-            probabilities=by_label,
+            probabilities=answer_probabilities(by_label, rule),
             two_way=two_way(by_label),
             expressions=dict(by_label) if set(labels) == set(EXPRESSIONS) else None,
         )
@@ -116,16 +119,14 @@ class Reader:
 
 
 def load(
-    path: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None
+    model: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None
 ) -> Reader:
-    """Open a bundle or a run folder for reading pictures.
+    """Open a model for reading pictures: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
-    Raises BundleError when the folder is not a sound bundle, ConfigError for a threshold that does not fit.
-    `threads` and `threshold` as in Reader.
+    Raises BundleError when there is no such model or it is not sound, ConfigError for a threshold that
+    does not fit. `threads` and `threshold` as in Reader.
     """
-    if path is None:
-        raise BundleError("no model is shipped with this version yet; name a bundle or a run folder (--model FOLDER)")
-    return Reader(load_bundle(Path(path)), threads, threshold)
+    return Reader(load_bundle(model), threads, threshold)
 
 
 def _name(source: ImageSource) -> str:

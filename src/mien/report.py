@@ -32,6 +32,7 @@ def metrics_dict(scored: Scored, part: str, about: Mapping[str, Any] | None = No
     """Return the figures of an evaluation, JSON-ready."""
     return {
         "part": part,
+        "judged_by": scored.by,
         **scored.evaluation().to_dict(),
         "skipped": [{"file": name, "reason": reason} for name, reason in scored.skipped],
         "about": dict(about or {}),

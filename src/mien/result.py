@@ -35,8 +35,9 @@ class Face:
     `score` is the face finder's confidence in [0, 1], or None where the whole picture was read.
     `answer` is what mien answers and `probability` how probable it holds that answer, in [0, 1];
     `why` says why an answer differs from the most probable label, and is None where it does not.
-    `probabilities` sum to 1 over the answers; `two_way` (happy against sad) and `expressions` (all
-    seven) are present only for models that know those labels.
+    `probabilities` sum to 1 over all possible answers: the model's labels or, of a model that may answer
+    `neither`, the labels it answers and `neither`. `two_way` (happy against sad, P(happy) / (P(happy) +
+    P(sad))) and `expressions` (all seven) are present only for models that know those labels.
     """
 
     box: Box

@@ -38,6 +38,13 @@ def data_options(function: Function) -> Function:
     return click.option("--classes", metavar="A,B", help="use only these classes, in this order")(function)
 
 
+def model_option(function: Function) -> Function:
+    """Add `--model`, which every verb that runs a model takes."""
+    return click.option(
+        "--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien, the shipped one]"
+    )(function)
+
+
 def data_arguments(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[str, ...] | None, dict[str, str]]:
     """Read what `data_options` collected."""
     return (parse_classes(classes) if classes else None), parse_rename(rename)
@@ -103,8 +110,8 @@ def counting_bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def figures_table(evaluation: "Evaluation", title: str) -> "Table":
-    """Lay out an evaluation: the overall figures, then one row per class, each with its interval."""
+def figures_table(evaluation: "Evaluation", title: str, note: str = "") -> "Table":
+    """Lay out an evaluation: the overall figures, then one row per class, each with its interval; a note below."""
     from rich.table import Table
     from rich.text import Text
 
@@ -119,7 +126,7 @@ def figures_table(evaluation: "Evaluation", title: str) -> "Table":
     e = evaluation
     table.add_row("macro", str(e.macro_precision), str(e.macro_recall), str(e.macro_f1), str(e.roc_auc), str(e.n))
     table.add_row("[bold]accuracy[/]", f"[bold]{e.accuracy}[/]", "", "", "", "")
-    table.caption = "95 % intervals in brackets"
+    table.caption = Text("95 % intervals in brackets" + (f"\n{one_line(note)}" if note else ""))
     table.caption_justify = "left"
     return table
 

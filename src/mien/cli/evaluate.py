@@ -10,6 +10,7 @@ from mien.cli.common import (
     data_arguments,
     data_options,
     figures_table,
+    model_option,
     progress_bar,
     require_parent,
     to_json,
@@ -18,26 +19,28 @@ from mien.cli.common import (
 from mien.cli.text import one_line
 from mien.dataset import Manifest, read_manifest
 from mien.errors import ConfigError
-from mien.evaluation import score
+from mien.evaluation import READINGS, score
 from mien.output import new_folder, refuse_existing
 from mien.reader import load
 
 
 @click.command("evaluate")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER", required=True, help="a bundle or a run")
+@model_option
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="write metrics.json, predictions.csv, plots"
 )
 @click.option("--json", "json_target", metavar="FILE|-", help="write the figures as JSON")
 @data_options
 def command(
-    data: Path | None, model: Path, out: Path | None, json_target: str | None, classes: str | None,
+    data: Path | None, model: str | None, out: Path | None, json_target: str | None, classes: str | None,
     rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Measure a model on DATA; without DATA, on the part that the run held out.
 
-    Of data with parts, the test part is used (or validation, where there is none).
+    Of data with parts, the test part is used (or validation, where there is none). A model of seven
+    expressions is judged happy against sad where DATA has these two classes, by the most probable one
+    where it has other expressions, and by its answer where it has happy, sad and neither.
     """
     from mien.plots import require_matplotlib
     from mien.report import metrics_dict, write_report
@@ -59,7 +62,8 @@ def command(
     if json_target:
         write_result(to_json(metrics_dict(scored, part, about)), json_target)
     if json_target != "-":
-        console().print(figures_table(scored.evaluation(), f"Figures on: {part}"))
+        note = f"judged by {READINGS[scored.by]}"
+        console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
     for name, reason in scored.skipped[:5]:
         click.echo(f"mien: {one_line(name)}: {one_line(reason)}", err=True)
     if scored.skipped:
@@ -68,21 +72,24 @@ def command(
 
 
 def _choose(
-    data: Path | None, model: Path, classes: tuple[str, ...] | None, rename: dict[str, str]
+    data: Path | None, model: str | None, classes: tuple[str, ...] | None, rename: dict[str, str]
 ) -> tuple[Manifest, str]:
     if data is not None:
         manifest = read_manifest(data, classes, rename)
         return _held_out(manifest)
+    if model is None:
+        raise ConfigError("give DATA to measure the shipped model on; or --model RUN, which has its own")
     if classes or rename:
         raise ConfigError("--classes and --map: need DATA; a run is measured on its own part")
-    if not (model / "run.json").exists():
+    folder = Path(model)
+    if not (folder / "run.json").exists():
         raise ConfigError(f"{model}: is no run folder, so it has no data of its own; give DATA")
     from mien.train.backend import require_keras
 
     require_keras("reading a run's own split")
     from mien.train.run import describe_part, judged_manifest
 
-    manifest, part = judged_manifest(model)
+    manifest, part = judged_manifest(folder)
     return manifest, describe_part(part)
 
 

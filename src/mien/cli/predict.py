@@ -10,18 +10,19 @@ from typing import Any
 
 import click
 
-from mien.cli.common import console, counting_bar, one_of, require_parent, to_json, write_result
+from mien.cli.common import console, counting_bar, model_option, one_of, require_parent, to_json, write_result
 from mien.cli.text import one_line
 from mien.dataset import IMAGE_SUFFIXES
 from mien.errors import ConfigError, InputError
-from mien.reader import load
-from mien.result import ImageResult
+from mien.labels import EXPRESSIONS
+from mien.reader import Reader, load
+from mien.result import Face, ImageResult
 from mien.sources import is_junk
 
 
 @click.command("predict")
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("--model", metavar="FOLDER", help="a bundle or a run folder")
+@model_option
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -59,7 +60,7 @@ def command(
         lines = (json.dumps(result.to_dict(), ensure_ascii=False) + "\n" for result in results)
         write_result("".join(lines), target)
     elif kind == "csv":
-        write_result(to_csv(results, reader.config.labels), target)
+        write_result(to_csv(results, _columns(reader)), target)
     else:
         _print_table(results)
     bad = sum(result.status == "unreadable" for result in results)
@@ -108,16 +109,23 @@ def _list(path: Path) -> Iterator[str]:
     yield from names
 
 
-def to_csv(results: Iterable[ImageResult], labels: tuple[str, ...]) -> str:
+def _columns(reader: Reader) -> tuple[str, ...]:
+    """Name the probabilities that a CSV holds: of every answer, and of all expressions where a model has them."""
+    seven = EXPRESSIONS if set(reader.config.labels) == set(EXPRESSIONS) else ()
+    return tuple(dict.fromkeys((*reader.answers, *seven)))
+
+
+def to_csv(results: Iterable[ImageResult], columns: tuple[str, ...]) -> str:
     """Return one line per face, and one for every picture without; probabilities as columns `p_LABEL`."""
     buffer = io.StringIO()
     names = ["source", "status", "reason", "x", "y", "width", "height", "score", "answer", "probability", "why"]
-    writer = csv.DictWriter(buffer, [*names, *(f"p_{label}" for label in labels)], lineterminator="\n")
+    writer = csv.DictWriter(buffer, [*names, *(f"p_{label}" for label in columns)], lineterminator="\n")
     writer.writeheader()
     for result in results:
         head: dict[str, Any] = {"source": result.source, "status": result.status, "reason": result.reason}
         for face in result.faces:
-            shares = {f"p_{label}": round(face.probabilities[label], 6) for label in labels}
+            known = {**(face.expressions or {}), **face.probabilities}
+            shares = {f"p_{label}": round(known[label], 6) for label in columns}
             answer = {"answer": face.answer, "probability": round(face.probability, 6), "why": face.why}
             writer.writerow(head | face.box.to_dict() | {"score": face.score} | answer | shares)
         if not result.faces:
@@ -130,14 +138,20 @@ def _print_table(results: list[ImageResult]) -> None:
     from rich.text import Text
 
     table = Table()
-    for name in ("picture", "answer", "probability", "all"):
+    explained = any(result.status != "ok" or any(face.why for face in result.faces) for result in results)
+    for name in ("picture", "answer", "probability", "most probable", *(["why"] if explained else [])):
         table.add_column(name, overflow="fold")
     for result in results:
         picture = Text(one_line(result.source))
         if result.status != "ok":
-            table.add_row(picture, Text(result.status, "red"), "", Text(one_line(result.reason or "")))
+            table.add_row(picture, Text(result.status, "red"), "", "", Text(one_line(result.reason or "")))
         for face in result.faces:
-            shares = sorted(face.probabilities.items(), key=lambda item: -item[1])
-            listing = Text("  ".join(f"{one_line(label)} {value:.3f}" for label, value in shares))
-            table.add_row(picture, Text(one_line(face.answer)), f"{face.probability:.3f}", listing)
+            answer, why = Text(one_line(face.answer)), [Text(one_line(face.why or ""))] if explained else []
+            table.add_row(picture, answer, f"{face.probability:.3f}", Text(_most_probable(face)), *why)
     console().print(table)
+
+
+def _most_probable(face: Face, count: int = 2) -> str:
+    """List the most probable of the labels that the model itself tells apart."""
+    shares = sorted((face.expressions or face.probabilities).items(), key=lambda item: -item[1])
+    return "  ".join(f"{one_line(label)} {value:.2f}" for label, value in shares[:count])

@@ -8,6 +8,8 @@ import keras
 from keras import layers
 
 from mien.train.config import TrainConfig
+from mien.train.degrade import RandomDegradation, RandomErasing
+from mien.train.geometry import RandomAffine
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,15 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     erasing: float = 0.0
+    degradation: float = 0.0
 
 
 LEVELS: Mapping[str, Augmentation] = {
     "none": Augmentation(),
     "light": Augmentation(True, rotation=10, zoom=0.1, translation=0.06, brightness=0.1, contrast=0.15),
-    "strong": Augmentation(True, 20, zoom=0.25, translation=0.12, brightness=0.25, contrast=0.35, erasing=0.4),
+    "strong": Augmentation(
+        True, 20, zoom=0.4, translation=0.1, brightness=0.25, contrast=0.35, erasing=0.4, degradation=0.15
+    ),
 }
 
 
@@ -41,24 +46,20 @@ def resolve(config: TrainConfig) -> Augmentation:
 def augmentation_layers(transforms: Augmentation, seed: int) -> list[Any]:
     """Return Keras layers for pictures (N, H, W, C), [0, 255]; they act in training only.
 
-    Geometry comes first and fills new ground by repeating the edge; erasing comes last.
+    Geometry comes first, in one resampling; then light, what cameras and files do to a picture, and erasing.
     """
     t = transforms
     found: list[Any] = []
-    if t.flip:
-        found.append(layers.RandomFlip("horizontal", seed=seed))
-    if t.rotation:
-        found.append(layers.RandomRotation(t.rotation / 360, fill_mode="nearest", seed=seed + 1))
-    if t.zoom:
-        found.append(layers.RandomZoom((-t.zoom, t.zoom), fill_mode="nearest", seed=seed + 2))
-    if t.translation:
-        found.append(layers.RandomTranslation(t.translation, t.translation, fill_mode="nearest", seed=seed + 3))
+    if t.flip or t.rotation or t.zoom or t.translation:
+        found.append(RandomAffine(t.flip, t.rotation, t.zoom, t.translation, seed=seed))
     if t.brightness:
         found.append(layers.RandomBrightness(t.brightness, value_range=(0, 255), seed=seed + 4))
     if t.contrast:
         found.append(layers.RandomContrast(t.contrast, value_range=(0, 255), seed=seed + 5))
+    if t.degradation:
+        found.append(RandomDegradation(t.degradation, seed=seed + 7))
     if t.erasing:
-        found.append(layers.RandomErasing(factor=t.erasing, scale=(0.02, 0.2), value_range=(0, 255), seed=seed + 6))
+        found.append(RandomErasing(t.erasing, seed=seed + 6))
     return found
 
 

@@ -3,6 +3,9 @@
 Each ends in a linear Dense layer named `logits` followed by its sigmoid (two classes, one unit: the
 probability of the second class) or softmax. What lies before `logits` decides how it is explained:
 `residual` ends in `features` → global average pool → one linear layer, so its class activation maps are exact.
+
+A network is trained as its `twin`: the same layers and weights with faster arithmetic. The network itself
+stays plain Keras in single precision, which is what is saved and exported.
 """
 
 from collections.abc import Callable
@@ -13,8 +16,12 @@ from keras import layers
 
 from mien.errors import ConfigError
 from mien.train.config import TrainConfig
+from mien.train.norm import FusedBatchNormalization
 
 Model = Any  # keras.Model; Keras ships no types
+
+_HEAD = ("logits", "probabilities")
+_SINGLE = (layers.InputLayer, layers.Rescaling, layers.LayerNormalization)
 
 
 def classic(
@@ -59,14 +66,19 @@ def residual(
     size: int = 48, channels: int = 1, classes: int = 2, width: float = 1.0, dropout: float = 0.2,
     activation: str = "relu",
 ) -> Model:  # fmt: skip
-    """Build a small ResNet (He et al., 2016): a stem and three stages of one block, each halving the side.
+    """Build a small ResNet (He et al., 2016) with squeeze-and-excitation (Hu et al., 2018).
 
+    A stem at full size and four blocks, three of which halve the side. Each picture is first brought to
+    mean 0 and variance 1, so that exposure and contrast matter little.
     Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
     """
     image, x = _input(size, channels)
-    x = _conv_block(x, _scaled(32, width), activation)
-    for filters in (48, 96, 192):
-        x = _residual_block(x, _scaled(filters, width), activation)
+    # The variance floor, 0.01 of the full range squared, keeps a flat picture from becoming loud noise.
+    x = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-4, dtype="float32")(x)
+    # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the speed.
+    x = _conv_block(x, _scaled(16, width), activation)
+    for filters, strides in ((64, 2), (96, 2), (96, 1), (192, 2)):
+        x = _residual_block(x, _scaled(filters, width), strides, activation)
     x = layers.Activation("linear", name="features")(x)
     x = layers.GlobalAveragePooling2D()(x)
     return _finish("residual", image, layers.Dropout(dropout)(x) if dropout else x, classes)
@@ -87,6 +99,25 @@ def build(config: TrainConfig, classes: int) -> Model:
         )
     except ValueError:
         raise ConfigError(f"--size {config.size}: is too small for the network '{config.network}'") from None
+
+
+def twin(network: Model, precision: str = "float32") -> Model:
+    """Return a copy of a network to train: fused normalisation, and arithmetic in `precision`.
+
+    Its variables stand in the same order, have the same shapes and are in single precision as the
+    network's. What comes before the first convolution and the head also compute in single precision.
+    """
+
+    def copy(layer: Any) -> Any:
+        kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
+        config = layer.get_config()
+        if precision == "bfloat16" and layer.name not in _HEAD and not isinstance(layer, _SINGLE):
+            config["dtype"] = "mixed_bfloat16"
+        return kind.from_config(config)
+
+    found = keras.models.clone_model(network, clone_function=copy)
+    found.set_weights(network.get_weights())
+    return found
 
 
 def logits_of(network: Model) -> Model:
@@ -113,14 +144,23 @@ def _conv_block(x: Any, filters: int, activation: str, strides: int = 1) -> Any:
     return layers.Activation(activation)(_norm()(x))
 
 
-def _residual_block(x: Any, filters: int, activation: str) -> Any:
-    y = _conv_block(x, filters, activation, strides=2)
+def _residual_block(x: Any, filters: int, strides: int, activation: str) -> Any:
+    y = _conv_block(x, filters, activation, strides)
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(y)
-    y = _norm()(y)
-    # Pooling before the 1×1 convolution keeps what a stride of 2 would drop (He et al., 2019, "ResNet-D").
-    shortcut = layers.AveragePooling2D(2, padding="same")(x)
-    shortcut = _norm()(layers.Conv2D(filters, 1, use_bias=False)(shortcut))
-    return layers.Activation(activation)(layers.Add()([y, shortcut]))
+    y = _squeeze_and_excite(_norm()(y), filters)
+    if strides > 1:
+        # Pooling before the 1×1 convolution keeps what a stride of 2 would drop (He et al., 2019, "ResNet-D").
+        x = layers.AveragePooling2D(strides, padding="same")(x)
+    if x.shape[-1] != filters or strides > 1:
+        x = _norm()(layers.Conv2D(filters, 1, use_bias=False)(x))
+    return layers.Activation(activation)(layers.Add()([y, x]))
+
+
+def _squeeze_and_excite(x: Any, filters: int) -> Any:
+    """Scale each channel by a factor in (0, 1) that depends on all channels' means."""
+    means = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    hidden = layers.Conv2D(max(4, filters // 8), 1, activation="relu")(means)
+    return layers.Multiply()([x, layers.Conv2D(filters, 1, activation="sigmoid")(hidden)])
 
 
 def _finish(name: str, image: Any, x: Any, classes: int) -> Model:

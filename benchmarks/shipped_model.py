@@ -1,0 +1,105 @@
+"""Everything the shipped model must show on FER2013's validation fold, for one bundle or several side by side.
+
+    python benchmarks/shipped_model.py --data $MIEN_DATA [--model FOLDER]... [--json OUT] [--markdown OUT]
+        [--plots FOLDER]
+
+`--data` is the folder that holds `fer2013/fer2013.zip` and `fer2013/ferplus_votes.csv`. `--model` is a bundle of
+the seven expressions (default: the shipped one); a second one, such as int8, is also compared with the first.
+
+The faces are those of the validation fold that do not also stand in train, by their pixels. "FER+ majority" are
+the faces of which at least 6 of 10 people saw the same one of the seven expressions; a majority for contempt,
+"unknown" or "not a face" is left out, since no answer could be right. Two-way accuracy is P(happy) against
+P(sad). Brackets hold 95 % intervals; `(!)` marks a figure that misses its floor; "perfect" is the calibration error
+that a perfectly calibrated model of the same confidences shows on so many faces.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mien import plots
+from mien.bundle import load_bundle
+from mien.errors import MienError
+from mien.labels import EXPRESSIONS
+from mien.output import write_text
+from mien.reader import Reader
+from shipped_model_data import Fold, read_fold
+from shipped_model_figures import measure
+from shipped_model_rows import Measured, tables
+
+
+def names_of(models: Sequence[Path | None]) -> list[str]:
+    """A short name for each model: its folder's, with a number where two are alike."""
+    names: list[str] = []
+    for model in models:
+        name = "mien" if model is None else model.resolve().name
+        if model is not None and name == "bundle":  # of a run
+            name = model.resolve().parent.name
+        names.append(f"{name}-{len(names) + 1}" if name in names else name)
+    return names
+
+
+def facts(fold: Fold, found: Sequence[Measured]) -> Iterator[str]:
+    yield "\n".join(f"- {what}: {count}" for what, count in fold.counts.items())
+    for model in found:
+        config, fitted = model.reader.config, model.fitted
+        rule = "none" if config.answer_from is None else dict(config.answer_from)
+        yield (
+            f"**{model.name}**: {model.size / 1e6:.2f} MB, sha256 {config.sha256[:12]}, temperature "
+            f"{config.temperature:.4g}, rule {rule}. Fitted here on all faces with a FER+ majority: temperature "
+            f"{fitted['temperature']:.4g}, answer_from {fitted['answer_from']}; for happy vs sad alone the "
+            f"temperature would be {fitted['temperature_of_happy_vs_sad']:.4g}."
+        )
+
+
+def draw(folder: Path, model: Measured) -> None:
+    shown = {title: diagram for title, diagram in model.diagrams.items() if "bundle" not in title}
+    plots.reliability(folder / f"{model.name}-reliability.png", shown)
+    title = f"{model.name}: risk against coverage, FER2013 validation fold"
+    plots.risk_coverage(folder / f"{model.name}-risk-coverage.png", model.curves, title)
+    assert model.confusion is not None
+    title = f"{model.name}: seven expressions, FER+ majority"
+    plots.confusion(folder / f"{model.name}-confusion.png", model.confusion, EXPRESSIONS, title)
+
+
+def run(options: argparse.Namespace) -> None:
+    if options.plots:
+        plots.require_matplotlib()
+    models: list[Path | None] = options.model or [None]
+    bundles = [load_bundle(model) for model in models]
+    fold = read_fold(options.data)
+    found: list[Measured] = []
+    for name, bundle in zip(names_of(models), bundles, strict=True):
+        start = time.perf_counter()
+        first = found[0] if found else None
+        found.append(measure(name, Reader(bundle), len(bundle.model), fold, first))
+        print(f"measured {name} in {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    text = "\n\n".join((*facts(fold, found), *tables(found))) + "\n"
+    print(text)
+    if options.markdown:
+        write_text(options.markdown, text)
+    if options.json:
+        report = {"fold": fold.counts, "models": [model.to_dict() for model in found]}
+        write_text(options.json, json.dumps(report, indent=1, allow_nan=False))
+    for model in found if options.plots else []:
+        draw(options.plots, model)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
+    parser.add_argument("--model", type=Path, action="append", metavar="FOLDER", help="bundle or run; may be repeated")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="every figure, for machines")
+    parser.add_argument("--markdown", type=Path, metavar="OUT", help="the printed tables")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="reliability, risk-coverage and confusion, as PNG")
+    try:
+        run(parser.parse_args())
+    except MienError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Happy, sad or neither: the answers by arg-max, by the bundle's own rule and by rules chosen on validation."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.calibrate import answers, fit_temperature, probabilities
+from mien.labels import EXPRESSIONS, NEITHER
+from mien.metrics import evaluate
+from mien.reliability import risk_coverage
+from mien.rules import choose_rule
+from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
+from shipped_model_rows import Floats, Limits, Measured, Row, proportion
+
+Ints = npt.NDArray[np.int64]
+
+THREE = ("happy", "sad", NEITHER)
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+#: Which answers to which faces are counted, and what a rule must reach.
+RATES = {
+    ("neutral", "sad"): Limits(0.05, most=True),
+    ("sad", "sad"): Limits(0.70),
+    ("happy", "happy"): Limits(0.90),
+    ("angry", "sad"): None,
+    ("disgust", "sad"): None,
+    ("fear", "sad"): None,
+    ("surprise", "sad"): None,
+    ("happy", "sad"): None,
+    ("sad", "happy"): None,
+}
+
+
+def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
+    """Add the answers to the faces with a FER+ majority, logits (N, 7) in the order of EXPRESSIONS."""
+    known = fold.majority != UNDECIDED
+    majority, scores, half = fold.majority[known], logits[known], fold.half[known]
+    config = found.reader.config
+    rows = probabilities(scores, config.temperature)
+    answer_rows(found, "Answers by arg-max of seven", majority, in_three(rows.argmax(axis=1)), rows, is_rule=False)
+
+    temperature, rule = fit(scores, majority)
+    found.fitted = {"temperature": round(temperature, 4), "answer_from": rule}
+    section = "Answers by a rule chosen here, on these same faces"
+    if config.answer_from is not None:
+        section, temperature, rule = "Answers by the bundle's rule", config.temperature, dict(config.answer_from)
+    rows = probabilities(scores, temperature)
+    answered = by_rule(rows, rule)
+    answer_rows(found, section, majority, answered, rows, is_rule=True)
+    confidence = three_probabilities(rows)[np.arange(len(rows)), answered]
+    found.curves["happy, sad or neither, FER+ majority"] = risk_coverage(confidence, answered == in_three(majority))
+
+    crossed, rows = np.empty(len(scores), np.int64), np.empty_like(scores)
+    for side in (True, False):
+        temperature, rule = fit(scores[half == side], majority[half == side])
+        rows[half != side] = probabilities(scores[half != side], temperature)
+        crossed[half != side] = by_rule(rows[half != side], rule)
+    answer_rows(found, "Answers by a rule chosen on the other half", majority, crossed, rows, is_rule=True)
+
+
+def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, float]]:
+    """The temperature, and at that temperature the rule, that suit these faces best."""
+    temperature = fit_temperature(scores, np.eye(len(EXPRESSIONS))[majority])
+    return temperature, dict(choose_rule(probabilities(scores, temperature), majority).answer_from)
+
+
+def by_rule(rows: Floats, rule: Mapping[str, float]) -> Ints:
+    """Answers (N,) as indices into THREE, in whatever order the rule names its labels."""
+    order = np.array([THREE.index(name) for name in (*rule, NEITHER)])
+    return order[answers(rows, EXPRESSIONS, answer_from=rule)]
+
+
+def in_three(expressions: Ints) -> Ints:
+    """Indices into EXPRESSIONS as indices into THREE."""
+    return np.array([THREE.index(name if name in THREE else NEITHER) for name in EXPRESSIONS])[expressions]
+
+
+def three_probabilities(rows: Floats) -> Floats:
+    """Probabilities (N, 3) in the order of THREE from those of the seven."""
+    named = rows[:, [HAPPY, SAD]]
+    return np.column_stack([named, np.clip(1 - named.sum(axis=1), 0, 1)])
+
+
+def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, rows: Floats, is_rule: bool) -> None:
+    for (face, answer), limits in RATES.items():
+        said = answered[majority == EXPRESSIONS.index(face)]
+        figure = proportion(int((said == THREE.index(answer)).sum()), len(said))
+        found.rows.append(Row(section, f"{face} called {answer}", len(said), figure, limits if is_rule else None))
+    result = evaluate(in_three(majority), three_probabilities(rows), THREE, answered)
+    found.rows.append(Row(section, "macro-F1 of happy, sad and neither", result.n, result.macro_f1))
+    found.rows.append(Row(section, "accuracy of happy, sad and neither", result.n, result.accuracy))
+
+
+def risks(found: Measured) -> None:
+    """Add how often the most confident answers are wrong, at several coverages of every curve."""
+    for what, (coverage, risk) in found.curves.items():
+        for wanted in COVERAGES:
+            kept = int(np.searchsorted(coverage, wanted - 1e-9)) + 1
+            figure = proportion(risk[kept - 1] * kept, kept)
+            found.rows.append(Row(f"Risk (share of wrong answers): {what}", f"at coverage {wanted:.1f}", kept, figure))

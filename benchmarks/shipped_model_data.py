@@ -1,0 +1,111 @@
+"""The validation fold of FER2013 as arrays, with FER2013's labels and the crowd's (FER+)."""
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.errors import DataError
+from mien.labels import EXPRESSIONS
+
+ARCHIVE, VOTES = Path("fer2013/fer2013.zip"), Path("fer2013/ferplus_votes.csv")
+SIDE = 48
+
+#: The column of the votes for each expression. Of contempt there is no class: a face with a majority for it, for
+#: "unknown" or for "not a face" counts as undecided.
+COLUMNS = {
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "neutral": "neutral",
+    "sad": "sadness",
+    "surprise": "surprise",
+}
+MAJORITY = 6  # of ten votes
+UNDECIDED = -1
+
+HAPPY, SAD = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
+
+#: What the counts of the fold must be; other numbers say that the data is not what the figures are compared on.
+EXPECTED = {
+    "validation images": 3579,
+    "of these also in train": 279,
+    "kept": 3300,
+    "happy or sad by FER2013 label": 1487,
+    "with a FER+ majority": 2642,
+    "happy or sad by FER+ majority": 1067,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """N faces.
+
+    pictures: uint8 (N, 48, 48), 0-255 grey.
+    labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
+    majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 where there is none.
+    half: bool (N,), which half of a cross-fit each face is in: copies of one picture always in the same.
+    """
+
+    pictures: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    majority: npt.NDArray[np.int64]
+    half: npt.NDArray[np.bool_]
+    counts: dict[str, int]
+
+
+def read_fold(data: Path) -> Fold:
+    """Read the validation faces that do not also stand in train; DataError where the counts are not as known."""
+    for path in (data / ARCHIVE, data / VOTES):
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}")
+    votes = read_votes(data / VOTES)
+    with zipfile.ZipFile(data / ARCHIVE) as archive:
+        train = {digest(picture) for _, picture in read_split(archive, "train")}
+        validation = list(read_split(archive, "validation"))
+    faces = [(name, picture) for name, picture in validation if digest(picture) not in train]
+    labels = np.array([EXPRESSIONS.index(Path(name).parent.name) for name, _ in faces])
+    majority = np.array([votes[Path(name).name] for name, _ in faces])
+    counts = {
+        "validation images": len(validation),
+        "of these also in train": len(validation) - len(faces),
+        "kept": len(faces),
+        "happy or sad by FER2013 label": int(np.isin(labels, (HAPPY, SAD)).sum()),
+        "with a FER+ majority": int((majority != UNDECIDED).sum()),
+        "happy or sad by FER+ majority": int(np.isin(majority, (HAPPY, SAD)).sum()),
+    }
+    for what, count in counts.items():
+        if count != EXPECTED[what]:
+            raise DataError(f"{data / ARCHIVE}: {what}: {count}, but {EXPECTED[what]} are known; use the same data")
+    half = np.array([digest(picture)[0] % 2 == 1 for _, picture in faces])
+    return Fold(np.stack([picture for _, picture in faces]), labels, majority, half, counts)
+
+
+def read_split(archive: zipfile.ZipFile, split: str) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
+    """Every picture of a split in the order of its name, grey."""
+    for name in sorted(archive.namelist()):
+        if name.startswith(f"fer2013/{split}/") and name.endswith(".png"):
+            yield name, np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))
+
+
+def read_votes(path: Path) -> dict[str, int]:
+    """The majority of every file, as an index into EXPRESSIONS; -1 for none."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: majority_of(row) for row in csv.DictReader(file)}
+
+
+def majority_of(row: Mapping[str, str]) -> int:
+    votes = [int(row[COLUMNS[name]]) for name in EXPRESSIONS]
+    return votes.index(max(votes)) if max(votes) >= MAJORITY else UNDECIDED
+
+
+def digest(picture: npt.NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(picture.tobytes()).digest()

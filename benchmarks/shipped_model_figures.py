@@ -1,0 +1,166 @@
+"""Every figure of one model on the validation fold."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.calibrate import fit_temperature, probabilities
+from mien.crop import crop
+from mien.errors import BundleError
+from mien.labels import EXPRESSIONS
+from mien.metrics import evaluate
+from mien.reader import Reader
+from mien.reliability import reliability, risk_coverage
+from shipped_model_answers import risks, three_ways
+from shipped_model_changes import CHANGES, Change, apply
+from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
+from shipped_model_rows import Bools, Floats, Limits, Measured, Row, change, proportion
+
+Ints = npt.NDArray[np.int64]
+
+FER2013, FERPLUS = "FER2013 labels", "FER+ majority"
+ACCURACY = {
+    f"happy vs sad, {FER2013}": Limits(0.955, 0.965),
+    f"happy vs sad, {FERPLUS}": Limits(0.988, 0.993),
+    f"seven, {FER2013}": Limits(0.66, 0.72),
+    f"seven, {FERPLUS}": Limits(0.865, 0.90),
+}
+CALIBRATION = {2: Limits(0.02, 0.01, most=True), 7: Limits(0.03, 0.015, most=True)}
+MAY_LOSE = Limits(-0.015)
+INT8_MAY_LOSE = Limits(-0.003)
+
+
+def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | None = None) -> Measured:
+    """Measure one model, and how far it is from the first; BundleError where it does not know the seven expressions."""
+    found = Measured(name, reader, size)
+    logits = logits_of(reader, fold.pictures)
+    accuracies(found, fold, logits)
+    if first is not None:
+        differences(found, first)
+    three_ways(found, fold, logits)
+    calibration(found, fold, logits)
+    robustness(found, fold, logits)
+    classes(found, fold, logits)
+    risks(found)
+    return found
+
+
+def logits_of(reader: Reader, pictures: npt.NDArray[np.uint8]) -> Floats:
+    """Logits (N, 7) in the order of EXPRESSIONS for pictures (N, H, W), 0-255 grey."""
+    config = reader.config
+    if set(config.labels) != set(EXPRESSIONS):
+        raise BundleError(f"{config.name}: knows {', '.join(config.labels)}; give a model of {', '.join(EXPRESSIONS)}")
+    rgb = np.repeat(pictures[..., None], 3, axis=-1)
+    crops = np.stack([crop(picture, config.input_size, config.input_channels) for picture in rgb])
+    return reader.logits(crops)[:, [config.labels.index(name) for name in EXPRESSIONS]].astype(np.float64)
+
+
+def happy_or_sad(truth: Ints, logits: Floats) -> tuple[Bools, Ints, Floats]:
+    """Which faces are happy or sad; of these 0 for happy and 1 for sad, and the two logits (M, 2)."""
+    chosen = np.isin(truth, (HAPPY, SAD))
+    return chosen, (truth[chosen] == SAD).astype(np.int64), logits[chosen][:, [HAPPY, SAD]]
+
+
+def accuracies(found: Measured, fold: Fold, logits: Floats) -> None:
+    """Add the accuracies, and the curves of risk against coverage."""
+    for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
+        known = truth != UNDECIDED
+        _, side, two = happy_or_sad(truth, logits)
+        for what, goal, scores in (("happy vs sad", side, two), ("seven", truth[known], logits[known])):
+            hits = found.hits[f"{what}, {labels}"] = scores.argmax(axis=1) == goal
+            confidence = probabilities(scores, found.reader.config.temperature).max(axis=1)
+            found.curves[f"{what}, {labels}"] = risk_coverage(confidence, hits)
+    for name, limits in ACCURACY.items():
+        hits = found.hits[name]
+        found.rows.append(Row("Accuracy", name, len(hits), proportion(int(hits.sum()), len(hits)), limits))
+
+
+def differences(found: Measured, first: Measured) -> None:
+    """Add what a model loses against the first: int8 against fp32."""
+    for name in ACCURACY:
+        figure = change(first.hits[name].astype(float), found.hits[name].astype(float))
+        section = f"Accuracy against {first.name}, points"
+        found.rows.append(Row(section, name, len(found.hits[name]), figure, INT8_MAY_LOSE, is_change=True))
+
+
+# Calibration, against the FER+ majority
+
+
+def calibration(found: Measured, fold: Fold, logits: Floats) -> None:
+    """Add the expected calibration errors of the larger of two and of the largest of seven probabilities."""
+    known = fold.majority != UNDECIDED
+    seven, truth, half = logits[known], fold.majority[known], fold.half[known]
+    chosen, side, two = happy_or_sad(truth, seven)
+    per_half = crossed_temperatures(seven, truth, half)
+    settings = {
+        "before (temperature 1)": np.ones(len(seven)),
+        "at the bundle's temperature": np.full(len(seven), found.reader.config.temperature),
+        "cross-fitted on halves": per_half,
+    }
+    for when, temperature in settings.items():
+        calibration_row(found, f"happy vs sad, {when}", two, side, temperature[chosen])
+    own = crossed_temperatures(two, side, half[chosen])
+    calibration_row(found, "happy vs sad, cross-fitted, its own temperature", two, side, own)
+    for when, temperature in settings.items():
+        calibration_row(found, f"seven, {when}", seven, truth, temperature)
+    found.fitted["temperature_of_happy_vs_sad"] = round(fit_temperature(two, np.eye(2)[side]), 4)
+
+
+def crossed_temperatures(logits: Floats, truth: Ints, half: Bools) -> Floats:
+    """For every face the temperature fitted on the other half, (N,)."""
+    targets = np.eye(logits.shape[1])[truth]
+    by_half = {side: fit_temperature(logits[half != side], targets[half != side]) for side in (True, False)}
+    return np.where(half, by_half[True], by_half[False])
+
+
+def calibration_row(found: Measured, name: str, logits: Floats, truth: Ints, temperature: Floats) -> None:
+    rows = probabilities(logits / temperature[:, None])
+    diagram = found.diagrams[name] = reliability(rows.max(axis=1), rows.argmax(axis=1) == truth)
+    note = f"(perfect: {diagram.noise:.3f})"
+    limits = None if "before" in name else CALIBRATION[logits.shape[1]]
+    section = "Expected calibration error, 15 bins of equal mass, FER+ majority"
+    found.rows.append(Row(section, name, len(truth), diagram.error, limits, note=note))
+
+
+# Robustness, happy against sad by FER2013 labels
+
+
+def robustness(found: Measured, fold: Fold, logits: Floats) -> None:
+    """Add the accuracy under every change, and what it loses."""
+    chosen, side, two = happy_or_sad(fold.labels, logits)
+    before = (two.argmax(axis=1) == side).astype(float)
+    rows = [(item, changed_hits(found.reader, item, fold.pictures[chosen], side)) for item in CHANGES]
+    lost = "Robustness: change of happy vs sad, FER2013 labels, points"
+    left = "Robustness: happy vs sad, FER2013 labels"
+    for item, hits in rows:
+        limits = MAY_LOSE if item.wanted else None
+        found.rows.append(Row(lost, item.name, len(hits), change(before, hits), limits, is_change=True))
+    for item, hits in rows:
+        found.rows.append(Row(left, item.name, len(hits), proportion(float(hits.sum()), len(hits))))
+
+
+def changed_hits(reader: Reader, item: Change, pictures: npt.NDArray[np.uint8], side: Ints) -> Floats:
+    """How often each changed picture is answered rightly, (N,), the mean over draws."""
+    hits = []
+    for seed, draw in enumerate(item.draws):
+        two = logits_of(reader, apply(draw, pictures, seed))[:, [HAPPY, SAD]]
+        hits.append(two.argmax(axis=1) == side)
+    shares: Floats = np.mean(hits, axis=0, dtype=np.float64)
+    return shares
+
+
+# Classes
+
+
+def classes(found: Measured, fold: Fold, logits: Floats) -> None:
+    """Add precision, recall and F1 of every class, against both kinds of labels."""
+    for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
+        known = truth != UNDECIDED
+        result = evaluate(truth[known], probabilities(logits[known]), EXPRESSIONS)
+        section = f"Seven classes, {labels}"
+        for name, figures in result.per_class.items():
+            for what in ("precision", "recall", "f1"):
+                shown = "F1" if what == "f1" else what
+                found.rows.append(Row(section, f"{name}: {shown}", figures.support, getattr(figures, what)))
+        found.rows.append(Row(section, "mean recall (balanced accuracy)", result.n, result.balanced_accuracy))
+        found.rows.append(Row(section, "macro-F1", result.n, result.macro_f1))
+        found.confusion = result.confusion  # of the last, the FER+ majority

@@ -1,0 +1,130 @@
+"""Rows of figures, and how they are printed: models side by side, one table for each section."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.intervals import paired_difference, wilson
+from mien.metrics import Figure
+from mien.reader import Reader
+from mien.reliability import Reliability
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a figure must reach (`floor`) and would better reach (`goal`); `most`: it must stay below instead."""
+
+    floor: float
+    goal: float | None = None
+    most: bool = False
+
+    def met_by(self, value: float) -> bool:
+        return value <= self.floor if self.most else value >= self.floor
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure and the number of faces behind it; `is_change` says that it is a difference of shares."""
+
+    section: str
+    name: str
+    n: int
+    figure: Figure
+    limits: Limits | None = None
+    is_change: bool = False
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        limits = self.limits
+        wanted = None if limits is None else {"floor": limits.floor, "goal": limits.goal, "at_most": limits.most}
+        met = None if limits is None else limits.met_by(self.figure.value)
+        names = {"section": self.section, "name": self.name, "n": self.n}
+        return {**names, **self.figure.to_dict(), "wanted": wanted, "floor_met": met, "note": self.note}
+
+    def cell(self) -> str:
+        """The figure in words: a change in points (hundredths), anything else as a share."""
+        missed = "" if self.limits is None or self.limits.met_by(self.figure.value) else " (!)"
+        return f"{_points(self.figure) if self.is_change else self.figure}{self.note and f' {self.note}'}{missed}"
+
+    def wanted(self) -> str:
+        if self.limits is None:
+            return ""
+        bounds = [self.limits.floor] + ([] if self.limits.goal is None else [self.limits.goal])
+        shown = " / ".join(f"{100 * bound:+.1f}" if self.is_change else f"{bound:g}" for bound in bounds)
+        return f"{'≤' if self.limits.most else '≥'} {shown}"
+
+
+@dataclass(eq=False)
+class Measured:
+    """What was found of one model.
+
+    size: bytes of the graph. fitted: temperature and rule that its config may be given. diagrams and curves: what
+    the plots show, by title. hits: which answers were right, by the name of the row.
+    """
+
+    name: str
+    reader: Reader
+    size: int
+    rows: list[Row] = field(default_factory=list)
+    fitted: dict[str, Any] = field(default_factory=dict)
+    diagrams: dict[str, Reliability] = field(default_factory=dict)
+    curves: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    hits: dict[str, Bools] = field(default_factory=dict)
+    confusion: npt.NDArray[np.int64] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        config = self.reader.config
+        return {
+            "model": self.name,
+            "sha256": config.sha256,
+            "bytes": self.size,
+            "temperature": config.temperature,
+            "answer_from": None if config.answer_from is None else dict(config.answer_from),
+            "fitted_here": self.fitted,
+            "rows": [row.to_dict() for row in self.rows],
+            "reliability": {title: diagram.to_dict() for title, diagram in self.diagrams.items()},
+        }
+
+
+def proportion(hits: float, n: int) -> Figure:
+    """A share with Wilson's interval; hits may be a mean over draws."""
+    return Figure(hits / n, *wilson(hits, n))
+
+
+def change(before: Floats, after: Floats) -> Figure:
+    """Mean of `after` less mean of `before`: hits (N,) of the same faces, 1, 0 or a mean over draws."""
+    both, lost, won = (before * after).sum(), (before * (1 - after)).sum(), ((1 - before) * after).sum()
+    value = float((after - before).mean())
+    low, high = paired_difference(float(both), float(lost), float(won), len(before))
+    return Figure(value, min(value, low), max(value, high))
+
+
+def _points(figure: Figure) -> str:
+    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
+
+
+def tables(found: Sequence[Measured]) -> Iterator[str]:
+    """Markdown, one table per section; a row stands in it for every model that has it."""
+    keys = list(dict.fromkeys((row.section, row.name) for model in found for row in model.rows))
+    by_model = [{(row.section, row.name): row for row in model.rows} for model in found]
+    for section in dict.fromkeys(section for section, _ in keys):
+        lines = [[section, "n", "floor / goal", *(model.name for model in found)]]
+        for key in (key for key in keys if key[0] == section):
+            rows = [rows.get(key) for rows in by_model]
+            known = next(row for row in rows if row is not None)
+            lines.append([known.name, str(known.n), known.wanted(), *(row.cell() if row else "" for row in rows)])
+        yield "\n".join(_aligned(lines))
+
+
+def _aligned(lines: list[list[str]]) -> Iterator[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for number, line in enumerate(lines):
+        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        if number == 0:
+            yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"

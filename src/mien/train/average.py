@@ -1,0 +1,49 @@
+"""An exponential moving average of a network's weights: steadier than the weights of any one step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = list[npt.NDArray[Any]]
+
+
+class WeightAverage:
+    """Follows a network's floating-point variables with decay min(`decay`, (1 + n) / (10 + n)) at step n.
+
+    The ramp lets short runs profit too. Batch-norm statistics are averaged like weights, since the raw
+    ones belong to the raw weights (Tarvainen and Valpola, 2017; Izmailov et al., 2018). A decay of 0
+    keeps no average: `values` are then the network's own.
+    """
+
+    def __init__(self, variables: Sequence[Any], decay: float) -> None:
+        self._variables = list(variables)
+        self._decay = decay
+        self.steps = 0
+        self.values: Arrays = self._current()
+
+    def _current(self) -> Arrays:
+        # np.array copies: a backend may hand out a view of memory that the next step overwrites.
+        return [np.array(variable) for variable in self._variables]
+
+    def update(self) -> None:
+        """Take in the network's weights after one more training step."""
+        if not self._decay:
+            return
+        self.steps += 1
+        keep = min(self._decay, (1 + self.steps) / (10 + self.steps))
+        for value, variable in zip(self.values, self._variables, strict=True):
+            if value.dtype == np.float32:
+                np.add(value, (1 - keep) * (np.asarray(variable) - value), out=value)
+
+    def swap(self) -> None:
+        """Exchange the network's weights and the average; a second call exchanges them back."""
+        if not self._decay:
+            self.values = self._current()
+            return
+        raw = self._current()
+        for variable, value, own in zip(self._variables, self.values, raw, strict=True):
+            if value.dtype == np.float32:
+                variable.assign(value)
+                value[...] = own

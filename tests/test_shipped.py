@@ -1,0 +1,54 @@
+"""The model in the package keeps the contract that its readers, its card and the training rail rely on."""
+
+import numpy as np
+import pytest
+
+import mien
+from mien.bundle import CARD_FILE, Bundle, load_bundle, shipped_models
+from mien.classify import Classifier
+from mien.labels import EXPRESSIONS
+from mien.synthetic import draw_face
+
+LIMIT_BYTES = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return load_bundle()
+
+
+def test_its_config(bundle: Bundle) -> None:
+    config = bundle.config
+    assert (config.name, config.labels) == ("mien", EXPRESSIONS)
+    assert (config.input_size, config.input_channels, config.maps) == (48, 1, True)
+    assert set(config.answer_from or ()) == {"happy", "sad"}
+
+
+def test_its_files(bundle: Bundle) -> None:
+    assert "mien" in shipped_models()
+    assert bundle.path == load_bundle("mien").path
+    assert len(bundle.model) <= LIMIT_BYTES
+    assert (bundle.path / CARD_FILE).read_text(encoding="utf-8").startswith("# mien")
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_is_sound(name: str) -> None:
+    reader = mien.load(name, threads=1)
+    assert reader.config.name == name
+    assert reader.predict(draw_face("happy", 1)).status == "ok"
+
+
+def test_it_answers_and_says_what_it_saw() -> None:
+    face = mien.load(threads=1).predict(draw_face("happy", 1)).face
+    assert face.expressions is not None
+    assert face.two_way is not None
+    assert set(face.expressions) == set(EXPRESSIONS)
+    assert list(face.probabilities) == ["happy", "sad", "neither"]
+    assert face.probability == face.probabilities[face.answer]
+
+
+def test_its_maps_add_up_to_its_logits(bundle: Bundle) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1), np.uint8)
+    logits, maps = Classifier(bundle, threads=1)(crops)
+    assert maps is not None
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-3)
