@@ -22,7 +22,7 @@ FACE = (slice(60, 190), slice(160, 290))
 
 def pictures() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
     """Names and RGB pictures, uint8 (H, W, 3)."""
-    yield "astronaut", astronaut()[FACE]
+    yield "astronaut", astronaut()[FACE]  # type: ignore[no-untyped-call]
     for seed in (1, 2, 3):
         for expression in ("happy", "sad", "neutral"):
             yield f"drawn-{expression}-{seed}", draw_face(expression, seed)

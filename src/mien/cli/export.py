@@ -1,10 +1,11 @@
-"""`mien export`: a Keras model, from a run or made elsewhere, becomes a bundle."""
+"""`mien export`: a Keras model, from a run or made elsewhere, becomes a bundle; a bundle becomes one in int8."""
 
 from pathlib import Path
 
 import click
 
 from mien.cli.common import console
+from mien.errors import ConfigError
 from mien.labels import parse_classes
 from mien.output import refuse_existing
 from mien.train.backend import require_keras
@@ -12,28 +13,53 @@ from mien.train.backend import require_keras
 
 @click.command("export")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--labels", required=True, metavar="A,B", help="the class names, in the order of the model's outputs")
+@click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
 @click.option("--data", type=click.Path(path_type=Path), help="pictures to compare on  [drawn faces]")
 @click.option(
     "--input-range",
     type=click.Choice(["auto", "0-255", "0-1", "-1-1"]),
-    default="auto",
-    show_default=True,
-    help="what the model was trained on; auto: 0-255 if it scales by itself, else 0-1",
+    help="what the model was trained on; auto: 0-255 if it scales by itself, else 0-1  [auto]",
 )
-def command(model: Path, labels: str, out: Path, data: Path | None, input_range: str) -> None:
+@click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, by the labelled pictures of --data")
+def command(
+    model: Path, labels: str | None, out: Path, data: Path | None, input_range: str | None, int8: bool
+) -> None:  # fmt: skip
     """Turn MODEL (.keras or .h5) into a bundle, compared with Keras before it is kept.
 
     A sigmoid unit means the probability of the second label. Models with unsafe layers are refused.
+
+    With --int8, MODEL is a bundle or a run folder, and its copy in 8-bit integers is written: smaller and
+    faster, compared with the original on pictures of DATA before it is kept.
     """
-    names = parse_classes(labels)
     refuse_existing(out)
+    if int8:
+        if labels or input_range:
+            raise ConfigError("--int8: takes the labels and input of the bundle; leave out --labels and --input-range")
+        lines = _quantise(model, data, out)
+    else:
+        lines = _from_keras(model, labels, out, data, input_range or "auto")
+    screen = console()
+    for line in (*lines, f"use it   mien predict photo.jpg --model {out}"):
+        screen.print(line, soft_wrap=True, markup=False)
+
+
+def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:
+    if model.is_file():
+        raise ConfigError(f"{model}: --int8 takes a bundle or a run folder; make a bundle of it first")
+    if data is None:
+        raise ConfigError("--int8: needs --data DATA, labelled pictures like those that the model will read")
+    from mien.train.quantize import quantize_bundle, sample_crops
+
+    return [str(quantize_bundle(model, sample_crops(data, model), out))]
+
+
+def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, input_range: str) -> list[str]:
+    if labels is None:
+        raise ConfigError("--labels: name the classes in the order of the model's outputs, like happy,sad")
+    names = parse_classes(labels)
     require_keras("exporting a model")
     from mien.train.foreign import export_foreign
 
     agreement, scale = export_foreign(model, names, out, data, input_range)
-    screen = console()
-    screen.print(f"the model takes pictures in {scale}")
-    screen.print(str(agreement), soft_wrap=True)
-    screen.print(f"use it   mien predict photo.jpg --model {out}", soft_wrap=True)
+    return [f"the model takes pictures in {scale}", str(agreement)]

@@ -20,9 +20,11 @@ import numpy.typing as npt
 from keras import layers
 
 from mien.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, BundleConfig
+from mien.calibrate import possible_answers
 from mien.classify import Classifier
 from mien.errors import ExportError
 from mien.output import new_folder
+from mien.train.graph import fuse_standardisation, replace_erfc
 
 #: The largest difference of logits between Keras and ONNX that is still rounding, absolute and relative.
 TOLERANCE = 1e-3
@@ -51,6 +53,7 @@ def export_bundle(
     out: Path,
     *,
     temperature: float = 1.0,
+    answer_from: Mapping[str, float] | None = None,
     name: str | None = None,
     scaling: tuple[float, float] = (1.0, 0.0),
     about: Mapping[str, Any] | None = None,
@@ -59,7 +62,8 @@ def export_bundle(
 
     `network` is a Keras model with one input (S, S, C) and a head that `raw_head` understands;
     `scaling` (factor, offset) turns raw 0-255 values into what its input expects. `crops` are uint8
-    (N, S, S, C) real pictures to compare on. Raises ExportError when the two disagree or the network
+    (N, S, S, C) real pictures to compare on; `answer_from` is the rule for answering `neither` (see
+    BundleConfig). Raises ExportError when the two disagree or the network
     cannot be exported, OutputError when `out` exists.
     """
     model = raw_head(network, len(labels), scaling)
@@ -73,6 +77,7 @@ def export_bundle(
             input_channels=channels,
             sha256=hashlib.sha256(graph).hexdigest(),
             temperature=temperature,
+            answer_from=answer_from,
             maps="maps" in model.output_names,
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )
@@ -205,7 +210,7 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet_stderr():
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False)
-        return _without_erfc(path)
+        return _rewritten(path)
     except (ImportError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise ExportError(f"the network cannot be exported to ONNX ({str(error).splitlines()[0]})") from error
     finally:
@@ -228,33 +233,24 @@ def _quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _without_erfc(path: Path) -> bytes:
-    """Return an ONNX file's bytes with Erfc, which TensorFlow's gelu uses and ONNX lacks, as 1 - Erf."""
+def _rewritten(path: Path) -> bytes:
+    """Return an ONNX file's bytes with what onnxruntime lacks, or runs slowly, put differently."""
     import onnx
 
     model = onnx.load(path)
-    nodes = list(model.graph.node)
-    if not any(node.op_type == "Erfc" for node in nodes):
-        return path.read_bytes()
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1.0, np.float32), "erfc_one"))
-    del model.graph.node[:]
-    for node in nodes:
-        if node.op_type != "Erfc":
-            model.graph.node.append(node)
-            continue
-        inner = f"{node.output[0]}/erf"
-        model.graph.node.append(onnx.helper.make_node("Erf", list(node.input), [inner], f"{node.name}/erf"))
-        model.graph.node.append(onnx.helper.make_node("Sub", ["erfc_one", inner], list(node.output), node.name))
+    replace_erfc(model)
+    fuse_standardisation(model)
     onnx.checker.check_model(model)
     found: bytes = model.SerializeToString()
     return found
 
 
 def _card(config: BundleConfig, agreement: Agreement) -> str:
+    possible = ", ".join(possible_answers(config.labels, config.answer_from))
     about = json.dumps(dict(config.about), indent=2, sort_keys=True)
     return (
         f"# {config.name}\n\n"
-        f"Answers {', '.join(config.labels)} from a picture of {config.input_size}×{config.input_size} pixels, "
+        f"Answers {possible} from a picture of {config.input_size}×{config.input_size} pixels, "
         f"{'grey' if config.input_channels == 1 else 'RGB'}.\n\n"
         f"Exported by mien; ONNX and Keras agreed on {agreement.crops} pictures "
         f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer}).\n\n"

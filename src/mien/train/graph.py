@@ -1,0 +1,194 @@
+"""Exact rewrites of an ONNX graph: the same arithmetic in fewer or faster steps.
+
+Each takes an ONNX model, changes it in place and leaves it alone where its pattern does not occur.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Model = Any  # onnx.ModelProto; onnx is only needed where a graph is rewritten
+Step = tuple[str, str, tuple[str, ...]]
+
+#: What the converter writes for Keras's LayerNormalization over a whole picture: (result, operation, operands).
+_STANDARDISATION: tuple[Step, ...] = (
+    ("whole", "Add", ("scaled", "shift")),
+    ("scaled", "Mul", ("x", "inverse")),
+    ("shift", "Mul", ("minus", "inverse")),
+    ("minus", "Neg", ("mean",)),
+    ("inverse", "Reciprocal", ("root",)),
+    ("root", "Sqrt", ("floored",)),
+    ("floored", "Add", ("variance", "epsilon")),
+    ("variance", "ReduceMean", ("square",)),
+    ("square", "Mul", ("apart", "apart")),
+    ("apart", "Sub", ("x", "mean")),
+    ("mean", "ReduceMean", ("x",)),
+)
+_MEANS = ("mean", "variance")
+#: And for a Rescaling before it.
+_RESCALING: tuple[Step, ...] = (
+    ("x", "Add", ("product", "offset")),
+    ("product", "Mul", ("picture", "factor")),
+)
+
+
+def replace_erfc(model: Model) -> None:
+    """Write Erfc, which TensorFlow's gelu uses and ONNX lacks, as 1 - Erf."""
+    from onnx import helper
+
+    for node in [node for node in model.graph.node if node.op_type == "Erfc"]:
+        one, inner = _constant(model, np.array(1.0, np.float32), f"{node.output[0]}/one"), f"{node.output[0]}/erf"
+        steps = [
+            helper.make_node("Erf", list(node.input), [inner], f"{node.name}/erf"),
+            helper.make_node("Sub", [one, inner], list(node.output), node.name),
+        ]
+        _replace(model, node, steps)
+
+
+def fuse_standardisation(model: Model) -> None:
+    """Make one InstanceNormalization of the steps that bring each picture to mean 0 and variance 1.
+
+    The converter writes (x - mean) / sqrt(variance + ε) over (H, W, C) as eleven nodes, and two more for a
+    Rescaling before it, which changes nothing but ε.
+    """
+    from onnx import helper
+
+    for node in list(model.graph.node):
+        found = _standardised(model, node.output[0])
+        if found is None:
+            continue
+        source, epsilon = found
+        out = node.output[0]
+        sizes = _sizes(model, source)
+        if not sizes:
+            continue
+        flat = _constant(model, np.array([-1, 1, np.prod(sizes)], np.int64), f"{out}/flat")
+        back = _constant(model, np.array([-1, *sizes], np.int64), f"{out}/shape")
+        one, zero = (_constant(model, np.full(1, value, np.float32), f"{out}/{value:.0f}") for value in (1, 0))
+        rows, normal = f"{out}/rows", f"{out}/normal"
+        steps = [
+            helper.make_node("Reshape", [source, flat], [rows], rows),
+            helper.make_node("InstanceNormalization", [rows, one, zero], [normal], normal, epsilon=epsilon),
+            helper.make_node("Reshape", [normal, back], [out], out),
+        ]
+        _replace(model, node, steps)
+    _drop_unused(model)
+
+
+def fuse_pooling(model: Model) -> None:
+    """Make one k×k convolution with stride k of average pooling by k and the 1×1 convolution after it.
+
+    Integer kernels pool slowly: of a residual network's shortcuts, pooling takes most of the time.
+    """
+    from onnx import helper, numpy_helper
+
+    weights = {constant.name: constant for constant in model.graph.initializer}
+    for pool in [node for node in model.graph.node if node.op_type == "AveragePool"]:
+        after = [node for node in model.graph.node if pool.output[0] in node.input]
+        if not _tiles(pool) or len(after) != 1:
+            continue
+        conv = after[0]
+        if conv.op_type != "Conv" or conv.input[1] not in weights or not _is_pointwise(conv):
+            continue
+        kernel = _attribute(pool, "kernel_shape", [])
+        small = numpy_helper.to_array(weights[conv.input[1]])
+        large = np.tile(small / np.float32(np.prod(kernel)), (1, 1, *kernel))
+        name = _constant(model, large, f"{conv.input[1]}/pooled")
+        inputs = [pool.input[0], name, *conv.input[2:]]
+        new = helper.make_node("Conv", inputs, conv.output, conv.name, kernel_shape=kernel, strides=kernel)
+        _replace(model, conv, [new])
+    _drop_unused(model)
+
+
+def _standardised(model: Model, tensor: str) -> tuple[str, float] | None:
+    """Return (x, ε) where `tensor` is x brought to mean 0 and variance 1 over each picture, else None."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    names = _bind(_STANDARDISATION, producers, tensor)
+    if names is None or any(_attribute(producers[names[mean]], "axes", ()) != [1, 2, 3] for mean in _MEANS):
+        return None
+    source, epsilon = names["x"], _scalar(model, names["epsilon"])
+    rescaled = _bind(_RESCALING, producers, source)
+    if rescaled and epsilon is not None and _scalar(model, rescaled["offset"]) is not None:
+        factor = _scalar(model, rescaled["factor"])
+        if factor is not None and factor > 0:
+            return rescaled["picture"], epsilon / factor**2
+    return None if epsilon is None else (source, epsilon)
+
+
+def _bind(steps: tuple[Step, ...], producers: dict[str, Any], tensor: str) -> dict[str, str] | None:
+    """Return which tensor each name in `steps` stands for where they compute `tensor`, else None."""
+    names = {steps[0][0]: tensor}
+    for result, operation, operands in steps:
+        node = producers.get(names[result])
+        if node is None or node.op_type != operation or len(node.input) != len(operands):
+            return None
+        if any(names.setdefault(name, given) != given for name, given in zip(operands, node.input, strict=True)):
+            return None
+    return names
+
+
+def _scalar(model: Model, name: str) -> float | None:
+    from onnx import numpy_helper
+
+    values = [numpy_helper.to_array(value) for value in model.graph.initializer if value.name == name]
+    return float(values[0].reshape(())) if values and values[0].size == 1 else None
+
+
+def _attribute(node: Any, name: str, default: Any) -> Any:
+    from onnx import helper
+
+    return next((helper.get_attribute_value(value) for value in node.attribute if value.name == name), default)
+
+
+def _tiles(pool: Any) -> bool:
+    """Whether the windows of a pooling lie side by side, unpadded, with what does not fill one left out."""
+    plain = _attribute(pool, "auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and not _attribute(pool, "ceil_mode", 0)
+    apart = _attribute(pool, "strides", None) == _attribute(pool, "kernel_shape", [])
+    return plain and apart and not any(_attribute(pool, "pads", ()))
+
+
+def _is_pointwise(conv: Any) -> bool:
+    ones = all(value == 1 for name in ("kernel_shape", "strides") for value in _attribute(conv, name, ()))
+    return ones and _attribute(conv, "group", 1) == 1 and not any(_attribute(conv, "pads", ()))
+
+
+def _sizes(model: Model, tensor: str) -> list[int]:
+    """Return the sizes of a tensor's axes after the first; nothing where the graph does not fix them."""
+    from onnx import shape_inference
+
+    graph = shape_inference.infer_shapes(model).graph
+    for value in (*graph.value_info, *graph.input):
+        if value.name == tensor:
+            sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim[1:]]
+            return sizes if all(sizes) else []
+    return []
+
+
+def _constant(model: Model, values: npt.NDArray[Any], name: str) -> str:
+    from onnx import numpy_helper
+
+    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    return name
+
+
+def _replace(model: Model, node: Any, steps: list[Any]) -> None:
+    """Put `steps` in the place of a node, whose outputs the last of them gives."""
+    nodes = list(model.graph.node)
+    place = nodes.index(node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:place], *steps, *nodes[place + 1 :]])
+
+
+def _drop_unused(model: Model) -> None:
+    """Remove nodes and constants that no output needs."""
+    needed = {value.name for value in model.graph.output}
+    kept = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    constants = [constant for constant in model.graph.initializer if constant.name in needed]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(reversed(kept))
+    model.graph.initializer.extend(constants)
