@@ -135,7 +135,7 @@ def release(run: Path, temperature: float, rule: Rule, fold: Fold, out: Path) ->
 
     from mien.train.config import read_settings
     from mien.train.export import export_bundle
-    from mien.train.pretrained import save_weights
+    from mien.train.pretrained import WEIGHTS_FILE, write_weights
     from mien.train.run import CONFIG
 
     network = keras.saving.load_model(run / "model.keras", safe_mode=True)
@@ -145,7 +145,7 @@ def release(run: Path, temperature: float, rule: Rule, fold: Fold, out: Path) ->
         answer_from=rule.answer_from, name="mien",
         about={"recipe": "recipes/train_mien.py", "network": config.network, "data": "FER2013 with FER+ votes"},
     )  # fmt: skip
-    save_weights(network, config, out / "weights.npz")
+    write_weights(network, config, out / WEIGHTS_FILE)
     print(f"exported: {agreement}")
 
 

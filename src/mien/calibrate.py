@@ -87,8 +87,10 @@ def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, f
     if by_label.get(chosen, -1.0) >= top:
         return None
     if best in answer_from:
-        low = math.floor(top * 100) / 100  # rounded up, it might seem to reach the limit that it is below
-        return f"{best} {low:.2f} is below {answer_from[best]:g}"
+        limit = answer_from[best]
+        # Rounded up, it might seem to reach the limit that it is below.
+        shown = top if round(top, 2) < limit else math.floor(top * 100) / 100
+        return f"{best} {shown:.2f} is below {limit:g}"
     if chosen == NEITHER:
         return f"most probable is {best} {top:.2f}"
     return f"{chosen} reaches {answer_from[chosen]:g}, though {best} is {top:.2f}"

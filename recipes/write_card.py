@@ -1,0 +1,67 @@
+"""Puts measured figures into the model card, and the card into the shipped bundles.
+
+    python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json figures.json
+    python recipes/write_card.py figures.json
+
+`MODEL_CARD.md` keeps its words; what stands between its two marks is written anew.
+"""
+
+import json
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "src" / "mien" / "models"
+BEGIN, END = "<!-- figures: written by recipes/write_card.py -->", "<!-- end of figures -->"
+#: What the card shows of all that is measured, by the beginning of a section's name.
+SECTIONS = (
+    "Accuracy",
+    "Answers by arg-max",
+    "Answers by the bundle's rule",
+    "Expected calibration error",
+    "Robustness: change",
+    "Seven classes",
+)
+
+
+def tables(models: list[dict[str, Any]]) -> str:
+    """A table per section, a column per model; intervals in brackets."""
+    names = [model["model"] for model in models]
+    by_name = [{(row["section"], row["name"]): row for row in model["rows"]} for model in models]
+    found = []
+    for section, group in groupby(models[0]["rows"], key=lambda row: row["section"]):
+        if not section.startswith(SECTIONS):
+            continue
+        lines = [f"| {section} | n | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+        for row in group:
+            cells = " | ".join(cell(rows[section, row["name"]]) for rows in by_name)
+            lines.append(f"| {row['name']} | {row['n']} | {cells} |")
+        found.append("\n".join(lines))
+    return "\n\n".join(found)
+
+
+def cell(row: dict[str, Any]) -> str:
+    """A figure as the tables show it: points with a sign, everything else as a share."""
+    form = "{:+.1f}" if row["section"].startswith("Robustness: change") else "{:.3f}"
+    value, low, high = (form.format(row[name]) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def main() -> None:
+    """Write the card and its copies in the bundles."""
+    models = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["models"]
+    card = ROOT / "MODEL_CARD.md"
+    before, rest = card.read_text(encoding="utf-8").split(BEGIN)
+    text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
+    card.write_text(text, encoding="utf-8")
+    for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
+        # Pictures and links of the repository do not travel in a wheel.
+        lines = [line for line in text.splitlines() if not line.startswith("![")]
+        lines[0] = f"# {folder.name}"
+        (folder / "CARD.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
