@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from mien.errors import ConfigError
 from mien.train.config import NETWORK_DEFAULTS, TrainConfig, read_settings
 
+TUNED = {"start_from": "mien"}
+
 
 @pytest.mark.parametrize("network", list(NETWORK_DEFAULTS))
 def test_toml_round_trip_keeps_every_setting(network: str) -> None:
@@ -48,6 +50,10 @@ def test_classic_has_the_tutorials_defaults() -> None:
         ({"epochs": True}, "--epochs True: must be of type int"),
         ({"dropout": float("nan")}, "--dropout nan"),
         ({"flip": 1}, "--flip 1: must be of type bool"),
+        ({"freeze_epochs": 3}, "--freeze-epochs: needs --from"),
+        ({"freeze_epochs": 3, "start_from": "none"}, "--freeze-epochs: needs --from"),
+        ({"freeze_epochs": 9, "epochs": 8, "start_from": "mien"}, "--freeze-epochs 9: more than --epochs 8"),
+        ({"start_from": 3}, "--from 3: must be of type str"),
         ({"validation_share": 0.5, "test_share": 0.5}, "together at most 0.9"),
     ],
 )
@@ -69,3 +75,18 @@ def test_a_broken_settings_file_names_the_file(tmp_path: object) -> None:
 
 def test_every_setting_is_explained() -> None:
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))
+
+
+def test_what_starts_from_weights_has_other_defaults_and_says_none_for_none() -> None:
+    tuned, scratch = TrainConfig.make(TUNED), TrainConfig.make({"start_from": "none"})
+    assert scratch == TrainConfig.make({})
+    assert tuned.learning_rate < scratch.learning_rate
+    assert 0 < tuned.freeze_epochs < tuned.epochs
+    assert tuned.learning_rate < tuned.head_learning_rate
+    assert TrainConfig.make(tomllib.loads(tuned.to_toml())) == tuned
+
+
+@pytest.mark.parametrize(("epochs", "frozen"), [(1, 0), (4, 1), (8, 2), (100, TrainConfig.make(TUNED).freeze_epochs)])
+def test_fewer_epochs_freeze_for_fewer(epochs: int, frozen: int) -> None:
+    assert TrainConfig.make({**TUNED, "epochs": epochs}).freeze_epochs == frozen
+    assert TrainConfig.make({**TUNED, "epochs": epochs, "freeze_epochs": epochs}).freeze_epochs == epochs

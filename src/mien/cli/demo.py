@@ -23,7 +23,7 @@ from mien.train.backend import require_keras
 
 #: Small enough for three minutes on two cores, large enough for a test part worth an interval.
 PER_CLASS = 800
-SETTINGS = {"network": "residual", "width": 0.5, "epochs": 18, "batch_size": 32}
+SETTINGS = {"start_from": "none", "network": "residual", "width": 0.5, "epochs": 18, "batch_size": 32}
 _NEW_FACES = 10
 
 

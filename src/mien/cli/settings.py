@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 
 from mien.train.config import TrainConfig, flag, read_settings
+from mien.train.pretrained import configured
 
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,10 +28,16 @@ def _option(name: str, kind: Any, meaning: str) -> Callable[..., Any]:
         return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, default=None, help=meaning)
     if get_origin(inner[0]) is Literal:
         return click.option(flag(name), name, type=click.Choice(get_args(inner[0])), default=None, help=meaning)
-    return click.option(flag(name), name, type=inner[0], default=None, help=meaning)
+    metavar = "NAME|FOLDER|none" if name == "start_from" else None
+    return click.option(flag(name), name, type=inner[0], default=None, metavar=metavar, help=meaning)
+
+
+def join_settings(config_file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+    """Join a settings file and flags, flags winning; only what is set is in the result."""
+    settings = read_settings(config_file) if config_file else {}
+    return settings | {name: value for name, value in flags.items() if value is not None}
 
 
 def make_config(config_file: Path | None, flags: dict[str, Any]) -> TrainConfig:
-    """Join a settings file and flags, flags winning; the network's defaults fill the rest."""
-    settings = read_settings(config_file) if config_file else {}
-    return TrainConfig.make(settings | {name: value for name, value in flags.items() if value is not None})
+    """Join a settings file and flags; the defaults of the network, or of what it starts from, fill the rest."""
+    return configured(join_settings(config_file, flags))

@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from mien.cli.common import console, data_arguments, data_options, figures_table, free_folder, progress_bar
-from mien.cli.settings import make_config, training_options
+from mien.cli.settings import join_settings, training_options
 from mien.errors import ConfigError
 from mien.train.backend import require_keras
+from mien.train.pretrained import configured, configured_for_few
 
 
 @click.command("train")
@@ -29,21 +30,26 @@ def command(
     data: Path | None, out: Path | None, resume: Path | None, folds: int | None, classes: str | None,
     rename: tuple[str, ...], config_file: Path | None, **flags: Any,
 ) -> None:  # fmt: skip
-    """Train on DATA: check, split, train, evaluate and export, all into one run folder."""
+    """Train on DATA: check, split, train, evaluate and export, all into one run folder.
+
+    Few pictures start from the shipped model, which already knows faces, unless a network, an input or
+    --from is named; --from none trains from scratch.
+    """
     if resume is not None:
         _refuse_settings(data, out, folds, classes, rename, config_file, flags)
         _resume(resume)
         return
     if data is None:
         raise ConfigError("give DATA, a labelled folder, CSV or zip; or --resume RUN")
-    config = make_config(config_file, flags)
+    settings = join_settings(config_file, flags)
+    config, for_few = configured(settings), configured_for_few(settings)
     chosen = data_arguments(classes, rename)
     require_keras("training", config.deterministic)
     from mien.train import run
 
     out = out or free_folder(Path("mien-runs"), f"{data.resolve().stem}-{config.network}")
     with TrainingScreen(out) as screen:
-        finished = run.train(run.Source(data, *chosen), config, out, screen, folds or 0)
+        finished = run.train(run.Source(data, *chosen), config, out, screen, folds or 0, for_few)
     print_finished(finished)
 
 

@@ -22,8 +22,19 @@ NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
               "schedule": "plateau", "epochs": 40, "batch_size": 64, "dropout": 0.25, "patience": 8},
     "residual": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
                  "schedule": "cosine", "epochs": 20, "batch_size": 64, "dropout": 0.2, "warmup_epochs": 1.0,
-                 "weight_decay": 5e-3, "label_smoothing": 0.05},
+                 "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
 }  # fmt: skip
+
+#: What is other where a network starts from trained weights.
+FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
+    "augment": "strong", "optimizer": "adamw", "learning_rate": 5e-4, "schedule": "cosine", "warmup_epochs": 1.0,
+    "freeze_epochs": 5, "head_learning_rate": 5e-3, "epochs": 25, "batch_size": 32, "dropout": 0.2,
+    "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999,
+    "patience": None,
+}  # fmt: skip
+
+#: Says in the place of weights to start from that there shall be none.
+FROM_SCRATCH = "none"
 
 
 def _setting(default: Any, meaning: str, low: float = -math.inf, high: float = math.inf) -> Any:
@@ -32,7 +43,10 @@ def _setting(default: Any, meaning: str, low: float = -math.inf, high: float = m
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of one run; `TrainConfig.make({...})` fills in the network's own defaults."""
+    """The settings of one run; `TrainConfig.make({...})` fills in the network's own defaults.
+
+    With `start_from` they must be those of its weights: `pretrained.configured` takes them from there.
+    """
 
     # --- network
     network: Network = _setting("residual", "which network to train")
@@ -41,6 +55,13 @@ class TrainConfig:
     width: float = _setting(1.0, "multiplies the number of filters in every layer", 0.05, 16)
     dropout: float = _setting(0.0, "share of features dropped in training", 0, 0.95)
     activation: str = _setting("relu", "relu, leaky_relu, elu, gelu, silu, tanh or another that Keras knows")
+
+    # --- what it starts from
+    start_from: str | None = _setting(
+        None, "start from the weights of a shipped model, a bundle or a finished run; none: from scratch"
+    )
+    freeze_epochs: int = _setting(0, "epochs at first in which only the new head is trained (with --from)", 0, 100_000)
+    head_learning_rate: float = _setting(1e-3, "the learning rate in those epochs", 1e-8, 10)
 
     # --- optimisation
     optimizer: Literal["adam", "adamw", "sgd"] = _setting("adam", "how the weights are updated")
@@ -53,6 +74,10 @@ class TrainConfig:
     plateau_factor: float = _setting(0.3, "what the rate is then multiplied by", 0.001, 0.999)
     batch_size: int = _setting(64, "pictures per training step", 1, 8192)
     label_smoothing: float = _setting(0.0, "share of each label spread over all classes", 0, 0.9)
+    weight_average: float = _setting(0.0, "decay of a moving average of the weights, which is then kept", 0, 0.99999)
+    precision: Literal["float32", "bfloat16"] = _setting(
+        "float32", "arithmetic of training; bfloat16 is faster where the processor has it (AMX, AVX512-BF16)"
+    )
     class_weight: Literal["none", "balanced"] = _setting("none", "balanced: rare classes count more in the loss")
 
     # --- budget
@@ -64,11 +89,14 @@ class TrainConfig:
     augment: Literal["none", "light", "strong"] = _setting("none", "level of augmentation")
     flip: bool | None = _setting(None, "mirror left and right, half of the time")
     rotation: float | None = _setting(None, "up to this many degrees either way", 0, 180)
-    zoom: float | None = _setting(None, "up to this share larger or smaller", 0, 0.9)
+    zoom: float | None = _setting(None, "up to this share larger, and as many times smaller", 0, 4)
     translation: float | None = _setting(None, "up to this share of the side, each way", 0, 0.9)
     brightness: float | None = _setting(None, "up to this share of the full range", 0, 1)
     contrast: float | None = _setting(None, "up to this share", 0, 1)
     erasing: float | None = _setting(None, "probability that a random rectangle is erased", 0, 1)
+    degradation: float | None = _setting(
+        None, "probability of each of blur, low resolution, JPEG artefacts, noise and uneven light", 0, 1
+    )
 
     # --- data
     validation_share: float = _setting(0.2, "share held out for validation where the source has none", 0.01, 0.9)
@@ -87,6 +115,10 @@ class TrainConfig:
                 raise ConfigError(f"{flag(field.name)} {value}: must lie between {low:g} and {high:g}")
         if self.validation_share + self.test_share > 0.9:
             raise ConfigError("--validation-share and --test-share: together at most 0.9")
+        if self.freeze_epochs and self.start_from is None:
+            raise ConfigError("--freeze-epochs: needs --from; a network from scratch has nothing worth freezing")
+        if self.freeze_epochs > self.epochs:
+            raise ConfigError(f"--freeze-epochs {self.freeze_epochs}: more than --epochs {self.epochs}")
 
     @classmethod
     def make(cls, settings: Mapping[str, Any]) -> "TrainConfig":
@@ -102,7 +134,14 @@ class TrainConfig:
         network = given.get("network", cls.network)
         if network not in NETWORK_DEFAULTS:
             raise ConfigError(f"--network {network}: is none of {', '.join(NETWORK_DEFAULTS)}")
-        return cls(**{**NETWORK_DEFAULTS[network], **given})
+        if given.get("start_from") == FROM_SCRATCH:
+            del given["start_from"]
+        if "start_from" not in given:
+            return cls(**{**NETWORK_DEFAULTS[network], **given})
+        found = {**NETWORK_DEFAULTS[network], **FINE_TUNING_DEFAULTS, **given}
+        if "freeze_epochs" not in given and type(found["epochs"]) is int:  # fewer epochs freeze for fewer, too
+            found["freeze_epochs"] = min(found["freeze_epochs"], found["epochs"] // 4)
+        return cls(**found)
 
     @property
     def channels(self) -> int:
@@ -127,6 +166,8 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def flag(field: str) -> str:
     """Return the command-line spelling of a field."""
+    if field == "start_from":
+        return "--from"  # which Python keeps for itself
     return "--" + field.replace("_", "-")
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 
 from mien.errors import TrainingError
 from mien.output import write_text
 from mien.train import checkpoint
 from mien.train.augment import augmented
+from mien.train.average import WeightAverage
 from mien.train.config import TrainConfig
 from mien.train.feed import Feed, Part
-from mien.train.network import logits_of
-from mien.train.schedule import MIN_IMPROVEMENT, Epoch, learning_rate, why_stop
+from mien.train.network import logits_of, twin
+from mien.train.pretrained import HEAD
+from mien.train.schedule import MIN_IMPROVEMENT, Epoch, is_frozen, learning_rate, why_stop
 
 
 class Listener(Protocol):
@@ -45,23 +46,32 @@ class Quiet:
 def fit(
     network: Any, config: TrainConfig, train: Part, validation: Part, folder: Path, listener: Listener | None = None
 ) -> list[Epoch]:
-    """Train `network` in place and leave it with its best weights (lowest validation loss).
+    """Train `network` in place, with `freeze_epochs` only its head at first, and leave it with its best weights.
+
+    The best are those of the lowest validation loss.
 
     After every epoch `folder` holds `checkpoint.npz` and `history.csv`; where a checkpoint is there
     already, training goes on from it. Returns the history. Raises TrainingError when the loss is no
     longer a number.
     """
-    model = compiled(network, config)
-    path = folder / "checkpoint.npz"
-    best, history = checkpoint.restore(path, model) if path.exists() else ([], [])
+    faster = twin(network, config.precision)
+    model = augmented(logits_of(faster), config)
+    average = WeightAverage(faster.variables, config.weight_average)
+    path = folder / checkpoint.FILE
+    saved = checkpoint.load(path) if path.exists() else None
+    history = saved.history if saved else []
+    compile_model(model, faster, config, is_frozen(config, history))
+    best = saved.restore(model, average) if saved else []
     write_history(folder, history)
     while why_stop(config, history) is None:
-        row = _one_epoch(model, config, train, validation, history, listener or Quiet())
+        row = _one_epoch(model, average, config, train, validation, history, listener or Quiet())
         lowest = min((past.val_loss for past in history), default=math.inf)
         if row.val_loss < lowest - MIN_IMPROVEMENT or not best:
-            best = [np.asarray(variable) for variable in network.variables]
+            best = [value.copy() for value in average.values]
         history.append(row)
-        checkpoint.save(path, model, best, history)
+        if len(history) == config.freeze_epochs:  # before saving, so that a state is always that of the next epoch
+            compile_model(model, faster, config, frozen=False)
+        checkpoint.save(path, model, average, best, history)
         write_history(folder, history)
         (listener or Quiet()).on_epoch(row)
     for variable, value in zip(network.variables, best, strict=True):
@@ -69,9 +79,14 @@ def fit(
     return history
 
 
-def compiled(network: Any, config: TrainConfig) -> Any:
-    """Return the training model: augmentation, the network up to its logits, optimiser and loss."""
-    model = augmented(logits_of(network), config)
+def compile_model(model: Any, network: Any, config: TrainConfig, frozen: bool) -> None:
+    """Give a training model its loss and a new optimiser, of the head's weights alone while the trunk is frozen.
+
+    `model` is the augmentation followed by `network` up to its logits. Batch normalisation in a frozen
+    trunk uses and keeps its running statistics.
+    """
+    for layer in network.layers:
+        layer.trainable = layer.name == HEAD or not frozen
     one_unit = model.output.shape[-1] == 1
     smoothing = config.label_smoothing
     if one_unit:
@@ -81,7 +96,6 @@ def compiled(network: Any, config: TrainConfig) -> Any:
     metric = keras.metrics.MeanMetricWrapper(_binary_hits if one_unit else _hits, name="accuracy")
     model.compile(optimizer(config), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def optimizer(config: TrainConfig) -> Any:
@@ -109,8 +123,9 @@ def _hits(truth: Any, logits: Any) -> Any:
 
 
 def _one_epoch(
-    model: Any, config: TrainConfig, train: Part, validation: Part, history: Sequence[Epoch], listener: Listener
-) -> Epoch:
+    model: Any, average: WeightAverage, config: TrainConfig, train: Part, validation: Part,
+    history: Sequence[Epoch], listener: Listener,
+) -> Epoch:  # fmt: skip
     one_unit = model.output.shape[-1] == 1
     feed = Feed(train, config.batch_size, config.seed, len(history), one_unit)
     began = time.perf_counter()
@@ -122,10 +137,13 @@ def _one_epoch(
         rate = learning_rate(config, history, number / len(feed), seconds)
         model.optimizer.learning_rate = rate
         found.add(model.train_on_batch(pictures, targets, sample_weight=weights, return_dict=True), len(pictures))
+        average.update()
         speed = (number + 1) * config.batch_size / (time.perf_counter() - began)
         listener.on_batch(len(history), number + 1, len(feed), found.loss, found.accuracy, speed)
     seconds = time.perf_counter() - began
+    average.swap()
     held_out = _held_out(model, Feed(validation, config.batch_size, config.seed, None, one_unit))
+    average.swap()
     if not (math.isfinite(found.loss) and math.isfinite(held_out.loss)):
         raise TrainingError(f"the loss is no longer a number in epoch {len(history) + 1}; lower --learning-rate")
     return Epoch(

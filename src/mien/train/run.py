@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 
-from mien import plots
 from mien.audit import Audit, audit
 from mien.bundle import load_bundle
-from mien.calibrate import fit_temperature
 from mien.dataset import read_manifest
 from mien.errors import TrainingError
 from mien.evaluation import Scored, pool, score
@@ -25,14 +22,15 @@ from mien.output import new_folder, readable_errors, refuse_existing
 from mien.reader import Reader
 from mien.report import write_report
 from mien.split import PARTS
-from mien.train import mosaics
+from mien.train import checkpoint, mosaics
 from mien.train.backend import versions
 from mien.train.cache import Crops, cached_crops
-from mien.train.config import TrainConfig, read_settings
-from mien.train.export import Agreement, export_bundle
+from mien.train.config import FROM_SCRATCH, TrainConfig, flag, read_settings
+from mien.train.export import Agreement
 from mien.train.feed import Part
 from mien.train.fit import Listener, Quiet, fit
-from mien.train.network import build, logits_of
+from mien.train.keep import draw_curves, save_bundle, save_keras
+from mien.train.network import build
 from mien.train.prepare import (
     SPLIT_FILE,
     Plan,
@@ -42,10 +40,10 @@ from mien.train.prepare import (
     plan_split,
     read_plan,
 )
+from mien.train.pretrained import FEW_PICTURES, load_trunk
 from mien.train.schedule import Epoch, best_epoch, why_stop
 
 CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
-_COMPARED_CROPS = 64
 
 
 class Reporter(Listener, Protocol):
@@ -99,18 +97,30 @@ class Finished:
     agreement: Agreement | None
 
 
-def train(source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None, k: int = 0) -> Finished:
+def train(
+    source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None, k: int = 0,
+    for_few: TrainConfig | None = None,
+) -> Finished:  # fmt: skip
     """Train on labelled data and leave a finished run folder at `out`; with `k` folds, cross-validate too.
 
-    Raises DataError, ConfigError, OutputError or TrainingError, each one line. An interrupted run is
-    continued by `resume`.
+    `for_few` is the config to use instead where there are fewer than FEW_PICTURES to train on; its seed
+    and shares are those of `config`. Raises DataError, ConfigError, OutputError, BundleError or
+    TrainingError, each one line. An interrupted run is continued by `resume`.
     """
     reporter = reporter or QuietReporter()
     refuse_existing(out)
     checked = check_source(source, reporter)
+    plans = plan_folds(checked, config, k) if k else [plan_split(checked, config)]
+    count = len(plans[0].part("train").samples)
+    if for_few is not None and count < FEW_PICTURES:
+        config = for_few
+        reporter.say(
+            f"{count} training pictures are few: starting from the shipped model '{config.start_from}' "
+            f"(from scratch: {flag('start_from')} {FROM_SCRATCH})"
+        )
     if k:
-        return _cross_validate(source, config, out, checked, k, reporter)
-    start(source, config, out, plan_split(checked, config), reporter)
+        return _cross_validate(source, config, out, plans, reporter)
+    start(source, config, out, plans[0], reporter)
     return resume(out, reporter)
 
 
@@ -129,7 +139,7 @@ def check_source(source: Source, reporter: Reporter) -> Audit:
 def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
     """Make the run folder, complete with settings and split, before the first step of training."""
     counts = {part: plan.part(part).counts() for part in PARTS if part in plan.parts}
-    build(config, len(plan.manifest.classes))  # a network that cannot be built must leave no folder behind
+    first_network(config, len(plan.manifest.classes))  # one that cannot be built must leave no folder behind
     with new_folder(out) as folder:
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
         (folder / SPLIT_FILE).write_text(plan.to_csv(), encoding="utf-8")
@@ -147,6 +157,18 @@ def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: 
         reporter.say(f"{part:<10} " + "  ".join(f"{name} {count}" for name, count in by_class.items()))
 
 
+def first_network(config: TrainConfig, classes: int, begun: bool = False) -> Any:
+    """Build the network of a run as it is before the first step; its seed decides every fresh weight.
+
+    Once a run has `begun`, its checkpoint replaces every weight, and what it started from may be gone.
+    """
+    keras.utils.set_random_seed(config.seed)
+    network = build(config, classes)
+    if not begun:
+        load_trunk(network, config)
+    return network
+
+
 def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     """Continue a run from its last finished epoch, or finish what comes after training.
 
@@ -161,8 +183,7 @@ def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     config = TrainConfig.make(read_settings(folder / CONFIG))
     with reporter.progress("decoding the pictures") as report:
         plan, crops = open_parts(folder, report)
-    keras.utils.set_random_seed(config.seed)
-    network = build(config, len(plan.manifest.classes))
+    network = first_network(config, len(plan.manifest.classes), begun=(folder / checkpoint.FILE).exists())
     training = make_part(plan, crops, "train", config.class_weight == "balanced")
     validation = make_part(plan, crops, "validation")
     with readable_errors(folder):
@@ -209,21 +230,17 @@ def _finish(
     best = history[best_epoch(history)]
     reporter.say(f"kept epoch {best.epoch} (validation accuracy {best.val_accuracy:.4f}); stopped: {stopped}")
     draw_curves(folder, history)
-    _save_keras(network, folder / "model.keras")
+    save_keras(folder, network)
     agreement = None
     if not (folder / "bundle").exists():
-        logits = _validation_logits(network, validation)
-        agreement = export_bundle(
-            network, plan.manifest.classes, validation.pictures(_COMPARED_CROPS), folder / "bundle",
-            temperature=fit_temperature(logits, validation.targets), name=folder.name,
-            about={"network": config.network, "run": folder.name, "counts": about["counts"]},
-        )  # fmt: skip
+        classes, counts = plan.manifest.classes, {"counts": about["counts"]}
+        agreement = save_bundle(folder, network, config, classes, validation, counts)
         reporter.say(f"exported: {agreement}")
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
         scored = score(Reader(load_bundle(folder / "bundle")), plan.part(judged), report)
     write_report(scored, folder, describe_part(judged), {"run": folder.name})
-    (folder / "checkpoint.npz").unlink(missing_ok=True)
+    (folder / checkpoint.FILE).unlink(missing_ok=True)
     return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
 
 
@@ -232,46 +249,15 @@ def describe_part(part: str) -> str:
     return part if part == "test" else f"{part} (no test part; it also chose the kept epoch)"
 
 
-def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
-    """Draw `curves.png` from a history."""
-    plots.curves(
-        folder / "curves.png",
-        [row.epoch for row in history],
-        ([row.loss for row in history], [row.val_loss for row in history]),
-        ([row.accuracy for row in history], [row.val_accuracy for row in history]),
-        best_epoch(history),
-    )
-
-
-def _save_keras(network: Any, path: Path) -> None:
-    part = path.with_name("model.part.keras")  # Keras insists on the ending
-    try:
-        network.save(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _validation_logits(network: Any, validation: Part) -> np.ndarray[Any, np.dtype[np.float64]]:
-    model = logits_of(network)
-    blocks = [
-        np.asarray(model(np.asarray(validation.crops[validation.rows[i : i + 8]], np.float32), training=False))
-        for i in range(0, len(validation.rows), 8)
-    ]
-    z = np.concatenate(blocks).astype(np.float64)
-    return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] == 1 else z
-
-
 def _cross_validate(
-    source: Source, config: TrainConfig, out: Path, checked: Audit, k: int, reporter: Reporter
+    source: Source, config: TrainConfig, out: Path, plans: Sequence[Plan], reporter: Reporter
 ) -> Finished:
     """Lay out one run folder per fold and one for the model to keep, then work through them."""
-    plans = plan_folds(checked, config, k)
-    plans.append(plan_final(plans[0]))
+    k = len(plans)
     with new_folder(out) as folder:
-        for name, plan in zip([*_fold_names(k), "final"], plans, strict=True):
+        for name, plan in zip([*_fold_names(k), "final"], [*plans, plan_final(plans[0])], strict=True):
             start(source, config, folder / name, plan, QuietReporter())
-        about = {"source": source.to_dict(), "folds": k, "classes": list(checked.manifest.classes)}
+        about = {"source": source.to_dict(), "folds": k, "classes": list(plans[0].manifest.classes)}
         (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
     return _resume_folds(out, about, reporter)

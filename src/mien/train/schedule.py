@@ -26,8 +26,13 @@ class Epoch:
 
 
 def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
-    """Return the rate at the point `within` [0, 1) the epoch after `history`, `seconds` into that epoch."""
-    epochs_done = len(history) + within
+    """Return the rate at the point `within` [0, 1) the epoch after `history`, `seconds` into that epoch.
+
+    While the trunk is frozen it is constant; the schedule begins when it thaws.
+    """
+    if is_frozen(config, history):
+        return config.head_learning_rate
+    epochs_done = len(history) - config.freeze_epochs + within
     rate = config.learning_rate
     if config.warmup_epochs and epochs_done < config.warmup_epochs:
         return rate * max(epochs_done, 1e-3) / config.warmup_epochs
@@ -38,18 +43,25 @@ def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, 
     return rate
 
 
+def is_frozen(config: TrainConfig, history: Sequence[Epoch]) -> bool:
+    """Whether only the head is trained in the epoch after `history`."""
+    return len(history) < config.freeze_epochs
+
+
 def progress(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
-    """Return how much of the budget of epochs or minutes is used, whichever is more, from 0."""
-    used = (len(history) + within) / config.epochs
+    """Return how much of the budget of epochs or minutes since the thaw is used, whichever is more, from 0."""
+    frozen, thawed = history[: config.freeze_epochs], history[config.freeze_epochs :]
+    used = (len(thawed) + within) / (config.epochs - config.freeze_epochs)
     if config.minutes:
-        used = max(used, (sum(row.seconds for row in history) + seconds) / (60 * config.minutes))
+        left = max(1.0, 60 * config.minutes - sum(row.seconds for row in frozen))
+        used = max(used, (sum(row.seconds for row in thawed) + seconds) / left)
     return used
 
 
 def plateaus(config: TrainConfig, history: Sequence[Epoch]) -> int:
-    """Count how often the validation loss has stood still for `plateau_patience` epochs."""
+    """Count how often since the thaw the validation loss has stood still for `plateau_patience` epochs."""
     count, waited, best = 0, 0, math.inf
-    for row in history:
+    for row in history[config.freeze_epochs :]:
         if row.val_loss < best - MIN_IMPROVEMENT:
             best, waited = row.val_loss, 0
             continue
@@ -65,14 +77,15 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
 
 def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
-    """Say why training is over, or None while it is not."""
+    """Say why training is over, or None while it is not. Patience begins when the trunk thaws."""
     if len(history) >= config.epochs:
         return f"{config.epochs} epochs done"
     if not history:
         return None
-    waited = len(history) - 1 - best_epoch(history)
+    waited = len(history) - max(best_epoch(history) + 1, config.freeze_epochs)
     if config.patience is not None and waited >= config.patience:
         return f"no better validation loss for {config.patience} epochs"
-    if config.minutes is not None and progress(config, history, 0, history[-1].seconds / 2) >= 1:
+    seconds = sum(row.seconds for row in history) + history[-1].seconds / 2  # half of the next epoch counts too
+    if config.minutes is not None and seconds >= 60 * config.minutes:
         return f"{config.minutes:g} minutes used"
     return None
