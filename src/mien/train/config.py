@@ -28,7 +28,7 @@ NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 #: What is other where a network starts from trained weights: chosen for a few hundred pictures.
 FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
     "freeze_epochs": 5, "head_learning_rate": 2e-2, "augment": "strong", "optimizer": "adamw", "learning_rate": 5e-4,
-    "schedule": "cosine", "warmup_epochs": 1.0, "epochs": 25, "patience": None, "batch_size": 32, "dropout": 0.2,
+    "schedule": "cosine", "warmup_epochs": 1.0, "epochs": 25, "patience": None, "batch_size": 16, "dropout": 0.2,
     "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999,
 }  # fmt: skip
 
