@@ -43,14 +43,10 @@ def train(data: Path, out: Path, settings: Mapping[str, Any]) -> None:
     """Train one variant, or go on where it was interrupted."""
     from mien.train import run
 
-    if (out / run.METRICS).exists():
-        return
     with TrainingScreen(out) as screen:
-        if out.exists():
-            run.resume(out, screen)
-        else:
-            source = run.Source(data / "fer2013" / "fer2013.zip", ("happy", "sad"))
-            run.train(source, TrainConfig.make(settings), out, screen)
+        run.train_or_resume(
+            run.Source(data / "fer2013" / "fer2013.zip", ("happy", "sad")), TrainConfig.make(settings), out, screen
+        )
 
 
 def accuracy(reader: Reader, pictures: npt.NDArray[np.uint8], is_sad: npt.NDArray[np.bool_]) -> float:

@@ -46,11 +46,11 @@ def facts(fold: Fold, found: Sequence[Measured]) -> Iterator[str]:
     yield "\n".join(f"- {what}: {count}" for what, count in fold.counts.items())
     for model in found:
         config, fitted = model.reader.config, model.fitted
-        rule = "none" if config.answer_from is None else dict(config.answer_from)
         yield (
             f"**{model.name}**: {model.size / 1e6:.2f} MB, sha256 {config.sha256[:12]}, temperature "
-            f"{config.temperature:.4g}, rule {rule}. Fitted here on all faces with a FER+ majority: temperature "
-            f"{fitted['temperature']:.4g}, answer_from {fitted['answer_from']}; for happy vs sad alone the "
+            f"{config.temperature:.4g}, answer_from {config.answer_from}, answer_over {config.answer_over}. Fitted "
+            f"here on all faces with a FER+ majority: temperature {fitted['temperature']:.4g}, answer_from "
+            f"{fitted['answer_from']}, answer_over {fitted['answer_over']}; for happy vs sad alone the "
             f"temperature would be {fitted['temperature_of_happy_vs_sad']:.4g}."
         )
 

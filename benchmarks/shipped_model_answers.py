@@ -1,15 +1,17 @@
 """Happy, sad or neither: the answers by arg-max, by the bundle's own rule and by rules chosen on validation."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mien.bundle import BundleConfig
 from mien.calibrate import answers, fit_temperature, probabilities
 from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics import evaluate
 from mien.reliability import risk_coverage
-from mien.rules import choose_rule
+from mien.rules import Rule, choose_rule
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row, proportion
 
@@ -41,10 +43,10 @@ def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
     answer_rows(found, "Answers by arg-max of seven", majority, in_three(rows.argmax(axis=1)), rows, is_rule=False)
 
     temperature, rule = fit(scores, majority)
-    found.fitted = {"temperature": round(temperature, 4), "answer_from": rule}
+    found.fitted = {"temperature": round(temperature, 4), **rule}
     section = "Answers by a rule chosen here, on these same faces"
     if config.answer_from is not None:
-        section, temperature, rule = "Answers by the bundle's rule", config.temperature, dict(config.answer_from)
+        section, temperature, rule = "Answers by the bundle's rule", config.temperature, rule_of(config)
     rows = probabilities(scores, temperature)
     answered = by_rule(rows, rule)
     answer_rows(found, section, majority, answered, rows, is_rule=True)
@@ -59,16 +61,21 @@ def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
     answer_rows(found, "Answers by a rule chosen on the other half", majority, crossed, rows, is_rule=True)
 
 
-def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, float]]:
+def rule_of(found: BundleConfig | Rule) -> dict[str, Any]:
+    """The rule as `mien.calibrate.answers` takes it."""
+    return {"answer_from": found.answer_from, "answer_over": found.answer_over}
+
+
+def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, Any]]:
     """The temperature, and at that temperature the rule, that suit these faces best."""
     temperature = fit_temperature(scores, np.eye(len(EXPRESSIONS))[majority])
-    return temperature, dict(choose_rule(probabilities(scores, temperature), majority).answer_from)
+    return temperature, rule_of(choose_rule(probabilities(scores, temperature), majority))
 
 
-def by_rule(rows: Floats, rule: Mapping[str, float]) -> Ints:
+def by_rule(rows: Floats, rule: Mapping[str, Any]) -> Ints:
     """Answers (N,) as indices into THREE, in whatever order the rule names its labels."""
-    order = np.array([THREE.index(name) for name in (*rule, NEITHER)])
-    return order[answers(rows, EXPRESSIONS, answer_from=rule)]
+    order = np.array([THREE.index(name) for name in (*rule["answer_from"], NEITHER)])
+    return order[answers(rows, EXPRESSIONS, **rule)]
 
 
 def in_three(expressions: Ints) -> Ints:

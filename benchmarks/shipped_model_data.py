@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mien.duplicates import fingerprint, near_duplicate_groups
 from mien.errors import DataError
 from mien.labels import EXPRESSIONS
 
@@ -53,12 +54,14 @@ class Fold:
     labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
     majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 where there is none.
     half: bool (N,), which half of a cross-fit each face is in: copies of one picture always in the same.
+    alone: bool (N,), whether train has no copy of the picture, not even a cropped or recompressed one.
     """
 
     pictures: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     majority: npt.NDArray[np.int64]
     half: npt.NDArray[np.bool_]
+    alone: npt.NDArray[np.bool_]
     counts: dict[str, int]
 
 
@@ -69,8 +72,9 @@ def read_fold(data: Path) -> Fold:
             raise DataError(f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}")
     votes = read_votes(data / VOTES)
     with zipfile.ZipFile(data / ARCHIVE) as archive:
-        train = {digest(picture) for _, picture in read_split(archive, "train")}
+        learned = [picture for _, picture in read_split(archive, "train")]
         validation = list(read_split(archive, "validation"))
+    train = {digest(picture) for picture in learned}
     faces = [(name, picture) for name, picture in validation if digest(picture) not in train]
     labels = np.array([EXPRESSIONS.index(Path(name).parent.name) for name, _ in faces])
     majority = np.array([votes[Path(name).name] for name, _ in faces])
@@ -86,7 +90,19 @@ def read_fold(data: Path) -> Fold:
         if count != EXPECTED[what]:
             raise DataError(f"{data / ARCHIVE}: {what}: {count}, but {EXPECTED[what]} are known; use the same data")
     half = np.array([digest(picture)[0] % 2 == 1 for _, picture in faces])
-    return Fold(np.stack([picture for _, picture in faces]), labels, majority, half, counts)
+    pictures = np.stack([picture for _, picture in faces])
+    alone = ~near_copies(pictures, learned)
+    return Fold(pictures, labels, majority, half, alone, {**counts, "without a near copy in train": int(alone.sum())})
+
+
+def near_copies(pictures: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.bool_]:
+    """Which of the pictures are also among the learned ones, perhaps cropped, recompressed or in another light."""
+    groups = near_duplicate_groups([fingerprint(picture) for picture in (*pictures, *learned)])
+    found = np.zeros(len(pictures), bool)
+    for group in groups:
+        if max(group) >= len(pictures):
+            found[[index for index in group if index < len(pictures)]] = True
+    return found
 
 
 def read_split(archive: zipfile.ZipFile, split: str) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:

@@ -62,16 +62,24 @@ def happy_or_sad(truth: Ints, logits: Floats) -> tuple[Bools, Ints, Floats]:
 
 def accuracies(found: Measured, fold: Fold, logits: Floats) -> None:
     """Add the accuracies, and the curves of risk against coverage."""
+    alone = {}
     for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
         known = truth != UNDECIDED
-        _, side, two = happy_or_sad(truth, logits)
-        for what, goal, scores in (("happy vs sad", side, two), ("seven", truth[known], logits[known])):
+        chosen, side, two = happy_or_sad(truth, logits)
+        for what, goal, scores, rows in (
+            ("happy vs sad", side, two, chosen), ("seven", truth[known], logits[known], known)
+        ):  # fmt: skip
+            alone[f"{what}, {labels}"] = fold.alone[rows]
             hits = found.hits[f"{what}, {labels}"] = scores.argmax(axis=1) == goal
             confidence = probabilities(scores, found.reader.config.temperature).max(axis=1)
             found.curves[f"{what}, {labels}"] = risk_coverage(confidence, hits)
     for name, limits in ACCURACY.items():
         hits = found.hits[name]
         found.rows.append(Row("Accuracy", name, len(hits), proportion(int(hits.sum()), len(hits)), limits))
+    for name in ACCURACY:
+        hits = found.hits[name][alone[name]]
+        section = "Accuracy on pictures without a near copy in train"
+        found.rows.append(Row(section, name, len(hits), proportion(int(hits.sum()), len(hits))))
 
 
 def differences(found: Measured, first: Measured) -> None:

@@ -44,8 +44,8 @@ def tables(models: list[dict[str, Any]]) -> str:
 
 def cell(row: dict[str, Any]) -> str:
     """A figure as the tables show it: points with a sign, everything else as a share."""
-    form = "{:+.1f}" if row["section"].startswith("Robustness: change") else "{:.3f}"
-    value, low, high = (form.format(row[name]) for name in ("value", "low", "high"))
+    form, unit = ("{:+.1f}", 100) if row["section"].startswith("Robustness: change") else ("{:.3f}", 1)
+    value, low, high = (form.format(unit * row[name]) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

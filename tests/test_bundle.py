@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -120,6 +120,34 @@ def test_a_rule_is_written_and_read_in_its_order(make_bundle: MakeBundle) -> Non
     assert found == rule
     assert list(found or ()) == ["sad", "happy"]
     assert json.loads((folder / CONFIG_FILE).read_text())["version"] == 1
+
+
+def test_odds_stand_beside_the_rule(make_bundle: MakeBundle) -> None:
+    over = {"sad": {"neutral": 2.5}}
+    folder = make_bundle(("happy", "neutral", "sad"), answer_from={"sad": 0.2, "happy": 0.5}, answer_over=over)
+    assert load_bundle(folder).config.answer_over == over
+
+
+@pytest.mark.parametrize(
+    ("over", "says"),
+    [
+        (["sad"], "answer_over ['sad']: must be a table"),
+        ({"sad": 3}, "sad 3: must be a table"),
+        ({"neutral": {"sad": 3}}, "answer_over 'neutral': answer_from does not name it"),
+        ({"sad": {"glad": 3}}, "answer_over sad 'glad': name another of the labels"),
+        ({"sad": {"sad": 3}}, "answer_over sad 'sad': name another of the labels"),
+        ({"sad": {"neutral": 0}}, "answer_over sad neutral 0.0: a number above 0"),
+        ({"sad": {"neutral": math.inf}}, "a number above 0"),
+        ({"sad": {"neutral": "3"}}, "neutral '3': must be a number"),
+    ],
+)
+def test_wrong_odds_are_named(make_bundle: MakeBundle, over: Any, says: str) -> None:
+    folder = make_bundle(("happy", "neutral", "sad"), answer_from={"sad": 0.2})
+    path = folder / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"answer_over": over}))
+    text = refusal(folder)
+    assert text.startswith(f"{path}: ")
+    assert says in text
 
 
 def test_a_bundle_without_a_rule_is_as_it_always_was(make_bundle: MakeBundle) -> None:
@@ -354,7 +382,8 @@ def test_a_missing_field_is_named(make_bundle: MakeBundle, name: str) -> None:
         ("labels", ["happy", ""], "at least two"),
         ("labels", ["a,b", "c"], "may not contain a comma"),
         ("input", [48, 1], "input [48, 1]: must be a table"),
-        ("framing", "face", "framing 'face': this mien reads 'whole'"),
+        ("framing", "profile", "framing 'profile': this mien reads whole and face"),
+        ("framing", ["face"], "framing ['face']: must be text"),
         ("size", "16", "size '16': must be a whole number"),
         ("size", 16.0, "size 16.0: must be a whole number"),
         ("size", 4, "input size 4: between 8 and 1024"),
@@ -433,6 +462,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(NAMES, min_size=2, max_size=9, unique_by=str.strip),
     size=st.integers(8, 1024),
@@ -441,6 +471,7 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dict
     threshold=LIMITS,
     rule=st.none() | st.lists(LIMITS, min_size=1, max_size=8),
     maps=st.booleans(),
+    framing=st.sampled_from(["whole", "face"]),
 )
 def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, **fields: Any) -> None:
     folder = tmp_path_factory.getbasetemp() / "round-trip"
@@ -455,6 +486,7 @@ def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathF
     assert load_bundle(folder).config == config
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from([*FIELDS, "about", "answer_from", "format", "version"]), value=JSON)
 def test_any_value_anywhere_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: Any
@@ -483,6 +515,7 @@ def test_any_value_anywhere_is_read_or_refused_in_one_line(
         {"threshold": 1.5},
         {"labels": ("a",)},
         {"labels": ("a", "a")},
+        {"framing": "half"},
     ],
 )
 def test_a_config_is_validated_before_it_is_written(fields: dict[str, Any]) -> None:

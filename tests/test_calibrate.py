@@ -176,6 +176,35 @@ def test_a_reason_never_seems_to_contradict_itself(p: float, threshold: float) -
         assert shown == pytest.approx(p, abs=0.0101)
 
 
+@given(ruled(), st.data())
+def test_with_odds_to_reach_one_at_a_time_and_all_at_once_agree(
+    case: tuple[Floats, list[str], dict[str, float]], data: st.DataObject
+) -> None:
+    rows, labels, rule = case
+    label = data.draw(st.sampled_from(list(rule)))
+    other = data.draw(st.sampled_from([name for name in labels if name != label]))
+    times = data.draw(st.floats(0.1, 10))
+    possible, over = possible_answers(labels, rule), {label: {other: times}}
+    one_by_one = [decide(row, labels, answer_from=rule, answer_over=over).label for row in rows]
+    assert [possible[k] for k in answers(rows, labels, answer_from=rule, answer_over=over)] == one_by_one
+    for row, answer in zip(rows, one_by_one, strict=True):
+        assert answer != label or row[labels.index(label)] >= times * row[labels.index(other)]
+
+
+@pytest.mark.parametrize(
+    ("row", "label", "why"),
+    [
+        ([0.00, 0.30, 0.70], "neither", "sad 0.70 is below 3 times neutral 0.30"),
+        ([0.10, 0.20, 0.70], "sad", None),
+        ([0.46, 0.20, 0.34], "happy", None),
+        ([0.30, 0.20, 0.50], "neither", "sad 0.50 is below 0.55"),
+    ],
+)
+def test_a_label_may_have_to_outweigh_another(row: list[float], label: str, why: str | None) -> None:
+    answer = decide(row, NAMES, answer_from=RULE, answer_over={"sad": {"neutral": 3}})
+    assert (answer.label, answer.why) == (label, why)
+
+
 def test_of_several_that_reach_it_the_larger_is_answered() -> None:
     rule = {"sad": 0.2, "happy": 0.3}
     assert decide([0.5, 0.1, 0.4], NAMES, answer_from=rule).label == "happy"

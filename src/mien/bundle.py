@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import BundleError, ConfigError
 from mien.labels import NEITHER, check_labels
@@ -23,8 +23,8 @@ MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
 CARD_FILE = "CARD.md"
 MAX_INPUT_SIZE = 1024
-#: The whole picture becomes the input; a bundle that wants another framing must not be read as if it did not.
-FRAMING = "whole"
+#: What becomes the input: the whole picture, or a face found in it and framed as `mien.crop.face_region` does.
+Framing = Literal["whole", "face"]
 #: The models that come with the package: one bundle each, in a folder of its name.
 SHIPPED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "mien"
@@ -41,8 +41,10 @@ class BundleConfig:
     2017). `threshold` counts for two classes only: the second label is answered from that probability
     on. `answer_from` is the rule of a model that may also answer `neither`: each label it answers, and
     the calibrated probability in (0, 1) from which on (see `mien.calibrate.decide`); None is a model
-    that always answers one of its labels. `maps` says whether the graph also emits class activation
-    maps. `about` is free information about how the model was made.
+    that always answers one of its labels. `answer_over` says of a label how many times as probable as others it
+    must be besides. `framing` says what is read by default: the `whole` picture, or
+    each `face` that is found in it. `maps` says whether the graph also emits class activation maps. `about`
+    is free information about how the model was made.
     """
 
     name: str
@@ -55,6 +57,8 @@ class BundleConfig:
     maps: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
     answer_from: Mapping[str, float] | None = None
+    answer_over: Mapping[str, Mapping[str, float]] | None = None
+    framing: Framing = "whole"
 
     def __post_init__(self) -> None:
         """Validate every field; ConfigError names the first that is wrong."""
@@ -63,12 +67,17 @@ class BundleConfig:
             raise ConfigError(f"input channels {self.input_channels}: 1 (grey) or 3 (RGB)")
         if not 8 <= self.input_size <= MAX_INPUT_SIZE:
             raise ConfigError(f"input size {self.input_size}: between 8 and {MAX_INPUT_SIZE}")
+        if self.framing not in get_args(Framing):
+            # A bundle that wants another framing must not be read as if it were one of these.
+            raise ConfigError(f"framing {self.framing!r:.20}: this mien reads {' and '.join(get_args(Framing))}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ConfigError(f"temperature {self.temperature}: a number above 0")
         if not 0 < self.threshold < 1:
             raise ConfigError(f"threshold {self.threshold}: between 0 and 1")
         if self.answer_from is not None:
             self._check_rule(self.answer_from)
+        if self.answer_over is not None:
+            self._check_over(self.answer_over, self.answer_from or {})
 
     def _check_rule(self, rule: Mapping[str, float]) -> None:
         if not rule or not rule.keys() < set(self.labels):
@@ -83,16 +92,28 @@ class BundleConfig:
         if self.threshold != 0.5:
             raise ConfigError(f"threshold {self.threshold}: cannot stand beside answer_from; leave it at 0.5")
 
+    def _check_over(self, over: Mapping[str, Mapping[str, float]], rule: Mapping[str, float]) -> None:
+        for name, others in over.items():
+            if name not in rule:
+                raise ConfigError(f"answer_over {name!r:.60}: answer_from does not name it")
+            for other, times in others.items():
+                if other not in self.labels or other == name:
+                    raise ConfigError(f"answer_over {name} {other!r:.60}: name another of the labels")
+                if not (math.isfinite(times) and times > 0):
+                    raise ConfigError(f"answer_over {name} {other} {times}: a number above 0")
+
     def to_json(self) -> str:
-        """Return the text of `config.json`; `answer_from` stands in it only where there is such a rule."""
-        rule = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
+        """Return the text of `config.json`; the rule for answering stands in it only where there is one."""
+        rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
+        if self.answer_over is not None:
+            rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
         return json.dumps(
             {
                 "format": FORMAT,
                 "version": VERSION,
                 "name": self.name,
                 "labels": list(self.labels),
-                "input": {"size": self.input_size, "channels": self.input_channels, "framing": FRAMING},
+                "input": {"size": self.input_size, "channels": self.input_channels, "framing": self.framing},
                 "temperature": self.temperature,
                 "threshold": self.threshold,
                 **rule,
@@ -111,6 +132,13 @@ class Bundle:
     path: Path
     config: BundleConfig
     model: bytes
+
+
+def write_bundle(bundle: Bundle, card: str) -> None:
+    """Write the three files of a bundle into its folder, which is there and not yet in use."""
+    (bundle.path / MODEL_FILE).write_bytes(bundle.model)
+    (bundle.path / CONFIG_FILE).write_text(bundle.config.to_json() + "\n", encoding="utf-8")
+    (bundle.path / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
@@ -196,8 +224,6 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
     labels, shape, digest = _field(raw, "labels", list), _field(raw, "input", dict), _field(raw, "sha256", str)
     if not all(isinstance(name, str) for name in labels):
         raise ConfigError(f"labels {labels!r:.60}: must be names")
-    if _field(shape, "framing", str) != FRAMING:
-        raise ConfigError(f"framing {shape['framing']!r:.20}: this mien reads '{FRAMING}'")
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise ConfigError(f"sha256 {digest!r:.20}: must be 64 hexadecimal digits")
     return BundleConfig(
@@ -210,16 +236,20 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         threshold=_field(raw, "threshold", float),
         maps=_field(raw, "maps", bool),
         about=_field(raw, "about", dict),
-        answer_from=_rule(raw),
+        answer_from=_numbers(raw, "answer_from") if "answer_from" in raw else None,
+        answer_over=_over(raw) if "answer_over" in raw else None,
+        framing=cast(Framing, _field(shape, "framing", str)),
     )
 
 
-def _rule(raw: dict[str, Any]) -> dict[str, float] | None:
-    """Read the optional rule; bundles made before there was one lack it."""
-    if "answer_from" not in raw:
-        return None
-    rule = _field(raw, "answer_from", dict)
-    return {name: _field(rule, name, float) for name in rule}
+def _numbers(raw: Mapping[str, Any], name: str) -> dict[str, float]:
+    table = _field(raw, name, dict)
+    return {key: _field(table, key, float) for key in table}
+
+
+def _over(raw: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    table = _field(raw, "answer_over", dict)
+    return {name: _numbers(table, name) for name in table}
 
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}

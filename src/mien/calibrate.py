@@ -1,7 +1,8 @@
 """Logits to probabilities, and probabilities to an answer.
 
 A model answers one of its labels; or, where its bundle has a rule `answer_from`, one of the labels named
-there or `neither`. The rule maps a label to the probability in (0, 1) from which on it is answered.
+there or `neither`. The rule maps a label to the probability in (0, 1) from which on it is answered;
+`answer_over` beside it may ask more of a label: to be some times as probable as another one.
 """
 
 import math
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from mien.labels import NEITHER
 
 Floats = npt.NDArray[np.float64]
+#: For a label, how many times as probable as each of some others it must be.
+Over = Mapping[str, Mapping[str, float]]
 
 #: A temperature outside these bounds says that the data was too small or too easy to fit one.
 TEMPERATURE_BOUNDS = (0.25, 8.0)
@@ -55,55 +58,79 @@ def answer_probabilities(
 
 
 def decide(
-    row: npt.ArrayLike, labels: Sequence[str], threshold: float = 0.5, answer_from: Mapping[str, float] | None = None
+    row: npt.ArrayLike,
+    labels: Sequence[str],
+    threshold: float = 0.5,
+    answer_from: Mapping[str, float] | None = None,
+    answer_over: Over | None = None,
 ) -> Answer:
     """Choose the answer for one row of probabilities (K,).
 
     With a rule `answer_from`, the most probable of the labels that reach their probability there is
-    answered (the first of equals in the rule's order), or `neither` where none does. Without one, the
-    second of two labels is answered when its probability is at least `threshold`, and of more labels the
-    most probable (the first of equals).
+    answered (the first of equals in the rule's order), or `neither` where none does; a label named in
+    `answer_over` must also be at least so many times as probable as the others named with it. Without a
+    rule, the second of two labels is answered when its probability is at least `threshold`, and of more
+    labels the most probable (the first of equals).
     """
     values = np.asarray(row, dtype=np.float64)
     if answer_from is not None:
         by_label = {label: float(value) for label, value in zip(labels, values, strict=True)}
-        return _decide_by_rule(by_label, answer_from)
+        return _decide_by_rule(by_label, answer_from, answer_over or {})
     best = int(values.argmax())
     chosen = int(values[1] >= threshold) if len(labels) == 2 else best
     why = None if values[chosen] >= values[best] else f"threshold {threshold:g} for {labels[1]}"
     return Answer(labels[chosen], float(values[chosen]), why)
 
 
-def _decide_by_rule(by_label: Mapping[str, float], answer_from: Mapping[str, float]) -> Answer:
-    reached = [label for label, low in answer_from.items() if by_label[label] >= low]
+def _decide_by_rule(by_label: Mapping[str, float], answer_from: Mapping[str, float], answer_over: Over) -> Answer:
+    reached = [label for label in answer_from if _unmet(by_label, label, answer_from, answer_over) is None]
     chosen = max(reached, key=by_label.__getitem__, default=NEITHER)
     probability = answer_probabilities(by_label, answer_from)[chosen]
-    return Answer(chosen, probability, _why(by_label, chosen, answer_from))
+    return Answer(chosen, probability, _why(by_label, chosen, answer_from, answer_over))
 
 
-def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, float]) -> str | None:
+def _unmet(
+    by_label: Mapping[str, float], label: str, answer_from: Mapping[str, float], answer_over: Over
+) -> str | None:
+    """Say what keeps the rule from answering `label`; None where nothing does."""
+    value, limit = by_label[label], answer_from[label]
+    if value < limit:
+        # Rounded up, it might seem to reach the limit that it is below.
+        shown = value if round(value, 2) < limit else math.floor(value * 100) / 100
+        return f"{label} {shown:.2f} is below {limit:g}"
+    for other, times in answer_over.get(label, {}).items():
+        if value < times * by_label[other]:
+            return f"{label} {value:.2f} is below {times:g} times {other} {by_label[other]:.2f}"
+    return None
+
+
+def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, float], answer_over: Over) -> str | None:
     best = max(by_label, key=by_label.__getitem__)
     top = by_label[best]
     if by_label.get(chosen, -1.0) >= top:
         return None
     if best in answer_from:
-        limit = answer_from[best]
-        # Rounded up, it might seem to reach the limit that it is below.
-        shown = top if round(top, 2) < limit else math.floor(top * 100) / 100
-        return f"{best} {shown:.2f} is below {limit:g}"
+        return _unmet(by_label, best, answer_from, answer_over)
     if chosen == NEITHER:
         return f"most probable is {best} {top:.2f}"
     return f"{chosen} reaches {answer_from[chosen]:g}, though {best} is {top:.2f}"
 
 
 def answers(
-    rows: Floats, labels: Sequence[str], threshold: float = 0.5, answer_from: Mapping[str, float] | None = None
+    rows: Floats,
+    labels: Sequence[str],
+    threshold: float = 0.5,
+    answer_from: Mapping[str, float] | None = None,
+    answer_over: Over | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return what `decide` answers for every row of probabilities (N, K): indices (N,) into `possible_answers`."""
     if answer_from is not None:
         named = rows[:, [labels.index(label) for label in answer_from]]
-        reached = np.where(named >= list(answer_from.values()), named, -1.0)
-        best = np.where(reached.max(axis=1) < 0, len(answer_from), reached.argmax(axis=1))
+        reached = named >= list(answer_from.values())
+        for number, label in enumerate(answer_from):
+            for other, times in (answer_over or {}).get(label, {}).items():
+                reached[:, number] &= named[:, number] >= times * rows[:, labels.index(other)]
+        best = np.where(reached.any(axis=1), np.where(reached, named, -1.0).argmax(axis=1), len(answer_from))
     else:
         best = rows[:, 1] >= threshold if len(labels) == 2 else rows.argmax(axis=1)
     found: npt.NDArray[np.int64] = best.astype(np.int64)

@@ -7,40 +7,18 @@ Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), s
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from mien.errors import DataError, ImageError
-from mien.image import read_file
+from mien.image import IMAGE_SUFFIXES, RGB, decode, read_file
 from mien.sources import FolderSource, Source, is_folder, open_source
 from mien.tables import SPLIT_NAMES, Table, read_table
 
 TABLE_NAME = "labels.csv"
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".gif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".svg",
-        ".ico",
-        ".jp2",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -129,6 +107,22 @@ class _Found:
     problems: list[Problem] = field(default_factory=list)
     pixels: dict[str, bytes] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
+
+
+def draw_pictures(manifest: Manifest, names: Sequence[str], count: int, seed: int) -> Iterator[RGB]:
+    """Decode up to `count` of the named samples, drawn by `seed`: upright RGB uint8 (H, W, 3), [0, 255].
+
+    Files that cannot be read are passed over.
+    """
+    for index in np.random.default_rng(seed).permutation(len(names)):
+        if count <= 0:
+            return
+        try:
+            picture = decode(manifest.read(names[index]), names[index])
+        except ImageError:
+            continue
+        count -= 1
+        yield picture
 
 
 def _table_bytes(path: Path) -> bytes:

@@ -12,9 +12,8 @@ from mien.cli.common import console, data_arguments, data_options, require_paren
 from mien.cli.settings import make_config, training_options
 from mien.cli.text import one_line
 from mien.crop import crop
-from mien.dataset import Manifest, read_manifest
-from mien.errors import ConfigError, DataError, ImageError
-from mien.image import decode
+from mien.dataset import Manifest, draw_pictures, read_manifest
+from mien.errors import ConfigError, DataError
 from mien.render import mosaic, save_png
 
 
@@ -71,14 +70,7 @@ def _augmented(manifest: Manifest, per_class: int, config: Any) -> Any:
 def _pictures(manifest: Manifest, label: str, wanted: int, seed: int) -> list[npt.NDArray[np.uint8]]:
     """Decode up to `wanted` random readable samples of a class."""
     names = sorted({sample.name for sample in manifest.samples if sample.label == label})
-    found: list[npt.NDArray[np.uint8]] = []
-    for index in np.random.default_rng(seed).permutation(len(names)):
-        try:
-            found.append(decode(manifest.read(names[index]), names[index]))
-        except ImageError:
-            continue
-        if len(found) == wanted:
-            break
+    found = list(draw_pictures(manifest, names, wanted, seed))
     if not found:
         raise DataError(f"{manifest.path}: class '{label}' has no readable picture; see mien check")
     return found

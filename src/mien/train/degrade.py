@@ -6,7 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import layers, ops
+from keras import ops
+
+from mien.train.chance import RandomLayer
 
 _FACTORS = (1.5, 2.0, 3.0)  # how much smaller a low-resolution picture was
 _LOWEST_QUALITY, _HIGHEST_QUALITY = 15.0, 70.0
@@ -23,33 +25,30 @@ _JPEG_TABLE = np.array(
 )  # fmt: skip
 
 
-class RandomDegradation(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+class RandomDegradation(RandomLayer):
     """Applies each kind of damage to each picture (N, H, W, C), [0, 255], with probability `rate`; in training only."""
 
     def __init__(self, rate: float, seed: int = 0) -> None:
-        super().__init__(dtype="float32")
+        super().__init__(seed)
         self._rate = rate
-        self._seed = keras.random.SeedGenerator(seed)
 
-    def call(self, pictures: Any, training: bool | None = None) -> Any:
-        """Return the pictures with their damage; unchanged outside training."""
-        if not training:
-            return pictures
+    def change(self, pictures: Any) -> Any:
+        """Return the pictures with their damage."""
         for damage in (self._light, self._blur, self._low_resolution, self._noise, self._jpeg):
             count = ops.shape(pictures)[0]
-            chosen = self._draw(count, 0, 1) < self._rate
+            chosen = self.draw(count, 0, 1) < self._rate
             pictures = ops.where(chosen, ops.clip(damage(pictures, count), 0, 255), pictures)
         return pictures
 
     def _light(self, x: Any, count: Any) -> Any:
         """A random gamma, and light from one side."""
-        gamma = ops.exp(self._draw(count, -1, 1) * math.log(_GAMMA))
+        gamma = ops.exp(self.draw(count, -1, 1) * math.log(_GAMMA))
         height, width = x.shape[1:3]
-        angle = self._draw(count, 0, 2 * math.pi)
+        angle = self.draw(count, 0, 2 * math.pi)
         across = ops.reshape(ops.linspace(-0.5, 0.5, width), (1, 1, width, 1))
         down = ops.reshape(ops.linspace(-0.5, 0.5, height), (1, height, 1, 1))
         ramp = ops.cos(angle) * across + ops.sin(angle) * down
-        shade = 1 - self._draw(count, 0, _SHADE) * (ramp + 0.5)
+        shade = 1 - self.draw(count, 0, _SHADE) * (ramp + 0.5)
         return 255 * ops.power(ops.maximum(x, 0.0) / 255 + 1e-6, gamma) * shade
 
     def _blur(self, x: Any, count: Any) -> Any:
@@ -60,12 +59,12 @@ class RandomDegradation(layers.Layer):  # type: ignore[misc]  # Keras ships no t
         bell = np.tile((bell / bell.sum()).astype(np.float32)[:, None, None, None], (1, 1, x.shape[3], 1))
         padded = ops.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="symmetric")
         soft = ops.depthwise_conv(ops.depthwise_conv(padded, bell), bell.transpose(1, 0, 2, 3))
-        return x + self._draw(count, 0, 1) * (soft - x)
+        return x + self.draw(count, 0, 1) * (soft - x)
 
     def _low_resolution(self, x: Any, count: Any) -> Any:
         """Shrink by one of three factors and enlarge again."""
         height, width = x.shape[1:3]
-        pick = self._draw(count, 0, len(_FACTORS))
+        pick = self.draw(count, 0, len(_FACTORS))
         found = x
         for number, factor in enumerate(_FACTORS):
             small = ops.image.resize(x, (round(height / factor), round(width / factor)), antialias=True)
@@ -73,7 +72,7 @@ class RandomDegradation(layers.Layer):  # type: ignore[misc]  # Keras ships no t
         return found
 
     def _noise(self, x: Any, count: Any) -> Any:
-        return x + self._draw(count, 0, _NOISE) * keras.random.normal(ops.shape(x), seed=self._seed)
+        return x + self.draw(count, 0, _NOISE) * keras.random.normal(ops.shape(x), seed=self.seed)
 
     def _jpeg(self, x: Any, count: Any) -> Any:
         """Quantise the cosine transform of every 8×8 block as JPEG does; colour channels like luminance."""
@@ -82,17 +81,13 @@ class RandomDegradation(layers.Layer):  # type: ignore[misc]  # Keras ships no t
         padded = ops.pad(x, ((0, 0), (0, extra[0]), (0, extra[1]), (0, 0)), mode="symmetric")
         rows, columns = (height + extra[0]) // 8, (width + extra[1]) // 8
         blocks = ops.transpose(ops.reshape(padded, (-1, rows, 8, columns, 8, channels)), (0, 1, 3, 5, 2, 4)) - 128
-        quality = self._draw(count, _LOWEST_QUALITY, _HIGHEST_QUALITY)
+        quality = self.draw(count, _LOWEST_QUALITY, _HIGHEST_QUALITY)
         scale = ops.where(quality < 50, 50 / quality, 2 - quality / 50)
         table = ops.clip(_JPEG_TABLE * ops.reshape(scale, (-1, 1, 1, 1, 1, 1)), 1, 255)
         basis = _cosines()
         waves = ops.round(basis @ blocks @ basis.T / table) * table
         blocks = ops.transpose(basis.T @ waves @ basis + 128, (0, 1, 4, 2, 5, 3))
         return ops.reshape(blocks, (-1, 8 * rows, 8 * columns, channels))[:, :height, :width]
-
-    def _draw(self, count: Any, low: float, high: float) -> Any:
-        """One number per picture, (N, 1, 1, 1)."""
-        return keras.random.uniform((count, 1, 1, 1), low, high, seed=self._seed)
 
 
 def _cosines() -> npt.NDArray[np.float32]:
@@ -103,7 +98,7 @@ def _cosines() -> npt.NDArray[np.float32]:
     return found.astype(np.float32)
 
 
-class RandomErasing(layers.Layer):  # type: ignore[misc]
+class RandomErasing(RandomLayer):
     """Covers a random rectangle of each picture (N, H, W, C) by one tone, with probability `rate`; in training only.
 
     The rectangle has 2 to 25 % of the area and sides of at most 1:3 (Zhong et al., "Random Erasing Data
@@ -111,30 +106,24 @@ class RandomErasing(layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, rate: float, seed: int = 0) -> None:
-        super().__init__(dtype="float32")
+        super().__init__(seed)
         self._rate = rate
-        self._seed = keras.random.SeedGenerator(seed)
 
-    def call(self, pictures: Any, training: bool | None = None) -> Any:
-        """Return the pictures with their rectangles; unchanged outside training."""
-        if not training:
-            return pictures
+    def change(self, pictures: Any) -> Any:
+        """Return the pictures with their rectangles."""
         count, height, width, _ = ops.shape(pictures)
-        area = self._draw(count, 0.02, 0.25)
-        shape = ops.exp(self._draw(count, -1, 1) * math.log(3) / 2)
-        across = self._covered(count, width, ops.sqrt(area * shape))
-        down = self._covered(count, height, ops.sqrt(area / shape))
-        hit = self._draw(count, 0, 1) < self._rate
-        covered = ops.logical_and(hit[:, :, None], ops.logical_and(down[:, :, None], across[:, None, :]))
-        tone = self._draw(count, 0, 255)[:, :, None, None]
-        return ops.where(covered[..., None], tone, pictures)
+        area = self.draw(count, 0.02, 0.25)
+        shape = ops.exp(self.draw(count, -1, 1) * math.log(3) / 2)
+        across = self._covered(count, (1, 1, width, 1), ops.sqrt(area * shape))
+        down = self._covered(count, (1, height, 1, 1), ops.sqrt(area / shape))
+        hit = self.draw(count, 0, 1) < self._rate
+        covered = ops.logical_and(hit, ops.logical_and(down, across))
+        return ops.where(covered, self.draw(count, 0, 255), pictures)
 
-    def _covered(self, count: Any, side: int, share: Any) -> Any:
-        """Which of `side` places a stretch of that share, randomly placed, covers: bool (N, side)."""
+    def _covered(self, count: Any, shape: tuple[int, ...], share: Any) -> Any:
+        """Which places along one side, of that shape, a stretch of that share covers, randomly placed: bool (N, …)."""
+        side = math.prod(shape)
         length = share * side
-        start = self._draw(count, 0, 1) * (side - length)
-        place = ops.arange(side, dtype="float32")[None] + 0.5
+        start = self.draw(count, 0, 1) * (side - length)
+        place = ops.reshape(ops.arange(side, dtype="float32"), shape) + 0.5
         return ops.logical_and(place >= start, place < start + length)
-
-    def _draw(self, count: Any, low: float, high: float) -> Any:
-        return keras.random.uniform((count, 1), low, high, seed=self._seed)

@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
-import keras
-from keras import layers, ops
+from keras import ops
+
+from mien.train.chance import RandomLayer
 
 
-class RandomAffine(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+class RandomAffine(RandomLayer):
     """Moves each picture (N, H, W, C) of a batch by its own draw; in training only.
 
     flip: mirror half of them. rotation: up to this many degrees either way. zoom: the content grows or
@@ -19,31 +20,28 @@ class RandomAffine(layers.Layer):  # type: ignore[misc]  # Keras ships no types
     def __init__(
         self, flip: bool = False, rotation: float = 0, zoom: float = 0, translation: float = 0, seed: int = 0
     ) -> None:
-        super().__init__(dtype="float32")
+        super().__init__(seed)
         self._flip, self._rotation, self._zoom, self._translation = flip, rotation, zoom, translation
-        self._seed = keras.random.SeedGenerator(seed)
 
-    def call(self, pictures: Any, training: bool | None = None) -> Any:
-        """Return the pictures moved; unchanged outside training."""
-        if not training:
-            return pictures
+    def change(self, pictures: Any) -> Any:
+        """Return the pictures moved."""
         count, height, width, _ = ops.shape(pictures)
         moves = self._moves(count, height, width)
         moved = ops.image.affine_transform(pictures, moves, fill_mode="nearest")
         inside = ops.image.affine_transform(ops.ones_like(pictures), moves, fill_mode="constant", fill_value=0)
-        tone = self._draw(count, 0, 255)[:, None, None, None]
+        tone = self.draw(count, 0, 255)
         plain = inside * moved + (1 - inside) * tone
-        return ops.where(self._draw(count, 0, 1)[:, None, None, None] < 0.5, moved, plain)
+        return ops.where(self.draw(count, 0, 1) < 0.5, moved, plain)
 
     def _moves(self, count: Any, height: int, width: int) -> Any:
         """Affine matrices (N, 8) that take a place in the result to its place in the source."""
-        angle = self._draw(count, -1, 1) * math.radians(self._rotation)
-        step = ops.exp(self._draw(count, -1, 1) * math.log1p(self._zoom))
-        mirror = ops.where(self._draw(count, 0, 1) < 0.5, -1.0, 1.0) if self._flip else ops.ones(count)
+        angle = self._number(count, -1, 1) * math.radians(self._rotation)
+        step = ops.exp(self._number(count, -1, 1) * math.log1p(self._zoom))
+        mirror = ops.where(self._number(count, 0, 1) < 0.5, -1.0, 1.0) if self._flip else ops.ones(count)
         a, b = ops.cos(angle) * step, ops.sin(angle) * step
         middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-        shift_x = self._draw(count, -1, 1) * self._translation * width + middle_x
-        shift_y = self._draw(count, -1, 1) * self._translation * height + middle_y
+        shift_x = self._number(count, -1, 1) * self._translation * width + middle_x
+        shift_y = self._number(count, -1, 1) * self._translation * height + middle_y
         rows = [
             mirror * a, -b, shift_x - mirror * a * middle_x + b * middle_y,
             mirror * b, a, shift_y - mirror * b * middle_x - a * middle_y,
@@ -51,5 +49,6 @@ class RandomAffine(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         ]  # fmt: skip
         return ops.stack(rows, axis=1)
 
-    def _draw(self, count: Any, low: float, high: float) -> Any:
-        return keras.random.uniform((count,), low, high, seed=self._seed)
+    def _number(self, count: Any, low: float, high: float) -> Any:
+        """One number per picture, (N,)."""
+        return ops.reshape(self.draw(count, low, high), (count,))

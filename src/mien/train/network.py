@@ -69,14 +69,14 @@ def residual(
     """Build a small ResNet (He et al., 2016) with squeeze-and-excitation (Hu et al., 2018).
 
     A stem at full size and four blocks, three of which halve the side. Each picture is first brought to
-    mean 0 and variance 1, so that exposure and contrast matter little.
+    mean 0 and variance 1, so that exposure and contrast matter little. `width` leaves the stem as it is.
     Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
     """
     image, x = _input(size, channels)
     # The variance floor, 0.01 of the full range squared, keeps a flat picture from becoming loud noise.
     x = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-4, dtype="float32")(x)
-    # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the speed.
-    x = _conv_block(x, _scaled(16, width), activation)
+    # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the speed of everything.
+    x = _conv_block(x, 16, activation)
     for filters, strides in ((64, 2), (96, 2), (96, 1), (192, 2)):
         x = _residual_block(x, _scaled(filters, width), strides, activation)
     x = layers.Activation("linear", name="features")(x)
