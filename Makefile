@@ -3,16 +3,21 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := train,report
+EXTRAS := train,report,parquet,video
 
 .PHONY: setup demo test test-slow check format bench lock clean
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml requirements/lock.txt requirements/test.in
+$(VENV)/.ready: pyproject.toml hatch_build.py requirements/lock.txt requirements/test.in
 	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.12, say") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -r requirements/test.in -e '.[$(EXTRAS)]'
+	touch $@
+
+# Ray (240 MB on disk) is needed by nothing else.
+$(VENV)/.ready-slow: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -e '.[cluster]'
 	touch $@
 
 demo: setup
@@ -21,7 +26,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-slow: setup
+test-slow: $(VENV)/.ready-slow
 	$(BIN)/python -m pytest -m slow
 
 check: setup
@@ -42,7 +47,7 @@ bench: setup
 # Resolve the newest allowed versions anew and write them down.
 lock:
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS)]'
+	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS),cluster]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable > requirements/lock.txt
 	rm -rf .venv-lock
 

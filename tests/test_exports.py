@@ -20,6 +20,8 @@ def test_the_public_names_are_these() -> None:
         "DataError",
         "ExportError",
         "Face",
+        "FinderError",
+        "FrameResult",
         "ImageError",
         "ImageResult",
         "InputError",
@@ -36,7 +38,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_every_error_is_a_mien_error() -> None:
     errors = [getattr(mien, name) for name in mien.__all__ if name.endswith("Error")]
-    assert len(errors) == 10
+    assert len(errors) == 11
     assert all(issubclass(error, mien.MienError) for error in errors)
     assert issubclass(mien.InputError, ValueError)
     assert issubclass(mien.OutputError, OSError)

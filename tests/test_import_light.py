@@ -12,7 +12,7 @@ import pytest
 
 HEAVY = [
     *("keras", "tensorflow", "jax", "torch", "fastapi", "matplotlib", "rich", "click", "sklearn", "skimage", "scipy"),
-    *("onnx", "tf2onnx", "h5py", "cv2", "pandas"),
+    *("onnx", "tf2onnx", "h5py", "cv2", "pandas", "av", "ray"),
 ]
 
 PROBE = """

@@ -12,11 +12,11 @@ import mien
 PACKAGE = Path(mien.__file__).parent
 
 LAYERS = {
-    0: "errors labels result version faults cores",
-    1: "image bundle sources tables output",
+    0: "errors labels result version faults cores runtime",
+    1: "image bundle sources tables output inputs journal rows video video_writer",
     2: "detect crop classify calibrate explain dataset split metrics intervals synthetic looks drawing spoil duplicates"
-    " inspection reliability rules",
-    3: "reader audit clean render plots report evaluation",
+    " inspection reliability rules track timeline yunet views suspects photograph",
+    3: "reader pipeline parts cluster audit face_audit sheet clean annotate render plots report evaluation",
     4: "train",
     5: "cli serve __init__ __main__",
 }
@@ -24,6 +24,9 @@ LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names.spl
 
 #: Stages that are one stage in several files: which of them may import which.
 HELPERS = {
+    ("detect", "views"),
+    ("detect", "yunet"),
+    ("views", "yunet"),
     ("metrics", "intervals"),
     ("reliability", "intervals"),
     ("reliability", "metrics"),
@@ -42,8 +45,10 @@ CONFINED: dict[str, str | tuple[str, ...]] = {
     "tensorflow": "train/backend.py",
     "jax": "train/backend.py",
     "torch": "train/backend.py",
-    "onnxruntime": ("classify.py", "train/quantize.py"),
+    "onnxruntime": ("runtime.py", "train/quantize.py"),
     "matplotlib": "plots.py",
+    "av": ("video.py", "video_writer.py"),
+    "ray": "cluster.py",
     "click": "cli/",
     "rich": "cli/",
     "fastapi": "serve/",

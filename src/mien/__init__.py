@@ -16,6 +16,7 @@ from mien.errors import (
     ConfigError,
     DataError,
     ExportError,
+    FinderError,
     ImageError,
     InputError,
     MienError,
@@ -24,7 +25,7 @@ from mien.errors import (
     TrainingError,
 )
 from mien.reader import Reader, load
-from mien.result import Box, Face, ImageResult
+from mien.result import Box, Face, FrameResult, ImageResult
 from mien.version import __version__
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "DataError",
     "ExportError",
     "Face",
+    "FinderError",
+    "FrameResult",
     "ImageError",
     "ImageResult",
     "InputError",

@@ -1,37 +1,13 @@
 """Square crops in, logits out: one onnxruntime session on the CPU."""
 
-import os
-import sys
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from mien.bundle import Bundle
-from mien.cores import available_cores
 from mien.errors import BundleError
+from mien.runtime import open_session
 
 Floats = npt.NDArray[np.float32]
-
-
-def quiet_onnxruntime() -> Any:
-    """Import onnxruntime with its telemetry off, and leave the environment as it was.
-
-    From version 1.29 the official wheels write a device id and a database below the home folder and send
-    events, unless this variable is set when the library is first imported; it is read once. Where a
-    program has imported onnxruntime before, that program's choice stands.
-    """
-    if "onnxruntime" in sys.modules:
-        return sys.modules["onnxruntime"]
-    name = "ORT_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = before or "1"
-    try:
-        import onnxruntime
-    finally:
-        if before is None:
-            del os.environ[name]
-    return onnxruntime
 
 
 class Classifier:
@@ -44,15 +20,8 @@ class Classifier:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self._where = str(bundle.path)
         self._config = bundle.config
-        onnxruntime = quiet_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available_cores()
-        options.inter_op_num_threads = 1
-        # Weights in a file beside the graph would not be covered by its sha256: let none be found.
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-        options.log_severity_level = 4  # errors come back as exceptions; nothing is printed
         try:
-            self._session = onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(bundle.model, threads)
         except Exception as error:  # onnxruntime has no public exception tree
             raise BundleError(
                 f"{self._where}: the graph cannot be loaded ({_first_line(error)}); export the model again"

@@ -9,6 +9,7 @@
     │   └── ConfigError                  a setting is unknown or out of range
     ├── OutputError (also OSError)       a result cannot be written, or already exists
     ├── BundleError                      a model folder is missing a part, damaged or not ours
+    ├── FinderError                      the face finder's weights are missing or damaged
     ├── TrainingError                    training cannot go on, or a run cannot be resumed
     ├── ExportError                      the exported network does not agree with the trained one
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
@@ -48,6 +49,10 @@ class OutputError(MienError, OSError):
 
 class BundleError(MienError):
     """A model folder is missing a part, damaged or not ours."""
+
+
+class FinderError(MienError):
+    """The face finder's weights are missing or damaged."""
 
 
 class TrainingError(MienError):

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.classify import quiet_onnxruntime
+from mien.runtime import quiet_onnxruntime
 from mien.train.config import TrainConfig
 from mien.train.export import _onnx_bytes, raw_head
 from mien.train.graph import fuse_pooling, fuse_standardisation

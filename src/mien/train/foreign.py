@@ -10,9 +10,8 @@ import numpy.typing as npt
 from keras import layers
 
 from mien.crop import crop
-from mien.dataset import IMAGE_SUFFIXES
 from mien.errors import ExportError, ImageError
-from mien.image import load_image
+from mien.image import IMAGE_SUFFIXES, load_image
 from mien.synthetic import draw_face
 from mien.train.export import Agreement, export_bundle
 

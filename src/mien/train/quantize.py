@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, load_bundle
+from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
 from mien.calibrate import answers, possible_answers
-from mien.classify import quiet_onnxruntime
 from mien.crop import crop
-from mien.dataset import read_manifest
-from mien.errors import DataError, ExportError, ImageError, MissingExtraError
-from mien.image import decode
+from mien.dataset import draw_pictures, read_manifest
+from mien.errors import DataError, ExportError, MissingExtraError
 from mien.output import new_folder
 from mien.reader import Reader
+from mien.runtime import quiet_onnxruntime
 from mien.train.graph import fuse_pooling, fuse_standardisation
 
 Crops = npt.NDArray[np.uint8]
@@ -65,8 +64,8 @@ def quantize_bundle(bundle: Path, crops: Crops, out: Path, *, name: str | None =
     """Write an int8 copy of a bundle and return how it compares with the original.
 
     `crops` are uint8 (N, S, S, C), [0, 255], real pictures in any order: every second one sets the range
-    of the activations, the others are answered by both. Tensors, labels, temperature and answer rule
-    stay as they are. What lies before the second layer with weights, and the last one with what follows, stays
+    of the activations, the others are answered by both. Tensors, labels, temperature, framing and answer
+    rule stay as they are. What lies before the second layer with weights, and the last one with what follows, stays
     in single precision: the input would lose detail there, and the logits calibration.
 
     Raises ExportError for crops that do not fit or are too few, for a graph with nothing to quantise, and
@@ -92,10 +91,9 @@ def quantize_bundle(bundle: Path, crops: Crops, out: Path, *, name: str | None =
                 },
             },
         )
-        found = _compare(original, expected, Bundle(folder, config, graph), crops[1::2])
-        (folder / MODEL_FILE).write_bytes(graph)
-        (folder / CONFIG_FILE).write_text(config.to_json() + "\n", encoding="utf-8")
-        (folder / CARD_FILE).write_text(_card(original, config.name, found), encoding="utf-8")
+        quantised = Bundle(folder, config, graph)
+        found = _compare(original, expected, quantised, crops[1::2])
+        write_bundle(quantised, _card(original, config.name, found))
     return found
 
 
@@ -108,15 +106,7 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> C
     config = load_bundle(bundle).config
     manifest = read_manifest(data)
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
-    found = []
-    for index in np.random.default_rng(seed).permutation(len(names)):
-        try:
-            picture = decode(manifest.read(names[index]), names[index])
-        except ImageError:
-            continue
-        found.append(crop(picture, config.input_size, config.input_channels))
-        if len(found) == count:
-            break
+    found = [crop(rgb, config.input_size, config.input_channels) for rgb in draw_pictures(manifest, names, count, seed)]
     if not found:
         raise DataError(f"{data}: has no readable picture to set the ranges by")
     return np.stack(found)
@@ -198,7 +188,10 @@ def _float_nodes(model: Any) -> list[str]:
 def _compare(original: Bundle, before: Floats, quantised: Bundle, crops: Crops) -> Quantised:
     config = original.config
     after = Reader(quantised).probabilities(crops)
-    first, second = (answers(rows, config.labels, config.threshold, config.answer_from) for rows in (before, after))
+    first, second = (
+        answers(rows, config.labels, config.threshold, config.answer_from, config.answer_over)
+        for rows in (before, after)
+    )
     same = int((first == second).sum())
     if same < LEAST_AGREEMENT * len(crops):
         raise ExportError(

@@ -1,0 +1,146 @@
+"""YuNet: a 640x640 picture in, boxes, landmarks and scores out.
+
+The network is that of Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
+Research 2023; the weights are `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo (MIT licence). Its
+outputs are read here as OpenCV's `FaceDetectorYN` reads them, without OpenCV.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import FinderError
+from mien.runtime import open_session
+
+Floats = npt.NDArray[np.float32]
+
+#: Side of the network's input, in pixels.
+SIDE = 640
+#: The network looks at the input in squares of these sides; each square may name one face.
+STRIDES = (8, 16, 32)
+#: Two boxes that share more than this (intersection over union) are one face.
+SAME_FACE = 0.3
+
+WEIGHTS = Path(__file__).parent / "finder" / "face_detection_yunet_2023mar.onnx"
+SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Possible faces, best first.
+
+    `boxes` is float32 (N, 4): left, top, right, bottom; `landmarks` is float32 (N, 5, 2): the person's right
+    eye, left eye, tip of the nose, right and left corner of the mouth, each (x, y); `scores` is float32 (N,)
+    in [0, 1].
+    """
+
+    boxes: Floats
+    landmarks: Floats
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, keep: Any) -> "Candidates":
+        """Return those that a numpy index names, in its order."""
+        return Candidates(self.boxes[keep], self.landmarks[keep], self.scores[keep])
+
+
+class YuNet:
+    """The network in one onnxruntime session; several threads may call it at the same time.
+
+    `threads` is how many threads one call may use; None is one per core this process may use. Raises
+    FinderError where the weights are missing, are not the ones that mien was measured with, or cannot be run.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        model = load_weights(WEIGHTS)
+        try:
+            self._session = open_session(model, threads)
+        except Exception as error:  # onnxruntime has no public exception tree
+            raise FinderError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
+        self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
+
+    def __call__(self, bgr: Floats, threshold: float) -> Candidates:
+        """Find faces.
+
+        `bgr` is float32 (1, 3, 640, 640), channels BGR, [0, 255]. Returns the candidates that score at
+        least `threshold`, one per face, best first, in pixels of the input.
+        """
+        outputs: Sequence[Floats] = self._session.run(self._outputs, {"input": bgr})
+        return suppress(decode(outputs, threshold))
+
+
+def load_weights(path: Path) -> bytes:
+    """Return the bytes of YuNet's file; FinderError where it is missing or is another one."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise FinderError(f"{path}: the face finder's weights are missing; install mien again (pip install)") from None
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise FinderError(f"{path}: is not the face finder's weights file; install mien again (pip install)")
+    return data
+
+
+def decode(outputs: Sequence[Floats], threshold: float) -> Candidates:
+    """Read the network's raw outputs: `cls`, `obj`, `bbox` and `kps`, each for strides 8, 16 and 32.
+
+    Each square gives two probabilities, whose geometric mean is the score; the middle of the box and the
+    landmarks from its own corner, in its sides; and the logarithm of the box's width and height in its sides.
+    """
+    cls, obj, bbox, kps = (
+        np.concatenate([output[0] for output in outputs[first : first + 3]]) for first in range(0, 12, 3)
+    )
+    scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+    found = np.flatnonzero(scores >= threshold)
+    found = found[np.argsort(-scores[found], kind="stable")]
+    corner, stride = _CORNERS[found], _SIDES[found, np.newaxis]
+    middle, half = (corner + bbox[found, :2]) * stride, np.exp(bbox[found, 2:]) * stride / 2
+    landmarks = (kps[found].reshape(-1, 5, 2) + corner[:, np.newaxis]) * stride[:, np.newaxis]
+    return Candidates(np.concatenate([middle - half, middle + half], axis=1), landmarks, scores[found])
+
+
+def suppress(candidates: Candidates) -> Candidates:
+    """Keep of boxes that overlap by more than `SAME_FACE` the one that scores best (non-maximum suppression)."""
+    left = np.argsort(-candidates.scores, kind="stable")
+    keep = []
+    while len(left):
+        best, left = left[0], left[1:]
+        keep.append(best)
+        left = left[overlap(candidates.boxes[best], candidates.boxes[left]) <= SAME_FACE]
+    return candidates[np.array(keep, dtype=np.intp)]
+
+
+def join(parts: Sequence[Candidates]) -> Candidates:
+    """Return all candidates of all `parts`."""
+    parts = [*parts, _NONE]
+    return Candidates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
+
+
+def overlap(box: Floats, boxes: Floats) -> Floats:
+    """Return the intersection over union of one box (4,) with each of boxes (N, 4): float32 (N,) in [0, 1]."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = np.prod(np.maximum(sides, 0), axis=1)
+    union = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
+    quotient: Floats = shared / np.maximum(union, np.finfo(np.float32).tiny)
+    return quotient
+
+
+def _squares() -> tuple[Floats, Floats]:
+    """Return the column and row of each square (8400, 2), and its side (8400,), in the outputs' order."""
+    corners, sides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[: SIDE // stride, : SIDE // stride]
+        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        sides.append(np.full(rows.size, stride))
+    return np.concatenate(corners).astype(np.float32), np.concatenate(sides).astype(np.float32)
+
+
+_CORNERS, _SIDES = _squares()
+_FIELDS = ("boxes", "landmarks", "scores")
+_NONE = Candidates(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
