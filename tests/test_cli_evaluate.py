@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from skimage.data import astronaut
 
 import mien
 from mien.cli import main
@@ -103,6 +105,27 @@ def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: P
     assert lines[-1] == "mien: 7 pictures could not be read and do not count"
 
 
+def test_pictures_without_a_face_are_counted_aloud(call: Call, make_bundle: MakeBundle, data: Path) -> None:
+    folder = make_bundle(framing="face")
+    for name in ("happy", "sad"):
+        shutil.rmtree(data / name)
+        (data / name).mkdir()
+        Image.fromarray(astronaut()[:300, 60:360]).save(data / name / "face.png")  # type: ignore[no-untyped-call]
+    Image.new("RGB", (300, 200), (90, 120, 60)).save(data / "sad" / "field.png")
+    status, out, err = call(data, "--model", folder, "--json", "-")
+    assert status == 0
+    assert (json.loads(out)["n"], json.loads(out)["no_face"]) == (2, ["sad/field.png"])
+    assert err.splitlines() == [
+        "mien: sad/field.png: no face was found",
+        "mien: no face was found in 1 of 3 pictures; they do not count, --no-detect reads them whole",
+    ]
+    status, out, err = call(data, "--model", folder, "--no-detect", "--json", "-")
+    assert (status, err, json.loads(out)["n"], json.loads(out)["no_face"]) == (0, "", 3, [])
+    whole = make_bundle()
+    assert json.loads(call(data, "--model", whole, "--json", "-")[1])["n"] == 3
+    assert json.loads(call(data, "--model", whole, "--detect", "--json", "-")[1])["n"] == 2
+
+
 def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> None:
     (data / "sad").rename(data / "gloomy")
     shutil.copytree(data / "happy", data / "other")
@@ -121,6 +144,7 @@ def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> 
         ([], "give DATA to measure the shipped model on; or --model RUN"),
         (["--model", "BUNDLE"], "is no run folder, so it has no data of its own; give DATA"),
         (["--model", "BUNDLE", "--classes", "happy,sad"], "need DATA"),
+        (["--model", "BUNDLE", "--detect"], "--detect: needs DATA"),
         (["absent", "--model", "BUNDLE"], "absent: no such file or folder"),
         (["FACES", "--model", "absent"], "absent: no such model"),
         (["FACES", "--model", "BUNDLE", "--classes", "happy"], "at least two"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.data import astronaut
 
 import mien
 from mien import plots
@@ -200,6 +201,46 @@ def test_unreadable_pictures_are_listed_and_do_not_count(reader: mien.Reader, fa
     whole = score(reader, read_manifest(faces))
     np.testing.assert_array_equal(scored.answers, whole.answers)
     assert metrics_dict(scored, "all")["skipped"][0]["file"] == "happy/00-empty.png"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two labelled folders of the astronaut's face, and one picture without a face."""
+    folder = tmp_path_factory.mktemp("photographs")
+    head = Image.fromarray(astronaut()[:300, 60:360])  # type: ignore[no-untyped-call]
+    for number, name in enumerate(("happy", "sad")):
+        (folder / name).mkdir()
+        head.save(folder / name / "a.png")
+        head.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((250 + number, 250)).save(folder / name / "b.png")
+    Image.new("RGB", (300, 200), (90, 120, 60)).save(folder / "sad" / "field.png")
+    return folder
+
+
+def test_the_largest_face_is_judged_and_pictures_without_one_are_named(
+    make_bundle: MakeBundle, photographs: Path
+) -> None:
+    reader = mien.load(make_bundle(framing="face"), threads=2, faces="largest")
+    scored = score(reader, read_manifest(photographs))
+    assert scored.names == ("happy/a.png", "happy/b.png", "sad/a.png", "sad/b.png")
+    assert (scored.no_face, scored.skipped) == (("sad/field.png",), ())
+    for index, name in enumerate(scored.names):
+        face = reader.predict(photographs / name).face
+        assert face.score is not None
+        assert scored.probabilities[index] == pytest.approx(list(face.probabilities.values()), abs=1e-6)
+    found = metrics_dict(scored, "all")
+    assert (found["n"], found["no_face"], found["skipped"]) == (4, ["sad/field.png"], [])
+    whole = score(mien.load(make_bundle(framing="face"), threads=1, detect=False), read_manifest(photographs))
+    assert (len(whole.names), whole.no_face) == (5, ())
+    assert pool([scored, scored]).no_face == scored.no_face * 2
+
+
+def test_no_face_anywhere_is_an_error_that_names_the_fix(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("RGB", (300, 200), (90, 120, 60)).save(tmp_path / "data" / name / "a.png")
+    (tmp_path / "data" / "sad" / "b.png").write_text("x")
+    with pytest.raises(DataError, match=r"no face was found in 2 of 3 pictures.*; read cropped faces .*--no-detect"):
+        score(mien.load(make_bundle(framing="face"), threads=1), read_manifest(tmp_path / "data"))
 
 
 def test_nothing_readable_is_an_error(reader: mien.Reader, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage.data
 from PIL import Image
 
 import mien
+from mien.crop import crop, face_region
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.image import ImageSource
 from mien.labels import EXPRESSIONS
@@ -252,9 +255,9 @@ def test_the_row_of_a_happy_sad_model(rgb_reader: mien.Reader, tmp_path: Path) -
         "faces": None,
     }
     (face,) = row["faces"]
-    assert list(face) == ["box", "score", "answer", "probability", "why", "probabilities", "two_way"]
+    assert list(face) == ["box", "score", "landmarks", "answer", "probability", "why", "probabilities", "two_way"]
     assert face["box"] == {"x": 0, "y": 0, "width": 40, "height": 30}
-    assert face["score"] is None
+    assert (face["score"], face["landmarks"]) == (None, None)
     assert face["why"] is None
     assert list(face["probabilities"]) == ["happy", "sad"]
     assert sum(face["probabilities"].values()) == pytest.approx(1)
@@ -277,7 +280,7 @@ def test_the_row_of_a_model_that_answers_happy_sad_or_neither(three_way: Path) -
     for seed in range(80):
         (face,) = reader.predict(picture(seed)).to_dict()["faces"]
         seven, shares, answer = face["expressions"], face["probabilities"], face["answer"]
-        assert list(face)[2:] == ["answer", "probability", "why", "probabilities", "two_way", "expressions"]
+        assert list(face)[3:] == ["answer", "probability", "why", "probabilities", "two_way", "expressions"]
         assert list(shares) == ["happy", "sad", "neither"]
         assert list(seven) == list(EXPRESSIONS)
         assert sum(shares.values()) == pytest.approx(1)
@@ -300,7 +303,7 @@ def test_the_rule_changes_the_answer_and_nothing_that_the_model_says(make_bundle
 
 def test_the_row_of_a_persons_own_classes(make_bundle: MakeBundle) -> None:
     (face,) = mien.load(make_bundle(("cat", "dog")), threads=1).predict(picture(1)).to_dict()["faces"]
-    assert list(face) == ["box", "score", "answer", "probability", "why", "probabilities"]
+    assert list(face) == ["box", "score", "landmarks", "answer", "probability", "why", "probabilities"]
 
 
 def test_the_row_of_an_unreadable_file(rgb_reader: mien.Reader) -> None:
@@ -320,6 +323,117 @@ def test_asking_an_unreadable_result_for_its_answer_raises(rgb_reader: mien.Read
     with pytest.raises(ImageError, match=r"absent.png: no such file"):
         _ = result.answer
     assert str(result) == "absent.png: unreadable (no such file)"
+
+
+# Faces
+
+
+@pytest.fixture(scope="module")
+def finding(make_bundle: MakeBundle) -> mien.Reader:
+    """A reader of faces, and of several classes, so that answers tell faces apart."""
+    return mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=1)
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Picture:
+    return np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+
+
+def two_faces(astronaut: Picture) -> Picture:
+    """The astronaut, and herself at half the size and in a mirror beside her."""
+    half = np.asarray(Image.fromarray(astronaut[:, ::-1]).resize((256, 256), Image.Resampling.LANCZOS))
+    picture = np.full((512, 768, 3), 128, np.uint8)
+    picture[:, :512], picture[:256, 512:] = astronaut, half
+    return picture
+
+
+def test_the_bundle_says_whether_faces_are_looked_for(make_bundle: MakeBundle, astronaut: Picture) -> None:
+    for framing, given, looks in [
+        ("whole", None, False),
+        ("whole", True, True),
+        ("face", None, True),
+        ("face", False, False),
+    ]:
+        reader = mien.load(make_bundle(framing=framing), threads=1, detect=given)
+        assert reader.detect is looks
+        (found,) = reader.predict(astronaut).faces
+        assert (found.score is not None, found.landmarks is not None) == (looks, looks)
+        assert (found.box == mien.Box(0, 0, 512, 512)) is not looks
+
+
+def test_a_face_is_read_from_its_crop(finding: mien.Reader, astronaut: Picture) -> None:
+    result = finding.predict(astronaut)
+    (detection,) = finding.detector(astronaut)
+    (face,) = result.faces
+    assert (result.status, result.reason, result.width, result.height) == ("ok", None, 512, 512)
+    assert face.box == detection.box
+    assert face.score == pytest.approx(detection.score, abs=1e-4)
+    assert face.landmarks is not None
+    np.testing.assert_allclose(face.landmarks, detection.landmarks, atol=0.051)
+    expected = finding.probabilities(crop(astronaut, 16, 3, face_region(detection))[np.newaxis])[0]
+    assert shares(result) == pytest.approx(list(expected))
+    row = result.to_dict()
+    assert row["faces"][0]["landmarks"] == [list(point) for point in face.landmarks]
+    assert json.loads(json.dumps(row)) == row
+
+
+def test_several_faces_come_largest_first(make_bundle: MakeBundle, finding: mien.Reader, astronaut: Picture) -> None:
+    picture = two_faces(astronaut)
+    large, small = finding.predict(picture).faces
+    assert large.box.width > 1.5 * small.box.width
+    assert (large.box.x < 512, small.box.x >= 512) == (True, True)
+    alone = mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=1, faces="largest")
+    assert alone.predict(picture).faces == (large,)
+    with pytest.raises(ConfigError, match="faces 'first': give largest or all"):
+        mien.load(make_bundle(), faces="first")  # type: ignore[arg-type]
+
+
+def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: Picture) -> None:
+    picture = two_faces(astronaut)
+    found = finding.detector(picture)
+    faces = finding.read_faces(picture, found)
+    for one, other in zip(faces, finding.predict(picture).faces, strict=True):
+        assert (one.box, one.landmarks, one.score) == (other.box, other.landmarks, other.score)
+        assert one.probabilities == pytest.approx(other.probabilities)
+    assert finding.read_faces(picture, []) == ()
+
+
+def test_a_picture_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
+    result = finding.predict(np.full((200, 300, 3), 90, np.uint8))
+    assert (result.status, result.faces, result.width, result.height) == ("no_face", (), 300, 200)
+    assert "--no-detect" in (result.reason or "")
+    with pytest.raises(ImageError, match="no face was found"):
+        _ = result.answer
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_pictures_side_by_side_answer_as_they_do_alone(
+    make_bundle: MakeBundle, finding: mien.Reader, astronaut: Picture, tmp_path: Path, threads: int
+) -> None:
+    reader = mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=threads)
+    path = tmp_path / "two.png"
+    path.write_bytes(png(two_faces(astronaut)))
+    kinds: list[ImageSource] = [astronaut, path, b"broken", picture(1), astronaut[:, ::-1], tmp_path]
+    expected = [finding.predict(one) for one in kinds]
+    assert [one.status for one in expected] == ["ok", "ok", "unreadable", "no_face", "ok", "unreadable"]
+    for batch_size in (1, 5, 32):
+        found = list(reader.predict_many(kinds * 3, batch_size))
+        assert [one.source for one in found] == [one.source for one in expected] * 3
+        for one, other in zip(found, expected * 3, strict=True):
+            assert (one.status, one.reason, one.width) == (other.status, other.reason, other.width)
+            assert [face.box for face in one.faces] == [face.box for face in other.faces]
+            for face, same in zip(one.faces, other.faces, strict=True):
+                assert face.probabilities == pytest.approx(same.probabilities, abs=1e-6)
+
+
+def test_reading_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, astronaut: Picture) -> None:
+    reader = mien.load(make_bundle(framing="face"), threads=3)
+    found = reader.predict_many([astronaut] * 100, batch_size=2)
+    assert next(found).status == "ok"
+    before = [thread for thread in threading.enumerate() if thread.name.startswith("mien-picture")]
+    assert before
+    found.close()  # type: ignore[attr-defined]
+    assert not any(thread.is_alive() for thread in before)
 
 
 # Crops, as training gives them

@@ -22,6 +22,7 @@ def test_its_config(bundle: Bundle) -> None:
     assert (config.name, config.labels) == ("mien", EXPRESSIONS)
     assert (config.input_size, config.input_channels, config.maps) == (48, 1, True)
     assert set(config.answer_from or ()) == {"happy", "sad"}
+    assert config.framing == "face"
 
 
 def test_its_files(bundle: Bundle) -> None:
@@ -33,13 +34,13 @@ def test_its_files(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_every_shipped_model_is_sound(name: str) -> None:
-    reader = mien.load(name, threads=1)
+    reader = mien.load(name, threads=1, detect=False)
     assert reader.config.name == name
     assert reader.predict(draw_face("happy", 1)).status == "ok"
 
 
 def test_it_answers_and_says_what_it_saw() -> None:
-    face = mien.load(threads=1).predict(draw_face("happy", 1)).face
+    face = mien.load(threads=1, detect=False).predict(draw_face("happy", 1)).face
     assert face.expressions is not None
     assert face.two_way is not None
     assert set(face.expressions) == set(EXPRESSIONS)

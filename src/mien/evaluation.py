@@ -30,8 +30,8 @@ class Scored:
     """What a model said of labelled pictures.
 
     names (N), truth int64 (N,) and answers int64 (N,) as indices into `classes`, probabilities float64
-    (N, K), rows summing to 1; `skipped` are pictures that could not be read, with the reason.
-    `by` is the field of a face that was judged.
+    (N, K), rows summing to 1; `skipped` are pictures that could not be read, with the reason, and `no_face`
+    those in which no face was found. `by` is the field of a face that was judged.
     """
 
     classes: tuple[str, ...]
@@ -41,6 +41,7 @@ class Scored:
     probabilities: npt.NDArray[np.float64]
     skipped: tuple[tuple[str, str], ...] = ()
     by: Reading = "answer"
+    no_face: tuple[str, ...] = ()
 
     def evaluation(self) -> Evaluation:
         """Return every figure with its interval."""
@@ -48,11 +49,11 @@ class Scored:
 
 
 def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:
-    """Read every sample of a manifest and set the answers beside the labels.
+    """Read every sample of a manifest and set the answers, of the largest face in each, beside the labels.
 
     `choose_reading` says which field of a face is judged. Where the data has only some of its classes,
     probabilities are taken among these. Raises DataError where the data has a class that the model does
-    not know, or fewer than two classes, or nothing could be read.
+    not know, or fewer than two classes, or no picture can be judged.
     """
     by = choose_reading(reader, manifest)
     if len(manifest.classes) < 2:
@@ -62,6 +63,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     rows: list[list[float]] = []
     answered: list[str] = []
     skipped: list[tuple[str, str]] = []
+    no_face: list[str] = []
     found = reader.predict_named((sample.name, _picture(manifest, sample.name)) for sample in manifest.samples)
     for number, (sample, result) in enumerate(zip(manifest.samples, found, strict=True)):
         if result.status == "ok":
@@ -69,18 +71,20 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
             truth.append(manifest.classes.index(sample.label))
             rows.append([_read(result.face, by)[name] for name in manifest.classes])
             answered.append(result.answer)
+        elif result.status == "no_face":
+            no_face.append(sample.name)
         else:
             skipped.append((sample.name, result.reason or result.status))
         if on_progress:
             on_progress((number + 1) / len(manifest.samples))
     if not rows:
-        raise DataError(f"{manifest.path}: none of the {len(skipped)} pictures could be read")
+        raise _nothing_judged(manifest, len(no_face))
     shares = np.maximum(np.array(rows), 1e-12)
     shares /= shares.sum(axis=1, keepdims=True)
     answers = shares.argmax(axis=1)
     if by == "answer":
         answers = np.array([manifest.classes.index(label) for label in answered])
-    return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped), by)
+    return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped), by, tuple(no_face))
 
 
 def choose_reading(reader: Reader, manifest: Manifest) -> Reading:
@@ -115,6 +119,16 @@ def _unknown(reader: Reader, manifest: Manifest) -> DataError:
     return DataError(f"{manifest.path}: for this model '{part}' is part of '{other}'; use --map {part}={other}")
 
 
+def _nothing_judged(manifest: Manifest, no_face: int) -> DataError:
+    count = len(manifest.samples)
+    if no_face:
+        return DataError(
+            f"{manifest.path}: no face was found in {no_face} of {count} pictures, and the others could not be read; "
+            "read cropped faces whole with --no-detect"
+        )
+    return DataError(f"{manifest.path}: none of the {count} pictures could be read")
+
+
 def _read(face: Face, by: Reading) -> Mapping[str, float]:
     found = {"two_way": face.two_way, "expressions": face.expressions}.get(by)
     return face.probabilities if found is None else found
@@ -130,6 +144,7 @@ def pool(parts: Sequence[Scored]) -> Scored:
         np.concatenate([part.probabilities for part in parts]),
         tuple(skip for part in parts for skip in part.skipped),
         parts[0].by,
+        tuple(name for part in parts for name in part.no_face),
     )
 
 

@@ -1,8 +1,12 @@
-"""The reading rail: the only file that knows the order image → crop → classify → calibrate → result."""
+"""The reading rail: the only file that knows the order image → detect → crop → classify → calibrate → result."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import cached_property
 from itertools import islice
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,49 +14,64 @@ import numpy.typing as npt
 from mien.bundle import Bundle, load_bundle
 from mien.calibrate import answer_probabilities, decide, possible_answers, probabilities, two_way
 from mien.classify import Classifier
-from mien.crop import crop
+from mien.cores import available_cores
+from mien.crop import crop, face_region
+from mien.detect import Detector
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.image import ImageSource, load_image
 from mien.labels import EXPRESSIONS
-from mien.result import Box, Face, ImageResult
+from mien.pipeline import Prepared, Preparer, in_order
+from mien.result import Box, Detection, Face, FrameResult, ImageResult
+from mien.track import Follower, Frame, timed
+
+#: Which of the faces in a picture are read.
+Faces = Literal["largest", "all"]
 
 
 class Reader:
     """Answers from pictures with one bundle; build it once and use it for many pictures.
 
-    `threads` is how many threads one call may use; None is one per available core. `threshold`
-    overrides the bundle's own (two classes: the second label is answered from that probability on).
+    `threads` is how many threads a call may use, None one per available core; several pictures are decoded
+    and searched for faces side by side. `threshold` overrides the bundle's own (two classes: the second
+    label is answered from that probability on). `detect` says whether to find faces and read each, or to
+    read the whole picture; None is as the bundle was trained (its `framing`). Of the faces found, `faces`
+    takes all, largest first, or the largest alone.
     `answers` are all that this model may answer: its labels, or some of them and `neither`. Raises
     ConfigError for a threshold outside (0, 1), or for a model of more than two labels or with a rule of
-    its own, and BundleError for a graph that does not fit the config.
+    its own, or another word for `faces`, and BundleError for a graph that does not fit the config.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, threshold: float | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int | None = None, threshold: float | None = None, *, faces: Faces = "all",
+        detect: bool | None = None,
+    ) -> None:  # fmt: skip
         self.config = bundle.config
-        if threshold is not None and not 0 < threshold < 1:
-            raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
-        if threshold is not None and len(bundle.config.labels) != 2:
-            raise ConfigError(
-                f"threshold {threshold}: is for models of two labels, this one has {len(bundle.config.labels)}"
-            )
-        if threshold is not None and bundle.config.answer_from is not None:
-            raise ConfigError(f"threshold {threshold}: this model has a rule of its own for what it answers")
+        _check(bundle, threshold, faces)
         self.threshold = bundle.config.threshold if threshold is None else threshold
         self.answers = possible_answers(bundle.config.labels, bundle.config.answer_from)
+        self.detect = bundle.config.framing == "face" if detect is None else detect
+        self._threads = threads or available_cores()
+        self._limit = 1 if faces == "largest" else None
         self._classifier = Classifier(bundle, threads)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The face finder, built when first asked for; one thread per call, since pictures go side by side."""
+        return Detector(threads=1)
 
     def predict(self, source: ImageSource) -> ImageResult:
         """Read one picture: a path, the bytes of an image file, or a uint8 RGB array (H, W, 3).
 
-        A file that cannot be read is a result with status `unreadable`. Raises InputError for an
-        object that is no picture at all.
+        A file that cannot be read is a result with status `unreadable`, a picture in which no face is found
+        one with status `no_face`. Raises InputError for an object that is no picture at all.
         """
-        return next(self.predict_many([source]))
+        return next(self._results([self._preparer((_name(source), source))]))
 
     def predict_many(self, sources: Iterable[ImageSource], batch_size: int = 32) -> Iterator[ImageResult]:
-        """Read pictures one batch at a time, in order; one bad file never stops the others.
+        """Read pictures, in order; one bad file never stops the others.
 
-        Memory does not grow with the number of sources.
+        They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time;
+        memory does not grow with the number of sources.
         """
         return self.predict_named(((_name(source), source) for source in sources), batch_size)
 
@@ -63,9 +82,50 @@ class Reader:
 
         An ImageError in place of a picture (its bytes could not be had) becomes an `unreadable` row.
         """
-        iterator = iter(sources)
-        while batch := list(islice(iterator, batch_size)):
-            yield from self._read_batch(batch)
+        block: list[Prepared] = []
+        crops = 0
+        with closing(in_order(self._preparer, sources, self._threads)) as found:
+            for picture in found:
+                block.append(picture)
+                crops += len(picture.crops)
+                if max(crops, len(block)) >= batch_size:
+                    yield from self._results(block)
+                    block, crops = [], 0
+            yield from self._results(block)
+
+    def read_faces(self, rgb: npt.NDArray[np.uint8], detections: Sequence[Detection]) -> tuple[Face, ...]:
+        """Read faces that were found in a picture, uint8 (H, W, 3), RGB, [0, 255], in whose pixels they are given."""
+        picture = load_image(rgb)
+        size, channels = self.config.input_size, self.config.input_channels
+        crops = [crop(picture, size, channels, face_region(found)) for found in detections]
+        rows = self.probabilities(np.stack(crops)) if crops else ()
+        return tuple(self._face(found.box, found, row) for found, row in zip(detections, rows, strict=True))
+
+    def watch(
+        self, frames: Iterable[Frame | tuple[float, Frame]], fps: float | None = None, *, source: str = "<frames>"
+    ) -> Iterator[FrameResult]:
+        """Read frames one by one as they come, follow the people in them and smooth what is read from each.
+
+        `frames` are uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame (what
+        `mien.video.open_video(path).frames(fps)` gives). A frame without a time is taken to be 1 / `fps` seconds
+        after the one before or, where that is None, to be of the moment it comes in, as from a camera. Nothing
+        is read ahead, and memory does not grow with the number of frames. How people are followed and
+        probabilities smoothed: `mien.track.Follower`. Answers are the model's own rule on smoothed
+        probabilities. Raises InputError for a frame that is no picture, or a time before the last one.
+        """
+        follow = Follower()
+        for time, frame in timed(frames, fps):
+            picture = self._preparer((source, frame))
+            rows = self.probabilities(np.stack(picture.crops)) if picture.crops else np.empty((0, 0))
+            whole = Box(0, 0, picture.width or 1, picture.height or 1)
+            boxes = [found.box if found else whole for found in picture.detections]
+            people, rows = follow(time, boxes, picture.crops, rows)
+            faces = tuple(
+                replace(self._face(box, found, row), person=person)
+                for box, found, row, person in zip(boxes, picture.detections, rows, people, strict=True)
+            )
+            size = picture.width, picture.height
+            yield FrameResult(source, picture.status, picture.reason, *size, self.config.name, faces, time)
 
     def probabilities(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float64]:
         """Return calibrated probabilities float64 (N, K) for crops uint8 (N, S, S, C), [0, 255]."""
@@ -79,54 +139,65 @@ class Reader:
             raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
         return found
 
-    def _read_batch(self, batch: list[tuple[str, ImageSource | ImageError]]) -> Iterator[ImageResult]:
-        size, channels = self.config.input_size, self.config.input_channels
-        failed: dict[int, str] = {}
-        crops: list[npt.NDArray[np.uint8]] = []
-        boxes: list[Box] = []
-        for number, (_, source) in enumerate(batch):
-            try:
-                if isinstance(source, ImageError):
-                    raise source
-                rgb = load_image(source)
-            except ImageError as error:
-                failed[number] = error.reason
-                continue
-            boxes.append(Box(0, 0, rgb.shape[1], rgb.shape[0]))
-            crops.append(crop(rgb, size, channels))
-        rows = iter(zip(boxes, self.probabilities(np.stack(crops)), strict=True)) if crops else iter(())
-        for number, (name, _) in enumerate(batch):
-            if number in failed:
-                yield ImageResult(name, "unreadable", failed[number], None, None, self.config.name)
-            else:
-                yield self._result(name, *next(rows))
+    @cached_property
+    def _preparer(self) -> Preparer:
+        detector = self.detector if self.detect else None
+        return Preparer(self.config.input_size, self.config.input_channels, detector, self._limit)
 
-    def _result(self, name: str, box: Box, row: npt.NDArray[np.float64]) -> ImageResult:
+    def _results(self, pictures: Sequence[Prepared]) -> Iterator[ImageResult]:
+        """Classify the crops of some pictures together."""
+        crops = [one for picture in pictures for one in picture.crops]
+        rows: Iterator[npt.NDArray[np.float64]] = iter(self.probabilities(np.stack(crops)) if crops else ())
+        for picture in pictures:
+            whole = Box(0, 0, picture.width or 1, picture.height or 1)
+            faces = tuple(
+                self._face(found.box if found else whole, found, row)
+                for found, row in zip(picture.detections, islice(rows, len(picture.crops)), strict=True)
+            )
+            size = picture.width, picture.height
+            yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
+
+    def _face(self, box: Box, found: Detection | None, row: npt.NDArray[np.float64]) -> Face:
         labels, rule = self.config.labels, self.config.answer_from
         by_label = {label: float(value) for label, value in zip(labels, row, strict=True)}
-        answer = decide(row, labels, self.threshold, rule)
-        face = Face(
+        answer = decide(row, labels, self.threshold, rule, self.config.answer_over)
+        return Face(
             box=box,
-            score=None,
+            score=round(found.score, 4) if found else None,
             answer=answer.label,
             probability=answer.probability,
             why=answer.why,
             probabilities=answer_probabilities(by_label, rule),
             two_way=two_way(by_label),
             expressions=dict(by_label) if set(labels) == set(EXPRESSIONS) else None,
+            landmarks=tuple((round(x, 1), round(y, 1)) for x, y in found.landmarks) if found else None,
         )
-        return ImageResult(name, "ok", None, box.width, box.height, self.config.name, (face,))
 
 
 def load(
-    model: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None
-) -> Reader:
+    model: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None,
+    faces: Faces = "all", detect: bool | None = None,
+) -> Reader:  # fmt: skip
     """Open a model for reading pictures: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
     Raises BundleError when there is no such model or it is not sound, ConfigError for a threshold that
-    does not fit. `threads` and `threshold` as in Reader.
+    does not fit. `threads`, `threshold`, `faces` and `detect` as in Reader.
     """
-    return Reader(load_bundle(model), threads, threshold)
+    return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect)
+
+
+def _check(bundle: Bundle, threshold: float | None, faces: str) -> None:
+    if faces not in get_args(Faces):
+        raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
+    if threshold is None:
+        return
+    labels = bundle.config.labels
+    if not 0 < threshold < 1:
+        raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
+    if len(labels) != 2:
+        raise ConfigError(f"threshold {threshold}: is for models of two labels, this one has {len(labels)}")
+    if bundle.config.answer_from is not None:
+        raise ConfigError(f"threshold {threshold}: this model has a rule of its own for what it answers")
 
 
 def _name(source: ImageSource) -> str:

@@ -35,6 +35,7 @@ def metrics_dict(scored: Scored, part: str, about: Mapping[str, Any] | None = No
         "judged_by": scored.by,
         **scored.evaluation().to_dict(),
         "skipped": [{"file": name, "reason": reason} for name, reason in scored.skipped],
+        "no_face": list(scored.no_face),
         "about": dict(about or {}),
     }
 

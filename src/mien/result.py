@@ -1,5 +1,6 @@
 """What mien answers: frozen, validated, serialisable results."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 from mien.errors import ImageError, InputError
 
 Status = Literal["ok", "no_face", "unreadable"]
+Landmarks = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,40 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Detection:
+    """A face that was found in a picture.
+
+    `box` lies inside the upright picture. `landmarks` are five points (x, y) in its pixels, as YuNet gives
+    them: the person's right eye, left eye, tip of the nose, right and left corner of the mouth; they may lie
+    a little outside. `score` is the finder's confidence in [0, 1].
+    """
+
+    box: Box
+    landmarks: Landmarks
+    score: float
+
+    @property
+    def roll(self) -> float:
+        """How far the face is rolled in the picture, degrees in (-180, 180]; 0 is upright.
+
+        The angle of the line from the person's right eye to the left one, clockwise as pictures are seen.
+        """
+        (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
+        return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
+
+
+@dataclass(frozen=True)
 class Face:
     """One face and what was read from it.
 
-    `score` is the face finder's confidence in [0, 1], or None where the whole picture was read.
+    `score` is the face finder's confidence in [0, 1], or None where the whole picture was read; `landmarks`
+    are those of `Detection`, or None likewise.
     `answer` is what mien answers and `probability` how probable it holds that answer, in [0, 1];
     `why` says why an answer differs from the most probable label, and is None where it does not.
     `probabilities` sum to 1 over all possible answers: the model's labels or, of a model that may answer
     `neither`, the labels it answers and `neither`. `two_way` (happy against sad, P(happy) / (P(happy) +
     P(sad))) and `expressions` (all seven) are present only for models that know those labels.
+    `person` is the number of the person followed through a film, from 1; None in a single picture.
     """
 
     box: Box
@@ -48,17 +75,22 @@ class Face:
     probabilities: Mapping[str, float]
     two_way: Mapping[str, float] | None = None
     expressions: Mapping[str, float] | None = None
+    landmarks: Landmarks | None = None
+    person: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the face as plain JSON-ready values."""
         row: dict[str, Any] = {
             "box": self.box.to_dict(),
             "score": self.score,
+            "landmarks": [list(point) for point in self.landmarks] if self.landmarks else None,
             "answer": self.answer,
             "probability": self.probability,
             "why": self.why,
             "probabilities": dict(self.probabilities),
         }
+        if self.person is not None:
+            row["person"] = self.person
         if self.two_way is not None:
             row["two_way"] = dict(self.two_way)
         if self.expressions is not None:
@@ -116,3 +148,19 @@ class ImageResult:
         if self.status != "ok":
             return f"{self.source}: {self.status}" + (f" ({self.reason})" if self.reason else "")
         return f"{self.source}: " + ", ".join(f"{face.answer} {face.probability:.3f}" for face in self.faces)
+
+
+@dataclass(frozen=True)
+class FrameResult(ImageResult):
+    """What was read from one frame of a film or camera, `time` seconds after the first.
+
+    Every face has a `person`, the same number for the same person in all frames; its probabilities are
+    smoothed over the frames before.
+    """
+
+    time: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row that `--json` and `--jsonl` give for this frame: that of a picture, and its time."""
+        row = super().to_dict()
+        return {"source": row.pop("source"), "time": round(self.time, 3), **row}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from mien.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, BundleConfig
+from mien.bundle import Bundle, BundleConfig, Framing, write_bundle
 from mien.calibrate import possible_answers
 from mien.classify import Classifier
 from mien.errors import ExportError
@@ -54,6 +54,8 @@ def export_bundle(
     *,
     temperature: float = 1.0,
     answer_from: Mapping[str, float] | None = None,
+    answer_over: Mapping[str, Mapping[str, float]] | None = None,
+    framing: Framing = "whole",
     name: str | None = None,
     scaling: tuple[float, float] = (1.0, 0.0),
     about: Mapping[str, Any] | None = None,
@@ -62,9 +64,9 @@ def export_bundle(
 
     `network` is a Keras model with one input (S, S, C) and a head that `raw_head` understands;
     `scaling` (factor, offset) turns raw 0-255 values into what its input expects. `crops` are uint8
-    (N, S, S, C) real pictures to compare on; `answer_from` is the rule for answering `neither` (see
-    BundleConfig). Raises ExportError when the two disagree or the network
-    cannot be exported, OutputError when `out` exists.
+    (N, S, S, C) real pictures to compare on; `answer_from` is the rule for answering `neither` and
+    `framing` what the network was trained on (see BundleConfig). Raises ExportError when the two disagree
+    or the network cannot be exported, OutputError when `out` exists.
     """
     model = raw_head(network, len(labels), scaling)
     _, size, _, channels = model.input.shape
@@ -78,13 +80,14 @@ def export_bundle(
             sha256=hashlib.sha256(graph).hexdigest(),
             temperature=temperature,
             answer_from=answer_from,
+            answer_over=answer_over,
+            framing=framing,
             maps="maps" in model.output_names,
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )
-        agreement = compare(model, Bundle(folder, config, graph), crops)
-        (folder / MODEL_FILE).write_bytes(graph)
-        (folder / CONFIG_FILE).write_text(config.to_json() + "\n", encoding="utf-8")
-        (folder / CARD_FILE).write_text(_card(config, agreement), encoding="utf-8")
+        bundle = Bundle(folder, config, graph)
+        agreement = compare(model, bundle, crops)
+        write_bundle(bundle, _card(config, agreement))
     return agreement
 
 

@@ -48,6 +48,7 @@ def save_bundle(
     return export_bundle(
         network, classes, validation.pictures(_COMPARED_CROPS), folder / "bundle",
         temperature=fit_temperature(_logits(network, validation), validation.targets), name=folder.name,
+        framing="face" if config.faces else "whole",
         about={"network": config.network, "run": folder.name, **started, **about},
     )  # fmt: skip
 
