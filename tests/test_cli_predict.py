@@ -6,11 +6,9 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +20,7 @@ from PIL import Image
 
 import mien
 from mien.cli import VERBS, main
-from mien.cli.predict import expand
-from mien.errors import InputError
+from mien.inputs import Inputs
 
 MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
@@ -179,7 +176,7 @@ def test_without_a_name_the_shipped_model_answers(call: Call, shipped: Path, pic
 
 def test_three_way_answers_in_the_table_and_the_csv(call: Call, three_way: Path, faces: Path) -> None:
     reader = mien.load(three_way)
-    names = list(expand([str(faces)]))
+    names = [entry.name for entry in Inputs([str(faces)])]
     expected = [reader.predict(name).face for name in names]
     shown = table_rows(call("predict", faces, "--model", three_way)[1])
     for cells, name, face in zip(shown, names, expected, strict=True):
@@ -220,12 +217,6 @@ def test_folders_files_and_lists_in_the_given_order(
     assert sources(out) == ["b.jpg", *inside, "deep/c.png", "a.png", "absent.png"]
 
 
-def test_paths_in_a_list_may_hold_any_character_but_a_line_break(tmp_path: Path) -> None:
-    names = ["a\u2028b.png", "c\x0cd.png", "e\x85f.png"]
-    (tmp_path / "list.txt").write_text("\n".join(names), encoding="utf-8")
-    assert list(expand([str(tmp_path / "list.txt")])) == names
-
-
 def test_the_threshold_moves_the_answer(call: Call, bundle: Path, pictures: Path) -> None:
     for threshold in ("0.001", "0.999"):
         _, out, _ = call("predict", pictures, "--model", bundle, "--threshold", threshold, "--json", "-")
@@ -254,7 +245,7 @@ def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, s
         (["predict", "absent.png", "--model", "BUNDLE"], ["absent.png: no such file or folder"]),
         (["predict", "IN", "--model", "absent"], ["absent: no such model"]),
         (["predict", "IN", "--model", "IN"], ["is not a model folder"]),
-        (["predict", "--model", "BUNDLE"], ["INPUTS"]),
+        (["predict", "--model", "BUNDLE"], ["nothing to read"]),
         (["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"], ["--json and --csv", "only one"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "1.5"], ["--threshold", "1.5"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "nan"], ["threshold"]),
@@ -415,8 +406,8 @@ def long_list(pictures: Path, tmp_path: Path) -> Path:
 @pytest.mark.skipif(os.name != "posix", reason="closed pipes are POSIX")
 @pytest.mark.parametrize(
     ("options", "unbuffered"),
-    [(["--jsonl", "-"], "1"), (["--jsonl", "-"], ""), ([], "")],
-    ids=["jsonl unbuffered", "jsonl", "table"],
+    [(["--jsonl", "-"], "1"), (["--jsonl", "-"], ""), (["--csv", "-"], "")],
+    ids=["jsonl unbuffered", "jsonl", "csv"],
 )
 def test_a_reader_that_stops_early_is_no_error(
     bundle: Path, long_list: Path, options: list[str], unbuffered: str
@@ -430,40 +421,6 @@ def test_a_reader_that_stops_early_is_no_error(
         running.stdout.close()
         assert running.stderr.read() == b""
         assert running.wait() == 1
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-def test_control_c_is_one_line_and_leaves_nothing(bundle: Path, long_list: Path, tmp_path: Path) -> None:
-    """The command says when it has begun to read; then it is interrupted from outside."""
-    # A test run started in the background ignores SIGINT, and its children would inherit that.
-    code = """
-        import signal
-        import sys
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        from mien.cli import main
-        from mien.reader import Reader
-        read = Reader.predict_many
-        def endless(self, paths):
-            while True:
-                yield from read(self, paths)
-                print("reading", flush=True)
-        Reader.predict_many = endless
-        main(sys.argv[1:])
-    """
-    target = tmp_path / "out.json"
-    command = [sys.executable, "-c", textwrap.dedent(code), "predict", str(long_list), "--model", str(bundle)]
-    with subprocess.Popen(
-        [*command, "--json", str(target)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "reading\n"
-        running.send_signal(signal.SIGINT)
-        _, err = running.communicate()
-    assert (running.returncode, err) == (130, "mien: interrupted\n")
-    assert list(tmp_path.iterdir()) == [long_list]
 
 
 # Names from outside
@@ -542,17 +499,3 @@ def test_output_that_knows_ascii_only(bundle: Path, odd: Path, options: list[str
     assert (status, err) == (0, "")
     if options:
         assert sources(out) == sorted(str(odd / name) for name in ODD_NAMES)
-
-
-# Folders
-
-
-def test_a_folder_that_cannot_be_read_is_not_skipped_silently(
-    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def locked(path: str) -> Any:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(os, "scandir", locked)
-    with pytest.raises(InputError, match=r"the folder cannot be read \(Permission denied\)"):
-        list(expand([str(pictures)]))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from mien import image as image_module
 from mien.errors import ImageError, InputError
 from mien.image import MAX_PIXELS, decode, load_image, open_upright, orientation, read_file, to_grey
 from mien.synthetic import draw_face
@@ -194,11 +196,55 @@ def line(act: Callable[[], object]) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("side", [30_000, 12_000])
+@pytest.mark.parametrize("side", [30_000, 14_000])
 def test_bombs_are_refused_before_decoding(side: int) -> None:
     bomb = encode(Image.new("1", (side, side)), "PNG", compress_level=1)
     assert len(bomb) < 2_000_000
     assert line(lambda: load_image(bomb)) == f"has more than {MAX_PIXELS} pixels"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_what_takes_too_much_memory_is_refused_before_decoding() -> None:
+    ihdr = b"IHDR" + (12_500).to_bytes(4) * 2 + b"\x08\x02\0\0\0"  # eight bits, RGB
+    header = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + ihdr + zlib.crc32(ihdr).to_bytes(4)
+    pixels = (4).to_bytes(4) + b"IDAT" + bytes(8)
+    assert line(lambda: load_image(header + pixels)) == "takes more than 448 MiB once decoded"
+    assert decode(encode(Image.new("1", (12_500, 12_500)), "PNG"), "x", max_pixels=10**6).shape == (962, 962, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "I;16", "RGBA"])
+def test_a_large_picture_is_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips of 7 rows, which divide nothing, give what the whole gives; so does shrinking, but for rounding."""
+    source = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else PICTURE.convert(mode)
+    data = encode(source, "TIFF")
+    whole = decode(data, "x")
+    small = np.asarray(Image.fromarray(whole).reduce(4))
+    monkeypatch.setattr(image_module, "_STRIP_PIXELS", 7 * 96)
+    assert np.array_equal(decode(data, "x"), whole)
+    found = decode(data, "x", max_pixels=24 * 24)
+    assert found.shape == (24, 24, 3)
+    assert apart(found, small) < 0.5
+
+
+def test_floats_are_scaled_alike_in_every_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.linspace(0, 1, 96 * 96, dtype=np.float32).reshape(96, 96)
+    for factor in (1, 65_535):
+        data = encode(Image.fromarray(values * factor), "TIFF")
+        whole = decode(data, "x")
+        assert (whole[0, 0, 0], whole[-1, -1, 0]) == (0, 255)
+        with monkeypatch.context() as patch:
+            patch.setattr(image_module, "_STRIP_PIXELS", 7 * 96)
+            assert np.array_equal(decode(data, "x"), whole)
+
+
+def test_a_shrunk_picture_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = PICTURE.resize((96, 60)).transpose(Image.Transpose.ROTATE_90)
+    for kind in ("PNG", "JPEG"):
+        found = decode(encode(stored, kind, exif=exif), "x", max_pixels=48 * 30)
+        assert found.shape == (30, 48, 3)
+        assert apart(found, np.asarray(PICTURE.resize((96, 60)).reduce(2))) < 6
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])

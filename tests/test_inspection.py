@@ -108,7 +108,7 @@ BROKEN = {
     "unsupported-type png": encode(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]),
     "too-small": encode(PICTURE.resize((15, 40)), "PNG"),
     "absurd-size": encode(PICTURE.resize((20, 130)), "PNG"),
-    "absurd-size bomb": encode(Image.new("1", (12_000, 12_000)), "PNG", compress_level=1),
+    "absurd-size bomb": encode(Image.new("1", (14_000, 14_000)), "PNG", compress_level=1),
     "truncated jpeg": SOUND["a.jpg"][:-200],
     "truncated jpeg head": SOUND["a.jpg"][:200],
     "truncated png": SOUND["c.png"][:-2000],

@@ -1,6 +1,7 @@
 """Any picture in, upright RGB out: files, bytes and arrays; EXIF, colour modes and size limits."""
 
 import io
+import math
 import os
 import stat
 from pathlib import Path
@@ -15,11 +16,53 @@ from mien.errors import ImageError, InputError
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
 RGB: TypeAlias = npt.NDArray[np.uint8]
 
-#: Pictures with more pixels than this are refused before decoding (Pillow's own bomb warning level).
-MAX_PIXELS = 89_478_485
+#: What the names of picture files end in, in lower case.
+IMAGE_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".svg",
+        ".ico",
+        ".jp2",
+    ]
+)
+
+#: What most pictures begin with, whatever their name says.
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+
+#: Pictures with more pixels than this are refused before decoding (where Pillow itself holds a file for a bomb).
+MAX_PIXELS = 178_956_970
+
+#: Pictures that take more memory than this once decoded are refused before that, in bytes: 117 million pixels of
+#: colour, 179 of grey, 52 as WebP. Whatever comes, a reader stays below 1 GiB.
+MAX_DECODED = 448 * 2**20
+
+#: Larger pictures are converted in strips of about this many pixels, so that few copies are held.
+_STRIP_PIXELS = 4_000_000
 
 #: Files larger than this are refused before reading, in bytes.
 MAX_BYTES = 512 * 2**20
+
+#: Bytes per pixel of Pillow's modes in memory, where that is not 4.
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+
+#: The same for formats whose decoders hold several copies; at the peak they take twice as much (measured).
+_FORMAT_BYTES = {"WEBP": 9, "JPEG2000": 10, "AVIF": 5}
 
 #: What turns a picture upright, by its EXIF orientation; 1 and everything else is upright as stored.
 _TURNS = {
@@ -75,13 +118,40 @@ def read_file(path: Path) -> bytes:
         raise ImageError(name, f"cannot be read ({_first_line(error)})") from None
 
 
-def decode(data: bytes, name: str, *, shrink_to: int | None = None) -> RGB:
-    """Decode the bytes of an image file as `load_image` does; `name` is what errors call it."""
-    image = open_upright(data, name, shrink_to=shrink_to)
+def begins_like_picture(head: bytes) -> bool:
+    """Whether the first 12 bytes of a file are those of a JPEG, PNG, GIF or WebP."""
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def decode(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> RGB:
+    """Decode the bytes of an image file as `load_image` does; `name` is what errors call it.
+
+    A picture with more than `max_pixels` is shrunk by a whole number, so that it has at most that many, and
+    is never held in full beside its decoded form.
+    """
+    image = _load(open_header(data, name), name, shrink_to, max_pixels)
     try:
-        return np.asarray(to_rgb(image))
+        rgb = _pixels(image, max_pixels)
+        turn = _TURNS.get(orientation(image))
+        return rgb if turn is None else np.asarray(Image.fromarray(rgb).transpose(turn))
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
         raise ImageError(name, f"cannot be converted from {image.mode} to RGB ({_first_line(error)})") from None
+
+
+def _pixels(image: Image.Image, max_pixels: int | None) -> RGB:
+    """Convert a decoded picture to RGB as stored, shrunk to at most `max_pixels`."""
+    width, height = image.size
+    factor = max(1, math.ceil(math.sqrt(width * height / (max_pixels or math.inf))))
+    if factor == 1 and width * height <= _STRIP_PIXELS:
+        return np.asarray(to_rgb(image))
+    found = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
+    scale = _deep_scale(image) if _is_deep(image) else None
+    rows = max(_STRIP_PIXELS // width // factor, 1) * factor
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        rgb = to_rgb(strip) if scale is None else _deep_to_8_bit(strip, scale).convert("RGB")
+        found[top // factor : (top + rows) // factor] = np.asarray(rgb.reduce(factor) if factor > 1 else rgb)
+    return found
 
 
 def open_upright(data: bytes, name: str, *, shrink_to: int | None = None) -> Image.Image:
@@ -91,14 +161,31 @@ def open_upright(data: bytes, name: str, *, shrink_to: int | None = None) -> Ima
 
 def load_upright(image: Image.Image, name: str, *, shrink_to: int | None = None) -> Image.Image:
     """Decode what `open_header` has opened, and turn it upright; ImageError where that fails."""
+    image = _load(image, name, shrink_to, None)
+    turn = _TURNS.get(orientation(image))
     try:
-        if shrink_to is not None and image.format == "JPEG":
-            image.draft(None, (shrink_to, shrink_to))
-        image.load()
-        turn = _TURNS.get(orientation(image))
         return image if turn is None else image.transpose(turn)
+    except Exception as error:  # too little memory
+        raise ImageError(name, f"cannot be turned upright ({_first_line(error)})") from None
+
+
+def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int | None) -> Image.Image:
+    """Decode a picture, a JPEG perhaps at 1/2, 1/4 or 1/8 of its size."""
+    try:
+        if image.format == "JPEG" and shrink_to is not None:
+            image.draft(None, (shrink_to, shrink_to))
+        if image.format == "JPEG" and max_pixels is not None and image.width * image.height > max_pixels:
+            factor = math.ceil(math.sqrt(image.width * image.height / max_pixels))
+            image.draft(None, (image.width // factor, image.height // factor))
+        each = _FORMAT_BYTES.get(image.format or "", _BYTES.get(image.mode, 4))
+        if image.width * image.height * each > MAX_DECODED:
+            raise ImageError(name, f"takes more than {MAX_DECODED >> 20} MiB once decoded")
+        image.load()
+    except ImageError:
+        raise
     except Exception as error:  # each decoder raises its own
         raise ImageError(name, f"is truncated or damaged ({_first_line(error)})") from None
+    return image
 
 
 def orientation(image: Image.Image) -> int:
@@ -108,6 +195,12 @@ def orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF says nothing against the pixels
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
+
+
+def upright_size(data: bytes, name: str) -> tuple[int, int]:
+    """Return width and height in pixels, upright, from an image file's header; ImageError where that fails."""
+    image = open_header(data, name)
+    return (image.height, image.width) if orientation(image) >= 5 else image.size
 
 
 def open_header(data: bytes, name: str) -> Image.Image:
@@ -131,8 +224,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Convert any Pillow mode to RGB: transparency on white, 16- and 32-bit values scaled to 8."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_to_8_bit(image).convert("RGB")
+    if _is_deep(image):
+        return _deep_to_8_bit(image, _deep_scale(image)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
@@ -145,13 +238,28 @@ def to_grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" and "transparency" not in image.info else to_rgb(image).convert("L")
 
 
-def _deep_to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey, or floats in [0, 1], to 8 bits; values that already fit in 8 bits are kept."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    if image.mode.startswith("I;16") or values.max(initial=0) > 255:
-        values = values / 257.0
-    elif image.mode == "F" and values.max(initial=0) <= 1:
-        values = values * 255.0
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _deep_scale(image: Image.Image) -> float:
+    """Return what 16-bit grey, or floats in [0, 1], are multiplied by; 1 for values that fit in 8 bits already."""
+    if image.mode.startswith("I;16"):
+        return 1 / 257
+    rows = max(_STRIP_PIXELS // image.width, 1)
+    strips = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows))
+    largest = max(float(_deep_values(strip).max(initial=0)) for strip in strips)
+    if largest > 255:
+        return 1 / 257
+    return 255.0 if image.mode == "F" and largest <= 1 else 1.0
+
+
+def _deep_values(image: Image.Image) -> npt.NDArray[np.float32]:
+    return np.nan_to_num(np.asarray(image, dtype=np.float32))
+
+
+def _deep_to_8_bit(image: Image.Image, scale: float) -> Image.Image:
+    values = _deep_values(image) * np.float32(scale)
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 

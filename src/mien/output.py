@@ -61,6 +61,23 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
+def lock(handle: int, path: Path) -> None:
+    """Keep a second process off an open file or folder, until `handle` is closed or this process ends, however.
+
+    Raises OutputError where another one has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(f"{path}: is being written by another process; wait, or give another name") from None
+    except OSError:  # a file system without locks
+        return
+
+
 def refuse_existing(path: Path) -> None:
     """Raise OutputError where `path` exists."""
     if os.path.lexists(path):

@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -55,24 +56,13 @@ class FolderSource:
         self.folders: list[str] = []
         if not listed:
             return
-        chain: dict[Path, frozenset[str]] = {}
-        for root, folders, files in os.walk(path, onerror=self._refuse_folder, followlinks=True):
-            real = os.path.realpath(root)
-            above = chain.get(Path(root).parent, frozenset())
-            if real in above:  # a link that leads back up
-                folders.clear()
-                continue
-            chain[Path(root)] = above | {real}
-            folders[:] = sorted(name for name in folders if not is_junk(name))
-            place = Path(root).relative_to(path)
-            self.folders += [(place / name).as_posix() for name in folders]
-            self.names += [(place / name).as_posix() for name in files if not is_junk(name)]
+        for name, folder in walk(path, self._refuse_folder):
+            (self.folders if folder else self.names).append(name)
         self.names.sort()
 
-    def _refuse_folder(self, error: OSError) -> None:
-        if Path(error.filename) == self.path:
+    def _refuse_folder(self, name: str, error: OSError) -> None:
+        if not name:
             raise DataError(f"{self.path}: cannot be read ({error.strerror}); make the folder readable") from None
-        name = Path(error.filename).relative_to(self.path).as_posix()
         self.refused.append(Refused(name, f"folder cannot be read ({error.strerror})"))
 
     def read(self, name: str) -> bytes:
@@ -142,10 +132,56 @@ class ZipSource:
             raise ImageError(name, "unpacks to more than the archive states")
         return data
 
+    def head(self, name: str, count: int) -> bytes:
+        """Return the first `count` bytes of one member; nothing where it is damaged."""
+        try:
+            with self._lock, self._zip.open(self._members[name]) as member:
+                return member.read(count)
+        except Exception:  # as in `read`, which says why
+            return b""
+
     def stamp(self, name: str) -> tuple[int, int]:
         """Return (size in bytes, CRC-32)."""
         info = self._members[name]
         return (info.file_size, info.CRC)
+
+
+def walk(
+    top: Path, refuse: Callable[[str, OSError], None], depth: int | None = None, without: Path | None = None
+) -> Iterator[tuple[str, bool]]:
+    """Yield everything below a folder, sorted by the parts of its path: relative POSIX name, and whether a folder.
+
+    Hidden files and system leftovers are left out, and so is what is in the folder `without`. Links to folders
+    are followed, but not back up. `depth` is how many levels are entered, None all. A folder that cannot be
+    read is handed to `refuse`, with the name "" for `top` itself. Lazy: only the names in the folders on the
+    way are held.
+    """
+    hidden = os.path.realpath(without) if without else None
+
+    def inside(place: str, above: frozenset[str]) -> Iterator[tuple[str, bool]]:
+        real = os.path.realpath(top / place)
+        if real in above or (place and real == hidden) or len(above) == depth:
+            return
+        try:
+            with os.scandir(top / place) as entries:
+                found = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_junk(entry.name))
+        except OSError as error:
+            refuse(place, error)
+            return
+        for name, folder in found:
+            path = f"{place}/{name}" if place else name
+            yield path, folder
+            if folder:
+                yield from inside(path, above | {real})
+
+    return inside("", frozenset())
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere, or in a circle
+        return False
 
 
 def unsafe_member(info: zipfile.ZipInfo) -> str | None:

@@ -67,8 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
         status = _fail(" ".join(error.format_message().split()))
     except MienError as error:
         status = _fail(str(error))
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("mien: interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"mien: {one_line(str(stop) or 'interrupted')}", err=True)
         status = 130
     except BrokenPipeError:  # the reader of our output has closed it, as `head` does
         status = 1

@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ import click
 from mien.cli.text import one_line
 from mien.errors import ConfigError, OutputError
 from mien.labels import parse_classes, parse_rename
-from mien.output import part_of, readable_errors, to_bytes, write_text
+from mien.output import new_file, part_of, readable_errors, to_bytes
 
 if TYPE_CHECKING:  # rich is imported where something is drawn: JSON into a pipe needs none of it
     from rich.console import Console
@@ -52,14 +52,21 @@ def data_arguments(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[
 
 def write_result(text: str, target: str) -> None:
     """Write text to a file, whole or not at all, or to standard output for `-`."""
+    write_pieces([text], target)
+
+
+def write_pieces(pieces: Iterable[str], target: str) -> None:
+    """Write text as it comes: to a file, whole or not at all, or to standard output for `-`."""
     path = Path(target)
     if target == "-":
-        _write_stdout(to_bytes(text))
-    elif _is_device(path):
-        with readable_errors(path), path.open("wb") as stream:
-            stream.write(to_bytes(text))
-    else:
-        write_text(path, text)
+        for piece in pieces:
+            _write_stdout(to_bytes(piece))
+        return
+    # A device or a pipe has no place beside it, and is never replaced.
+    place = nullcontext(path) if is_device(path) else new_file(path)
+    with place as found, readable_errors(path), found.open("wb") as stream:
+        for piece in pieces:
+            stream.write(to_bytes(piece))
 
 
 def _write_stdout(data: bytes) -> None:
@@ -70,7 +77,7 @@ def _write_stdout(data: bytes) -> None:
     stream.flush()
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
     """Whether `path` is a device or a pipe, which is written to and must never be replaced by a file."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
@@ -96,18 +103,36 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def counting_bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Show a bar that counts finished items on stderr, only on a terminal."""
+def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float = 30.0) -> Iterator[Callable[..., None]]:
+    """Show a bar that counts finished items on stderr, with rate and time left, only on a terminal.
+
+    Gives a function to call when an item, or a number of them, is done. The rate is that of the last `rate_over`
+    seconds.
+    """
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda count=1: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     screen = console(err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    hidden = not screen.is_terminal
+    with Progress(*columns, console=screen, transient=True, disable=hidden, speed_estimate_period=rate_over) as bar:
+        task = bar.add_task(what, total=total, completed=done)
+        yield lambda count=1: bar.advance(task, count)
 
 
 def figures_table(evaluation: "Evaluation", title: str, note: str = "") -> "Table":
@@ -142,7 +167,7 @@ def free_folder(parent: Path, name: str) -> Path:
 def require_parent(target: str | Path) -> None:
     """Refuse an output that is a folder, or whose folder cannot be made, before long work starts."""
     path = Path(target)
-    if str(target) == "-" or _is_device(path):
+    if str(target) == "-" or is_device(path):
         return
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give a file name")

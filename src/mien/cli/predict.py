@@ -1,27 +1,22 @@
 """`mien predict`: read the expression in pictures."""
 
-import csv
-import io
-import json
-import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mien.cli.common import console, counting_bar, model_option, one_of, require_parent, to_json, write_result
-from mien.cli.text import one_line
-from mien.dataset import IMAGE_SUFFIXES
-from mien.errors import ConfigError, InputError
-from mien.labels import EXPRESSIONS
-from mien.reader import Reader, load
-from mien.result import Face, ImageResult
-from mien.sources import is_junk
+from mien.cli.common import model_option
+from mien.cli.predict_job import Job, Output
+from mien.cli.predict_table import print_table, summary
+from mien.errors import ConfigError
+from mien.inputs import STDIN, Inputs, is_video
+from mien.reader import Faces, load
+from mien.video import FPS
 
 
 @click.command("predict")
-@click.argument("inputs", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1)
 @model_option
 @click.option(
     "--threshold",
@@ -29,129 +24,116 @@ from mien.sources import is_junk
     metavar="P",
     help="two classes: the second is answered from this probability on  [the model's own, 0.5]",
 )
+@click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to read")
+@click.option(
+    "--detect/--no-detect", default=None, help="find faces, or read whole pictures  [as the model was trained]"
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [one per core]")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
-@click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV")
+@click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one line per face")
+@click.option("--parquet", "parquet_target", metavar="FILE|DIR", help="write a Parquet file, one line per face")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="this machine, or all of a Ray cluster, with --parquet DIR",
+)
+@click.option(
+    "--draw",
+    type=click.Path(path_type=Path),
+    metavar="DIR|FILM",
+    help="draw what was found into each picture, or into the film",
+)
+@click.option("--camera", metavar="N|NAME", help="read a camera of this machine, 0 is the first, until Ctrl-C")
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 1000, min_open=True),
+    metavar="N",
+    help="film or camera: frames to read per second  [5]",
+)
+@click.option(
+    "--timeline", type=click.Path(path_type=Path), metavar="PNG", help="film: plot what each person answered over time"
+)
 def command(
-    inputs: tuple[str, ...], model: str | None, threshold: float | None, json_target: str | None,
-    jsonl_target: str | None, csv_target: str | None,
+    inputs: tuple[str, ...], model: str | None, threshold: float | None, faces: Faces, detect: bool | None,
+    threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
+    parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
+    timeline: Path | None,
 ) -> int:  # fmt: skip
-    """Read the expression in INPUTS: picture files, folders of them, or a list.txt with one path per line.
+    """Read the expression in INPUTS: pictures, folders, globs, zip archives, or a list.txt with a path per line.
 
-    A file that cannot be read becomes a row that says why; the others are still read, and the exit
-    status is 1.
+    INPUTS may be of any kind in any mix; - reads paths from standard input. In a quoted glob, ** stands for
+    any number of folders. A file that cannot be read becomes a row that says why; the others are still
+    read, and the exit status is 1.
+
+    Rows for a file are kept in FILE.part as they come. Whatever interrupts the command, given again it goes
+    on from there.
+
+    With --engine ray the pictures are read on all machines of a Ray cluster (RAY_ADDRESS; else all cores here)
+    into a folder of Parquet parts, and given again it makes the parts that are missing.
+
+    A film (.mp4, .mov, .mkv, .avi, .webm, .m4v) is read alone: a row for each face in each frame that is read,
+    and who was seen with what answers. So is a camera.
     """
-    targets = {"json": json_target, "jsonl": jsonl_target, "csv": csv_target}
-    kind = one_of(targets)
-    target = targets[kind] or "" if kind else "-"
-    require_parent(target)
-    reader = load(model, threshold=threshold)
-    paths = list(expand(inputs))
-    if target != "-" and target in {*inputs, *paths}:
-        raise ConfigError(f"--{kind} {target}: is one of the inputs; give another file")
-    results: list[ImageResult] = []
-    with counting_bar(f"reading {len(paths)} pictures", len(paths)) as advance:
-        for result in reader.predict_many(paths):
-            results.append(result)
-            advance()
-    if kind == "json":
-        write_result(to_json([result.to_dict() for result in results]), target)
-    elif kind == "jsonl":
-        lines = (json.dumps(result.to_dict(), ensure_ascii=False) + "\n" for result in results)
-        write_result("".join(lines), target)
-    elif kind == "csv":
-        write_result(to_csv(results, _columns(reader)), target)
-    else:
-        _print_table(results)
-    bad = sum(result.status == "unreadable" for result in results)
-    if bad:
-        click.echo(f"mien: {bad} of {len(results)} files could not be read; see their rows", err=True)
-    return int(bad > 0)
+    if engine == "ray":
+        from mien.cli.predict_cluster import predict_on_ray
 
-
-def expand(inputs: Iterable[str]) -> Iterator[str]:
-    """Yield the picture paths that INPUTS name; InputError for one that does not exist or holds none."""
+        refused: dict[str, object] = {
+            "json": json_target,
+            "jsonl": jsonl_target,
+            "csv": csv_target,
+            "draw": draw,
+            "camera": camera,
+        }
+        refused |= {"fps": fps, "timeline": timeline}
+        return _close(
+            predict_on_ray(
+                inputs, parquet_target, refused,
+                model=model, threshold=threshold, faces=faces, detect=detect, threads=threads,
+            )
+        )  # fmt: skip
+    output = Output.chosen({"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target})
     for name in inputs:
-        path = Path(name)
-        if path.is_dir():
-            yield from _folder(path)
-        elif path.suffix.lower() == ".txt" and path.is_file():
-            yield from _list(path)
-        elif path.exists() or path.is_symlink():
-            yield name
-        else:
-            raise InputError(f"{name}: no such file or folder")
+        output.refuse_input(name)
+    if camera is not None or any(map(is_video, inputs)):
+        _check_film(inputs, camera, draw, timeline)
+        reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
+        from mien.cli.video import predict_camera, predict_clip
+
+        if camera is not None:
+            return predict_camera(reader, camera, output=output, fps=fps or FPS)
+        return predict_clip(reader, inputs[0], output=output, fps=fps or FPS, draw=draw, timeline=timeline)
+    if not inputs:
+        raise ConfigError("nothing to read; name pictures, a folder or a film, or give --camera 0")
+    if fps is not None or timeline is not None:
+        raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: is for a film or a camera")
+    named = Inputs(inputs, sys.stdin.buffer if STDIN in inputs else None, without=draw)
+    reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
+    job = Job(reader, named, output, {"faces": faces}, draw)
+    if output.kind is None:
+        job.run(print_table)
+    elif output.streams:
+        job.run(lambda rows: output.write(rows, job.labels))
+    else:
+        job.run_to_file()
+    return _close(job.counts)
 
 
-def _folder(path: Path) -> Iterator[str]:
-    found: list[Path] = []
-    for root, folders, files in os.walk(path, onerror=_refuse):
-        folders[:] = [name for name in folders if not is_junk(name)]
-        names = (name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_junk(name))
-        found += [Path(root, name) for name in names]
-    if not found:
-        raise InputError(f"{path}: has no pictures in it")
-    yield from map(str, sorted(found))
+def _close(counts: Counter[str]) -> int:
+    """Say what could not be read; returns the exit status."""
+    if message := summary(counts):
+        click.echo(f"mien: {message}", err=True)
+    return int(counts["unreadable"] > 0)
 
 
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror})")
-
-
-def _list(path: Path) -> Iterator[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path}: is not a readable list of paths, one per line") from None
-    names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise InputError(f"{path}: lists no paths")
-    yield from names
-
-
-def _columns(reader: Reader) -> tuple[str, ...]:
-    """Name the probabilities that a CSV holds: of every answer, and of all expressions where a model has them."""
-    seven = EXPRESSIONS if set(reader.config.labels) == set(EXPRESSIONS) else ()
-    return tuple(dict.fromkeys((*reader.answers, *seven)))
-
-
-def to_csv(results: Iterable[ImageResult], columns: tuple[str, ...]) -> str:
-    """Return one line per face, and one for every picture without; probabilities as columns `p_LABEL`."""
-    buffer = io.StringIO()
-    names = ["source", "status", "reason", "x", "y", "width", "height", "score", "answer", "probability", "why"]
-    writer = csv.DictWriter(buffer, [*names, *(f"p_{label}" for label in columns)], lineterminator="\n")
-    writer.writeheader()
-    for result in results:
-        head: dict[str, Any] = {"source": result.source, "status": result.status, "reason": result.reason}
-        for face in result.faces:
-            known = {**(face.expressions or {}), **face.probabilities}
-            shares = {f"p_{label}": round(known[label], 6) for label in columns}
-            answer = {"answer": face.answer, "probability": round(face.probability, 6), "why": face.why}
-            writer.writerow(head | face.box.to_dict() | {"score": face.score} | answer | shares)
-        if not result.faces:
-            writer.writerow(head)
-    return buffer.getvalue()
-
-
-def _print_table(results: list[ImageResult]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    explained = any(result.status != "ok" or any(face.why for face in result.faces) for result in results)
-    for name in ("picture", "answer", "probability", "most probable", *(["why"] if explained else [])):
-        table.add_column(name, overflow="fold")
-    for result in results:
-        picture = Text(one_line(result.source))
-        if result.status != "ok":
-            table.add_row(picture, Text(result.status, "red"), "", "", Text(one_line(result.reason or "")))
-        for face in result.faces:
-            answer, why = Text(one_line(face.answer)), [Text(one_line(face.why or ""))] if explained else []
-            table.add_row(picture, answer, f"{face.probability:.3f}", Text(_most_probable(face)), *why)
-    console().print(table)
-
-
-def _most_probable(face: Face, count: int = 2) -> str:
-    """List the most probable of the labels that the model itself tells apart."""
-    shares = sorted((face.expressions or face.probabilities).items(), key=lambda item: -item[1])
-    return "  ".join(f"{one_line(label)} {value:.2f}" for label, value in shares[:count])
+def _check_film(inputs: tuple[str, ...], camera: str | None, draw: Path | None, timeline: Path | None) -> None:
+    """Refuse what cannot be done with a film or a camera."""
+    if camera is not None and inputs:
+        raise ConfigError(f"--camera {camera} and {inputs[0]}: give only one of them")
+    if len(inputs) > 1:
+        film = next(filter(is_video, inputs))
+        raise ConfigError(f"{film}: a film is read alone; run mien predict once for each film, and for the pictures")
+    if camera is not None and (draw or timeline):
+        raise ConfigError(f"{'--draw' if draw else '--timeline'}: is not for a camera")
