@@ -3,19 +3,25 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
+import numpy.typing as npt
 import pytest
+import skimage.data
 from onnx import TensorProto, helper, numpy_helper
 
 from mien import bundle
 from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.labels import EXPRESSIONS
 from mien.synthetic import write_dataset
+
+Picture = npt.NDArray[np.uint8]
 
 NOBODY = 65534
 
@@ -123,6 +129,88 @@ def shipped(three_way: Path, make_bundle: Callable[..., Path], tmp_path: Path, m
     shutil.copytree(make_bundle(), folder / "mien-two")
     monkeypatch.setattr(bundle, "SHIPPED", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def brightness_bundle(make_bundle: Callable[..., Path]) -> Path:
+    """A real bundle that reads faces and answers `happy` for a bright one and `sad` for a dark one."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 16, 16, 3])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])
+    constants = {"weights": np.array([[0.1, -0.1]], np.float32), "bias": np.array([-9, 9], np.float32)}
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["means", "column"], ["mean"]),
+        helper.make_node("Gemm", ["mean", "weights", "bias"], ["logits"]),
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    tensors.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "column"))
+    graph = helper.make_graph(nodes, "brightness", [image], [logits], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return make_bundle(graph=model.SerializeToString(), framing="face")
+
+
+@pytest.fixture(scope="session")
+def two_people() -> Callable[..., Picture]:
+    """Return a function that paints two people, (640, 360), whose faces are bright or dark.
+
+    The one on the left moves to the right by 20 pixels per second of `time`; one whose face is None is away.
+    """
+    face = skimage.data.astronaut()[30:230, 120:320]  # type: ignore[no-untyped-call]
+
+    def paint(time: float, left: bool | None = True, right: bool | None = True) -> Picture:
+        frame = np.full((360, 640, 3), 90, np.uint8)
+        for bright, picture, x, y in ((left, face, 20 + round(20 * time), 60), (right, face[:, ::-1], 400, 110)):
+            if bright is not None:
+                frame[y : y + 200, x : x + 200] = picture if bright else (picture * 0.35).astype(np.uint8)
+        return frame
+
+    return paint
+
+
+@pytest.fixture(scope="session")
+def write_film() -> Callable[..., None]:
+    """Return a function that writes a film of (time in seconds, frame uint8 (H, W, 3)) pairs.
+
+    `rotation` says (degrees, clockwise) how it must be turned to be shown, `mirrored` that it is to be mirrored
+    after; `small` gives it a second, smaller picture, `sound` a second of silence; `options` are
+    those of the file format.
+    """
+
+    def write(
+        path: Path, frames: Iterable[tuple[float, Picture]], codec: str = "mpeg4", rotation: int = 0,
+        mirrored: bool = False, small: bool = False, sound: bool = False,
+        options: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        with av.open(str(path), "w", options=options or {}) as container:
+            streams: list[Any] = []
+            audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
+            for time, frame in frames:
+                pictures = [frame[::4, ::4], frame] if small else [frame]
+                if not streams:
+                    streams = [_picture_stream(container, codec, picture, rotation, mirrored) for picture in pictures]
+                for stream, picture in zip(streams, pictures, strict=True):
+                    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                    video.pts, video.time_base = round(time * 1000), Fraction(1, 1000)
+                    container.mux(stream.encode(video))
+            if audio is not None:
+                samples = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+                samples.sample_rate = 44100
+                container.mux(audio.encode(samples))
+                streams.append(audio)
+            for stream in streams:
+                container.mux(stream.encode(None))
+
+    return write
+
+
+def _picture_stream(container: Any, codec: str, picture: Picture, rotation: int, mirrored: bool) -> Any:
+    stream = container.add_stream(codec, rate=30)
+    stream.height, stream.width = picture.shape[:2]
+    stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+    stream.codec_context.time_base = Fraction(1, 1000)
+    if rotation or mirrored:
+        stream.set_display_rotation(-rotation, hflip=mirrored)
+    return stream
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.annotate import answer_colours
 from mien.errors import MissingExtraError
 from mien.metrics import roc_auc, roc_curve, wilson
 from mien.output import new_file
 from mien.reliability import Reliability
+from mien.timeline import Stretch
 
 # Okabe and Ito's palette: told apart with every common kind of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -167,4 +169,34 @@ def risk_coverage(
     axis.set_title(_plain(title), loc="left", color=INK, fontsize=11)
     axis.grid(axis="y", color=FAINT, linewidth=0.6)
     axis.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncol=2)
+    _save(figure, path)
+
+
+def timeline(path: Path, people: Mapping[str, Sequence[Stretch]], answers: Sequence[str], title: str) -> None:
+    """Draw what each person answered over time, one lane each; the higher a bar, the more probable its answer.
+
+    `people` maps the name of each to what `mien.timeline.Timeline.stretches` gives; `answers` are all that the
+    model may answer.
+    """
+    figure, (axis,) = _figure(1, 10, 1.7 + 0.5 * max(len(people), 1))
+    from matplotlib.patches import Patch
+
+    colours = answer_colours(answers)
+    for lane, (name, stretches) in enumerate(reversed(list(people.items()))):
+        axis.axhline(lane, color=FAINT, linewidth=0.6, zorder=0)
+        for answer in answers:
+            chosen = [stretch for stretch in stretches if stretch.answer == answer]
+            axis.bar(
+                [stretch.start for stretch in chosen], [0.8 * stretch.probability for stretch in chosen],
+                [stretch.end - stretch.start for stretch in chosen], lane, align="edge", color=colours[answer],
+            )  # fmt: skip
+        axis.text(-0.01, lane + 0.4, _plain(name, 20), transform=axis.get_yaxis_transform(), ha="right", va="center")
+    marks = [Patch(color=colours[answer], label=_plain(answer, 20)) for answer in answers]
+    axis.legend(handles=marks, frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncol=7)
+    axis.set_ylim(-0.1, max(len(people), 1))
+    axis.set_yticks([])
+    axis.set_xlim(left=0)
+    axis.set_xlabel("seconds")
+    axis.spines["left"].set_visible(False)
+    axis.set_title(_plain(title), loc="left", color=INK, fontsize=11)
     _save(figure, path)

@@ -1,0 +1,196 @@
+"""`mien predict film.mp4` and `mien predict --camera 0`: rows as they come, and who was seen with what answers."""
+
+import signal
+import time as clock
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import takewhile
+from pathlib import Path
+from threading import Event
+
+import click
+
+from mien.cli.common import console, progress_bar, require_parent
+from mien.cli.predict_job import Output
+from mien.cli.text import one_line
+from mien.errors import ConfigError
+from mien.image import RGB
+from mien.reader import Reader
+from mien.result import FrameResult
+from mien.rows import Row, probability_labels
+from mien.timeline import Presence, Timeline
+from mien.video import FPS, Video, open_camera, open_video
+from mien.video_writer import VideoWriter, require_film_name
+
+#: People in the printed summary, and lanes in the plot.
+_SHOWN = 20
+
+
+def predict_clip(
+    reader: Reader, source: str, *, output: Output, fps: float = FPS, draw: Path | None = None,
+    timeline: Path | None = None,
+) -> int:  # fmt: skip
+    """Read a film: rows to `output`, an annotated film to `draw`, a plot to `timeline`, a summary to the terminal.
+
+    Returns the exit status, 1 where the film is damaged or cut short. Every file is written whole or not at all.
+    """
+    _check_targets(source, draw, timeline)
+    seen = Timeline(1 / fps)
+    with ExitStack() as stack:
+        film = stack.enter_context(open_video(source))
+        writer = stack.enter_context(VideoWriter(draw, fps)) if draw else None
+        report = stack.enter_context(progress_bar("reading the film"))
+        frames = _drawing(reader, film.frames(fps), source, writer)
+        _write(output, reader, _collected(frames, seen, film.duration, report))
+        if timeline:
+            _plot(timeline, seen, reader, one_line(source))
+    _print_summary(seen, to_stderr=output.target == "-" and output.kind is not None)
+    if seen.faceless:
+        click.echo(f"mien: in {seen.faceless} of {seen.frames} frames no face was found", err=True)
+    return _exit_status(film)
+
+
+def predict_camera(reader: Reader, camera: str, *, output: Output, fps: float = FPS) -> int:
+    """Read a camera until Ctrl-C, with a line per second; the rows until then are written. Returns the exit status."""
+    seen = Timeline(1 / fps)
+    with open_camera(camera) as opened:
+        click.echo("mien: reading the camera; Ctrl-C ends it", err=True)
+        to_stderr = output.kind is not None
+        with _until_interrupted() as interrupted:
+            frames = takewhile(lambda _: not interrupted.is_set(), opened.frames(fps))
+            results = _printing_live(reader.watch(frames, source=f"camera {camera}"), to_stderr)
+            _write(output, reader, _collected(results, seen, None, lambda share: None))
+    _print_summary(seen, to_stderr)
+    return _exit_status(opened)
+
+
+def _check_targets(source: str, draw: Path | None, timeline: Path | None) -> None:
+    """Refuse what cannot be written before long work starts."""
+    for option, path in (("--draw", draw), ("--timeline", timeline)):
+        if path is None:
+            continue
+        if path.absolute() == Path(source).absolute():
+            raise ConfigError(f"{option} {path}: is the film that is read; give another file")
+        require_parent(path)
+    if draw:
+        require_film_name(draw)
+    if timeline:
+        from mien.plots import require_matplotlib
+
+        require_matplotlib()
+
+
+def _write(output: Output, reader: Reader, rows: Iterable[Row]) -> None:
+    if output.kind is None:
+        for _ in rows:
+            pass
+    else:
+        output.write(rows, probability_labels(reader.config.labels, reader.answers), film=True)
+
+
+def _collected(
+    frames: Iterable[FrameResult], seen: Timeline, duration: float | None, report: Callable[[float], None]
+) -> Iterator[Row]:
+    for result in frames:
+        seen.add(result)
+        if duration:
+            report(min(result.time / duration, 1.0))
+        yield result.to_dict()
+
+
+def _drawing(
+    reader: Reader, frames: Iterator[tuple[float, RGB]], source: str, writer: VideoWriter | None
+) -> Iterator[FrameResult]:
+    """Read frames, and write each with what was found in it."""
+    from mien.annotate import annotate
+
+    last: list[RGB] = []
+
+    def kept() -> Iterator[tuple[float, RGB]]:
+        for time, frame in frames:
+            last[:] = [frame]
+            yield time, frame
+
+    for result in reader.watch(kept(), source=source):
+        if writer:
+            writer.write(result.time, annotate(last[0], result))
+        yield result
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[Event]:
+    """Give an event that Ctrl-C sets: how a camera's film ends, its rows whole. A second one interrupts as always."""
+    event = Event()
+
+    def stop(*_: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _exit_status(video: Video) -> int:
+    """Say what was wrong with a film that has been read, and return 1; or 0 where nothing was."""
+    if video.fault:
+        click.echo(f"mien: {one_line(video.name)}: {video.fault}; what could be read was", err=True)
+    return int(video.fault is not None)
+
+
+def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[FrameResult]:
+    printed = -1.0
+    for result in frames:
+        if clock.monotonic() - printed >= 1 or printed < 0:
+            printed = clock.monotonic()
+            click.echo(live_line(result), err=to_stderr)
+        yield result
+
+
+def live_line(result: FrameResult) -> str:
+    """Return the line that a camera prints each second."""
+    from mien.annotate import label
+
+    return f"{clock_time(result.time)}  " + ("   ".join(one_line(label(face)) for face in result.faces) or "no face")
+
+
+def clock_time(seconds: float) -> str:
+    """Return minutes and seconds: `1:02.4`."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{minutes:.0f}:{rest:04.1f}"
+
+
+def _plot(path: Path, seen: Timeline, reader: Reader, title: str) -> None:
+    from mien import plots
+
+    people = sorted(seen.people()[:_SHOWN], key=lambda presence: presence.person)
+    lanes = {f"person {presence.person}": seen.stretches(presence) for presence in people}
+    plots.timeline(path, lanes, reader.answers, title)
+
+
+def _print_summary(seen: Timeline, to_stderr: bool) -> None:
+    """Print a table of the people: when they were seen, and the share of their frames with each answer."""
+    from rich.table import Table
+    from rich.text import Text
+
+    people = seen.people()
+    if not people:
+        return
+    table = Table()
+    for name in ("person", "seen", "frames", "answers", "changes"):
+        table.add_column(name, justify="right" if name in {"person", "frames", "changes"} else "left")
+    for presence in sorted(people[:_SHOWN], key=lambda presence: presence.person):
+        span = f"{clock_time(presence.first)} to {clock_time(presence.last)}"
+        cells = (str(presence.person), span, str(presence.frames.total()), _shares(presence), str(presence.changes))
+        table.add_row(*map(Text, cells))
+    console(to_stderr).print(table)
+    if len(people) > _SHOWN:
+        console(to_stderr).print(f"and {len(people) - _SHOWN} more people, seen for a shorter time")
+
+
+def _shares(presence: Presence) -> str:
+    total = presence.frames.total()
+    return "  ".join(f"{one_line(answer)} {count / total:.0%}" for answer, count in presence.frames.most_common())
