@@ -147,7 +147,7 @@ def test_of_near_copies_the_largest_is_kept_in_a_clean_copy(tmp_path: Path) -> N
     fault = quiet(found)["near-duplicate"]
     assert fault.files == ("happy/0 small.jpg", "happy/1.jpg")
     assert fault.groups == (("happy/0 small.jpg", "happy/1.jpg", "happy/9 large.jpg"),)
-    assert found.redundant == set(fault.files)
+    assert found.named(["near-duplicate"]) == set(fault.files)
     assert found.left_out == {}
     assert found.copies == fault.groups
 

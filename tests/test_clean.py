@@ -58,7 +58,7 @@ def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, spoilt
     assert tree(spoilt) == before
     assert listing(tmp_path) == ["out"]
     assert count == len(seen) == len(tree(tmp_path / "out"))
-    assert count == len(found.usable.samples) - len(found.redundant)
+    assert count == len(found.usable.samples) - len(found.named(["near-duplicate"]))
     again = check(tmp_path / "out")
     kinds = {fault.kind for fault in again.faults}
     assert kinds <= {"few-images", "class-imbalance"}
@@ -72,7 +72,7 @@ def test_what_is_converted_shows_the_same_picture(tmp_path: Path, spoilt: Path) 
     by_stem = {path.stem: path for path in (tmp_path / "out").rglob("*.*")}
     converted = 0
     for sample in found.usable.samples:
-        if sample.name in found.redundant:
+        if sample.name in found.named(["near-duplicate"]):
             continue
         old, new = spoilt / sample.name, by_stem[Path(sample.name).stem]
         assert new.parent.name == sample.label

@@ -1,7 +1,7 @@
 """What is wrong with a dataset: every fault at once, worst first, each with its fix."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ from mien.cores import available_cores
 from mien.dataset import Manifest, Sample
 from mien.duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from mien.errors import ImageError
-from mien.faults import CATALOGUE, Fault, Severity
+from mien.faults import CATALOGUE, Fault, Finding, Severity
 from mien.inspection import FileFacts, inspect_file
 
 Progress = Callable[[float], None]
@@ -39,10 +39,10 @@ class Audit:
         """The manifest without what is left out."""
         return replace(self.manifest, samples=_usable_rows(self.manifest, self.left_out))
 
-    @property
-    def redundant(self) -> set[str]:
-        """Near copies beside the one that is kept; used in training, left out of a clean copy."""
-        return {name for fault in self.faults if fault.kind == "near-duplicate" for name in fault.files}
+    def named(self, kinds: Iterable[str]) -> set[str]:
+        """Return the files that have a fault of one of these kinds."""
+        wanted = set(kinds)
+        return {name for fault in self.faults if fault.kind in wanted for name in fault.files}
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{"files", "classes", "usable", "faults"}`, JSON-ready."""
@@ -71,6 +71,11 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
     copies = _same_pictures(facts, prints, lambda share: report(0.9 + 0.1 * share))
     report(1.0)
     return _conclude(manifest, facts, copies)
+
+
+def with_findings(known: Audit, findings: Sequence[Finding]) -> Audit:
+    """Return an audit that also has these findings, given worst first; what is left out is judged anew."""
+    return _conclude(known.manifest, known.facts, known.copies, findings)
 
 
 def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator[tuple[FileFacts, Fingerprint | None]]:
@@ -104,12 +109,15 @@ def _same_pictures(
     return sorted(tuple(sorted(names)) for names in merged.values() if len(names) > 1)
 
 
-def _conclude(manifest: Manifest, facts: dict[str, FileFacts], copies: list[tuple[str, ...]]) -> Audit:
+def _conclude(
+    manifest: Manifest, facts: dict[str, FileFacts], copies: Sequence[tuple[str, ...]], findings: Sequence[Finding] = ()
+) -> Audit:
     samples: dict[str, list[Sample]] = defaultdict(list)
     for sample in manifest.samples:
         samples[sample.name].append(sample)
     files: dict[str, list[str]] = defaultdict(list)
     groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    notes: dict[str, dict[str, str]] = defaultdict(dict)
     left_out: dict[str, str] = {}
 
     def leave_out(kind: str, names: Iterable[str]) -> None:
@@ -129,7 +137,13 @@ def _conclude(manifest: Manifest, facts: dict[str, FileFacts], copies: list[tupl
         _judge_copies(group, samples, facts, leave_out, files, groups)
     for name in twice_labelled:
         _judge_rows(name, samples[name], left_out, files)
-    faults = [_fault(kind, names, groups[kind], facts) for kind, names in files.items()]
+    for finding in findings:
+        notes[finding.kind][finding.name] = finding.note
+        if CATALOGUE[finding.kind].severity is Severity.ERROR:
+            leave_out(finding.kind, [finding.name])
+        else:
+            files[finding.kind].append(finding.name)
+    faults = [_fault(kind, names, groups[kind], facts, notes=notes[kind]) for kind, names in files.items()]
     faults += _class_faults(manifest, left_out)
     if manifest.problems:
         reasons = "; ".join(f"{p.name} {p.reason}" for p in manifest.problems[:3])
@@ -193,12 +207,20 @@ def _usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, 
 
 
 def _fault(
-    kind: str, names: list[str], groups: list[tuple[str, ...]], facts: dict[str, FileFacts], detail: str = ""
+    kind: str,
+    names: list[str],
+    groups: list[tuple[str, ...]],
+    facts: dict[str, FileFacts],
+    detail: str = "",
+    notes: Mapping[str, str] | None = None,
 ) -> Fault:
     entry = CATALOGUE[kind]
+    notes = notes or {}
+    files = names if notes else sorted(names)
     first = facts.get(names[0]) if names else None
-    detail = detail or (first.reason or "" if first and first.kinds[:1] == (kind,) else "")
-    return Fault(kind, entry.severity, entry.title, entry.fix, tuple(sorted(names)), tuple(groups), detail)
+    reason = first.reason or "" if first and first.kinds[:1] == (kind,) else ""
+    detail = detail or notes.get(files[0] if files else "", reason)
+    return Fault(kind, entry.severity, entry.title, entry.fix, tuple(files), tuple(groups), detail, notes)
 
 
 def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Fault]:

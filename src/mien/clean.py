@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from mien.audit import Audit
@@ -15,13 +15,19 @@ from mien.output import new_folder
 from mien.sources import is_junk
 from mien.tables import SPLIT_NAMES
 
+#: Faults that training bears with and a clean copy does not.
+LEFT_OUT = ("near-duplicate", "not_a_photograph")
+
 _CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
 
 
-def write_clean(audit: Audit, out: Path, on_file: Callable[[], None] | None = None) -> int:
+def write_clean(
+    audit: Audit, out: Path, on_file: Callable[[], None] | None = None, leave_out: Iterable[str] = ()
+) -> int:
     """Write the usable files of a dataset to a new folder and return how many.
 
-    Left out: everything `audit` leaves out of training, and near copies beside the largest. Endings
+    Left out: everything `audit` leaves out of training, near copies beside the largest, what was found to be
+    no photograph, and files that have a fault of the kinds in `leave_out`. Endings
     are corrected; CMYK, palette, 16-bit, transparent and EXIF-rotated pictures are written as upright
     RGB; all other bytes are copied as they are. Class folders (inside split folders where the source
     has splits) are written, or `labels.csv` with `files/` where the source has groups or soft labels.
@@ -31,8 +37,8 @@ def write_clean(audit: Audit, out: Path, on_file: Callable[[], None] | None = No
     source = audit.manifest.path
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another place")
-    redundant, classes = audit.redundant, audit.manifest.classes
-    kept = [sample for sample in audit.usable.samples if sample.name not in redundant]
+    unclean, classes = audit.named([*LEFT_OUT, *leave_out]), audit.manifest.classes
+    kept = [sample for sample in audit.usable.samples if sample.name not in unclean]
     if not kept:
         raise DataError(f"{source}: has no usable file to write; see mien check")
     as_table = any(sample.group or sample.target for sample in kept) or not all(map(_is_folder_name, classes))

@@ -1,6 +1,7 @@
 """The faults a dataset can have: what each is called, how bad it is, and what to do about it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -28,11 +29,21 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One kind of fault in one file, found by looking at what the picture shows; `note` says what was seen."""
+
+    name: str
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Fault:
     """One kind of fault as found in a dataset.
 
     `files` are the faulty files only: of duplicates those that are left out, while `groups` lists each
-    set of copies whole. Faults of a whole class have no files.
+    set of copies whole. Faults of a whole class have no files. `notes` says of single files what was seen;
+    of a fault that has them, the files stand worst first.
     """
 
     kind: str
@@ -42,9 +53,10 @@ class Fault:
     files: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
     detail: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fault JSON-ready; `groups` only where there are some."""
+        """Return the fault JSON-ready; `groups` and `notes` only where there are some."""
         row: dict[str, Any] = {
             "kind": self.kind,
             "severity": str(self.severity),
@@ -55,6 +67,8 @@ class Fault:
         }
         if self.groups:
             row["groups"] = [list(group) for group in self.groups]
+        if self.notes:
+            row["notes"] = dict(self.notes)
         return row
 
 
@@ -77,10 +91,16 @@ CATALOGUE = {
     "strict-extension": Entry(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
     "too-small": Entry(_E, "too small", "find a larger copy or delete it"),
     "absurd-size": Entry(_E, "absurd dimensions", "crop it to the face or delete it"),
+    "no_face": Entry(_E, "no face found", "delete it, or crop it closer to a face that can be seen"),
     "bad-entry": Entry(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
     "exact-duplicate": Entry(_W, "exact duplicate", "the first copy is used; delete the others"),
     "near-duplicate": Entry(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
     "wrong-extension": Entry(_W, "extension lies about the type", "read by content; --write-clean renames it"),
+    "not_a_photograph": Entry(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
+    "label_suspect": Entry(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
+    "several_faces": Entry(_W, "several faces of like size", "the largest is taken; crop it to the one that is meant"),
+    "face_cut_off": Entry(_W, "face cut off by the border", "find a copy that shows the whole face"),
+    "face_too_small": Entry(_W, "face too small", "find a larger copy"),
     "few-images": Entry(_W, "very few images", "collect more, and judge by cross-validation (--folds 5)"),
     "class-imbalance": Entry(_W, "classes of unequal size", "train with --class-weight balanced"),
     "cmyk": Entry(_N, "CMYK colours", "converted to RGB when read"),

@@ -68,7 +68,7 @@ def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> No
 
 def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
     def parts(seed: int) -> tuple[str, ...]:
-        checked = run.check_source(run.Source(data), run.QuietReporter())
+        checked, _ = run.check_source(run.Source(data), run.QuietReporter())
         return plan_split(checked, TrainConfig(seed=seed)).parts
 
     assert parts(1) == parts(1)
@@ -252,7 +252,7 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
 
 def test_a_run_whose_pictures_have_gone_says_so(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", 20, seed=1, size=48)
-    checked = run.check_source(run.Source(tmp_path / "d"), run.QuietReporter())
+    checked, _ = run.check_source(run.Source(tmp_path / "d"), run.QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
     run.start(run.Source(tmp_path / "d"), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
     next((tmp_path / "d" / "sad").iterdir()).unlink()
@@ -261,7 +261,7 @@ def test_a_run_whose_pictures_have_gone_says_so(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
-    checked = run.check_source(run.Source(data), run.QuietReporter())
+    checked, _ = run.check_source(run.Source(data), run.QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
     run.start(run.Source(data), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
     (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")

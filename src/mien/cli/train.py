@@ -23,7 +23,7 @@ from mien.train.pretrained import configured, configured_for_few
     "--out", type=click.Path(path_type=Path), metavar="RUN", help="folder of the run  [mien-runs/DATA-NETWORK]"
 )
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="continue an interrupted run")
-@click.option("--folds", type=click.IntRange(2, 50), help="cross-validate, then train the model to keep")
+@click.option("--folds", type=click.IntRange(3, 50), help="cross-validate, then train the model to keep")
 @data_options
 @training_options
 def command(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.cores import available_cores
-from mien.crop import crop
+from mien.crop import Region, crop
 from mien.dataset import Manifest
 from mien.image import decode
 from mien.output import new_file
@@ -20,30 +20,38 @@ _BLOCK = 256
 
 
 def cached_crops(
-    manifest: Manifest, size: int, channels: int, folder: Path, on_progress: Callable[[float], None] | None = None
-) -> Crops:
+    manifest: Manifest, size: int, channels: int, folder: Path, on_progress: Callable[[float], None] | None = None,
+    regions: Mapping[str, Region] | None = None,
+) -> Crops:  # fmt: skip
     """Return the crops of all samples, in manifest order, as a read-only map of a file in `folder`.
 
-    uint8 (N, size, size, channels), [0, 255]. The file is named after the samples' names, sizes and
-    times and the crop, so that a changed picture is decoded again and an unchanged source never is.
+    uint8 (N, size, size, channels), [0, 255]. `regions` says by name what of a sample is taken; of others it
+    is the whole picture. The file is named after the samples' names, sizes and times and the crop, so that a
+    changed picture is decoded again and an unchanged source never is.
     """
-    path = folder / f"{_key(manifest, size, channels)}.npy"
+    regions = regions or {}
+    path = folder / f"{_key(manifest, size, channels, regions)}.npy"
     if not path.exists():
-        _write(manifest, size, channels, path, on_progress or (lambda share: None))
+        _write(manifest, size, channels, regions, path, on_progress or (lambda share: None))
     os.utime(path)  # so that the oldest by time is the longest unused
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
-def _key(manifest: Manifest, size: int, channels: int) -> str:
+def _key(manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region]) -> str:
     digest = hashlib.sha256(f"{manifest.path.resolve()} {size} {channels}".encode())
     for sample in manifest.samples:
         digest.update(f"{sample.name}\0{manifest.stamp(sample.name)}\n".encode())
+        if sample.name in regions:
+            digest.update(repr(regions[sample.name]).encode())
     return digest.hexdigest()[:24]
 
 
-def _write(manifest: Manifest, size: int, channels: int, path: Path, report: Callable[[float], None]) -> None:
+def _write(
+    manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region], path: Path,
+    report: Callable[[float], None],
+) -> None:  # fmt: skip
     def one(name: str) -> Crops:
-        return crop(decode(manifest.read(name), name), size, channels)
+        return crop(decode(manifest.read(name), name), size, channels, regions.get(name))
 
     names = [sample.name for sample in manifest.samples]
     with new_file(path) as part, ThreadPoolExecutor(available_cores()) as pool, part.open("wb") as stream:

@@ -98,6 +98,7 @@ class TrainConfig:
     )
 
     # --- data
+    faces: bool = _setting(False, "train on the largest face of every picture, cropped as the reader crops it")
     validation_share: float = _setting(0.2, "share held out for validation where the source has none", 0.01, 0.9)
     test_share: float = _setting(0.1, "share held out for the final test where the source has none", 0, 0.9)
     seed: int = _setting(0, "fixes the split, the first weights and every random choice", 0, 2**31 - 1)

@@ -1,16 +1,18 @@
 """From a labelled source to the parts of a run: check, leave out, group, split, and write it down."""
 
 import csv
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.audit import Audit
+from mien.crop import Region
 from mien.dataset import Manifest, Sample, require_trainable
 from mien.errors import TrainingError
 from mien.split import PARTS, folds, merge_groups, split
@@ -19,6 +21,7 @@ from mien.train.feed import Part
 
 SPLIT_FILE = "split.csv"
 _HEADER = ("file", "label", "part", "group")
+_REGION = ("x", "y", "side", "angle")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,15 @@ class Plan:
     """A manifest of usable samples and which part each one is in.
 
     `parts` has one name of PARTS per sample; `groups` one number: equal ones stay together.
-    `left_out` counts what is not used, by fault kind.
+    `left_out` counts what is not used, by fault kind. `regions` says by file name which square of a picture
+    is taken, in its pixels; of others it is the whole picture.
     """
 
     manifest: Manifest
     parts: tuple[str, ...]
     groups: tuple[int, ...]
     left_out: Mapping[str, int]
+    regions: Mapping[str, Region] = field(default_factory=dict)
 
     def part(self, name: str) -> Manifest:
         """Return the samples of one part."""
@@ -45,19 +50,21 @@ class Plan:
         return "test" if "test" in self.parts else "validation"
 
     def to_csv(self) -> str:
-        """Return the text of `split.csv`."""
+        """Return the text of `split.csv`; where faces are taken, their regions stand in it."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(_HEADER)
-        rows = zip(self.manifest.samples, self.parts, self.groups, strict=True)
-        writer.writerows((sample.name, sample.label, part, group) for sample, part, group in rows)
+        writer.writerow(_HEADER + (_REGION if self.regions else ()))
+        for sample, part, group in zip(self.manifest.samples, self.parts, self.groups, strict=True):
+            region = dataclasses.astuple(self.regions[sample.name]) if self.regions else ()
+            writer.writerow((sample.name, sample.label, part, group, *region))
         return buffer.getvalue()
 
 
-def plan_split(audit: Audit, config: TrainConfig) -> Plan:
+def plan_split(audit: Audit, config: TrainConfig, regions: Mapping[str, Region] | None = None) -> Plan:
     """Split what an audit found usable: given parts as given, the rest 70/20/10 by group.
 
-    Raises DataError when a class is missing or too small.
+    `regions` has the face of every usable picture, where faces are taken. Raises DataError when a class is
+    missing or too small.
     """
     manifest, numbers = _usable(audit)
     labels = [sample.label for sample in manifest.samples]
@@ -72,18 +79,18 @@ def plan_split(audit: Audit, config: TrainConfig) -> Plan:
         rest = config.validation_share + config.test_share
         shares = [1 - rest, config.validation_share, config.test_share]
         parts = np.array(PARTS, dtype=object)[split(labels, numbers, config.seed, shares)]
-    return Plan(manifest, tuple(parts), tuple(numbers), dict(Counter(audit.left_out.values())))
+    return Plan(manifest, tuple(parts), tuple(numbers), dict(Counter(audit.left_out.values())), regions or {})
 
 
-def plan_folds(audit: Audit, config: TrainConfig, k: int) -> list[Plan]:
+def plan_folds(audit: Audit, config: TrainConfig, k: int, regions: Mapping[str, Region] | None = None) -> list[Plan]:
     """Return one plan per fold: fold i is the test part, the next fold the validation part.
 
-    Parts that the source gives are ignored: cross-validation needs every sample.
+    `regions` as in `plan_split`. Parts that the source gives are ignored: cross-validation needs every sample.
     """
     manifest, numbers = _usable(audit)
     which = folds([sample.label for sample in manifest.samples], numbers, config.seed, k)
-    left_out = dict(Counter(audit.left_out.values()))
-    return [_fold_plan(manifest, numbers, left_out, which, i, k) for i in range(k)]
+    base = Plan(manifest, (), tuple(numbers), dict(Counter(audit.left_out.values())), regions or {})
+    return [replace(base, parts=_fold_parts(which, i, k)) for i in range(k)]
 
 
 def plan_final(fold_plan: Plan) -> Plan:
@@ -91,11 +98,9 @@ def plan_final(fold_plan: Plan) -> Plan:
     return replace(fold_plan, parts=tuple("train" if part == "test" else part for part in fold_plan.parts))
 
 
-def _fold_plan(
-    manifest: Manifest, numbers: list[int], left_out: Mapping[str, int], which: npt.NDArray[np.int64], i: int, k: int
-) -> Plan:
+def _fold_parts(which: npt.NDArray[np.int64], i: int, k: int) -> tuple[str, ...]:
     names = {i: "test", (i + 1) % k: "validation"}
-    return Plan(manifest, tuple(names.get(int(fold), "train") for fold in which), tuple(numbers), left_out)
+    return tuple(names.get(int(fold), "train") for fold in which)
 
 
 def _usable(audit: Audit) -> tuple[Manifest, list[int]]:
@@ -110,7 +115,9 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
     path = folder / SPLIT_FILE
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [(row["file"], row["label"], row["part"], int(row["group"])) for row in csv.DictReader(stream)]
+            table = list(csv.DictReader(stream))
+        rows = [(row["file"], row["label"], row["part"], int(row["group"])) for row in table]
+        regions = {row["file"]: Region(*(float(row[name]) for name in _REGION)) for row in table if "side" in row}
     except (OSError, KeyError, ValueError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}); the run cannot be continued") from None
     by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
@@ -120,7 +127,7 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
             f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)"
         )
     samples: tuple[Sample, ...] = tuple(by_key[name, label] for name, label, *_ in rows)
-    return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {})
+    return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {}, regions)
 
 
 def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: bool = False) -> Part:

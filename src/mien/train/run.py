@@ -15,9 +15,12 @@ import keras
 
 from mien.audit import Audit, audit
 from mien.bundle import load_bundle
+from mien.crop import Region
 from mien.dataset import read_manifest
+from mien.detect import Detector
 from mien.errors import TrainingError
 from mien.evaluation import Scored, pool, score
+from mien.face_audit import find_faces
 from mien.output import new_folder, readable_errors, refuse_existing
 from mien.reader import Reader
 from mien.report import write_report
@@ -109,8 +112,8 @@ def train(
     """
     reporter = reporter or QuietReporter()
     refuse_existing(out)
-    checked = check_source(source, reporter)
-    plans = plan_folds(checked, config, k) if k else [plan_split(checked, config)]
+    checked, regions = check_source(source, reporter, config.faces)
+    plans = plan_folds(checked, config, k, regions) if k else [plan_split(checked, config, regions)]
     count = len(plans[0].part("train").samples)
     if for_few is not None and count < FEW_PICTURES:
         config = for_few
@@ -124,16 +127,30 @@ def train(
     return resume(out, reporter)
 
 
-def check_source(source: Source, reporter: Reporter) -> Audit:
-    """Read and check a labelled source, and say what will not be used."""
+def train_or_resume(source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
+    """Train as `train` does, go on where an earlier call was interrupted, or do nothing where that run is complete."""
+    if (out / METRICS).exists():
+        return
+    if out.exists():
+        resume(out, reporter)
+    else:
+        train(source, config, out, reporter)
+
+
+def check_source(source: Source, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
+    """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
     manifest = read_manifest(source.path, source.classes, source.rename)
     with reporter.progress("checking the pictures") as report:
         checked = audit(manifest, on_progress=report)
+    regions: dict[str, Region] = {}
+    if faces:
+        with reporter.progress("finding the faces") as report:
+            checked, regions = find_faces(checked, Detector(threads=1), report)
     if checked.left_out:
         counts = Counter(checked.left_out.values()).most_common()
         listing = ", ".join(f"{kind} {count}" for kind, count in counts)
         reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
-    return checked
+    return checked, regions
 
 
 def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
@@ -197,7 +214,8 @@ def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> t
     """Return the split of a run and the crops of all its pictures, decoded at most once."""
     config = TrainConfig.make(read_settings(folder / CONFIG))
     plan = _stored_plan(folder, read_about(folder))
-    return plan, cached_crops(plan.manifest, config.size, config.channels, _cache_folder(folder), report)
+    crops = cached_crops(plan.manifest, config.size, config.channels, _cache_folder(folder), report, plan.regions)
+    return plan, crops
 
 
 def _stored_plan(folder: Path, about: Mapping[str, Any]) -> Plan:
@@ -238,7 +256,7 @@ def _finish(
         reporter.say(f"exported: {agreement}")
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
-        scored = score(Reader(load_bundle(folder / "bundle")), plan.part(judged), report)
+        scored = score(_reader(folder), plan.part(judged), report)
     write_report(scored, folder, describe_part(judged), {"run": folder.name})
     (folder / checkpoint.FILE).unlink(missing_ok=True)
     return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
@@ -290,7 +308,12 @@ def _fold_score(folder: Path, reporter: Reporter) -> Scored:
     if not (folder / METRICS).exists():
         return resume(folder, reporter).scored
     plan = _stored_plan(folder, read_about(folder))
-    return score(Reader(load_bundle(folder / "bundle")), plan.part("test"))
+    return score(_reader(folder), plan.part("test"))
+
+
+def _reader(folder: Path) -> Reader:
+    """Return a run's own model; it reads what it was trained on, whole pictures or the largest face in each."""
+    return Reader(load_bundle(folder / "bundle"), faces="largest")
 
 
 def judged_manifest(folder: Path) -> tuple[Any, str]:

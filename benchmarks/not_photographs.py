@@ -1,0 +1,45 @@
+"""How many pictures in folders of one kind each does `mien check --faces` flag, and as what?
+
+    python benchmarks/not_photographs.py --pictures FOLDER…
+
+Give folders of photographs of people (few files should be flagged) and of drawings, emoji, clip art or statues (most
+should be). Every folder is judged by itself; labels are not judged.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from mien.audit import audit
+from mien.dataset import Manifest, Sample
+from mien.face_audit import audit_faces
+from mien.image import IMAGE_SUFFIXES
+from mien.reader import load
+from mien.sources import FolderSource
+
+KINDS = ("no_face", "not_a_photograph", "several_faces", "face_cut_off", "face_too_small")
+
+
+def manifest_of(folder: Path) -> Manifest:
+    source = FolderSource(folder)
+    names = [name for name in source.names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    return Manifest(folder, ("picture",), tuple(Sample(name, "picture") for name in names), source)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, nargs="+", required=True, metavar="FOLDER")
+    reader = load(faces="largest")
+    print(f"{'folder':<20} {'files':>6} {'flagged':>8}  " + "  ".join(KINDS))
+    for folder in parser.parse_args().pictures:
+        known = audit(manifest_of(folder))
+        count = len(known.usable.samples)
+        faults = {fault.kind: set(fault.files) for fault in audit_faces(known, reader).audit.faults}
+        flagged = set().union(*(faults.get(kind, set()) for kind in KINDS))
+        kinds = Counter({kind: len(faults.get(kind, ())) for kind in KINDS})
+        shares = "  ".join(f"{kinds[kind]:>{len(kind)}}" for kind in KINDS)
+        print(f"{folder.name:<20} {count:>6} {len(flagged) / max(count, 1):>8.1%}  {shares}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
