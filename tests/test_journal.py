@@ -47,7 +47,7 @@ def test_whatever_is_cut_off_the_rows_before_stay(
     cut = min(cut % len(whole), len(whole))
     part = out.with_name("out.csv.part")
     part.write_bytes(whole[:cut] + tail)
-    if cut < head and tail.strip(b"\0"):
+    if cut < head and not whole.startswith((whole[:cut] + tail).rstrip(b"\0")):
         with pytest.raises(OutputError, match="in the way"):
             Journal(out, JOB)
         assert part.read_bytes() == whole[:cut] + tail

@@ -70,6 +70,8 @@ def write_pieces(pieces: Iterable[str], target: str) -> None:
 
 
 def _write_stdout(data: bytes) -> None:
+    if sys.stdout is None:  # the shell's >&-
+        raise OutputError("-: standard output is closed; give a file")
     sys.stdout.flush()
     stream = sys.stdout.buffer
     while data:  # an unbuffered stream may take only a part at a time
@@ -90,7 +92,7 @@ def to_json(value: object) -> str:
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     """Show a bar on stderr (only on a terminal) and give a function to call with the share done."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda share: None
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -109,7 +111,7 @@ def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float =
     Gives a function to call when an item, or a number of them, is done. The rate is that of the last `rate_over`
     seconds.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda count=1: None
         return
     from rich.progress import (
@@ -174,6 +176,16 @@ def require_parent(target: str | Path) -> None:
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise OutputError(f"{path}: cannot be written; {parent} is not a folder that you may write to")
+
+
+def same_file(name: str | Path, target: str | Path) -> bool:
+    """Whether two names mean one file, through links and `..` too; neither of them need exist."""
+    if os.path.abspath(name) == os.path.abspath(target):  # noqa: PTH100
+        return True
+    try:
+        return os.path.samefile(name, target)  # noqa: PTH121
+    except (OSError, ValueError):
+        return False
 
 
 def one_of(given: dict[str, Any]) -> str | None:

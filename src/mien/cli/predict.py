@@ -109,7 +109,7 @@ def command(
         raise ConfigError("nothing to read; name pictures, a folder or a film, or give --camera 0")
     if fps is not None or timeline is not None:
         raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: is for a film or a camera")
-    named = Inputs(inputs, sys.stdin.buffer if STDIN in inputs else None, without=draw)
+    named = Inputs(inputs, sys.stdin.buffer if sys.stdin and STDIN in inputs else None, without=draw)
     reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
     job = Job(reader, named, output, {"faces": faces}, draw)
     if output.kind is None:
@@ -118,6 +118,8 @@ def command(
         job.run(lambda rows: output.write(rows, job.labels))
     else:
         job.run_to_file()
+    if job.undrawn:
+        click.echo(f"mien: {job.undrawn} pictures were gone or changed before they could be drawn", err=True)
     return _close(job.counts)
 
 

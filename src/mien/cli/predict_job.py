@@ -1,6 +1,5 @@
 """The work of `mien predict`: rows in order, and into a file so that an interruption costs nothing."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from mien.bundle import BundleConfig
-from mien.cli.common import counting_bar, is_device, one_of, require_parent, write_pieces
+from mien.cli.common import counting_bar, is_device, one_of, require_parent, same_file, write_pieces
 from mien.cli.predict_draw import Drawer
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.image import ImageSource
@@ -52,7 +51,7 @@ class Output:
 
     def refuse_input(self, name: str) -> None:
         """Raise ConfigError where `name` is what will be written."""
-        if self.target != "-" and os.path.abspath(name) == os.path.abspath(self.target):  # noqa: PTH100
+        if self.target != "-" and same_file(name, self.target):
             raise ConfigError(f"--{self.kind} {self.target}: is one of the inputs; give another file")
 
     def write(self, rows: Iterable[Row], labels: tuple[str, ...], film: bool = False) -> None:
@@ -86,6 +85,11 @@ class Job:
         self._drawer: Drawer | None = None
         self.labels = probability_labels(reader.config.labels, reader.answers)
         self.counts: Counter[str] = Counter()
+
+    @property
+    def undrawn(self) -> int:
+        """How many pictures were read, and then were gone when they were to be drawn."""
+        return self._drawer.failed if self._drawer else 0
 
     def run(self, write: Callable[[Iterable[Row]], None]) -> None:
         """Hand all rows to `write` as they come."""
