@@ -3,24 +3,18 @@
 import json
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 
-from mien.audit import Audit, audit
 from mien.bundle import load_bundle
-from mien.crop import Region
 from mien.dataset import read_manifest
-from mien.detect import Detector
-from mien.errors import TrainingError
+from mien.errors import ConfigError, TrainingError
 from mien.evaluation import Scored, pool, score
-from mien.face_audit import find_faces
 from mien.output import new_folder, readable_errors, refuse_existing
 from mien.reader import Reader
 from mien.report import write_report
@@ -31,7 +25,7 @@ from mien.train.cache import Crops, cached_crops
 from mien.train.config import FROM_SCRATCH, TrainConfig, flag, read_settings
 from mien.train.export import Agreement
 from mien.train.feed import Part
-from mien.train.fit import Listener, Quiet, fit
+from mien.train.fit import fit
 from mien.train.keep import draw_curves, save_bundle, save_keras
 from mien.train.network import build
 from mien.train.prepare import (
@@ -45,48 +39,21 @@ from mien.train.prepare import (
 )
 from mien.train.pretrained import FEW_PICTURES, load_trunk
 from mien.train.schedule import Epoch, best_epoch, why_stop
+from mien.train.source import QuietReporter, Reporter, Source, check_source
+
+__all__ = [
+    "Finished",
+    "QuietReporter",
+    "Reporter",
+    "Source",
+    "check_source",
+    "resume",
+    "start",
+    "train",
+    "train_or_resume",
+]
 
 CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
-
-
-class Reporter(Listener, Protocol):
-    """Who hears what a run is doing."""
-
-    def say(self, text: str) -> None:
-        """Hear one line of plain news."""
-
-    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Give a function to call with the share done, in [0, 1], while `what` goes on."""
-
-
-class QuietReporter(Quiet):
-    """A reporter that says nothing."""
-
-    def say(self, text: str) -> None:
-        """Ignore the news."""
-
-    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Ignore the progress."""
-        return nullcontext(lambda share: None)
-
-
-@dataclass(frozen=True)
-class Source:
-    """Labelled data as a user names it: a path, the classes to use, and names to map."""
-
-    path: Path
-    classes: tuple[str, ...] | None = None
-    rename: Mapping[str, str] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, with an absolute path."""
-        classes = list(self.classes) if self.classes else None
-        return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> "Source":
-        """Read back what `to_dict` gave."""
-        return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
 
 
 @dataclass(frozen=True)
@@ -111,6 +78,8 @@ def train(
     TrainingError, each one line. An interrupted run is continued by `resume`.
     """
     reporter = reporter or QuietReporter()
+    if k in (1, 2):
+        raise ConfigError(f"{k} folds: one is tested on and one chooses the epoch; give at least 3")
     refuse_existing(out)
     checked, regions = check_source(source, reporter, config.faces)
     plans = plan_folds(checked, config, k, regions) if k else [plan_split(checked, config, regions)]
@@ -135,22 +104,6 @@ def train_or_resume(source: Source, config: TrainConfig, out: Path, reporter: Re
         resume(out, reporter)
     else:
         train(source, config, out, reporter)
-
-
-def check_source(source: Source, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
-    """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
-    manifest = read_manifest(source.path, source.classes, source.rename)
-    with reporter.progress("checking the pictures") as report:
-        checked = audit(manifest, on_progress=report)
-    regions: dict[str, Region] = {}
-    if faces:
-        with reporter.progress("finding the faces") as report:
-            checked, regions = find_faces(checked, Detector(threads=1), report)
-    if checked.left_out:
-        counts = Counter(checked.left_out.values()).most_common()
-        listing = ", ".join(f"{kind} {count}" for kind, count in counts)
-        reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
-    return checked, regions
 
 
 def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:

@@ -1,0 +1,71 @@
+"""Labelled data as a user names it, checked and ready to be split, and who is told about it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mien.audit import Audit, audit
+from mien.crop import Region
+from mien.dataset import read_manifest
+from mien.detect import Detector
+from mien.face_audit import find_faces
+from mien.train.fit import Listener, Quiet
+
+
+class Reporter(Listener, Protocol):
+    """Who hears what a run is doing."""
+
+    def say(self, text: str) -> None:
+        """Hear one line of plain news."""
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Give a function to call with the share done, in [0, 1], while `what` goes on."""
+
+
+class QuietReporter(Quiet):
+    """A reporter that says nothing."""
+
+    def say(self, text: str) -> None:
+        """Ignore the news."""
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Ignore the progress."""
+        return nullcontext(lambda share: None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled data as a user names it: a path, the classes to use, and names to map."""
+
+    path: Path
+    classes: tuple[str, ...] | None = None
+    rename: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, with an absolute path."""
+        classes = list(self.classes) if self.classes else None
+        return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Source":
+        """Read back what `to_dict` gave."""
+        return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
+
+
+def check_source(source: Source, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
+    """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
+    manifest = read_manifest(source.path, source.classes, source.rename)
+    with reporter.progress("checking the pictures") as report:
+        checked = audit(manifest, on_progress=report)
+    regions: dict[str, Region] = {}
+    if faces:
+        with reporter.progress("finding the faces") as report:
+            checked, regions = find_faces(checked, Detector(threads=1), report)
+    if checked.left_out:
+        counts = Counter(checked.left_out.values()).most_common()
+        listing = ", ".join(f"{kind} {count}" for kind, count in counts)
+        reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
+    return checked, regions
