@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -393,6 +394,27 @@ def test_standard_output_that_is_full(bundle: Path, pictures: Path, options: lis
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert_refused((done.returncode, "", done.stderr), "No space left on device")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("redirection", "options", "status", "words"),
+    [
+        ("<&-", "-", 2, "-: standard input is closed"),
+        (">&-", "PICTURE --json -", 2, "-: standard output is closed; give a file"),
+        (">&-", "PICTURE", 0, ""),
+        ("2>&-", "PICTURE --json -", 0, ""),
+    ],
+)
+def test_standard_streams_that_are_closed(
+    bundle: Path, pictures: Path, redirection: str, options: str, status: int, words: str
+) -> None:
+    given = options.replace("PICTURE", shlex.quote(str(pictures / "a.png")))
+    line = f"{shlex.quote(sys.executable)} -m mien predict {given} --model {shlex.quote(str(bundle))} {redirection}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert words in done.stderr
+    assert done.stderr.count("\n") == bool(words)
 
 
 @pytest.fixture

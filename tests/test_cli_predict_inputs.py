@@ -24,6 +24,7 @@ from mien.cli.predict_table import SHOWN, summary
 from mien.errors import ConfigError
 from mien.inputs import Entry
 from mien.reader import load
+from mien.result import ImageResult
 from mien.synthetic import draw_face
 
 MakeBundle = Callable[..., Path]
@@ -124,6 +125,8 @@ def test_parquet_holds_what_csv_holds(call: Call, bundle: Path, here: Path) -> N
         (["--csv", "./in/deep/b.jpg"], "--csv ./in/deep/b.jpg: is one of the inputs; give another file"),
         (["--draw", "in"], "--draw in: is not empty; give a new folder, or remove what is in it"),
         (["--draw", "in/a.png"], "--draw in/a.png: is a file; give a folder"),
+        (["--draw", "drawn.jpg"], "--draw drawn.jpg: pictures are drawn into a folder; give the name of one"),
+        (["--draw", "drawn.mp4"], "--draw drawn.mp4: pictures are drawn into a folder"),
         (["--faces", "two"], "--faces"),
         (["--threads", "0"], "--threads"),
     ],
@@ -134,6 +137,16 @@ def test_bad_calls_change_nothing(call: Call, bundle: Path, here: Path, options:
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert words in err
     assert sorted(here.rglob("*")) == before
+
+
+def test_an_input_is_never_written_over_through_a_link(call: Call, bundle: Path, here: Path) -> None:
+    Path("link").symlink_to("in")
+    before = Path("in/a.png").read_bytes()
+    for named, target in (("in", "link/a.png"), ("link", "in/a.png"), ("link/a.png", "in/a.png")):
+        status, out, err = call("predict", named, "--model", bundle, "--csv", target)
+        assert (status, out) == (2, "")
+        assert f"--csv {target}: is one of the inputs" in err
+        assert Path("in/a.png").read_bytes() == before
 
 
 def test_a_long_table_is_cut_and_says_so(call: Call, bundle: Path, here: Path) -> None:
@@ -199,6 +212,22 @@ def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -
             small = after.resize((20, 20), Image.Resampling.BOX)
             apart = np.asarray(before.resize((20, 20)), int) - np.asarray(small, int)
         assert np.median(np.abs(apart)) < 12
+
+
+def test_a_picture_that_is_gone_before_it_is_drawn_is_said(
+    call: Call, bundle: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = Drawer.draw
+
+    def late(drawer: Drawer, entry: Entry, result: ImageResult) -> None:
+        Path("in/deep/b.jpg").unlink(missing_ok=True)
+        draw(drawer, entry, result)
+
+    monkeypatch.setattr(Drawer, "draw", late)
+    status, out, err = call("predict", "in", "--model", bundle, "--draw", "drawn", "--jsonl", "-")
+    assert (status, len(sources(out))) == (0, 3)
+    assert "1 pictures were gone or changed before they could be drawn" in err
+    assert sorted(path.name for path in Path("drawn").iterdir()) == ["a-2.jpg", "a.jpg"]
 
 
 @pytest.mark.parametrize("names", [["a.png", "a-2.png", "b/a.png", "A.jpg"], ["a.png"] * 4, ["", "..", "x" * 300, "."]])

@@ -125,6 +125,21 @@ def test_killed_twice_the_output_is_the_same_byte_for_byte(
         assert [json.loads(line)["source"] for line in found.splitlines()] == inputs.read_text().splitlines()
 
 
+def test_a_file_that_cannot_be_written_at_the_end_costs_no_row(
+    call: Call, bundle: Path, pictures: Path, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / ".out.csv.part"
+    in_the_way.mkdir()
+    arguments = ("predict", pictures, "--model", bundle, "--csv", tmp_path / "out.csv")
+    status, _, err = call(*arguments)
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"21 rows are kept in {tmp_path / 'out.csv.part'}, the same command goes on from there" in err
+    assert "nothing was kept" not in err
+    in_the_way.rmdir()
+    assert call(*arguments)[0] == 1, "one of the files is no picture"
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 22
+
+
 @pytest.mark.slow
 def test_twenty_thousand_rows_killed_twice(bundle: Path, pictures: Path, tmp_path: Path) -> None:
     inputs = listing(tmp_path, pictures, 20_000)

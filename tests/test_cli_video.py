@@ -223,9 +223,47 @@ def test_the_film_itself_is_never_written_over(call: Call, film: Path, brightnes
     assert film.read_bytes() == before
 
 
+@pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
+@pytest.mark.parametrize("place", ["here/../film.mp4", "link/film.mp4"])
+def test_nor_is_it_by_another_name(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, place: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    mine = tmp_path / "film.mp4"
+    mine.write_bytes(film.read_bytes())
+    refused = call("predict", mine, "--model", brightness_bundle, option, tmp_path / place)
+    assert_refused(refused, option, "give another file")
+    assert mine.read_bytes() == film.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--draw", "o.mp4", "--csv", "./o.mp4"), ("--timeline", "o.png", "--json", "o.png")],
+    ids=["draw", "timeline"],
+)
+def test_two_things_are_not_written_to_one_file(
+    call: Call,
+    film: Path,
+    brightness_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(call("predict", film, "--model", brightness_bundle, *options), options[0], "one file")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("option", "name", "words"),
-    [("--draw", "out.gif", "ends so"), ("--draw", "", "is a folder"), ("--timeline", "", "is a folder")],
+    [
+        ("--timeline", "out.pdf", "ends in .png"),
+        ("--timeline", "out", "ends in .png"),
+        ("--draw", "out.gif", "ends so"),
+        ("--draw", "", "is a folder"),
+        ("--timeline", "", "is a folder"),
+    ],
 )
 def test_what_cannot_be_written_is_said_before_the_work(
     call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, name: str, words: str

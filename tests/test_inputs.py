@@ -156,6 +156,8 @@ def test_lists_give_a_path_per_line(here: Path) -> None:
     Path("list.txt").write_bytes(("\ufeff" + "\r\n".join(names) + "\n\n  ").encode())
     assert listed("list.txt") == names
     assert listed("-", stdin=Path("list.txt").read_bytes()) == names
+    Path("latin.txt").write_bytes(b"caf\xe9.png\n")
+    assert listed("latin.txt") == ["caf\udce9.png"], "a name is bytes; what find prints is read as it is"
     assert listed("-", "list.txt", stdin=b"z.png\ncaf\xe9.png") == ["z.png", "caf\udce9.png", *names]
 
 
@@ -214,6 +216,7 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
     picture = JPEG + b"\n" + b"more"
     cases: dict[str, tuple[list[str], bytes]] = {
         "absent.png: no such file or folder": (["absent.png"], b""),
+        "'': an empty name": ([""], b""),
         "damaged.zip: is not a readable zip archive": (["damaged.zip"], b""),
         "none.zip: has no pictures in it": (["none.zip"], b""),
         "empty: has no pictures in it": (["empty"], b""),

@@ -170,6 +170,18 @@ def test_what_is_no_picture_at_all_raises(rgb_reader: mien.Reader, source: Any) 
         rgb_reader.predict(source)
 
 
+@pytest.mark.parametrize("source", ["a.png", Path("a.png"), b"x"], ids=["str", "Path", "bytes"])
+def test_one_picture_in_place_of_several_raises(rgb_reader: mien.Reader, source: Any) -> None:
+    with pytest.raises(InputError, match="put a single one into a list"):
+        next(rgb_reader.predict_many(source))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_an_impossible_number_of_threads_is_refused(make_bundle: MakeBundle, threads: Any) -> None:
+    with pytest.raises(ConfigError, match="threads"):
+        mien.load(make_bundle(), threads=threads)
+
+
 @pytest.mark.parametrize(
     "array",
     [np.zeros((8, 8, 3)), np.zeros((8, 8, 3), np.int64), np.zeros((8, 8, 2), np.uint8), np.zeros((0, 8, 3), np.uint8)],

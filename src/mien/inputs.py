@@ -96,6 +96,8 @@ class Inputs:
 
     def _way(self, name: str) -> Callable[[str], Iterator[Entry]]:
         """Decide what a name is."""
+        if not name:  # Path("") would be the working directory, which is never meant
+            raise InputError("'': an empty name; give a picture, a folder or a list")
         path = Path(name)
         if name == STDIN:
             return self._standard_input
@@ -135,7 +137,7 @@ class Inputs:
 
     def _standard_input(self, name: str) -> Iterator[Entry]:
         if self._stdin is None:
-            raise InputError(f"{name}: standard input was not given")
+            raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
         return _some(_entries(_stdin_lines(self._stdin)), f"{name}: standard input names no pictures")
 
 
@@ -163,16 +165,21 @@ def _list(name: str) -> Iterator[Entry]:
 
 def _list_lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as stream:
-            yield from stream
-    except (OSError, UnicodeDecodeError):
+        with path.open("rb") as stream:
+            yield from _lines(stream, f"{path}: is not a readable list of paths, one per line")
+    except OSError:
         raise InputError(f"{path}: is not a readable list of paths, one per line") from None
 
 
 def _stdin_lines(stream: BinaryIO) -> Iterator[str]:
+    return _lines(stream, f"{STDIN}: standard input is read as paths, one per line; this is no text")
+
+
+def _lines(stream: BinaryIO, otherwise: str) -> Iterator[str]:
+    """Yield lines as file names, whatever bytes are in them; InputError, saying `otherwise`, where it is no text."""
     for number, line in enumerate(stream):
         if b"\0" in line or (number == 0 and begins_like_picture(line[:_HEAD])):
-            raise InputError(f"{STDIN}: standard input is read as paths, one per line; this is no text")
+            raise InputError(otherwise)
         yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
 
 

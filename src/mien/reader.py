@@ -37,8 +37,8 @@ class Reader:
     read the whole picture; None is as the bundle was trained (its `framing`). Of the faces found, `faces`
     takes all, largest first, or the largest alone.
     `answers` are all that this model may answer: its labels, or some of them and `neither`. Raises
-    ConfigError for a threshold outside (0, 1), or for a model of more than two labels or with a rule of
-    its own, or another word for `faces`, and BundleError for a graph that does not fit the config.
+    ConfigError for fewer threads than 1, a threshold outside (0, 1), or for a model of more than two labels or
+    with a rule of its own, or another word for `faces`, and BundleError for a graph that does not fit the config.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Reader:
         detect: bool | None = None,
     ) -> None:  # fmt: skip
         self.config = bundle.config
-        _check(bundle, threshold, faces)
+        _check(bundle, threads, threshold, faces)
         self.threshold = bundle.config.threshold if threshold is None else threshold
         self.answers = possible_answers(bundle.config.labels, bundle.config.answer_from)
         self.detect = bundle.config.framing == "face" if detect is None else detect
-        self._threads = threads or available_cores()
+        self._threads = available_cores() if threads is None else threads
         self._limit = 1 if faces == "largest" else None
         self._classifier = Classifier(bundle, threads)
 
@@ -71,8 +71,10 @@ class Reader:
         """Read pictures, in order; one bad file never stops the others.
 
         They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time;
-        memory does not grow with the number of sources.
+        memory does not grow with the number of sources. Raises InputError for one picture in place of several.
         """
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise InputError("predict_many takes several pictures; put a single one into a list, or use predict")
         return self.predict_named(((_name(source), source) for source in sources), batch_size)
 
     def predict_named(
@@ -186,9 +188,11 @@ def load(
     return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect)
 
 
-def _check(bundle: Bundle, threshold: float | None, faces: str) -> None:
+def _check(bundle: Bundle, threads: int | None, threshold: float | None, faces: str) -> None:
     if faces not in get_args(Faces):
         raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise ConfigError(f"threads {threads!r:.20}: give a whole number from 1 on, or None for one per core")
     if threshold is None:
         return
     labels = bundle.config.labels

@@ -85,6 +85,8 @@ def _fail(message: str) -> int:
 
 def _let_go_of_stdout() -> None:
     """Where standard output cannot be written any more, keep Python from complaining of it at exit."""
+    if sys.stdout is None:  # it was closed before we began
+        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from mien.errors import ConfigError, ImageError
-from mien.image import load_image
-from mien.inputs import Entry
+from mien.image import IMAGE_SUFFIXES, load_image
+from mien.inputs import VIDEO_SUFFIXES, Entry
 from mien.output import new_file
 from mien.result import ImageResult
 
@@ -27,6 +27,8 @@ class Drawer:
     def __init__(self, folder: Path, resumed: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"--draw {folder}: is a file; give a folder")
+        if not folder.exists() and folder.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            raise ConfigError(f"--draw {folder}: pictures are drawn into a folder; give the name of one")
         if not resumed and folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(f"--draw {folder}: is not empty; give a new folder, or remove what is in it")
         self._folder = folder

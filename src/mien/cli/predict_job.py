@@ -111,13 +111,22 @@ class Job:
                     for row in rows:
                         journal.append(row)
                 journal.sync()
-                self._output.write(self._counted(row for row, _ in journal.replay()), self.labels)
+                self._write_from(journal)
                 journal.finish()
             except KeyboardInterrupt:
                 if not journal.rows:
                     raise
                 kept = f"{journal.rows} rows are kept in {journal.path}"
                 raise click.Abort(f"interrupted; {kept}, the same command goes on from there") from None
+
+    def _write_from(self, journal: Journal) -> None:
+        """Write the file from the journal, which stays where that fails."""
+        try:
+            self._output.write(self._counted(row for row, _ in journal.replay()), self.labels)
+        except OutputError as error:
+            reason = str(error).removesuffix("; nothing was kept")
+            kept = f"{journal.rows} rows are kept in {journal.path}"
+            raise OutputError(f"{reason}; {kept}, the same command goes on from there") from error
 
     def _identity(self) -> dict[str, Any]:
         survey = self._survey

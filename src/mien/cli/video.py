@@ -10,7 +10,7 @@ from threading import Event
 
 import click
 
-from mien.cli.common import console, progress_bar, require_parent
+from mien.cli.common import console, progress_bar, require_parent, same_file
 from mien.cli.predict_job import Output
 from mien.cli.text import one_line
 from mien.errors import ConfigError
@@ -34,7 +34,7 @@ def predict_clip(
 
     Returns the exit status, 1 where the film is damaged or cut short. Every file is written whole or not at all.
     """
-    _check_targets(source, draw, timeline)
+    _check_targets(source, output, draw, timeline)
     seen = Timeline(1 / fps)
     with ExitStack() as stack:
         film = stack.enter_context(open_video(source))
@@ -64,17 +64,21 @@ def predict_camera(reader: Reader, camera: str, *, output: Output, fps: float = 
     return _exit_status(opened)
 
 
-def _check_targets(source: str, draw: Path | None, timeline: Path | None) -> None:
+def _check_targets(source: str, output: Output, draw: Path | None, timeline: Path | None) -> None:
     """Refuse what cannot be written before long work starts."""
     for option, path in (("--draw", draw), ("--timeline", timeline)):
         if path is None:
             continue
-        if path.absolute() == Path(source).absolute():
+        if same_file(source, path):
             raise ConfigError(f"{option} {path}: is the film that is read; give another file")
         require_parent(path)
+        if same_file(path, output.target) or (path is timeline and draw and same_file(path, draw)):
+            raise ConfigError(f"{option} {path}: two things cannot be written to one file; give another name")
     if draw:
         require_film_name(draw)
     if timeline:
+        if timeline.suffix.lower() != ".png":
+            raise ConfigError(f"--timeline {timeline}: is written as PNG; give a name that ends in .png")
         from mien.plots import require_matplotlib
 
         require_matplotlib()
