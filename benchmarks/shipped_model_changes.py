@@ -71,16 +71,16 @@ def hide(picture: Picture, rng: np.random.Generator, *, grey: bool = False) -> P
 
 CHANGES = (
     Change("rotated 15°, mean of both directions", (partial(rotate, degrees=15), partial(rotate, degrees=-15))),
-    Change("the same on black", tuple(partial(rotate, degrees=d, black=True) for d in (15, -15)), wanted=False),
+    Change("rotated 15° on black", tuple(partial(rotate, degrees=d, black=True) for d in (15, -15)), wanted=False),
     Change("face at 70 % of its size", (partial(rescale, size=0.7),)),
-    Change("the same on black", (partial(rescale, size=0.7, black=True),), wanted=False),
+    Change("face at 70 % on black", (partial(rescale, size=0.7, black=True),), wanted=False),
     Change("face at 130 % of its size", (partial(rescale, size=1.3),)),
     Change("brightness × 0.5", (partial(brighten, factor=0.5),)),
     Change("brightness × 1.5", (partial(brighten, factor=1.5),)),
     Change("Gaussian blur, 1 px", (partial(blur, sigma=1),)),
     Change("JPEG quality 30", (partial(recompress, quality=30),)),
     Change(f"black square on 20 %, mean of {DRAWS} draws", (hide,) * DRAWS),
-    Change("the same in the picture's mean grey", (partial(hide, grey=True),) * DRAWS, wanted=False),
+    Change(f"grey square on 20 %, mean of {DRAWS} draws", (partial(hide, grey=True),) * DRAWS, wanted=False),
 )
 
 

@@ -17,8 +17,8 @@ from mien.labels import EXPRESSIONS
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: The thresholds that are tried for each label: 0.05 to 0.95.
-GRID = tuple(percent / 100 for percent in range(5, 100, 5))
+#: The thresholds that are tried for each label: 0.15 to 0.95. What is less probable is no answer, whatever its odds.
+GRID = tuple(percent / 100 for percent in range(15, 100, 5))
 
 #: How many times as probable as neutral a sad face must be: 1 to 8, and 0 for no such demand.
 OVER_NEUTRAL = (0.0, *(quarters / 4 for quarters in range(4, 33)))
@@ -47,7 +47,7 @@ def choose_rule(
     probabilities: npt.ArrayLike,
     majority: npt.ArrayLike,
     labels: Sequence[str] = EXPRESSIONS,
-    neutral_as_sad: float = 0.045,
+    neutral_as_sad: float = 0.048,
     sad_as_sad: float = 0.7,
 ) -> Rule:
     """Choose how happy and sad are answered, on labelled faces that the model has not seen.
