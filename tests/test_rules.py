@@ -74,8 +74,8 @@ def test_no_other_rule_within_the_limit_is_better() -> None:
 
 def test_enough_sad_answers_go_before_macro_f1() -> None:
     rows, truth = faces(1000, seed=9)
-    best, more = (choose_rule(rows, truth, neutral_as_sad=0.2, sad_as_sad=least) for least in (0, 0.6))
-    assert more.sad_called_sad >= 0.6 > best.sad_called_sad
+    best, more = (choose_rule(rows, truth, neutral_as_sad=0.2, sad_as_sad=least) for least in (0, 0.55))
+    assert more.sad_called_sad >= 0.55 > best.sad_called_sad
     assert more.macro_f1 < best.macro_f1
     out_of_reach = choose_rule(rows, truth, neutral_as_sad=0.01, sad_as_sad=0.99)
     assert out_of_reach == choose_rule(rows, truth, neutral_as_sad=0.01, sad_as_sad=0)
