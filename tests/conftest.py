@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien import bundle
 from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.cli import main
 from mien.labels import EXPRESSIONS
 from mien.synthetic import write_dataset
 
@@ -217,3 +218,18 @@ def _picture_stream(container: Any, codec: str, picture: Picture, rotation: int,
 def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation without any model."""
     monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "no-models")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; returns (exit status, stdout, stderr)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        code = left.value.code
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    return run

@@ -11,28 +11,12 @@ from PIL import Image
 from skimage.data import astronaut
 
 import mien
-from mien.cli import main
 from mien.dataset import read_manifest
 from mien.evaluation import score
 
 MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
 Call = Callable[..., Called]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> Called:
-        with pytest.raises(SystemExit) as left:
-            main(["evaluate", *(str(argument) for argument in arguments)])
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +31,7 @@ def data(faces: Path, tmp_path: Path) -> Path:
 
 
 def test_the_table_has_every_figure_with_its_interval(call: Call, bundle: Path, faces: Path) -> None:
-    status, out, err = call(faces, "--model", bundle)
+    status, out, err = call("evaluate", faces, "--model", bundle)
     assert (status, err) == (0, "")
     found = score(mien.load(bundle), read_manifest(faces)).evaluation()
     assert "Figures on: all of faces" in out
@@ -56,19 +40,19 @@ def test_the_table_has_every_figure_with_its_interval(call: Call, bundle: Path, 
 
 
 def test_json_holds_what_python_says(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
-    status, out, err = call(faces, "--model", bundle, "--json", "-")
+    status, out, err = call("evaluate", faces, "--model", bundle, "--json", "-")
     assert (status, err) == (0, "")
     found = json.loads(out)
     expected = score(mien.load(bundle), read_manifest(faces)).evaluation().to_dict()
     assert {name: found[name] for name in expected} == json.loads(json.dumps(expected))
     assert found["about"]["sha256"] == mien.load(bundle).config.sha256
-    assert call(faces, "--model", bundle, "--json", tmp_path / "m.json")[0] == 0
+    assert call("evaluate", faces, "--model", bundle, "--json", tmp_path / "m.json")[0] == 0
     assert json.loads((tmp_path / "m.json").read_text("utf-8")) == found
 
 
 def test_a_report_is_written_whole_and_never_twice(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "report"
-    assert call(faces, "--model", bundle, "--out", out)[0] == 0
+    assert call("evaluate", faces, "--model", bundle, "--out", out)[0] == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "confusion.png",
         "metrics.json",
@@ -76,7 +60,7 @@ def test_a_report_is_written_whole_and_never_twice(call: Call, bundle: Path, fac
         "roc.png",
     ]
     assert [path.name for path in out.parent.iterdir()] == ["report"]
-    status, _, err = call(faces, "--model", bundle, "--out", out)
+    status, _, err = call("evaluate", faces, "--model", bundle, "--out", out)
     assert (status, err.count("\n")) == (2, 1)
     assert "already exists" in err
 
@@ -85,18 +69,18 @@ def test_the_held_out_part_is_measured(call: Call, bundle: Path, faces: Path, tm
     for part in ("train", "validation", "test"):
         shutil.copytree(faces, tmp_path / "parts" / part)
     (tmp_path / "parts" / "test" / "sad" / "broken.png").write_bytes(b"")
-    status, out, err = call(tmp_path / "parts", "--model", bundle)
+    status, out, err = call("evaluate", tmp_path / "parts", "--model", bundle)
     assert status == 1
     assert "Figures on: test part of parts" in out
     assert "test/sad/broken.png" in err
     shutil.rmtree(tmp_path / "parts" / "test")
-    assert "Figures on: validation part of parts" in call(tmp_path / "parts", "--model", bundle)[1]
+    assert "Figures on: validation part of parts" in call("evaluate", tmp_path / "parts", "--model", bundle)[1]
 
 
 def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: Path) -> None:
     for number in range(7):
         (data / "happy" / f"{number}-bad\n[x].png").write_bytes(b"")
-    status, out, err = call(data, "--model", bundle, "--json", "-")
+    status, out, err = call("evaluate", data, "--model", bundle, "--json", "-")
     assert status == 1
     assert len(json.loads(out)["skipped"]) == 7
     lines = err.splitlines()
@@ -112,27 +96,29 @@ def test_pictures_without_a_face_are_counted_aloud(call: Call, make_bundle: Make
         (data / name).mkdir()
         Image.fromarray(astronaut()[:300, 60:360]).save(data / name / "face.png")  # type: ignore[no-untyped-call]
     Image.new("RGB", (300, 200), (90, 120, 60)).save(data / "sad" / "field.png")
-    status, out, err = call(data, "--model", folder, "--json", "-")
+    status, out, err = call("evaluate", data, "--model", folder, "--json", "-")
     assert status == 0
     assert (json.loads(out)["n"], json.loads(out)["no_face"]) == (2, ["sad/field.png"])
     assert err.splitlines() == [
         "mien: sad/field.png: no face was found",
         "mien: no face was found in 1 of 3 pictures; they do not count, --no-detect reads them whole",
     ]
-    status, out, err = call(data, "--model", folder, "--no-detect", "--json", "-")
+    status, out, err = call("evaluate", data, "--model", folder, "--no-detect", "--json", "-")
     assert (status, err, json.loads(out)["n"], json.loads(out)["no_face"]) == (0, "", 3, [])
     whole = make_bundle()
-    assert json.loads(call(data, "--model", whole, "--json", "-")[1])["n"] == 3
-    assert json.loads(call(data, "--model", whole, "--detect", "--json", "-")[1])["n"] == 2
+    assert json.loads(call("evaluate", data, "--model", whole, "--json", "-")[1])["n"] == 3
+    assert json.loads(call("evaluate", data, "--model", whole, "--detect", "--json", "-")[1])["n"] == 2
 
 
 def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> None:
     (data / "sad").rename(data / "gloomy")
     shutil.copytree(data / "happy", data / "other")
-    status, out, err = call(data, "--model", bundle)
+    status, out, err = call("evaluate", data, "--model", bundle)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "does not know the class 'gloomy'" in err
-    status, out, err = call(data, "--model", bundle, "--map", "gloomy=sad", "--classes", "sad,happy", "--json", "-")
+    status, out, err = call(
+        "evaluate", data, "--model", bundle, "--map", "gloomy=sad", "--classes", "sad,happy", "--json", "-"
+    )
     assert (status, err) == (0, "")
     assert json.loads(out)["classes"] == ["sad", "happy"]
     assert json.loads(out)["n"] == 40
@@ -158,35 +144,37 @@ def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> 
 )
 def test_a_bad_call_is_one_line(call: Call, bundle: Path, faces: Path, arguments: list[str], words: str) -> None:
     named = [text.replace("FACES", str(faces)).replace("BUNDLE", str(bundle)) for text in arguments]
-    status, out, err = call(*named)
+    status, out, err = call("evaluate", *named)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("mien: ")
     assert words.replace("FACES", str(faces)) in err
 
 
 def test_without_a_name_the_shipped_model_is_measured(call: Call, shipped: Path, faces: Path) -> None:
-    status, out, err = call(faces, "--json", "-")
+    status, out, err = call("evaluate", faces, "--json", "-")
     assert (status, err) == (0, "")
     expected = score(mien.load(), read_manifest(faces)).evaluation().to_dict()
     assert json.loads(out)["accuracy"] == json.loads(json.dumps(expected["accuracy"]))
-    assert call(faces, "--model", "mien", "--json", "-")[1] == out
-    assert "mien: is no run folder" in call("--model", "mien")[2]
+    assert call("evaluate", faces, "--model", "mien", "--json", "-")[1] == out
+    assert "mien: is no run folder" in call("evaluate", "--model", "mien")[2]
     shutil.rmtree(shipped)
-    assert call(faces)[2].startswith("mien: no model comes with this installation")
+    assert call("evaluate", faces)[2].startswith("mien: no model comes with this installation")
 
 
 def test_the_report_says_which_reading_was_judged(call: Call, three_way: Path, bundle: Path, faces: Path) -> None:
-    assert "judged by answer" in call(faces, "--model", bundle)[1]
-    assert "judged by two_way, P(happy) / (P(happy) + P(sad)) at 0.5" in call(faces, "--model", three_way)[1]
-    mapped = call(faces, "--model", three_way, "--map", "sad=fear")[1]
+    assert "judged by answer" in call("evaluate", faces, "--model", bundle)[1]
+    assert (
+        "judged by two_way, P(happy) / (P(happy) + P(sad)) at 0.5" in call("evaluate", faces, "--model", three_way)[1]
+    )
+    mapped = call("evaluate", faces, "--model", three_way, "--map", "sad=fear")[1]
     assert "judged by expressions, the most probable of the data's classes" in mapped
-    _, out, _ = call(faces, "--model", three_way, "--map", "sad=fear", "--json", "-")
+    _, out, _ = call("evaluate", faces, "--model", three_way, "--map", "sad=fear", "--json", "-")
     assert json.loads(out)["judged_by"] == "expressions"
 
 
 def test_one_class_is_refused(call: Call, bundle: Path, data: Path) -> None:
     shutil.rmtree(data / "sad")
-    status, _, err = call(data, "--model", bundle)
+    status, _, err = call("evaluate", data, "--model", bundle)
     assert status == 2
     assert "has only the class 'happy'" in err
 
@@ -195,17 +183,17 @@ def test_a_missing_matplotlib_is_found_before_the_work(
     call: Call, bundle: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    status, out, err = call(faces, "--model", bundle, "--out", tmp_path / "report")
+    status, out, err = call("evaluate", faces, "--model", bundle, "--out", tmp_path / "report")
     assert (status, out) == (2, "")
     assert err == "mien: drawing plots needs an optional part of mien: pip install 'mien[report]'\n"
     assert list(tmp_path.iterdir()) == []
-    assert call(faces, "--model", bundle)[0] == 0
+    assert call("evaluate", faces, "--model", bundle)[0] == 0
 
 
 def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, data: Path) -> None:
     (data / "happy").rename(data / "[red]")
     (data / "sad").rename(data / "[blue]")
-    status, out, err = call(data, "--model", make_bundle(("[blue]", "[red]")))
+    status, out, err = call("evaluate", data, "--model", make_bundle(("[blue]", "[red]")))
     assert (status, err) == (0, "")
     assert "[red]" in out
     assert "[blue]" in out

@@ -20,27 +20,12 @@ import pytest
 from PIL import Image
 
 import mien
-from mien.cli import VERBS, main
+from mien.cli import VERBS
 from mien.inputs import Inputs
 
 MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
 Call = Callable[..., Called]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> Called:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return run
 
 
 def process(*arguments: object, **options: Any) -> Called:

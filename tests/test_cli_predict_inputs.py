@@ -18,7 +18,6 @@ from PIL import Image
 from pyarrow import parquet
 from skimage.data import astronaut
 
-from mien.cli import main
 from mien.cli.predict_draw import Drawer
 from mien.cli.predict_table import SHOWN, summary
 from mien.errors import ConfigError
@@ -29,21 +28,6 @@ from mien.synthetic import draw_face
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -19,28 +19,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli import main
 from mien.reader import Reader
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

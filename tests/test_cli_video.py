@@ -19,7 +19,6 @@ import pytest
 from PIL import Image, ImageColor
 
 from mien.annotate import answer_colours
-from mien.cli import main
 from mien.cli.video import clock_time, live_line
 from mien.result import Box, Face, FrameResult
 from mien.video import open_video
@@ -33,20 +32,6 @@ TwoPeople = Callable[..., Picture]
 #: When the expressions in the film change, by person (1 is on the left), in seconds.
 CHANGES = {"left": [1.37, 3.05], "right": [0.77, 2.43]}
 SECONDS = 4
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> Called:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert isinstance(left.value.code, int)
-        return left.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

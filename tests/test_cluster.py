@@ -19,7 +19,6 @@ from PIL import Image
 from pyarrow import parquet
 
 from mien.bundle import load_bundle
-from mien.cli import main
 from mien.cluster import ATTEMPTS, PartWriter, Work, read_parts
 from mien.errors import ConfigError, OutputError
 from mien.inputs import Inputs
@@ -29,21 +28,6 @@ MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
 Call = Callable[..., Called]
 JOB = {"model": {"name": "linear", "sha256": "0"}, "choice of options": {"faces": "all"}}
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command in this process; returns (exit status, stdout, stderr)."""
-
-    def run(*arguments: object) -> Called:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        code = left.value.code
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
