@@ -6,11 +6,11 @@ import tracemalloc
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.crop import FARTHEST, Region, crop, face_region
+from mien.crop import FARTHEST, LEFT_ROLLED, Region, crop, face_region
 from mien.errors import InputError
 from mien.result import Box, Detection
 from mien.synthetic import draw_face
@@ -188,6 +188,7 @@ def test_a_tiny_face_has_a_region() -> None:
 @settings(deadline=None)
 @given(roll=st.floats(-180, 180))
 def test_framing_does_not_depend_on_the_size_of_the_picture(roll: float) -> None:
+    assume(abs(abs(roll - 90 * round(roll / 90)) - LEFT_ROLLED) > 1e-6)
     small, large = face(roll), face(roll, 2000, 1500, 800, 1000)
     one, ten = face_region(small), face_region(large)
     assert (one.x * 10, one.y * 10, one.side * 10) == pytest.approx((ten.x, ten.y, ten.side), rel=1e-3)
