@@ -79,12 +79,17 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
             on_progress((number + 1) / len(manifest.samples))
     if not rows:
         raise _nothing_judged(manifest, len(no_face))
-    shares = np.maximum(np.array(rows), 1e-12)
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = shares_of(rows)
     answers = shares.argmax(axis=1)
     if by == "answer":
         answers = np.array([manifest.classes.index(label) for label in answered])
     return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped), by, tuple(no_face))
+
+
+def shares_of(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    """Return probabilities of some of a model's labels as shares among these, float64 (N, K), rows summing to 1."""
+    shares = np.maximum(np.array(rows), 1e-12)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def choose_reading(reader: Reader, manifest: Manifest) -> Reading:

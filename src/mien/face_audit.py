@@ -14,7 +14,7 @@ from mien.crop import Region, crop, face_region
 from mien.dataset import Sample
 from mien.detect import Detector
 from mien.errors import DataError, ImageError
-from mien.evaluation import choose_reading
+from mien.evaluation import choose_reading, shares_of
 from mien.faults import Finding
 from mien.image import RGB, decode, upright_size
 from mien.photograph import DRAWN, drawn_score
@@ -200,8 +200,7 @@ def _shares(reader: Reader, crops: npt.NDArray[np.uint8], known: Audit) -> npt.N
         by_label = {label: float(value) for label, value in zip(config.labels, row, strict=True)}
         answers = by_label | answer_probabilities(by_label, config.answer_from)
         rows.append([answers[name] for name in known.manifest.classes])
-    shares = np.maximum(np.array(rows), 1e-12)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    return shares_of(rows)
 
 
 def _suspects(

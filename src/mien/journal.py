@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from mien.errors import OutputError
-from mien.output import lock, readable_errors, to_bytes
+from mien.output import lock, readable_errors, to_bytes, what_changed
 
 Row = dict[str, Any]
 
@@ -105,9 +105,8 @@ class Journal(AbstractContextManager["Journal"]):
         found = _parse(first)
         if found is None or found.get("format") != _FORMAT:
             raise OutputError(f"{self.path}: is in the way and was not written by mien; move it, or give another name")
-        changed = [name for name, value in job.items() if found.get(name) != json.loads(json.dumps(value))]
         raise OutputError(
-            f"{self.path}: was begun with another {' and another '.join(changed) or 'version of mien'}; "
+            f"{self.path}: was begun with another {what_changed(job, found) or 'version of mien'}; "
             "delete it to start anew, or write to another file"
         )
 

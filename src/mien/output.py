@@ -1,10 +1,12 @@
 """Results appear whole or not at all: written beside their place under a temporary name, then renamed."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mien.errors import OutputError
 
@@ -76,6 +78,12 @@ def lock(handle: int, path: Path) -> None:
         raise OutputError(f"{path}: is being written by another process; wait, or give another name") from None
     except OSError:  # a file system without locks
         return
+
+
+def what_changed(job: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Name what a job, JSON-ready, has otherwise than it had `before`, to follow "another"; empty where nothing is."""
+    now = json.loads(json.dumps(job))
+    return " and another ".join(name for name, value in now.items() if before.get(name) != value)
 
 
 def refuse_existing(path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mien.errors import OutputError
 from mien.inputs import Entry, Survey
-from mien.output import lock, new_file, readable_errors, write_text
+from mien.output import lock, new_file, readable_errors, what_changed, write_text
 from mien.rows import require_parquet
 
 #: Pictures in a part: half a minute of one core's work, which is what a lost machine costs per core.
@@ -129,11 +129,9 @@ def agree(folder: Path, job: Mapping[str, Any]) -> None:
         found = None
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise OutputError(f"{path}: was not written by mien, or is damaged; give another folder")
-    changed = [name for name, value in json.loads(json.dumps(job)).items() if found.get(name) != value]
-    if changed:
+    if changed := what_changed(job, found):
         raise OutputError(
-            f"{folder}: was begun with another {' and another '.join(changed)}; "
-            "delete the folder to start anew, or write to another one"
+            f"{folder}: was begun with another {changed}; delete the folder to start anew, or write to another one"
         )
 
 

@@ -49,6 +49,12 @@ class Prepared:
     detections: tuple[Detection | None, ...] = ()
     crops: tuple[npt.NDArray[np.uint8], ...] = ()
 
+    @property
+    def boxes(self) -> list[Box]:
+        """What each crop was cut from, in pixels of the upright picture: a face's box, or the whole picture."""
+        whole = Box(0, 0, self.width or 1, self.height or 1)
+        return [found.box if found else whole for found in self.detections]
+
 
 class Preparer:
     """Turns pictures into crops of `size` pixels a side and 1 or 3 `channels`; may be called from several threads.

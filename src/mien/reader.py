@@ -119,12 +119,10 @@ class Reader:
         for time, frame in timed(frames, fps):
             picture = self._preparer((source, frame))
             rows = self.probabilities(np.stack(picture.crops)) if picture.crops else np.empty((0, 0))
-            whole = Box(0, 0, picture.width or 1, picture.height or 1)
-            boxes = [found.box if found else whole for found in picture.detections]
-            people, rows = follow(time, boxes, picture.crops, rows)
+            people, rows = follow(time, picture.boxes, picture.crops, rows)
             faces = tuple(
                 replace(self._face(box, found, row), person=person)
-                for box, found, row, person in zip(boxes, picture.detections, rows, people, strict=True)
+                for box, found, row, person in zip(picture.boxes, picture.detections, rows, people, strict=True)
             )
             size = picture.width, picture.height
             yield FrameResult(source, picture.status, picture.reason, *size, self.config.name, faces, time)
@@ -151,10 +149,10 @@ class Reader:
         crops = [one for picture in pictures for one in picture.crops]
         rows: Iterator[npt.NDArray[np.float64]] = iter(self.probabilities(np.stack(crops)) if crops else ())
         for picture in pictures:
-            whole = Box(0, 0, picture.width or 1, picture.height or 1)
+            own = islice(rows, len(picture.crops))
             faces = tuple(
-                self._face(found.box if found else whole, found, row)
-                for found, row in zip(picture.detections, islice(rows, len(picture.crops)), strict=True)
+                self._face(box, found, row)
+                for box, found, row in zip(picture.boxes, picture.detections, own, strict=True)
             )
             size = picture.width, picture.height
             yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
