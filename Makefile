@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := train,report,parquet,video
+EXTRAS := train,report,parquet,video,serve,tune
 
 .PHONY: setup demo test test-slow check format bench lock clean
 
@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/mien demo
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-slow: $(VENV)/.ready-slow
 	$(BIN)/python -m pytest -m slow

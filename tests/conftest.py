@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
@@ -25,6 +26,11 @@ from mien.synthetic import write_dataset
 Picture = npt.NDArray[np.uint8]
 
 NOBODY = 65534
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands that tests start: a test run in the background ignores it, and they would too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -56,14 +55,7 @@ def size_of(path: Path) -> int:
 
 
 def command(*arguments: object) -> list[str]:
-    # A test run started in the background ignores SIGINT, and its children would inherit that.
-    code = """
-        import signal, sys
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        from mien.cli import main
-        main(sys.argv[1:])
-    """
-    return [sys.executable, "-c", textwrap.dedent(code), "predict", *map(str, arguments)]
+    return [sys.executable, "-m", "mien", "predict", *map(str, arguments)]
 
 
 def stop(arguments: list[str], part: Path, at: int, how: signal.Signals) -> tuple[int, str]:

@@ -171,11 +171,9 @@ def test_kill_9_and_resume_gives_the_history_of_an_uninterrupted_run(data: Path,
 
 
 def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path) -> None:
-    # A test run started in the background ignores SIGINT, and its children would inherit that.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import mien.cli; mien.cli.main()"
     options = ["--out", str(tmp_path / "run"), *flags({**TINY, "epochs": 500})]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "train", str(data), *options], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mien", "train", str(data), *options], stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not read_history(tmp_path / "run"):
         time.sleep(0.01)
@@ -188,6 +186,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path
     assert not list((tmp_path / "run").glob("*.part*"))
 
 
+@pytest.mark.slow
 def test_cross_validation_judges_every_picture_once(data: Path, tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "epochs": 1})
     done = run.train(run.Source(data), config, tmp_path / "cv", k=3)
