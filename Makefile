@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := train,report,parquet,video,serve,tune
 
-.PHONY: setup demo test test-slow check format bench lock clean
+.PHONY: setup demo test test-slow check format docs bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -37,6 +37,10 @@ check: setup
 format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# The site, into build/site; a broken link is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: setup
 	$(BIN)/python benchmarks/near_duplicates.py

@@ -1,0 +1,48 @@
+"""What MkDocs fills in from the code and from files that stand outside docs/."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from mien.train.config import NETWORK_DEFAULTS, TrainConfig, flag
+
+ROOT = Path(__file__).parents[1]
+#: Pages that are a file of the repository.
+TAKEN = {"model-card.md": "MODEL_CARD.md", "changelog.md": "CHANGELOG.md"}
+#: Links to files that the site does not hold, as the repository's pages write them.
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)]+)\)")
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Put in the tables and files that a page asks for."""
+    name = page.file.src_uri
+    if name in TAKEN:
+        markdown = (ROOT / TAKEN[name]).read_text(encoding="utf-8").replace("docs/images/", "images/")
+        markdown = _LINK.sub(_kept, markdown)
+    return markdown.replace("{{ settings }}", settings_table())
+
+
+def settings_table() -> str:
+    """Return every setting of training as a Markdown table: name, range, default of each network, meaning."""
+    names = list(NETWORK_DEFAULTS)
+    lines = [f"| setting | what it does | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+    for field in dataclasses.fields(TrainConfig):
+        given = [NETWORK_DEFAULTS[name].get(field.name, field.default) for name in names]
+        values = " | ".join("" if value is None else f"`{value}`" for value in given)
+        lines.append(f"| `{field.name}`<br>`{flag(field.name)}` | {field.metadata['help']}{_range(field)} | {values} |")
+    return "\n".join(lines)
+
+
+def _range(field: Any) -> str:
+    low, high = field.metadata["low"], field.metadata["high"]
+    return "" if low == float("-inf") else f" ({low:g} to {high:g})"
+
+
+def _kept(link: re.Match[str]) -> str:
+    """Keep links to the site's own pages, and the words of the others."""
+    mark, words, target = link.groups()
+    here = {**{file: page for page, file in TAKEN.items()}, "docs/lab-log.md": "lab-log.md"}
+    if mark or target in here:
+        return f"{mark}[{words}]({here.get(target, target)})"
+    return words

@@ -1,0 +1,81 @@
+"""Every command and every piece of code in README and docs does what a reader is told it does."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from snippets import Snippet, snippets
+from workplace import furnish
+
+ROOT = Path(__file__).parents[2]
+#: http.md needs a running server; its examples are run by tests/serve.
+PAGES = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in ("http.md", "lab-log.md")),
+]
+#: A page with one of these in it takes minutes.
+LONG = re.compile(r"^(mien (train|tune|experiment|demo)|make )", re.MULTILINE)
+#: What a reader lets run for minutes is cut short: the commands are tested here, not what they learn.
+SHORT = {"train": "--epochs=1", "tune": "--trials=1"}
+
+
+def pages() -> list[object]:
+    found: list[object] = []
+    for path in PAGES:
+        blocks = [block for block in snippets(path) if block.reason is None]
+        long = any(LONG.search(block.code) for block in blocks)
+        marks = [pytest.mark.slow] if long else []
+        if blocks:
+            found.append(pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    furnish(tmp_path, page.read_text(encoding="utf-8"))
+    for block in snippets(page):
+        if block.reason is None:
+            done = run(block, tmp_path)
+            assert done.returncode in (0, 1) if block.language == "sh" else done.returncode == 0, (
+                f"{page.name}, line {block.line}:\n{block.code}\n{done.stdout}\n{done.stderr}"
+            )
+            assert "Traceback" not in done.stderr, f"{page.name}, line {block.line}:\n{done.stderr}"
+
+
+def run(block: Snippet, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run a block in a folder in which what the pages speak of is there; `mien` is the one that is tested."""
+    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = ["bash", "-c", shell(block.code)] if block.language == "sh" else [sys.executable, "-c", block.code]
+    environment = {**os.environ, "PATH": search, "COLUMNS": "120"}
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+
+
+def shell(code: str) -> str:
+    """Return commands so that the first that is refused ends them; status 1 says that there was something to say."""
+    lines = [shortened(line) for line in code.replace("\\\n", " ").splitlines() if line.split("#")[0].strip()]
+    return "\n".join(f"{line}\nstatus=$?; [ $status -le 1 ] || exit $status" for line in lines)
+
+
+def shortened(line: str) -> str:
+    command, *comment = line.split(" #", 1)
+    verb = re.match(r"mien (\w+)", command)
+    if verb and verb[1] in SHORT and "--resume" not in command:
+        command = f"{command.rstrip()} {SHORT[verb[1]]}"
+    return command
+
+
+def test_the_blocks_of_a_page_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A\n\n```sh\nls\n```\n\n```json\n{}\n```\n\n<!-- not run: no camera -->\n```python\nimport mien\n```\n",
+        "utf-8",
+    )
+    assert snippets(page) == [Snippet("sh", "ls\n", 3), Snippet("python", "import mien\n", 12, "no camera")]
+
+
+def test_a_command_that_is_refused_fails_its_block(tmp_path: Path) -> None:
+    assert run(Snippet("sh", "mien predict nowhere.jpg\necho done\n", 1), tmp_path).returncode == 2
+    assert run(Snippet("sh", "true  # nothing\n\\\n", 1), tmp_path).returncode == 0
