@@ -1,12 +1,16 @@
-"""How often the 95 % intervals of mien.metrics hold the truth, by simulation; prints one table.
+"""How often the 95 % intervals of mien.metrics hold the truth, by simulation; prints a table.
 
-    python benchmarks/interval_coverage.py [--repeats 10000]
+    python benchmarks/interval_coverage.py [--repeats 10000] [--groups]
 
 Each repeat draws n samples from a population whose true figures are known in closed form, evaluates them, and
 asks of every interval whether it holds the true figure. `p` is how often the right class is answered (wrong
 answers are spread evenly over the other classes); scores are normal, shifted so that the AUC is `p` too.
 Prevalence "even" draws every class alike; "skewed" draws class 0 four times as often as each other class;
 "fixed" is even with the same number of samples of each class every time, as in a balanced test set.
+
+With --groups, samples stand in groups: a share `alike` of the members of a group have the class of its first and are
+right if it is, the others are drawn anew. Two even classes. "alone" takes samples as independent, "percentile" is the
+percentile interval of a bootstrap by group, "by group" is what `mien.metrics.evaluate` gives.
 """
 
 import argparse
@@ -18,8 +22,12 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mien.metrics import Evaluation, Figure, evaluate
+from mien.bootstrap import percentile_interval, resamplings
+from mien.figures import Evaluation, Figure
+from mien.metrics import checked_answers, evaluate
+from mien.resampled import replicate
 
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SHARED = 0.3  # part of the score noise that all classes of a sample share
 
@@ -51,11 +59,21 @@ class Population:
             "precision": float((hits / answered)[1]),
             "F1": float(f1[1]),
             "AUC": self.p,
+            "AP": self._average_precision(float(self.weights[1])),
             "balanced": self.p,
             "macro prec.": float((hits / answered).mean()),
             "macro F1": float(f1.mean()),
             "macro AUC": self.p,
+            "macro AP": float(np.mean([self._average_precision(float(weight)) for weight in self.weights])),
         }
+
+    def _average_precision(self, prevalence: float) -> float:
+        """The mean precision at the scores of positives, which are normal around the shift."""
+        shift, normal = np.sqrt(2) * NormalDist().inv_cdf(self.p), NormalDist()
+        quantiles = (np.arange(4000) + 0.5) / 4000
+        found = np.array([prevalence * (1 - q) for q in quantiles])
+        alarms = np.array([(1 - prevalence) * (1 - normal.cdf(normal.inv_cdf(q) + shift)) for q in quantiles])
+        return float((found / (found + alarms)).mean())
 
     def draw(self, n: int, rng: np.random.Generator) -> Evaluation:
         truth = np.arange(n) % self.k if self.prevalence == "fixed" else rng.choice(self.k, n, p=self.weights)
@@ -77,10 +95,12 @@ def figures(result: Evaluation) -> dict[str, Figure]:
         "precision": one.precision,
         "F1": one.f1,
         "AUC": one.roc_auc,
+        "AP": one.average_precision,
         "balanced": result.balanced_accuracy,
         "macro prec.": result.macro_precision,
         "macro F1": result.macro_f1,
         "macro AUC": result.roc_auc,
+        "macro AP": result.average_precision,
     }
 
 
@@ -101,11 +121,71 @@ def settings() -> Iterator[tuple[Population, int]]:
         yield Population(k, p, prevalence), n
 
 
+#: Sizes that groups are drawn from, and the share of a group that is like its first.
+CLUSTERS = {"copies": ((1, 1, 1, 1, 2, 3), 0.95), "fours": ((4,), 0.7), "tens": ((10,), 0.5)}
+WAYS = ("alone", "percentile", "by group")
+
+
+def clustered(kind: str, n: int, p: float, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+    """Truth, answers and group (n,) each; see the module's docstring."""
+    sizes, alike = CLUSTERS[kind]
+    group = np.repeat(np.arange(n), rng.choice(sizes, n))[:n]
+    same = rng.random(n) < alike
+    truth = np.where(same, rng.integers(0, 2, n)[group], rng.integers(0, 2, n))
+    right = np.where(same, (rng.random(n) < p)[group], rng.random(n) < p)
+    return truth, np.where(right, truth, 1 - truth), group
+
+
+def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> dict[str, float]:
+    """Fraction of repeats whose intervals of accuracy and of class 1's F1 hold the truth, p, in each of WAYS."""
+    rng = np.random.default_rng(seed)
+    held = {f"{figure}, {way}": 0 for figure in ("accuracy", "F1") for way in WAYS}
+    for repeat in range(repeats):
+        truth, answers, group = clustered(kind, n, p, rng)
+        found = {
+            "alone": limits(evaluate(truth, np.zeros((n, 2)), ["0", "1"], answers)),
+            "percentile": percentiles(truth, answers, group, repeat),
+            "by group": limits(evaluate(truth, np.zeros((n, 2)), ["0", "1"], answers, group, repeat)),
+        }
+        for way, intervals in found.items():
+            for figure, (low, high) in intervals.items():
+                held[f"{figure}, {way}"] += low <= p <= high
+    return {name: count / repeats for name, count in held.items()}
+
+
+def limits(result: Evaluation) -> dict[str, tuple[float, float]]:
+    chosen = {"accuracy": result.accuracy, "F1": result.per_class["1"].f1}
+    return {name: (figure.low, figure.high) for name, figure in chosen.items()}
+
+
+def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str, tuple[float, float]]:
+    """The plain bootstrap of whole groups."""
+    given = checked_answers(truth, np.zeros((len(truth), 2)), ["0", "1"], answers, group)
+    drawn = replicate(given, resamplings(given.groups, seed=seed))
+    return {
+        "accuracy": percentile_interval(drawn.accuracy, given.groups),
+        "F1": percentile_interval(drawn.f1[:, 1], given.groups),
+    }
+
+
+def print_clustered(repeats: int, seed: int) -> None:
+    names = [f"{figure}, {way}" for figure in ("accuracy", "F1") for way in WAYS]
+    print(f"Samples in groups: coverage in %, {repeats} repeats; 95.0 is right")
+    print(f"{'groups':8} {'n':>5} {'p':>5} " + " ".join(f"{name:>20}" for name in names))
+    for kind, n, p in itertools.product(CLUSTERS, (50, 200, 2000), (0.6, 0.95)):
+        row = clustered_coverage(kind, n, p, repeats, seed)
+        print(f"{kind:8} {n:5} {p:5.2f} " + " ".join(f"{100 * row[name]:20.1f}" for name in names), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--groups", action="store_true", help="samples in groups, in place of independent ones")
     args = parser.parse_args()
+    if args.groups:
+        print_clustered(args.repeats, args.seed)
+        return
     names = list(Population(2, 0.6, "even").true_figures())
     print(f"Coverage in %, {args.repeats} repeats; 95.0 is right")
     print(f"{'K':>2} {'prevalence':10} {'n':>5} {'p':>5} " + " ".join(f"{name:>11}" for name in names))

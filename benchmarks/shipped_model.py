@@ -22,6 +22,7 @@ from pathlib import Path
 
 from mien import plots
 from mien.bundle import load_bundle
+from mien.charts import require_matplotlib
 from mien.errors import MienError
 from mien.labels import EXPRESSIONS
 from mien.output import write_text
@@ -67,7 +68,7 @@ def draw(folder: Path, model: Measured) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if options.plots:
-        plots.require_matplotlib()
+        require_matplotlib()
     models: list[Path | None] = options.model or [None]
     bundles = [load_bundle(model) for model in models]
     fold = read_fold(options.data)

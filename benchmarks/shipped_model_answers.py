@@ -9,11 +9,11 @@ import numpy.typing as npt
 from mien.bundle import BundleConfig
 from mien.calibrate import answers, fit_temperature, probabilities
 from mien.labels import EXPRESSIONS, NEITHER
-from mien.metrics import evaluate
+from mien.metrics import evaluate, proportion
 from mien.reliability import risk_coverage
 from mien.rules import Rule, choose_rule
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
-from shipped_model_rows import Floats, Limits, Measured, Row, proportion
+from shipped_model_rows import Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]
 

@@ -7,13 +7,14 @@ from mien.calibrate import fit_temperature, probabilities
 from mien.crop import crop
 from mien.errors import BundleError
 from mien.labels import EXPRESSIONS
-from mien.metrics import evaluate
+from mien.metrics import evaluate, proportion
+from mien.paired import change
 from mien.reader import Reader
 from mien.reliability import reliability, risk_coverage
 from shipped_model_answers import risks, three_ways
 from shipped_model_changes import CHANGES, Change, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
-from shipped_model_rows import Bools, Floats, Limits, Measured, Row, change, proportion
+from shipped_model_rows import Bools, Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.intervals import paired_difference, wilson
 from mien.metrics import Figure
 from mien.reader import Reader
 from mien.reliability import Reliability
@@ -91,19 +90,6 @@ class Measured:
             "rows": [row.to_dict() for row in self.rows],
             "reliability": {title: diagram.to_dict() for title, diagram in self.diagrams.items()},
         }
-
-
-def proportion(hits: float, n: int) -> Figure:
-    """A share with Wilson's interval; hits may be a mean over draws."""
-    return Figure(hits / n, *wilson(hits, n))
-
-
-def change(before: Floats, after: Floats) -> Figure:
-    """Mean of `after` less mean of `before`: hits (N,) of the same faces, 1, 0 or a mean over draws."""
-    both, lost, won = (before * after).sum(), (before * (1 - after)).sum(), ((1 - before) * after).sum()
-    value = float((after - before).mean())
-    low, high = paired_difference(float(both), float(lost), float(won), len(before))
-    return Figure(value, min(value, low), max(value, high))
 
 
 def _points(figure: Figure) -> str:

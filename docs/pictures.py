@@ -6,9 +6,6 @@ The portrait is NASA's, of Eileen Collins, and comes with scikit-image. Screensh
 Chromium; without it the older ones stay.
 """
 
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -41,7 +38,7 @@ def draw(place: Path) -> None:
     Image.fromarray(astronaut()).save(photo, quality=95)  # type: ignore[no-untyped-call]
     write_dataset(drawn, 40, seed=1)
     call("predict", photo, "--draw", place / "annotated")
-    shutil.move(next((place / "annotated").iterdir()), place / "astronaut.png")
+    Image.open(next((place / "annotated").iterdir())).save(place / "astronaut.png")
     call("explain", photo, "--out", place / "astronaut-heat.png")
     call("show", drawn, "--per-class", 8, "--out", place / "drawn.png")
     call("show", drawn, "--per-class", 8, "--augment", "strong", "--size", 96, "--out", place / "augmented.png")

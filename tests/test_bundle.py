@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import mien
-from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig, find_bundle, load_bundle, shipped_models
+from mien.bundle import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    BundleConfig,
+    find_bundle,
+    load_bundle,
+    set_threshold,
+    shipped_models,
+)
 from mien.classify import Classifier
 from mien.errors import BundleError, ConfigError
 
@@ -522,3 +531,24 @@ def test_a_config_is_validated_before_it_is_written(fields: dict[str, Any]) -> N
     whole = {"name": "n", "labels": ("a", "b"), "input_size": 16, "input_channels": 3, "sha256": "0" * 64}
     with pytest.raises(ConfigError):
         BundleConfig(**{**whole, **fields})
+
+
+def test_a_threshold_is_replaced_whole_or_not_at_all(
+    make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_bundle(temperature=1.3, about={"a": 1})
+    before = load_bundle(folder)
+    set_threshold(folder, 0.25, {"on": "a test"})
+    after = load_bundle(folder)
+    assert after.config == replace(before.config, threshold=0.25, about={"a": 1, "threshold": {"on": "a test"}})
+    assert after.model == before.model
+    for bad in (0.0, 1.0, math.nan):
+        with pytest.raises(ConfigError, match="threshold"):
+            set_threshold(folder, bad, {})
+    assert load_bundle(folder).config == after.config
+    with pytest.raises(ConfigError, match="is for models that answer one of two labels"):
+        set_threshold(make_bundle(("a", "b", "c")), 0.5, {})
+    monkeypatch.setattr("mien.bundle.SHIPPED", folder.parent)
+    with pytest.raises(BundleError, match="came with the package and stays as it is"):
+        set_threshold(folder, 0.5, {})
+    assert load_bundle(folder).config == after.config

@@ -1,6 +1,7 @@
 """Finding faces: the real network on public pictures with and without faces, in every position and size."""
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from mien import yunet
 from mien.detect import Detector, clip, detections
 from mien.errors import ConfigError, FinderError
 from mien.result import Detection
-from mien.yunet import Candidates
+from mien.views import paint, whole_view
+from mien.yunet import SIDE, Candidates, YuNet
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -79,6 +81,25 @@ def test_one_upright_face(detector: Detector, astronaut: Pixels) -> None:
     right, left = face.landmarks[3:]
     assert right[0] < face.landmarks[2][0] < left[0]
     assert min(right[1], left[1]) > face.landmarks[2][1]
+
+
+@pytest.mark.parametrize("size", [(512, 512), (256, 256), (448, 320), (1024, 768)])
+def test_more_grey_around_a_picture_changes_nothing(astronaut: Pixels, size: tuple[int, int]) -> None:
+    """The input is cut to the picture: in the largest one, with the rest grey, the answers are the same."""
+    network = YuNet(threads=1)
+    picture = np.asarray(Image.fromarray(astronaut[: 512 * size[1] // size[0]]).resize(size, Image.Resampling.LANCZOS))
+    view = whole_view(size)
+    _, _, height, width = paint(picture, [view]).shape
+    amid = replace(view, x=view.x + (SIDE - width) // 2 // 32 * 32, y=view.y + (SIDE - height) // 2 // 32 * 32)
+    canvas = np.full((1, 3, SIDE, SIDE), 128, np.float32)
+    canvas[:, :, amid.y - view.y :, amid.x - view.x :][:, :, :height, :width] = paint(picture, [view])
+    cut = view.in_picture(network(paint(picture, [view]), 0.65))
+    whole = amid.in_picture(network(canvas, 0.65))
+    scale = max(size) / max(view.columns, view.rows)
+    assert len(cut) == 1
+    assert cut.boxes == pytest.approx(whole.boxes, abs=1.5 * scale)
+    assert cut.landmarks == pytest.approx(whole.landmarks, abs=scale)
+    assert cut.scores == pytest.approx(whole.scores, abs=0.02)
 
 
 @pytest.mark.parametrize(("turns", "roll"), [(1, -90), (2, 180), (3, 90)])

@@ -16,7 +16,17 @@ from PIL import Image, ImageOps
 
 from mien import image as image_module
 from mien.errors import ImageError, InputError
-from mien.image import MAX_PIXELS, decode, load_image, open_upright, orientation, read_file, to_grey
+from mien.image import (
+    MAX_PIXELS,
+    decode,
+    decode_with_size,
+    decoding_bytes,
+    load_image,
+    open_upright,
+    orientation,
+    read_file,
+    to_grey,
+)
 from mien.synthetic import draw_face
 
 RGB = draw_face("happy", 3, 96)
@@ -245,6 +255,44 @@ def test_a_shrunk_picture_is_upright() -> None:
         found = decode(encode(stored, kind, exif=exif), "x", max_pixels=48 * 30)
         assert found.shape == (30, 48, 3)
         assert apart(found, np.asarray(PICTURE.resize((96, 60)).reduce(2))) < 6
+
+
+def test_the_size_told_is_that_of_the_upright_picture_before_it_was_shrunk() -> None:
+    exif = Image.Exif()
+    for value, size in ((1, (640, 400)), (3, (640, 400)), (6, (400, 640)), (8, (400, 640))):
+        exif[0x0112] = value
+        data = encode(PICTURE.resize((640, 400)), "JPEG", exif=exif)
+        rgb, *told = decode_with_size(data, "x", shrink_to=200)
+        assert tuple(told) == size
+        assert (rgb.shape[1], rgb.shape[0]) == (size[0] // 2, size[1] // 2)
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_counts() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(PICTURE.resize((60, 40)), "PNG", exif=exif)
+    at = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[at : at + 4])
+    behind = data[:at] + data[at + length : -12] + data[at : at + length] + data[-12:]
+    rgb, width, height = decode_with_size(behind, "x")
+    assert (rgb.shape, width, height) == ((60, 40, 3), 40, 60)
+    assert np.array_equal(rgb, decode(data, "x"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("PNG", "RGB"), ("PNG", "L"), ("PNG", "RGBA"), ("JPEG", "RGB"), ("TIFF", "L")]
+)
+def test_what_decoding_needs_is_told_by_the_header(kind: str, mode: str) -> None:
+    """At least the picture itself and Pillow's copy, and of the order of that."""
+    data = encode(PICTURE.resize((2000, 1000)).convert(mode), kind)
+    decoded = 2_000_000 * (1 if mode == "L" else 4)
+    assert decoded + 6_000_000 <= decoding_bytes(data, "x") <= decoded + 7_000_000 + len(data)
+    assert decoding_bytes(data, "x", max_pixels=500_000) < decoding_bytes(data, "x")
+    if kind == "JPEG":
+        assert decoding_bytes(data, "x", shrink_to=200) < 1_000_000 + len(data)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    assert decoding_bytes(encode(PICTURE.resize((2000, 1000)), "JPEG", exif=turned), "x") >= 28_000_000
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])

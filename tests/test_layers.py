@@ -12,11 +12,15 @@ import mien
 PACKAGE = Path(mien.__file__).parent
 
 LAYERS = {
-    0: "errors labels result version faults cores runtime",
-    1: "image bundle sources tables output inputs journal rows video video_writer",
-    2: "detect crop classify calibrate explain dataset split metrics intervals synthetic looks drawing spoil duplicates"
-    " inspection reliability rules track timeline yunet views suspects photograph",
-    3: "reader pipeline parts cluster audit face_audit sheet clean annotate render plots report evaluation",
+    0: "errors labels result version faults cores memory runtime sections wording",
+    1: "arrays html image bundle sources tables output inputs journal rows video video_writer",
+    2: "detect crop classify calibrate explain dataset split metrics figures ranking bootstrap resampled paired"
+    " intervals synthetic looks drawing spoil duplicates inspection reliability rules track timeline yunet views"
+    " suspects photograph regions changes appearance",
+    3: "reader pipeline parts cluster audit face_audit sheet clean annotate render plots report evaluation charts"
+    " diagrams confidence performance thresholds gallery provenance explaining overlay panels attention"
+    " faithfulness faithfulness_chart robustness slices borders compare compare_page predictions groups"
+    " groups_page",
     4: "train",
     5: "cli serve __init__ __main__",
 }
@@ -28,8 +32,19 @@ HELPERS = {
     ("detect", "yunet"),
     ("views", "yunet"),
     ("metrics", "intervals"),
+    ("metrics", "figures"),
+    ("metrics", "ranking"),
+    ("metrics", "bootstrap"),
+    ("metrics", "resampled"),
+    ("bootstrap", "intervals"),
+    ("resampled", "ranking"),
+    ("paired", "bootstrap"),
+    ("paired", "intervals"),
+    ("paired", "figures"),
+    ("paired", "resampled"),
     ("reliability", "intervals"),
-    ("reliability", "metrics"),
+    ("reliability", "figures"),
+    ("reliability", "bootstrap"),
     ("rules", "calibrate"),
     ("synthetic", "looks"),
     ("synthetic", "drawing"),
@@ -40,18 +55,27 @@ HELPERS = {
 CONFINED: dict[str, str | tuple[str, ...]] = {
     "keras": "train/",
     "sklearn": "train/",
+    "scipy": "train/",
+    "optuna": "train/",
+    "sqlalchemy": "train/study.py",
+    "tensorboard": "train/tensorboard.py",
     "onnx": "train/",
     "tf2onnx": "train/",
     "tensorflow": "train/backend.py",
     "jax": "train/backend.py",
     "torch": "train/backend.py",
     "onnxruntime": ("runtime.py", "train/quantize.py"),
-    "matplotlib": "plots.py",
+    "matplotlib": ("plots.py", "charts.py"),
     "av": ("video.py", "video_writer.py"),
     "ray": "cluster.py",
     "click": "cli/",
     "rich": "cli/",
     "fastapi": "serve/",
+    "starlette": "serve/",
+    "pydantic": "serve/",
+    "uvicorn": "serve/",
+    "prometheus_client": "serve/",
+    "python_multipart": "serve/",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

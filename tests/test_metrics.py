@@ -15,10 +15,22 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from mien.errors import InputError
 from mien.intervals import auc_interval, f1_interval, mean_of_aucs, mean_of_f1, mean_of_proportions
-from mien.metrics import Evaluation, Figure, evaluate, roc_auc, roc_curve, wilson
+from mien.metrics import (
+    Evaluation,
+    Figure,
+    average_precision,
+    evaluate,
+    precision_recall_curve,
+    roc_auc,
+    roc_curve,
+    share,
+    wilson,
+)
 
-MACRO = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc")
-OF_CLASS = ("precision", "recall", "f1", "roc_auc")
+MACRO = (
+    "accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc", "average_precision",
+)  # fmt: skip
+OF_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 
 
 @st.composite
@@ -80,6 +92,31 @@ def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     expected = aucs[1] if len(names) == 2 else np.mean([aucs[c] for c in np.unique(truth)])
     assert result.roc_auc.value == same(expected, nan_ok=True)
 
+    precisions = [r.average_precision.value for r in rows]
+    one_hot = np.eye(len(names), dtype=int)[truth]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # where a class never occurs, scikit-learn warns and counts 0
+        expected = [sk.average_precision_score(one_hot[:, c], scores[:, c]) for c in labels]
+        assert result.average_precision.value == same(sk.average_precision_score(one_hot, scores, average="macro"))
+    assert precisions == same([e if (truth == c).any() else math.nan for c, e in enumerate(expected)], nan_ok=True)
+    assert math.isnan(result.brier.value) == (not np.allclose(scores.sum(axis=1), 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_brier_is_that_of_scikit_learn(case: Any) -> None:
+    truth, scores, _, names = case
+    totals = scores.sum(axis=1, keepdims=True)
+    probabilities = np.where(totals > 0, scores / np.where(totals > 0, totals, 1), 1 / len(names))
+    found = evaluate(truth, probabilities, names).brier
+    if len(names) == 2:
+        expected = sk.brier_score_loss(truth, probabilities[:, 1], pos_label=1, labels=[0, 1])
+    else:
+        expected = sk.brier_score_loss(truth, probabilities, labels=list(range(len(names))))
+    assert found.value == pytest.approx(expected)
+    assert 0 <= found.low <= found.value <= found.high <= (1 if len(names) == 2 else 2)
+    assert found.high - found.low > 0.01
+
 
 def test_macro_auc_is_that_of_scikit_learn_when_every_class_occurs() -> None:
     rng = np.random.default_rng(3)
@@ -103,6 +140,24 @@ def test_roc_curve_and_auc_are_those_of_scikit_learn(samples: list[tuple[bool, f
     assert area == pytest.approx(sk_auc(positive, scores), nan_ok=True)
     if not math.isnan(area):
         assert area == pytest.approx(np.trapezoid(curve[1], curve[0]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 3).map(float), st.floats(-1e9, 1e9))), min_size=1))
+def test_precision_recall_curve_and_average_precision_are_those_of_scikit_learn(
+    samples: list[tuple[bool, float]],
+) -> None:
+    positive, scores = np.array([p for p, _ in samples]), np.array([s for _, s in samples])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # no positives
+        expected = sk.precision_recall_curve(positive, scores)
+    for ours, theirs in zip(precision_recall_curve(positive, scores), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    found = average_precision(positive, scores)
+    if positive.any():
+        assert found == pytest.approx(sk.average_precision_score(positive, scores))
+    else:
+        assert math.isnan(found)
 
 
 def test_answers_default_to_the_likeliest_class_and_the_first_on_ties() -> None:
@@ -312,6 +367,27 @@ def test_intervals_of_seven_classes_hold_the_truth() -> None:
     assert (coverage[:3] <= 0.98).all(), coverage
 
 
+def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
+    """Calibrated probabilities of two classes, uniform: the Brier score is 1 / 6, the average precision 5 / 6.
+
+    A positive has the density 2 q at q; above q, a share (1 + q) / 2 is positive: the mean over positives is 5 / 6.
+    """
+    rng = np.random.default_rng(11)
+    seen = np.zeros(3)
+    repeats = 400
+    for _ in range(repeats):
+        sad = rng.random(150)
+        truth = (rng.random(150) < sad).astype(np.int64)
+        found = evaluate(truth, np.stack([1 - sad, sad], axis=1), ["happy", "sad"])
+        assert found.per_class["sad"].support
+        seen += [
+            held(found.brier, 1 / 6),
+            held(found.per_class["sad"].average_precision, 5 / 6),
+            held(found.average_precision, 5 / 6),
+        ]
+    assert (seen / repeats > 0.92).all(), seen / repeats
+
+
 # --- words and errors --------------------------------------------------------------------------------------
 
 
@@ -382,3 +458,73 @@ def test_roc_refuses_wrong_inputs(is_positive: Any, scores: Any) -> None:
         roc_auc(is_positive, scores)
     with pytest.raises(InputError):
         roc_curve(is_positive, scores)
+
+
+# --- groups ------------------------------------------------------------------------------------------------
+
+
+def copied(n: int, times: int, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Truth, probabilities and group of n pictures, each of them so many times."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, n)
+    probabilities = rng.dirichlet(np.ones(3), n) + 0.6 * np.eye(3)[truth]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return truth.repeat(times), probabilities.repeat(times, axis=0), np.arange(n).repeat(times)
+
+
+def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
+    names = ["a", "b", "c"]
+    once = evaluate(*copied(150, 1)[:2], names)
+    truth, probabilities, groups = copied(150, 5)
+    blind, heeded = evaluate(truth, probabilities, names), evaluate(truth, probabilities, names, groups=groups)
+    assert (once.n_groups, blind.n_groups, heeded.n_groups, heeded.n) == (150, 750, 150, 750)
+    figures = all_figures(once) | {"brier": once.brier}
+    for name, figure in (all_figures(heeded) | {"brier": heeded.brier}).items():
+        width = figure.high - figure.low
+        assert figure.value == pytest.approx(figures[name].value), name
+        assert width == pytest.approx(figures[name].high - figures[name].low, rel=0.3), name
+    assert blind.accuracy.high - blind.accuracy.low < 0.5 * (heeded.accuracy.high - heeded.accuracy.low)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases(), st.integers(1, 12))
+def test_intervals_by_group_are_never_narrower_and_stay_in_range(case: Any, size: int) -> None:
+    truth, scores, answers, names = case
+    groups = np.arange(len(truth)) // size
+    alone = all_figures(evaluate(truth, scores, names, answers))
+    for name, figure in all_figures(evaluate(truth, scores, names, answers, groups)).items():
+        assert figure.value == pytest.approx(alone[name].value, nan_ok=True), name
+        if not math.isnan(figure.value):
+            assert 0 <= figure.low <= alone[name].low <= alone[name].high <= figure.high <= 1, name
+
+
+def test_all_right_is_not_certain_however_the_pictures_are_grouped() -> None:
+    truth = np.ones(20, dtype=np.int64)
+    probabilities = np.tile([0.0, 1.0], (20, 1))
+    for groups in (None, np.arange(20), np.arange(20) // 2, np.zeros(20)):
+        found = evaluate(truth, probabilities, ["happy", "sad"], groups=groups)
+        assert found.accuracy.value == 1
+        assert found.accuracy.low <= 0.8389
+        assert found.per_class["sad"].f1.low < 0.92
+    assert (found.accuracy.low, found.accuracy.high) == (0, 1)  # one group tells nothing
+
+
+def test_the_same_seed_gives_the_same_intervals_and_the_order_of_groups_does_not_matter() -> None:
+    truth, probabilities, groups = copied(40, 3)
+    found = [evaluate(truth, probabilities, list("abc"), groups=g).to_dict() for g in (groups, groups, groups * 7 - 3)]
+    assert found[0] == found[1] == found[2]
+    names = np.array([f"person {group:03}" for group in groups])
+    assert evaluate(truth, probabilities, list("abc"), groups=names).to_dict() == found[0]
+
+
+def test_every_sample_needs_a_group() -> None:
+    with pytest.raises(InputError, match=r"groups: shape is \(1,\)"):
+        evaluate(**GOOD, groups=[3])
+
+
+def test_a_share_has_wilsons_interval_and_a_wider_one_by_group() -> None:
+    hits = np.arange(60) % 6 != 0
+    assert (share(hits).low, share(hits).high) == pytest.approx(wilson(50, 60))
+    expected = evaluate(np.ones(60, int), np.zeros((60, 2)), ["a", "b"], hits.astype(int), np.arange(60) // 3).accuracy
+    assert share(hits, np.arange(60) // 3) == expected
+    assert math.isnan(share(np.zeros(0, bool)).value)

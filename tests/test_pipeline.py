@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from skimage.data import astronaut
 
 from mien.crop import crop, face_region
@@ -196,6 +197,22 @@ def test_a_very_large_picture_is_answered_in_its_own_pixels(detector: Detector, 
     assert (face.box.x, face.box.y, face.box.width) == pytest.approx(
         (small.box.x * 6, small.box.y * 6, small.box.width * 6), abs=60
     )
+
+
+def test_a_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG to look for an orientation behind its pixels: not while somebody else decodes."""
+    buffer = io.BytesIO()
+    Image.fromarray(photograph(300, 50)).save(buffer, "PNG")
+    decoded = list[int]()
+    real = PngImageFile.load_end
+
+    def load_end(self: PngImageFile) -> None:
+        decoded.append(1)
+        real(self)
+
+    monkeypatch.setattr(PngImageFile, "load_end", load_end)
+    assert Preparer(48, 3)(("a", buffer.getvalue())).status == "ok"
+    assert decoded == [1]
 
 
 def test_detections_are_scaled_into_the_picture() -> None:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mien import plots
+from mien.charts import CATEGORIES
 from mien.reliability import reliability, risk_coverage
 
 RNG = np.random.default_rng(0)
@@ -30,5 +31,5 @@ def test_risk_is_drawn_for_every_curve(tmp_path: Path) -> None:
         plots.risk_coverage(tmp_path / f"{count}.png", curves, "title")
         with Image.open(tmp_path / f"{count}.png") as picture:
             colours = {tuple(pixel) for pixel in np.asarray(picture.convert("RGB")).reshape(-1, 3).tolist()}
-        sizes.append([tuple(bytes.fromhex(colour[1:])) in colours for colour in plots.COLOURS[:2]])
+        sizes.append([tuple(bytes.fromhex(colour[1:])) in colours for colour in CATEGORIES[:2]])
     assert sizes == [[True, False], [True, True]]

@@ -480,3 +480,16 @@ def test_without_a_name_the_shipped_model_is_read(shipped: Path) -> None:
 def test_without_a_shipped_model_the_error_says_how_to_name_one(nothing_shipped: None) -> None:
     with pytest.raises(BundleError, match="--model FOLDER"):
         mien.load()
+
+
+def test_a_variant_reads_otherwise_and_leaves_the_first_as_it_was(brightness_bundle: Path, two_people: Any) -> None:
+    reader = mien.load(brightness_bundle, threads=1)
+    picture = two_people(0.0)
+    both = reader.predict(picture)
+    assert len(both.faces) == 2
+    assert reader.variant(faces="largest").predict(picture).faces == both.faces[:1]
+    assert reader.variant(detect=False).predict(picture).face.score is None
+    assert reader.variant(faces="largest").variant(faces="all").predict(picture) == both
+    assert reader.predict(picture) == both
+    with pytest.raises(mien.ConfigError, match="faces 'some'"):
+        reader.variant(faces="some")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.errors import InputError
 from mien.intervals import Z95
-from mien.reliability import reliability, risk_coverage
+from mien.reliability import area_under_risk, reliability, risk_coverage
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -102,6 +102,20 @@ def test_to_dict_is_json() -> None:
     assert set(plain["error"]) == {"value", "low", "high"}
 
 
+def test_copies_of_an_answer_tell_no_more_of_calibration() -> None:
+    confidence, right = drawn(300, 4, gap=0.05)
+    once, times = reliability(confidence, right), 6
+    often = confidence.repeat(times), right.repeat(times)
+    heeded = reliability(*often, groups=np.arange(300).repeat(times)).error
+    assert heeded.value == pytest.approx(once.error.value)
+    assert heeded.high - heeded.low == pytest.approx(once.error.high - once.error.low, rel=0.15)
+    blind = reliability(*often).error
+    assert heeded.high - heeded.value > 2 * (blind.high - blind.value)
+    assert heeded.low < blind.low
+    alone = reliability(confidence, right, groups=np.arange(300)).error
+    assert (alone.low, alone.high) == pytest.approx((once.error.low, once.error.high), abs=0.01)
+
+
 # Risk against coverage
 
 
@@ -122,6 +136,24 @@ def test_all_answers_have_the_error_rate(answers: list[tuple[float, bool]]) -> N
     for threshold in confidence:
         kept = confidence >= threshold
         assert risk[kept.sum() - 1] == pytest.approx(1 - right[kept].mean())
+
+
+@given(ANSWERS)
+def test_the_area_under_the_curve_is_its_mean_risk(answers: list[tuple[float, bool]]) -> None:
+    confidence, right = (np.array(column) for column in zip(*answers, strict=True))
+    found = area_under_risk(confidence, right)
+    assert found.value == pytest.approx(risk_coverage(confidence, right)[1].mean())
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > 0.5 / len(answers) ** 0.5 / 4
+
+
+def test_the_interval_of_the_area_holds_the_truth_and_heeds_groups() -> None:
+    true = risk_coverage(*drawn(100_000, 1))[1].mean()
+    found = [area_under_risk(*drawn(200, seed)) for seed in range(100)]
+    assert np.mean([one.low <= true <= one.high for one in found]) >= 0.9
+    confidence, right = drawn(200, 0)
+    heeded = area_under_risk(confidence.repeat(4), right.repeat(4), np.arange(200).repeat(4))
+    assert heeded.high - heeded.low == pytest.approx(found[0].high - found[0].low, rel=0.15)
 
 
 # Errors

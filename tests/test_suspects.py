@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mien.evaluation import Scored
+from mien.gallery import choose
+from mien.ranking import average_precision
+from mien.reader import load
 from mien.suspects import FEWEST, suspects
+from mien.synthetic import draw_face
 
 
 def model_of(labels: np.ndarray, classes: int, strength: float, seed: int) -> np.ndarray:
@@ -68,3 +73,34 @@ def test_the_order_of_the_classes_does_not_matter(rows: np.ndarray, labels: np.n
     assert {doubt.index for doubt in suspects(shares[:, order], place[labels])} == found
     own = shares[np.arange(30), labels]
     assert all(shares[doubt.index].max() > own[doubt.index] for doubt in suspects(shares, labels))
+
+
+@pytest.fixture(scope="module")
+def planted() -> tuple[Scored, np.ndarray]:
+    """What the shipped model says of 200 drawn faces, a tenth of whose labels are turned over; and which those are."""
+    truth = np.arange(200) % 2
+    turned = np.zeros(200, bool)
+    turned[np.random.default_rng(0).permutation(200)[:20]] = True
+    classes = ("happy", "sad")
+    reader = load(detect=False)
+    faces = reader.predict_many(draw_face(classes[code], seed, 48) for seed, code in enumerate(truth))
+    shares = np.array([[result.face.two_way[name] for name in classes] for result in faces])  # type: ignore[index]
+    names = tuple(f"{number}.png" for number in range(200))
+    labels = np.where(turned, 1 - truth, truth)
+    crops = np.zeros((200, 8, 8, 1), np.uint8)
+    return Scored(classes, names, labels, shares.argmax(axis=1), shares, by="two_way", crops=crops), turned
+
+
+def test_planted_wrong_labels_come_first_among_the_suspects(planted: tuple[Scored, np.ndarray]) -> None:
+    scored, turned = planted
+    margins = np.full(len(turned), -1.0)
+    for doubt in suspects(scored.probabilities, scored.truth):
+        margins[doubt.index] = doubt.margin
+    assert average_precision(turned, margins) >= 0.8
+
+
+def test_planted_wrong_labels_come_first_among_the_most_confident_errors(planted: tuple[Scored, np.ndarray]) -> None:
+    scored, turned = planted
+    confidence = scored.probabilities.max(axis=1)
+    assert average_precision(turned, np.where(scored.answers != scored.truth, confidence, -confidence)) >= 0.9
+    assert turned[choose(scored)["errors"]].mean() >= 0.9

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.views import GREY, LEAST, LOOKS, View, closer_views, paint, turned_views, whole_view
-from mien.yunet import SIDE, Candidates
+from mien.views import FRAME, GREY, LEAST, LOOKS, View, closer_views, paint, turned_views, whole_view
+from mien.yunet import SIDE, STEP, Candidates
 
 SIZES = st.tuples(st.integers(1, 12000), st.integers(1, 12000))
 
@@ -136,9 +136,37 @@ def test_the_input_is_blue_first_and_grey_around() -> None:
     picture[..., 0], picture[..., 1] = 200, 20
     painted = paint(picture, [whole_view((200, 100))])
     assert painted.dtype == np.float32
-    assert painted.shape == (1, 3, SIDE, SIDE)
-    assert painted[0, :, SIDE // 2, SIDE // 2].tolist() == [0, 20, 200]
-    assert painted[0, :, 2, 2].tolist() == [GREY] * 3
+    assert painted.shape == (1, 3, FRAME, FRAME)
+    assert painted[0, :, FRAME // 2, FRAME // 2].tolist() == [0, 20, 200]
+    for corner in ((2, 2), (-2, -2)):
+        assert painted[0, :, *corner].tolist() == [GREY] * 3
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "width"),
+    [
+        ((512, 512), 512, 512),
+        ((1024, 768), 480, 640),
+        ((500, 436), 448, 512),
+        ((48, 48), 384, 384),
+        ((9000, 90), 384, 640),
+    ],
+)
+def test_the_input_is_as_small_as_the_picture_allows(size: tuple[int, int], height: int, width: int) -> None:
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    assert paint(picture, [whole_view(size)]).shape == (1, 3, height, width)
+    assert paint(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
+
+
+@settings(deadline=None, max_examples=50)
+@given(size=st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
+def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) -> None:
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    for shown in ([whole_view(size)], turned_views(size), *([view] for view in closer_views(size)[:1])):
+        _, _, height, width = paint(picture, shown).shape
+        assert height % STEP == width % STEP == 0
+        assert max(height, width) <= SIDE
+        assert all(view.x + view.extent[0] <= width and view.y + view.extent[1] <= height for view in shown)
 
 
 @pytest.mark.parametrize("turns", [0, 1])

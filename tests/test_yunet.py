@@ -1,31 +1,75 @@
 """Reading YuNet's raw outputs, and which of several boxes are one face."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.yunet import SAME_FACE, SIDE, STRIDES, Candidates, decode, join, overlap, suppress
+from mien.yunet import (
+    SAME_FACE,
+    STEP,
+    STRIDES,
+    WEIGHTS,
+    Candidates,
+    YuNet,
+    decode,
+    free_size,
+    join,
+    load_weights,
+    overlap,
+    suppress,
+)
 
 Floats = npt.NDArray[np.float32]
 
 
-def silence() -> list[Floats]:
+def test_only_declared_sizes_are_freed() -> None:
+    """Nodes and weights are those of the file; of what is declared, only heights, widths and numbers of squares go."""
+    before, after = (
+        onnx.load_from_string(load_weights(WEIGHTS)),
+        onnx.load_from_string(free_size(load_weights(WEIGHTS))),
+    )
+    onnx.checker.check_model(after)
+    channels = {1, 3, 4, 10, 16, 32, 64}
+    for kind in ("input", "output", "value_info"):
+        for old, new in zip(getattr(before.graph, kind), getattr(after.graph, kind), strict=True):
+            pairs = zip(old.type.tensor_type.shape.dim, new.type.tensor_type.shape.dim, strict=True)
+            for was, now in pairs:
+                assert now.dim_value == (was.dim_value if was.dim_value in channels else 0)
+                assert now.HasField("dim_value") == (was.dim_value in channels)
+        after.graph.ClearField(kind)
+        before.graph.ClearField(kind)
+    assert after == before
+
+
+def test_an_input_of_any_whole_steps() -> None:
+    network = YuNet(threads=1)
+    for height, width in itertools.product((STEP, 320, 640), (STEP, 352, 640)):
+        assert len(network(np.full((1, 3, height, width), 128, np.float32), 0.6)) == 0
+
+
+def silence(height: int = 640, width: int = 640) -> list[Floats]:
     """The network's outputs where it sees nothing, in their order: cls, obj, bbox, kps, each for three strides."""
-    squares = [(SIDE // stride) ** 2 for stride in STRIDES]
+    squares = [(height // stride) * (width // stride) for stride in STRIDES]
     return [np.zeros((1, count, depth), np.float32) for depth in (1, 1, 4, 10) for count in squares]
 
 
 @pytest.mark.parametrize(("level", "stride"), list(enumerate(STRIDES)))
-@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 7), (19, 19)])
-def test_a_face_is_where_its_square_says(level: int, stride: int, row: int, column: int) -> None:
-    outputs = silence()
-    square = row * (SIDE // stride) + column
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 7), (9, 15)])
+@pytest.mark.parametrize(("height", "width"), [(640, 640), (320, 512)])
+def test_a_face_is_where_its_square_says(
+    level: int, stride: int, row: int, column: int, height: int, width: int
+) -> None:
+    outputs = silence(height, width)
+    square = row * (width // stride) + column
     outputs[level][0, square], outputs[3 + level][0, square] = 0.81, 1.0
     outputs[6 + level][0, square] = (0.5, 0.25, np.log(3), np.log(2))
     outputs[9 + level][0, square] = np.arange(10) / 10
-    found = decode(outputs, 0.5)
+    found = decode(outputs, 0.5, width)
     assert found.scores == pytest.approx([0.9])
     x, y = (column + 0.5) * stride, (row + 0.25) * stride
     corners = [x - 1.5 * stride, y - stride, x + 1.5 * stride, y + stride]
@@ -38,9 +82,9 @@ def test_candidates_come_best_first_and_the_weak_are_left_out() -> None:
     outputs = silence()
     for square, score in ((10, 0.7), (500, 0.95), (900, 0.3), (6000, 0.8)):
         outputs[0][0, square] = outputs[3][0, square] = score
-    assert decode(outputs, 0.5).scores == pytest.approx([0.95, 0.8, 0.7])
-    assert len(decode(outputs, 0.96)) == 0
-    assert len(decode(silence(), 0.01)) == 0
+    assert decode(outputs, 0.5, 640).scores == pytest.approx([0.95, 0.8, 0.7])
+    assert len(decode(outputs, 0.96, 640)) == 0
+    assert len(decode(silence(), 0.01, 640)) == 0
 
 
 @st.composite

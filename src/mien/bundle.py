@@ -10,12 +10,13 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import BundleError, ConfigError
 from mien.labels import NEITHER, check_labels
+from mien.output import write_text
 
 FORMAT = "mien-bundle"
 VERSION = 1
@@ -139,6 +140,22 @@ def write_bundle(bundle: Bundle, card: str) -> None:
     (bundle.path / MODEL_FILE).write_bytes(bundle.model)
     (bundle.path / CONFIG_FILE).write_text(bundle.config.to_json() + "\n", encoding="utf-8")
     (bundle.path / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> None:
+    """Write another threshold, in (0, 1), into the config of a bundle of two classes; the weights stay as they are.
+
+    `why` says how it was chosen, JSON-ready, and stands in `about`. The file is replaced whole or not at all. Raises
+    BundleError for a bundle that cannot be read or that came with the package, ConfigError for a threshold that its
+    model cannot have, OutputError where the file cannot be written.
+    """
+    if folder.resolve().is_relative_to(SHIPPED.resolve()):
+        raise BundleError(f"{folder.name}: came with the package and stays as it is; give --model FOLDER, of your own")
+    config = _read_config(folder / CONFIG_FILE)
+    if len(config.labels) != 2 or config.answer_from is not None:
+        raise ConfigError(f"{folder}: a threshold is for models that answer one of two labels")
+    changed = replace(config, threshold=threshold, about={**config.about, "threshold": dict(why)})
+    write_text(folder / CONFIG_FILE, changed.to_json() + "\n")
 
 
 def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:

@@ -43,6 +43,15 @@ class Region:
         if not all(abs(value) <= FARTHEST for value in (self.x, self.y, self.side, self.angle)) or self.side < 1:
             raise InputError(f"{self}: give finite numbers and a side of at least 1 pixel")
 
+    @property
+    def corners(self) -> npt.NDArray[np.float64]:
+        """Where the corners of its crop lie in the picture, (4, 2): x and y, clockwise from the crop's upper left."""
+        cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        across, down = np.array([cos, sin]), np.array([-sin, cos])
+        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self.side / 2
+        found: npt.NDArray[np.float64] = np.array([self.x, self.y]) + signs[:, :1] * across + signs[:, 1:] * down
+        return found
+
 
 def face_region(detection: Detection) -> Region:
     """Return the square that frames a face as the faces of FER2013 are framed, by which mien's networks learn.

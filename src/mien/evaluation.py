@@ -1,18 +1,24 @@
 """A reader meets labelled data: what it answered for every picture, and the figures."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.dataset import Manifest
+from mien.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.labels import EXPRESSIONS
 from mien.metrics import Evaluation, evaluate
+from mien.pipeline import Prepared
 from mien.reader import Reader
-from mien.result import Face
+from mien.result import Detection, Face
+
+#: Crops are kept up to so many bytes; what is larger is judged all the same, without gallery and slices.
+MOST_CROPS = 1 << 30
 
 Reading = Literal["answer", "two_way", "expressions", "probabilities"]
 
@@ -31,7 +37,10 @@ class Scored:
 
     names (N), truth int64 (N,) and answers int64 (N,) as indices into `classes`, probabilities float64
     (N, K), rows summing to 1; `skipped` are pictures that could not be read, with the reason, and `no_face`
-    those in which no face was found. `by` is the field of a face that was judged.
+    those in which no face was found. `by` is the field of a face that was judged. Where known, `crops` uint8
+    (N, S, S, C) is what the network saw, [0, 255], `detections` (N) the face it was cut from, None for a whole
+    picture, and `groups` int64 (N,) the group of near-duplicates that each picture is in. `sha256` is that of the
+    data: of every picture's name, label and bytes, in order.
     """
 
     classes: tuple[str, ...]
@@ -42,10 +51,28 @@ class Scored:
     skipped: tuple[tuple[str, str], ...] = ()
     by: Reading = "answer"
     no_face: tuple[str, ...] = ()
+    crops: npt.NDArray[np.uint8] | None = None
+    detections: tuple[Detection | None, ...] | None = None
+    groups: npt.NDArray[np.int64] | None = None
+    sha256: str | None = None
+
+    @property
+    def is_right(self) -> npt.NDArray[np.bool_]:
+        """Which answers are right, bool (N,)."""
+        return np.asarray(self.answers == self.truth)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """The probability of each answer, float64 (N,) in [0, 1]."""
+        return np.asarray(self.probabilities[np.arange(len(self.answers)), self.answers])
 
     def evaluation(self) -> Evaluation:
-        """Return every figure with its interval."""
-        return evaluate(self.truth, self.probabilities, self.classes, self.answers)
+        """Return every figure with its interval, by a bootstrap over the groups where these are known."""
+        return self._evaluation
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        return evaluate(self.truth, self.probabilities, self.classes, self.answers, self.groups)
 
 
 def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:
@@ -58,32 +85,59 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     by = choose_reading(reader, manifest)
     if len(manifest.classes) < 2:
         raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
-    names: list[str] = []
-    truth: list[int] = []
-    rows: list[list[float]] = []
-    answered: list[str] = []
+    kept = _Kept(reader, len(manifest.samples))
     skipped: list[tuple[str, str]] = []
     no_face: list[str] = []
-    found = reader.predict_named((sample.name, _picture(manifest, sample.name)) for sample in manifest.samples)
-    for number, (sample, result) in enumerate(zip(manifest.samples, found, strict=True)):
+    digest = hashlib.sha256()
+    pictures = ((sample.name, _picture(manifest, sample, digest)) for sample in manifest.samples)
+    for number, (prepared, result) in enumerate(reader.predict_prepared(pictures)):
+        sample = manifest.samples[number]
         if result.status == "ok":
-            names.append(sample.name)
-            truth.append(manifest.classes.index(sample.label))
-            rows.append([_read(result.face, by)[name] for name in manifest.classes])
-            answered.append(result.answer)
+            row = [_read(result.face, by)[name] for name in manifest.classes]
+            kept.add(sample.name, manifest.classes.index(sample.label), row, result.answer, prepared)
         elif result.status == "no_face":
             no_face.append(sample.name)
         else:
             skipped.append((sample.name, result.reason or result.status))
         if on_progress:
             on_progress((number + 1) / len(manifest.samples))
-    if not rows:
+    if not kept.names:
         raise _nothing_judged(manifest, len(no_face))
-    shares = shares_of(rows)
+    shares = shares_of(kept.rows)
     answers = shares.argmax(axis=1)
     if by == "answer":
-        answers = np.array([manifest.classes.index(label) for label in answered])
-    return Scored(manifest.classes, tuple(names), np.array(truth), answers, shares, tuple(skipped), by, tuple(no_face))
+        answers = np.array([manifest.classes.index(label) for label in kept.answered])
+    return Scored(
+        manifest.classes, tuple(kept.names), np.array(kept.truth), answers, shares, tuple(skipped), by,
+        tuple(no_face), kept.crops, tuple(kept.detections), sha256=digest.hexdigest(),
+    )  # fmt: skip
+
+
+class _Kept:
+    """What is kept of every picture that is judged."""
+
+    def __init__(self, reader: Reader, most: int) -> None:
+        size, channels = reader.config.input_size, reader.config.input_channels
+        self.names: list[str] = []
+        self.truth: list[int] = []
+        self.rows: list[list[float]] = []
+        self.answered: list[str] = []
+        self.detections: list[Detection | None] = []
+        fits = most * size * size * channels <= MOST_CROPS
+        self._crops = np.empty((most, size, size, channels), np.uint8) if fits else None
+
+    def add(self, name: str, truth: int, row: list[float], answer: str, prepared: Prepared) -> None:
+        if self._crops is not None:
+            self._crops[len(self.names)] = prepared.crops[0]
+        self.names.append(name)
+        self.truth.append(truth)
+        self.rows.append(row)
+        self.answered.append(answer)
+        self.detections.append(prepared.detections[0])
+
+    @property
+    def crops(self) -> npt.NDArray[np.uint8] | None:
+        return None if self._crops is None else self._crops[: len(self.names)]
 
 
 def shares_of(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
@@ -140,7 +194,13 @@ def _read(face: Face, by: Reading) -> Mapping[str, float]:
 
 
 def pool(parts: Sequence[Scored]) -> Scored:
-    """Join the scores of several folds, each made by the model that had not seen them."""
+    """Join the scores of several folds of one source, each made by the model that had not seen them.
+
+    Groups are taken to be numbered alike in all folds.
+    """
+    crops = [part.crops for part in parts if part.crops is not None]
+    groups = [part.groups for part in parts if part.groups is not None]
+    detections = [part.detections for part in parts if part.detections is not None]
     return Scored(
         parts[0].classes,
         tuple(name for part in parts for name in part.names),
@@ -150,18 +210,24 @@ def pool(parts: Sequence[Scored]) -> Scored:
         tuple(skip for part in parts for skip in part.skipped),
         parts[0].by,
         tuple(name for part in parts for name in part.no_face),
+        np.concatenate(crops) if len(crops) == len(parts) else None,
+        tuple(one for found in detections for one in found) if len(detections) == len(parts) else None,
+        np.concatenate(groups) if len(groups) == len(parts) else None,
     )
 
 
-def _picture(manifest: Manifest, name: str) -> bytes | ImageError:
+def _picture(manifest: Manifest, sample: Sample, digest: "hashlib._Hash") -> bytes | ImageError:
+    digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogatepass"))
     try:
-        return manifest.read(name)
+        data = manifest.read(sample.name)
     except ImageError as error:
         return error
+    digest.update(hashlib.sha256(data).digest())
+    return data
 
 
 def rows(scored: Scored) -> Iterator[dict[str, Any]]:
-    """Yield one row per picture: file, truth, answer, and the probability of every class."""
+    """Yield one row per picture: file, truth, answer, the probability of every class, and, where known, the group."""
     for index, name in enumerate(scored.names):
         probabilities = zip(scored.classes, scored.probabilities[index], strict=True)
         yield {
@@ -169,4 +235,5 @@ def rows(scored: Scored) -> Iterator[dict[str, Any]]:
             "truth": scored.classes[scored.truth[index]],
             "answer": scored.classes[scored.answers[index]],
             **{f"p_{label}": round(float(value), 6) for label, value in probabilities},
+            **({} if scored.groups is None else {"group": int(scored.groups[index])}),
         }

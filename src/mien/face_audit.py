@@ -16,7 +16,7 @@ from mien.detect import Detector
 from mien.errors import DataError, ImageError
 from mien.evaluation import choose_reading, shares_of
 from mien.faults import Finding
-from mien.image import RGB, decode, upright_size
+from mien.image import RGB, decode_with_size
 from mien.photograph import DRAWN, drawn_score
 from mien.pipeline import SHRINK_TO, in_order, scaled
 from mien.reader import Reader
@@ -140,8 +140,7 @@ def _open(known: Audit, detector: Detector, name: str) -> _Opened | Finding:
     """Decode a picture and find its faces; a finding where it has none, or can no longer be read."""
     try:
         data = known.manifest.read(name)
-        width, height = upright_size(data, name)
-        rgb = decode(data, name, shrink_to=SHRINK_TO)
+        rgb, width, height = decode_with_size(data, name, shrink_to=SHRINK_TO)
     except ImageError as error:
         return Finding(name, "unreadable", error.reason)
     faces = detector(rgb)

@@ -47,13 +47,15 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 
 #: Pictures with more pixels than this are refused before decoding (where Pillow itself holds a file for a bomb).
 MAX_PIXELS = 178_956_970
+#: Why such a picture is refused.
+TOO_MANY_PIXELS = f"has more than {MAX_PIXELS} pixels"
 
 #: Pictures that take more memory than this once decoded are refused before that, in bytes: 117 million pixels of
-#: colour, 179 of grey, 52 as WebP. Whatever comes, a reader stays below 1 GiB.
+#: colour, 179 of grey, 52 as WebP.
 MAX_DECODED = 448 * 2**20
 
-#: Larger pictures are converted in strips of about this many pixels, so that few copies are held.
-_STRIP_PIXELS = 4_000_000
+#: Pictures of more than four times as many pixels are converted in strips of about this many: few copies are held.
+_STRIP_PIXELS = 1_000_000
 
 #: Files larger than this are refused before reading, in bytes.
 MAX_BYTES = 512 * 2**20
@@ -61,8 +63,12 @@ MAX_BYTES = 512 * 2**20
 #: Bytes per pixel of Pillow's modes in memory, where that is not 4.
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 
-#: The same for formats whose decoders hold several copies; at the peak they take twice as much (measured).
+#: The same for formats whose decoders hold several copies; at the peak they take so many times as much (measured).
 _FORMAT_BYTES = {"WEBP": 9, "JPEG2000": 10, "AVIF": 5}
+_DECODER_COPIES = 2
+
+#: Bytes per pixel while a picture is turned upright: two copies of 3 bytes, two of Pillow's 4.
+_TURNING_BYTES = 14
 
 #: What turns a picture upright, by its EXIF orientation; 1 and everything else is upright as stored.
 _TURNS = {
@@ -129,20 +135,43 @@ def decode(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: 
     A picture with more than `max_pixels` is shrunk by a whole number, so that it has at most that many, and
     is never held in full beside its decoded form.
     """
-    image = _load(open_header(data, name), name, shrink_to, max_pixels)
+    return decode_with_size(data, name, shrink_to=shrink_to, max_pixels=max_pixels)[0]
+
+
+def decode_with_size(
+    data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None
+) -> tuple[RGB, int, int]:
+    """Decode as `decode` does; with the width and height, in pixels, of the upright picture before it was shrunk."""
+    header = open_header(data, name)
+    size, mode = header.size, header.mode
+    image = _load(header, name, shrink_to, max_pixels)
+    # Not before it is loaded: a PNG's EXIF may stand behind its pixels, and Pillow decodes them to look.
+    turned = orientation(image)
     try:
         rgb = _pixels(image, max_pixels)
-        turn = _TURNS.get(orientation(image))
-        return rgb if turn is None else np.asarray(Image.fromarray(rgb).transpose(turn))
+        del header, image  # this may be half a gigabyte, which turning need not hold as well
+        upright = rgb if turned == 1 else np.asarray(Image.fromarray(rgb).transpose(_TURNS[turned]))
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
-        raise ImageError(name, f"cannot be converted from {image.mode} to RGB ({_first_line(error)})") from None
+        raise ImageError(name, f"cannot be converted from {mode} to RGB ({_first_line(error)})") from None
+    return (upright, *(size if turned < 5 else size[::-1]))
+
+
+def decoding_bytes(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> int:
+    """Return about how many bytes `decode` holds at its peak, told by the header alone; ImageError as `open_header`."""
+    image = open_header(data, name)
+    turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) != 1
+    _draft(image, shrink_to, max_pixels)
+    pixels = image.width * image.height
+    shown = min(pixels, max_pixels or pixels)
+    copies = _DECODER_COPIES if image.format in _FORMAT_BYTES else 1
+    return len(data) + max(copies * _decoded_bytes(image) + 3 * shown, _TURNING_BYTES * shown * turned)
 
 
 def _pixels(image: Image.Image, max_pixels: int | None) -> RGB:
     """Convert a decoded picture to RGB as stored, shrunk to at most `max_pixels`."""
     width, height = image.size
     factor = max(1, math.ceil(math.sqrt(width * height / (max_pixels or math.inf))))
-    if factor == 1 and width * height <= _STRIP_PIXELS:
+    if factor == 1 and width * height <= 4 * _STRIP_PIXELS:
         return np.asarray(to_rgb(image))
     found = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
     scale = _deep_scale(image) if _is_deep(image) else None
@@ -172,13 +201,8 @@ def load_upright(image: Image.Image, name: str, *, shrink_to: int | None = None)
 def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int | None) -> Image.Image:
     """Decode a picture, a JPEG perhaps at 1/2, 1/4 or 1/8 of its size."""
     try:
-        if image.format == "JPEG" and shrink_to is not None:
-            image.draft(None, (shrink_to, shrink_to))
-        if image.format == "JPEG" and max_pixels is not None and image.width * image.height > max_pixels:
-            factor = math.ceil(math.sqrt(image.width * image.height / max_pixels))
-            image.draft(None, (image.width // factor, image.height // factor))
-        each = _FORMAT_BYTES.get(image.format or "", _BYTES.get(image.mode, 4))
-        if image.width * image.height * each > MAX_DECODED:
+        _draft(image, shrink_to, max_pixels)
+        if _decoded_bytes(image) > MAX_DECODED:
             raise ImageError(name, f"takes more than {MAX_DECODED >> 20} MiB once decoded")
         image.load()
     except ImageError:
@@ -186,6 +210,22 @@ def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int 
     except Exception as error:  # each decoder raises its own
         raise ImageError(name, f"is truncated or damaged ({_first_line(error)})") from None
     return image
+
+
+def _draft(image: Image.Image, shrink_to: int | None, max_pixels: int | None) -> None:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, if that is wanted."""
+    if image.format != "JPEG":
+        return
+    if shrink_to is not None:
+        image.draft(None, (shrink_to, shrink_to))
+    if max_pixels is not None and image.width * image.height > max_pixels:
+        factor = math.ceil(math.sqrt(image.width * image.height / max_pixels))
+        image.draft(None, (image.width // factor, image.height // factor))
+
+
+def _decoded_bytes(image: Image.Image) -> int:
+    """Return how many bytes Pillow's own copy of a picture takes."""
+    return image.width * image.height * _FORMAT_BYTES.get(image.format or "", _BYTES.get(image.mode, 4))
 
 
 def orientation(image: Image.Image) -> int:
@@ -197,12 +237,6 @@ def orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and value in _TURNS else 1
 
 
-def upright_size(data: bytes, name: str) -> tuple[int, int]:
-    """Return width and height in pixels, upright, from an image file's header; ImageError where that fails."""
-    image = open_header(data, name)
-    return (image.height, image.width) if orientation(image) >= 5 else image.size
-
-
 def open_header(data: bytes, name: str) -> Image.Image:
     """Read an image file's header only: format, mode and size, checked against the limits."""
     if not data:
@@ -212,11 +246,11 @@ def open_header(data: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         raise ImageError(name, "is not an image that can be decoded") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(name, f"has more than {MAX_PIXELS} pixels") from None
+        raise ImageError(name, TOO_MANY_PIXELS) from None
     except Exception as error:
         raise ImageError(name, f"has a damaged header ({_first_line(error)})") from None
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(name, f"has more than {MAX_PIXELS} pixels")
+        raise ImageError(name, TOO_MANY_PIXELS)
     return image
 
 

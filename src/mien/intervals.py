@@ -51,6 +51,24 @@ def wilson(successes: float, n: float, z: float = Z95) -> Interval:
     return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
 
+def wilson_of_mean(value: float, variance: float, n: float, z: float = Z95) -> Interval:
+    """Wilson's interval of the mean of n independent numbers in [0, 1], at the sample size that gives their variance.
+
+    For the variance one more number at 0 and one more at 1 are imagined, so that it is never 0. Of n numbers that
+    are each 0 or 1 this is Wilson's own interval.
+
+    Args:
+        value: the mean, in [0, 1].
+        variance: the variance of the numbers, at most value * (1 - value).
+        n: how many, more than 0.
+        z: see the module's docstring.
+    """
+    centre = (n * value + 1) / (n + 2)
+    spread = n * (variance + (value - centre) ** 2) + centre**2 + (1 - centre) ** 2
+    size = n * (n + 2) * centre * (1 - centre) / spread
+    return wilson(min(1.0, value) * size, size, z)
+
+
 def f1_interval(true_positives: float, errors: float, z: float = Z95) -> Interval:
     """Interval of F1 = 2 TP / (2 TP + errors), where errors = FP + FN.
 

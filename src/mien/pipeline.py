@@ -1,12 +1,11 @@
 """What happens to each picture before the network sees it, in threads: decode, find faces, crop."""
 
 import os
-import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,7 +14,8 @@ import numpy.typing as npt
 
 from mien.crop import crop, face_region
 from mien.errors import ImageError
-from mien.image import RGB, ImageSource, decode, load_image, read_file, upright_size
+from mien.image import RGB, ImageSource, decode_with_size, decoding_bytes, load_image, read_file
+from mien.memory import Room, return_freed
 from mien.result import Box, Detection, Status
 
 Item = TypeVar("Item")
@@ -25,8 +25,14 @@ Finder: TypeAlias = Callable[[RGB], Sequence[Detection]]
 #: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for finding faces, never below this many pixels on a side.
 SHRINK_TO = 960
 
-#: Pictures with more pixels than this are decoded one at a time, since each may take a gigabyte with its copies.
+#: Pictures with more pixels than this are shrunk by a whole number once decoded, before faces are looked for.
 LARGE_PIXELS = 24_000_000
+
+#: What the pictures that are being prepared may take together, in bytes; one that needs more is prepared alone.
+ROOM = 512 * 2**20
+
+#: What a picture took to decode is returned to the system from this many bytes on.
+MUCH = 32 * 2**20
 
 JPEG = b"\xff\xd8\xff"
 
@@ -66,7 +72,7 @@ class Preparer:
     def __init__(self, size: int, channels: int, detector: Finder | None = None, limit: int | None = None) -> None:
         self._size, self._channels = size, channels
         self._detector, self._limit = detector, limit
-        self._one_at_a_time = threading.Lock()
+        self._room = Room(ROOM)
 
     def __call__(self, item: tuple[str, ImageSource | ImageError]) -> Prepared:
         """Prepare one named picture; a file that cannot be read has the status `unreadable`.
@@ -80,40 +86,45 @@ class Preparer:
             if isinstance(source, bytes | str | os.PathLike):
                 return self._file(name, source)
             rgb = load_image(source)
-            return self._found(name, rgb, rgb.shape[1], rgb.shape[0])
+            return self._cropped(name, rgb, self._faces(rgb), rgb.shape[1], rgb.shape[0])
         except ImageError as error:
             return Prepared(name, "unreadable", error.reason)
 
     def _file(self, name: str, source: bytes | str | os.PathLike[str]) -> Prepared:
         data = source if isinstance(source, bytes) else read_file(Path(source))
-        width, height = upright_size(data, name)
-        large = width * height > LARGE_PIXELS
+        shrink_to = SHRINK_TO if self._detector and data.startswith(JPEG) else None
+        with self._decoded(data, name, shrink_to) as (rgb, width, height):
+            found, shown = self._faces(rgb), rgb.shape
+            if shrink_to is None or shown[1] == width or not self._need_more_pixels(found):
+                return self._cropped(name, rgb, found, width, height)
+            del rgb
+        with self._decoded(data, name) as (rgb, width, height):
+            found = [scaled(face, shown, rgb.shape) for face in found if face]
+            return self._cropped(name, rgb, found, width, height)
 
-        def in_full() -> RGB:
-            with self._one_at_a_time if large else nullcontext():
-                return decode(data, name, max_pixels=LARGE_PIXELS)
+    @contextmanager
+    def _decoded(self, data: bytes, name: str, shrink_to: int | None = None) -> Iterator[tuple[RGB, int, int]]:
+        """Decode when there is room for it, which is kept until the caller has done with the picture."""
+        needed = decoding_bytes(data, name, shrink_to=shrink_to, max_pixels=LARGE_PIXELS)
+        with self._room.held(needed):
+            found = decode_with_size(data, name, shrink_to=shrink_to, max_pixels=LARGE_PIXELS)
+            if needed > MUCH:
+                return_freed()
+            yield found
 
-        if self._detector is None or not data.startswith(JPEG):
-            return self._found(name, in_full(), width, height)
-        small = decode(data, name, shrink_to=SHRINK_TO, max_pixels=LARGE_PIXELS)
-        return self._found(name, small, width, height, in_full)
+    def _faces(self, rgb: RGB) -> Sequence[Detection | None]:
+        """Find the faces to be read; None stands for the whole picture, where none are looked for."""
+        return [None] if self._detector is None else self._detector(rgb)[: self._limit]
 
-    def _found(
-        self, name: str, rgb: RGB, width: int, height: int, in_full: Callable[[], RGB] | None = None
-    ) -> Prepared:
-        """Find and crop the faces of a picture; `in_full` decodes one that was perhaps decoded small."""
-        if self._detector is None:
-            whole = crop(rgb, self._size, self._channels)
-            return Prepared(name, "ok", None, width, height, (None,), (whole,))
-        detections = self._detector(rgb)[: self._limit]
-        if not detections:
+    def _need_more_pixels(self, found: Sequence[Detection | None]) -> bool:
+        return any(face and face_region(face).side < self._size for face in found)
+
+    def _cropped(self, name: str, rgb: RGB, found: Sequence[Detection | None], width: int, height: int) -> Prepared:
+        """Crop faces, given in pixels of `rgb`, of a picture of `width` by `height`."""
+        if not found:
             return Prepared(name, "no_face", NO_FACE, width, height)
-        small = rgb.shape[1] < width
-        if in_full and small and min(face_region(found).side for found in detections) < self._size:
-            shown, rgb = rgb.shape, in_full()
-            detections = [scaled(found, shown, rgb.shape) for found in detections]
-        crops = tuple(crop(rgb, self._size, self._channels, face_region(found)) for found in detections)
-        placed = tuple(scaled(found, rgb.shape, (height, width)) for found in detections)
+        crops = tuple(crop(rgb, self._size, self._channels, face_region(face) if face else None) for face in found)
+        placed = tuple(scaled(face, rgb.shape, (height, width)) if face else None for face in found)
         return Prepared(name, "ok", None, width, height, placed, crops)
 
 
@@ -140,10 +151,17 @@ def in_order(
     if threads == 1:
         yield from map(function, items)
         return
+    items = iter(items)
+    first = list(islice(items, 2))
+    if len(first) < 2:  # threads, and loading what runs them, would take longer than they save
+        yield from map(function, first)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     waiting: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(threads, "mien-picture")
     try:
-        for item in items:
+        for item in chain(first, items):
             waiting.append(pool.submit(function, item))
             if len(waiting) > 3 * threads:
                 yield waiting.popleft().result()

@@ -1,5 +1,6 @@
 """The reading rail: the only file that knows the order image → detect → crop → classify → calibrate → result."""
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -59,13 +60,41 @@ class Reader:
         """The face finder, built when first asked for; one thread per call, since pictures go side by side."""
         return Detector(threads=1)
 
+    def variant(
+        self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None
+    ) -> "Reader":  # fmt: skip
+        """Return a reader that shares this one's networks and differs in what is given, None is as here.
+
+        `threads` is how many pictures are prepared side by side. Raises ConfigError for another word for `faces`.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("_preparer", None)
+        other.__dict__["detector"] = self.detector
+        if faces is not None:
+            _check_faces(faces)
+            other._limit = 1 if faces == "largest" else None
+        other.detect = self.detect if detect is None else detect
+        other._threads = self._threads if threads is None else threads
+        return other
+
     def predict(self, source: ImageSource) -> ImageResult:
         """Read one picture: a path, the bytes of an image file, or a uint8 RGB array (H, W, 3).
 
         A file that cannot be read is a result with status `unreadable`, a picture in which no face is found
         one with status `no_face`. Raises InputError for an object that is no picture at all.
         """
-        return next(self._results([self._preparer((_name(source), source))]))
+        return self.read(self.prepare(source))
+
+    def prepare(self, source: ImageSource) -> Prepared:
+        """Decode one picture, find its faces and cut them out, as `predict` does before the network sees them.
+
+        Raises InputError for an object that is no picture at all.
+        """
+        return self._preparer((_name(source), source))
+
+    def read(self, picture: Prepared) -> ImageResult:
+        """Read what `prepare` gave: `reader.read(reader.prepare(source))` is `reader.predict(source)`."""
+        return next(self._results([picture]))
 
     def predict_many(self, sources: Iterable[ImageSource], batch_size: int = 32) -> Iterator[ImageResult]:
         """Read pictures, in order; one bad file never stops the others.
@@ -84,6 +113,12 @@ class Reader:
 
         An ImageError in place of a picture (its bytes could not be had) becomes an `unreadable` row.
         """
+        return (result for _, result in self.predict_prepared(sources, batch_size))
+
+    def predict_prepared(
+        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = 32
+    ) -> Iterator[tuple[Prepared, ImageResult]]:
+        """Read pictures as `predict_named` does, each result beside the crops that the network saw."""
         block: list[Prepared] = []
         crops = 0
         with closing(in_order(self._preparer, sources, self._threads)) as found:
@@ -91,9 +126,9 @@ class Reader:
                 block.append(picture)
                 crops += len(picture.crops)
                 if max(crops, len(block)) >= batch_size:
-                    yield from self._results(block)
+                    yield from zip(block, self._results(block), strict=True)
                     block, crops = [], 0
-            yield from self._results(block)
+            yield from zip(block, self._results(block), strict=True)
 
     def read_faces(self, rgb: npt.NDArray[np.uint8], detections: Sequence[Detection]) -> tuple[Face, ...]:
         """Read faces that were found in a picture, uint8 (H, W, 3), RGB, [0, 255], in whose pixels they are given."""
@@ -138,6 +173,16 @@ class Reader:
         if not np.isfinite(found).all():
             raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
         return found
+
+    def maps(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float32]:
+        """Return class activation maps float32 (N, h, w, K), whose means are the logits, for crops uint8 (N, S, S, C).
+
+        Raises ConfigError for a model whose graph has none (`config.maps`).
+        """
+        if not self.config.maps:
+            raise ConfigError(f"{self.config.name}: this model gives no class activation maps; use occlusion")
+        parts = [self._classifier(crops[i : i + batch_size])[1] for i in range(0, max(len(crops), 1), batch_size)]
+        return np.concatenate([part for part in parts if part is not None])
 
     @cached_property
     def _preparer(self) -> Preparer:
@@ -187,8 +232,7 @@ def load(
 
 
 def _check(bundle: Bundle, threads: int | None, threshold: float | None, faces: str) -> None:
-    if faces not in get_args(Faces):
-        raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
+    _check_faces(faces)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise ConfigError(f"threads {threads!r:.20}: give a whole number from 1 on, or None for one per core")
     if threshold is None:
@@ -200,6 +244,11 @@ def _check(bundle: Bundle, threads: int | None, threshold: float | None, faces: 
         raise ConfigError(f"threshold {threshold}: is for models of two labels, this one has {len(labels)}")
     if bundle.config.answer_from is not None:
         raise ConfigError(f"threshold {threshold}: this model has a rule of its own for what it answers")
+
+
+def _check_faces(faces: str) -> None:
+    if faces not in get_args(Faces):
+        raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
 
 
 def _name(source: ImageSource) -> str:

@@ -1,42 +1,90 @@
-"""An evaluation written down: `metrics.json`, `predictions.csv`, and plots."""
+"""An evaluation written down: `report.html`, `metrics.json`, `predictions.csv`, and every chart as a PNG."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien import plots
+import numpy as np
+import numpy.typing as npt
+
+from mien import confidence, performance, thresholds
+from mien.audit import Audit
 from mien.evaluation import Scored, rows
-from mien.output import write_text
+from mien.explaining import explain_crops
+from mien.gallery import Heats, gallery_section
+from mien.html import page
+from mien.output import new_file, write_text
+from mien.provenance import data_section, origin_section, training_section
+from mien.reader import Reader
+from mien.sections import Chart, Section
+from mien.thresholds import Thresholds
+
+REPORT, METRICS, PREDICTIONS = "report.html", "metrics.json", "predictions.csv"
 
 
-def write_report(scored: Scored, folder: Path, part: str, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Write `metrics.json`, `predictions.csv`, `confusion.png` and `roc.png` into an existing folder.
+@dataclass(frozen=True)
+class Extras:
+    """What a report says beyond the answers themselves, where it is known.
+
+    `reader` draws the heatmaps of the gallery, `run` is a run folder with its history, `audit` the faults of the
+    data, which are `audited` in words. `lines` are the thresholds, `written` the bundle into which the cheapest was
+    written. `sections` are others' sections, and `figures` what they add to `metrics.json`.
+    """
+
+    reader: Reader | None = None
+    run: Path | None = None
+    audit: Audit | None = None
+    audited: str = "the data"
+    lines: Thresholds | None = None
+    written: str | None = None
+    sections: tuple[Section, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+def write_report(
+    scored: Scored, folder: Path, part: str, about: Mapping[str, Any] | None = None, extras: Extras | None = None
+) -> dict[str, Any]:
+    """Write `report.html`, `metrics.json`, `predictions.csv` and the charts as PNG files into an existing folder.
 
     `part` says in words what was scored. Returns what `metrics.json` holds. Raises OutputError where
     the folder cannot be written.
     """
-    evaluation = scored.evaluation()
-    found = metrics_dict(scored, part, about)
-    write_text(folder / "metrics.json", json.dumps(found, indent=2) + "\n")
-    write_text(folder / "predictions.csv", predictions_csv(scored))
-    title = f"{part}, {evaluation.n} pictures"
-    plots.confusion(folder / "confusion.png", evaluation.confusion, scored.classes, title)
-    plots.roc(folder / "roc.png", scored.truth, scored.probabilities, scored.classes, title)
+    extras = extras or Extras()
+    found = metrics_dict(scored, part, about, extras)
+    sections = _sections(scored, part, about or {}, extras)
+    write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
+    write_text(folder / PREDICTIONS, predictions_csv(scored))
+    for chart in (one for section in sections for one in section.parts if isinstance(one, Chart)):
+        with new_file(folder / f"{chart.name}.png") as path:
+            path.write_bytes(chart.png)
+    write_text(folder / REPORT, _page(scored, part, about or {}, sections))
     return found
 
 
-def metrics_dict(scored: Scored, part: str, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def metrics_dict(
+    scored: Scored, part: str, about: Mapping[str, Any] | None = None, extras: Extras | None = None
+) -> dict[str, Any]:
     """Return the figures of an evaluation, JSON-ready."""
+    extras = extras or Extras()
+    trust = confidence.calibration(scored)
+    lines = _lines(scored, extras)
     return {
         "part": part,
         "judged_by": scored.by,
         **scored.evaluation().to_dict(),
+        "ece": trust.error.to_dict(),
+        "reliability": trust.to_dict(),
+        "risk_coverage": confidence.risk_dict(scored),
+        "thresholds": lines.to_dict() if lines else None,
+        **extras.figures,
         "skipped": [{"file": name, "reason": reason} for name, reason in scored.skipped],
         "no_face": list(scored.no_face),
-        "about": dict(about or {}),
+        "about": {**(about or {}), **({"data_sha256": scored.sha256} if scored.sha256 else {})},
     }
 
 
@@ -44,7 +92,56 @@ def predictions_csv(scored: Scored) -> str:
     """Return one CSV row per picture: file, truth, answer, and the probability of every class."""
     buffer = io.StringIO()
     names = ["file", "truth", "answer", *(f"p_{label}" for label in scored.classes)]
+    names += [] if scored.groups is None else ["group"]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows(scored))
     return buffer.getvalue()
+
+
+def _lines(scored: Scored, extras: Extras) -> Thresholds | None:
+    if extras.lines or len(scored.classes) != 2:
+        return extras.lines
+    return thresholds.measure(scored)
+
+
+def _sections(scored: Scored, part: str, about: Mapping[str, Any], extras: Extras) -> list[Section]:
+    evaluation, trust, lines = scored.evaluation(), confidence.calibration(scored), _lines(scored, extras)
+    found = [
+        performance.figures_section(scored, evaluation, trust),
+        performance.confusion_section(evaluation),
+        performance.curves_section(scored, evaluation),
+        confidence.trust_section(scored, trust),
+        confidence.abstention_section(scored),
+        thresholds.thresholds_section(lines, extras.written) if lines else None,
+        gallery_section(scored, _heats(scored, extras.reader), extras.seed),
+        *extras.sections,
+        data_section(scored, extras.audit, extras.audited),
+        training_section(extras.run) if extras.run else None,
+        origin_section(scored, part, about),
+    ]
+    return [section for section in found if section is not None]
+
+
+def _page(scored: Scored, part: str, about: Mapping[str, Any], sections: list[Section]) -> str:
+    evaluation, trust = scored.evaluation(), confidence.calibration(scored)
+    name = str(about.get("model") or about.get("run") or "The model")
+    verdict, deck = performance.verdict(scored, evaluation, trust, name)
+    kicker = f"mien evaluate · {name} on {part}"
+    return page(f"{name} on {part}", kicker, verdict, deck, performance.keys(evaluation, trust), sections)
+
+
+def _heats(scored: Scored, reader: Reader | None) -> Heats | None:
+    """Return what draws the heatmap of an answer; None for a model without class activation maps."""
+    if reader is None or not reader.config.maps:
+        return None
+    known = reader.config.labels
+
+    def heats(crops: npt.NDArray[np.uint8], answers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        names = [scored.classes[answer] for answer in answers]
+        # An answer that is none of the labels (neither) is explained by the most probable of them.
+        likeliest = reader.logits(crops).argmax(axis=1)
+        labels = [known.index(n) if n in known else int(other) for n, other in zip(names, likeliest, strict=True)]
+        return explain_crops(reader, crops, np.array(labels, np.int64), "cam")
+
+    return heats

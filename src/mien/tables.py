@@ -64,20 +64,28 @@ def read_table(data: bytes, name: str) -> Table:
     `file,label[,split][,group]` where one numeric column per class may stand beside or instead of
     `label`. Raises DataError where the header is neither.
     """
+    reader = csv_rows(data, name)
+    header = [cell.strip() for cell in next(reader, [])]
+    keys = [cell.lower() for cell in header]
+    if {"emotion", "pixels"} <= set(keys):
+        return _pixel_table(keys, reader)
+    if "file" in keys:
+        return _file_table(header, keys, reader, name)
+    raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
+
+
+def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
+    """Yield the rows of a CSV, its header first; columns may be separated by commas, semicolons or tabs.
+
+    Raises DataError, naming `name`, where it is not UTF-8 or no CSV.
+    """
     text = _decode(data, name)
     first = re.split("[\r\n]", text, maxsplit=1)[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        header = [cell.strip() for cell in next(reader, [])]
-        keys = [cell.lower() for cell in header]
-        if {"emotion", "pixels"} <= set(keys):
-            return _pixel_table(keys, reader)
-        if "file" in keys:
-            return _file_table(header, keys, reader, name)
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     except csv.Error as error:
         raise DataError(f"{name}: is not a readable CSV ({error})") from None
-    raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""How pieces of a picture lie in the face finder's square input, and back: pure geometry."""
+"""How pieces of a picture lie in the face finder's input, and back: pure geometry."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.yunet import SIDE, Candidates
+from mien.yunet import SIDE, STEP, Candidates
 
 Floats = npt.NDArray[np.float32]
 #: Width and height in pixels.
@@ -18,7 +18,9 @@ Rectangle = tuple[int, int, int, int]
 
 #: A picture smaller than this is scaled up to it: more makes a face that fills the frame too large to be found.
 LEAST = 320
-#: Longer side of each of four copies in one input, in cells of half the input's side.
+#: Least side of an input: a face that fills a small picture needs something around it.
+FRAME = 384
+#: Longer side of each of four copies in one input, in cells of half the longest side.
 COPY = 256
 #: What surrounds a picture in the input.
 GREY = 128
@@ -78,7 +80,10 @@ def whole_view(size: Size, turns: int = 0) -> View:
 
     As large as it is, but its longer side scaled to no less than 320 and no more than 640 pixels.
     """
-    return _middle((0, 0, *size), min(max(*size, LEAST), SIDE), SIDE, turns)
+    columns, rows = _scaled(size, min(max(*size, LEAST), SIDE))
+    width, height = (rows, columns) if turns % 2 else (columns, rows)
+    x, y = (max(FRAME - length, 0) // 2 for length in (width, height))
+    return View(0, 0, *size, columns, rows, x, y, turns)
 
 
 def turned_views(size: Size, around: Sequence[float] | None = None) -> list[View]:
@@ -88,7 +93,7 @@ def turned_views(size: Size, around: Sequence[float] | None = None) -> list[View
     """
     piece = (0, 0, *size) if around is None else _surroundings(size, around)
     half = SIDE // 2
-    return [_middle(piece, COPY, half, turns, half * (turns % 2), half * (turns // 2)) for turns in range(4)]
+    return [_copy(piece, turns, half * (turns % 2), half * (turns // 2)) for turns in range(4)]
 
 
 def closer_views(size: Size) -> list[View]:
@@ -106,8 +111,14 @@ def closer_views(size: Size) -> list[View]:
 
 
 def paint(rgb: npt.NDArray[np.uint8], views: Sequence[View]) -> Floats:
-    """Lay views of an RGB picture, uint8 (H, W, 3), into one input: float32 (1, 3, 640, 640), BGR, [0, 255]."""
-    canvas = np.full((SIDE, SIDE, 3), GREY, np.uint8)
+    """Lay views of an RGB picture, uint8 (H, W, 3), into one input: float32 (1, 3, H', W'), BGR, [0, 255].
+
+    The network's time goes with its pixels, so it is as small as the views allow, but no smaller than `FRAME`; H'
+    and W' are multiples of 32.
+    """
+    ends = ((view.y + view.extent[1], view.x + view.extent[0]) for view in views)
+    height, width = (max(math.ceil(max(axis) / STEP) * STEP, FRAME) for axis in zip(*ends, strict=True))
+    canvas = np.full((height, width, 3), GREY, np.uint8)
     for view in views:
         width, height = view.extent
         canvas[view.y : view.y + height, view.x : view.x + width] = np.rot90(_resized(rgb, view), view.turns)
@@ -125,11 +136,17 @@ def _resized(rgb: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
     return np.asarray(image.resize((view.columns, view.rows), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def _middle(piece: Rectangle, longer: int, cell: int, turns: int, x: int = 0, y: int = 0) -> View:
-    """Show a piece of the picture, its longer side `longer`, in the middle of a square `cell` at (x, y)."""
-    columns, rows = (max(round(length * longer / max(piece[2:])), 1) for length in piece[2:])
+def _copy(piece: Rectangle, turns: int, x: int, y: int) -> View:
+    """Show a piece of the picture, small and turned, in the middle of a square of side `COPY` at (x, y)."""
+    columns, rows = _scaled(piece[2:], COPY)
     width, height = (rows, columns) if turns % 2 else (columns, rows)
-    return View(*piece, columns, rows, x + (cell - width) // 2, y + (cell - height) // 2, turns)
+    return View(*piece, columns, rows, x + (COPY - width) // 2, y + (COPY - height) // 2, turns)
+
+
+def _scaled(size: Size, longer: int) -> Size:
+    """Return a width and height in the same proportions, the longer one `longer`, neither less than 1."""
+    columns, rows = (max(round(length * longer / max(size)), 1) for length in size)
+    return columns, rows
 
 
 def _surroundings(size: Size, box: Sequence[float]) -> Rectangle:

@@ -60,7 +60,7 @@ def shell(code: str) -> str:
 
 
 def shortened(line: str) -> str:
-    command, *comment = line.split(" #", 1)
+    command = line.split(" #", 1)[0]
     verb = re.match(r"mien (\w+)", command)
     if verb and verb[1] in SHORT and "--resume" not in command:
         command = f"{command.rstrip()} {SHORT[verb[1]]}"

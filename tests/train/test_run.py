@@ -52,8 +52,13 @@ def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> No
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
         "augmented.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv", "metrics.json",
-        "model.keras", "predictions.csv", "roc.png", "run.json", "samples.png", "split.csv",
+        "model.keras", "precision-recall.png", "predictions.csv", "reliability.png", "report.html", "risk-coverage.png",
+        "roc.png", "run.json", "samples.png", "split.csv", "thresholds.png", "training-accuracy.png",
+        "training-loss.png",
     }  # fmt: skip
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    for title in ("How it was trained", "Pictures to look at", "Which mistakes", finished.folder.name):
+        assert title in page
     about = json.loads((finished.folder / "run.json").read_text())
     assert about["source"]["path"] == str(data)
     assert sum(sum(part.values()) for part in about["counts"].values()) == 120

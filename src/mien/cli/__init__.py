@@ -17,10 +17,17 @@ VERBS = {
     "check": "list everything that is wrong with a dataset",
     "show": "draw labelled (or augmented) samples of a dataset",
     "train": "train on labelled folders; evaluate and export",
+    "tune": "search for better settings within a budget",
+    "experiment": "compare settings over several seeds: what matters, what is noise",
+    "runs": "list runs with their figures",
     "evaluate": "measure a model on labelled data",
+    "compare": "set evaluations side by side: is a difference more than luck?",
     "predict": "read the expression in pictures",
+    "explain": "show what in a picture speaks for an answer",
     "export": "turn a Keras model into a bundle",
+    "serve": "an HTTP API and a page with a camera, on this machine",
     "demo": "run the whole job on drawn faces",
+    "doctor": "say what is installed, what works and why not",
 }
 
 

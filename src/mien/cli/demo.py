@@ -147,9 +147,8 @@ def _conclude(out: Path, found: Evaluation, baseline: Evaluation, results: list[
     table.add_row("logistic regression on the pixels", str(baseline.accuracy))
     screen.print(table)
     screen.print(f"{right} of {len(results)} new faces answered as drawn")
-    screen.print("\nPictures to look at:")
-    for path in ("grid.png", "run/samples.png", "run/augmented.png", "run/curves.png", "run/confusion.png",
-                 "run/roc.png", "predictions.png"):  # fmt: skip
+    screen.print("\nTo look at:")
+    for path in ("run/report.html", "grid.png", "run/samples.png", "run/augmented.png", "predictions.png"):
         screen.print(f"  {out / path}", soft_wrap=True)
     screen.print(f"\nNext: mien train YOUR_FOLDER, or mien predict photo.jpg --model {out / 'run'}", soft_wrap=True)
     screen.print("These were drawings: the figures say that the machinery works, not how well it reads photographs.")

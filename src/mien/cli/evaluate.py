@@ -1,10 +1,13 @@
 """`mien evaluate`: measure a model on labelled data."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.bundle import find_bundle, set_threshold
 from mien.cli.common import (
     console,
     data_arguments,
@@ -21,23 +24,47 @@ from mien.dataset import Manifest, read_manifest
 from mien.errors import ConfigError
 from mien.evaluation import READINGS, Scored, score
 from mien.output import new_folder, refuse_existing
-from mien.reader import load
+from mien.reader import Faces, Reader, load
+
+if TYPE_CHECKING:
+    from mien.report import Extras
+    from mien.thresholds import Thresholds
+
+#: Data of more pictures is audited in the part that is measured alone: finding copies takes a second for 600.
+AUDITED = 10_000
 
 
 @click.command("evaluate")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @model_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="write metrics.json, predictions.csv, plots"
-)
+    "--out", type=click.Path(path_type=Path), metavar="DIR",
+    help="write report.html, metrics.json, predictions.csv and the charts as PNG",
+)  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write the figures as JSON")
 @click.option(
     "--detect/--no-detect", default=None, help="find faces, or read whole pictures  [as the model was trained]"
 )
+@click.option(
+    "--faces", type=click.Choice(["all", "largest"]), default="largest", show_default=True, help="the face to judge by"
+)
+@click.option("--robustness", is_flag=True, help="measure again with turned, dark, blurred, ... pictures (minutes)")
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="compare groups of people: a column file, and others",
+)
+@click.option(
+    "--cost", "costs", multiple=True, metavar="CLASS=N", help="two classes: what answering CLASS wrongly costs  [1]"
+)
+@click.option("--choose-threshold", is_flag=True, help="write the cheapest threshold into the bundle of --model")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of what is drawn at random")
 @data_options
 def command(
-    data: Path | None, model: str | None, out: Path | None, json_target: str | None, classes: str | None,
-    rename: tuple[str, ...], detect: bool | None,
+    data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None, faces: Faces,
+    robustness: bool, groups: Path | None, costs: tuple[str, ...], choose_threshold: bool, seed: int,
+    classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Measure a model on DATA; without DATA, on the part that the run held out.
 
@@ -46,33 +73,164 @@ def command(
     where it has other expressions, and by its answer where it has happy, sad and neither. A model that
     looks for faces is judged by the largest one in each picture; pictures in which none is found do not
     count. A run's own part is read as the run was trained.
+
+    With --out, report.html says all there is to say, in one file that opens anywhere: figures with their
+    intervals, which mistakes, how far probabilities can be trusted, what each threshold costs, pictures to
+    look at, what is wrong with DATA.
     """
-    from mien.plots import require_matplotlib
+    from mien.charts import require_matplotlib
     from mien.report import metrics_dict, write_report
 
+    prices = _costs(costs)
+    _check(out, json_target, faces, robustness, groups)
+    if choose_threshold:
+        _refuse_unfit(model)
     if out:
         refuse_existing(out)
         require_parent(out)
         require_matplotlib()
     if json_target:
         require_parent(json_target)
-    manifest, part = _choose(data, model, *data_arguments(classes, rename), detect)
+    whole, manifest, part = _choose(data, model, *data_arguments(classes, rename), detect)
     # A run's own samples are what it was trained on, crops already where it is a model of faces.
     reader = load(model, faces="largest", detect=False if data is None else detect)
     with progress_bar(f"reading {len(manifest.samples)} pictures") as report:
         scored = score(reader, manifest, report)
-    framing = "face" if reader.detect else "whole"
-    about: dict[str, Any] = {"model": reader.config.name, "sha256": reader.config.sha256, "framing": framing}
+    lines, written = _lines(scored, reader, prices, part, model if choose_threshold else None)
+    about = _about(reader, data, model, seed)
+    if out or json_target:
+        scored, extras = _measure(scored, reader, whole, manifest, robustness, groups, seed)
+        extras = replace(extras, lines=lines, written=written, run=Path(model) if model else None)
     if out:
         with new_folder(out) as folder:
-            write_report(scored, folder, part, about)
+            write_report(scored, folder, part, about, extras)
     if json_target:
-        write_result(to_json(metrics_dict(scored, part, about)), json_target)
+        write_result(to_json(metrics_dict(scored, part, about, extras)), json_target)
     if json_target != "-":
         note = f"judged by {READINGS[scored.by]}" + (", of the largest face in each picture" if reader.detect else "")
         console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
+        if lines and choose_threshold:
+            before, now = lines.present.threshold, lines.cheapest.threshold
+            said = (
+                f"{now:g} in place of {before:g}, in {written}"
+                if written
+                else f"stays at {now:g}, none is cheaper here"
+            )
+            console().print(f"threshold {said}", markup=False, soft_wrap=True)
     _say_what_does_not_count(scored)
     return int(bool(scored.skipped))
+
+
+def _check(out: Path | None, json_target: str | None, faces: Faces, robustness: bool, groups: Path | None) -> None:
+    if faces == "all":
+        raise ConfigError("--faces all: a label is of a picture, so one face of each is judged; leave it at largest")
+    for name, given in (("robustness", robustness), ("groups", groups)):
+        if given and not (out or json_target):
+            raise ConfigError(f"--{name}: its figures go into a report; give --out DIR or --json FILE")
+
+
+def _costs(given: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for pair in given:
+        name, _, text = pair.rpartition("=")
+        try:
+            cost = float(text)
+        except ValueError:
+            cost = math.nan
+        if not name or not (0 <= cost < math.inf):
+            raise ConfigError(f"--cost {pair}: write it as CLASS=N, like sad=5, with a number from 0 on")
+        found[name.strip()] = cost
+    if found and not any(found.values()) and len(found) > 1:
+        raise ConfigError("--cost: all are 0, so that every threshold is as good; give one above 0")
+    return found
+
+
+def _refuse_unfit(model: str | None) -> None:
+    """Refuse a model whose threshold cannot be written, before long work starts."""
+    from mien.bundle import SHIPPED, load_bundle
+
+    if model is None or find_bundle(model).is_relative_to(SHIPPED):
+        raise ConfigError("--choose-threshold: the shipped model stays as it is; give --model FOLDER, of your own")
+    config = load_bundle(model).config
+    if len(config.labels) != 2 or config.answer_from is not None:
+        raise ConfigError(
+            f"--choose-threshold: is for models that answer one of two labels; {model} has {len(config.labels)}"
+        )
+
+
+def _lines(
+    scored: Scored, reader: Reader, costs: dict[str, float], part: str, model: str | None
+) -> tuple["Thresholds | None", str | None]:
+    """Return what every threshold costs and, where one is to be chosen for `model`, the bundle it was written into."""
+    from mien.thresholds import measure
+
+    labels = reader.config.labels
+    own = scored.by == "answer" and len(labels) == 2
+    if len(scored.classes) != 2:
+        if costs:
+            raise ConfigError(f"--cost: is for data of two classes, this has {len(scored.classes)}; use --classes")
+        return None, None
+    found = measure(scored, costs, reader.threshold if own else 0.5, labels[1] if own else None)
+    if model is None or found.cheapest == found.present:
+        return found, None
+    bundle = find_bundle(model)
+    why = {"on": part, "pictures": len(scored.names), "costs": dict(found.costs), "before": found.present.threshold}
+    set_threshold(bundle, found.cheapest.threshold, why)
+    return found, str(bundle)
+
+
+def _measure(
+    scored: Scored,
+    reader: Reader,
+    whole: Manifest,
+    manifest: Manifest,
+    robustness: bool,
+    groups: Path | None,
+    seed: int,
+) -> tuple[Scored, "Extras"]:
+    """Measure what a report says besides: faults and copies, slices, groups and robustness."""
+    from mien import slices
+    from mien.audit import audit
+    from mien.provenance import grouped
+    from mien.report import Extras
+    from mien.robustness import measure, robustness_section
+
+    sections, figures = [], {}
+    audited = whole if len(whole.samples) <= AUDITED else manifest
+    with progress_bar("looking for copies and faults") as report:
+        faults = audit(audited, on_progress=report)
+    scored = grouped(scored, manifest, faults.copies)
+    if scored.crops is not None:
+        by_slice = slices.measure(scored.crops, scored.detections if reader.detect else None, scored, seed)
+        sections.append(slices.slices_section(by_slice))
+        figures["slices"] = by_slice.to_dict()
+    if groups is not None:
+        from mien.groups import measure as measure_groups
+        from mien.groups import read_groups
+        from mien.groups_page import groups_section
+
+        by_group = measure_groups(scored, read_groups(groups, scored.names))
+        sections.append(groups_section(by_group))
+        figures["groups"] = by_group.to_dict()
+    if robustness:
+        if scored.crops is None:
+            raise ConfigError("--robustness: these pictures are too large and too many to keep; give fewer")
+        with progress_bar("changing pictures") as report:
+            hardened = measure(reader, scored.crops, scored.truth, scored.classes, scored.by, seed, on_progress=report)
+        sections.append(robustness_section(hardened))
+        figures["robustness"] = hardened.to_dict()
+    scope = "all of the data" if audited is whole else "the part that was measured"
+    return scored, Extras(reader, None, faults, scope, sections=tuple(sections), figures=figures, seed=seed)
+
+
+def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> dict[str, Any]:
+    from mien.provenance import origin
+
+    framing = "face" if reader.detect else "whole"
+    return {
+        "model": reader.config.name, "sha256": reader.config.sha256, "framing": framing,
+        "data": str(data) if data else f"the part held out by {model}", **origin(seed),
+    }  # fmt: skip
 
 
 def _say_what_does_not_count(scored: Scored) -> None:
@@ -92,10 +250,11 @@ def _say_what_does_not_count(scored: Scored) -> None:
 
 def _choose(
     data: Path | None, model: str | None, classes: tuple[str, ...] | None, rename: dict[str, str], detect: bool | None
-) -> tuple[Manifest, str]:
+) -> tuple[Manifest, Manifest, str]:
+    """Return the whole of the data, the samples of it that are measured, and which these are in words."""
     if data is not None:
-        manifest = read_manifest(data, classes, rename)
-        return _held_out(manifest)
+        whole = read_manifest(data, classes, rename)
+        return whole, *held_out(whole)
     if model is None:
         raise ConfigError("give DATA to measure the shipped model on; or --model RUN, which has its own")
     if detect:
@@ -111,12 +270,11 @@ def _choose(
     from mien.train.run import describe_part, judged_manifest
 
     manifest, part = judged_manifest(folder)
-    return manifest, describe_part(part)
+    return manifest, manifest, describe_part(part)
 
 
-def _held_out(manifest: Manifest) -> tuple[Manifest, str]:
-    from dataclasses import replace
-
+def held_out(manifest: Manifest) -> tuple[Manifest, str]:
+    """Return the test part of a manifest, or its validation part or all of it where there is none, and its name."""
     parts = {sample.split for sample in manifest.samples}
     for part in ("test", "validation"):
         if part in parts:

@@ -17,6 +17,26 @@ _JPEG_SIDE = 65_500
 _NAME = 50
 
 
+class Stems:
+    """Gives each of many files a name for what is made of it, without its ending, and none twice."""
+
+    def __init__(self) -> None:
+        self._used: Counter[str] = Counter()
+
+    def __call__(self, name: str) -> str:
+        """Return the name for the next file; a second `face.jpg` is `face-2`."""
+        stem = PurePosixPath(name.replace("\\", "/")).stem[:_NAME] or "picture"
+        # Upper and lower case are one name on some systems.
+        while True:
+            self._used[stem.lower()] += 1
+            number = self._used[stem.lower()]
+            if number == 1:
+                return stem
+            if not self._used[f"{stem}-{number}".lower()]:
+                self._used[f"{stem}-{number}".lower()] = 1
+                return f"{stem}-{number}"
+
+
 class Drawer:
     """Writes annotated pictures into `folder`, which must be new or empty unless an interrupted job `resumed`.
 
@@ -32,21 +52,12 @@ class Drawer:
         if not resumed and folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(f"--draw {folder}: is not empty; give a new folder, or remove what is in it")
         self._folder = folder
-        self._used: Counter[str] = Counter()
+        self._stems = Stems()
         self.failed = 0
 
     def skip(self, entry: Entry) -> str:
         """Return the name of an entry's drawing, without its ending; no other entry gets it."""
-        stem = PurePosixPath(entry.name.replace("\\", "/")).stem[:_NAME] or "picture"
-        # Upper and lower case are one name on some systems.
-        while True:
-            self._used[stem.lower()] += 1
-            number = self._used[stem.lower()]
-            if number == 1:
-                return stem
-            if not self._used[f"{stem}-{number}".lower()]:
-                self._used[f"{stem}-{number}".lower()] = 1
-                return f"{stem}-{number}"
+        return self._stems(entry.name)
 
     def draw(self, entry: Entry, result: ImageResult) -> None:
         """Write the drawing of a picture that could be read, whole or not at all."""

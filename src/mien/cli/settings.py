@@ -11,6 +11,8 @@ import click
 from mien.train.config import TrainConfig, flag, read_settings
 from mien.train.pretrained import configured
 
+_METAVARS = {"start_from": "NAME|FOLDER|none", "backbone": "NAME", "backbone_weights": "imagenet|FILE|none"}
+
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add one option per field of TrainConfig, and `--config FILE`."""
@@ -28,8 +30,7 @@ def _option(name: str, kind: Any, meaning: str) -> Callable[..., Any]:
         return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, default=None, help=meaning)
     if get_origin(inner[0]) is Literal:
         return click.option(flag(name), name, type=click.Choice(get_args(inner[0])), default=None, help=meaning)
-    metavar = "NAME|FOLDER|none" if name == "start_from" else None
-    return click.option(flag(name), name, type=inner[0], default=None, metavar=metavar, help=meaning)
+    return click.option(flag(name), name, type=inner[0], default=None, metavar=_METAVARS.get(name), help=meaning)
 
 
 def join_settings(config_file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:

@@ -130,10 +130,44 @@ class TrainingScreen:
             self._live = None
 
 
+class BriefScreen(TrainingScreen):
+    """Shows one run after another: a live line while it trains, one line when it begins.
+
+    `again` is the command that goes on after an interruption; `news` is who to tell what is not of a single run.
+    """
+
+    def __init__(self, again: str) -> None:
+        super().__init__(Path())
+        self._again = again
+        self.news = TrainingScreen(Path())
+
+    def __enter__(self) -> "BriefScreen":
+        """Start."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop the live line; say how to go on where the work was interrupted."""
+        self._stop_live()
+        if kind is KeyboardInterrupt:
+            self._screen.print(f"go on with: {self._again}", soft_wrap=True, markup=False)
+
+    def begin(self, what: str) -> None:
+        """Print what begins."""
+        self._stop_live()
+        self.news.say(what)
+
+    def say(self, text: str) -> None:
+        """Leave out the news of a single run."""
+
+    def on_epoch(self, row: Any) -> None:
+        """Leave out single epochs."""
+        self._stop_live()
+
+
 def print_finished(finished: Any) -> None:
     """Print the figures and where everything is."""
     screen = console()
     screen.print(figures_table(finished.scored.evaluation(), f"Figures on: {finished.part}"))
-    screen.print(f"run      {finished.folder}  (history.csv, curves.png, metrics.json, confusion.png, roc.png, …)",
+    screen.print(f"run      {finished.folder}  (report.html, metrics.json, history.csv, curves.png, …)",
                  soft_wrap=True)  # fmt: skip
     screen.print(f"use it   mien predict photo.jpg --model {finished.folder}", soft_wrap=True)

@@ -79,7 +79,7 @@ def _check_targets(source: str, output: Output, draw: Path | None, timeline: Pat
     if timeline:
         if timeline.suffix.lower() != ".png":
             raise ConfigError(f"--timeline {timeline}: is written as PNG; give a name that ends in .png")
-        from mien.plots import require_matplotlib
+        from mien.charts import require_matplotlib
 
         require_matplotlib()
 

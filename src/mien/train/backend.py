@@ -1,9 +1,13 @@
 """The one place that prepares, or looks behind, Keras's backend."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from mien.errors import MissingExtraError
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import ConfigError, MissingExtraError
 from mien.version import __version__
 
 
@@ -57,3 +61,26 @@ def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[A
         x=x, scale=scale, offset=offset, mean=tf.zeros(0), variance=tf.zeros(0), epsilon=epsilon, is_training=True
     )
     return result, mean, variance
+
+
+def gradient(function: Callable[[Any], Any], x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the gradient of the sum of `function(x)` by `x`, of the same shape.
+
+    `function` takes and gives tensors of the backend. Raises ConfigError for a backend other than TensorFlow and JAX.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            total = tf.reduce_sum(function(tensor))
+        return np.asarray(tape.gradient(total, tensor))
+    if backend == "jax":
+        import jax
+
+        return np.asarray(jax.grad(lambda tensor: function(tensor).sum())(jax.numpy.asarray(x)))
+    raise ConfigError(f"gradients with Keras on {backend}: set KERAS_BACKEND to tensorflow or jax")

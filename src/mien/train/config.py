@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mien.errors import ConfigError
 
-Network = Literal["classic", "stack", "residual"]
+Network = Literal["classic", "stack", "residual", "backbone"]
 
 #: What a network is trained with where the user does not say: the tutorial's habits for `classic`.
 NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -23,6 +23,10 @@ NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "residual": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
                  "schedule": "cosine", "epochs": 20, "batch_size": 64, "dropout": 0.2, "warmup_epochs": 1.0,
                  "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
+    "backbone": {"backbone": "MobileNetV3Small", "backbone_weights": "imagenet", "size": 96, "colour": "rgb",
+                 "augment": "light", "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "cosine", "epochs": 20,
+                 "batch_size": 32, "dropout": 0.2, "warmup_epochs": 1.0, "weight_decay": 5e-3,
+                 "label_smoothing": 0.05, "weight_average": 0.999},
 }  # fmt: skip
 
 #: What is other where a network starts from trained weights: chosen for a few hundred pictures.
@@ -34,6 +38,8 @@ FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
 
 #: Says in the place of weights to start from that there shall be none.
 FROM_SCRATCH = "none"
+#: The weights of a backbone that Keras fetches from the network.
+IMAGENET = "imagenet"
 
 
 def _setting(default: Any, meaning: str, low: float = -math.inf, high: float = math.inf) -> Any:
@@ -54,12 +60,18 @@ class TrainConfig:
     width: float = _setting(1.0, "multiplies the number of filters in every layer", 0.05, 16)
     dropout: float = _setting(0.0, "share of features dropped in training", 0, 0.95)
     activation: str = _setting("relu", "relu, leaky_relu, elu, gelu, silu, tanh or another that Keras knows")
+    backbone: str | None = _setting(None, "a network of keras.applications by name, like EfficientNetV2B0")
 
     # --- what it starts from
     start_from: str | None = _setting(
         None, "start from the weights of a shipped model, a bundle or a finished run; none: from scratch"
     )
-    freeze_epochs: int = _setting(0, "epochs at first in which only the new head is trained (with --from)", 0, 100_000)
+    backbone_weights: str = _setting(
+        FROM_SCRATCH, "weights of the backbone: imagenet (fetched by Keras), a file, or none  [imagenet]"
+    )
+    freeze_epochs: int = _setting(
+        0, "epochs at first in which only the new head is trained (with --from or --backbone)", 0, 100_000
+    )
     head_learning_rate: float = _setting(1e-3, "the learning rate in those epochs", 1e-8, 10)
 
     # --- optimisation
@@ -103,6 +115,7 @@ class TrainConfig:
     test_share: float = _setting(0.1, "share held out for the final test where the source has none", 0, 0.9)
     seed: int = _setting(0, "fixes the split, the first weights and every random choice", 0, 2**31 - 1)
     deterministic: bool = _setting(False, "the same bits in every run on one machine; slower")
+    tensorboard: bool = _setting(False, "also write logs for TensorBoard, into the run's folder")
 
     def __post_init__(self) -> None:
         """Check every field's type and range; ConfigError names the first that is wrong."""
@@ -115,10 +128,32 @@ class TrainConfig:
                 raise ConfigError(f"{flag(field.name)} {value}: must lie between {low:g} and {high:g}")
         if self.validation_share + self.test_share > 0.9:
             raise ConfigError("--validation-share and --test-share: together at most 0.9")
-        if self.freeze_epochs and self.start_from is None:
-            raise ConfigError("--freeze-epochs: needs --from; a network from scratch has nothing worth freezing")
+        self._check_backbone()
+        if self.freeze_epochs and not self.starts_trained:
+            raise ConfigError("--freeze-epochs: needs --from, or --backbone with weights; a network from scratch has "
+                              "nothing worth freezing")  # fmt: skip
         if self.freeze_epochs > self.epochs:
             raise ConfigError(f"--freeze-epochs {self.freeze_epochs}: more than --epochs {self.epochs}")
+
+    def _check_backbone(self) -> None:
+        if self.network != "backbone":
+            if self.backbone is not None:
+                raise ConfigError(f"--network {self.network}: cannot have a --backbone; give one of the two")
+            if self.backbone_weights != FROM_SCRATCH:
+                raise ConfigError(f"--backbone-weights {self.backbone_weights}: needs --backbone NAME")
+            return
+        if self.backbone is None:
+            raise ConfigError("--network backbone: needs --backbone NAME, like MobileNetV3Small")
+        if self.start_from is not None and self.backbone_weights != FROM_SCRATCH:
+            raise ConfigError("--from and --backbone-weights: give only one of them")
+        for name, own in (("width", 1.0), ("activation", "relu"), ("precision", "float32")):
+            if getattr(self, name) != own:
+                raise ConfigError(f"{flag(name)} {getattr(self, name)}: a backbone has its own; leave it out")
+
+    @property
+    def starts_trained(self) -> bool:
+        """Whether the first weights are trained ones, all but the head's."""
+        return self.start_from is not None or self.backbone_weights != FROM_SCRATCH
 
     @classmethod
     def make(cls, settings: Mapping[str, Any]) -> "TrainConfig":
@@ -131,14 +166,18 @@ class TrainConfig:
         if unknown:
             raise ConfigError(f"unknown setting '{unknown[0]}'; known are {', '.join(sorted(known))}")
         given = {name: value for name, value in settings.items() if value is not None}
-        network = given.get("network", cls.network)
+        network = given.get("network", "backbone" if "backbone" in given else cls.network)
+        given["network"] = network
         if network not in NETWORK_DEFAULTS:
             raise ConfigError(f"--network {network}: is none of {', '.join(NETWORK_DEFAULTS)}")
         if given.get("start_from") == FROM_SCRATCH:
             del given["start_from"]
-        if "start_from" not in given:
-            return cls(**{**NETWORK_DEFAULTS[network], **given})
-        found = {**NETWORK_DEFAULTS[network], **FINE_TUNING_DEFAULTS, **given}
+        found = {**NETWORK_DEFAULTS[network], **given}
+        if "start_from" in given and "backbone_weights" not in given:
+            found["backbone_weights"] = FROM_SCRATCH
+        if "start_from" not in given and found.get("backbone_weights", FROM_SCRATCH) == FROM_SCRATCH:
+            return cls(**found)
+        found = {**found, **FINE_TUNING_DEFAULTS, **given}
         if "freeze_epochs" not in given and type(found["epochs"]) is int:  # fewer epochs freeze for fewer, too
             found["freeze_epochs"] = min(found["freeze_epochs"], found["epochs"] // 4)
         return cls(**found)

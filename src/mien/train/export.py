@@ -137,7 +137,7 @@ def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0
         raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
     image = keras.Input(shape[1:], name="image")
     x = image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image)
-    head = _linear_head(network)
+    head = linear_head(network)
     trunk = _trunk_before_pooling(network, head)
     outputs: dict[str, Any] = {}
     if trunk is not None and isinstance(head, layers.Dense):
@@ -149,7 +149,7 @@ def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0
         z = layers.GlobalAveragePooling2D()(score_maps)
         outputs["maps"] = _two_columns(score_maps, "maps")
     else:
-        z = _before_squash(network, head)(x)
+        z = before_squash(network, head)(x)
     if z.shape[-1] not in (1, labels) or (z.shape[-1] == 1 and labels != 2):
         raise ExportError(f"the model has {z.shape[-1]} outputs for {labels} labels; name as many labels as outputs")
     return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)
@@ -169,7 +169,7 @@ def _activation(layer: Any) -> str:
     return getattr(getattr(layer, "activation", None), "__name__", "linear")
 
 
-def _linear_head(network: Any) -> Any:
+def linear_head(network: Any) -> Any:
     """Return the layer whose values, before any sigmoid or softmax, are the logits."""
     last = network.layers[-1]
     if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and _activation(last) in _SQUASH):
@@ -177,7 +177,7 @@ def _linear_head(network: Any) -> Any:
     return last
 
 
-def _before_squash(network: Any, head: Any) -> Any:
+def before_squash(network: Any, head: Any) -> Any:
     """Return the network up to its logits."""
     name = _activation(head)
     if name == "linear":

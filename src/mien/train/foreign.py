@@ -15,7 +15,7 @@ from mien.image import IMAGE_SUFFIXES, load_image
 from mien.synthetic import draw_face
 from mien.train.export import Agreement, export_bundle
 
-_SCALES = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
+SCALES = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
 _COMPARED = 32
 
 
@@ -38,7 +38,7 @@ def export_foreign(
         raise ExportError(f"{path}: the model's input has {shape[3]} channels; 1 or 3 are needed")
     crops = _pictures(data, shape[1], shape[3])
     about = {"source": path.name, "input_range": input_range}
-    agreement = export_bundle(network, labels, crops, out, scaling=_SCALES[input_range], about=about)
+    agreement = export_bundle(network, labels, crops, out, scaling=SCALES[input_range], about=about)
     return agreement, input_range
 
 

@@ -15,6 +15,7 @@ import keras
 from keras import layers
 
 from mien.errors import ConfigError
+from mien.train.backbone import features
 from mien.train.config import TrainConfig
 from mien.train.norm import FusedBatchNormalization
 
@@ -93,12 +94,26 @@ def build(config: TrainConfig, classes: int) -> Model:
         keras.activations.get(config.activation)
     except (ValueError, TypeError):
         raise ConfigError(f"--activation {config.activation}: is not one that Keras knows, like relu or gelu") from None
+    if config.backbone is not None:
+        return backboned(config, classes)
     try:
         return NETWORKS[config.network](
             config.size, config.channels, classes, config.width, config.dropout, config.activation
         )
     except ValueError:
         raise ConfigError(f"--size {config.size}: is too small for the network '{config.network}'") from None
+
+
+def backboned(config: TrainConfig, classes: int) -> Model:
+    """Build a network of keras.applications with random weights and a new head: pooling, dropout, one linear layer.
+
+    Takes raw 0-255 pictures like all others, float (N, size, size, channels); what the backbone expects is computed
+    inside. Output float (N, 1), or (N, classes) for more than two. Raises ConfigError for an unknown name or too
+    small an input.
+    """
+    image = keras.Input((config.size, config.size, config.channels), name="image")
+    x = layers.GlobalAveragePooling2D()(features(config, image))
+    return _finish("backbone", image, layers.Dropout(config.dropout)(x) if config.dropout else x, classes)
 
 
 def twin(network: Model, precision: str = "float32") -> Model:
@@ -111,6 +126,8 @@ def twin(network: Model, precision: str = "float32") -> Model:
     def copy(layer: Any) -> Any:
         kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
         config = layer.get_config()
+        if isinstance(layer, keras.Model):  # a backbone, copied whole
+            return kind.from_config(config)
         if precision == "bfloat16" and layer.name not in _HEAD and not isinstance(layer, _SINGLE):
             config["dtype"] = "mixed_bfloat16"
         return kind.from_config(config)

@@ -19,7 +19,7 @@ from mien import bundle
 from mien.bundle import DEFAULT_MODEL, shipped_models
 from mien.errors import BundleError, ConfigError, TrainingError
 from mien.output import new_file
-from mien.train.config import FROM_SCRATCH, TrainConfig, flag, read_settings
+from mien.train.config import FROM_SCRATCH, IMAGENET, TrainConfig, flag, read_settings
 
 WEIGHTS_FILE = "weights.npz"
 #: With fewer training pictures than this, `mien train` starts from the shipped model by itself.
@@ -28,7 +28,7 @@ FEW_PICTURES = 2000
 HEAD = "logits"
 
 #: What a network must share with the weights it starts from, and what is stored with them.
-_SHARED = ("network", "size", "colour", "width", "activation")
+_SHARED = ("network", "size", "colour", "width", "activation", "backbone")
 _STORED = (*_SHARED, "dropout")
 _KERAS_FILE, _RUN_CONFIG = "model.keras", "config.toml"
 _DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -63,13 +63,22 @@ def configured(settings: Mapping[str, Any]) -> TrainConfig:
     """
     name = settings.get("start_from")
     if not isinstance(name, str) or name == FROM_SCRATCH:
-        return TrainConfig.make(settings)
+        return TrainConfig.make({**settings, **_kept_weights(settings.get("backbone_weights"))})
     path = _find(name)
     found = _settings(path, name)
     _agree(settings, found, name)
     # A path is kept in full, so that a run may be continued from another folder.
     kept = name if path.parent == bundle.SHIPPED / name else str(Path(name).resolve())
     return TrainConfig.make({**settings, **{key: found[key] for key in _SHARED}, "start_from": kept})
+
+
+def _kept_weights(weights: Any) -> dict[str, str]:
+    """Return the path of a backbone's weights in full, so that a run may be continued from another folder."""
+    if not isinstance(weights, str) or weights in (FROM_SCRATCH, IMAGENET):
+        return {}
+    if not Path(weights).is_file():
+        raise ConfigError(f"--backbone-weights {weights}: no such file; give one, or {IMAGENET} or {FROM_SCRATCH}")
+    return {"backbone_weights": str(Path(weights).resolve())}
 
 
 def configured_for_few(settings: Mapping[str, Any]) -> TrainConfig | None:
@@ -97,15 +106,19 @@ def load_trunk(network: Any, config: TrainConfig) -> None:
         return
     path = _find(name)
     _agree(asdict(config), _settings(path, name), name)
-    head = network.get_layer(HEAD).weights
-    own = {id(weight) for weight in head}
+    own = {id(weight) for weight in network.get_layer(HEAD).weights}
     arrays = _arrays(path, name)
     trunk = [(weight, value) for weight, value in zip(network.weights, arrays, strict=False) if id(weight) not in own]
     if len(arrays) != len(network.weights) or any(tuple(w.shape) != value.shape for w, value in trunk):
         raise BundleError(f"--from {name}: {path} holds weights of another network; export or train it again")
     for weight, value in trunk:
         weight.assign(value.astype(np.float32))
-    for weight in head:
+    zero_head(network)
+
+
+def zero_head(network: Any) -> None:
+    """Let a new head on trained features begin at zero."""
+    for weight in network.get_layer(HEAD).weights:
         weight.assign(np.zeros(weight.shape, np.float32))
 
 
@@ -139,7 +152,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     try:
         of_run = path.name == _KERAS_FILE
         raw = read_settings(path.with_name(_RUN_CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
-        config = TrainConfig.make({key: raw[key] for key in _STORED})
+        config = TrainConfig.make({key: raw.get(key) if key == "backbone" else raw[key] for key in _STORED})
     except ConfigError as error:
         raise BundleError(f"--from {name}: {path} is not for a network of this mien ({error})") from None
     except _DAMAGED as error:

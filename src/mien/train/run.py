@@ -1,31 +1,35 @@
 """One training run from labelled source to finished folder: prepare, train, export, evaluate; resumable."""
 
+import contextlib
 import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mien.bundle import load_bundle
 from mien.dataset import read_manifest
-from mien.errors import ConfigError, TrainingError
+from mien.errors import ConfigError, MienError, TrainingError
 from mien.evaluation import Scored, pool, score
-from mien.output import new_folder, readable_errors, refuse_existing
+from mien.output import new_folder, readable_errors, refuse_existing, write_text
+from mien.provenance import origin
 from mien.reader import Reader
-from mien.report import write_report
+from mien.report import Extras, write_report
 from mien.split import PARTS
 from mien.train import checkpoint, mosaics
+from mien.train.backbone import load_backbone
 from mien.train.backend import versions
 from mien.train.cache import Crops, cached_crops
 from mien.train.config import FROM_SCRATCH, TrainConfig, flag, read_settings
 from mien.train.export import Agreement
 from mien.train.feed import Part
-from mien.train.fit import fit
+from mien.train.fit import fit, read_history
 from mien.train.keep import draw_curves, save_bundle, save_keras
 from mien.train.network import build
 from mien.train.prepare import (
@@ -40,13 +44,16 @@ from mien.train.prepare import (
 from mien.train.pretrained import FEW_PICTURES, load_trunk
 from mien.train.schedule import Epoch, best_epoch, why_stop
 from mien.train.source import QuietReporter, Reporter, Source, check_source
+from mien.train.tensorboard import EventLog, require_tensorboard
 
 __all__ = [
     "Finished",
     "QuietReporter",
     "Reporter",
     "Source",
+    "best_epoch",
     "check_source",
+    "read_history",
     "resume",
     "start",
     "train",
@@ -54,6 +61,8 @@ __all__ = [
 ]
 
 CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
+#: Why a run could not go on, in one line; absent while it may.
+FAILED = "failed.txt"
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,8 @@ def train_or_resume(source: Source, config: TrainConfig, out: Path, reporter: Re
 def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
     """Make the run folder, complete with settings and split, before the first step of training."""
     counts = {part: plan.part(part).counts() for part in PARTS if part in plan.parts}
+    if config.tensorboard:
+        require_tensorboard()
     first_network(config, len(plan.manifest.classes))  # one that cannot be built must leave no folder behind
     with new_folder(out) as folder:
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
@@ -136,18 +147,29 @@ def first_network(config: TrainConfig, classes: int, begun: bool = False) -> Any
     network = build(config, classes)
     if not begun:
         load_trunk(network, config)
+        load_backbone(network, config)
     return network
 
 
 def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     """Continue a run from its last finished epoch, or finish what comes after training.
 
-    Raises TrainingError when the folder is no run, is finished already, or its data has gone.
+    Raises TrainingError when the folder is no run, is finished already, or its data has gone. What stops a run is
+    also written into its folder.
     """
-    reporter = reporter or QuietReporter()
     about = read_about(folder)
     if (folder / METRICS).exists():
         raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
+    (folder / FAILED).unlink(missing_ok=True)
+    try:
+        return _go_on(folder, about, reporter or QuietReporter())
+    except MienError as error:
+        with contextlib.suppress(OSError):  # where the disk is full, the error itself is what matters
+            write_text(folder / FAILED, f"{error}\n")
+        raise
+
+
+def _go_on(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Finished:
     if about.get("folds"):
         return _resume_folds(folder, about, reporter)
     config = TrainConfig.make(read_settings(folder / CONFIG))
@@ -159,8 +181,18 @@ def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     with readable_errors(folder):
         if not (folder / "samples.png").exists():
             mosaics.draw(folder, plan, training, config)
-        history = fit(network, config, training, validation, folder, reporter)
+        history = _fit(network, config, training, validation, folder, reporter)
         return _finish(folder, config, plan, network, validation, history, about, reporter)
+
+
+def _fit(
+    network: Any, config: TrainConfig, training: Part, validation: Part, folder: Path, reporter: Reporter
+) -> list[Epoch]:
+    if not config.tensorboard:
+        return fit(network, config, training, validation, folder, reporter)
+    begun = (folder / checkpoint.FILE).exists()
+    with contextlib.closing(EventLog(folder, read_history(folder) if begun else [], reporter)) as log:
+        return fit(network, config, training, validation, folder, log)
 
 
 def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> tuple[Plan, Crops]:
@@ -209,8 +241,10 @@ def _finish(
         reporter.say(f"exported: {agreement}")
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
-        scored = score(_reader(folder), plan.part(judged), report)
-    write_report(scored, folder, describe_part(judged), {"run": folder.name})
+        reader = _reader(folder)
+        scored = _score(reader, plan, judged, report)
+    made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
+    write_report(scored, folder, describe_part(judged), made_by, Extras(reader, folder, seed=config.seed))
     (folder / checkpoint.FILE).unlink(missing_ok=True)
     return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
 
@@ -253,7 +287,7 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
                     (bundle / path.name).write_bytes(path.read_bytes())
         scored = pool(scores)
         part = f"{about['folds']}-fold cross-validation, pooled"
-        write_report(scored, folder, part, {"run": folder.name})
+        write_report(scored, folder, part, {"run": folder.name, **origin(0)})
     return Finished(folder, scored, part, (), None)
 
 
@@ -261,7 +295,14 @@ def _fold_score(folder: Path, reporter: Reporter) -> Scored:
     if not (folder / METRICS).exists():
         return resume(folder, reporter).scored
     plan = _stored_plan(folder, read_about(folder))
-    return score(_reader(folder), plan.part("test"))
+    return _score(_reader(folder), plan, "test")
+
+
+def _score(reader: Reader, plan: Plan, part: str, report: Callable[[float], None] | None = None) -> Scored:
+    """Score a part of a plan, whose groups of copies and people are one draw each in the intervals."""
+    scored = score(reader, plan.part(part), report)
+    group_of = {one.name: group for one, group in zip(plan.manifest.samples, plan.groups, strict=True)}
+    return replace(scored, groups=np.array([group_of[name] for name in scored.names], np.int64))
 
 
 def _reader(folder: Path) -> Reader:

@@ -1,0 +1,126 @@
+"""What `mien doctor` says of the machine, the core and what comes with it; needs nothing but the core."""
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mien.bundle import SHIPPED, load_bundle, shipped_models
+from mien.cores import available_cores
+from mien.errors import MienError
+from mien.synthetic import draw_face
+from mien.version import __version__
+
+State = Literal["ok", "missing", "broken", "info"]
+
+_RUNS = Path("mien-runs")
+_REINSTALL = "pip install --force-reinstall mien"
+#: What speeds up reading or training, as Linux names it, and what for.
+_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report: its name, its state, what was found, and how to mend it where that is needed."""
+
+    name: str
+    state: State
+    text: str
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Return it JSON-ready."""
+        return {"name": self.name, "state": self.state, "text": self.text, "fix": self.fix}
+
+
+def system_checks() -> Iterator[Check]:
+    """Yield every check that needs the core alone."""
+    yield Check("mien", "info", f"{__version__}, in {Path(__file__).parent.parent}")
+    yield Check("python", "info", f"{platform.python_version()} ({platform.python_implementation()}), "
+                f"{platform.system()} {platform.machine()}")  # fmt: skip
+    yield Check("processor", "info", processor())
+    yield Check("cores", "info", cores())
+    for name in ("numpy", "pillow", "onnxruntime"):
+        yield _guard(name, partial(metadata.version, name), _REINSTALL)
+    models = shipped_models()
+    if not models:
+        yield Check("models", "broken", "none comes with this installation", _REINSTALL)
+    for name in models:
+        yield _guard(f"model {name}", partial(_model, name), _REINSTALL)
+    yield _guard("face finder", _finder, _REINSTALL)
+    if models:
+        yield _guard("self test", _self_test, _REINSTALL)
+    yield _runs()
+
+
+def _guard(name: str, look: Callable[[], str], fix: str) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except Exception as error:  # whatever is wrong, the other checks go on
+        return Check(name, "broken", f"{type(error).__name__}: {' '.join(str(error).split())}"[:300], fix)
+
+
+def processor() -> str:
+    """Return the processor's name and those of its features that matter here, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    known = [name for name in _FEATURES if name in flags]
+    return f"{fields.get('model name', platform.machine())}: {', '.join(known) or 'no vector extensions that help'}"
+
+
+def cores() -> str:
+    """Return how many cores this process may use, and what else limits its threads."""
+    limits = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "KERAS_BACKEND") if name in os.environ}
+    words = "".join(f", {name}={value}" for name, value in limits.items())
+    return f"{available_cores()} of {os.cpu_count()} may be used; as many threads read and train{words}"
+
+
+def _model(name: str) -> str:
+    bundle = load_bundle(SHIPPED / name)  # compares the sha256
+    config = bundle.config
+    colour = "grey" if config.input_channels == 1 else "RGB"
+    return f"sha256 {config.sha256[:12]}… verified, {len(bundle.model) / 1e6:.1f} MB, {config.input_size} px {colour}"
+
+
+def _finder() -> str:
+    from mien.detect import Detector
+
+    Detector(threads=1)(draw_face("happy", 0, 320))
+    return "weights verified, runs"
+
+
+def _self_test() -> str:
+    from mien.reader import load
+
+    reader = load(detect=False)
+    face = draw_face("happy", 1, 96)
+    reader.predict(face)
+    began = time.perf_counter()
+    found = reader.predict(face)
+    milliseconds = 1000 * (time.perf_counter() - began)
+    probabilities = np.array(list(found.faces[0].probabilities.values()))
+    if not (np.isfinite(probabilities).all() and abs(probabilities.sum() - 1) < 1e-3):
+        raise MienError(f"the model's probabilities on a drawn face do not add up to 1: {probabilities}")
+    return f"a drawn face was read in {milliseconds:.1f} ms"
+
+
+def _runs() -> Check:
+    place = _RUNS.resolve()
+    parent = next(folder for folder in (place, *place.parents) if folder.exists())
+    free = shutil.disk_usage(parent).free / 1e9
+    if not os.access(parent, os.W_OK | os.X_OK):
+        fix = "give --out, or go to a folder that you may write to"
+        return Check("runs", "info", f"would go to {place}, which cannot be written", fix)
+    return Check("runs", "info", f"go to {place} ({free:.0f} GB free)")

@@ -1,0 +1,139 @@
+"""`mien explain DATA --summary` and `--faithfulness`: where a model looks, and whether its heatmaps show that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from mien.attention import AttentionSummary, draw_crops, label_indices, summarise
+from mien.cli.common import console, progress_bar, require_parent, to_json
+from mien.cli.evaluate import held_out
+from mien.cli.explain_model import Opened
+from mien.cli.text import one_line
+from mien.dataset import read_manifest
+from mien.explaining import Crops
+from mien.faithfulness import CURVES, Faithfulness, measure
+from mien.output import new_folder, refuse_existing
+from mien.panels import METHODS, summary_sheet
+from mien.reader import Reader
+from mien.regions import REGIONS
+from mien.render import save_png
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def explain_data(
+    opened: Opened, path: Path, wanted: tuple[tuple[str, ...] | None, dict[str, str]], summary: bool,
+    faithfulness: bool, limit: int, out: Path | None,
+) -> int:  # fmt: skip
+    """Measure what was asked for, print it, and write it into the new folder `out`; returns the exit status."""
+    if out:
+        refuse_existing(out)
+        require_parent(out)
+        if faithfulness:
+            from mien.charts import require_matplotlib
+
+            require_matplotlib()
+    manifest, part = held_out(read_manifest(path, *wanted))
+    reader = opened.reader
+    with progress_bar("reading pictures") as report:
+        crops, truth, detections = draw_crops(reader, manifest, limit, on_progress=report)
+    attention = faithful = None
+    if summary:
+        with progress_bar("looking where the network looks") as report:
+            attention = summarise(
+                reader, crops, truth, manifest.classes, detections, opened.method, opened.explainer, report
+            )
+    if faithfulness:
+        labels = predicted(reader, crops, label_indices(reader, crops, [manifest.classes[index] for index in truth]))
+        with progress_bar("taking pixels away") as report:
+            faithful = measure(reader, crops, labels, opened.explainer, opened.method, on_progress=report)
+    if out:
+        with new_folder(out) as folder:
+            _write(folder, attention, faithful, {"data": part, "sha256": reader.config.sha256})
+    click.echo(f"{len(crops)} pictures, {one_line(part)}; model {one_line(reader.config.name)}")
+    if attention:
+        console().print(_attention_table(attention))
+        click.echo(one_line(attention.conclusion))
+    if faithful:
+        console().print(_faithfulness_table(faithful))
+        click.echo(one_line(faithful.conclusion))
+    return 0
+
+
+def predicted(reader: Reader, crops: Crops, possible: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the most probable label of each crop, int64 (N,), among those that are `possible` of any (indices).
+
+    A curve follows what the model says, right or wrong (Petsiuk et al., 2018): evidence for a label that it does not
+    give falls to nothing by itself.
+    """
+    among = np.unique(possible)
+    return np.asarray(among[reader.probabilities(crops)[:, among].argmax(axis=1)])
+
+
+def _write(
+    folder: Path, attention: AttentionSummary | None, faithful: Faithfulness | None, about: Mapping[str, Any]
+) -> None:
+    if attention:
+        (folder / "summary.json").write_text(to_json({**about, **attention.to_dict()}), encoding="utf-8")
+        save_png(summary_sheet(attention), folder / "summary.png")
+        maps = {one.label: one.heat for one in attention.classes}
+        with (folder / "maps.npz").open("wb") as stream:
+            np.savez_compressed(
+                stream, labels=np.array(list(maps), np.str_), heats=np.stack(list(maps.values())), allow_pickle=False
+            )
+    if faithful:
+        from mien.faithfulness_chart import faithfulness_chart
+
+        (folder / "faithfulness.json").write_text(
+            to_json({**about, "conclusion": faithful.conclusion, **faithful.to_dict()}), encoding="utf-8"
+        )
+        for curve in CURVES:
+            chart = faithfulness_chart(faithful, curve)
+            (folder / f"{chart.name}.png").write_bytes(chart.png)
+
+
+def _attention_table(found: AttentionSummary) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"Share of the evidence ({METHODS[found.method]}), and of the area"
+    table = Table(title=Text(title, "bold"), title_justify="left")
+    for name in ("", *REGIONS, "most at the rim", "n"):
+        table.add_column(name)
+    for one in found.classes:
+        cells = [
+            f"{one.shares[name].value:.0%} [{one.shares[name].interval[0]:.0%}, {one.shares[name].interval[1]:.0%}]"
+            for name in REGIONS
+        ]
+        place, density = one.hottest
+        table.add_row(Text(one_line(one.label)), *cells, f"{place} {density:.1f}×", str(one.pictures))
+    table.add_section()
+    area = found.classes[0].shares
+    table.add_row("an even spread", *(f"{area[name].area:.0%}" for name in REGIONS), "1.0×", "")
+    return table
+
+
+def _faithfulness_table(found: Faithfulness) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"Area under the curve of {METHODS[found.method]}, {found.pictures} pictures"
+    table = Table(title=Text(title, "bold"), title_justify="left")
+    for name in ("", found.method, *found.differences[CURVES[0]]):
+        table.add_column(name)
+    for curve in CURVES:
+        areas = found.areas[curve]
+        cells = [
+            f"{areas[name].mean():.3f}; better by {difference}" for name, difference in found.differences[curve].items()
+        ]
+        table.add_row(
+            f"{curve} ({'low' if curve == 'deletion' else 'high'} is good)", f"{areas[found.method].mean():.3f}", *cells
+        )
+    table.caption = Text("paired differences in area with 95 % intervals (bootstrap over pictures)")
+    table.caption_justify = "left"
+    return table

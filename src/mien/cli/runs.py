@@ -1,0 +1,67 @@
+"""`mien runs`: every run in a folder with its figures; what is unfinished, and how to go on."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mien.cli.common import console, one_of, write_result
+from mien.cli.text import one_line
+from mien.train.runs import SORTS, Run, list_runs
+
+
+@click.command("runs")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("mien-runs"))
+@click.option("--sort", type=click.Choice(SORTS), default="accuracy", show_default=True, help="which come first")
+@click.option("--json", "json_target", metavar="FILE", help="as JSON, - for standard output")
+@click.option("--csv", "csv_target", metavar="FILE", help="as CSV, - for standard output")
+def command(folder: Path, sort: str, json_target: str | None, csv_target: str | None) -> None:
+    """List the runs in FOLDER (mien-runs) with their figures, those of experiments and folders in it, too."""
+    one_of({"json": json_target, "csv": csv_target})
+    found = list_runs(folder, sort)
+    if json_target is not None:
+        write_result(json.dumps([run.to_dict() for run in found], indent=2) + "\n", json_target)
+    elif csv_target is not None:
+        write_result(_csv(found), csv_target)
+    else:
+        _print(found, folder)
+
+
+def _csv(found: list[Run]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(Run(Path(), "damaged").to_dict()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**run.to_dict(), "classes": " ".join(run.classes)} for run in found)
+    return buffer.getvalue()
+
+
+def _print(found: list[Run], folder: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = console()
+    if not found:
+        screen.print(Text(one_line(f"{folder}: holds no runs; mien train makes them")))
+        return
+    table = Table()
+    for name in ("run", "state", "network", "accuracy", "on", "validation", "epochs", "classes"):
+        table.add_column(name, overflow="fold")
+    for run in found:
+        inner = run.folder.relative_to(folder) if run.folder != folder else run.folder
+        table.add_row(*(Text(one_line(text)) for text in (str(inner), *_cells(run))))
+    screen.print(table)
+    for run in found:
+        if run.note:
+            words = {"unfinished": "go on with", "failed": "failed:", "damaged": "damaged:"}[run.state]
+            name = "" if run.state == "unfinished" else f"{run.folder}: "
+            screen.print(Text(one_line(f"{name}{words} {run.note}")), soft_wrap=True)
+
+
+def _cells(run: Run) -> tuple[Any, ...]:
+    figure = f"{run.accuracy:.4f} [{run.low:.4f}, {run.high:.4f}]" if run.accuracy is not None else ""
+    validation = f"{run.val_accuracy:.4f}" if run.val_accuracy is not None else ""
+    classes = ", ".join(run.classes) if len(run.classes) <= 4 else f"{len(run.classes)} classes"
+    return run.state, run.network, figure, run.part.split(" (")[0], validation, str(run.epochs), classes

@@ -1,0 +1,117 @@
+"""`mien tune`: search for better settings within a budget, judged on the validation part only."""
+
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from mien.charts import require_matplotlib
+from mien.cli.common import console, data_arguments, data_options
+from mien.cli.common import write_result as write_text_result
+from mien.cli.text import one_line
+from mien.cli.train import BriefScreen
+from mien.errors import ConfigError
+from mien.train.backend import require_keras
+from mien.train.config import read_settings
+from mien.train.space import SPACE, parse_fixed, settings_words
+
+_SHOWN = 15
+
+
+@click.command("tune")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="the study's folder  [mien-runs/tune-DATA]")
+@click.option("--trials", type=click.IntRange(1), help="end after so many trials, of all processes together")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="end after so many minutes of trials")
+@click.option("--search", metavar="A,B", help=f"search only these  [{','.join(SPACE)}]")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="a setting for every trial, like epochs=8")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="such settings as TOML")
+@click.option("--seed", type=click.IntRange(0), help="fixes the split, as in mien train, and the search")
+@click.option("--pruner", type=click.Choice(["median", "halving", "none"]), default="median", show_default=True,
+              help="how trials that look bad are stopped early")  # fmt: skip
+@click.option("--storage", metavar="URL", help="database for several machines to share, like postgresql+psycopg://…")
+@click.option("--study", metavar="NAME", help="name of the study in the database  [mien-DIR]")
+@click.option("--silent-after", type=click.IntRange(6), default=60, show_default=True, metavar="SECONDS",
+              help="a process without a sign for so long is dead; its trial is taken over")  # fmt: skip
+@click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON, - for standard output")
+@data_options
+def command(
+    data: Path, out: Path | None, trials: int | None, minutes: float | None, search: str | None, fix: tuple[str, ...],
+    config_file: Path | None, seed: int | None, pruner: str, storage: str | None, study: str | None,
+    silent_after: int, json_target: str | None, classes: str | None, rename: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Search for settings that do better on the validation part of DATA; its test part is not opened for it.
+
+    The first trial has the default settings. The same command goes on where it was interrupted or killed, several
+    may run at once, and with --storage several machines share one study. The best settings are written to best.toml,
+    which mien train --config takes.
+    """
+    if trials is None and minutes is None:
+        raise ConfigError("give a budget: --trials N, --minutes M or both")
+    settings = _settings(config_file, fix, seed)
+    require_keras("tuning", bool(settings.get("deterministic")))
+    from mien.train.study import Budget, Pruner, require_optuna
+    from mien.train.tune import Options, exclusive, tune
+    from mien.train.tuned import read_result, write_result
+
+    require_optuna()
+    require_matplotlib()
+    out = out or Path("mien-runs") / f"tune-{data.resolve().stem}"
+    options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
+    names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
+    source = _source(data, classes, rename)
+    with BriefScreen(" ".join(["mien tune", *sys.argv[2:]])) as screen:
+
+        def on_trial(number: int, config: Any, space: Any) -> BriefScreen:
+            screen.begin(f"trial {number}: {settings_words(config, space.searched)}")
+            return screen
+
+        found = read_result(tune(source, settings, out, options, names, screen.news, on_trial))
+    with exclusive(out):
+        write_result(found, out)
+    if json_target is not None:
+        write_text_result((out / "summary.json").read_text(encoding="utf-8"), json_target)
+    if json_target != "-":
+        _print(found, data, out)
+
+
+def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) -> dict[str, Any]:
+    settings = read_settings(config_file) if config_file else {}
+    fixed = parse_fixed(fix)
+    if "minutes" in settings or "minutes" in fixed:
+        raise ConfigError("minutes: a trial ends by its epochs, so that all are comparable; give --fix epochs=N")
+    if seed is not None:
+        fixed["seed"] = seed
+    return settings | fixed
+
+
+def _source(data: Path, classes: str | None, rename: tuple[str, ...]) -> Any:
+    from mien.train.source import Source
+
+    return Source(data, *data_arguments(classes, rename))
+
+
+def _print(found: Any, data: Path, out: Path) -> None:
+    screen = console()
+    best = sorted(found.trials, key=lambda trial: (trial.accuracy is None, -(trial.accuracy or 0.0), trial.number))
+    table = Table(title=Text(f"The best {min(_SHOWN, len(best))} of {len(best)} trials", "bold"), title_justify="left")
+    for name in ("trial", "accuracy", "epochs", "settings"):
+        table.add_column(name)
+    for trial in best[:_SHOWN]:
+        accuracy = f"{trial.accuracy:.4f}" if trial.accuracy is not None else trial.why
+        words = " ".join(f"{name}={value:.3g}" if type(value) is float else f"{name}={value}"
+                         for name, value in trial.settings.items())  # fmt: skip
+        table.add_row(f"{trial.number}{' (defaults)' if trial.is_default else ''}", accuracy, str(trial.epochs), words)
+    table.caption, table.caption_justify = f"accuracy on {found.validation} validation pictures", "left"
+    screen.print(table)
+    if found.importance:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found.importance.items())
+        screen.print(f"what mattered (a rough estimate from few trials): {shares}", soft_wrap=True)
+    screen.print(found.sentence(), soft_wrap=True)
+    command = f"mien train {data} --config {out / 'best.toml'}"
+    screen.print(Text(one_line(f"train with them   {command}")), soft_wrap=True)
+    screen.print(Text(one_line(f"everything is in  {out}  (history.png, importance.png, trials.csv, summary.json)")),
+                 soft_wrap=True)  # fmt: skip

@@ -1,0 +1,148 @@
+"""The webcam on the page: Chromium's fake camera plays a drawn face that is happy, then sad."""
+
+import csv
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+from mien.synthetic import draw_face
+
+PERSON = 1000  # a seed that nothing was trained on
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, write_clip: Callable[..., None]) -> Path:
+    """Three seconds of a happy face, three of the same person sad, and so on for ever."""
+    path = tmp_path_factory.mktemp("clip") / "face.y4m"
+    frames = [np.asarray(Image.fromarray(draw_face(name, PERSON, 240)).resize((320, 240))) for name in ("happy", "sad")]
+    write_clip(path, [frames[0]] * 30 + [frames[1]] * 30, fps=10)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(serve: Callable[..., Any], drawn_bundle: Path) -> Any:
+    return serve("--model", drawn_bundle)
+
+
+@pytest.fixture(scope="module")
+def browser(start_browser: Callable[..., Any], clip: Path) -> Any:
+    return start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
+
+
+@pytest.fixture
+def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
+    return visit(browser, server.url)
+
+
+def test_the_bundle_can_tell_them_apart(drawn_bundle: Path) -> None:
+    reader = mien.load(drawn_bundle, threads=1)
+    names = [name for _ in range(25) for name in ("happy", "sad")]
+    faces = [draw_face(name, PERSON + number // 2, 48) for number, name in enumerate(names)]
+    right = [result.answer == name for result, name in zip(reader.predict_many(faces), names, strict=True)]
+    assert np.mean(right) > 0.85
+
+
+def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
+    page.page.click("#webcam")
+    page.wait_for(".face .answer", "happy")
+    page.wait_for(".face .answer", "sad")
+    page.wait_for(".face .answer", "happy")
+    page.wait_for(".lanes .shares", "sad")
+    assert "happy" in str(page.page.locator(".lanes .shares").text_content())
+    colours = page.page.evaluate(
+        """() => {
+          const canvas = document.querySelector(".curve");
+          const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+          const seen = (red, green, blue, from, to) => {
+            for (let n = 4 * canvas.width * from; n < 4 * canvas.width * to; n += 4)
+              if (data[n] === red && data[n + 1] === green && data[n + 2] === blue) return true;
+            return false;
+          };
+          const half = Math.floor(canvas.height / 2);
+          return [seen(230, 159, 0, 0, half - 4), seen(86, 180, 233, half + 4, canvas.height)];
+        }"""
+    )
+    assert colours == [True, True], "orange above the middle, blue below it"
+    for name in ("#fps", "#latency", "#reading"):
+        assert re.fullmatch(r"\d+", str(page.page.locator(name).text_content()))
+    assert page.page.evaluate("document.getElementById('video').classList.contains('mirror')")
+    rows = saved_rows(page)
+    assert list(rows[0])[:3] == ["source", "time", "person"]
+    times = [float(row["time"]) for row in rows]
+    assert times == sorted(times)
+    assert {row["answer"] for row in rows} == {"happy", "sad"}
+    assert {row["person"] for row in rows} == {"1"}
+
+
+def saved_rows(page: Any) -> list[dict[str, str]]:
+    with page.page.expect_download() as waiting:
+        page.page.click("#csv")
+    return list(csv.DictReader(Path(waiting.value.path()).read_text().splitlines()))
+
+
+def test_few_frames_are_on_their_way_and_few_words_are_said(page: Any) -> None:
+    """At most two frames at a time; an answer is announced when it has lasted, not at every frame."""
+    page.page.evaluate(
+        """() => {
+          Object.assign(window, { flying: [], said: [] });
+          const announcer = document.getElementById("announcer");
+          new MutationObserver(() => window.said.push(performance.now())).observe(announcer, { childList: true });
+          const send = WebSocket.prototype.send;
+          WebSocket.prototype.send = function (data) {
+            if (this.sent === undefined) {
+              Object.assign(this, { sent: 0, answered: 0 });
+              this.addEventListener("message", (event) => { this.answered = JSON.parse(event.data).frame; });
+            }
+            this.sent += 1;
+            window.flying.push(this.sent - this.answered);
+            return send.call(this, data);
+          };
+        }"""
+    )
+    page.page.click("#webcam")
+    page.wait_for("#announcer", "happy")
+    page.wait_for("#announcer", "sad")
+    flying, said = page.page.evaluate("[window.flying, window.said]")
+    assert set(flying) <= {1, 2}
+    assert len(said) < len(flying)
+    assert all(later - sooner > 2000 for sooner, later in pairwise(said))
+
+
+def test_a_frame_is_kept_as_a_photo(page: Any) -> None:
+    page.page.click("#webcam")
+    page.page.locator(".face .answer").wait_for()
+    page.page.click("#snapshot")
+    page.wait_for("#title", "webcam ")
+    page.page.locator(".face .answer").wait_for()
+    assert page.page.get_attribute("body", "data-mode") == "photos"
+    assert page.page.evaluate("document.getElementById('picture').naturalWidth") == 320
+    assert page.page.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
+
+
+def test_closed_by_the_person(page: Any) -> None:
+    page.page.click("#webcam")
+    page.page.locator(".face .answer").wait_for()
+    page.page.click("#webcam")
+    assert page.page.get_attribute("body", "data-mode") == "empty"
+    assert page.page.text_content("#webcam") == "Open the webcam"
+
+
+def test_the_stream_comes_back_with_the_server(page: Any, server: Any) -> None:
+    page.page.click("#webcam")
+    page.page.locator(".face .answer").wait_for()
+    server.stop()
+    page.wait_for("#banner", "The server does not answer. Next try in")
+    page.wait_for("#announcer", "Trying again until it does")
+    server.start()
+    page.page.locator("#banner").wait_for(state="hidden")
+    page.wait_for(".face .answer", "happy")
+    page.wait_for(".face .answer", "sad")
+    assert all("ERR_" in text or "WebSocket" in text for text in page.complaints)
+    page.complaints.clear()  # the browser itself notes every failed request

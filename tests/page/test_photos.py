@@ -1,0 +1,267 @@
+"""Photos on the page: read, drawn, explained, saved; by mouse and by keyboard."""
+
+import base64
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mien
+
+ORANGE = np.array([230, 159, 0])  # of happy
+
+
+@pytest.fixture(scope="module")
+def server(serve: Callable[..., Any]) -> Any:
+    return serve()
+
+
+@pytest.fixture(scope="module")
+def browser(start_browser: Callable[..., Any]) -> Any:
+    return start_browser()
+
+
+@pytest.fixture
+def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
+    return visit(browser, server.url)
+
+
+def drawn(page: Any) -> np.ndarray[Any, Any]:
+    """What is drawn over the picture, uint8 (H, W, 4), RGBA."""
+    url = page.page.evaluate("document.getElementById('boxes').toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+
+
+def test_a_dropped_photo_is_read_and_drawn(page: Any, astronaut: Path) -> None:
+    drop(page, astronaut)
+    page.wait_for(".face .answer", "happy")
+    face = mien.load().predict(astronaut).face
+    page.wait_for(".face .share", f"{face.probability:.0%}")
+    names = page.page.locator(".bars .name").all_text_contents()
+    assert names == list(face.expressions or ())
+    values = page.page.locator(".bars .value").all_text_contents()
+    assert values == [f"{share:.0%}" for share in (face.expressions or {}).values()]
+    assert page.page.locator(".ends").text_content() == "happy 100%sad 0%"
+    page.wait_for("#announcer", "astronaut.jpg: 1 face: happy 100%")
+    assert page.page.get_attribute("#picture", "alt") == "astronaut.jpg: 1 face: happy 100%"
+
+
+def test_the_box_is_drawn_where_the_face_is(page: Any, astronaut: Path) -> None:
+    page.add(astronaut)
+    page.wait_for(".face .answer", "happy")
+    picture = drawn(page)
+    scale = picture.shape[1] / 512
+    box = mien.load().predict(astronaut).face.box
+    orange = (np.abs(picture[..., :3].astype(int) - ORANGE).max(axis=2) < 12) & (picture[..., 3] > 200)
+    rows, columns = np.nonzero(orange)
+    assert abs(columns.min() - box.x * scale) < 4
+    assert abs(rows.max() - (box.y + box.height) * scale) < 4
+    middle = picture[round((box.y + 0.5 * box.height) * scale), round((box.x + 0.5 * box.width) * scale)]
+    assert middle[3] == 0, "the face itself stays free"
+
+
+def drop(page: Any, path: Path) -> None:
+    data = page.page.evaluate_handle(
+        """([bytes, name]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
+          return transfer;
+        }""",
+        [list(path.read_bytes()), path.name],
+    )
+    page.page.dispatch_event("body", "dragenter", {"dataTransfer": data})
+    assert page.page.is_visible("#veil")
+    page.page.dispatch_event("body", "drop", {"dataTransfer": data})
+    assert not page.page.is_visible("#veil")
+
+
+def test_a_pasted_picture(page: Any, astronaut: Path) -> None:
+    page.page.evaluate(
+        """(bytes) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        list(astronaut.read_bytes()),
+    )
+    page.wait_for(".face .answer", "happy")
+    page.wait_for("#title", "pasted 1.png")
+
+
+def test_a_link_is_not_a_file(page: Any) -> None:
+    page.page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.setData("text/uri-list", "http://203.0.113.1/party.jpg");
+          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+        }"""
+    )
+    page.wait_for("#trouble", "Links are not fetched")
+
+
+def named(data: bytes, name: str) -> dict[str, Any]:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def test_the_csv_has_every_face_and_no_formula(page: Any, astronaut: Path) -> None:
+    names = ['=HYPERLINK("http://203.0.113.1","x").jpg', 'say "cheese", please.jpg', "<img src=x onerror=alert(1)>.jpg"]
+    page.add(*(named(astronaut.read_bytes(), name) for name in names), named(b"not a picture", "+bad.jpg"))
+    assert page.page.locator("#strip li").count() == 4
+    with page.page.expect_download() as waiting:
+        page.page.click("#csv")
+    assert waiting.value.suggested_filename == "photos-mien.csv"
+    rows = list(csv.DictReader(Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()))
+    assert [row["source"] for row in rows] == ["'" + names[0], *names[1:], "'+bad.jpg"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "unreadable"]
+    face = mien.load().predict(astronaut).face
+    for row in rows[:3]:
+        assert [int(row[key]) for key in ("x", "y", "width", "height")] == list(face.box.to_dict().values())
+        assert row["answer"] == "happy"
+        assert float(row["p_happy"]) == pytest.approx(face.probabilities["happy"], abs=2e-6)
+        assert float(row["p_surprise"]) == pytest.approx((face.expressions or {})["surprise"], abs=2e-6)
+    assert rows[3]["reason"]
+    assert not page.page.locator("img[src=x]").count(), "a name is never markup"
+
+
+def test_the_columns_are_those_of_the_command(
+    page: Any, astronaut: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    page.add(astronaut)
+    with page.page.expect_download() as waiting:
+        page.page.click("#csv")
+    _, out, _ = call("predict", astronaut, "--csv", "-")
+    assert Path(waiting.value.path()).read_text().splitlines()[0] == out.splitlines()[0]
+
+
+def test_the_png_holds_picture_and_answers(page: Any, astronaut: Path) -> None:
+    page.add(astronaut)
+    page.wait_for(".face .answer", "happy")
+    with page.page.expect_download() as waiting:
+        page.page.click("#png")
+    assert waiting.value.suggested_filename == "astronaut-mien.png"
+    copy = np.asarray(Image.open(waiting.value.path()).convert("RGB")).astype(int)
+    original = np.asarray(Image.open(astronaut)).astype(int)
+    assert copy.shape == original.shape
+    assert np.abs(copy[300:] - original[300:]).max() < 4, "untouched where no face is"
+    box = mien.load().predict(astronaut).face.box
+    edge = copy[box.y + 30 : box.y + 80, box.x - 1 : box.x + 2]
+    assert np.abs(edge - ORANGE).max(axis=2).min(axis=1).max() < 12, "an orange line on the left edge of the box"
+
+
+def test_the_heatmap_is_laid_over_the_face(page: Any, astronaut: Path) -> None:
+    page.add(astronaut)
+    assert not page.page.is_visible("#heat")
+    page.page.check("#heat-on")
+    page.wait_for("#heat-text", "each face's answer")
+    page.page.locator("#heat").wait_for()
+    url = page.page.get_attribute("#heat", "src")
+    page.page.select_option("#heat-label", "sad")
+    page.wait_for("#heat-text", "“sad”")
+    assert page.page.get_attribute("#heat", "src") != url
+    page.page.uncheck("#heat-on")
+    page.page.locator("#heat").wait_for(state="hidden")
+
+
+def test_no_face_and_how_it_is_read_all_the_same(page: Any, tmp_path: Path, astronaut: Path) -> None:
+    path = tmp_path / "sleeve.png"
+    Image.open(astronaut).crop((0, 300, 200, 512)).save(path)
+    page.add(path)
+    page.wait_for("#faces-note", "No face was found")
+    page.page.click("#faces-note-button")
+    page.page.locator(".face").wait_for()
+    assert page.page.input_value("#scope") == "whole"
+    assert page.page.is_hidden("#faces-note")
+
+
+def test_what_is_no_picture_says_so(page: Any) -> None:
+    page.add(named(b"not a picture", "notes.jpg"))
+    page.wait_for("#faces-note", "is not an image")
+    assert page.page.is_hidden("#png")
+
+
+def test_several_faces_have_numbers_and_stand_out_when_pointed_at(page: Any, tmp_path: Path, two_people: Any) -> None:
+    path = tmp_path / "two.png"
+    Image.fromarray(two_people(0)).save(path)
+    page.add(path)
+    page.wait_for("#faces-title", "2 faces")
+    before = drawn(page)
+    page.page.focus(".face:nth-child(2) summary")
+    after = drawn(page)
+    assert after[..., 3].sum() < before[..., 3].sum(), "the other one is faint"
+
+
+def test_everything_by_keyboard(page: Any, astronaut: Path) -> None:
+    keys = page.page.keyboard
+    focused = []
+    with page.page.expect_file_chooser() as chooser:
+        for _ in range(6):
+            keys.press("Tab")
+            focused.append(page.page.evaluate("document.activeElement.id"))
+            if focused[-1] == "choose":
+                keys.press("Enter")
+                break
+    assert focused[-1] == "choose"
+    chooser.value.set_files([astronaut, astronaut])
+    page.wait_for(".face .answer", "happy")
+    page.page.locator("#strip [aria-current]").wait_for()
+    page.page.focus(".skip")
+    keys.press("Enter")
+    assert page.page.evaluate("document.activeElement.id") == "result"
+    page.page.focus("#strip li:first-child button")
+    keys.press("ArrowRight")
+    assert page.page.get_attribute("#strip li:nth-child(2) button", "aria-current") == "true"
+    page.page.focus("#heat-on")
+    keys.press("Space")
+    page.page.locator("#heat").wait_for()
+    page.page.focus("#remove")
+    keys.press("Enter")
+    assert page.page.locator("#strip li").count() == 1
+    page.page.focus("#clear")
+    keys.press("Enter")
+    assert page.page.evaluate("document.activeElement.id") == "choose"
+    assert page.page.is_hidden("#result")
+
+
+CELLS: list[tuple[object, str]] = [
+    ("=1+1", "'=1+1"), (" =1", "' =1"), ("\t=1", "'\t=1"), ("@x", "'@x"), ("-1", "'-1"), ("+1", "'+1"),
+    ('a"b', '"a""b"'), ("a,b", '"a,b"'), ("a\nb", '"a\nb"'), ("\r=1", '"\'\r=1"'), (-0.5, "-0.5"), (None, ""),
+    ("plain", "plain"), ("a=b", "a=b"),
+]  # fmt: skip
+
+
+def test_cells(page: Any) -> None:
+    script = "async (values) => { const { cell } = await import('/page/csv.js'); return values.map(cell); }"
+    assert page.page.evaluate(script, [value for value, _ in CELLS]) == [expected for _, expected in CELLS]
+
+
+def test_labels_lie_inside_and_never_overlap(page: Any) -> None:
+    rng = np.random.default_rng(0)
+    for count in (1, 3, 12, 40):
+        boxes = [
+            {"x": float(x), "y": float(y), "width": float(side), "height": float(side)}
+            for x, y, side in zip(rng.uniform(-5, 380, count), rng.uniform(-5, 280, count), rng.uniform(8, 120, count),
+                                  strict=True)
+        ]  # fmt: skip
+        sizes = [[{"width": 110, "height": 24}, {"width": 22, "height": 24}]] * count
+        script = "async ([b, s]) => (await import('/page/labels.js')).placeLabels(b, s, 400, 300)"
+        places = page.page.evaluate(script, [boxes, sizes])
+        assert len(places) == count
+        found = [place for place in places if place]
+        assert found
+        for place in found:
+            assert place["x"] >= 0
+            assert place["y"] >= 0
+            assert place["x"] + place["width"] <= 400
+            assert place["y"] + place["height"] <= 300
+        for number, one in enumerate(found):
+            for other in found[:number]:
+                gaps = [
+                    max(one[at] - other[at] - other[side], other[at] - one[at] - one[side])
+                    for at, side in (("x", "width"), ("y", "height"))
+                ]
+                assert max(gaps) >= -1e-9

@@ -1,0 +1,80 @@
+"""`mien serve` before it serves: what it refuses, in one line each."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.cli.serve import KEY_VARIABLE
+
+GOOD = "correct-horse-battery-staple"
+
+
+def refused(call: Callable[..., Any], *arguments: object) -> str:
+    """The one line with which it refuses."""
+    status, out, err = call("serve", *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    return str(err)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_others_are_not_let_in_without_a_key(call: Callable[..., Any], host: str, monkeypatch: Any) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    assert "give a key" in refused(call, "--host", host)
+
+
+def test_a_port_in_use_is_named(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"--port {port}: is in use" in refused(call, "--port", port, "--model", make_bundle())
+
+
+def test_an_address_of_another_machine_is_named(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+    model = make_bundle()
+    assert "--host 192.0.2.1" in refused(call, "--host", "192.0.2.1", "--port", 0, "--no-auth", "--model", model)
+
+
+@pytest.mark.parametrize("key", ["", "short", "a key with spaces in it", "schlüssel-schlüssel"])
+def test_poor_keys_are_refused(call: Callable[..., Any], tmp_path: Path, monkeypatch: Any, key: str) -> None:
+    (tmp_path / "key").write_text(key + "\n")
+    assert str(tmp_path / "key") in refused(call, "--api-key-file", tmp_path / "key")
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    assert KEY_VARIABLE in refused(call)
+
+
+def test_a_key_is_never_shown(call: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("too-short")
+    assert "too-short" not in refused(call, "--api-key-file", tmp_path / "key")
+
+
+def test_a_key_and_no_key_at_once_are_refused(call: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(GOOD)
+    assert "--no-auth" in refused(call, "--api-key-file", tmp_path / "key", "--no-auth")
+    assert "cannot be read" in refused(call, "--api-key-file", tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "example.org", "https://example.org/page", "https://*.example.org", "https://"]
+)
+def test_an_origin_is_scheme_and_name(call: Callable[..., Any], make_bundle: Callable[..., Path], origin: str) -> None:
+    assert f"--allow-origin {origin}" in refused(call, "--allow-origin", origin, "--model", make_bundle())
+
+
+def test_two_models_of_one_name_are_refused(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+    one, two = make_bundle(), make_bundle()
+    assert f"--model NAME={two}" in refused(call, "--model", one, "--model", two)
+    assert "no such model" in refused(call, "--model", "nobody")
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['uvicorn'] = None; from mien.cli import main; main(['serve'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "mien: the server needs an optional part of mien: pip install 'mien[serve]'\n"

@@ -1,0 +1,66 @@
+"""What the OpenAPI document says is true: requests made from it, right and wrong, get the answers it names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance, unsupported_method
+
+import mien
+
+MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+ROUTES = ["/v1/predict", "/v1/explain", "/v1/models", "/v1/config", "/healthz", "/readyz", "/metrics"]
+
+
+@pytest.fixture(scope="module")
+def live(serve: Callable[..., Any], make_bundle: Callable[..., Path]) -> Any:
+    return serve(mien.load(make_bundle(maps=True), threads=1), body_bytes=1_000_000)
+
+
+# What takes no parameters cannot be asked wrongly.
+@pytest.mark.parametrize(
+    ("path", "mode"), [*[(path, MODES[0]) for path in ROUTES], *[(path, MODES[1]) for path in ROUTES[:2]]]
+)
+@pytest.mark.parametrize("examples", [3, pytest.param(1000, marks=pytest.mark.slow)])
+def test_answers_are_as_described(live: Any, path: str, mode: Any, examples: int) -> None:
+    (operation,) = schemathesis.openapi.from_url(f"{live.url}/openapi.json")[path].values()
+    # Any bytes may be a picture, and what is none is a row that says so; a label is right or wrong for a model.
+    unknown = [unsupported_method, negative_data_rejection]
+    if path == "/v1/explain":
+        unknown.append(positive_data_acceptance)
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=examples < 10)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: Any) -> None:
+        answer = case.call(base_url=live.url)
+        case.validate_response(answer, excluded_checks=unknown)
+        assert answer.status_code < 500
+        assert "content-security-policy" in answer.headers
+
+    check()
+
+
+def test_every_route_and_error_has_an_example(live: Any) -> None:
+    document = live.get("/openapi.json").json()
+    assert set(document["paths"]) == set(ROUTES)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                ((kind, content),) = answer["content"].items()
+                if status == "200":
+                    assert "example" in content or kind in ("image/png", "text/plain")
+                else:
+                    assert kind == "application/problem+json"
+                    assert all(example["value"]["status"] == int(status) for example in content["examples"].values())
+
+
+def test_the_example_of_a_row_is_a_row(live: Any, face: bytes) -> None:
+    document = live.get("/openapi.json").json()
+    answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
+    row = mien.load(threads=1).predict(face).to_dict()
+    assert list(row) == list(answer[0])
+    faces = mien.load(threads=1, detect=False).predict(face).to_dict()["faces"]
+    assert list(faces[0]) == list(answer[0]["faces"][0])

@@ -1,0 +1,131 @@
+"""`mien serve` in a process of its own, told to stop while it has its hands full."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from mien.cli.serve import KEY_VARIABLE
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """A function that starts the command, and returns its process and address."""
+    running = []
+
+    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, (line, process.communicate())
+        return process, found.group()
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_every_request_that_was_accepted_is_answered(start: Any, photo: bytes) -> None:
+    process, url = start("--threads", 1)
+    answers: list[tuple[float, float, int | None]] = []
+    over = threading.Event()
+
+    def client() -> None:
+        with httpx.Client(timeout=60) as session:
+            while not over.is_set():
+                begin = time.monotonic()
+                try:
+                    status = session.post(
+                        f"{url}/v1/predict", content=photo, headers={"Content-Type": "image/jpeg"}
+                    ).status_code
+                except httpx.TransportError:
+                    status = None
+                answers.append((begin, time.monotonic(), status))
+                if status is None:
+                    return
+
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    while sum(status == 200 for *_, status in list(answers)) < 10:
+        time.sleep(0.01)
+    told = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    over.set()
+    for thread in threads:
+        thread.join()
+    asked_before = [status for begin, _, status in answers if begin < told]
+    assert set(asked_before) <= {200, 503}
+    finished_after = [status for begin, end, status in answers if begin < told < end]
+    assert finished_after.count(200) >= 8  # sixteen were under way
+    assert {status for begin, _, status in answers if begin >= told} <= {503, None}
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+
+
+def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start: Any, photo: bytes) -> None:
+    """A client in the middle of its upload keeps it from ending; who asks meanwhile gets a problem document."""
+    import socket
+
+    process, url = start("--threads", 1)
+    port = int(url.rpartition(":")[2])
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port)) as slow, connect(f"ws://127.0.0.1:{port}/v1/stream") as stream:
+        stream.send(photo)
+        stream.recv(timeout=60)
+        slow.sendall(head + photo[:1000])
+        while "mien_held_bytes 1000.0" not in httpx.get(f"{url}/metrics").text:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert '"code":"shutting_down"' in str(stream.recv(timeout=60))
+        with pytest.raises(ConnectionClosed):
+            stream.recv(timeout=60)
+        assert stream.close_code == 1013
+        for answer in (
+            httpx.get(f"{url}/readyz"),
+            httpx.post(f"{url}/v1/predict", content=photo),
+            httpx.get(f"{url}/v1/models"),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+            assert answer.headers["retry-after"]
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        slow.sendall(photo[1000:])
+        slow.settimeout(60)
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+    assert process.wait(timeout=60) == 0
+
+
+def test_ctrl_c_ends_it_in_one_line(start: Any) -> None:
+    process, url = start()
+    assert httpx.get(f"{url}/healthz").status_code == 200
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert process.communicate()[1] == "mien: interrupted\n"
+
+
+def test_several_models_are_served_by_name(start: Any, make_bundle: Callable[..., Path], face: bytes) -> None:
+    _, url = start("--model", f"mine={make_bundle()}", "--model", "mien", "--threads", 1)
+    assert [model["name"] for model in httpx.get(f"{url}/v1/models").json()["models"]] == ["mine", "mien"]
+    rows = [
+        httpx.post(f"{url}/v1/predict?detect=false{query}", content=face).json()[0] for query in ("", "&model=mien")
+    ]
+    assert [row["model"] for row in rows] == ["linear", "mien"]
