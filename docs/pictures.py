@@ -2,10 +2,13 @@
 
     python docs/pictures.py
 
-The portrait is NASA's, of Eileen Collins, and comes with scikit-image. Screenshots of the report and the page need
-Chromium; without it the older ones stay.
+The portrait is NASA's, of Eileen Collins, and comes with scikit-image. The screenshot of the page needs Chromium;
+without it the older one stays.
 """
 
+import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from mien.cli import main as mien
 from mien.synthetic import write_dataset
 
 IMAGES = Path(__file__).parent / "images"
+CHROMIUM = Path("/usr/bin/chromium")
 #: Pictures are at most this wide, in pixels.
 WIDTH = 800
 
@@ -42,6 +46,27 @@ def draw(place: Path) -> None:
     call("explain", photo, "--out", place / "astronaut-heat.png")
     call("show", drawn, "--per-class", 8, "--out", place / "drawn.png")
     call("show", drawn, "--per-class", 8, "--augment", "strong", "--size", 96, "--out", place / "augmented.png")
+    if CHROMIUM.exists():
+        screenshot(photo, place / "page.png")
+
+
+def screenshot(photo: Path, out: Path) -> None:
+    """Serve the page, give it a photograph, and take its picture."""
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        found = re.search(r"http://\S+", server.stdout.readline())
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(found[0] if found else "")
+            page.set_input_files("#files", photo)
+            page.get_by_text("1 face").wait_for()
+            page.screenshot(path=out)
+            browser.close()
+        server.terminate()
 
 
 def call(*arguments: object) -> None:

@@ -40,7 +40,7 @@ def gallery_section(scored: Scored, heats: Heats | None = None, seed: int = 0) -
         "right": "Right answers, drawn at random: what an ordinary picture looks like.",
     }
     parts: list[Part] = [
-        Gallery(_pictures(scored, groups[kind], heats), caption)
+        Gallery(_pictures(scored, scored.crops, groups[kind], heats), caption)
         for kind, caption in captions.items()
         if len(groups[kind])
     ]
@@ -66,9 +66,8 @@ def choose(scored: Scored, seed: int = 0) -> dict[str, Ints]:
     return {"errors": errors, "uncertain": uncertain, "right": drawn}
 
 
-def _pictures(scored: Scored, indices: Ints, heats: Heats | None) -> tuple[Picture, ...]:
-    assert scored.crops is not None
-    crops = scored.crops[indices]
+def _pictures(scored: Scored, seen: npt.NDArray[np.uint8], indices: Ints, heats: Heats | None) -> tuple[Picture, ...]:
+    crops = seen[indices]
     maps = heats(crops, scored.answers[indices]) if heats else [None] * len(crops)
     return tuple(
         Picture(_png(crop, heat), _caption(scored, int(index)))

@@ -16,6 +16,8 @@ PAGES = [
     ROOT / "README.md",
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in ("http.md", "lab-log.md")),
 ]
+#: The languages that are run; other blocks are pictures of output, files and the like.
+RUN = ("sh", "python")
 #: A page with one of these in it takes minutes.
 LONG = re.compile(r"^(mien (train|tune|experiment|demo)|make )", re.MULTILINE)
 #: What a reader lets run for minutes is cut short: the commands are tested here, not what they learn.
@@ -25,7 +27,7 @@ SHORT = {"train": "--epochs=1", "tune": "--trials=1"}
 def pages() -> list[object]:
     found: list[object] = []
     for path in PAGES:
-        blocks = [block for block in snippets(path) if block.reason is None]
+        blocks = [block for block in snippets(path, *RUN) if block.reason is None]
         long = any(LONG.search(block.code) for block in blocks)
         marks = [pytest.mark.slow] if long else []
         if blocks:
@@ -36,7 +38,7 @@ def pages() -> list[object]:
 @pytest.mark.parametrize("page", pages())
 def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     furnish(tmp_path, page.read_text(encoding="utf-8"))
-    for block in snippets(page):
+    for block in snippets(page, *RUN):
         if block.reason is None:
             done = run(block, tmp_path)
             assert done.returncode in (0, 1) if block.language == "sh" else done.returncode == 0, (
@@ -73,7 +75,7 @@ def test_the_blocks_of_a_page_are_found(tmp_path: Path) -> None:
         "# A\n\n```sh\nls\n```\n\n```json\n{}\n```\n\n<!-- not run: no camera -->\n```python\nimport mien\n```\n",
         "utf-8",
     )
-    assert snippets(page) == [Snippet("sh", "ls\n", 3), Snippet("python", "import mien\n", 12, "no camera")]
+    assert snippets(page, *RUN) == [Snippet("sh", "ls\n", 3), Snippet("python", "import mien\n", 12, "no camera")]
 
 
 def test_a_command_that_is_refused_fails_its_block(tmp_path: Path) -> None:

@@ -10,33 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snippets import Snippet, snippets
 
 from mien.reader import Reader
 from mien.serve.problems import CODES
 
 DOCS = Path(__file__).parents[2] / "docs" / "http.md"
 TEXT = DOCS.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(bash|python|javascript)( key| mount)?\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 KEY = "correct-horse-battery-staple"
 RUN = {
     "bash": ("curl", "bash -e -o pipefail"),
     "python": (sys.executable, sys.executable),
     "javascript": ("node", "node --experimental-websocket"),
 }
+BLOCKS = snippets(DOCS, *RUN)
 EXPECTED = {"bash": ('"happy"', "PNG"), "python": ("happy", "bad_parameter"), "javascript": ("happy",)}
 
 
 @pytest.fixture(scope="module")
 def ports(serve: Callable[..., Any], reader: Reader) -> dict[str, int]:
-    return {"": serve(reader).port, " key": serve(reader, key=KEY).port}
+    return {"": serve(reader).port, "key": serve(reader, key=KEY).port}
 
 
-@pytest.mark.parametrize(
-    ("language", "what", "code"), BLOCKS, ids=[f"{kind}-{number}" for number, (kind, *_) in enumerate(BLOCKS)]
-)
-def test_the_examples_run(
-    language: str, what: str, code: str, ports: dict[str, int], photo: bytes, face: bytes, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("block", BLOCKS, ids=[f"{block.language}-line-{block.line}" for block in BLOCKS])
+def test_the_examples_run(block: Snippet, ports: dict[str, int], photo: bytes, face: bytes, tmp_path: Path) -> None:
+    language, what, code = block.language, block.info, block.code
     program, command = RUN[language]
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
@@ -55,7 +53,7 @@ def test_the_examples_run(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    if what == " mount":
+    if what == "mount":
         return
     if "-o explained.png" in code:
         assert (tmp_path / "explained.png").read_bytes().startswith(b"\x89PNG")
@@ -64,7 +62,7 @@ def test_the_examples_run(
 
 
 def test_there_are_examples_in_every_language() -> None:
-    kinds = [kind for kind, *_ in BLOCKS]
+    kinds = [block.language for block in BLOCKS]
     assert {kind: kinds.count(kind) >= 2 for kind in RUN} == dict.fromkeys(RUN, True)
 
 
