@@ -6,7 +6,6 @@ The portrait is NASA's, of Eileen Collins, and comes with scikit-image. The scre
 without it the older one stays.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -32,14 +31,16 @@ def main() -> None:
         for made in sorted(place.glob("*.png")):
             picture = Image.open(made).convert("RGB")
             picture.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
-            picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / made.name, optimize=True)
+            if "astronaut" not in made.name:  # 256 colours would spoil a photograph
+                picture = picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+            picture.save(IMAGES / made.name, optimize=True)
             print(IMAGES / made.name)
 
 
 def draw(place: Path) -> None:
     """Make the pictures in a folder, by the commands that a reader would give."""
     photo, drawn = place / "photo.jpg", place / "data"
-    Image.fromarray(astronaut()).save(photo, quality=95)  # type: ignore[no-untyped-call]
+    Image.fromarray(astronaut()[:340, 60:430]).save(photo, quality=95)  # type: ignore[no-untyped-call]
     write_dataset(drawn, 40, seed=1)
     call("predict", photo, "--draw", place / "annotated")
     Image.open(next((place / "annotated").iterdir())).save(place / "astronaut.png")
@@ -55,18 +56,20 @@ def screenshot(photo: Path, out: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = re.search(r"http://\S+", server.stdout.readline())
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        said = server.stdout.readline() if server.stdout else ""
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.goto(found[0] if found else "")
+            page.goto(said.split()[-1])
             page.set_input_files("#files", photo)
-            page.get_by_text("1 face").wait_for()
+            page.get_by_text("If it must be one of the two").wait_for()
             page.screenshot(path=out)
             browser.close()
+    finally:
         server.terminate()
+        server.wait()
 
 
 def call(*arguments: object) -> None:
