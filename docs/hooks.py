@@ -23,6 +23,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return markdown.replace("{{ settings }}", settings_table())
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave a cell empty where an option has no default; mkdocs-click writes click's own word for that."""
+    return html.replace("<code>Sentinel.UNSET</code>", "")
+
+
 def settings_table() -> str:
     """Return every setting of training as a Markdown table: name, range, default of each network, meaning."""
     names = list(NETWORK_DEFAULTS)

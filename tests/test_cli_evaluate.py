@@ -242,6 +242,24 @@ def test_the_chosen_threshold_stands_in_the_bundle_and_is_followed(
     assert json.loads((own / "config.json").read_text())["threshold"] == chosen
 
 
+@pytest.mark.parametrize("failing", ["groups", "json", "missing"])
+def test_a_report_that_cannot_be_written_leaves_the_threshold(
+    call: Call, own: Path, faces: Path, tmp_path: Path, failing: str
+) -> None:
+    before = (own / "config.json").read_bytes()
+    (tmp_path / "g.csv").write_text("file,age\nnone of them,old\n")
+    options = {
+        "groups": ("--groups", tmp_path / "g.csv"), "json": ("--json", "/dev/full"),
+        "missing": ("--groups", tmp_path / "no.csv"),
+    }[failing]  # fmt: skip
+    out = tmp_path / "out"
+    status, said, err = call("evaluate", faces, "--model", own, "--choose-threshold", "--out", out, *options)
+    assert (status, said, err.count("\n")) == (2, "", 1)
+    assert str(options[1]) in err
+    assert (own / "config.json").read_bytes() == before
+    assert not list(tmp_path.glob("*out*")) + list(tmp_path.glob(".*out*"))
+
+
 def test_the_threshold_is_that_of_the_models_second_label(call: Call, own: Path, faces: Path) -> None:
     call("evaluate", faces, "--model", own, "--choose-threshold", "--classes", "sad,happy")
     chosen = json.loads((own / "config.json").read_text())["threshold"]

@@ -109,6 +109,12 @@ def test_a_mistake_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_keras_file_that_is_not_there_is_named(call: Call, photo: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.keras"
+    code, out, err = call("explain", photo, "--out", tmp_path / "x.png", "--model", gone, "--labels", "a,b")
+    assert (code, out, err) == (2, "", f"mien: --model {gone}: no such file\n")
+
+
 def test_what_is_explained_is_never_overwritten(call: Call, photo: Path, model: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.png"
     mine.write_bytes(photo.read_bytes())

@@ -195,6 +195,8 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     ("spoil", "says"),
     [
         (shutil.rmtree, "is no folder"),
+        (lambda f: (f / "metrics.json").write_text('{"about": [1]}'), "is not what mien evaluate writes"),
+        (lambda f: (f / "metrics.json").write_text("[" * 200_000), "is not JSON"),
         (lambda f: (f / "predictions.csv").unlink(), "has no predictions.csv"),
         (lambda f: (f / "metrics.json").write_text("{"), "is not JSON"),
         (lambda f: (f / "metrics.json").write_text("[]"), "is not what mien evaluate writes"),

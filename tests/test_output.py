@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import OutputError
-from mien.output import new_file, new_folder, refuse_existing, write_text
+from mien.output import new_file, new_folder, read_json, refuse_existing, write_text
 
 
 def listing(folder: Path) -> list[str]:
@@ -96,3 +96,20 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         with pytest.raises(OutputError):
             write_text(bad, "x")
+
+
+def test_an_empty_name_is_one_line() -> None:
+    for bad in (Path(), Path("/")):
+        with pytest.raises(OutputError, match="is a folder; give a name in it"):
+            write_text(bad, "x")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", None])
+def test_damaged_json_is_one_line(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "a.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OutputError) as caught:
+        read_json(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)

@@ -53,13 +53,29 @@ def write_text(path: Path, text: str) -> None:
         part.write_bytes(to_bytes(text))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read back an object that was written as JSON; OutputError where it is damaged or was not written by mien."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutputError(f"{path}: cannot be read ({error}); give another --out, or remove its folder") from None
+    if not isinstance(found, dict):
+        raise OutputError(f"{path}: is not what mien writes; give another --out, or remove its folder")
+    return found
+
+
 def to_bytes(text: str) -> bytes:
     r"""Encode as UTF-8; a byte of a file name that is no UTF-8 becomes `\udcXX`, which JSON reads as it was."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def part_of(path: Path) -> Path:
-    """Return the hidden name under which `path` is written; what a killed process left there is replaced."""
+    """Return the hidden name under which `path` is written; what a killed process left there is replaced.
+
+    Raises OutputError for a path without a name of its own, like `.` (which an empty text is) and `/`.
+    """
+    if not path.name:
+        raise OutputError(f"{path}: is a folder; give a name in it")
     return path.with_name(f".{path.name}.part")
 
 

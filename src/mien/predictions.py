@@ -64,9 +64,9 @@ def _bytes(path: Path) -> bytes:
 def _metrics(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_bytes(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON ({error}); evaluate again") from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not isinstance(found.get("about") or {}, dict):
         raise DataError(f"{path}: is not what mien evaluate writes; evaluate again")
     return found
 

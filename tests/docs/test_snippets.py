@@ -21,7 +21,7 @@ RUN = ("sh", "python")
 #: A page with one of these in it takes minutes.
 LONG = re.compile(r"^(mien (train|tune|experiment|demo)|make )", re.MULTILINE)
 #: What a reader lets run for minutes is cut short: the commands are tested here, not what they learn.
-SHORT = {"train": "--epochs=1", "tune": "--trials=1"}
+SHORT = {"train": "--epochs=1 --freeze-epochs=0", "tune": "--trials=1"}
 
 
 def pages() -> list[object]:

@@ -78,3 +78,8 @@ def test_without_its_extra_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "mien: the server needs an optional part of mien: pip install 'mien[serve]'\n"
+
+
+@pytest.mark.parametrize("count", ["nan", "inf"])
+def test_a_limit_is_a_finite_number(call: Callable[..., Any], count: str) -> None:
+    assert "--max-pixels" in refused(call, "--port", 0, "--max-pixels", count)

@@ -1,6 +1,7 @@
 """More than the server can do at once: what it has taken on is answered, the rest is told to come back."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 import mien
+from mien.serve.bodies import Upload
 from mien.serve.workers import Workers
 
 RAW = {"Content-Type": "image/png"}
@@ -69,6 +71,25 @@ def test_the_memory_of_all_bodies_is_bounded(serve: Callable[..., Any], reader: 
         assert first.result().status_code == 200
     assert live.app.state.mien.memory.used == 0
     assert live.post(content=body, headers=RAW).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain", "/v1/explain?label=none"])
+@pytest.mark.parametrize("picture", [True, False])
+def test_a_body_is_freed_with_its_request(
+    serve: Callable[..., Any], reader: Any, face: bytes, path: str, picture: bool
+) -> None:
+    """Not only when garbage is collected, which may be many large bodies later."""
+    live = serve(reader, threads=1)
+    gc.collect()
+    gc.disable()
+    try:
+        live.post(path, content=face if picture else bytes(5000), headers=RAW)
+        live.get("/healthz")
+        wait_until(lambda: live.app.state.mien.memory.used == 0)
+        time.sleep(0.1)
+        assert [found for found in gc.get_objects() if isinstance(found, Upload)] == []
+    finally:
+        gc.enable()
 
 
 def test_a_client_that_leaves_takes_its_request_with_it(

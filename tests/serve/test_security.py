@@ -8,7 +8,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from mien.errors import ConfigError
 from mien.reader import Reader
+from mien.serve import create_app
 
 KEY = "correct horse battery staple"
 ROUTES = [
@@ -207,3 +209,9 @@ def test_the_page_names_no_other_origin(keyless: Any) -> None:
     assert 'src="http' not in text
     assert "<script>" not in text
     assert 'style="' not in text
+
+
+@pytest.mark.parametrize("key", ["", "  ", " key", "schl\u00fcssel", "two\nlines"])
+def test_a_key_that_no_header_can_hold_is_refused(reader: Reader, key: str) -> None:
+    with pytest.raises(ConfigError, match="key"):
+        create_app(reader, key=key)

@@ -3,7 +3,8 @@
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from websockets.sync.client import ClientConnection, connect
 import mien
 
 KEY = "correct horse battery staple"
+UPGRADE = (
+    b"GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +178,35 @@ def test_streams_are_bounded(live: Any, two_people: Any, encode: Callable[..., b
         assert ask(stream, frame)["row"]["status"] == "ok"
 
 
+def test_memory_of_streams_is_bounded_before_they_are_admitted(live: Any, problem: Any) -> None:
+    """Whoever is refused may still hold a message: no more than 2 * 2 + 8 are open at all."""
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(unclosed(live))
+        problem(live.say(UPGRADE % b"/v1/stream"), "busy")
+    wait_until(lambda: not live.server.server_state.connections)
+    with open_stream(live):
+        pass
+
+
+@contextmanager
+def unclosed(live: Any) -> Iterator[None]:
+    """A WebSocket whose client never answers that it is closed."""
+    with live.connect() as connection:
+        connection.sendall(UPGRADE % b"/v1/stream")
+        assert connection.recv(12) == b"HTTP/1.1 101"
+        yield
+
+
+@pytest.mark.parametrize(
+    "head",
+    [UPGRADE % (b"/v1/stream?" + b"a" * 9000), UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n") % b"/"],
+)
+def test_an_upgrade_that_cannot_be_parsed_is_answered(live: Any, head: bytes, problem: Any) -> None:
+    problem(live.say(head), "bad_request")
+    wait_until(lambda: not live.server.server_state.connections)
+
+
 def test_a_silent_stream_is_closed(serve: Callable[..., Any], reader: Any) -> None:
     live = serve(reader, idle_seconds=0.2)
     with open_stream(live) as stream:
@@ -187,7 +221,7 @@ def test_the_key_is_the_first_message(
     with open_stream(live) as stream:
         stream.send(json.dumps({"key": KEY}))
         assert ask(stream, frame)["row"]["status"] == "ok"
-    for first in (json.dumps({"key": "wrong"}), json.dumps(["key"]), "", frame):
+    for first in (json.dumps({"key": "wrong"}), json.dumps({"key": "\ud800"}), json.dumps(["key"]), "", frame):
         with open_stream(live) as stream:
             stream.send(first)
             assert ended(stream) == ("unauthorized", 1008)

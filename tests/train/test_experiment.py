@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +92,25 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(faces: Path, tmp_path
     assert [cell.values["learning_rate"] for cell, _ in outcome.failed] == [10.0]
     assert "1 runs failed" in outcome.sentence()
     assert json.loads((tmp_path / "out" / "experiment.json").read_text())["failed"][0]["reason"]
+
+
+def test_data_that_cannot_be_used_leave_no_folder(faces: Path, tmp_path: Path, call: Call) -> None:
+    sweep = tmp_path / "rates.toml"
+    sweep.write_text(TOML)
+    status, said, err = call("experiment", sweep, tmp_path / "nope", "--out", tmp_path / "out")
+    assert (status, said) == (2, "")
+    assert "nope: no such file or folder" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_files_of_an_experiment_are_named(done: Path, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    sweep = Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,))
+    (out / "learning_rate=0.001_seed=0" / "metrics.json").write_text("{")
+    outcome = experiment(Source(faces), sweep, out)
+    assert [run.cell.folder for run in outcome.runs] == ["learning_rate=0.01_seed=0"]
+    assert "is damaged" in outcome.failed[0][1]
+    (out / "job.json").write_text("{")
+    with pytest.raises(OutputError, match=r"job\.json: cannot be read"):
+        experiment(Source(faces), sweep, out)

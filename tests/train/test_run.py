@@ -191,6 +191,15 @@ def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path
     assert not list((tmp_path / "run").glob("*.part*"))
 
 
+def test_a_folder_whose_name_looks_like_markup(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "[" / "b]x"
+    done = mien_command("train", data, "--out", out, *flags({**TINY, "epochs": 1}))
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert f"--model {out}" in done.stdout
+    done = mien_command("train", "--resume", out)
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_cross_validation_judges_every_picture_once(data: Path, tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "epochs": 1})

@@ -76,6 +76,33 @@ def test_states_say_how_to_go_on(runs: Path) -> None:
     assert "TOML" in bad.note
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.json", "[" * 100_000),
+        ("run.json", "{}"),
+        ("run.json", '{"classes": 3}'),
+        ("history.csv", f"val_loss,val_accuracy\n{'1' * 200_000},1\n"),
+        ("metrics.json", "[]"),
+        ("metrics.json", '{"part": "test", "accuracy": {"value": NaN, "low": 0, "high": 1}}'),
+    ],
+)
+def test_a_damaged_run_is_listed_as_such_and_the_others_stay(runs: Path, name: str, text: str) -> None:
+    (runs / "b" / name).write_text(text)
+    found = {run.folder.name: run for run in list_runs(runs)}
+    assert len(found) == 6
+    assert (found["b"].state, found["b"].accuracy) == ("damaged", None)
+    assert found["b"].note
+    assert found["folds"].state == "finished"
+
+
+def test_classes_that_are_no_text_are_listed(runs: Path, call: Call) -> None:
+    (runs / "b" / "run.json").write_text('{"classes": ["a", 3]}')
+    status, said, _ = call("runs", runs)
+    assert status == 0
+    assert "a, 3" in said
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no such folder"):
         list_runs(tmp_path / "none")

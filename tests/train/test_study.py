@@ -107,6 +107,19 @@ def test_a_database_that_cannot_be_used_is_one_line(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_database_that_is_lost_on_the_way_is_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "study.db"
+    study = open_study(place, "lost", JOB, {"x": 0.5})
+
+    def lose(trial: Any) -> float:
+        place.write_bytes(b"no database" * 10_000)
+        return toy(trial)
+
+    with pytest.raises(OutputError, match="cannot be used any more") as caught:
+        run_trials(study, lose, Budget(trials=2), print)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_password_is_never_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         open_study("postgresql+psycopg://me:secret@127.0.0.1:1/none", "one", JOB, {"x": 0.5})

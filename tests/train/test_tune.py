@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mien.dataset import read_manifest
-from mien.errors import OutputError, TrainingError
+from mien.errors import DataError, OutputError, TrainingError
 from mien.synthetic import write_dataset
 from mien.train.source import Source
 from mien.train.study import Budget
@@ -156,6 +156,23 @@ def test_a_folder_of_another_study_is_refused(finished: Tuning, parts: Path, fac
         run(parts, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("tune.json", "{"), ("split.csv", "[1\n"), ("split.csv", "file,label,part,group\nx\n"), ("split.csv", "")],
+)
+def test_damaged_files_of_a_study_are_named(
+    finished: Tuning, parts: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    out = tmp_path / "study"
+    out.mkdir()
+    for kept in ("tune.json", "split.csv"):
+        shutil.copy(finished.folder / kept, out)
+    (out / name).write_text(text)
+    with pytest.raises((OutputError, TrainingError), match="cannot be read") as caught:
+        run(parts, out)
+    assert str(out / name) in str(caught.value)
+
+
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
     wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
     found = tune(Source(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
@@ -167,6 +184,8 @@ def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, t
     ("arguments", "words"),
     [
         ([], "give a budget: --trials N, --minutes M or both"),
+        (["--minutes", "nan"], "--minutes nan: must be a number of minutes"),
+        (["--trials", 1, "--json", "/dev/null/x.json"], "/dev/null/x.json: cannot be written"),
         (["--trials", 1, "--fix", "minutes=3"], "minutes: a trial ends by its epochs"),
         (["--trials", 1, "--search", "epochs"], "--search epochs: can be searched are"),
     ],
@@ -177,6 +196,13 @@ def test_a_wrong_call_is_one_line(
     code, _, errors = call("tune", faces, "--out", tmp_path / "study", *arguments)
     assert code == 2
     assert words in errors
+    assert not (tmp_path / "study").exists()
+
+
+def test_data_that_cannot_be_used_leave_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder"):
+        run(tmp_path / "nope", tmp_path / "study")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`mien evaluate`: measure a model on labelled data."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from mien.cli.common import (
 )
 from mien.cli.text import one_line
 from mien.dataset import Manifest, read_manifest
-from mien.errors import ConfigError
+from mien.errors import ConfigError, DataError
 from mien.evaluation import READINGS, Scored, score
 from mien.output import new_folder, refuse_existing
 from mien.reader import Faces, Reader, load
@@ -96,16 +97,19 @@ def command(
     reader = load(model, faces="largest", detect=False if data is None else detect)
     with progress_bar(f"reading {len(manifest.samples)} pictures") as report:
         scored = score(reader, manifest, report)
-    lines, written = _lines(scored, reader, prices, part, model if choose_threshold else None)
+    lines, written = _lines(scored, reader, prices, model if choose_threshold else None)
     about = _about(reader, data, model, seed)
     if out or json_target:
         scored, extras = _measure(scored, reader, whole, manifest, robustness, groups, seed)
         extras = replace(extras, lines=lines, written=written, run=Path(model) if model else None)
-    if out:
-        with new_folder(out) as folder:
+    # The threshold comes last: where a report cannot be written, the model stays as it was.
+    with new_folder(out) if out else nullcontext() as folder:
+        if folder:
             write_report(scored, folder, part, about, extras)
-    if json_target:
-        write_result(to_json(metrics_dict(scored, part, about, extras)), json_target)
+        if json_target:
+            write_result(to_json(metrics_dict(scored, part, about, extras)), json_target)
+        if lines and written:
+            _set_threshold(Path(written), lines, scored, part)
     if json_target != "-":
         note = f"judged by {READINGS[scored.by]}" + (", of the largest face in each picture" if reader.detect else "")
         console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
@@ -127,6 +131,8 @@ def _check(out: Path | None, json_target: str | None, faces: Faces, robustness: 
     for name, given in (("robustness", robustness), ("groups", groups)):
         if given and not (out or json_target):
             raise ConfigError(f"--{name}: its figures go into a report; give --out DIR or --json FILE")
+    if groups is not None and not groups.exists():
+        raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
 
 
 def _costs(given: tuple[str, ...]) -> dict[str, float]:
@@ -159,9 +165,9 @@ def _refuse_unfit(model: str | None) -> None:
 
 
 def _lines(
-    scored: Scored, reader: Reader, costs: dict[str, float], part: str, model: str | None
+    scored: Scored, reader: Reader, costs: dict[str, float], model: str | None
 ) -> tuple["Thresholds | None", str | None]:
-    """Return what every threshold costs and, where one is to be chosen for `model`, the bundle it was written into."""
+    """Return what every threshold costs and, where one is to be chosen for `model`, the bundle it is written into."""
     from mien.thresholds import measure
 
     labels = reader.config.labels
@@ -173,10 +179,12 @@ def _lines(
     found = measure(scored, costs, reader.threshold if own else 0.5, labels[1] if own else None)
     if model is None or found.cheapest == found.present:
         return found, None
-    bundle = find_bundle(model)
+    return found, str(find_bundle(model))
+
+
+def _set_threshold(bundle: Path, found: "Thresholds", scored: Scored, part: str) -> None:
     why = {"on": part, "pictures": len(scored.names), "costs": dict(found.costs), "before": found.present.threshold}
     set_threshold(bundle, found.cheapest.threshold, why)
-    return found, str(bundle)
 
 
 def _measure(

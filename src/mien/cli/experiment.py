@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.charts import require_matplotlib
-from mien.cli.common import console, data_arguments, data_options, write_result
+from mien.cli.common import console, data_arguments, data_options, one_of, require_parent, write_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen
 from mien.train.backend import require_keras
@@ -32,6 +32,10 @@ def command(
     The same command goes on where it was interrupted; finished runs are kept. Ends with the mean and the 95 %
     interval of each cell, a plot, and a sentence that says what matters and what is noise.
     """
+    one_of({"json": json_target, "csv": csv_target} if json_target == csv_target == "-" else {})
+    for target in (json_target, csv_target):
+        if target is not None:
+            require_parent(target)
     found = read_sweep(sweep)
     chosen = data_arguments(classes, rename)
     require_keras("training", any(cell.config.deterministic for cell in found.cells()))

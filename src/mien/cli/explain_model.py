@@ -41,6 +41,8 @@ def open_model(
             reader = load(run, faces=faces, detect=detect)
             return _with_keras(reader, method or default_method(reader), path)
         return _foreign(path, labels, method, faces, detect)
+    if labels and path is not None and path.suffix in _KERAS:
+        raise ConfigError(f"--model {path}: no such file")
     if labels:
         raise ConfigError("--labels: is for a .keras file; a bundle or a run knows its labels")
     reader = load(model, faces=faces, detect=detect)

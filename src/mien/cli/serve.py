@@ -5,6 +5,7 @@ import sys
 import threading
 import webbrowser
 from ipaddress import ip_address
+from math import isfinite
 from pathlib import Path
 from signal import SIGINT
 
@@ -78,6 +79,8 @@ def command(
         raise ConfigError(
             f"--host {host}: others can reach that; give a key (--api-key-file FILE or ${KEY_VARIABLE}), or --no-auth"
         )
+    if not isfinite(max_pixels):
+        raise ConfigError(f"--max-pixels {max_pixels}: give a finite number above 0")
     limits = Limits(
         body_bytes=max_body * 2**20, files=max_files, pixels=round(max_pixels * 1e6), waiting=max_waiting,
         seconds=timeout, held_bytes=max(256, 2 * max_body) * 2**20,

@@ -89,7 +89,7 @@ class TrainingScreen:
         """Stop the live line; say how to continue where the run was interrupted."""
         self._stop_live()
         if kind is not None and (self._folder / "run.json").exists():
-            self._screen.print(f"continue with: mien train --resume {self._folder}", soft_wrap=True)
+            self._screen.print(f"continue with: mien train --resume {self._folder}", soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:
         """Print one line of news."""
@@ -169,5 +169,5 @@ def print_finished(finished: Any) -> None:
     screen = console()
     screen.print(figures_table(finished.scored.evaluation(), f"Figures on: {finished.part}"))
     screen.print(f"run      {finished.folder}  (report.html, metrics.json, history.csv, curves.png, …)",
-                 soft_wrap=True)  # fmt: skip
-    screen.print(f"use it   mien predict photo.jpg --model {finished.folder}", soft_wrap=True)
+                 soft_wrap=True, markup=False)  # fmt: skip
+    screen.print(f"use it   mien predict photo.jpg --model {finished.folder}", soft_wrap=True, markup=False)

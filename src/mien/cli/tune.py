@@ -1,5 +1,6 @@
 """`mien tune`: search for better settings within a budget, judged on the validation part only."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.charts import require_matplotlib
-from mien.cli.common import console, data_arguments, data_options
+from mien.cli.common import console, data_arguments, data_options, require_parent
 from mien.cli.common import write_result as write_text_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen
@@ -51,6 +52,10 @@ def command(
     """
     if trials is None and minutes is None:
         raise ConfigError("give a budget: --trials N, --minutes M or both")
+    if minutes is not None and not math.isfinite(minutes):
+        raise ConfigError(f"--minutes {minutes}: must be a number of minutes, like 30")
+    if json_target is not None:
+        require_parent(json_target)
     settings = _settings(config_file, fix, seed)
     require_keras("tuning", bool(settings.get("deterministic")))
     from mien.train.study import Budget, Pruner, require_optuna

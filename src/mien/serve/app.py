@@ -196,6 +196,7 @@ async def _unless_gone(request: Request, job: Coroutine[Any, Any, Result]) -> Re
     finally:
         doing.cancel()
         leaving.cancel()
+        del doing  # which holds what was raised, which knows this frame: together they would stay until collected
 
 
 def _add_routes(app: FastAPI, server: Server) -> None:

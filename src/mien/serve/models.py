@@ -92,7 +92,8 @@ class Models:
         except ImageError as error:
             if error.reason == TOO_MANY_PIXELS:
                 raise self._too_many(upload.name, error.reason) from None
-            return error
+            # The one that was raised would keep the picture's bytes, by its traceback, until garbage is collected.
+            return ImageError(upload.name, error.reason)
         if image.width * image.height > self._pixels:
             raise self._too_many(upload.name, f"has {image.width}x{image.height} pixels")
         if image.format not in FORMATS:

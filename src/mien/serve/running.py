@@ -36,6 +36,8 @@ class Connection(H11Protocol):
 
     header_seconds = 10.0
     most = 1000
+    #: WebSockets, also those that have not shown a key and those that are being closed: each may hold a message.
+    most_sockets = 24
     _deadline: asyncio.TimerHandle | None = None
     _upgraded = False
 
@@ -72,7 +74,13 @@ class Connection(H11Protocol):
         """Leave the connection to the WebSocket's protocol."""
         self._upgraded = True
         self._stop_waiting()
+        if sum(not isinstance(other, Connection) for other in self.connections) >= self.most_sockets:
+            self._answer(Problem("busy", "too many streams are open; try again in a moment"))
+            return
         super().handle_websocket_upgrade(event)
+        # What that protocol cannot parse (a very long head, one with a body) it would leave open, unanswered.
+        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
+            self._answer(Problem("bad_request", "this is not a request that opens a WebSocket"))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with a problem document."""
@@ -180,9 +188,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def runner(app: FastAPI, limits: Limits) -> Runner:
     """Return a server of an application that `create_app` made."""
-    connection = type(
-        "Connection", (Connection,), {"header_seconds": limits.header_seconds, "most": limits.connections}
-    )
+    own = {
+        "header_seconds": limits.header_seconds, "most": limits.connections, "most_sockets": 2 * limits.streams + 8,
+    }  # fmt: skip
+    connection = type("Connection", (Connection,), own)
     config = uvicorn.Config(
         app, http=connection, ws="websockets-sansio", log_config=None, log_level="error", access_log=False,
         server_header=False, proxy_headers=False, lifespan="on", ws_per_message_deflate=False,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.errors import ConfigError
 from mien.serve.problems import Problem
 
 #: What a server bound to the machine itself is called.
@@ -43,9 +44,11 @@ _ASKED = "Authorization, Content-Type, X-API-Key"
 
 
 class Key:
-    """The API key, of which only a digest is kept; None lets everyone in."""
+    """The API key, of which only a digest is kept; None lets everyone in. ConfigError for one no header can hold."""
 
     def __init__(self, key: str | None) -> None:
+        if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ConfigError("key: give ASCII letters, digits and signs, without space around them; None for no key")
         self._digest = None if key is None else _digest(key)
 
     @property
@@ -195,4 +198,4 @@ async def _preflight(send: Send) -> None:
 
 
 def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

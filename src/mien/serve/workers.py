@@ -88,6 +88,8 @@ class Workers:
         finally:
             if not job.future.done() or job.future.cancelled():
                 self._give_up(job)
+            # An exception that goes out here knows this frame, and would keep itself and the bodies it was raised for.
+            del job
 
     def close(self) -> None:
         """End the threads once they have done what waits."""
@@ -116,6 +118,7 @@ class Workers:
     def _run(self) -> None:
         while jobs := self._take():
             _do(jobs)
+            del jobs  # or a thread without work would keep the bodies of the last one
 
     def _take(self) -> list[_Job]:
         """Wait for jobs; those at the head of the queue that can be done together, but no more than a fair share."""
@@ -144,7 +147,7 @@ def _do(jobs: list[_Job]) -> None:
         results = jobs[0].work([job.given for job in jobs])
     except Exception as error:
         if len(jobs) == 1:
-            jobs[0].finish(error)
+            jobs.pop().finish(error)  # the error knows this frame: it must not know the job, which holds the error
             return
         for job in jobs:  # one of them spoils it for all: each for itself
             _do([job])

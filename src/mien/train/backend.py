@@ -1,7 +1,10 @@
 """The one place that prepares, or looks behind, Keras's backend."""
 
 import os
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,10 @@ def require_keras(what: str, deterministic: bool = False) -> None:
     if deterministic:
         os.environ["TF_DETERMINISTIC_OPS"] = "1"
     try:
-        import keras
+        with _quiet():
+            import keras
+
+            keras.ops.zeros(1)  # what TensorFlow has to say of the processor, it says at its first step
     except ImportError as error:
         raise MissingExtraError(what, "train") from error
     if keras.backend.backend() == "tensorflow":
@@ -30,6 +36,27 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         tensorflow.get_logger().setLevel("ERROR")
         if deterministic:
             tensorflow.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what is written to stderr, also by C++ code, which no setting of TensorFlow silences; not in failure."""
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(before, held.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def versions() -> dict[str, str]:

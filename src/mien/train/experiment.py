@@ -15,10 +15,10 @@ from mien.audit import Audit
 from mien.charts import ACCENT, FAINT, MUTED, Axes, chart, plain
 from mien.crop import Region
 from mien.errors import OutputError, TrainingError
-from mien.output import lock, new_file, readable_errors, what_changed, write_text
+from mien.output import lock, new_file, read_json, readable_errors, what_changed, write_text
 from mien.train import run
 from mien.train.effects import Effect, Mean, effects, mean_over_seeds
-from mien.train.prepare import plan_split
+from mien.train.prepare import Plan, plan_split
 from mien.train.source import QuietReporter, Reporter, Source, check_source
 from mien.train.sweep import Cell, Sweep
 
@@ -94,23 +94,24 @@ def experiment(
     """
     reporter = reporter or QuietReporter()
     cells = sweep.cells()
-    handle = _claim(out, source, sweep)
     checked: dict[bool, tuple[Audit, dict[str, Region]]] = {}
+    if not out.exists():  # data that cannot be used leave no folder behind
+        _split(source, cells[0], checked, reporter)
+    handle = _claim(out, source, sweep)
     finished: list[Done] = []
     failed: list[tuple[Cell, str]] = []
     try:
         for cell in cells:
             folder = out / cell.folder
-            if not (folder / run.METRICS).exists():
-                listener = on_run(cell, folder) if on_run else QuietReporter()
-                try:
+            try:
+                if not (folder / run.METRICS).exists():
+                    listener = on_run(cell, folder) if on_run else QuietReporter()
                     _train(source, cell, folder, checked, reporter, listener)
-                except TrainingError as error:
-                    failed.append((cell, str(error)))
-                    reporter.say(f"{cell.folder}: {error}")
-                    continue
-                keras.utils.clear_session(free_memory=True)  # what one network leaves behind adds up over many
-            finished.append(_done(cell, folder))
+                    keras.utils.clear_session(free_memory=True)  # what one network leaves behind adds up over many
+                finished.append(_done(cell, folder))
+            except TrainingError as error:
+                failed.append((cell, str(error)))
+                reporter.say(f"{cell.folder}: {error}")
         outcome = Outcome(sweep, tuple(finished), tuple(failed))
         _write(outcome, out)
     finally:
@@ -131,7 +132,7 @@ def _claim(out: Path, source: Source, sweep: Sweep) -> int:
             if any(child.name != ".lock" for child in out.iterdir()):
                 raise OutputError(f"{out}: already exists and holds no experiment; choose another name")
             write_text(path, json.dumps(job, indent=2) + "\n")
-        elif changed := what_changed(job, json.loads(path.read_text(encoding="utf-8"))):
+        elif changed := what_changed(job, read_json(path)):
             raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
     except BaseException:
         os.close(handle)
@@ -143,21 +144,32 @@ def _train(
     source: Source, cell: Cell, folder: Path, checked: dict[bool, tuple[Audit, dict[str, Region]]],
     reporter: Reporter, listener: Reporter,
 ) -> None:  # fmt: skip
-    """Train one cell, or go on where it was interrupted; the data are checked once for all cells."""
+    """Train one cell, or go on where it was interrupted."""
     if not folder.exists():
-        faces = cell.config.faces
-        if faces not in checked:
-            checked[faces] = check_source(source, reporter, faces)
-        audit, regions = checked[faces]
-        run.start(source, cell.config, folder, plan_split(audit, cell.config, regions), QuietReporter())
+        run.start(source, cell.config, folder, _split(source, cell, checked, reporter), QuietReporter())
     run.resume(folder, listener)
 
 
+def _split(
+    source: Source, cell: Cell, checked: dict[bool, tuple[Audit, dict[str, Region]]], reporter: Reporter
+) -> Plan:
+    """Split the data as a cell wants them; they are checked once for all cells."""
+    faces = cell.config.faces
+    if faces not in checked:
+        checked[faces] = check_source(source, reporter, faces)
+    audit, regions = checked[faces]
+    return plan_split(audit, cell.config, regions)
+
+
 def _done(cell: Cell, folder: Path) -> Done:
-    metrics = json.loads((folder / run.METRICS).read_text(encoding="utf-8"))
-    history = run.read_history(folder)
-    kept = history[run.best_epoch(history)].epoch
-    return Done(cell, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)
+    """Read a finished run back; TrainingError where its files are damaged."""
+    try:
+        metrics = json.loads((folder / run.METRICS).read_text(encoding="utf-8"))
+        history = run.read_history(folder)
+        kept = history[run.best_epoch(history)].epoch
+        return Done(cell, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
+        raise TrainingError(f"{folder}: is damaged ({error}); remove it and give the command again") from None
 
 
 def _row(done: Done) -> dict[str, Any]:

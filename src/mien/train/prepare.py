@@ -118,7 +118,9 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
             table = list(csv.DictReader(stream))
         rows = [(row["file"], row["label"], row["part"], int(row["group"])) for row in table]
         regions = {row["file"]: Region(*(float(row[name]) for name in _REGION)) for row in table if "side" in row}
-    except (OSError, KeyError, ValueError) as error:
+        if not {part for _, _, part, _ in rows} <= set(PARTS) or not rows:
+            raise ValueError("it names no parts")
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise TrainingError(f"{path}: cannot be read ({error}); the run cannot be continued") from None
     by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
     gone = [name for name, label, *_ in rows if (name, label) not in by_key]

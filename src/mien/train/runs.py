@@ -65,7 +65,9 @@ def read_run(folder: Path) -> Run:
     """Read what one run folder says; a damaged one says so in its state."""
     try:
         return _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MienError) as error:
+    except KeyError as error:
+        return Run(folder, "damaged", note=f"{error} is missing in its files"[:160])
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, csv.Error, MienError) as error:
         return Run(folder, "damaged", note=" ".join(str(error).split())[:160])
 
 
@@ -84,16 +86,17 @@ def _read(folder: Path) -> Run:
     history = list(_epochs(folder / "history.csv"))
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
-        "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(about["classes"]),
+        "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(map(str, about["classes"])),
         "created": str(about.get("created", "")), "epochs": len(history),
         "val_accuracy": best["val_accuracy"] if best else None,
     }  # fmt: skip
     metrics = folder / "metrics.json"
     if metrics.exists():
         figures = json.loads(metrics.read_text(encoding="utf-8"))
-        value = figures["accuracy"]
-        return Run(folder, "finished", **known, accuracy=float(value["value"]), low=float(value["low"]),
-                   high=float(value["high"]), part=str(figures["part"]))  # fmt: skip
+        value, low, high = (float(figures["accuracy"][name]) for name in ("value", "low", "high"))
+        if not 0 <= low <= value <= high <= 1:
+            raise ValueError(f"{metrics}: the accuracy is no number in its interval in [0, 1]")
+        return Run(folder, "finished", **known, accuracy=value, low=low, high=high, part=str(figures["part"]))
     failed = folder / "failed.txt"
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())

@@ -113,6 +113,15 @@ def run_trials(study: Study, objective: Callable[[Any], float], budget: Budget, 
 
     With a budget of trials this waits for those that other processes have begun: if one dies, its trial is taken over.
     """
+    try:
+        _run_trials(study, objective, budget, say)
+    except _lost_database() as error:
+        raise OutputError(
+            f"the study's database cannot be used any more ({_first_line(error)}); mend it, and give the command again"
+        ) from None
+
+
+def _run_trials(study: Study, objective: Callable[[Any], float], budget: Budget, say: Callable[[str], None]) -> None:
     waited = False
     while True:
         trial, running = _take(study, budget)
@@ -301,6 +310,14 @@ def _database_errors() -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import SQLAlchemyError
 
     return (ImportError, OptunaError, SQLAlchemyError, ValueError)
+
+
+def _lost_database() -> tuple[type[Exception], ...]:
+    """What a database raises that is lost, full or damaged while trials are running."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (StorageInternalError, SQLAlchemyError)
 
 
 def _shown(storage: str | Path) -> str:

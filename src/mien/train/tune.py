@@ -19,7 +19,7 @@ import keras
 
 from mien.dataset import read_manifest
 from mien.errors import ConfigError, OutputError, TrainingError
-from mien.output import lock, readable_errors, write_text
+from mien.output import lock, read_json, readable_errors, write_text
 from mien.train import checkpoint
 from mien.train.cache import Crops, cached_crops
 from mien.train.config import FROM_SCRATCH, TrainConfig
@@ -73,10 +73,13 @@ def tune(
     reporter = reporter or QuietReporter()
     given = {name: value for name, value in settings.items() if value is not None}
     base = configured(given)
+    # Wrong names and data that cannot be used leave no folder behind.
+    make_space(_resolved(given, base), base, search)
+    fresh = None if out.exists() else _fresh_plan(source, base, reporter)
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with exclusive(out, reporter.say):
-        plan = _plan(source, base, out, reporter)
+        plan = _plan(source, base, out, reporter, fresh)
     count = len(plan.part("train").samples)
     for_few = configured_for_few(given)
     if for_few is not None and count < FEW_PICTURES:
@@ -126,19 +129,23 @@ def exclusive(out: Path, say: Callable[[str], None] = lambda text: None) -> Iter
         os.close(handle)
 
 
-def _plan(source: Source, base: TrainConfig, out: Path, reporter: Reporter) -> Plan:
-    """Split the source, or read back the split of an earlier call; without the test part."""
+def _fresh_plan(source: Source, base: TrainConfig, reporter: Reporter) -> Plan:
+    checked, regions = check_source(source, reporter, base.faces)
+    return _without_test(plan_split(checked, base, regions))
+
+
+def _plan(source: Source, base: TrainConfig, out: Path, reporter: Reporter, fresh: Plan | None) -> Plan:
+    """Return `fresh` or split the source, or read back the split of an earlier call; without the test part."""
     about = {"data": source.to_dict(), "seed": base.seed, "faces": base.faces}
     about["shares"] = [base.validation_share, base.test_share]
     path = out / ABOUT
     if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(about)):
+        if read_json(path) != json.loads(json.dumps(about)):
             raise OutputError(f"{out}: was begun with other data or another seed; give another --out")
         return read_plan(out, read_manifest(source.path, source.classes, source.rename))
     if any(not child.name.startswith(".") for child in out.iterdir()):
         raise OutputError(f"{out}: already exists and holds no study; give another --out")
-    checked, regions = check_source(source, reporter, base.faces)
-    plan = _without_test(plan_split(checked, base, regions))
+    plan = fresh or _fresh_plan(source, base, reporter)
     write_text(out / SPLIT_FILE, plan.to_csv())
     write_text(path, json.dumps(about, indent=2) + "\n")
     return plan

@@ -134,7 +134,10 @@ async function offerCameras() {
 
 byId("webcam").addEventListener("click", () => (live ? live.end() : openWebcam()));
 byId("camera").addEventListener("change", (event) => openWebcam(event.target.value));
-byId("snapshot").addEventListener("click", async () => take([await live.snapshot()]));
+byId("snapshot").addEventListener("click", async () => {
+  const frame = await live?.snapshot();
+  if (frame) take([frame]);
+});
 
 // --- the connection ------------------------------------------------------------------------------------------------
 

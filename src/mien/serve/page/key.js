@@ -7,10 +7,10 @@ const field = byId("key");
 
 /** Ask a person; returns the key, or null where they would rather not. `wrong` says that the last one was. */
 export function askKey(wrong) {
-  const sentence = "The server does not take this key. Look for a letter too many or too few.";
-  if (show(byId("key-wrong"), wrong)) setText(byId("key-wrong"), sentence);
+  show(byId("key-wrong"), false);
   field.value = "";
-  field.setAttribute("aria-invalid", String(wrong));
+  field.setAttribute("aria-invalid", "false");
+  if (wrong) refuse();
   dialog.showModal();
   field.focus();
   return new Promise((done) => {
@@ -21,9 +21,18 @@ export function askKey(wrong) {
     };
     byId("key-form").onsubmit = (event) => {
       event.preventDefault();
-      if (field.value.trim()) answer(field.value.trim());
+      const given = field.value.trim();
+      // Other letters cannot stand in a header: the browser would not even send the request.
+      if (/^[\x20-\x7e]+$/.test(given)) answer(given);
+      else if (given) refuse();
     };
     byId("key-later").onclick = () => answer(null);
     dialog.oncancel = () => answer(null);
   });
+}
+
+function refuse() {
+  show(byId("key-wrong"), true);
+  setText(byId("key-wrong"), "The server does not take this key. Look for a letter too many or too few.");
+  field.setAttribute("aria-invalid", "true");
 }

@@ -132,9 +132,10 @@ export class Live {
     if (changed) announce(row.faces.length > 1 ? rowWords(row) : faceWords(row.faces[0]));
   }
 
-  /** The frame of now as a file, not mirrored. */
+  /** The frame of now as a file, not mirrored; null before the first one. */
   async snapshot() {
     const { videoWidth: width, videoHeight: height } = this.video;
+    if (!width) return null;
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     canvas.getContext("2d").drawImage(this.video, 0, 0);
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));

@@ -62,7 +62,7 @@ function forget(photo) {
 
 function forgetHeats(photo) {
   for (const url of photo.heats.values()) URL.revokeObjectURL(url);
-  photo.heats.clear();
+  photo.heats = new Map(); // not the same one: an answer that is still on its way belongs to the old
 }
 
 /** Read all photos again, with other settings. */
@@ -124,15 +124,18 @@ export function rows() {
   });
 }
 
-/** The URL of a photo's heatmap for a label ("" for what each face is answered by); asked for once. */
+/** The URL of a photo's heatmap for a label ("" for what each face is answered by); asked for once; null if it is out of date by now. */
 export async function heatOf(photo, label) {
-  if (!photo.heats.has(label)) {
+  const { heats } = photo;
+  if (!heats.has(label)) {
     const { model: name, detect } = query();
     const asked = { model: name, detect, view: "heat", label };
     const response = await request("v1/explain", { method: "POST", body: photo.file, query: asked });
-    photo.heats.set(label, URL.createObjectURL(await response.blob()));
+    const heat = await response.blob();
+    if (heats !== photo.heats) return null;
+    if (!heats.has(label)) heats.set(label, URL.createObjectURL(heat));
   }
-  return photo.heats.get(label);
+  return heats.get(label);
 }
 
 async function thumbnail(photo) {

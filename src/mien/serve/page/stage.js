@@ -124,6 +124,7 @@ new ResizeObserver(redraw).observe(stage);
 export function annotatedCopy() {
   const source = video.hidden ? picture : video;
   const [width, height] = [source.naturalWidth || source.videoWidth, source.naturalHeight || source.videoHeight];
+  if (!width) return null; // a webcam that has not given a picture yet
   const longer = Math.max(width, height);
   const scale = Math.min(1, LARGEST_COPY / longer) * Math.max(1, Math.ceil(SMALLEST_COPY / longer));
   const copy = document.createElement("canvas");

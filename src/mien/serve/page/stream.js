@@ -58,6 +58,7 @@ export class Stream {
   }
 
   read(answer) {
+    if (this.closed) return; // one that was on its way when other settings were chosen
     if (answer.row === undefined) {
       this.problem = answer;
       return;

@@ -90,11 +90,11 @@ async function showHeat(photo) {
   setText(byId("heat-text"), "looking …");
   try {
     const url = await heatOf(photo, label);
-    if (photo !== current || !heatOn.checked || label !== heatLabel.value) return;
+    if (!url || photo !== current || !heatOn.checked || label !== heatLabel.value) return;
     stage.showHeat(url);
     setText(byId("heat-text"), `bright: what speaks for ${label ? `“${label}”` : "each face's answer"}`);
   } catch (error) {
-    setText(byId("heat-text"), `No heatmap: ${problemWords(error)}`);
+    if (photo === current) setText(byId("heat-text"), `No heatmap: ${problemWords(error)}`);
   }
 }
 
@@ -117,5 +117,6 @@ byId("remove").addEventListener("click", () => {
 });
 byId("png").addEventListener("click", async () => {
   const name = current ? stem(current.name) : "webcam";
-  save(await stage.annotatedCopy(), `${name}-mien.png`);
+  const copy = await stage.annotatedCopy();
+  if (copy) save(copy, `${name}-mien.png`);
 });
