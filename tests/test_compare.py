@@ -41,6 +41,7 @@ def report(
     groups: np.ndarray | None = None,
     names: Sequence[str] | None = None,
     settings: str = "",
+    sha256: str | None = None,
 ) -> Path:
     """Write what `mien evaluate --out` leaves of a model that is right so often."""
     n = len(truth)
@@ -50,7 +51,7 @@ def report(
     probabilities[np.arange(n), answers] = confidence
     probabilities[np.arange(n), 1 - answers] = 1 - confidence
     names = names or [f"{classes[t]}/{number:04}.png" for number, t in enumerate(truth)]
-    scored = Scored(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups)
+    scored = Scored(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups, sha256=sha256)
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(metrics_dict(scored, "all of data", {"model": folder.name})))
     (folder / "predictions.csv").write_text(predictions_csv(scored))
@@ -153,6 +154,15 @@ def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
     read = read_predictions(whole)
     expected = evaluate(TRUTH[:400], read.probabilities[:400], read.classes, read.answers[:400])
     assert found.evaluations["a"].accuracy == expected.accuracy
+
+
+def test_other_pictures_under_equal_names_are_warned_of(tmp_path: Path) -> None:
+    one, same, other = (
+        read_predictions(report(tmp_path / name, 0.9, seed, sha256=data))
+        for seed, (name, data) in enumerate((("one", "ab"), ("same", "ab"), ("other", "cd")))
+    )
+    assert not any("by their names alone" in note for note in compare([one, same]).notes)
+    assert any("by their names alone" in note for note in compare([one, other]).notes)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

@@ -58,9 +58,10 @@ class Difference:
             )
         expected = ", as for runs that differ only by their seed" if self.only_by_seed else ""
         lead = "both are right equally often" if change.value == 0 else f"{better} is {by} ahead"
+        near = "; a close call, since the interval leaves out 0 and the test does not" if _leaves_out_0(change) else ""
         return (
             f"The difference between {self.first} and {self.second} may be luck{expected}: {lead} on {self.n:,} "
-            f"pictures ({reach}; {test})."
+            f"pictures ({reach}; {test}{near})."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,6 +223,11 @@ def _only_by_seed(first: Predictions, second: Predictions) -> bool:
 
 def _notes(names: list[str], reports: Sequence[Predictions], evaluation: Evaluation) -> list[str]:
     n, notes = evaluation.n, []
+    if len({report.data_sha256 for report in reports} - {None}) > 1:
+        notes.append(
+            "The reports were not made from the very same files, and pictures are paired by their names alone: "
+            "where other pictures have equal names, this comparison means nothing."
+        )
     if any(len(report.names) > n for report in reports):
         had = listed([f"{name} on {len(report.names):,}" for name, report in zip(names, reports, strict=True)])
         notes.append(f"Measured on different pictures ({had}); the {n:,} in common are used.")
@@ -233,6 +239,10 @@ def _notes(names: list[str], reports: Sequence[Predictions], evaluation: Evaluat
         notes.append(f"p values are corrected for {len(reports) - 1} comparisons (Holm); intervals are not.")
     notes.append("Luck is that of the pictures; training again with another seed brings more of it.")
     return notes
+
+
+def _leaves_out_0(figure: Figure) -> bool:
+    return figure.low > 0 or figure.high < 0
 
 
 def _turned(figure: Figure) -> Figure:

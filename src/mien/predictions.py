@@ -22,7 +22,7 @@ class Predictions:
 
     names (N), all different; truth and answers int64 (N,) in [0, K); probabilities float64 (N, K); `groups` (N) names
     of groups of near-duplicates, None where unknown. `part` says in words what was scored. `settings` is what a run
-    was trained with, None for what is no run.
+    was trained with, None for what is no run. `data_sha256` is that of the pictures, None where it was not kept.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class Predictions:
     part: str
     model: str
     settings: Mapping[str, Any] | None = None
+    data_sha256: str | None = None
 
 
 def read_predictions(folder: Path) -> Predictions:
@@ -104,6 +105,7 @@ def _predictions(folder: Path, metrics: Mapping[str, Any], header: list[str], ro
         part=str(metrics.get("part", "")),
         model=str(about.get("model") or about.get("run") or folder.name),
         settings=_settings(folder / CONFIG),
+        data_sha256=str(about["data_sha256"]) if "data_sha256" in about else None,
     )
 
 

@@ -103,6 +103,16 @@ def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
 
 
+def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.Finished, data: Path) -> None:
+    found = mien_command("evaluate", data, "--model", finished.folder)
+    assert found.returncode == 0
+    with (finished.folder / "split.csv").open() as stream:
+        count = sum(row["part"] == "train" for row in csv.DictReader(stream))
+    assert found.stderr.startswith(f"mien: {count} of these 120 pictures were trained on, so the figures flatter")
+    held_out = mien_command("evaluate", "--model", finished.folder)
+    assert "trained on" not in held_out.stderr
+
+
 def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: run.Finished) -> None:
     found = mien_command("evaluate", "--model", finished.folder, "--json", "-")
     assert found.returncode == 0, found.stderr
@@ -186,6 +196,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "mien: interrupted"
+    assert "oneDNN" not in errors
     assert f"mien train --resume {tmp_path / 'run'}" in errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "run").glob("*.part*"))

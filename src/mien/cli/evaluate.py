@@ -1,5 +1,7 @@
 """`mien evaluate`: measure a model on labelled data."""
 
+import csv
+import json
 import math
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from mien.bundle import find_bundle, set_threshold
 from mien.cli.common import (
@@ -121,7 +124,11 @@ def command(
                 else f"stays at {now:g}, none is cheaper here"
             )
             console().print(f"threshold {said}", markup=False, soft_wrap=True)
+        if out:
+            console().print(Text(one_line(f"all of it is in {out / 'report.html'}")), soft_wrap=True)
     _say_what_does_not_count(scored)
+    if data and model:
+        _say_what_was_trained_on(data, Path(model), scored)
     return int(bool(scored.skipped))
 
 
@@ -239,6 +246,24 @@ def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> d
         "model": reader.config.name, "sha256": reader.config.sha256, "framing": framing,
         "data": str(data) if data else f"the part held out by {model}", **origin(seed),
     }  # fmt: skip
+
+
+def _say_what_was_trained_on(data: Path, model: Path, scored: Scored) -> None:
+    """Say on stderr how many of the pictures the run itself was trained on, where DATA is what it was made from."""
+    try:
+        about = json.loads((model / "run.json").read_text(encoding="utf-8"))
+        with (model / "split.csv").open(newline="", encoding="utf-8") as stream:
+            seen = {row["file"] for row in csv.DictReader(stream) if row["part"] == "train"}
+        same = Path(about["source"]["path"]) == data.resolve()
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no run folder, or one that says nothing of its data
+    count = len(seen.intersection(scored.names))
+    if same and count:
+        click.echo(
+            f"mien: {count} of these {len(scored.names)} pictures were trained on, so the figures flatter; "
+            "leave DATA out to judge the part that was held out",
+            err=True,
+        )
 
 
 def _say_what_does_not_count(scored: Scored) -> None:

@@ -18,6 +18,7 @@ from mien.errors import ConfigError
 from mien.train.backend import require_keras
 from mien.train.config import read_settings
 from mien.train.space import SPACE, parse_fixed, settings_words
+from mien.train.tuned import HISTORY, IMPORTANCE, SUMMARY, TABLE
 
 _SHOWN = 15
 
@@ -118,5 +119,5 @@ def _print(found: Any, data: Path, out: Path) -> None:
     screen.print(found.sentence(), soft_wrap=True)
     command = f"mien train {data} --config {out / 'best.toml'}"
     screen.print(Text(one_line(f"train with them   {command}")), soft_wrap=True)
-    screen.print(Text(one_line(f"everything is in  {out}  (history.png, importance.png, trials.csv, summary.json)")),
-                 soft_wrap=True)  # fmt: skip
+    kept = ", ".join(name for name in (HISTORY, IMPORTANCE, TABLE, SUMMARY) if (out / name).exists())
+    screen.print(Text(one_line(f"everything is in  {out}  ({kept})")), soft_wrap=True)

@@ -81,7 +81,7 @@ _PROBLEM = {
         "code": {"enum": list(CODES)},
     },
 }
-_PICTURE = {"schema": {"type": "string", "format": "binary", "contentMediaType": "image/*"}}
+_PICTURE = {"schema": {"type": "string", "format": "binary", "minLength": 1, "contentMediaType": "image/*"}}
 _NAMED = {"type": "string", "format": "binary"}
 
 

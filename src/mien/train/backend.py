@@ -40,7 +40,7 @@ def require_keras(what: str, deterministic: bool = False) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what is written to stderr, also by C++ code, which no setting of TensorFlow silences; not in failure."""
+    """Hold back what is written to stderr, also by C++ code, which no setting silences; not where it fails."""
     if "keras" in sys.modules:
         yield
         return
