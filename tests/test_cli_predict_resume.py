@@ -137,7 +137,11 @@ def test_signals_keep_the_rows(bundle: Path, pictures: Path, tmp_path: Path, how
     assert kept >= 32
     if how == signal.SIGINT:
         assert status == 130
-        assert err == f"mien: interrupted; {kept} rows are kept in {part}, the same command goes on from there\n"
+        # Ctrl-C may come after a row is written and before it is counted.
+        assert err in [
+            f"mien: interrupted; {count} rows are kept in {part}, the same command goes on from there\n"
+            for count in (kept, kept - 1)
+        ]
     else:
         assert (status, err) == (-signal.SIGTERM, "")
     subprocess.run(arguments, capture_output=True, check=False)

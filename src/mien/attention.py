@@ -23,6 +23,7 @@ from mien.reader import Reader
 from mien.regions import ELLIPSES, REGIONS, aligned, in_crop, region_masks
 from mien.result import Detection
 from mien.sections import Gallery, Note, Picture, Section, Table
+from mien.wording import listed
 
 Ints = npt.NDArray[np.int64]
 
@@ -141,7 +142,7 @@ class AttentionSummary:
         parts = [f"for {one.label} {_leading(one)}" for one in self.classes if one.pictures]
         if not parts:
             return "No evidence for any class was found in these pictures."
-        return f"The network looks at faces: it looks most {_joined(parts)}; no corner or edge stands out."
+        return f"The network looks at faces: it looks most {listed(parts)}; no corner or edge stands out."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain JSON-ready values, without the maps."""
@@ -312,10 +313,6 @@ def _leading(one: ClassAttention) -> str:
     name = max((name for name in REGIONS if name in ELLIPSES), key=lambda name: one.shares[name].density)
     share = one.shares[name]
     return f"at the {name} ({share.value:.0%} of the evidence on {share.area:.0%} of the area)"
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def attention_section(found: AttentionSummary) -> Section:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.text import Text
 
 from mien.bundle import find_bundle, set_threshold
 from mien.cli.common import (
@@ -125,7 +124,7 @@ def command(
             )
             console().print(f"threshold {said}", markup=False, soft_wrap=True)
         if out:
-            console().print(Text(one_line(f"all of it is in {out / 'report.html'}")), soft_wrap=True)
+            click.echo(one_line(f"all of it is in {out / 'report.html'}"))
     _say_what_does_not_count(scored)
     if data and model:
         _say_what_was_trained_on(data, Path(model), scored)
