@@ -4,7 +4,6 @@ A network that has learned a mark in the corner of its pictures gives good figur
 shows, since the evidence lies off the face. Look at data that has the mark in it: the training pictures, say.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from mien.explaining import Crops, Explainer, Heats, Method, default_method, exp
 from mien.overlay import overlay
 from mien.reader import Reader
 from mien.regions import ELLIPSES, REGIONS, aligned, in_crop, region_masks
+from mien.render import png_bytes
 from mien.result import Detection
 from mien.sections import Gallery, Note, Picture, Section, Table
 from mien.wording import listed
@@ -318,7 +318,7 @@ def _leading(one: ClassAttention) -> str:
 def attention_section(found: AttentionSummary) -> Section:
     """Return the section of a report: the mean maps, and the share of the attention on each region."""
     pictures = tuple(
-        Picture(_png(mean_map(one)), f"{one.label}: mean of {one.pictures} heatmaps on the mean face")
+        Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.pictures} heatmaps on the mean face")
         for one in found.classes
     )
     rows = tuple(
@@ -349,9 +349,3 @@ def mean_map(one: ClassAttention) -> Image.Image:
         for x, y, wide, high in ellipses:
             pen.ellipse([SIDE * value for value in (x - wide, y - high, x + wide, y + high)], outline="#FFFFFF")
     return image
-
-
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()

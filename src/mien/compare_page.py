@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mien.charts import ACCENT, MUTED, Axes, chart, plain
 from mien.compare import Comparison, Difference
-from mien.figures import Figure
+from mien.figures import interval_words, points
 from mien.html import Key, page
 from mien.output import new_file, write_text
 from mien.sections import Chart, Note, Section, Table
@@ -92,7 +92,7 @@ def write_page(found: Comparison, folder: Path) -> None:
         ),
     ]  # fmt: skip
     keys = [
-        Key(name, f"{e.accuracy.value:.3f}", f"accuracy, {_interval(e.accuracy)}")
+        Key(name, f"{e.accuracy.value:.3f}", f"accuracy, {interval_words(e.accuracy)}")
         for name, e in found.evaluations.items()
     ]
     names = listed(list(found.evaluations))
@@ -112,17 +112,6 @@ def _best(found: Comparison) -> str:
 
 def _p(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-
-
-def points(figure: Figure) -> str:
-    """Return a difference in points, hundredths: `+1.2 [-0.3, +2.7]`."""
-    if figure.value != figure.value:
-        return "undefined"
-    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
-
-
-def _interval(figure: Figure) -> str:
-    return f"{figure.low:.3f} – {figure.high:.3f}"
 
 
 def _forest(found: Comparison) -> Chart:

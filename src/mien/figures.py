@@ -95,3 +95,15 @@ def _plain(x: Any) -> Any:
     if isinstance(x, dict):
         return {name: _plain(value) for name, value in x.items()}
     return x
+
+
+def interval_words(figure: Figure) -> str:
+    """Return a figure's interval as `0.913 – 0.939`, or a dash where it is undefined."""
+    return "–" if math.isnan(figure.value) else f"{figure.low:.3f} – {figure.high:.3f}"
+
+
+def points(figure: Figure) -> str:
+    """Return a difference in points, hundredths: `+1.2 [-0.3, +2.7]`, or `undefined`."""
+    if math.isnan(figure.value):
+        return "undefined"
+    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"

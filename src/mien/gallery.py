@@ -1,6 +1,5 @@
 """The gallery of a report: pictures that a person should look at, each beside what spoke for its answer."""
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ from PIL import Image
 
 from mien.evaluation import Scored
 from mien.overlay import overlay
+from mien.render import png_bytes
 from mien.sections import Gallery, Note, Part, Picture, Section
 
 Ints = npt.NDArray[np.int64]
@@ -96,6 +96,4 @@ def _png(crop: Crops, heat: npt.NDArray[np.float32] | None) -> bytes:
         image = Image.fromarray(np.hstack([np.asarray(image), seen]))
     elif crop.shape[2] == 1:
         image = image.convert("L")
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
+    return png_bytes(image)

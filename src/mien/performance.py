@@ -6,7 +6,7 @@ from mien import diagrams
 from mien.charts import chart, plain
 from mien.confidence import FEW, calibration_in_words
 from mien.evaluation import Scored
-from mien.figures import ClassFigures, Evaluation, Figure
+from mien.figures import ClassFigures, Evaluation, Figure, interval_words
 from mien.html import Key
 from mien.reliability import Reliability
 from mien.sections import Note, Part, Section, Table
@@ -76,13 +76,15 @@ def keys(evaluation: Evaluation, trust: Reliability) -> list[Key]:
     shown = {"Accuracy": evaluation.accuracy, "Balanced accuracy": evaluation.balanced_accuracy}
     shown |= {"Macro F1": evaluation.macro_f1, "ROC-AUC": evaluation.roc_auc}
     shown |= {"Brier score": evaluation.brier, "ECE (calibration)": trust.error}
-    return [Key(name, _value(figure), _interval(figure)) for name, figure in shown.items()]
+    return [Key(name, _value(figure), interval_words(figure)) for name, figure in shown.items()]
 
 
 def figures_section(scored: Scored, evaluation: Evaluation, trust: Reliability) -> Section:
     """All figures with their intervals, and those of each class."""
     found = {name: trust.error if name == "ece" else getattr(evaluation, name) for name in MEANINGS}
-    rows = tuple((MEANINGS[name][0], _value(one), _interval(one), MEANINGS[name][1]) for name, one in found.items())
+    rows = tuple(
+        (MEANINGS[name][0], _value(one), interval_words(one), MEANINGS[name][1]) for name, one in found.items()
+    )
     per_class = tuple(
         (name, f"{row.support:,}", *(_short(getattr(row, field)) for field in PER_CLASS))
         for name, row in evaluation.per_class.items()
@@ -200,10 +202,6 @@ def _of(row: ClassFigures, figure: str) -> Figure:
 
 def _value(figure: Figure) -> str:
     return "undefined" if math.isnan(figure.value) else f"{figure.value:.3f}"
-
-
-def _interval(figure: Figure) -> str:
-    return "–" if math.isnan(figure.value) else f"{figure.low:.3f} – {figure.high:.3f}"
 
 
 def _short(figure: Figure) -> str:

@@ -1,5 +1,6 @@
 """Pictures drawn with Pillow alone: mosaics of labelled samples, and pictures with what was read from them."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -70,3 +71,10 @@ def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG whole or not at all; OutputError where it cannot be written."""
     with new_file(path) as part:
         image.save(part, "PNG")
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()

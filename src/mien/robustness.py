@@ -12,6 +12,7 @@ from mien.changes import KINDS, Change
 from mien.charts import ACCENT, FAINT, MUTED, chart
 from mien.errors import InputError
 from mien.evaluation import Reading
+from mien.figures import points
 from mien.labels import NEITHER
 from mien.metrics import Figure, share
 from mien.paired import change as paired_change
@@ -238,7 +239,7 @@ def _limits(found: Robustness) -> Table:
             f"{kind.change.strengths[0]:g} to {kind.change.strengths[-1]:g}",
             "not within the range" if kind.limit is None else _number(kind.limit),
             _range(kind),
-            _points(kind.lost[-1]),
+            points(kind.lost[-1]),
         )
         for kind in found.kinds
     ]
@@ -259,10 +260,7 @@ def _losses(found: Robustness) -> Table:
     rows = [
         (
             kind.change.name,
-            *(
-                f"{strength:g}: {_points(lost)}"
-                for strength, lost in zip(kind.change.strengths, kind.lost, strict=True)
-            ),
+            *(f"{strength:g}: {points(lost)}" for strength, lost in zip(kind.change.strengths, kind.lost, strict=True)),
         )
         for kind in found.kinds
     ]
@@ -272,10 +270,6 @@ def _losses(found: Robustness) -> Table:
         f"Points of accuracy, changed less unchanged, on the same {found.n} pictures, with 95 % intervals of the "
         "paired difference (Newcombe 1998); where an interval holds 0, it may be luck.",
     )
-
-
-def _points(figure: Figure) -> str:
-    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,7 @@ import click
 from mien.cli.text import one_line
 from mien.errors import ConfigError, OutputError
 from mien.labels import parse_classes, parse_rename
-from mien.output import new_file, part_of, readable_errors, to_bytes
+from mien.output import new_file, part_of, readable_errors, refuse_existing, to_bytes
 
 if TYPE_CHECKING:  # rich is imported where something is drawn: JSON into a pipe needs none of it
     from rich.console import Console
@@ -176,6 +176,18 @@ def require_parent(target: str | Path) -> None:
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)):
         raise OutputError(f"{path}: cannot be written; {parent} is not a folder that you may write to")
+
+
+def require_report(out: Path | None, json_target: str | None) -> None:
+    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
+    if out:
+        from mien.charts import require_matplotlib
+
+        refuse_existing(out)
+        require_parent(out)
+        require_matplotlib()
+    if json_target:
+        require_parent(json_target)
 
 
 def same_file(name: str | Path, target: str | Path) -> bool:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.common import console, require_parent, to_json, write_result
+from mien.cli.common import console, require_report, to_json, write_result
 from mien.cli.text import one_line
-from mien.output import new_folder, refuse_existing
+from mien.output import new_folder
 
 if TYPE_CHECKING:
     from mien.sections import Table
@@ -23,17 +23,11 @@ def command(reports: tuple[Path, ...], out: Path | None, json_target: str | None
     A REPORT is a folder that mien evaluate --out has written, or a run folder. Pictures are paired by their file
     names; of reports on different pictures, those that all have are used.
     """
-    from mien.charts import require_matplotlib
     from mien.compare import compare
     from mien.compare_page import difference_table, side_by_side, write_page
     from mien.predictions import read_predictions
 
-    if out:
-        refuse_existing(out)
-        require_parent(out)
-        require_matplotlib()
-    if json_target:
-        require_parent(json_target)
+    require_report(out, json_target)
     found = compare([read_predictions(path) for path in reports])
     if out:
         with new_folder(out) as folder:

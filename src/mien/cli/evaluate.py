@@ -18,7 +18,7 @@ from mien.cli.common import (
     figures_table,
     model_option,
     progress_bar,
-    require_parent,
+    require_report,
     to_json,
     write_result,
 )
@@ -26,7 +26,7 @@ from mien.cli.text import one_line
 from mien.dataset import Manifest, read_manifest
 from mien.errors import ConfigError, DataError
 from mien.evaluation import READINGS, Scored, score
-from mien.output import new_folder, refuse_existing
+from mien.output import new_folder
 from mien.reader import Faces, Reader, load
 
 if TYPE_CHECKING:
@@ -81,19 +81,13 @@ def command(
     intervals, which mistakes, how far probabilities can be trusted, what each threshold costs, pictures to
     look at, what is wrong with DATA.
     """
-    from mien.charts import require_matplotlib
     from mien.report import metrics_dict, write_report
 
     prices = _costs(costs)
     _check(out, json_target, faces, robustness, groups)
     if choose_threshold:
         _refuse_unfit(model)
-    if out:
-        refuse_existing(out)
-        require_parent(out)
-        require_matplotlib()
-    if json_target:
-        require_parent(json_target)
+    require_report(out, json_target)
     whole, manifest, part = _choose(data, model, *data_arguments(classes, rename), detect)
     # A run's own samples are what it was trained on, crops already where it is a model of faces.
     reader = load(model, faces="largest", detect=False if data is None else detect)
