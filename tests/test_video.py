@@ -1,5 +1,6 @@
 """Frames of any film come upright, at their times and in bounded number; what is no film is one line."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,21 @@ def test_a_film_is_turned_upright(tmp_path: Path, write_film: WriteFilm, turns: 
     ((_, frame),), _ = read(path)
     assert frame.shape == (48, 64, 3)
     assert np.abs(frame.astype(int) - quarters()).mean() < 8
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_film: WriteFilm, rotation: int) -> None:
+    """It counts objects and not their megabytes: frames it is left to add up to hundreds of MiB."""
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(60), rotation=rotation)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(read(path)[0]) == 60
+        kept = sum(type(one).__name__ == "VideoFrame" for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 2
 
 
 def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_film: WriteFilm) -> None:

@@ -42,6 +42,7 @@ class Video(AbstractContextManager["Video"]):
         self.name = name
         self.fault: str | None = None
         self._container, self._stream = container, stream
+        self._matrices: dict[int, list[int] | None] = {}
         stream.thread_type = "AUTO"
         self.duration = _duration(container, stream)
 
@@ -62,7 +63,7 @@ class Video(AbstractContextManager["Video"]):
             last, empty = time, False
             if time + early >= due:
                 due = (math.floor((time + early) * fps) + 1) / fps
-                yield time, _upright(frame)
+                yield time, _upright(frame, self._matrix(frame))
         if empty:
             raise InputError(f"{self.name}: has no frame that can be decoded; is it damaged or cut short?")
         if self.duration is not None and last + self._frame_seconds() < self.duration - _MISSING:
@@ -105,6 +106,17 @@ class Video(AbstractContextManager["Video"]):
             self.fault = "breaks off in the middle of a frame; the file is cut short"
         elif damaged:
             self.fault = f"is damaged in {damaged} frames"
+
+    def _matrix(self, frame: "av.VideoFrame") -> list[int] | None:
+        """Return how the frame is to be turned, or None: looked up once for each rotation in the film.
+
+        PyAV's `side_data` and its frame hold each other, so every frame that is asked for them waits for the garbage
+        collector, which counts objects and not their megabytes.
+        """
+        if frame.rotation not in self._matrices:
+            found: Any = frame.side_data.get("DISPLAYMATRIX")
+            self._matrices[frame.rotation] = None if found is None else np.frombuffer(bytes(found), np.int32).tolist()
+        return self._matrices[frame.rotation]
 
     def _frame_seconds(self) -> float:
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -192,14 +204,13 @@ def _duration(container: "InputContainer", stream: "VideoStream") -> float | Non
     return container.duration / 1e6 if container.duration and alone else None
 
 
-def _upright(frame: "av.VideoFrame") -> RGB:
+def _upright(frame: "av.VideoFrame", matrix: list[int] | None) -> RGB:
     """Return the pixels, turned by what the file says (phones store films as the sensor lies)."""
     pixels: RGB = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
     # Shown at x' = a x + c y, y' = b x + d y; all eight ways to lay a picture down are quarter turns or mirrored.
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    a, b, _, c, d = matrix[:5]
     swapped = abs(b) > abs(a)
     turned = pixels.swapaxes(0, 1) if swapped else pixels
     turned = turned[:, ::-1] if (c if swapped else a) < 0 else turned
