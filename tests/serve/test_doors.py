@@ -128,6 +128,30 @@ def test_explain_gives_a_picture_of_the_same_shape(live: Any, photo: bytes, view
         assert abs(pixels - original)[80:150, 190:260].max() > 30
 
 
+@pytest.mark.parametrize("view", ["overlay", "heat"])
+def test_explain_shows_the_faces_that_are_asked_for(
+    live: Any, photo: bytes, encode: Callable[..., bytes], view: str
+) -> None:
+    """Two faces side by side, the one on the right smaller."""
+    one = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
+    small = np.full_like(one, 128)
+    small[:320, :320] = Image.fromarray(one).resize((320, 320))
+    data = encode(np.concatenate([one, small], axis=1), "PNG")
+
+    def shown(query: str) -> tuple[bool, bool]:
+        """Whether there is heat over the left and over the right picture."""
+        answer = live.post(f"/v1/explain?view={view}{query}", content=data, headers={"Content-Type": "image/png"})
+        assert answer.status_code == 200
+        pixels = np.asarray(Image.open(io.BytesIO(answer.content))).astype(int)
+        before = np.asarray(Image.open(io.BytesIO(data)))
+        heat = pixels[..., 3] if view == "heat" else abs(pixels - before).max(axis=2)
+        return heat[:, :512].max() > 30, heat[:, 512:].max() > 30
+
+    assert shown("") == shown("&faces=all") == (True, True)
+    assert shown("&faces=largest") == (True, False)
+    assert shown("&faces=largest&detect=false") == (True, True)  # the whole picture is what is read
+
+
 def test_a_large_picture_is_explained_at_1280_pixels(live: Any, photo: bytes, encode: Callable[..., bytes]) -> None:
     large = encode(Image.open(io.BytesIO(photo)).resize((2000, 1000)))
     for view in ("overlay", "heat"):
@@ -150,6 +174,17 @@ def test_health_and_figures(live: Any, photo: bytes) -> None:
     assert 'mien_requests_total{route="/v1/predict",status="200"}' in text
     assert 'mien_refused_total{code="unknown_model"} 1.0' in text
     assert "mien_held_bytes 0.0" in text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models", "/v1/config"])
+def test_a_head_request_is_answered_like_a_get(live: Any, path: str, problem: Callable[..., Any]) -> None:
+    """Load balancers ask so."""
+    asked, got = httpx.head(f"{live.url}{path}"), live.get(path)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-length"] == str(len(got.content))
+    refused = live.post(path)
+    problem(refused, "method_not_allowed")
+    assert refused.headers["allow"] == "GET, HEAD"
 
 
 def test_config_says_what_the_page_must_know(live: Any) -> None:

@@ -218,3 +218,52 @@ def test_all_threads_take_part() -> None:
 
     assert run(workers, *[(work, number) for number in range(3)]) == [0, 1, 2]
     workers.close()
+
+
+def test_a_job_is_given_up_when_the_client_has_gone() -> None:
+    workers = Workers(1, 100, 60)
+    over, begun = threading.Event(), threading.Event()
+
+    def block(given: list[int]) -> list[int]:
+        begun.set()
+        over.wait()
+        return given
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        gone: list[asyncio.Future[None]] = [loop.create_future() for _ in range(3)]
+        jobs = [asyncio.create_task(workers.do(block, number, gone=one)) for number, one in enumerate(gone)]
+        await loop.run_in_executor(None, begun.wait)
+        assert workers.waiting == 2
+        gone[0].set_result(None)  # while it is worked on
+        gone[1].set_result(None)  # while it waits
+        left = await asyncio.gather(*jobs[:2], return_exceptions=True)
+        assert workers.waiting == 1
+        over.set()
+        return [*left, await jobs[2]]
+
+    *left, answered = asyncio.run(main())
+    workers.close()
+    assert [found.code for found in left] == ["bad_request", "bad_request"]
+    assert answered == 2
+
+
+def test_two_event_loops_share_the_workers() -> None:
+    """Each gets its own answers, in its own thread."""
+    workers = Workers(1, 100, 60)
+    both, groups = threading.Barrier(2), []
+
+    def work(given: list[str]) -> list[str]:
+        groups.append({one[0] for one in given})
+        time.sleep(0.02)
+        return [one.upper() for one in given]
+
+    async def main(name: str) -> list[str]:
+        both.wait()
+        return list(await asyncio.gather(*(workers.do(work, f"{name}{number}", 1) for number in range(20))))
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda name: asyncio.run(main(name)), "ab"))
+    workers.close()
+    assert found == [[f"{name}{number}" for number in range(20)] for name in "AB"]
+    assert all(len(group) == 1 for group in groups)

@@ -1,9 +1,12 @@
 """Who may ask: host, origin, key; and the headers of every answer."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
@@ -11,6 +14,7 @@ from websockets.typing import Origin
 from mien.errors import ConfigError
 from mien.reader import Reader
 from mien.serve import create_app
+from mien.serve.security import LOOPBACK, Guard, Key
 
 KEY = "correct horse battery staple"
 ROUTES = [
@@ -48,6 +52,14 @@ def keyless(serve: Callable[..., Any], reader: Reader) -> Any:
         "[::2]",
         "[",
         "localhost@evil",
+        "evil@localhost",
+        "localhost:",
+        "localhost:http",
+        "localhost:65536",
+        "localhost.",
+        "localhost/",
+        "[127.0.0.1]",
+        "::1",
     ],
 )
 @pytest.mark.parametrize("path", [*ROUTES, "/v1/predict", "/v1/explain"])
@@ -62,6 +74,54 @@ def test_no_route_answers_to_another_host(keyless: Any, path: str, host: str, pr
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1234", "[::1]", "[::1]:8000"])
 def test_the_machine_itself_may_be_called_by_its_names(keyless: Any, host: str) -> None:
     assert keyless.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def answers_to(host: str) -> bool:
+    """Whether a server of this machine alone lets a request with this Host header pass."""
+    passed = []
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", host.encode("latin-1"))]}
+    asyncio.run(Guard(inside, LOOPBACK, (), Key(None))(scope, None, send))  # type: ignore[arg-type]
+    return bool(passed)
+
+
+NAMES = ("localhost", "127.0.0.1", "[::1]")
+PIECES = st.sampled_from(
+    [*NAMES, "LocalHost", "::1", "[127.0.0.1]", "[localhost]", "127.1", ":", ":80", ":65535", ":65536", ":0x50", ".",
+     "@", "/", "?", "#", "\\", " ", "\t", "\0", "%", ",", "[", "]", "\xa0", "\xb2", "evil.example", "user:secret@"]
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(PIECES, st.text("localhost127.0:[]@ \xb2", max_size=4)), max_size=4).map("".join))
+@example("localhost:")
+@example("localhost\n")
+@example("localhost:\xb2")
+@example("localhost:-1")
+@example("localhost:+80")
+@example("localhost:8_0")
+@example("localhost:000080")
+@settings(deadline=None)
+def test_only_what_a_browser_sends_names_this_machine(host: str) -> None:
+    name = next((name for name in NAMES if host.lower().startswith(name)), None)
+    port = host[len(name) :] if name else None
+    expected = port == ""
+    if port and port[0] == ":" and set(port[1:]) <= set("0123456789"):
+        expected = 1 < len(port) <= 6 and int(port[1:]) <= 65535
+    assert answers_to(host) == expected
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 65535), st.randoms())
+@settings(deadline=None)
+def test_every_port_and_any_case_will_do(name: str, port: int, random: Any) -> None:
+    sent = "".join(random.choice((letter.upper(), letter)) for letter in name)
+    assert answers_to(sent)
+    assert answers_to(f"{sent}:{port}")
 
 
 def test_a_websocket_of_another_host_is_refused(keyless: Any) -> None:

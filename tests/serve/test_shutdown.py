@@ -1,13 +1,10 @@
 """`mien serve` in a process of its own, told to stop while it has its hands full."""
 
-import os
-import re
 import signal
-import subprocess
-import sys
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +12,6 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-
-from mien.cli.serve import KEY_VARIABLE
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
-    """A function that starts the command, and returns its process and address."""
-    running = []
-
-    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
-        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
-        running.append(process)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, (line, process.communicate())
-        return process, found.group()
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def test_every_request_that_was_accepted_is_answered(start: Any, photo: bytes) -> None:
@@ -84,8 +55,6 @@ def test_every_request_that_was_accepted_is_answered(start: Any, photo: bytes) -
 
 def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start: Any, photo: bytes) -> None:
     """A client in the middle of its upload keeps it from ending; who asks meanwhile gets a problem document."""
-    import socket
-
     process, url = start("--threads", 1)
     port = int(url.rpartition(":")[2])
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
@@ -114,11 +83,25 @@ def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start: Any, photo
     assert process.wait(timeout=60) == 0
 
 
-def test_ctrl_c_ends_it_in_one_line(start: Any) -> None:
+def test_ctrl_c_ends_it_well(start: Any) -> None:
     process, url = start()
     assert httpx.get(f"{url}/healthz").status_code == 200
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == 0
+    assert process.communicate()[1] == "mien: stopped\n"
+
+
+def test_a_second_ctrl_c_cuts_it_short(start: Any, photo: bytes) -> None:
+    process, url = start()
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
+        slow.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" + photo[:10])
+        while "mien_held_bytes 10.0" not in httpx.get(f"{url}/metrics").text:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        while httpx.get(f"{url}/readyz").status_code == 200:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
     assert process.communicate()[1] == "mien: interrupted\n"
 
 

@@ -102,7 +102,7 @@ def command(
     # The thread that answers waits for its turn in the interpreter: let it come round sooner.
     sys.setswitchinterval(0.001)
     if run(app, limits, [listening], started) == SIGINT:
-        raise KeyboardInterrupt
+        click.echo("mien: stopped", err=True)
     return 0
 
 

@@ -1,54 +1,35 @@
 """The application: its routes, and what stands around them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.cores import available_cores
-from mien.reader import Faces, Reader
+from mien.reader import Reader
 from mien.serve import description
 from mien.serve.bodies import Memory, read_uploads
 from mien.serve.figures import Figures
 from mien.serve.gate import Gate, State
 from mien.serve.limits import Limits
-from mien.serve.models import Models, View, to_json
+from mien.serve.models import Models, to_json
 from mien.serve.page import INDEX, Page
 from mien.serve.problems import Problem
+from mien.serve.queries import ExplainQuery, ReadQuery, parse
 from mien.serve.security import LOOPBACK, Guard, Key
 from mien.serve.stream import Streams, close_with, first_key
 from mien.serve.workers import Workers
 from mien.version import __version__
 
-Result = TypeVar("Result")
-
-
-class ReadQuery(BaseModel):
-    """How pictures are read; what is not given is as the server was started."""
-
-    model_config = ConfigDict(extra="forbid")
-    detect: bool | None = None
-    faces: Faces | None = None
-    model: str | None = None
-
-
-class ExplainQuery(BaseModel):
-    """What is to be explained, and how it is shown."""
-
-    model_config = ConfigDict(extra="forbid")
-    label: str | None = None
-    method: Literal["cam", "occlusion"] | None = None
-    detect: bool | None = None
-    model: str | None = None
-    view: View = "overlay"
+Input = TypeVar("Input")
+Output = TypeVar("Output")
 
 
 class Server:
@@ -65,29 +46,31 @@ class Server:
         self.figures.watch("mien_waiting", "Requests that wait to be worked on", lambda: self.workers.waiting)
         self.figures.watch("mien_held_bytes", "Memory that bodies of requests take", lambda: self.memory.used)
 
-    async def predict(self, request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
+    async def predict(self, request: Request) -> Response:
         """Read the expression in one or several pictures; a file that cannot be read is a row that says why."""
+        query = parse(ReadQuery, request.query_params)
         reader = self.models.reader(query.model, query.detect, query.faces)
         self.workers.refuse_if_full()
         with self.memory.share() as share:
             uploads = await read_uploads(request, self.limits, share)
             cost = sum(len(upload.data) for upload in uploads)
-            rows = await _unless_gone(request, self.workers.do(self.models.reading(reader), uploads, cost))
+            rows = await self._work(request, self.models.reading(reader), uploads, cost)
         if isinstance(rows, Problem):
             raise rows
         self.figures.pictures.inc(len(uploads))
         return Response(rows, media_type="application/json")
 
-    async def explain(self, request: Request, query: Annotated[ExplainQuery, Query()]) -> Response:
+    async def explain(self, request: Request) -> Response:
         """Show what in each face of one picture speaks for a label: a PNG, its longer side at most 1280 pixels."""
-        reader = self.models.reader(query.model, query.detect)
+        query = parse(ExplainQuery, request.query_params)
+        reader = self.models.reader(query.model, query.detect, query.faces)
         self.workers.refuse_if_full()
         with self.memory.share() as share:
             uploads = await read_uploads(request, self.limits, share)
             if len(uploads) > 1:
                 raise Problem("too_many_files", "one picture is explained at a time")
             work = partial(self.models.explained, reader, uploads[0], query.label, query.method, query.view)
-            png = await _unless_gone(request, self.workers.do(lambda _: [work()], None))
+            png = await self._work(request, lambda _: [work()], None)
         return Response(png, media_type="image/png")
 
     async def stream(self, socket: WebSocket) -> None:
@@ -96,10 +79,7 @@ class Server:
         try:
             if self.key.needed and not self.key.fits(await first_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
-            try:
-                query = ReadQuery.model_validate(dict(socket.query_params))
-            except ValidationError as error:
-                raise Problem("bad_parameter", _faults(error.errors())) from None
+            query = parse(ReadQuery, socket.query_params)
             await self.streams.run(socket, self.models.reader(query.model, query.detect, query.faces))
         except Problem as problem:
             self.figures.refused.labels(problem.code).inc()
@@ -107,33 +87,44 @@ class Server:
         except (WebSocketDisconnect, TimeoutError):
             return  # the client has left, or takes no answers
 
-    async def described(self) -> Response:
+    async def described(self, _: Request) -> Response:
         """List the models that are served, with their labels and what they answer."""
         return Response(to_json(self.models.describe()), media_type="application/json")
 
-    async def config(self) -> Response:
+    async def config(self, _: Request) -> Response:
         """Say whether a key is needed, and what the limits are."""
         found = {"auth": self.key.needed, "limits": self.limits.to_dict(), "version": __version__}
         return Response(to_json(found), media_type="application/json")
 
-    async def healthy(self) -> Response:
+    async def healthy(self, _: Request) -> Response:
         """Answer, for as long as the process lives."""
         return Response(b'{"status":"ok"}', media_type="application/json")
 
-    async def ready(self) -> Response:
+    async def ready(self, _: Request) -> Response:
         """Say whether new requests are taken: not while all places are taken, nor while shutting down."""
         if self.state.closing:
             raise Problem("shutting_down", "the server is shutting down")
         self.workers.refuse_if_full()
         return Response(b'{"status":"ready"}', media_type="application/json")
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Request) -> Response:
         """Give the figures that Prometheus collects."""
         return Response(self.figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def file(self, request: Request) -> Response:
         """Give a file of the page."""
         return self.page.get(request.path_params.get("name", INDEX), request)
+
+    async def _work(
+        self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], given: Input,
+        cost: int | None = None,
+    ) -> Output:  # fmt: skip
+        """Have something done by the workers, and given up where the client leaves before it is done."""
+        leaving = asyncio.create_task(_left(request))
+        try:
+            return await self.workers.do(work, given, cost, gone=leaving)
+        finally:
+            leaving.cancel()
 
     def refused(self, problem: Problem) -> Response:
         """Count a problem, and answer with it."""
@@ -180,33 +171,37 @@ def create_app(
     return app
 
 
-async def _unless_gone(request: Request, job: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for a job, which is given up where the client leaves before it is done."""
+async def _left(request: Request) -> None:
+    """Wait until the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
-    async def left() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
 
-    doing, leaving = asyncio.create_task(job), asyncio.create_task(left())
-    try:
-        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise Problem("bad_request", "the client has left")
-        return doing.result()
-    finally:
-        doing.cancel()
-        leaving.cancel()
-        del doing  # which holds what was raised, which knows this frame: together they would stay until collected
+class Direct(APIRoute):
+    """A route that FastAPI describes and finds, and that is then called without more: with the request, for an answer.
+
+    What FastAPI else does with a request (parameters, body, dependencies) takes longer than what is done here.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function itself."""
+        return self.endpoint
 
 
 def _add_routes(app: FastAPI, server: Server) -> None:
+    app.router.route_class = Direct
     app.add_api_route("/v1/predict", server.predict, methods=["POST"], response_class=Response, **description.PREDICT)
     app.add_api_route("/v1/explain", server.explain, methods=["POST"], response_class=Response, **description.EXPLAIN)
-    app.add_api_route("/v1/models", server.described, methods=["GET"], response_class=Response, **description.MODELS)
-    app.add_api_route("/v1/config", server.config, methods=["GET"], response_class=Response, **description.CONFIG)
-    app.add_api_route("/healthz", server.healthy, methods=["GET"], response_class=Response, **description.HEALTHY)
-    app.add_api_route("/readyz", server.ready, methods=["GET"], response_class=Response, **description.READY)
-    app.add_api_route("/metrics", server.metrics, methods=["GET"], response_class=Response, **description.METRICS)
+    for path, endpoint, described in (
+        ("/v1/models", server.described, description.MODELS),
+        ("/v1/config", server.config, description.CONFIG),
+        ("/healthz", server.healthy, description.HEALTHY),
+        ("/readyz", server.ready, description.READY),
+        ("/metrics", server.metrics, description.METRICS),
+    ):
+        app.add_api_route(path, endpoint, methods=["GET"], response_class=Response, **described)
+        # Load balancers ask so. It goes without saying in the document.
+        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     app.add_api_websocket_route("/v1/stream", server.stream)
     app.add_route("/", server.file, include_in_schema=False)
     app.add_route("/page/{name:path}", server.file, include_in_schema=False)
@@ -219,18 +214,10 @@ def _answer_errors(app: FastAPI, server: Server) -> None:
     async def on_problem(_: Request, problem: Problem) -> Response:
         return server.refused(problem)
 
-    @app.exception_handler(RequestValidationError)
-    async def on_parameters(_: Request, error: RequestValidationError) -> Response:
-        return server.refused(Problem("bad_parameter", _faults(error.errors())))
-
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 405:
-            allowed = dict(error.headers or {})
-            return server.refused(Problem("method_not_allowed", f"{request.method} is not for this address", allowed))
+            allowed = (error.headers or {}).get("Allow", "")
+            headers = {"Allow": "GET, HEAD" if allowed == "GET" else allowed}
+            return server.refused(Problem("method_not_allowed", f"{request.method} is not for this address", headers))
         return server.refused(Problem("not_found", "there is no such address; see /openapi.json"))
-
-
-def _faults(errors: Any) -> str:
-    """Say in one line which parameters are wrong."""
-    return "; ".join(f"{error['loc'][-1] if error['loc'] else 'query'!s:.60}: {error['msg']}" for error in errors)[:500]

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from mien.serve.problems import CODES, MEDIA_TYPE, document
+from mien.serve.queries import ExplainQuery, ReadQuery, described
 
 ABOUT = (
     "Reads the expression on faces. Pictures are uploaded, read in memory and forgotten. Every error is a problem "
@@ -85,12 +88,13 @@ _PICTURE = {"schema": {"type": "string", "format": "binary", "minLength": 1, "co
 _NAMED = {"type": "string", "format": "binary"}
 
 
-def _body(several: bool) -> dict[str, Any]:
+def _takes(query: type[BaseModel], several: bool) -> dict[str, Any]:
+    """Say what a request may hold: parameters, and one picture or several."""
     field = {"type": "array", "items": _NAMED, "minItems": 1} if several else _NAMED
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": field}}}
     kinds = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
     content = {"multipart/form-data": form, **dict.fromkeys(kinds, _PICTURE)}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"parameters": described(query), "requestBody": {"required": True, "content": content}}
 
 
 def _problems(*codes: str) -> dict[int | str, dict[str, Any]]:
@@ -125,13 +129,13 @@ _UPLOAD = (
 PREDICT: dict[str, Any] = {
     "summary": "Read pictures",
     "operation_id": "predict",
-    "openapi_extra": _body(several=True),
+    "openapi_extra": _takes(ReadQuery, several=True),
     "responses": {200: _json({"type": "array", "items": _ROW}, [ROW]), **_problems(*_UPLOAD)},
 }
 EXPLAIN: dict[str, Any] = {
     "summary": "Show what speaks for a label",
     "operation_id": "explain",
-    "openapi_extra": _body(several=False),
+    "openapi_extra": _takes(ExplainQuery, several=False),
     "responses": {
         200: {"description": "Success", "content": {"image/png": {"schema": _NAMED}}},
         **_problems(*_UPLOAD, "unreadable_image"),
@@ -190,12 +194,7 @@ METRICS: dict[str, Any] = {
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Mend what FastAPI writes: it leaves out what is null, and adds a validation error that is never answered."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                del operation["responses"]["422"]
-    document.get("components", {}).pop("schemas", None)
+    """Mend what FastAPI writes: it leaves out what is null."""
     answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]
     answer["content"]["application/json"]["example"] = [ROW]
     return document

@@ -47,7 +47,14 @@ class Gate:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             await self._app(scope, receive, send)
+        except Exception:
+            log.exception("a stream failed")
+            raise  # which closes it
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin, status = time.perf_counter(), 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 import sys
@@ -192,8 +193,10 @@ def runner(app: FastAPI, limits: Limits) -> Runner:
         "header_seconds": limits.header_seconds, "most": limits.connections, "most_sockets": 2 * limits.streams + 8,
     }  # fmt: skip
     connection = type("Connection", (Connection,), own)
+    # What these would log is what clients do wrong, a traceback each time; faults of the server are logged by `Gate`.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
-        app, http=connection, ws="websockets-sansio", log_config=None, log_level="error", access_log=False,
+        app, http=connection, ws="websockets-sansio", log_config=None, log_level="critical", access_log=False,
         server_header=False, proxy_headers=False, lifespan="on", ws_per_message_deflate=False,
         ws_max_size=2 * limits.frame_bytes, timeout_graceful_shutdown=10, timeout_keep_alive=20,
     )  # fmt: skip
@@ -201,7 +204,10 @@ def runner(app: FastAPI, limits: Limits) -> Runner:
 
 
 def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Callable[[], None]) -> int | None:
-    """Serve until a signal says to stop, and return its number; `on_start` is called once requests are taken."""
+    """Serve until a signal says to stop, and return its number; `on_start` is called once requests are taken.
+
+    Raises KeyboardInterrupt where a second Ctrl-C cut short what was taken on.
+    """
     server = runner(app, limits)
 
     async def main() -> None:
@@ -213,4 +219,6 @@ def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Ca
         await serving
 
     asyncio.run(main())
+    if server.force_exit and server.stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt
     return server.stopped_by

@@ -6,9 +6,9 @@ or by letting its own name point there (DNS rebinding: refused by Host).
 
 import hashlib
 import hmac
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +38,10 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+#: The host of an address as browsers write it, and curl; of looser forms programs disagree about what they name.
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+_LAST_PORT = 65535
 
 _METHODS = "GET, HEAD, POST"
 _ASKED = "Authorization, Content-Type, X-API-Key"
@@ -70,7 +74,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key) -> None:
         self._app, self._key = app, key
-        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self._hosts = None if hosts is None else frozenset(_as_sent(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,8 +103,8 @@ class Guard:
         await self._app(scope, receive, with_headers)
 
     def _check(self, scope: Scope, headers: Mapping[str, str], allowed: str | None) -> None:
-        host = _name(headers.get("host", ""))
-        if self._hosts is not None and host not in self._hosts:
+        host = headers.get("host", "")
+        if self._hosts is not None and _name(host) not in self._hosts:
             raise Problem(
                 "forbidden_host", f"this server is not called {host[:60]!r}; allow it with mien serve --allow-host"
             )
@@ -163,12 +167,17 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _name(host: str) -> str:
-    """Return the name in a Host header, without the port and the brackets of IPv6; empty for what is none."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+def _as_sent(host: str) -> str:
+    """Return a name as it stands in a Host header: in lower case, an IPv6 address in brackets."""
+    return f"[{host.lower()}]" if ":" in host else host.lower()
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, in lower case and without the port; None for one no browser would send."""
+    found = _HOST.fullmatch(host)
+    if found is None or int(found["port"] or 0) > _LAST_PORT:
+        return None
+    return found["name"].lower()
 
 
 def _same(origin: str, host: str) -> bool:

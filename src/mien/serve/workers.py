@@ -29,10 +29,6 @@ class _Job:
     def __post_init__(self) -> None:
         self.future = self.loop.create_future()
 
-    def finish(self, found: Any) -> None:
-        """Hand over the result, or the exception, from a worker thread."""
-        self.loop.call_soon_threadsafe(_settle, self.future, found)
-
 
 class Workers:
     """Does jobs in `threads` threads, oldest first; `limit` of them may wait, and each may take `seconds`.
@@ -65,12 +61,13 @@ class Workers:
 
     async def do(
         self, work: Callable[[list[Input]], Sequence[Output | Exception]], given: Input, cost: int | None = None,
-        *, always: bool = False,
+        *, always: bool = False, gone: "asyncio.Future[None] | None" = None,
     ) -> Output:  # fmt: skip
         """Return `work([given])[0]`, or raise it where it is an exception.
 
-        `work` may be given several such inputs at once, `cost` (None: alone) says how much this one adds.
-        Raises Problem `busy` when too many jobs wait (not with `always`) and `timeout` when it takes too long.
+        `work` may be given several such inputs at once, `cost` (None: alone) says how much this one adds. `gone` is
+        done once nobody waits for the answer any more. Raises Problem `busy` when too many jobs wait (not with
+        `always`), `timeout` when it takes too long, and `bad_request` when the client has `gone`.
         """
         if not always:
             self.refuse_if_full()
@@ -80,13 +77,17 @@ class Workers:
             self._jobs.append(job)
             self._changed.notify()
         try:
-            async with asyncio.timeout(self._seconds):
-                found: Output = await job.future
+            await asyncio.wait(
+                {job.future, gone or job.future}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if job.future.done():
+                found: Output = job.future.result()
                 return found
-        except TimeoutError:
-            raise Problem("timeout", f"reading took more than {self._seconds:g} seconds") from None
+            if gone is not None and gone.done():
+                raise Problem("bad_request", "the client has left")
+            raise Problem("timeout", f"reading took more than {self._seconds:g} seconds")
         finally:
-            if not job.future.done() or job.future.cancelled():
+            if job.future.cancel():
                 self._give_up(job)
             # An exception that goes out here knows this frame, and would keep itself and the bodies it was raised for.
             del job
@@ -133,7 +134,7 @@ class Workers:
             while self._jobs and len(jobs) < share:
                 following = self._jobs[0]
                 cost += following.cost
-                if following.work != jobs[0].work or cost > COST:
+                if following.work != jobs[0].work or following.loop is not jobs[0].loop or cost > COST:
                     break
                 jobs.append(self._jobs.popleft())
             return jobs
@@ -147,19 +148,25 @@ def _do(jobs: list[_Job]) -> None:
         results = jobs[0].work([job.given for job in jobs])
     except Exception as error:
         if len(jobs) == 1:
-            jobs.pop().finish(error)  # the error knows this frame: it must not know the job, which holds the error
+            _finish(jobs, [error])  # the error knows this frame: it must not know the job, which holds the error
+            jobs.clear()
             return
         for job in jobs:  # one of them spoils it for all: each for itself
             _do([job])
         return
-    for job, found in zip(jobs, results, strict=True):
-        job.finish(found)
+    _finish(jobs, results)
 
 
-def _settle(future: "asyncio.Future[Any]", found: Any) -> None:
-    if future.done():  # nobody waits for it any more
-        return
-    if isinstance(found, Exception):
-        future.set_exception(found)
-    else:
-        future.set_result(found)
+def _finish(jobs: list[_Job], results: Sequence[Any]) -> None:
+    """Hand over what was found for jobs of one event loop, which is woken once for all of them."""
+    jobs[0].loop.call_soon_threadsafe(_settle, [job.future for job in jobs], results)
+
+
+def _settle(futures: "list[asyncio.Future[Any]]", results: Sequence[Any]) -> None:
+    for future, found in zip(futures, results, strict=True):
+        if future.done():  # nobody waits for it any more
+            continue
+        if isinstance(found, Exception):
+            future.set_exception(found)
+        else:
+            future.set_result(found)

@@ -128,8 +128,7 @@ export function rows() {
 export async function heatOf(photo, label) {
   const { heats } = photo;
   if (!heats.has(label)) {
-    const { model: name, detect } = query();
-    const asked = { model: name, detect, view: "heat", label };
+    const asked = { ...query(), view: "heat", label };
     const response = await request("v1/explain", { method: "POST", body: photo.file, query: asked });
     const heat = await response.blob();
     if (heats !== photo.heats) return null;
