@@ -72,6 +72,20 @@ def test_several_pictures_go_into_a_folder_and_a_bad_one_stops_nothing(
     assert len(err.splitlines()) == 1 and "b.png: " in err
 
 
+@pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.webp", "x.mp4"])
+def test_a_folder_is_never_called_like_a_picture(
+    call: Call, photo: Path, faces: Path, model: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    code, said, err = call("explain", photo, "--model", model, "--out", out)
+    fix = "pictures are written as PNG; give a name that ends in .png, or a folder"
+    assert (code, said, err) == (2, "", f"mien: --out {out}: {fix}\n")
+    code, said, err = call("explain", faces, "--model", model, "--summary", "--limit", 2, "--out", out)
+    fix = "pictures are drawn into a folder; give the name of one"
+    assert (code, said, err) == (2, "", f"mien: --out {out}: {fix}\n")
+    assert not out.exists()
+
+
 def test_a_picture_without_a_face_says_so(call: Call, model: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "black.png")
     code, out, _ = call(

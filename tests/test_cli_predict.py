@@ -342,9 +342,8 @@ def test_an_unwritable_folder_is_refused_before_the_work(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
-def test_a_full_disk_keeps_the_older_file(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_nothing(bundle: Path, pictures: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.json"
-    target.write_text("older")
     limited = ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", sys.executable, "-m", "mien"]
     done = subprocess.run(
         [*limited, "predict", str(pictures), "--model", str(bundle), "--json", str(target)],
@@ -353,8 +352,7 @@ def test_a_full_disk_keeps_the_older_file(bundle: Path, pictures: Path, tmp_path
         check=False,
     )
     assert_refused((done.returncode, done.stdout, done.stderr), str(target), "cannot be written")
-    assert target.read_text() == "older"
-    assert list(tmp_path.iterdir()) == [target]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -506,3 +504,46 @@ def test_output_that_knows_ascii_only(bundle: Path, odd: Path, options: list[str
     assert (status, err) == (0, "")
     if options:
         assert sources(out) == sorted(str(odd / name) for name in ODD_NAMES)
+
+
+# A model of crops and whole photographs
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder with two pictures of the size of photographs and one of that of a crop."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name, size in (("a", (640, 480)), ("b", (3000, 500)), ("c", (120, 1000))):
+        Image.new("RGB", size).save(folder / f"{name}.jpg")
+    return folder
+
+
+def test_photographs_read_whole_are_said_once(call: Call, bundle: Path, photographs: Path, tmp_path: Path) -> None:
+    said = (
+        "mien: this model reads pictures whole, as it was trained, and by their size 2 of 3 are photographs; "
+        "--detect finds the faces first (mien train --faces trains for that)\n"
+    )
+    for output in ([], ["--json", "-"], ["--csv", tmp_path / "out.csv"]):
+        status, _, err = call("predict", photographs, "--model", bundle, *output)
+        assert (status, err) == (0, said)
+
+
+def test_nothing_is_said_of_crops(call: Call, bundle: Path, photographs: Path, pictures: Path) -> None:
+    assert call("predict", photographs / "c.jpg", "--model", bundle)[2] == ""
+    assert call("predict", pictures, "--model", bundle)[2] == ""
+
+
+def test_a_network_that_takes_large_pictures_is_given_what_is_large_for_it(
+    call: Call, make_bundle: MakeBundle, photographs: Path
+) -> None:
+    assert "1 of 3" in call("predict", photographs, "--model", make_bundle(size=166))[2]
+
+
+@pytest.mark.parametrize("words", [["--no-detect"], ["--detect"]])
+def test_nothing_is_said_to_those_who_know(call: Call, bundle: Path, photographs: Path, words: list[str]) -> None:
+    assert "photographs;" not in call("predict", photographs, "--model", bundle, *words)[2]
+
+
+def test_nothing_is_said_of_a_model_that_finds_faces(call: Call, make_bundle: MakeBundle, photographs: Path) -> None:
+    assert "photographs;" not in call("predict", photographs, "--model", make_bundle(framing="face"))[2]

@@ -186,25 +186,41 @@ class stopped:  # noqa: N801
 def begun(
     call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, list[object], bytes]:
-    """A list of 100, its command, and what the command writes; it was interrupted after 75 rows."""
+    """A list of 100, its command, and what the command writes; given anew it was interrupted after 75 rows."""
     inputs = listing(tmp_path, pictures, 100)
     arguments = ["predict", inputs, "--model", bundle, "--jsonl", tmp_path / "out.jsonl"]
     assert call(*arguments)[0] == 1
     expected = (tmp_path / "out.jsonl").read_bytes()
+    (tmp_path / "out.jsonl").unlink()
     with stopped(monkeypatch, 75):
         status, _, err = call(*arguments)
     assert (status, "75 rows are kept" in err) == (130, True)
     return inputs, arguments, expected
 
 
-def test_an_older_file_stays_until_the_new_one_is_complete(
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
+def test_a_file_that_is_there_is_never_replaced(
+    call: Call, bundle: Path, pictures: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / f"out.{kind}"
+    assert call("predict", pictures / "0.jpg", "--model", bundle, f"--{kind}", out)[0] == 0
+    before = out.read_bytes()
+    for inputs in (pictures / "0.jpg", pictures):  # the same command, and another one
+        refused = call("predict", inputs, "--model", bundle, f"--{kind}", out)
+        assert refused == (2, "", f"mien: {out}: already exists; choose another name, or remove it first\n")
+    assert out.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_killed_after_the_file_was_written_the_same_command_ends_well(
     begun: tuple[Path, list[object], bytes], call: Call, tmp_path: Path
 ) -> None:
+    """The file has its name, and the journal is still there."""
     _, arguments, expected = begun
-    assert (tmp_path / "out.jsonl").read_bytes() == expected
-    (tmp_path / "out.jsonl").write_text("older")
+    (tmp_path / "out.jsonl").write_bytes(expected)
     assert call(*arguments)[0] == 1
     assert (tmp_path / "out.jsonl").read_bytes() == expected
+    assert not (tmp_path / "out.jsonl.part").exists()
 
 
 def test_a_journal_cut_anywhere_is_mended(begun: tuple[Path, list[object], bytes], call: Call, tmp_path: Path) -> None:
@@ -215,7 +231,7 @@ def test_a_journal_cut_anywhere_is_mended(begun: tuple[Path, list[object], bytes
     for cut in (0, head - 5, head, head + 1, head + 500, len(journal) // 2, len(journal) - 1, len(journal)):
         for tail in (b"", b"\0" * 100):
             part.write_bytes(journal[:cut] + tail)
-            (tmp_path / "out.jsonl").unlink()
+            (tmp_path / "out.jsonl").unlink(missing_ok=True)
             assert call(*arguments)[0] == 1
             assert (tmp_path / "out.jsonl").read_bytes() == expected
             assert not part.exists()

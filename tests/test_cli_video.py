@@ -222,6 +222,16 @@ def test_nor_is_it_by_another_name(
     assert mine.read_bytes() == film.read_bytes()
 
 
+def test_rows_that_are_there_are_never_replaced(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("mine")
+    refused = call("predict", film, "--model", brightness_bundle, "--csv", rows)
+    assert_refused(refused, f"{rows}: already exists; choose another name, or remove it first")
+    assert rows.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "options",
     [("--draw", "o.mp4", "--csv", "./o.mp4"), ("--timeline", "o.png", "--json", "o.png")],

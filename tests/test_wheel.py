@@ -1,26 +1,44 @@
-"""The wheel, installed alone into an empty environment: what it weighs, what it can, and what it asks for."""
+"""The wheel, in an empty environment alone and with each extra: what it weighs, what it can, and what it asks for."""
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mien
 from mien import yunet
+from mien.cli.doctor_extras import PURPOSE
 
 pytestmark = pytest.mark.slow
 
 MakeBundle = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
 LIMIT_MB = 250
+
+_TRAINING = ["--network", "classic", "--size", "32", "--width", "0.1", "--epochs", "1"]
+_FIXED = ["--fix", "network=classic", "--fix", "size=32", "--fix", "width=0.1", "--fix", "epochs=1"]
+#: The smallest real use of each extra but `serve`, and what it must leave behind.
+USES = {
+    "train": (["train", "FACES", *_TRAINING, "--out", "run"], "run/bundle/model.onnx"),
+    "report": (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report/report.html"),
+    "parquet": (["predict", "FACES", "--model", "BUNDLE", "--parquet", "rows.parquet"], "rows.parquet"),
+    "video": (["predict", "FILM", "--model", "BUNDLE", "--csv", "rows.csv"], "rows.csv"),
+    "tune": (["tune", "FACES", *_FIXED, "--trials", "2", "--out", "study"], "study/best.toml"),
+    "cluster": (["predict", "FACES", "--model", "BUNDLE", "--engine", "ray", "--parquet", "rows"], "rows/*.parquet"),
+}
+#: Extras that hold others.
+HOLDS = {"train": {"report"}, "tune": {"train", "report"}, "cluster": {"parquet"}}
 
 
 def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -41,13 +59,47 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts folder of a fresh environment that holds mien's core and nothing else."""
-    place = tmp_path_factory.mktemp("venv") / "core"
+    return environment(tmp_path_factory.mktemp("venv") / "core", str(wheel))
+
+
+@pytest.fixture(scope="module", params=PURPOSE)
+def extra(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def extended(wheel: Path, extra: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The scripts folder of a fresh environment that holds mien with one extra; it is large, and so not kept."""
+    place = tmp_path_factory.mktemp("venv") / extra
+    yield environment(place, f"{wheel}[{extra}]")
+    shutil.rmtree(place)
+
+
+def environment(place: Path, what: str) -> Path:
+    """Install `what` into a new environment, in the locked versions; returns its scripts folder."""
     venv.create(place, with_pip=True)
     scripts = place / ("Scripts" if os.name == "nt" else "bin")
     lock = ROOT / "requirements" / "lock.txt"
-    done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--constraint", lock, wheel)
+    done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--constraint", lock, what)
     assert done.returncode == 0, done.stdout + done.stderr
     return scripts
+
+
+def weight(scripts: Path) -> dict[str, float]:
+    """The megabytes of everything in site-packages but pip, the largest first."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(run(scripts / "python", "-c", code).stdout.strip())
+    tools = ("pip", "setuptools", "_distutils_hack", "distutils-precedence")
+    sizes = {
+        top.name: sum(file.stat().st_size for file in [top, *top.rglob("*")] if file.is_file()) / 1e6
+        for top in packages.iterdir()
+        if not top.name.startswith(tools) and top.name != "__pycache__"
+    }
+    return dict(sorted(sizes.items(), key=lambda row: -row[1]))
+
+
+def largest(sizes: dict[str, float]) -> str:
+    return ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in list(sizes.items())[:6])
 
 
 def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
@@ -127,20 +179,23 @@ def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
 
 
 def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(run(installed / "python", "-c", code).stdout.strip())
-    tools = ("pip", "setuptools", "_distutils_hack", "distutils-precedence")
-    sizes = {
-        top.name: sum(file.stat().st_size for file in [top, *top.rglob("*")] if file.is_file())
-        for top in packages.iterdir()
-        if not top.name.startswith(tools) and top.name != "__pycache__"
-    }
-    total = sum(sizes.values()) / 1e6
+    sizes = weight(installed)
     with capsys.disabled():
-        largest = sorted(sizes, key=lambda name: -sizes[name])[:6]
-        parts = ", ".join(f"{name} {sizes[name] / 1e6:.0f}" for name in largest)
-        print(f"\nsite-packages of the core: {total:.0f} MB ({parts})")
-    assert total < LIMIT_MB
+        print(f"\nsite-packages of the core: {sum(sizes.values()):.0f} MB ({largest(sizes)})")
+    assert sum(sizes.values()) < LIMIT_MB
+
+
+def test_the_doctor_says_that_the_core_works_and_how_to_get_the_rest(installed: Path, tmp_path: Path) -> None:
+    assert extras_of(installed, tmp_path) == {extra: ("missing", f"pip install 'mien[{extra}]'") for extra in PURPOSE}
+
+
+def extras_of(scripts: Path, place: Path) -> dict[str, tuple[str, str]]:
+    """What `mien doctor`, which must find no fault, says of every extra: its state, and how to mend it."""
+    done = run(scripts / "mien", "doctor", "--json", "-", cwd=place)
+    found = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, found["ok"]) == (0, "", True), done.stdout
+    rows = [row for row in found["checks"] if row["name"].startswith("extra ")]
+    return {row["name"].removeprefix("extra "): (row["state"], row["fix"]) for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -163,12 +218,12 @@ def test_it_reads_pictures(installed: Path, make_bundle: MakeBundle, faces: Path
 
 
 def test_it_reads_pictures_without_naming_a_model(installed: Path, faces: Path, tmp_path: Path) -> None:
-    done = run(installed / "mien", "predict", faces, "--json", "-", cwd=tmp_path)
+    done = run(installed / "mien", "predict", faces, "--no-detect", "--json", "-", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     rows = json.loads(done.stdout)
     assert {row["model"] for row in rows} == {"mien"}
     assert {row["faces"][0]["answer"] for row in rows} <= {"happy", "sad", "neither"}
-    ours = mien.load().predict(rows[0]["source"])
+    ours = mien.load(detect=False).predict(rows[0]["source"])
     assert rows[0]["faces"][0]["expressions"] == pytest.approx(ours.face.expressions, abs=1e-5)
     done = run(installed / "mien", "evaluate", faces, "--json", "-", cwd=tmp_path)
     assert (done.returncode, json.loads(done.stdout)["judged_by"]) == (0, "two_way")
@@ -188,6 +243,11 @@ def test_it_checks_and_evaluates(installed: Path, make_bundle: MakeBundle, faces
         (["train", "FACES"], "train"),
         (["demo"], "train"),
         (["export", "x.keras", "--labels", "a,b", "--out", "o"], "train"),
+        (["tune", "FACES", "--trials", "1"], "tune"),
+        (["serve"], "serve"),
+        (["predict", "FACES", "--parquet", "rows.parquet"], "parquet"),
+        (["predict", "FACES", "--engine", "ray", "--parquet", "rows"], "cluster"),
+        (["predict", "x.mp4"], "video"),
         (["show", "FACES", "--augment", "light"], "train"),
         (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report"),
     ],
@@ -196,9 +256,71 @@ def test_a_missing_extra_is_one_sentence_with_the_pip_line(
     installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path, arguments: list[str], extra: str
 ) -> None:
     places = {"FACES": faces, "BUNDLE": make_bundle()}
+    given = [tmp_path / "x.keras", tmp_path / "x.mp4"]
+    for path in given:
+        path.touch()
     done = run(installed / "mien", *(places.get(word, word) for word in arguments), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("mien: ")
     assert done.stderr.endswith(f"needs an optional part of mien: pip install 'mien[{extra}]'\n")
     assert done.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == given
+
+
+def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
+    extended: Path, extra: str, tmp_path: Path
+) -> None:
+    found = extras_of(extended, tmp_path)
+    works = {extra} | HOLDS.get(extra, set())
+    assert {name: state for name, (state, _) in found.items()} == {
+        name: "ok" if name in works else "missing" for name in PURPOSE
+    }
+    assert {fix for name, (_, fix) in found.items() if name in works} == {""}
+    for name in found.keys() - works:
+        assert found[name][1] == f"pip install 'mien[{name}]'"
+
+
+def test_an_extra_does_what_it_is_for(
+    extended: Path, extra: str, make_bundle: MakeBundle, faces: Path, write_film: Callable[..., None], tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    if extra == "serve":
+        assert served(extended, bundle, next(faces.glob("happy/*")))["status"] == "ok"
+        return
+    film = tmp_path / "film.mp4"
+    write_film(film, [(second, np.full((64, 64, 3), 90, np.uint8)) for second in range(3)])
+    places = {"FACES": faces, "BUNDLE": bundle, "FILM": film}
+    words, left = USES[extra]
+    done = run(extended / "mien", *(places.get(word, word) for word in words), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path for path in tmp_path.glob(left) if path.stat().st_size > 0]
+
+
+def served(scripts: Path, bundle: Path, picture: Path) -> dict[str, Any]:
+    """Ask a server of this environment for the expression in a picture."""
+    command = [str(word) for word in (scripts / "mien", "serve", "--port", 0, "--no-auth", "--model", bundle)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = re.search(r"http://\S+", server.stdout.readline())
+            assert address is not None
+            request = urllib.request.Request(
+                f"{address.group()}/v1/predict", picture.read_bytes(), {"Content-Type": "image/png"}
+            )
+            with urllib.request.urlopen(request) as answer:
+                (found,) = json.load(answer)
+                return dict(found)
+        finally:
+            server.terminate()
+
+
+def test_the_weight_of_an_extra(
+    extended: Path, extra: str, installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core, sizes = weight(installed), weight(extended)
+    added = {name: megabytes - core.get(name, 0.0) for name, megabytes in sizes.items()}
+    with capsys.disabled():
+        more = sum(added.values())
+        print(f"\nsite-packages with mien[{extra}]: {sum(sizes.values()):.0f} MB, {more:+.0f} ({largest(sizes)})")
+    assert core.keys() - sizes.keys() == set()  # it comes on top of the core
+    assert more > 0

@@ -155,7 +155,11 @@ def negative_log_likelihood(logits: Floats, targets: Floats, temperature: float)
     return float(-(targets * log_probabilities).sum(axis=1).mean())
 
 
-def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, minimum: int = 100) -> float:
+#: With fewer rows than these, a temperature is not fitted.
+ENOUGH_TO_FIT = 100
+
+
+def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, minimum: int = ENOUGH_TO_FIT) -> float:
     """Fit one temperature on held-out data by minimising the cross-entropy (Guo et al., 2017).
 
     `logits` float (N, K), `targets` (N, K) with rows summing to 1. With fewer than `minimum` rows the

@@ -23,6 +23,11 @@ _SYNC_EVERY = 5.0
 _FORMAT = "mien-journal"
 
 
+def journal_of(out: Path) -> Path:
+    """Return where the rows of the job that writes `out` are kept while it is not finished."""
+    return out.with_name(out.name + ".part")
+
+
 class Journal(AbstractContextManager["Journal"]):
     """The journal of the job that writes `out`, begun here or by an earlier call of the same job.
 
@@ -33,7 +38,7 @@ class Journal(AbstractContextManager["Journal"]):
     """
 
     def __init__(self, out: Path, job: Mapping[str, Any]) -> None:
-        self.path = out.with_name(out.name + ".part")
+        self.path = journal_of(out)
         self.rows = 0
         self._out = out
         self._head = to_bytes(json.dumps({"format": _FORMAT, **job}, ensure_ascii=False) + "\n")

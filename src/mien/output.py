@@ -10,6 +10,9 @@ from typing import Any
 
 from mien.errors import OutputError
 
+#: The file that is locked while a process works in a folder that several may share; it is made first.
+LOCK = ".lock"
+
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
@@ -106,6 +109,20 @@ def refuse_existing(path: Path) -> None:
     """Raise OutputError where `path` exists."""
     if os.path.lexists(path):
         raise OutputError(f"{path}: already exists; choose another name, or remove it first")
+
+
+def refuse_foreign(path: Path, what: str, *markers: str) -> None:
+    """Raise OutputError where `path` is there, and is no folder that is empty or has one of the files of a `what`.
+
+    LOCK among these `markers` is there before anything else, while another process is still beginning.
+    """
+    if path.exists() and not path.is_dir():
+        refuse_existing(path)
+    if path.is_dir() and not any((path / marker).exists() for marker in markers):
+        with readable_errors(path):
+            used = any(not child.name.startswith(".") for child in path.iterdir())
+        if used:
+            raise OutputError(f"{path}: already exists and holds no {what}; choose another name")
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 import dataclasses
 import tomllib
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.train.config import NETWORK_DEFAULTS, TrainConfig, read_settings
+from mien.train.config import NETWORK_DEFAULTS, Activation, TrainConfig, read_settings, read_training_settings
 
 TUNED = {"start_from": "mien"}
 
@@ -23,7 +25,8 @@ def test_toml_round_trip_keeps_every_setting(network: str) -> None:
         size=st.integers(16, 1024),
         width=st.floats(0.05, 16),
         learning_rate=st.floats(1e-8, 10),
-        activation=st.text(max_size=12),
+        activation=st.sampled_from(get_args(Activation)),
+        start_from=st.none() | st.text(max_size=12),
         minutes=st.none() | st.floats(0.01, 1e6),
         deterministic=st.booleans(),
     )
@@ -45,6 +48,7 @@ def test_classic_has_the_tutorials_defaults() -> None:
         ({"learnig_rate": 0.1}, "unknown setting 'learnig_rate'"),
         ({"network": "vgg"}, "--network vgg: is none of classic, stack, residual"),
         ({"optimizer": "lion"}, "--optimizer lion: is none of adam, adamw, sgd"),
+        ({"activation": "rleu"}, "--activation rleu: is none of relu, leaky_relu"),
         ({"epochs": 0}, "--epochs 0: must lie between 1"),
         ({"epochs": "ten"}, "--epochs 'ten': must be of type int"),
         ({"epochs": True}, "--epochs True: must be of type int"),
@@ -64,10 +68,30 @@ def test_a_wrong_setting_is_one_line_that_names_it(settings: dict[str, object], 
     assert "\n" not in str(caught.value)
 
 
-def test_a_broken_settings_file_names_the_file(tmp_path: object) -> None:
-    from pathlib import Path
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epochs = 0", "--epochs 0: must lie between"),
+        ('activation = "rleu"', "--activation rleu: is none of relu"),
+        ("epoch = 3", "unknown setting 'epoch'"),
+    ],
+)
+def test_a_wrong_setting_in_a_file_names_the_file(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_training_settings(path)
+    assert str(caught.value).startswith(f"{path}: {words}")
 
-    path = Path(str(tmp_path)) / "x.toml"
+
+def test_settings_that_need_others_may_stand_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('freeze_epochs = 2\nbackbone_weights = "imagenet"\n')
+    assert read_training_settings(path) == {"freeze_epochs": 2, "backbone_weights": "imagenet"}
+
+
+def test_a_broken_settings_file_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
     path.write_text("epochs = = 3")
     with pytest.raises(ConfigError, match=r"x\.toml: is not valid TOML"):
         read_settings(path)

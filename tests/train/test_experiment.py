@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.errors import OutputError
+from mien.errors import ConfigError, OutputError
 from mien.train.experiment import experiment
 from mien.train.runs import list_runs
 from mien.train.source import Source
@@ -64,6 +64,26 @@ def test_seeds_can_be_added_and_finished_runs_are_kept(done: Path, faces: Path, 
     found = json.loads((done / "experiment.json").read_text())
     assert found["effects"][0]["blocks"] == 2
     assert found["levels"]["learning_rate=0.01"]["low"] is not None
+
+
+def test_every_run_says_its_figure_when_it_is_finished(faces: Path, tmp_path: Path, call: Call) -> None:
+    sweep = tmp_path / "rates.toml"
+    sweep.write_text(TOML)
+    code, _, errors = call("experiment", sweep, faces, "--out", tmp_path / "out")
+    assert code == 0, errors
+    for done in json.loads((tmp_path / "out" / "experiment.json").read_text())["runs"]:
+        lines = [line for line in errors.splitlines() if line.startswith(done["run"])]
+        assert lines == [f"{done['run']}: accuracy {done['accuracy']:.4f} on: test"]
+    assert ": accuracy" not in call("experiment", sweep, faces, "--out", tmp_path / "out")[2], "nothing was trained"
+
+
+def test_a_name_that_keras_alone_knows_is_refused_before_the_first_run(faces: Path, tmp_path: Path) -> None:
+    sweep = Sweep(
+        "", {"epochs": 1, "size": 32, "backbone_weights": "none"}, {"backbone": ("MobileNet", "MobilNet")}, (0,)
+    )
+    with pytest.raises(ConfigError, match=r"--backbone MobilNet: is none of keras\.applications; like MobileNet"):
+        experiment(Source(faces), sweep, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unfinished_run_is_gone_on_with(done: Path, faces: Path) -> None:

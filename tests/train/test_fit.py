@@ -13,10 +13,10 @@ import numpy.typing as npt
 from mien.train import checkpoint
 from mien.train.config import TrainConfig
 from mien.train.feed import Part
-from mien.train.fit import Quiet, fit
+from mien.train.fit import fit
 from mien.train.network import build
 from mien.train.pretrained import HEAD
-from mien.train.schedule import Epoch
+from mien.train.schedule import Epoch, Quiet
 
 TINY = {"network": "stack", "size": 24, "width": 0.1, "start_from": "somewhere", "batch_size": 8}
 

@@ -1,10 +1,12 @@
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 
 from mien.errors import ConfigError
 from mien.train.augment import augmentation_layers, augmented, resolve
-from mien.train.config import TrainConfig
+from mien.train.config import Activation, TrainConfig
 from mien.train.network import NETWORKS, build, classic, logits_of
 
 
@@ -41,9 +43,12 @@ def test_activation_and_width_are_settable(activation: str) -> None:
     assert activation in used
 
 
-def test_an_unknown_activation_is_named() -> None:
-    with pytest.raises(ConfigError, match="--activation reluu"):
-        build(TrainConfig.make({"activation": "reluu"}), 2)
+@pytest.mark.parametrize("name", get_args(Activation))
+def test_every_activation_that_is_offered_is_one_of_keras(name: str) -> None:
+    values = keras.ops.convert_to_tensor(np.linspace(-3, 3, 12, dtype=np.float32).reshape(2, 6))
+    found = np.asarray(keras.activations.get(name)(values))
+    assert found.shape == (2, 6)
+    assert np.isfinite(found).all()
 
 
 def test_too_small_an_input_is_said_so() -> None:

@@ -71,6 +71,34 @@ def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> No
     assert 0 <= low < metrics["accuracy"]["value"] <= high <= 1
 
 
+class Heard(run.QuietReporter):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("each", "fitted"), [(40, False), (250, True)])
+def test_too_few_pictures_to_fit_a_temperature_are_said(tmp_path: Path, each: int, fitted: bool) -> None:
+    write_dataset(tmp_path / "drawn", each, seed=5, size=32)
+    heard = Heard()
+    config = TrainConfig.make({**TINY, "network": "classic", "epochs": 1, "validation_share": 0.3})
+    found = run.train(run.Source(tmp_path / "drawn"), config, tmp_path / "run", heard)
+    count = 2 * round(0.3 * each)
+    few = (
+        f"the probabilities are not calibrated: {count} validation pictures are too few to fit a temperature "
+        "(100 are needed), so it stays 1"
+    )
+    temperature = mien.bundle.load_bundle(found.folder).config.temperature
+    assert (few not in heard.said) == (temperature != 1) == fitted
+    words = f"temperature {temperature:.3f}" if fitted else few
+    assert words in (found.folder / "report.html").read_text(encoding="utf-8")
+    assert json.loads((found.folder / "metrics.json").read_text())["about"]["calibration"] == words
+
+
 def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
     def parts(seed: int) -> tuple[str, ...]:
         checked, _ = run.check_source(run.Source(data), run.QuietReporter())

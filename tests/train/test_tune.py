@@ -1,5 +1,6 @@
 """Tuning as a person does it: whole studies on drawn faces; the test part stays closed."""
 
+import itertools
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import pytest
 from mien.dataset import read_manifest
 from mien.errors import DataError, OutputError, TrainingError
 from mien.synthetic import write_dataset
-from mien.train.source import Source
+from mien.train.source import QuietReporter, Source
 from mien.train.study import Budget
 from mien.train.tune import Options, Tuning, tune
 from mien.train.tuned import read_result, write_result
@@ -73,6 +74,42 @@ def test_trials_train_only_on_train_and_are_judged_only_on_validation(finished: 
     caches = list((finished.folder / ".cache").glob("*.npy"))
     assert caches
     assert {path.stat().st_size // (32 * 32) for path in caches} == {len(rows)}  # one header, no picture more
+
+
+def test_every_trial_says_what_it_came_to(
+    parts: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    fixed = [part for name, value in TINY.items() for part in ("--fix", f"{name}={value}")]
+    code, _, errors = call("tune", parts, "--out", tmp_path / "study", *fixed, "--search", "dropout", "--trials", 3)
+    assert code == 0, errors
+    trials = json.loads((tmp_path / "study" / "summary.json").read_text())["trials"]
+    said = [line for line in errors.splitlines() if "best so far" in line]
+    leaders = itertools.accumulate(trials, lambda one, other: max(one, other, key=lambda row: row["accuracy"] or 0))
+    for line, trial, best in zip(said, trials, leaders, strict=True):
+        figure = trial["accuracy"]
+        came = f"stopped early ({trial['stopped']})" if figure is None else f"accuracy {figure:.4f}"
+        so_far = f"best so far {best['accuracy']:.4f} (trial {best['trial']})"
+        assert line == f"trial {trial['trial']}: {came}; {so_far}"
+
+
+class Heard(QuietReporter):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
+    tune(Source(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), heard)
+    (said,) = [text for text in heard.said if text.startswith("trial 0")]
+    assert said.startswith("trial 0: stopped early (")
+    assert "the loss is no longer a number" in said
+    assert said.endswith("; no trial is complete so far")
 
 
 def test_training_takes_the_best_settings(

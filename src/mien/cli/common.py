@@ -178,13 +178,18 @@ def require_parent(target: str | Path) -> None:
         raise OutputError(f"{path}: cannot be written; {parent} is not a folder that you may write to")
 
 
+def require_new_folder(out: Path) -> None:
+    """Refuse a folder that is there already, or that cannot be made, before long work starts."""
+    refuse_existing(out)
+    require_parent(out)
+
+
 def require_report(out: Path | None, json_target: str | None) -> None:
     """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
     if out:
         from mien.charts import require_matplotlib
 
-        refuse_existing(out)
-        require_parent(out)
+        require_new_folder(out)
         require_matplotlib()
     if json_target:
         require_parent(json_target)

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.charts import require_matplotlib
-from mien.cli.common import console, data_arguments, data_options, one_of, require_parent, write_result
+from mien.cli.common import console, data_options, one_of, require_parent, write_result
 from mien.cli.text import one_line
-from mien.cli.train import BriefScreen
+from mien.cli.train import BriefScreen, read_source
+from mien.output import LOCK, refuse_foreign
 from mien.train.backend import require_keras
-from mien.train.sweep import read_sweep
+from mien.train.sweep import JOB, read_sweep
 
 
 @click.command("experiment")
@@ -37,13 +38,14 @@ def command(
         if target is not None:
             require_parent(target)
     found = read_sweep(sweep)
-    chosen = data_arguments(classes, rename)
-    require_keras("training", any(cell.config.deterministic for cell in found.cells()))
-    require_matplotlib()
-    from mien.train.experiment import PLOT, RESULT, TABLE, experiment
-    from mien.train.source import Source
-
     out = out or Path("mien-runs") / sweep.stem
+    # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
+    refuse_foreign(out, "experiment", LOCK, JOB)
+    source = read_source(data, classes, rename)
+    require_matplotlib()
+    require_keras("training", any(cell.config.deterministic for cell in found.cells()))
+    from mien.train.experiment import PLOT, RESULT, TABLE, experiment
+
     total, begun = len(found.cells()), 0
     again = " ".join(["mien experiment", *map(str, sys.argv[2:])])
 
@@ -55,7 +57,7 @@ def command(
             screen.begin(f"run {begun} of at most {total}: {cell.folder}")
             return screen
 
-        outcome = experiment(Source(data, *chosen), found, out, screen.news, on_run)
+        outcome = experiment(source, found, out, screen.news, on_run)
     for target, path in ((json_target, out / RESULT), (csv_target, out / TABLE)):
         if target is not None:
             write_result(path.read_text(encoding="utf-8"), target)

@@ -8,6 +8,7 @@ import click
 
 from mien.cli.common import data_arguments, data_options, model_option, same_file
 from mien.cli.explain_model import Opened, open_model
+from mien.cli.predict_draw import Stems, refuse_picture_name
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explaining import Method, explain_labels
 from mien.inputs import Entry, Inputs
@@ -84,17 +85,8 @@ def _explain_pictures(
     opened: Opened, inputs: tuple[str, ...], out: Path | None, label: str | None, array: Path | None
 ) -> int:
     entries = list(Inputs(inputs, without=out))
-    if out is None and array is None:
-        raise ConfigError("--out: say where to write; a .png file for one picture, a folder for several")
-    if array is not None and array.suffix not in (".npy", ".npz"):
-        raise ConfigError(f"--array {array}: give a name that ends in .npy or .npz")
     several = len(entries) > 1 or (out is not None and out.suffix.lower() != ".png")
-    if array is not None and len(entries) > 1:
-        raise ConfigError(f"--array {array}: is for one picture, there are {len(entries)}")
-    if several and out is not None and out.suffix.lower() == ".png":
-        raise ConfigError(f"--out {out}: is one file for {len(entries)} pictures; give a folder")
-    if several and out is not None and out.is_file():
-        raise OutputError(f"{out}: is a file; give a folder, or a name that ends in .png")
+    _check_names(out, array, len(entries))
     names: tuple[str | None, ...] = opened.reader.config.labels if label == ALL else (label,)
     targets = _targets(entries, out, several)
     for entry, target in product(entries, {*targets, array} - {None}):
@@ -118,6 +110,24 @@ def _explain_pictures(
     return int(failed > 0)
 
 
+def _check_names(out: Path | None, array: Path | None, pictures: int) -> None:
+    """Refuse names that do not say what would be written."""
+    if out is None and array is None:
+        raise ConfigError("--out: say where to write; a .png file for one picture, a folder for several")
+    if array is not None and array.suffix not in (".npy", ".npz"):
+        raise ConfigError(f"--array {array}: give a name that ends in .npy or .npz")
+    if array is not None and pictures > 1:
+        raise ConfigError(f"--array {array}: is for one picture, there are {pictures}")
+    if out is None:
+        return
+    if out.suffix.lower() != ".png":
+        if out.is_file():
+            raise OutputError(f"{out}: is a file; give a folder, or a name that ends in .png")
+        refuse_picture_name("--out", out, "pictures are written as PNG; give a name that ends in .png, or a folder")
+    elif pictures > 1:
+        raise ConfigError(f"--out {out}: is one file for {pictures} pictures; give a folder")
+
+
 def _explained(opened: Opened, entry: Entry, names: tuple[str | None, ...]) -> list["Explained"]:
     picture = entry.picture()
     if isinstance(picture, ImageError):
@@ -129,8 +139,6 @@ def _explained(opened: Opened, entry: Entry, names: tuple[str | None, ...]) -> l
 
 
 def _targets(entries: list[Entry], out: Path | None, several: bool) -> list[Path | None]:
-    from mien.cli.predict_draw import Stems
-
     if out is None or not several:
         return [out] * len(entries)
     stems = Stems()

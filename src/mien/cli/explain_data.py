@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.attention import AttentionSummary, draw_crops, label_indices, summarise
-from mien.cli.common import console, progress_bar, require_parent, to_json
+from mien.cli.common import console, progress_bar, require_new_folder, to_json
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
+from mien.cli.predict_draw import refuse_picture_name
 from mien.cli.text import one_line
 from mien.dataset import read_manifest
 from mien.explaining import Crops
 from mien.faithfulness import CURVES, Faithfulness, measure
-from mien.output import new_folder, refuse_existing
+from mien.output import new_folder
 from mien.panels import METHODS, summary_sheet
 from mien.reader import Reader
 from mien.regions import REGIONS
@@ -32,8 +33,8 @@ def explain_data(
 ) -> int:  # fmt: skip
     """Measure what was asked for, print it, and write it into the new folder `out`; returns the exit status."""
     if out:
-        refuse_existing(out)
-        require_parent(out)
+        refuse_picture_name("--out", out)
+        require_new_folder(out)
         if faithfulness:
             from mien.charts import require_matplotlib
 

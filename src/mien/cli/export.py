@@ -4,11 +4,10 @@ from pathlib import Path
 
 import click
 
-from mien.cli.common import console
+from mien.cli.common import console, require_new_folder
 from mien.errors import ConfigError
 from mien.labels import parse_classes
-from mien.output import refuse_existing
-from mien.train.backend import require_keras
+from mien.train.backend import require_keras, require_keras_file
 
 
 @click.command("export")
@@ -32,7 +31,7 @@ def command(
     With --int8, MODEL is a bundle or a run folder, and its copy in 8-bit integers is written: smaller and
     faster, compared with the original on pictures of DATA before it is kept.
     """
-    refuse_existing(out)
+    require_new_folder(out)
     if int8:
         if labels or input_range:
             raise ConfigError("--int8: takes the labels and input of the bundle; leave out --labels and --input-range")
@@ -58,6 +57,9 @@ def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, i
     if labels is None:
         raise ConfigError("--labels: name the classes in the order of the model's outputs, like happy,sad")
     names = parse_classes(labels)
+    require_keras_file(model)
+    if data is not None and not data.exists():
+        raise ConfigError(f"--data {data}: no such file or folder")
     require_keras("exporting a model")
     from mien.train.foreign import export_foreign
 

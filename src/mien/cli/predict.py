@@ -44,7 +44,7 @@ from mien.video import FPS
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR|FILM",
-    help="draw what was found into each picture, or into the film",
+    help="draw what was found into each picture, or into the film; with --csv FILE (say) it can be interrupted",
 )
 @click.option("--camera", metavar="N|NAME", help="read a camera of this machine, 0 is the first, until Ctrl-C")
 @click.option(
@@ -69,7 +69,8 @@ def command(
     read, and the exit status is 1.
 
     Rows for a file are kept in FILE.part as they come. Whatever interrupts the command, given again it goes
-    on from there.
+    on from there, and with --draw draws what is not drawn yet; without a file for the rows it would begin anew.
+    A FILE that is there already is never replaced.
 
     With --engine ray the pictures are read on all machines of a Ray cluster (RAY_ADDRESS; else all cores here)
     into a folder of Parquet parts, and given again it makes the parts that are missing.
@@ -99,6 +100,7 @@ def command(
         output.refuse_input(name)
     if camera is not None or any(map(is_video, inputs)):
         _check_film(inputs, camera, draw, timeline)
+        output.refuse_finished()
         reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
         from mien.cli.video import predict_camera, predict_clip
 
@@ -120,7 +122,17 @@ def command(
         job.run_to_file()
     if job.undrawn:
         click.echo(f"mien: {job.undrawn} pictures were gone or changed before they could be drawn", err=True)
+    if job.photographs and detect is None and not reader.detect:
+        click.echo(f"mien: {_read_whole(job)}", err=True)
     return _close(job.counts)
+
+
+def _read_whole(job: Job) -> str:
+    """Say that a model of crops has read photographs."""
+    return (
+        f"this model reads pictures whole, as it was trained, and by their size {job.photographs} of "
+        f"{job.counts.total()} are photographs; --detect finds the faces first (mien train --faces trains for that)"
+    )
 
 
 def _close(counts: Counter[str]) -> int:

@@ -13,6 +13,7 @@ from mien.result import ImageResult
 
 #: The longest side that a JPEG can have, in pixels.
 _JPEG_SIDE = 65_500
+_INTO_FOLDER = "pictures are drawn into a folder; give the name of one"
 #: Characters of a name that are kept: a file system takes 255 bytes with what is added.
 _NAME = 50
 
@@ -37,6 +38,12 @@ class Stems:
                 return f"{stem}-{number}"
 
 
+def refuse_picture_name(option: str, folder: Path, fix: str = _INTO_FOLDER) -> None:
+    """Raise ConfigError where a folder is to be made whose name is that of a picture or a film."""
+    if not folder.exists() and folder.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        raise ConfigError(f"{option} {folder}: {fix}")
+
+
 class Drawer:
     """Writes annotated pictures into `folder`, which must be new or empty unless an interrupted job `resumed`.
 
@@ -47,8 +54,7 @@ class Drawer:
     def __init__(self, folder: Path, resumed: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"--draw {folder}: is a file; give a folder")
-        if not folder.exists() and folder.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
-            raise ConfigError(f"--draw {folder}: pictures are drawn into a folder; give the name of one")
+        refuse_picture_name("--draw", folder)
         if not resumed and folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(f"--draw {folder}: is not empty; give a new folder, or remove what is in it")
         self._folder = folder

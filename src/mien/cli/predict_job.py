@@ -16,13 +16,16 @@ from mien.cli.predict_draw import Drawer
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.image import ImageSource
 from mien.inputs import Entry, Inputs
-from mien.journal import Journal
+from mien.journal import Journal, journal_of
+from mien.output import refuse_existing
 from mien.reader import Reader
 from mien.rows import Row, csv_text, json_text, jsonl_text, probability_labels, require_parquet, write_parquet
 from mien.version import __version__
 
 #: Crops that are classified together.
 BATCH = 32
+#: A picture whose shorter side has so many pixels, and is so many times as long as the network's input, is no crop.
+_PHOTOGRAPH, _TIMES = 400, 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Output:
         if self.target != "-" and same_file(name, self.target):
             raise ConfigError(f"--{self.kind} {self.target}: is one of the inputs; give another file")
 
+    def refuse_finished(self) -> None:
+        """Raise OutputError where there is such a file already, unless an interrupted job is still writing it."""
+        if not self.streams and not journal_of(Path(self.target)).exists():
+            refuse_existing(Path(self.target))
+
     def write(self, rows: Iterable[Row], labels: tuple[str, ...], film: bool = False) -> None:
         """Write rows as they come, those of pictures or of a `film`."""
         if self.kind == "parquet":
@@ -74,7 +82,11 @@ def identity(config: BundleConfig, options: Mapping[str, Any]) -> dict[str, Any]
 
 
 class Job:
-    """Reads `inputs` with `reader`; `options` are those that change the rows. `counts` are by status, once read."""
+    """Reads `inputs` with `reader`; `options` are those that change the rows.
+
+    Once they are read, `counts` are by status, and `photographs` counts the pictures that by their size are none of
+    a face alone.
+    """
 
     def __init__(
         self, reader: Reader, inputs: Inputs, output: Output, options: Mapping[str, Any], draw: Path | None
@@ -82,9 +94,11 @@ class Job:
         self._reader, self._inputs, self._output, self._draw = reader, inputs, output, draw
         self._options = {"threshold": reader.threshold, "detect": reader.detect, "draw": draw and str(draw), **options}
         self._survey = inputs.survey(output.refuse_input)
+        output.refuse_finished()
         self._drawer: Drawer | None = None
         self.labels = probability_labels(reader.config.labels, reader.answers)
         self.counts: Counter[str] = Counter()
+        self.photographs = 0
 
     @property
     def undrawn(self) -> int:
@@ -195,6 +209,8 @@ class Job:
             yield result.to_dict()
 
     def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        least = max(_PHOTOGRAPH, _TIMES * self._reader.config.input_size)
         for row in rows:
             self.counts[row["status"]] += 1
+            self.photographs += min(row["width"] or 0, row["height"] or 0) >= least
             yield row

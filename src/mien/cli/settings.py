@@ -8,10 +8,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from mien.train.config import TrainConfig, flag, read_settings
+from mien.train.config import TrainConfig, flag, read_training_settings
 from mien.train.pretrained import configured
 
-_METAVARS = {"start_from": "NAME|FOLDER|none", "backbone": "NAME", "backbone_weights": "imagenet|FILE|none"}
+_METAVARS = {
+    "activation": "NAME",
+    "start_from": "NAME|FOLDER|none",
+    "backbone": "NAME",
+    "backbone_weights": "imagenet|FILE|none",
+}
 
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,13 +34,14 @@ def _option(name: str, kind: Any, meaning: str) -> Callable[..., Any]:
     if inner[0] is bool:
         return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, default=None, help=meaning)
     if get_origin(inner[0]) is Literal:
-        return click.option(flag(name), name, type=click.Choice(get_args(inner[0])), default=None, help=meaning)
+        choice = click.Choice(get_args(inner[0]))
+        return click.option(flag(name), name, type=choice, default=None, metavar=_METAVARS.get(name), help=meaning)
     return click.option(flag(name), name, type=inner[0], default=None, metavar=_METAVARS.get(name), help=meaning)
 
 
 def join_settings(config_file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
     """Join a settings file and flags, flags winning; only what is set is in the result."""
-    settings = read_settings(config_file) if config_file else {}
+    settings = read_training_settings(config_file) if config_file else {}
     return settings | {name: value for name, value in flags.items() if value is not None}
 
 

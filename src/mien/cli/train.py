@@ -10,11 +10,23 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from mien.cli.common import console, data_arguments, data_options, figures_table, free_folder, progress_bar
+from mien.cli.common import (
+    console,
+    data_arguments,
+    data_options,
+    figures_table,
+    free_folder,
+    progress_bar,
+    require_new_folder,
+)
 from mien.cli.settings import join_settings, training_options
+from mien.dataset import require_trainable
 from mien.errors import ConfigError
 from mien.train.backend import require_keras
+from mien.train.config import read_settings
 from mien.train.pretrained import configured, configured_for_few
+from mien.train.runs import CONFIG, read_unfinished
+from mien.train.source import Source
 
 
 @click.command("train")
@@ -43,14 +55,23 @@ def command(
         raise ConfigError("give DATA, a labelled folder, CSV or zip; or --resume RUN")
     settings = join_settings(config_file, flags)
     config, for_few = configured(settings), configured_for_few(settings)
-    chosen = data_arguments(classes, rename)
+    out = out or free_folder(Path("mien-runs"), f"{data.resolve().stem}-{config.network}")
+    # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
+    require_new_folder(out)
+    source = read_source(data, classes, rename)
     require_keras("training", config.deterministic)
     from mien.train import run
 
-    out = out or free_folder(Path("mien-runs"), f"{data.resolve().stem}-{config.network}")
     with TrainingScreen(out) as screen:
-        finished = run.train(run.Source(data, *chosen), config, out, screen, folds or 0, for_few)
+        finished = run.train(source, config, out, screen, folds or 0, for_few)
     print_finished(finished)
+
+
+def read_source(data: Path, classes: str | None, rename: tuple[str, ...]) -> Source:
+    """Read the files and labels of a source; DataError where there are none to train on."""
+    source = Source(data, *data_arguments(classes, rename))
+    require_trainable(source.manifest)
+    return source
 
 
 def _refuse_settings(*given: Any) -> None:
@@ -60,9 +81,8 @@ def _refuse_settings(*given: Any) -> None:
 
 
 def _resume(folder: Path) -> None:
-    from mien.train.config import read_settings
-
-    stored = folder / "config.toml"
+    read_unfinished(folder)
+    stored = folder / CONFIG
     deterministic = bool(read_settings(stored).get("deterministic")) if stored.exists() else False
     require_keras("training", deterministic)
     from mien.train import run

@@ -10,15 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.charts import require_matplotlib
-from mien.cli.common import console, data_arguments, data_options, require_parent
+from mien.cli.common import console, data_options, require_parent
 from mien.cli.common import write_result as write_text_result
 from mien.cli.text import one_line
-from mien.cli.train import BriefScreen
+from mien.cli.train import BriefScreen, read_source
 from mien.errors import ConfigError
+from mien.output import LOCK, refuse_foreign
 from mien.train.backend import require_keras
-from mien.train.config import read_settings
-from mien.train.space import SPACE, parse_fixed, settings_words
-from mien.train.tuned import HISTORY, IMPORTANCE, SUMMARY, TABLE
+from mien.train.config import read_training_settings
+from mien.train.pretrained import configured
+from mien.train.space import SPACE, make_space, parse_fixed, resolved, settings_words
+from mien.train.study import ABOUT, Budget, Pruner, require_optuna
 
 _SHOWN = 15
 
@@ -58,17 +60,20 @@ def command(
     if json_target is not None:
         require_parent(json_target)
     settings = _settings(config_file, fix, seed)
-    require_keras("tuning", bool(settings.get("deterministic")))
-    from mien.train.study import Budget, Pruner, require_optuna
+    names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
+    out = out or Path("mien-runs") / f"tune-{data.resolve().stem}"
+    # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
+    base = configured(settings)
+    make_space(resolved(settings, base), base, names)
+    refuse_foreign(out, "study", LOCK, ABOUT)
+    source = read_source(data, classes, rename)
+    require_optuna()
+    require_matplotlib()
+    require_keras("tuning", base.deterministic)
     from mien.train.tune import Options, exclusive, tune
     from mien.train.tuned import read_result, write_result
 
-    require_optuna()
-    require_matplotlib()
-    out = out or Path("mien-runs") / f"tune-{data.resolve().stem}"
     options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
-    names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
-    source = _source(data, classes, rename)
     with BriefScreen(" ".join(["mien tune", *sys.argv[2:]])) as screen:
 
         def on_trial(number: int, config: Any, space: Any) -> BriefScreen:
@@ -85,7 +90,7 @@ def command(
 
 
 def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) -> dict[str, Any]:
-    settings = read_settings(config_file) if config_file else {}
+    settings = read_training_settings(config_file) if config_file else {}
     fixed = parse_fixed(fix)
     if "minutes" in settings or "minutes" in fixed:
         raise ConfigError("minutes: a trial ends by its epochs, so that all are comparable; give --fix epochs=N")
@@ -94,13 +99,9 @@ def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) 
     return settings | fixed
 
 
-def _source(data: Path, classes: str | None, rename: tuple[str, ...]) -> Any:
-    from mien.train.source import Source
-
-    return Source(data, *data_arguments(classes, rename))
-
-
 def _print(found: Any, data: Path, out: Path) -> None:
+    from mien.train.tuned import HISTORY, IMPORTANCE, SUMMARY, TABLE
+
     screen = console()
     best = sorted(found.trials, key=lambda trial: (trial.accuracy is None, -(trial.accuracy or 0.0), trial.number))
     table = Table(title=Text(f"The best {min(_SHOWN, len(best))} of {len(best)} trials", "bold"), title_justify="left")

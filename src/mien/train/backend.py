@@ -5,12 +5,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import ConfigError, MissingExtraError
+from mien.errors import ConfigError, ExportError, MissingExtraError
 from mien.version import __version__
 
 
@@ -36,6 +37,14 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         tensorflow.get_logger().setLevel("ERROR")
         if deterministic:
             tensorflow.config.experimental.enable_op_determinism()
+
+
+def require_keras_file(path: Path) -> None:
+    """Raise ExportError where `path` is no file with a name that Keras takes; needs no Keras."""
+    if not path.exists():
+        raise ExportError(f"{path}: no such file")
+    if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise ExportError(f"{path}: is not a .keras or .h5 file")
 
 
 @contextmanager

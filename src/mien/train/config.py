@@ -8,11 +8,17 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from mien.errors import ConfigError
 
 Network = Literal["classic", "stack", "residual", "backbone"]
+#: Those that Keras knows by name and that keep the shape of what they are given.
+Activation = Literal[
+    "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "relu6", "selu", "celu", "mish", "swish", "softplus",
+    "softsign", "squareplus", "sparse_plus", "sigmoid", "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "tanh_shrink", "soft_shrink", "hard_shrink", "exponential", "linear",
+]  # fmt: skip
 
 #: What a network is trained with where the user does not say: the tutorial's habits for `classic`.
 NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -59,7 +65,7 @@ class TrainConfig:
     colour: Literal["grey", "rgb"] = _setting("grey", "what the network sees")
     width: float = _setting(1.0, "multiplies the number of filters in every layer", 0.05, 16)
     dropout: float = _setting(0.0, "share of features dropped in training", 0, 0.95)
-    activation: str = _setting("relu", "relu, leaky_relu, elu, gelu, silu, tanh or another that Keras knows")
+    activation: Activation = _setting("relu", "what follows each layer: relu, leaky_relu, elu, gelu, silu, tanh, …")
     backbone: str | None = _setting(None, "a network of keras.applications by name, like EfficientNetV2B0")
 
     # --- what it starts from
@@ -119,13 +125,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every field's type and range; ConfigError names the first that is wrong."""
-        kinds = get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            _check_type(field.name, value, kinds[field.name])
-            low, high = field.metadata["low"], field.metadata["high"]
-            if isinstance(value, int | float) and not low <= value <= high:
-                raise ConfigError(f"{flag(field.name)} {value}: must lie between {low:g} and {high:g}")
+            check_setting(field.name, getattr(self, field.name))
         if self.validation_share + self.test_share > 0.9:
             raise ConfigError("--validation-share and --test-share: together at most 0.9")
         self._check_backbone()
@@ -161,10 +162,8 @@ class TrainConfig:
 
         Raises ConfigError for an unknown name, a wrong type or a value out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise ConfigError(f"unknown setting '{unknown[0]}'; known are {', '.join(sorted(known))}")
+        for name in sorted(set(settings) - set(_FIELDS)):
+            _refuse_unknown(name)
         given = {name: value for name, value in settings.items() if value is not None}
         network = given.get("network", "backbone" if "backbone" in given else cls.network)
         given["network"] = network
@@ -193,14 +192,44 @@ class TrainConfig:
         return "".join(f"{name} = {_toml(value)}\n" for name, value in rows if value is not None)
 
 
+def read_training_settings(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings that a user gives; ConfigError names the file and the setting that is wrong."""
+    settings = read_settings(path)
+    try:
+        for name, value in settings.items():
+            check_setting(name, value)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return settings
+
+
 def read_settings(path: Path) -> dict[str, Any]:
-    """Read a TOML file of settings; ConfigError where it is not TOML."""
+    """Read a TOML file; ConfigError where it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid TOML ({error})") from None
+
+
+def check_setting(name: str, value: object) -> None:
+    """Check one setting by itself; ConfigError for an unknown name, a wrong type or a value out of range."""
+    if name not in _FIELDS:
+        _refuse_unknown(name)
+    field, kind = _FIELDS[name]
+    _check_type(name, value, kind)
+    low, high = field.metadata["low"], field.metadata["high"]
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ConfigError(f"{flag(name)} {value}: must lie between {low:g} and {high:g}")
+
+
+def _refuse_unknown(name: str) -> NoReturn:
+    raise ConfigError(f"unknown setting '{name}'; known are {', '.join(sorted(_FIELDS))}")
+
+
+_KINDS = get_type_hints(TrainConfig)
+_FIELDS = {field.name: (field, _KINDS[field.name]) for field in dataclasses.fields(TrainConfig)}
 
 
 def flag(field: str) -> str:

@@ -15,14 +15,15 @@ from mien.audit import Audit
 from mien.charts import ACCENT, FAINT, MUTED, Axes, chart, plain
 from mien.crop import Region
 from mien.errors import OutputError, TrainingError
-from mien.output import lock, new_file, read_json, readable_errors, what_changed, write_text
+from mien.output import LOCK, lock, new_file, read_json, readable_errors, refuse_foreign, what_changed, write_text
 from mien.train import run
 from mien.train.effects import Effect, Mean, effects, mean_over_seeds
+from mien.train.network import build
 from mien.train.prepare import Plan, plan_split
 from mien.train.source import QuietReporter, Reporter, Source, check_source
-from mien.train.sweep import Cell, Sweep
+from mien.train.sweep import JOB, Cell, Sweep
 
-RESULT, JOB, TABLE, PLOT = "experiment.json", "job.json", "experiment.csv", "comparison.png"
+RESULT, TABLE, PLOT = "experiment.json", "experiment.csv", "comparison.png"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def experiment(
     reporter = reporter or QuietReporter()
     cells = sweep.cells()
     checked: dict[bool, tuple[Audit, dict[str, Region]]] = {}
+    _try_networks(source, [cell for cell in cells if not (out / cell.folder / run.METRICS).exists()])
     if not out.exists():  # data that cannot be used leave no folder behind
         _split(source, cells[0], checked, reporter)
     handle = _claim(out, source, sweep)
@@ -104,11 +106,14 @@ def experiment(
         for cell in cells:
             folder = out / cell.folder
             try:
-                if not (folder / run.METRICS).exists():
+                fresh = not (folder / run.METRICS).exists()
+                if fresh:
                     listener = on_run(cell, folder) if on_run else QuietReporter()
                     _train(source, cell, folder, checked, reporter, listener)
                     keras.utils.clear_session(free_memory=True)  # what one network leaves behind adds up over many
                 finished.append(_done(cell, folder))
+                if fresh:
+                    reporter.say(f"{cell.folder}: accuracy {finished[-1].accuracy:.4f} on: {finished[-1].part}")
             except TrainingError as error:
                 failed.append((cell, str(error)))
                 reporter.say(f"{cell.folder}: {error}")
@@ -119,18 +124,29 @@ def experiment(
     return outcome
 
 
+def _try_networks(source: Source, cells: Sequence[Cell]) -> None:
+    """Build each network of a sweep once: names and sizes that Keras refuses must not end it after hours."""
+    tried = set()
+    for cell in cells:
+        config = cell.config
+        wanted = (config.network, config.size, config.colour, config.width, config.backbone)
+        if wanted not in tried:
+            build(config, len(source.manifest.classes))
+        tried.add(wanted)
+    keras.utils.clear_session(free_memory=True)
+
+
 def _claim(out: Path, source: Source, sweep: Sweep) -> int:
     """Make or check the folder of a sweep and keep other processes off it until the handle is closed."""
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         lock(handle, out)
         job = {"base": dict(sweep.base), "data": source.to_dict()}
         path = out / JOB
         if not path.exists():
-            if any(child.name != ".lock" for child in out.iterdir()):
-                raise OutputError(f"{out}: already exists and holds no experiment; choose another name")
+            refuse_foreign(out, "experiment", JOB)
             write_text(path, json.dumps(job, indent=2) + "\n")
         elif changed := what_changed(job, read_json(path)):
             raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 
@@ -20,27 +20,7 @@ from mien.train.config import TrainConfig
 from mien.train.feed import Feed, Part
 from mien.train.network import logits_of, twin
 from mien.train.pretrained import HEAD
-from mien.train.schedule import MIN_IMPROVEMENT, Epoch, is_frozen, learning_rate, why_stop
-
-
-class Listener(Protocol):
-    """Who is told how training goes."""
-
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
-        """Hear of a batch: `done` of `steps` in epoch `epoch` (from 0), running loss and accuracy, images/s."""
-
-    def on_epoch(self, row: Epoch) -> None:
-        """Hear of a finished epoch."""
-
-
-class Quiet:
-    """A listener that says nothing."""
-
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
-        """Ignore a batch."""
-
-    def on_epoch(self, row: Epoch) -> None:
-        """Ignore an epoch."""
+from mien.train.schedule import MIN_IMPROVEMENT, Epoch, Listener, Quiet, is_frozen, learning_rate, why_stop
 
 
 def fit(

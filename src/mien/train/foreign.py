@@ -13,6 +13,7 @@ from mien.crop import crop
 from mien.errors import ExportError, ImageError
 from mien.image import IMAGE_SUFFIXES, load_image
 from mien.synthetic import draw_face
+from mien.train.backend import require_keras_file
 from mien.train.export import Agreement, export_bundle
 
 SCALES = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
@@ -44,10 +45,7 @@ def export_foreign(
 
 def open_keras(path: Path) -> Any:
     """Open a Keras file without running any code it may carry."""
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file" if not path.exists() else f"{path}: is not a .keras or .h5 file")
-    if path.suffix not in (".keras", ".h5", ".hdf5"):
-        raise ExportError(f"{path}: is not a .keras or .h5 file")
+    require_keras_file(path)
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds, some of them bare

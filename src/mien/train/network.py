@@ -89,11 +89,7 @@ NETWORKS: dict[str, Callable[..., Model]] = {"classic": classic, "stack": stack,
 
 
 def build(config: TrainConfig, classes: int) -> Model:
-    """Build the network that a config names; ConfigError for an unknown activation or too small an input."""
-    try:
-        keras.activations.get(config.activation)
-    except (ValueError, TypeError):
-        raise ConfigError(f"--activation {config.activation}: is not one that Keras knows, like relu or gelu") from None
+    """Build the network that a config names; ConfigError for too small an input, or an unknown backbone."""
     if config.backbone is not None:
         return backboned(config, classes)
     try:

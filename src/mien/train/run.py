@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from mien.bundle import load_bundle
+from mien.calibrate import ENOUGH_TO_FIT
 from mien.dataset import read_manifest
 from mien.errors import ConfigError, MienError, TrainingError
 from mien.evaluation import Scored, pool, score
@@ -42,11 +43,14 @@ from mien.train.prepare import (
     read_plan,
 )
 from mien.train.pretrained import FEW_PICTURES, load_trunk
+from mien.train.runs import CONFIG, FAILED, METRICS, RUN, read_about, read_unfinished
 from mien.train.schedule import Epoch, best_epoch, why_stop
 from mien.train.source import QuietReporter, Reporter, Source, check_source
 from mien.train.tensorboard import EventLog, require_tensorboard
 
 __all__ = [
+    "CONFIG",
+    "METRICS",
     "Finished",
     "QuietReporter",
     "Reporter",
@@ -59,10 +63,6 @@ __all__ = [
     "train",
     "train_or_resume",
 ]
-
-CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
-#: Why a run could not go on, in one line; absent while it may.
-FAILED = "failed.txt"
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,7 @@ def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
     Raises TrainingError when the folder is no run, is finished already, or its data has gone. What stops a run is
     also written into its folder.
     """
-    about = read_about(folder)
-    if (folder / METRICS).exists():
-        raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
+    about = read_unfinished(folder)
     (folder / FAILED).unlink(missing_ok=True)
     try:
         return _go_on(folder, about, reporter or QuietReporter())
@@ -214,17 +212,6 @@ def _cache_folder(folder: Path) -> Path:
     return parent.parent / ".cache" if (parent / RUN).exists() else parent / ".cache"
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` says; TrainingError where the folder is no run."""
-    if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such run folder")
-    try:
-        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
-        raise TrainingError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
-
-
 def _finish(
     folder: Path, config: TrainConfig, plan: Plan, network: Any, validation: Part, history: Sequence[Epoch],
     about: Mapping[str, Any], reporter: Reporter,
@@ -239,14 +226,27 @@ def _finish(
         classes, counts = plan.manifest.classes, {"counts": about["counts"]}
         agreement = save_bundle(folder, network, config, classes, validation, counts)
         reporter.say(f"exported: {agreement}")
+        if few := _uncalibrated(validation):
+            reporter.say(few)
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
         reader = _reader(folder)
         scored = _score(reader, plan, judged, report)
     made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
+    made_by["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     write_report(scored, folder, describe_part(judged), made_by, Extras(reader, folder, seed=config.seed))
     (folder / checkpoint.FILE).unlink(missing_ok=True)
     return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
+
+
+def _uncalibrated(validation: Part) -> str | None:
+    """Say that there are too few pictures to fit a temperature; None where there are enough."""
+    if len(validation.rows) >= ENOUGH_TO_FIT:
+        return None
+    return (
+        f"the probabilities are not calibrated: {len(validation.rows)} validation pictures are too few to fit a "
+        f"temperature ({ENOUGH_TO_FIT} are needed), so it stays 1"
+    )
 
 
 def describe_part(part: str) -> str:

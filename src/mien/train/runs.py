@@ -10,6 +10,10 @@ from typing import Any, Literal
 from mien.errors import MienError, TrainingError
 from mien.train.config import read_settings
 
+CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
+#: Why a run could not go on, in one line; absent while it may.
+FAILED = "failed.txt"
+
 State = Literal["finished", "unfinished", "failed", "damaged"]
 SORTS = ("accuracy", "created", "name")
 
@@ -45,6 +49,25 @@ class Run:
         }  # fmt: skip
 
 
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` says; TrainingError where the folder is no run."""
+    if not folder.is_dir():
+        raise TrainingError(f"{folder}: no such run folder")
+    try:
+        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        raise TrainingError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
+
+
+def read_unfinished(folder: Path) -> dict[str, Any]:
+    """Return what `run.json` says of a run to be continued; TrainingError where it is no run, or finished."""
+    about = read_about(folder)
+    if (folder / METRICS).exists():
+        raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
+    return about
+
+
 def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
     """Return every run in a folder and the folders in it; the folds of a run belong to it and are left out.
 
@@ -72,7 +95,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
-    if (folder / "run.json").exists():
+    if (folder / RUN).exists():
         yield folder
         return
     for child in sorted(folder.iterdir()):
@@ -81,8 +104,8 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _read(folder: Path) -> Run:
-    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    settings = read_settings(folder / "config.toml")
+    about = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    settings = read_settings(folder / CONFIG)
     history = list(_epochs(folder / "history.csv"))
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
@@ -90,14 +113,14 @@ def _read(folder: Path) -> Run:
         "created": str(about.get("created", "")), "epochs": len(history),
         "val_accuracy": best["val_accuracy"] if best else None,
     }  # fmt: skip
-    metrics = folder / "metrics.json"
+    metrics = folder / METRICS
     if metrics.exists():
         figures = json.loads(metrics.read_text(encoding="utf-8"))
         value, low, high = (float(figures["accuracy"][name]) for name in ("value", "low", "high"))
         if not 0 <= low <= value <= high <= 1:
             raise ValueError(f"{metrics}: the accuracy is no number in its interval in [0, 1]")
         return Run(folder, "finished", **known, accuracy=value, low=low, high=high, part=str(figures["part"]))
-    failed = folder / "failed.txt"
+    failed = folder / FAILED
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())
     return Run(folder, "unfinished", **known, note=f"mien train --resume {folder}")

@@ -1,8 +1,12 @@
-"""Learning rate and stopping as pure functions of the settings and the history, so that resuming needs no state."""
+"""Epochs and who hears of them; learning rate and stopping as pure functions of the settings and the history.
+
+So resuming needs no state of theirs.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mien.train.config import TrainConfig
 
@@ -23,6 +27,26 @@ class Epoch:
     seconds: float
     images_per_second: float
     input_share: float
+
+
+class Listener(Protocol):
+    """Who is told how training goes."""
+
+    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+        """Hear of a batch: `done` of `steps` in epoch `epoch` (from 0), running loss and accuracy, images/s."""
+
+    def on_epoch(self, row: Epoch) -> None:
+        """Hear of a finished epoch."""
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+        """Ignore a batch."""
+
+    def on_epoch(self, row: Epoch) -> None:
+        """Ignore an epoch."""
 
 
 def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:

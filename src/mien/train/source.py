@@ -1,18 +1,19 @@
-"""Labelled data as a user names it, checked and ready to be split, and who is told about it."""
+"""Labelled data as a user names it, checked and ready to be split, and who is told about it; needs no Keras."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from mien.audit import Audit, audit
 from mien.crop import Region
-from mien.dataset import read_manifest
+from mien.dataset import Manifest, read_manifest
 from mien.detect import Detector
 from mien.face_audit import find_faces
-from mien.train.fit import Listener, Quiet
+from mien.train.schedule import Listener, Quiet
 
 
 class Reporter(Listener, Protocol):
@@ -38,11 +39,19 @@ class QuietReporter(Quiet):
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled data as a user names it: a path, the classes to use, and names to map."""
+    """Labelled data as a user names it: a path, the classes to use, and names to map.
+
+    `manifest` is what is there, read when first asked for; it raises DataError where that cannot be used.
+    """
 
     path: Path
     classes: tuple[str, ...] | None = None
     rename: Mapping[str, str] | None = None
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The files and labels of the source."""
+        return read_manifest(self.path, self.classes, self.rename)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, with an absolute path."""
@@ -57,7 +66,7 @@ class Source:
 
 def check_source(source: Source, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
     """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
-    manifest = read_manifest(source.path, source.classes, source.rename)
+    manifest = source.manifest
     with reporter.progress("checking the pictures") as report:
         checked = audit(manifest, on_progress=report)
     regions: dict[str, Region] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
 from mien.errors import ConfigError
-from mien.train.config import TrainConfig
+from mien.train.config import TrainConfig, check_setting
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,13 @@ class Space:
         return self.config({name: what.suggest(trial, name) for name, what in self.searched.items()})
 
 
+def resolved(given: Mapping[str, Any], base: TrainConfig) -> dict[str, Any]:
+    """Return the given settings with those that trained weights decide, so that trials need not look them up."""
+    if base.start_from is None:
+        return dict(given)
+    return {**given, "start_from": base.start_from, **{name: getattr(base, name) for name in (*_OF_WEIGHTS, "colour")}}
+
+
 def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str] | None = None) -> Space:
     """Return the space of the settings `names` (None: all that are not given) around `base`, made from `given`.
 
@@ -123,7 +130,7 @@ def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
         if name in found:
             raise ConfigError(f"--fix {name}: is given twice")
         found[name] = _value(text.strip(), str in (kinds[name], *get_args(kinds[name])))
-        TrainConfig.make({name: found[name]} if name != "freeze_epochs" else {})  # the range of this one alone
+        check_setting(name, found[name])
     return found
 
 

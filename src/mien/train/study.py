@@ -21,6 +21,8 @@ from mien.errors import ConfigError, MissingExtraError, OutputError, TrainingErr
 from mien.output import lock, what_changed
 
 Pruner = Literal["median", "halving", "none"]
+#: The file by which the folder of a study is known.
+ABOUT = "tune.json"
 #: A trial that has killed its process this often is not tried again.
 _RETRIES = 3
 #: The states of trials that take a place in the budget; a failed one has been queued again, or was too much.
@@ -109,7 +111,7 @@ def open_study(
 
 
 def run_trials(study: Study, objective: Callable[[Any], float], budget: Budget, say: Callable[[str], None]) -> None:
-    """Run trials until the budget is used up; one trial at a time in this process.
+    """Run trials until the budget is used up; one trial at a time in this process, each followed by a line of news.
 
     With a budget of trials this waits for those that other processes have begun: if one dies, its trial is taken over.
     """
@@ -128,6 +130,7 @@ def _run_trials(study: Study, objective: Callable[[Any], float], budget: Budget,
         if trial is not None:
             waited = False
             _one_trial(study, trial, objective)
+            say(_came_to(study, trial.number))
         elif not running:
             return
         else:
@@ -174,6 +177,20 @@ def _one_trial(study: Study, trial: Any, objective: Callable[[Any], float]) -> N
         except optuna.exceptions.UpdateFinishedTrialError:
             return  # this process was silent for so long that another one has taken the trial over
         study.inner.tell(trial, value, state=state, skip_if_finished=True)
+
+
+def _came_to(study: Study, number: int) -> str:
+    """Say in a line what a trial came to, and the best so far of all processes."""
+    trials = study.trials()
+    trial = next(one for one in trials if one.number == number)
+    complete = [one for one in trials if one.state.name == "COMPLETE"]
+    if trial.state.name == "COMPLETE":
+        said = f"accuracy {trial.value:.4f}"
+    else:
+        said = f"stopped early ({trial.user_attrs.get('why', 'another process has taken it over')})"
+    best = max(complete, key=lambda one: (one.value, -one.number), default=None)
+    so_far = "no trial is complete so far" if best is None else f"best so far {best.value:.4f} (trial {best.number})"
+    return f"trial {number}: {said}; {so_far}"
 
 
 @contextmanager

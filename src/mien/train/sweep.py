@@ -21,6 +21,8 @@ from mien.errors import ConfigError
 from mien.train.config import TrainConfig, read_settings
 from mien.train.pretrained import configured
 
+#: The file by which the folder of an experiment is known.
+JOB = "job.json"
 _KNOWN = ("title", "seeds", "base", "grid")
 _MOST_RUNS = 10_000
 

@@ -17,9 +17,8 @@ from typing import Any
 
 import keras
 
-from mien.dataset import read_manifest
 from mien.errors import ConfigError, OutputError, TrainingError
-from mien.output import lock, read_json, readable_errors, write_text
+from mien.output import LOCK, lock, read_json, readable_errors, refuse_foreign, write_text
 from mien.train import checkpoint
 from mien.train.cache import Crops, cached_crops
 from mien.train.config import FROM_SCRATCH, TrainConfig
@@ -29,10 +28,10 @@ from mien.train.pretrained import FEW_PICTURES, configured, configured_for_few
 from mien.train.run import CONFIG, first_network
 from mien.train.schedule import Epoch, best_epoch
 from mien.train.source import QuietReporter, Reporter, Source, check_source
-from mien.train.space import Space, make_space
-from mien.train.study import Budget, Pruner, Study, note_spent, open_study, origin, run_trials, spent
+from mien.train.space import Space, make_space, resolved
+from mien.train.study import ABOUT, Budget, Pruner, Study, note_spent, open_study, origin, run_trials, spent
 
-STUDY, TRIALS, ABOUT = "study.db", "trials", "tune.json"
+STUDY, TRIALS = "study.db", "trials"
 _SEEN = ("train", "validation")
 
 
@@ -74,7 +73,7 @@ def tune(
     given = {name: value for name, value in settings.items() if value is not None}
     base = configured(given)
     # Wrong names and data that cannot be used leave no folder behind.
-    make_space(_resolved(given, base), base, search)
+    make_space(resolved(given, base), base, search)
     fresh = None if out.exists() else _fresh_plan(source, base, reporter)
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -88,7 +87,7 @@ def tune(
             f"{count} training pictures are few: starting from the shipped model '{base.start_from}', as mien train "
             f"does (from scratch: --fix start_from={FROM_SCRATCH})"
         )
-    space = make_space(_resolved(given, base), base, search)
+    space = make_space(resolved(given, base), base, search)
     with exclusive(out, reporter.say):  # the tables of a database are made by one process
         study = open_study(
             options.storage or out / STUDY, options.study or f"mien-{out.resolve().name}", _job(space, plan),
@@ -100,19 +99,11 @@ def tune(
     return Tuning(out, space, study, len(plan.part("validation").samples))
 
 
-def _resolved(given: Mapping[str, Any], base: TrainConfig) -> dict[str, Any]:
-    """Return the given settings with those that trained weights decide, so that trials need not look them up."""
-    if base.start_from is None:
-        return dict(given)
-    return {**given, **{name: getattr(base, name) for name in ("start_from", "network", "size", "colour", "width",
-                                                               "activation")}}  # fmt: skip
-
-
 @contextmanager
 def exclusive(out: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Wait until no other process of this machine is preparing or writing results in `out`, and keep them off."""
     with readable_errors(out):
-        handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         said = False
         while True:
@@ -142,9 +133,8 @@ def _plan(source: Source, base: TrainConfig, out: Path, reporter: Reporter, fres
     if path.exists():
         if read_json(path) != json.loads(json.dumps(about)):
             raise OutputError(f"{out}: was begun with other data or another seed; give another --out")
-        return read_plan(out, read_manifest(source.path, source.classes, source.rename))
-    if any(not child.name.startswith(".") for child in out.iterdir()):
-        raise OutputError(f"{out}: already exists and holds no study; give another --out")
+        return read_plan(out, source.manifest)
+    refuse_foreign(out, "study", ABOUT)
     plan = fresh or _fresh_plan(source, base, reporter)
     write_text(out / SPLIT_FILE, plan.to_csv())
     write_text(path, json.dumps(about, indent=2) + "\n")
