@@ -111,6 +111,20 @@ def test_the_summary_says_who_was_seen_and_how(call: Call, film: Path, brightnes
         assert "sad" in line[3]
 
 
+def test_a_model_of_crops_says_that_it_reads_whole_frames(
+    call: Call, make_bundle: Callable[..., Path], tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+) -> None:
+    film = tmp_path / "film.mkv"
+    write_film(film, [(0.0, two_people(0))])
+    bundle = make_bundle()
+    assert call("predict", film, "--model", bundle)[2] == (
+        "mien: this model reads frames whole, as it was trained; --detect finds the faces first "
+        "(mien train --faces trains for that)\n"
+    )
+    for told in ("--detect", "--no-detect"):
+        assert "frames whole" not in call("predict", film, "--model", bundle, told)[2]
+
+
 def test_rows_on_stdout_are_alone_there(call: Call, film: Path, brightness_bundle: Path) -> None:
     _, out, err = call("predict", film, "--model", brightness_bundle, "--jsonl", "-")
     assert all(json.loads(line)["source"] == str(film) for line in out.splitlines())

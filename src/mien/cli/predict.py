@@ -14,6 +14,8 @@ from mien.inputs import STDIN, Inputs, is_video
 from mien.reader import Faces, load
 from mien.video import FPS
 
+_FIND = "--detect finds the faces first (mien train --faces trains for that)"
+
 
 @click.command("predict")
 @click.argument("inputs", nargs=-1)
@@ -102,6 +104,8 @@ def command(
         _check_film(inputs, camera, draw, timeline)
         output.refuse_finished()
         reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
+        if detect is None and not reader.detect:
+            click.echo(f"mien: this model reads frames whole, as it was trained; {_FIND}", err=True)
         from mien.cli.video import predict_camera, predict_clip
 
         if camera is not None:
@@ -131,7 +135,7 @@ def _read_whole(job: Job) -> str:
     """Say that a model of crops has read photographs."""
     return (
         f"this model reads pictures whole, as it was trained, and by their size {job.photographs} of "
-        f"{job.counts.total()} are photographs; --detect finds the faces first (mien train --faces trains for that)"
+        f"{job.counts.total()} are photographs; {_FIND}"
     )
 
 
