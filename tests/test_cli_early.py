@@ -31,7 +31,8 @@ def place(faces: Path, tmp_path: Path) -> Path:
     (tmp_path / "one" / "happy").mkdir(parents=True)
     (tmp_path / "one" / "happy" / "a.png").write_bytes(next((faces / "happy").iterdir()).read_bytes())
     (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "mine.txt").touch()
+    for name in ("mine.txt", ".lock"):  # as in the folder of a study or a sweep
+        (tmp_path / "taken" / name).touch()
     (tmp_path / "run").mkdir()
     for name in ("run.json", "metrics.json"):
         (tmp_path / "run" / name).write_text("{}")

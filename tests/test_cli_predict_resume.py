@@ -212,6 +212,17 @@ def test_a_file_that_is_there_is_never_replaced(
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_journal_without_rows_protects_no_file_from_being_kept(
+    call: Call, bundle: Path, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("mine")
+    (tmp_path / "out.jsonl.part").write_bytes(b"")
+    refused = call("predict", pictures, "--model", bundle, "--jsonl", out)
+    assert refused == (2, "", f"mien: {out}: already exists; choose another name, or remove it first\n")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_killed_after_the_file_was_written_the_same_command_ends_well(
     begun: tuple[Path, list[object], bytes], call: Call, tmp_path: Path
 ) -> None:

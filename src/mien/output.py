@@ -112,10 +112,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def refuse_foreign(path: Path, what: str, *markers: str) -> None:
-    """Raise OutputError where `path` is there, and is no folder that is empty or has one of the files of a `what`.
-
-    LOCK among these `markers` is there before anything else, while another process is still beginning.
-    """
+    """Raise OutputError where `path` is there, and is no folder that is empty or has one of the files of a `what`."""
     if path.exists() and not path.is_dir():
         refuse_existing(path)
     if path.is_dir() and not any((path / marker).exists() for marker in markers):

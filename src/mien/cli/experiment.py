@@ -12,7 +12,7 @@ from mien.charts import require_matplotlib
 from mien.cli.common import console, data_options, one_of, require_parent, write_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen, read_source
-from mien.output import LOCK, refuse_foreign
+from mien.output import refuse_foreign
 from mien.train.backend import require_keras
 from mien.train.sweep import JOB, read_sweep
 
@@ -40,7 +40,7 @@ def command(
     found = read_sweep(sweep)
     out = out or Path("mien-runs") / sweep.stem
     # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
-    refuse_foreign(out, "experiment", LOCK, JOB)
+    refuse_foreign(out, "experiment", JOB)
     source = read_source(data, classes, rename)
     require_matplotlib()
     require_keras("training", any(cell.config.deterministic for cell in found.cells()))

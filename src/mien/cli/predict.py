@@ -11,7 +11,7 @@ from mien.cli.predict_job import Job, Output
 from mien.cli.predict_table import print_table, summary
 from mien.errors import ConfigError
 from mien.inputs import STDIN, Inputs, is_video
-from mien.reader import Faces, load
+from mien.reader import Faces, Reader, load
 from mien.video import FPS
 
 _FIND = "--detect finds the faces first (mien train --faces trains for that)"
@@ -46,7 +46,7 @@ _FIND = "--detect finds the faces first (mien train --faces trains for that)"
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR|FILM",
-    help="draw what was found into each picture, or into the film; with --csv FILE (say) it can be interrupted",
+    help="draw what was found into each picture, or into the film",
 )
 @click.option("--camera", metavar="N|NAME", help="read a camera of this machine, 0 is the first, until Ctrl-C")
 @click.option(
@@ -71,7 +71,7 @@ def command(
     read, and the exit status is 1.
 
     Rows for a file are kept in FILE.part as they come. Whatever interrupts the command, given again it goes
-    on from there, and with --draw draws what is not drawn yet; without a file for the rows it would begin anew.
+    on from there, and with --draw draws what is not drawn yet; --draw alone takes a folder that is new or empty.
     A FILE that is there already is never replaced.
 
     With --engine ray the pictures are read on all machines of a Ray cluster (RAY_ADDRESS; else all cores here)
@@ -100,17 +100,15 @@ def command(
     output = Output.chosen({"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target})
     for name in inputs:
         output.refuse_input(name)
-    if camera is not None or any(map(is_video, inputs)):
+    film = camera is not None or any(map(is_video, inputs))
+    output.refuse_finished(resumable=not film)
+    if film:
         _check_film(inputs, camera, draw, timeline)
-        output.refuse_finished()
         reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
+        status = _read_film(reader, inputs, camera, output, fps or FPS, draw, timeline)
         if detect is None and not reader.detect:
             click.echo(f"mien: this model reads frames whole, as it was trained; {_FIND}", err=True)
-        from mien.cli.video import predict_camera, predict_clip
-
-        if camera is not None:
-            return predict_camera(reader, camera, output=output, fps=fps or FPS)
-        return predict_clip(reader, inputs[0], output=output, fps=fps or FPS, draw=draw, timeline=timeline)
+        return status
     if not inputs:
         raise ConfigError("nothing to read; name pictures, a folder or a film, or give --camera 0")
     if fps is not None or timeline is not None:
@@ -129,6 +127,18 @@ def command(
     if job.photographs and detect is None and not reader.detect:
         click.echo(f"mien: {_read_whole(job)}", err=True)
     return _close(job.counts)
+
+
+def _read_film(
+    reader: Reader, inputs: tuple[str, ...], camera: str | None, output: Output, fps: float, draw: Path | None,
+    timeline: Path | None,
+) -> int:  # fmt: skip
+    """Read a film, or a camera where one is named; returns the exit status."""
+    from mien.cli.video import predict_camera, predict_clip
+
+    if camera is not None:
+        return predict_camera(reader, camera, output=output, fps=fps)
+    return predict_clip(reader, inputs[0], output=output, fps=fps, draw=draw, timeline=timeline)
 
 
 def _read_whole(job: Job) -> str:

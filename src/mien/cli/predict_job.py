@@ -57,9 +57,9 @@ class Output:
         if self.target != "-" and same_file(name, self.target):
             raise ConfigError(f"--{self.kind} {self.target}: is one of the inputs; give another file")
 
-    def refuse_finished(self) -> None:
-        """Raise OutputError where there is such a file already, unless an interrupted job is still writing it."""
-        if not self.streams and not journal_of(Path(self.target)).exists():
+    def refuse_finished(self, resumable: bool) -> None:
+        """Raise OutputError where there is such a file already; a job that is `resumable` may have been ended by it."""
+        if not self.streams and not (resumable and journal_of(Path(self.target)).exists()):
             refuse_existing(Path(self.target))
 
     def write(self, rows: Iterable[Row], labels: tuple[str, ...], film: bool = False) -> None:
@@ -84,8 +84,8 @@ def identity(config: BundleConfig, options: Mapping[str, Any]) -> dict[str, Any]
 class Job:
     """Reads `inputs` with `reader`; `options` are those that change the rows.
 
-    Once they are read, `counts` are by status, and `photographs` counts the pictures that by their size are none of
-    a face alone.
+    Once they are read, `counts` are by status, and `photographs` counts those too large to be crops
+    of a face.
     """
 
     def __init__(
@@ -94,7 +94,6 @@ class Job:
         self._reader, self._inputs, self._output, self._draw = reader, inputs, output, draw
         self._options = {"threshold": reader.threshold, "detect": reader.detect, "draw": draw and str(draw), **options}
         self._survey = inputs.survey(output.refuse_input)
-        output.refuse_finished()
         self._drawer: Drawer | None = None
         self.labels = probability_labels(reader.config.labels, reader.answers)
         self.counts: Counter[str] = Counter()
@@ -117,7 +116,10 @@ class Job:
         Raises OutputError where the journal is that of another job, and click.Abort, which says how to go
         on, where it is interrupted.
         """
-        with Journal(Path(self._output.target), self._identity()) as journal:
+        target = Path(self._output.target)
+        with Journal(target, self._identity()) as journal:
+            if not journal.resumed:  # another job may have written it since this one began
+                refuse_existing(target)
             try:
                 self._open_drawer(resumed=journal.resumed)
                 entries = self._catch_up(journal)

@@ -25,7 +25,7 @@ from mien.errors import ConfigError
 from mien.train.backend import require_keras
 from mien.train.config import read_settings
 from mien.train.pretrained import configured, configured_for_few
-from mien.train.runs import CONFIG, read_unfinished
+from mien.train.runs import CONFIG, RUN, read_unfinished
 from mien.train.source import Source
 
 
@@ -108,7 +108,7 @@ class TrainingScreen:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Stop the live line; say how to continue where the run was interrupted."""
         self._stop_live()
-        if kind is not None and (self._folder / "run.json").exists():
+        if kind is not None and (self._folder / RUN).exists():
             self._screen.print(f"continue with: mien train --resume {self._folder}", soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:

@@ -15,9 +15,10 @@ from mien.cli.common import write_result as write_text_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen, read_source
 from mien.errors import ConfigError
-from mien.output import LOCK, refuse_foreign
+from mien.output import refuse_foreign
 from mien.train.backend import require_keras
 from mien.train.config import read_training_settings
+from mien.train.prepare import SPLIT_FILE
 from mien.train.pretrained import configured
 from mien.train.space import SPACE, make_space, parse_fixed, resolved, settings_words
 from mien.train.study import ABOUT, Budget, Pruner, require_optuna
@@ -65,7 +66,7 @@ def command(
     # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
     base = configured(settings)
     make_space(resolved(settings, base), base, names)
-    refuse_foreign(out, "study", LOCK, ABOUT)
+    refuse_foreign(out, "study", SPLIT_FILE, ABOUT)
     source = read_source(data, classes, rename)
     require_optuna()
     require_matplotlib()

@@ -13,11 +13,11 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from mien.errors import ConfigError
 
 Network = Literal["classic", "stack", "residual", "backbone"]
-#: Those that Keras knows by name and that keep the shape of what they are given.
+#: The functions of single numbers that Keras knows by name; softmax and its like mix the channels.
 Activation = Literal[
     "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "relu6", "selu", "celu", "mish", "swish", "softplus",
     "softsign", "squareplus", "sparse_plus", "sigmoid", "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_swish",
-    "hard_tanh", "tanh_shrink", "soft_shrink", "hard_shrink", "exponential", "linear",
+    "hard_tanh", "sparse_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "exponential", "linear",
 ]  # fmt: skip
 
 #: What a network is trained with where the user does not say: the tutorial's habits for `classic`.
@@ -162,8 +162,8 @@ class TrainConfig:
 
         Raises ConfigError for an unknown name, a wrong type or a value out of range.
         """
-        for name in sorted(set(settings) - set(_FIELDS)):
-            _refuse_unknown(name)
+        if unknown := sorted(set(settings) - set(_FIELDS)):
+            _refuse_unknown(unknown[0])
         given = {name: value for name, value in settings.items() if value is not None}
         network = given.get("network", "backbone" if "backbone" in given else cls.network)
         given["network"] = network

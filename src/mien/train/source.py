@@ -41,7 +41,8 @@ class QuietReporter(Quiet):
 class Source:
     """Labelled data as a user names it: a path, the classes to use, and names to map.
 
-    `manifest` is what is there, read when first asked for; it raises DataError where that cannot be used.
+    `manifest` is what is there, read when first asked for (make a new Source after the data changed); it raises
+    DataError where that cannot be used.
     """
 
     path: Path
