@@ -3,7 +3,8 @@
     python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json figures.json
     python recipes/write_card.py figures.json
 
-`MODEL_CARD.md` keeps its words; what stands between its two marks is written anew.
+`MODEL_CARD.md` keeps its words; what stands between its two marks is written anew. Without a file of figures the card
+is taken as it is, words changed by hand included.
 """
 
 import json
@@ -51,11 +52,13 @@ def cell(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the card and its copies in the bundles."""
-    models = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["models"]
     card = ROOT / "MODEL_CARD.md"
-    before, rest = card.read_text(encoding="utf-8").split(BEGIN)
-    text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
-    card.write_text(text, encoding="utf-8")
+    text = card.read_text(encoding="utf-8")
+    if len(sys.argv) > 1:
+        models = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["models"]
+        before, rest = text.split(BEGIN)
+        text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
+        card.write_text(text, encoding="utf-8")
     for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
         # Pictures and links of the repository do not travel in a wheel.
         lines = [line for line in text.splitlines() if not line.startswith("![")]

@@ -198,6 +198,56 @@ def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, data:
     assert "[blue]" in out
 
 
+# Groups of people, changed pictures, and what is drawn at random
+
+
+def test_groups_and_robustness_stand_in_the_report(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    names = sorted(path.relative_to(faces).as_posix() for path in faces.glob("*/*.*"))
+    cameras = dict(zip(names, ("old", "new", "new", "old") * 10, strict=True))
+    table = tmp_path / "groups.csv"
+    table.write_text("file,camera\n" + "".join(f"{name},{camera}\n" for name, camera in cameras.items()), "utf-8")
+    out = tmp_path / "report"
+    status, _, err = call("evaluate", faces, "--model", bundle, "--groups", table, "--robustness", "--out", out)
+    assert (status, err) == (0, "")
+
+    found = json.loads((out / "metrics.json").read_text())
+    (grouping,) = found["groups"]["groupings"]
+    assert grouping["grouping"] == "camera"
+    by_camera = {part["group"]: part for part in grouping["groups"]}
+    scored = score(mien.load(bundle), read_manifest(faces))
+    for camera in ("old", "new"):
+        own = [
+            bool(right) for name, right in zip(scored.names, scored.is_right, strict=True) if cameras[name] == camera
+        ]
+        assert by_camera[camera]["n"] == len(own) == 20
+        assert by_camera[camera]["accuracy"]["value"] == pytest.approx(np.mean(own))
+        assert 0 <= by_camera[camera]["ece"]["value"] <= 1
+    hardened = found["robustness"]
+    assert (hardened["pictures"], hardened["of"], len(hardened["kinds"])) == (40, 40, 12)
+    assert hardened["unchanged"]["value"] == found["accuracy"]["value"]
+
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert 'id="groups"' in text and 'id="robustness"' in text and "Too small to say: " in text
+    assert {"groups-1.png", "robustness.png"} <= {path.name for path in out.iterdir()}
+
+
+def test_the_seed_reaches_every_interval_that_is_drawn(call: Call, bundle: Path, data: Path) -> None:
+    for path in sorted((data / "sad").iterdir())[:8]:
+        shutil.copy(path, path.with_name(f"copy-of-{path.name}"))
+
+    def measured(seed: int) -> Any:
+        status, out, _ = call("evaluate", data, "--model", bundle, "--seed", seed, "--json", "-")
+        assert status == 0
+        return json.loads(out)
+
+    first, again, other = measured(1), measured(1), measured(2)
+    drawn = [("accuracy", "low"), ("thresholds", "saved"), ("risk_coverage", "area")]
+    for figure, part in drawn:
+        assert first[figure][part] == again[figure][part] != other[figure][part]
+    assert first["accuracy"]["value"] == other["accuracy"]["value"]
+    assert (first["n"], first["n_groups"]) == (48, 40)
+
+
 # Thresholds
 
 
@@ -277,6 +327,7 @@ def test_the_threshold_is_that_of_the_models_second_label(call: Call, own: Path,
         (("--cost", "sad"), "--cost sad: write it as CLASS=N, like sad=5"),
         (("--cost", "sad=-1"), "with a number from 0 on"),
         (("--cost", "sad=nan"), "with a number from 0 on"),
+        (("--cost", "sad=2", "--map", "sad=happy"), "this has 1; use --classes"),
         (("--cost", "gloomy=2"), "--cost gloomy: no such class; the data has happy, sad"),
         (("--cost", "sad=0", "--cost", "happy=0"), "all are 0"),
         (("--faces", "all"), "--faces all: a label is of a picture"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -159,11 +160,12 @@ def test_a_summary_says_where_the_model_looks(call: Call, faces: Path, model: Pa
     assert "12 pictures, all of faces" in said and "background" in said
     found = json.loads((out / "summary.json").read_text())
     assert found["classes"]["sad"]["pictures"] + found["classes"]["sad"]["without_evidence"] == 6
-    assert " ".join(said.split()).endswith(found["conclusion"])
+    assert found["conclusion"] in " ".join(said.split())
     with Image.open(out / "summary.png") as image:
         assert image.width > 380
     with np.load(out / "maps.npz", allow_pickle=False) as maps:
         assert maps["labels"].tolist() == ["happy", "sad"] and maps["heats"].shape == (2, 16, 16)
+    assert (out / "explain.html").read_text(encoding="utf-8").count("<section") == 1
     code, _, err = call("explain", faces, "--model", model, "--summary", "--out", out)
     assert code == 2 and "already exists" in err
 
@@ -176,7 +178,22 @@ def test_faithfulness_is_printed_and_written(call: Call, faces: Path, model: Pat
     assert "deletion" in said and "better by" in said
     found = json.loads((out / "faithfulness.json").read_text())
     assert found["pictures"] == 8 and set(found["deletion"]) == {"cam", "random", "patches", "centre"}
-    assert {path.name for path in out.iterdir()} == {"faithfulness.json", "deletion.png", "insertion.png"}
+    written = {"faithfulness.json", "deletion.png", "insertion.png", "explain.html"}
+    assert {path.name for path in out.iterdir()} == written
+
+
+def test_all_of_it_is_one_page(call: Call, faces: Path, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "look"
+    code, said, _ = call(
+        "explain", faces, "--model", model, "--summary", "--faithfulness", "--limit", 8, "--out", out
+    )  # fmt: skip
+    assert code == 0 and "all of it is in" in " ".join(said.split())
+    text = (out / "explain.html").read_text(encoding="utf-8")
+    for name in ("summary", "faithfulness"):
+        assert escape(json.loads((out / f"{name}.json").read_text())["conclusion"]) in text.replace("\u00a0", " ")
+    assert text.count("<svg") == 2 and text.count("data:image/png;base64,") == 2
+    assert text.count("<section") == 2 and "Where the model looks and whether its heatmaps can be trusted." in text
 
 
 def test_data_that_is_not_there_is_one_line(call: Call, model: Path, tmp_path: Path) -> None:

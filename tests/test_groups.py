@@ -13,6 +13,7 @@ from mien.groups import FEWEST, Groups, measure, read_groups
 from mien.groups_page import groups_section
 from mien.intervals import wilson
 from mien.metrics import evaluate
+from mien.reliability import reliability
 from mien.sections import Chart, Note, Section, Table
 
 NAMES = ["happy/a.png", "happy/b.png", "sad/c.png", "sad/d.png"]
@@ -120,6 +121,8 @@ def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[s
     rows = slice(200, 300)
     alone = evaluate(scored.truth[rows], scored.probabilities[rows], classes, scored.answers[rows])
     assert grouping.parts[1].evaluation.to_dict() == alone.to_dict()
+    confidence = scored.probabilities[rows].max(axis=1)
+    assert grouping.parts[1].ece == reliability(confidence, scored.is_right[rows], bins=12).error
     others = scored.truth[rows] != 1
     false = int((scored.answers[rows][others] == 1).sum())
     rate = grouping.parts[1].false_positives["sad"]
@@ -212,6 +215,7 @@ def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
     found = measure(replace(scored, truth=truth), groups)
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     (grouping,) = plain["groupings"]
+    assert all(0 <= part["ece"]["low"] <= part["ece"]["value"] <= 1 for part in grouping["groups"])
     assert grouping["groups"][0]["per_class"]["sad"]["recall"]["value"] is None
     assert grouping["groups"][0]["false_positive_rate"]["happy"]["value"] is None
     assert grouping["equalised_odds_difference"]["figure"] == "sad: false alarms"
@@ -232,6 +236,7 @@ def test_a_planted_gap_is_the_conclusion() -> None:
     assert found.conclusion.endswith("higher for old than for new: more than luck.")
     tables = [part for part in found.parts if isinstance(part, Table)]
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+    assert tables[0].columns[-1] == "ECE"
     (chart,) = (part for part in found.parts if isinstance(part, Chart))
     assert chart.name == "groups-1"
     assert "old 0.9" in chart.alt

@@ -15,6 +15,7 @@ from mien.dataset import read_manifest
 from mien.evaluation import Scored, score
 from mien.html import page
 from mien.provenance import grouped, training_section
+from mien.reliability import area_under_risk
 from mien.report import Extras, write_report
 from mien.sections import Chart, Gallery, Note, Section, Table
 
@@ -194,18 +195,27 @@ def test_a_class_that_is_never_answered_or_never_occurs(tmp_path: Path) -> None:
     assert not re.search(r"\bnan\b", found.text)
 
 
-def test_a_heatmap_stands_beside_the_crop_where_there_is_one(
+def test_a_heatmap_stands_beside_the_crop_whether_the_model_has_maps_or_not(
     make_bundle: MakeBundle, faces: Path, tmp_path: Path
 ) -> None:
-    for maps, shape in ((False, 1), (True, 2)):
+    for maps, how in ((False, "a patch laid over each place"), (True, "class activation map")):
         reader = mien.load(make_bundle(size=16, maps=maps), threads=1)
         scored = score(reader, read_manifest(faces))
         folder = tmp_path / str(maps)
         folder.mkdir()
         found, _ = written(scored, folder, Extras(reader))
         sizes = {(one["width"], one["height"]) for tag, one in found.tags if tag == "img"}
-        assert sizes == {(str(112 * shape), "112")}
-        assert ("right what in it spoke for the answer" in found.text) == maps
+        assert sizes == {("224", "112")}
+        assert "right what in it spoke for the answer" in found.text and how in found.text
+        assert ("class activation map" in found.text) == maps
+
+
+def test_the_area_under_risk_and_coverage_has_its_interval(report: tuple[Scored, Path, Page]) -> None:
+    scored, folder, found = report
+    area = json.loads((folder / "metrics.json").read_text())["risk_coverage"]["area"]
+    assert area == area_under_risk(scored.confidence, scored.is_right).to_dict()
+    assert area["low"] < area["value"] < area["high"]
+    assert f"The area under the curve is {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]" in found.text
 
 
 def test_no_crops_no_gallery(tmp_path: Path) -> None:

@@ -74,8 +74,10 @@ def test_the_section_says_what_to_conclude(found: Robustness) -> None:
     section = robustness_section(found)
     assert "100.0 % are read rightly" in section.conclusion
     assert "95 % of the brightness" in section.conclusion and "never does by rotation" in section.conclusion
-    chart, limits, losses = section.parts
+    chart, limits, losses, untested = section.parts
     assert isinstance(chart, Chart) and isinstance(limits, Table) and isinstance(losses, Table)
+    assert isinstance(untested, Note) and "40 of 40 crops" in untested.text and "is still found" in untested.text
+    assert "Pictures count as independent" in losses.caption
     assert all(f">{kind.change.name}<" in chart.svg for kind in found.kinds)
     by_name = {row[0]: row for row in limits.rows}
     assert by_name["Rotation"][3] == "not within the range" and by_name["Darker"][3] == "95"

@@ -1,6 +1,7 @@
 """Slices find where a model is worse, do not take luck for a gap, and expose marks that go with a label."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,30 @@ def test_a_model_that_fails_in_the_dark_is_said_to(drawn: Picture) -> None:
     chart = next(part for part in section.parts if isinstance(part, Chart))
     assert "Brightness *" in chart.svg
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_copies_of_pictures_tell_no_more_of_a_bin(drawn: Picture) -> None:
+    truth = np.arange(200) % 2
+    answers = np.where(np.arange(200) % 7 == 0, 1 - truth, truth)
+    often = scored_as(answers.repeat(5), truth.repeat(5))
+    once, blind, heeded = (
+        measure(crops, None, scored)
+        for crops, scored in (
+            (drawn, scored_as(answers, truth)),
+            (drawn.repeat(5, axis=0), often),
+            (drawn.repeat(5, axis=0), replace(often, groups=np.arange(200).repeat(5))),
+        )
+    )
+
+    def widths(found: Slices) -> list[float]:
+        bins = by_key(found)["brightness"].bins
+        return [one.accuracy.high - one.accuracy.low for one in bins]
+
+    assert widths(heeded) == pytest.approx(widths(once), rel=0.25)
+    assert max(widths(blind)) < 0.7 * min(widths(heeded))
+    assert heeded.accuracy.high - heeded.accuracy.low == pytest.approx(once.accuracy.high - once.accuracy.low, rel=0.1)
+    captions = " ".join(part.caption for part in slices_section(heeded).parts if isinstance(part, Table))
+    assert "as if pictures were independent" in captions
 
 
 def test_faces_turned_away_that_are_misread_are_found_by_their_landmarks(drawn: Picture) -> None:

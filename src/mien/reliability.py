@@ -117,7 +117,9 @@ def risk_coverage(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[F
     return kept / len(score), np.clip(wrong / kept, 0, 1)
 
 
-def area_under_risk(confidence: npt.ArrayLike, is_right: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Figure:
+def area_under_risk(
+    confidence: npt.ArrayLike, is_right: npt.ArrayLike, groups: npt.ArrayLike | None = None, seed: int = 0
+) -> Figure:
     """Area under the risk-coverage curve: the mean of its risks over all coverages (Geifman, Uziel and El-Yaniv 2019).
 
     0 is best; a confidence that says nothing has the error rate. The 95 % interval is of a bootstrap by group.
@@ -125,6 +127,7 @@ def area_under_risk(confidence: npt.ArrayLike, is_right: npt.ArrayLike, groups: 
     Args:
         confidence, is_right: as for `risk_coverage`.
         groups: (N,) numbers or names; answers of one group are not independent.
+        seed: of the bootstrap.
 
     Raises:
         InputError: as `risk_coverage`.
@@ -134,7 +137,7 @@ def area_under_risk(confidence: npt.ArrayLike, is_right: npt.ArrayLike, groups: 
     order = np.argsort(-score, kind="stable")
     wrong, member = 1 - hit[order], member[order]
     count = int(member.max()) + 1
-    drawn = np.concatenate([_areas(rows[:, member], wrong) for rows in resamplings(count)])
+    drawn = np.concatenate([_areas(rows[:, member], wrong) for rows in resamplings(count, seed=seed)])
     value = float(_areas(np.ones((1, len(score))), wrong)[0])
     low, high = share_interval(value, drawn, count)
     return Figure(value, max(0.0, min(low, value)), min(1.0, max(high, value)))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mien import confidence, performance, thresholds
 from mien.audit import Audit
 from mien.evaluation import Scored, rows
-from mien.explaining import explain_crops
+from mien.explaining import default_method, explain_crops
 from mien.gallery import Heats, gallery_section
 from mien.html import page
 from mien.output import new_file, write_text
@@ -24,13 +24,18 @@ from mien.sections import Chart, Section
 from mien.thresholds import Thresholds
 
 REPORT, METRICS, PREDICTIONS = "report.html", "metrics.json", "predictions.csv"
+#: How the heatmaps of the gallery are made.
+HOW = {
+    "cam": "class activation map",
+    "occlusion": "occlusion, by how much the answer falls with a patch laid over each place in turn",
+}
 
 
 @dataclass(frozen=True)
 class Extras:
     """What a report says beyond the answers themselves, where it is known.
 
-    `reader` draws the heatmaps of the gallery, `run` is a run folder with its history, `audit` the faults of the
+    `reader` makes the heatmaps of the gallery, `run` is a run folder with its history, `audit` the faults of the
     data, which are `audited` in words. `lines` are the thresholds, `written` the bundle into which the cheapest was
     written. `sections` are others' sections, and `figures` what they add to `metrics.json`.
     """
@@ -43,7 +48,6 @@ class Extras:
     written: str | None = None
     sections: tuple[Section, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
 
 
 def write_report(
@@ -114,7 +118,7 @@ def _sections(scored: Scored, part: str, about: Mapping[str, Any], extras: Extra
         confidence.trust_section(scored, trust),
         confidence.abstention_section(scored),
         thresholds.thresholds_section(lines, extras.written) if lines else None,
-        gallery_section(scored, _heats(scored, extras.reader), extras.seed),
+        gallery_section(scored, *_heats(scored, extras.reader)),
         *extras.sections,
         data_section(scored, extras.audit, extras.audited),
         training_section(extras.run) if extras.run else None,
@@ -131,17 +135,17 @@ def _page(scored: Scored, part: str, about: Mapping[str, Any], sections: list[Se
     return page(f"{name} on {part}", kicker, verdict, deck, performance.keys(evaluation, trust), sections)
 
 
-def _heats(scored: Scored, reader: Reader | None) -> Heats | None:
-    """Return what draws the heatmap of an answer; None for a model without class activation maps."""
-    if reader is None or not reader.config.maps:
-        return None
-    known = reader.config.labels
+def _heats(scored: Scored, reader: Reader | None) -> tuple[Heats | None, str]:
+    """Return what draws the heatmap of an answer, by the best method that the model allows, and that in words."""
+    if reader is None:
+        return None, ""
+    known, method = reader.config.labels, default_method(reader)
 
     def heats(crops: npt.NDArray[np.uint8], answers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         names = [scored.classes[answer] for answer in answers]
         # An answer that is none of the labels (neither) is explained by the most probable of them.
         likeliest = reader.logits(crops).argmax(axis=1)
         labels = [known.index(n) if n in known else int(other) for n, other in zip(names, likeliest, strict=True)]
-        return explain_crops(reader, crops, np.array(labels, np.int64), "cam")
+        return explain_crops(reader, crops, np.array(labels, np.int64), method)
 
-    return heats
+    return heats, HOW[method]

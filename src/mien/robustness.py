@@ -169,7 +169,11 @@ def first_reach(places: Sequence[float], values: Sequence[float], goal: float) -
 
 def robustness_section(found: Robustness) -> Section:
     """Return the report's section: what to conclude, the curves, and two tables."""
-    parts: list[Chart | Note | Table] = [_curves(found), _limits(found), _losses(found)]
+    untested = Note(
+        f"What is changed is what the network sees, {found.n:,} of {found.of:,} crops. Whether a face that is turned, "
+        "dark or small is still found in its picture is not in these figures."
+    )
+    parts: list[Chart | Note | Table] = [_curves(found), _limits(found), _losses(found), untested]
     if found.unchanged.value <= 1 / found.classes + NEAR_CHANCE:
         text = f"The model is hardly better than chance on these pictures ({found.unchanged}): changes cannot cost it"
         parts.insert(0, Note(f"{text} much, and these figures do not say that it is robust.", "warning"))
@@ -268,7 +272,8 @@ def _losses(found: Robustness) -> Table:
         ("Change", "weakest", "", "", "", "strongest"),
         tuple(rows),
         f"Points of accuracy, changed less unchanged, on the same {found.n} pictures, with 95 % intervals of the "
-        "paired difference (Newcombe 1998); where an interval holds 0, it may be luck.",
+        "paired difference (Newcombe 1998); where an interval holds 0, it may be luck. Pictures count as independent "
+        "here, so that copies, or many of one person, make all intervals of this section too narrow.",
     )
 
 

@@ -16,7 +16,7 @@ from mien.borders import FEWEST, Hint, hints, hints_chart, hints_table
 from mien.charts import ACCENT, FAINT, INK, MUTED, chart
 from mien.errors import InputError
 from mien.evaluation import Scored
-from mien.metrics import Figure, proportion
+from mien.metrics import Figure, share
 from mien.result import Detection
 from mien.sections import Chart, Note, Section, Table
 from mien.wording import listed
@@ -106,7 +106,8 @@ def measure(
     random, DEALS times, and the sum over bins of (mistakes less those expected)² / expected is compared with the one
     found. So a measure that merely goes with the classes, of which one is harder, counts for nothing. The p-values
     are corrected for the number of slices (Holm 1979, Scandinavian Journal of Statistics 6:65). Pictures are taken as
-    independent: many of one person or source make gaps look surer than they are.
+    independent: many of one person or source make gaps look surer than they are. The intervals do heed such groups,
+    where `scored` knows them.
 
     Args:
         crops: uint8 (N, S, S, C), [0, 255], what the network saw.
@@ -120,23 +121,21 @@ def measure(
     n = len(scored.truth)
     if len(crops) != n or (detections is not None and len(detections) != n):
         raise InputError(f"slices: {len(crops)} crops for {n} answers; give one crop, and one detection, for each")
-    wrong = scored.answers != scored.truth
     found = []
     for kind, values in (*of_crops(crops), *of_faces(detections or ())):
-        slice_ = _slice(kind, values, wrong, scored.truth, np.random.default_rng(seed))
+        slice_ = _slice(kind, values, scored, np.random.default_rng(seed))
         if slice_:
             found.append(slice_)
     labels = tuple(hints(crops, scored.classes, scored.truth, "label"))
     answered = tuple(hints(crops, scored.classes, scored.answers, "answer"))
-    accuracy = proportion(n - int(wrong.sum()), n)
+    accuracy = share(scored.is_right, scored.groups, scored.seed)
     return Slices(n, accuracy, _corrected(found), labels, answered)
 
 
-def _slice(
-    kind: Measure, values: Floats, wrong: npt.NDArray[np.bool_], truth: Ints, rng: np.random.Generator
-) -> Slice | None:
+def _slice(kind: Measure, values: Floats, scored: Scored, rng: np.random.Generator) -> Slice | None:
     known = np.isfinite(values)
-    values, wrong, truth = values[known], wrong[known], truth[known]
+    values, right, truth = values[known], scored.is_right[known], scored.truth[known]
+    groups = np.arange(len(values)) if scored.groups is None else scored.groups[known]
     if not len(values):
         return None
     edges = np.unique(np.quantile(values, (0.25, 0.5, 0.75))) if kind.edges is None else np.array(kind.edges)
@@ -145,14 +144,14 @@ def _slice(
     bins = []
     for number in used:
         inside = place == number
-        hits, n = int((inside & ~wrong).sum()), int(inside.sum())
-        bins.append(Bin(_words(edges, int(number), kind.form), n, proportion(hits, n)))
+        accuracy = share(right[inside], groups[inside], scored.seed)
+        bins.append(Bin(_words(edges, int(number), kind.form), int(inside.sum()), accuracy))
     large = [one for one in bins if one.n >= FEWEST]
     if len(large) < 2:
         return None
     best, worst = (choose(large, key=lambda one: one.accuracy.value) for choose in (max, min))
     kept = np.isin(place, [number for number, one in zip(used, bins, strict=True) if one.n >= FEWEST])
-    p = luck(np.unique(place[kept], return_inverse=True)[1], wrong[kept], truth[kept], rng)
+    p = luck(np.unique(place[kept], return_inverse=True)[1], ~right[kept], truth[kept], rng)
     return Slice(kind, tuple(bins), best, worst, p)
 
 
@@ -293,7 +292,8 @@ def _table(found: Slices) -> Table:
         ("Measure", "Lowest accuracy", "Highest accuracy", "Gap, points", "p, corrected", "Difference between bins"),
         tuple(rows),
         f"Bins of at least {FEWEST} pictures. p: how often mistakes dealt out at random within each true class make "
-        f"bins differ as much, corrected for {len(found.slices)} measures (Holm).",
+        f"bins differ as much, corrected for {len(found.slices)} measures (Holm), as if pictures were independent: "
+        "many of one person or source make a difference look surer than it is.",
     )
 
 

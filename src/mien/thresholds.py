@@ -104,7 +104,7 @@ def measure(
     if len(paid) and paid.min() < now.cost - 1e-9:
         best = candidates[paid <= paid.min() + 1e-9]
         cheapest = row(float(best[np.abs(best - present).argmin()]))
-    saved = _saved(score, truth, (present, cheapest.threshold), (prices[name], prices[other]), scored.groups)
+    saved = _saved(scored, score, truth, (present, cheapest.threshold), (prices[name], prices[other]))
     shown = sorted({*SHOWN, present, cheapest.threshold})
     grid = np.linspace(0.01, 0.99, 197)
     curve = np.array([row(float(threshold)).cost for threshold in grid])
@@ -122,16 +122,16 @@ def _between(score: Floats) -> Floats:
 
 
 def _saved(
-    score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float], costs: tuple[float, float],
-    groups: npt.NDArray[np.int64] | None,
+    scored: Scored, score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float],
+    costs: tuple[float, float],
 ) -> Interval:  # fmt: skip
     """Bootstrap, by group, what the second threshold saves per 100 pictures against the first."""
     before, after = ((score >= threshold) for threshold in thresholds)
     price = np.where(truth, costs[1], costs[0])
     saved = 100 * price * ((before != truth).astype(float) - (after != truth).astype(float))
-    member = members(groups, len(score))
+    member = members(scored.groups, len(score))
     sums, sizes = np.bincount(member, saved), np.bincount(member)
-    means = [drawn @ sums / (drawn @ sizes) for drawn in resamplings(len(sums))]
+    means = [drawn @ sums / (drawn @ sizes) for drawn in resamplings(len(sums), seed=scored.seed)]
     return percentile_interval(np.concatenate(means), len(sums))
 
 

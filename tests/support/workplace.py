@@ -4,14 +4,19 @@ The person is NASA's Eileen Collins (public domain, with scikit-image); all othe
 """
 
 import csv
+import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from skimage.data import astronaut
 
+from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.synthetic import draw_face, write_dataset
 from mien.video_writer import VideoWriter
 
@@ -80,6 +85,38 @@ def network(path: Path) -> None:
     keras.Sequential([*layers, keras.layers.Softmax()]).save(path)
 
 
+def run(folder: Path) -> None:
+    """A run with a bundle of two classes whose threshold may be written: bright pictures are happy."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 48, 48, 3])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])
+    constants: dict[str, npt.NDArray[Any]] = {
+        "column": np.array([-1, 1], np.int64),
+        "weights": np.array([[0.02, -0.02]], np.float32),
+        "bias": np.array([-2, 2], np.float32),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["means", "column"], ["mean"]),
+        helper.make_node("Gemm", ["mean", "weights", "bias"], ["logits"]),
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "brightness", [image], [logits], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    config = BundleConfig("mine", ("happy", "sad"), 48, 3, hashlib.sha256(model).hexdigest())
+    (folder / "bundle").mkdir(parents=True)
+    (folder / "bundle" / MODEL_FILE).write_bytes(model)
+    (folder / "bundle" / CONFIG_FILE).write_text(config.to_json(), "utf-8")
+
+
+def groups(path: Path) -> None:
+    """Two cameras that took the pictures of `data` in turn."""
+    if not (path.parent / "data").exists():
+        drawn(path.parent / "data")
+    pictures = sorted((path.parent / "data").glob("*/*.*"))
+    rows = [f"{one.parent.name}/{one.name},{('old', 'new')[number % 2]}" for number, one in enumerate(pictures)]
+    path.write_text("\n".join(["file,camera", *rows]) + "\n", "utf-8")
+
+
 #: What the pages name, and how it is made.
 THINGS: Mapping[str, Callable[[Path], None]] = {
     "photo.jpg": photograph,
@@ -95,4 +132,6 @@ THINGS: Mapping[str, Callable[[Path], None]] = {
     "other_data": drawn,
     "fer2013.csv": fer2013,
     "theirs.keras": network,
+    "mien-runs/mine": run,
+    "groups.csv": groups,
 }

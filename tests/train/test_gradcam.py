@@ -1,6 +1,10 @@
 """Heatmaps by gradients: against definitions, against CAM, and against networks that know nothing."""
 
+import os
+import subprocess
+import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -206,6 +210,49 @@ def test_a_bundle_is_explained_by_the_network_it_was_made_from(
     assert (found.faces[0].label, found.faces[0].method) == ("sad", "grad-cam")
     heat = found.faces[0].heat
     assert heat[:12, 12:].mean() > 3 * heat[12:, :12].mean()
+
+
+#: Explains the networks of a folder by every method, with whatever backend Keras runs on.
+EXPLAIN = """
+import sys
+from pathlib import Path
+from typing import get_args
+
+import keras
+import numpy as np
+
+from mien.train.foreign import open_keras
+from mien.train.gradcam import GradCam, GradMethod
+
+assert keras.backend.backend() == "jax"
+folder = Path(sys.argv[1])
+given = np.load(folder / "given.npz")
+for path in folder.glob("*.keras"):
+    network = open_keras(path)
+    found = {method: GradCam(network, method).raw(given["crops"], given["labels"]) for method in get_args(GradMethod)}
+    np.savez(path.with_suffix(".npz"), **found)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX (pip install jax)")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="compares with TensorFlow")
+def test_on_jax_the_maps_are_the_same(crops: Crops, tmp_path: Path) -> None:
+    labels = np.arange(6) % 2
+    np.savez(tmp_path / "given.npz", crops=crops, labels=labels)
+    networks = {f"{kind}-{classes}": untrained(kind, classes) for kind in ("classic", "residual") for classes in (2, 3)}
+    for name, network in networks.items():
+        network.save(tmp_path / f"{name}.keras")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", EXPLAIN, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, network in networks.items():
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as found:
+            for method in get_args(GradMethod):
+                expected = GradCam(network, method).raw(crops, labels)
+                assert np.abs(expected).max() > 0
+                np.testing.assert_allclose(found[method], expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_another_input_range_is_scaled_to(crops: Crops) -> None:

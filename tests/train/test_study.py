@@ -94,6 +94,34 @@ def test_minutes_are_those_that_trials_took(file: Path) -> None:
     assert spent(study) == 30
 
 
+def test_minutes_end_a_search_in_which_no_trial_is_finished(file: Path) -> None:
+    study = open_study(file, "hopeless", JOB, {"x": 0.5})
+
+    def hopeless(trial: Any) -> float:
+        assert trial.number < 10, "the minutes were used up long ago"
+        toy(trial)
+        raise optuna.TrialPruned
+
+    run_trials(study, hopeless, Budget(minutes=0.5), print)
+    assert states(study) == {"PRUNED": 3}
+
+
+def test_the_defaults_are_tried_also_when_the_minutes_are_used_up(file: Path) -> None:
+    """Their process was interrupted late; they are waited for, taken over, and nothing else is begun."""
+    study = open_study(file, "late", JOB, {"x": 0.5}, silent_after=2)
+
+    def interrupted(trial: Any) -> float:
+        note_spent(trial, 60.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(study, interrupted, Budget(minutes=0.5), print)
+    study = open_study(file, "late", JOB, {"x": 0.5}, silent_after=2)
+    run_trials(study, toy, Budget(minutes=0.5), print)
+    assert states(study) == {"FAIL": 1, "COMPLETE": 1}
+    assert [trial.params["x"] for trial in study.trials() if trial.state.name == "COMPLETE"] == [0.5]
+
+
 def test_a_study_of_another_job_is_refused(file: Path) -> None:
     open_study(file, "another", JOB, {"x": 0.5})
     with pytest.raises(OutputError, match=r"'another' was begun with another data; give the same again"):

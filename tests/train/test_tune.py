@@ -213,6 +213,7 @@ def test_damaged_files_of_a_study_are_named(
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
     wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
     found = tune(Source(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
+    assert all(trial.user_attrs["seconds"] > 0 for trial in found.study.trials())  # also before a first epoch
     with pytest.raises(TrainingError, match="no trial was finished"):
         read_result(found)
 

@@ -53,11 +53,9 @@ AUDITED = 10_000
 )
 @click.option("--robustness", is_flag=True, help="measure again with turned, dark, blurred, ... pictures (minutes)")
 @click.option(
-    "--groups",
-    type=click.Path(path_type=Path),
-    metavar="CSV",
+    "--groups", type=click.Path(path_type=Path), metavar="CSV",
     help="compare groups of people: a column file, and others",
-)
+)  # fmt: skip
 @click.option(
     "--cost", "costs", multiple=True, metavar="CLASS=N", help="two classes: what answering CLASS wrongly costs  [1]"
 )
@@ -89,14 +87,17 @@ def command(
         _refuse_unfit(model)
     require_report(out, json_target)
     whole, manifest, part = _choose(data, model, *data_arguments(classes, rename), detect)
+    _check_prices(prices, manifest)
     # A run's own samples are what it was trained on, crops already where it is a model of faces.
     reader = load(model, faces="largest", detect=False if data is None else detect)
     with progress_bar(f"reading {len(manifest.samples)} pictures") as report:
-        scored = score(reader, manifest, report)
-    lines, written = _lines(scored, reader, prices, model if choose_threshold else None)
-    about = _about(reader, data, model, seed)
+        scored = replace(score(reader, manifest, report), seed=seed)
+    about, extras = _about(reader, data, model, seed), None
     if out or json_target:
-        scored, extras = _measure(scored, reader, whole, manifest, robustness, groups, seed)
+        scored, extras = _measure(scored, reader, whole, manifest, robustness, groups)
+    # By now it is known which pictures are copies, and which show one person.
+    lines, written = _lines(scored, reader, prices, model if choose_threshold else None)
+    if extras:
         extras = replace(extras, lines=lines, written=written, run=Path(model) if model else None)
     # The threshold comes last: where a report cannot be written, the model stays as it was.
     with new_folder(out) if out else nullcontext() as folder:
@@ -111,11 +112,8 @@ def command(
         console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
         if lines and choose_threshold:
             before, now = lines.present.threshold, lines.cheapest.threshold
-            said = (
-                f"{now:g} in place of {before:g}, in {written}"
-                if written
-                else f"stays at {now:g}, none is cheaper here"
-            )
+            stays = f"stays at {now:g}, none is cheaper here"
+            said = f"{now:g} in place of {before:g}, in {written}" if written else stays
             console().print(f"threshold {said}", markup=False, soft_wrap=True)
         if out:
             click.echo(one_line(f"all of it is in {out / 'report.html'}"))
@@ -151,6 +149,14 @@ def _costs(given: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
+def _check_prices(costs: dict[str, float], manifest: Manifest) -> None:
+    from mien.thresholds import check_costs
+
+    if costs and len(manifest.classes) != 2:
+        raise ConfigError(f"--cost: is for data of two classes, this has {len(manifest.classes)}; use --classes")
+    check_costs(costs, manifest.classes)
+
+
 def _refuse_unfit(model: str | None) -> None:
     """Refuse a model whose threshold cannot be written, before long work starts."""
     from mien.bundle import SHIPPED, load_bundle
@@ -173,8 +179,6 @@ def _lines(
     labels = reader.config.labels
     own = scored.by == "answer" and len(labels) == 2
     if len(scored.classes) != 2:
-        if costs:
-            raise ConfigError(f"--cost: is for data of two classes, this has {len(scored.classes)}; use --classes")
         return None, None
     found = measure(scored, costs, reader.threshold if own else 0.5, labels[1] if own else None)
     if model is None or found.cheapest == found.present:
@@ -188,13 +192,7 @@ def _set_threshold(bundle: Path, found: "Thresholds", scored: Scored, part: str)
 
 
 def _measure(
-    scored: Scored,
-    reader: Reader,
-    whole: Manifest,
-    manifest: Manifest,
-    robustness: bool,
-    groups: Path | None,
-    seed: int,
+    scored: Scored, reader: Reader, whole: Manifest, manifest: Manifest, robustness: bool, groups: Path | None
 ) -> tuple[Scored, "Extras"]:
     """Measure what a report says besides: faults and copies, slices, groups and robustness."""
     from mien import slices
@@ -209,7 +207,7 @@ def _measure(
         faults = audit(audited, on_progress=report)
     scored = grouped(scored, manifest, faults.copies)
     if scored.crops is not None:
-        by_slice = slices.measure(scored.crops, scored.detections if reader.detect else None, scored, seed)
+        by_slice = slices.measure(scored.crops, scored.detections if reader.detect else None, scored, scored.seed)
         sections.append(slices.slices_section(by_slice))
         figures["slices"] = by_slice.to_dict()
     if groups is not None:
@@ -224,11 +222,13 @@ def _measure(
         if scored.crops is None:
             raise ConfigError("--robustness: these pictures are too large and too many to keep; give fewer")
         with progress_bar("changing pictures") as report:
-            hardened = measure(reader, scored.crops, scored.truth, scored.classes, scored.by, seed, on_progress=report)
+            hardened = measure(
+                reader, scored.crops, scored.truth, scored.classes, scored.by, scored.seed, on_progress=report
+            )
         sections.append(robustness_section(hardened))
         figures["robustness"] = hardened.to_dict()
     scope = "all of the data" if audited is whole else "the part that was measured"
-    return scored, Extras(reader, None, faults, scope, sections=tuple(sections), figures=figures, seed=seed)
+    return scored, Extras(reader, None, faults, scope, sections=tuple(sections), figures=figures)
 
 
 def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> dict[str, Any]:

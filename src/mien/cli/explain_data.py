@@ -8,7 +8,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from mien.attention import AttentionSummary, draw_crops, label_indices, summarise
+from mien.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
 from mien.cli.common import console, progress_bar, require_new_folder, to_json
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
@@ -17,14 +17,19 @@ from mien.cli.text import one_line
 from mien.dataset import read_manifest
 from mien.explaining import Crops
 from mien.faithfulness import CURVES, Faithfulness, measure
-from mien.output import new_folder
+from mien.html import page
+from mien.output import new_folder, write_text
 from mien.panels import METHODS, summary_sheet
 from mien.reader import Reader
 from mien.regions import REGIONS
 from mien.render import save_png
+from mien.sections import Chart, Section
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+#: What the page is about, by the sections in it.
+_TITLES = {"attention": "Where the model looks", "faithfulness": "whether its heatmaps can be trusted"}
 
 
 def explain_data(
@@ -55,7 +60,8 @@ def explain_data(
             faithful = measure(reader, crops, labels, opened.explainer, opened.method, on_progress=report)
     if out:
         with new_folder(out) as folder:
-            _write(folder, attention, faithful, {"data": part, "sha256": reader.config.sha256})
+            sections = _write(folder, attention, faithful, {"data": part, "sha256": reader.config.sha256})
+            write_text(folder / "explain.html", _page(opened, len(crops), part, sections))
     click.echo(f"{len(crops)} pictures, {one_line(part)}; model {one_line(reader.config.name)}")
     if attention:
         console().print(_attention_table(attention))
@@ -63,6 +69,8 @@ def explain_data(
     if faithful:
         console().print(_faithfulness_table(faithful))
         click.echo(one_line(faithful.conclusion))
+    if out:
+        click.echo(one_line(f"all of it is in {out / 'explain.html'}"))
     return 0
 
 
@@ -78,8 +86,11 @@ def predicted(reader: Reader, crops: Crops, possible: npt.NDArray[np.int64]) -> 
 
 def _write(
     folder: Path, attention: AttentionSummary | None, faithful: Faithfulness | None, about: Mapping[str, Any]
-) -> None:
+) -> list[Section]:
+    """Write figures and pictures; returns the sections of the page."""
+    sections = []
     if attention:
+        sections.append(attention_section(attention))
         (folder / "summary.json").write_text(to_json({**about, **attention.to_dict()}), encoding="utf-8")
         save_png(summary_sheet(attention), folder / "summary.png")
         maps = {one.label: one.heat for one in attention.classes}
@@ -88,14 +99,24 @@ def _write(
                 stream, labels=np.array(list(maps), np.str_), heats=np.stack(list(maps.values())), allow_pickle=False
             )
     if faithful:
-        from mien.faithfulness_chart import faithfulness_chart
+        from mien.faithfulness_chart import faithfulness_section
 
+        sections.append(faithfulness_section(faithful))
         (folder / "faithfulness.json").write_text(
             to_json({**about, "conclusion": faithful.conclusion, **faithful.to_dict()}), encoding="utf-8"
         )
-        for curve in CURVES:
-            chart = faithfulness_chart(faithful, curve)
+        for chart in (part for part in sections[-1].parts if isinstance(part, Chart)):
             (folder / f"{chart.name}.png").write_bytes(chart.png)
+    return sections
+
+
+def _page(opened: Opened, pictures: int, part: str, sections: list[Section]) -> str:
+    """Return one HTML file that says all that was found."""
+    name = opened.reader.config.name
+    title = " and ".join(_TITLES[section.key] for section in sections)
+    deck = f"{pictures} pictures, {part}; heatmaps by {METHODS[opened.method]}."
+    verdict = f"{title[0].upper()}{title[1:]}."
+    return page(f"{name} on {part}", f"mien explain · {name} on {part}", verdict, deck, [], sections)
 
 
 def _attention_table(found: AttentionSummary) -> "Table":

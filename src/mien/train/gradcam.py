@@ -3,8 +3,10 @@
 On a head of average pooling and one linear layer Grad-CAM is the class activation map up to a factor and, where
 the layer has a bias, a constant (Selvaraju et al., 2017, appendix A): before negative values are cut off, that is.
 
-On a flatten head each place of a feature map has weights of its own, which Grad-CAM averages away: on `classic` its
-maps were measured to be no better than chance (lab log). LayerCAM keeps them.
+On a flatten head each place of a feature map has weights of its own, which Grad-CAM averages away and LayerCAM keeps:
+use LayerCAM there. On `classic` (256 x 256, RGB), by deletion against random pixels, Grad-CAM is better than chance on
+drawn faces, by 0.043 [0.011, 0.076], and LayerCAM by 0.389 [0.350, 0.432]; on FER2013 Grad-CAM is no better than
+chance, -0.009 [-0.023, 0.004].
 """
 
 from typing import Any, Literal

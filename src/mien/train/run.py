@@ -231,10 +231,10 @@ def _finish(
     judged = plan.judged_part
     with reporter.progress(f"evaluating the {judged} part") as report:
         reader = _reader(folder)
-        scored = _score(reader, plan, judged, report)
+        scored = replace(_score(reader, plan, judged, report), seed=config.seed)
     made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
     made_by["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
-    write_report(scored, folder, describe_part(judged), made_by, Extras(reader, folder, seed=config.seed))
+    write_report(scored, folder, describe_part(judged), made_by, Extras(reader, folder))
     (folder / checkpoint.FILE).unlink(missing_ok=True)
     return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
 

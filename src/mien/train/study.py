@@ -114,6 +114,7 @@ def run_trials(study: Study, objective: Callable[[Any], float], budget: Budget, 
     """Run trials until the budget is used up; one trial at a time in this process, each followed by a line of news.
 
     With a budget of trials this waits for those that other processes have begun: if one dies, its trial is taken over.
+    When the minutes are used up only the queued trial with the default settings is begun, or waited for.
     """
     try:
         _run_trials(study, objective, budget, say)
@@ -143,7 +144,8 @@ def _run_trials(study: Study, objective: Callable[[Any], float], budget: Budget,
 def _take(study: Study, budget: Budget) -> tuple[Any, int]:
     """Begin the next trial: a queued one or a new one; None where the budget is used up.
 
-    Also returns how many trials are still running, whose processes may die, where the budget is one of trials.
+    Also returns how many trials are still running that must not be lost if their processes die: all where the budget
+    is one of trials, the one with the default settings where the minutes are used up.
     """
     import optuna
 
@@ -151,8 +153,10 @@ def _take(study: Study, budget: Budget) -> tuple[Any, int]:
         optuna.storages.fail_stale_trials(study.inner)
         states = Counter(trial.state.name for trial in study.trials())
         done = states["COMPLETE"] + states["PRUNED"]
-        if budget.minutes is not None and states["COMPLETE"] and spent(study) >= 60 * budget.minutes:
-            return None, 0
+        if budget.minutes is not None and spent(study) >= 60 * budget.minutes:
+            default = {trial.state.name for trial in study.trials() if trial.user_attrs.get(_DEFAULTS)}
+            if "WAITING" not in default:  # all are compared with it, so it is tried in any case
+                return None, int("RUNNING" in default)
         if budget.trials is not None and done + states["RUNNING"] >= budget.trials and not states["WAITING"]:
             return None, states["RUNNING"]
         trial = study.inner.ask()

@@ -180,6 +180,7 @@ class _Trials:
             history = self._train(config, folder, listener)
         except (TrainingError, ConfigError) as error:  # diverged, or settings that make no network
             trial.set_user_attr("why", str(error))
+            note_spent(trial, listener.seconds)  # it may not have come to its first epoch
             raise optuna.TrialPruned(str(error)) from None
         finally:
             keras.utils.clear_session(free_memory=True)
@@ -213,9 +214,14 @@ class _Watch(QuietReporter):
     """Reports a trial's epochs to its study, and ends it where the pruner or the budget says so."""
 
     def __init__(self, trial: Any, reporter: Reporter, seconds: float) -> None:
-        self._trial, self._reporter, self._seconds = trial, reporter, seconds
+        self._trial, self._reporter, self._most = trial, reporter, seconds
         self._history: list[Epoch] = []
         self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the trial has been at work in this process."""
+        return time.monotonic() - self._began
 
     def catch_up(self, history: list[Epoch]) -> None:
         """Report the epochs of a killed trial that this one goes on with."""
@@ -236,11 +242,10 @@ class _Watch(QuietReporter):
 
         self._reporter.on_epoch(row)
         self._report(row)
-        seconds = time.monotonic() - self._began
-        note_spent(self._trial, seconds)
+        note_spent(self._trial, self.seconds)
         if self._trial.user_attrs.get("defaults"):
             return
-        if seconds > self._seconds:
+        if self.seconds > self._most:
             self._trial.set_user_attr("why", "the minutes are used up")
             raise optuna.TrialPruned
         if self._trial.should_prune():
