@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 from mien import yunet
-from mien.detect import Detector, clip, detections
+from mien.detect import Detector, clip, detections, only_tiny
 from mien.errors import ConfigError, FinderError
 from mien.result import Detection
 from mien.views import paint, whole_view
@@ -138,6 +138,18 @@ def test_a_small_face_in_a_large_picture(detector: Detector, astronaut: Pixels, 
     small = resized(astronaut, round(512 * scale), round(512 * scale))
     (face,) = detector(pasted(small, 1000, 700, 3000, 2000))
     assert_is_her(face, scale, 1000, 700)
+
+
+def test_parts_of_a_picture_are_looked_at_only_if_asked_and_where_faces_are_tiny(
+    detector: Detector, astronaut: Pixels
+) -> None:
+    small = pasted(resized(astronaut, 128, 128), 1000, 700, 3000, 2000)
+    assert detector(small, closer=False) == []
+    assert only_tiny([], small.shape)
+    assert only_tiny(detector(small), small.shape)
+    large = pasted(astronaut, 1000, 700, 2000, 1500)
+    assert detector(large, closer=False) == detector(large)
+    assert not only_tiny(detector(large), large.shape)
 
 
 @pytest.mark.parametrize("side", [48, 96, 350, 640, 1200])

@@ -16,7 +16,7 @@ from mien.audit import Audit, audit, with_findings
 from mien.clean import write_clean
 from mien.cli import main
 from mien.dataset import read_manifest
-from mien.face_audit import FaceAudit, audit_faces, face_faults
+from mien.face_audit import FaceAudit, audit_faces, face_faults, find_faces
 from mien.faults import CATALOGUE, Finding, Severity
 from mien.reader import load
 from mien.result import Box, Detection
@@ -170,6 +170,20 @@ def test_only_faces_of_like_size_that_are_as_sure_count_as_several() -> None:
     largest = at(100, 150)
     for other, several in [(at(300, 150, 0.9), True), (at(300, 150, 0.5), False), (at(300, 150, 0.9, 0.66), False)]:
         assert bool(face_faults([largest, other], 400, 300)) == several
+
+
+def test_a_small_face_in_a_large_photograph_is_found_and_framed(tmp_path: Path, brightness_bundle: Path) -> None:
+    """The face is 35 pixels wide in 24 million, and lost where a JPEG is decoded small."""
+    ground = Image.fromarray(packaged("grass")).convert("RGB").resize((6000, 4000), Image.Resampling.BICUBIC)
+    ground.paste(Image.fromarray(packaged("astronaut")).resize((200, 200), Image.Resampling.LANCZOS), (3600, 2000))
+    (tmp_path / "sad").mkdir()
+    ground.save(tmp_path / "sad" / "far.jpg", quality=92)
+    known = audit(read_manifest(tmp_path))
+    reader = load(brightness_bundle)
+    assert "no_face" not in by_kind(audit_faces(known, reader).audit)
+    _, regions = find_faces(known, reader.detector)
+    region = regions["sad/far.jpg"]
+    assert (region.x, region.y) == pytest.approx((3600 + 222 / 512 * 200, 2000 + 125 / 512 * 200), abs=15)
 
 
 def test_every_kind_is_in_the_catalogue() -> None:

@@ -1,6 +1,7 @@
 """Pictures are prepared in threads, a bounded number ahead and in order; large photographs are decoded small."""
 
 import io
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from skimage.data import astronaut
+from skimage.data import astronaut, grass
 
 from mien.crop import crop, face_region
 from mien.detect import Detector
-from mien.errors import InputError
+from mien.errors import ImageError, InputError
 from mien.image import RGB, decode
-from mien.pipeline import NO_FACE, SHRINK_TO, Preparer, in_order, scaled
+from mien.pipeline import NO_FACE, ROOM, SHRINK_TO, Preparer, decode_whole, in_order, scaled
 from mien.result import Box, Detection
 
 
@@ -152,27 +154,74 @@ class Watched:
     def __init__(self, detector: Detector) -> None:
         self.detector, self.shown = detector, list[tuple[int, ...]]()
 
-    def __call__(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
+    def __call__(self, rgb: npt.NDArray[np.uint8], /, *, closer: bool = True) -> list[Detection]:
         self.shown.append(rgb.shape[:2])
-        return self.detector(rgb)
+        return self.detector(rgb, closer=closer)
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Of every JPEG that is decoded, the width and height that it is decoded at."""
+    found = list[tuple[int, int]]()
+    real = JpegImageFile.load_end
+
+    def load_end(self: JpegImageFile) -> None:
+        found.append(self.size)
+        real(self)
+
+    monkeypatch.setattr(JpegImageFile, "load_end", load_end)
+    return found
+
+
+def far_away(width: int, height: int, face: int) -> bytes:
+    """A JPEG of grass in which the astronaut's face is about `face` pixels wide."""
+    ground = Image.fromarray(grass()).convert("RGB")  # type: ignore[no-untyped-call]
+    picture = np.array(ground.resize((width, height), Image.Resampling.BICUBIC))
+    size = round(face * 512 / 90)
+    small = Image.fromarray(astronaut()).resize((size, size), Image.Resampling.LANCZOS)  # type: ignore[no-untyped-call]
+    picture[height // 2 : height // 2 + size, width // 2 : width // 2 + size] = np.asarray(small)
+    return jpeg(picture)
 
 
 @pytest.mark.parametrize("turn", [1, 6])
-def test_a_large_photograph_is_decoded_small_and_answered_in_full_pixels(detector: Detector, turn: int) -> None:
+def test_a_large_photograph_is_decoded_small_and_answered_in_full_pixels(
+    detector: Detector, decodings: list[tuple[int, int]], turn: int
+) -> None:
     picture = photograph(4 * SHRINK_TO, 700)
     exif = Image.Exif()
     exif[0x0112] = turn
     data = jpeg(picture, exif=exif)
-    full = decode(data, "a")
     watched = Watched(detector)
     found = Preparer(48, 1, watched)(("a", data))
-    assert watched.shown == [(SHRINK_TO, SHRINK_TO)]
+    assert watched.shown == decodings == [(SHRINK_TO, SHRINK_TO)]
+    full = decode(data, "a")
     assert (found.width, found.height) == (4 * SHRINK_TO, 4 * SHRINK_TO)
     one, other = found.detections[0], detector(full)[0]
     assert one is not None
     for name in ("x", "y", "width", "height"):
         assert getattr(one.box, name) == pytest.approx(getattr(other.box, name), abs=60)
     np.testing.assert_allclose(one.landmarks, other.landmarks, atol=40)
+
+
+@pytest.mark.parametrize(("width", "height", "face"), [(4000, 3000, 23), (6000, 4000, 35)])
+def test_a_face_lost_in_the_small_copy_is_found_as_in_an_array(
+    detector: Detector, decodings: list[tuple[int, int]], width: int, height: int, face: int
+) -> None:
+    data = far_away(width, height, face)
+    found = Preparer(48, 1, detector)(("a", data))
+    assert decodings == [(width // 2, height // 2) if face == 23 else (width // 4, height // 4), (width, height)]
+    expected = Preparer(48, 1, detector)(("a", decode(data, "a")))
+    assert (found.status, len(found.crops)) == ("ok", 1)
+    assert (found.width, found.height, found.detections) == (width, height, expected.detections)
+    assert 0.7 * face < found.boxes[0].width < 1.3 * face
+    np.testing.assert_array_equal(found.crops, expected.crops)
+
+
+def test_a_large_photograph_without_a_face_is_searched_in_full(detector: Detector) -> None:
+    watched = Watched(detector)
+    found = Preparer(48, 1, watched)(("a", jpeg(np.full((2000, 3000, 3), 90, np.uint8))))
+    assert (found.status, found.width, found.height) == ("no_face", 3000, 2000)
+    assert watched.shown == [(1000, 1500), (2000, 3000)]
 
 
 def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_picture(detector: Detector) -> None:
@@ -213,6 +262,34 @@ def test_a_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PngImageFile, "load_end", load_end)
     assert Preparer(48, 3)(("a", buffer.getvalue())).status == "ok"
     assert decoded == [1]
+
+
+def test_all_that_decode_share_one_room() -> None:
+    """Readers of several models, and what is decoded to be shown, wait for each other."""
+    data, done = jpeg(photograph(99, 9)), list[object]()
+    jobs = [
+        lambda: done.append(Preparer(48, 1)(("a", data)).status),
+        lambda: done.append(Preparer(96, 3)(("a", data)).status),
+        lambda: done.append(decode_whole(data).shape),
+    ]
+    threads = [threading.Thread(target=job) for job in jobs]
+    with ROOM.held(sys.maxsize):
+        for thread in threads:
+            thread.start()
+        threads[-1].join(0.5)
+        assert done == []
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, done)) == ["(99, 99, 3)", "ok", "ok"]
+
+
+def test_a_picture_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
+    data = jpeg(photograph(2 * SHRINK_TO, 300))
+    (tmp_path / "a.jpg").write_bytes(data)
+    for source in (data, tmp_path / "a.jpg", str(tmp_path / "a.jpg"), decode(data, "a")):
+        np.testing.assert_array_equal(decode_whole(source), decode(data, "a"))
+    with pytest.raises(ImageError, match=r"no\.jpg: no such file"):
+        decode_whole(tmp_path / "no.jpg")
 
 
 def test_detections_are_scaled_into_the_picture() -> None:

@@ -6,6 +6,7 @@ its side or upside down, and small faces in a large picture.
 """
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,18 +47,20 @@ class Detector:
         self._loading = threading.Lock()
         self._net: YuNet | None = None
 
-    def __call__(self, rgb: Pixels) -> list[Detection]:
+    def __call__(self, rgb: Pixels, /, *, closer: bool = True) -> list[Detection]:
         """Find the faces of a picture, largest first.
 
         `rgb` is uint8 (H, W, 3), RGB, [0, 255]. Boxes lie inside it and, like landmarks, are in its pixels,
-        also where a face was found in a turned copy (its `roll` is then near 90, -90 or 180).
+        also where a face was found in a turned copy (its `roll` is then near 90, -90 or 180). `closer` says whether
+        to look at parts of a large picture where no face or only tiny ones are found (`only_tiny`).
         """
         size = (rgb.shape[1], rgb.shape[0])
         turns, found = self._turn(rgb, size)
-        if turns == 0 and _largest(found) * _scale(size) < TINY:
-            closer = [self._look(rgb, [view], CLOSER_DOUBT)[0] for view in closer_views(size)]
-            found = suppress(join([found, *closer]))
-        return detections(found, size)
+        faces = detections(found, size)
+        if not closer or turns or not only_tiny(faces, rgb.shape):
+            return faces
+        parts = [self._look(rgb, [view], CLOSER_DOUBT)[0] for view in closer_views(size)]
+        return detections(suppress(join([found, *parts])), size)
 
     def _look(self, rgb: Pixels, views: list[View], doubt: float = 0.0) -> list[Candidates]:
         """Run the network once over an input that shows all of `views`; the candidates of each, in the picture."""
@@ -108,6 +111,12 @@ def detections(found: Candidates, size: Size) -> list[Detection]:
     return sorted(faces, key=lambda face: face.box.width * face.box.height, reverse=True)
 
 
+def only_tiny(faces: Sequence[Detection], shape: tuple[int, ...]) -> bool:
+    """Whether a picture of `shape` (H, W, ...) has no face, or only such as its first look shows tiny."""
+    largest = max((max(face.box.width, face.box.height) for face in faces), default=0)
+    return largest * _scale((shape[1], shape[0])) < TINY
+
+
 def clip(corners: list[float], size: Size) -> Box | None:
     """Return left, top, right and bottom as whole pixels of a picture of `size`; None where none lie in it."""
     left, top = (max(round(value), 0) for value in corners[:2])
@@ -117,11 +126,6 @@ def clip(corners: list[float], size: Size) -> Box | None:
 
 def _best(found: Candidates) -> float:
     return float(found.scores.max(initial=0.0))
-
-
-def _largest(found: Candidates) -> float:
-    """Return the longer side of the largest box, in pixels; 0 where there is none."""
-    return float((found.boxes[:, 2:] - found.boxes[:, :2]).max(initial=0.0))
 
 
 def _scale(size: Size) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,8 @@ from mien.detect import Detector
 from mien.errors import DataError, ImageError
 from mien.evaluation import choose_reading, shares_of
 from mien.faults import Finding
-from mien.image import RGB, decode_with_size
 from mien.photograph import DRAWN, drawn_score
-from mien.pipeline import SHRINK_TO, in_order, scaled
+from mien.pipeline import Opened, in_order, opened
 from mien.reader import Reader
 from mien.result import Detection
 from mien.suspects import suspects
@@ -31,6 +31,8 @@ LIKE_SIZE, LIKE_SCORE = 0.5, 0.8
 #: to mouth: the chin, or the outer half of an eye, is then missing.
 BORDER = 0.15
 _BATCH = 64
+
+Judged = TypeVar("Judged")
 
 
 @dataclass(frozen=True)
@@ -109,48 +111,37 @@ def find_faces(
     regions: dict[str, Region] = {}
     findings: list[Finding] = []
 
-    def look(sample: Sample) -> tuple[str, _Opened | Finding]:
-        return sample.name, _open(known, detector, sample.name)
+    def look(sample: Sample) -> tuple[str, Region | Finding]:
+        return sample.name, _opened(known, sample, detector, lambda seen: face_region(seen.in_full()[0]))
 
     with closing(in_order(look, samples, available_cores())) as found:
         for number, (name, seen) in enumerate(found):
             if isinstance(seen, Finding):
                 findings.append(seen)
             else:
-                regions[name] = face_region(seen.in_full()[0])
+                regions[name] = seen
             report((number + 1) / len(samples))
     return with_findings(known, findings), regions
 
 
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """A picture with a face: RGB uint8 as decoded, perhaps small, the faces in its pixels, and its full size."""
-
-    rgb: RGB
-    faces: list[Detection]
-    width: int
-    height: int
-
-    def in_full(self) -> list[Detection]:
-        """Return the faces in the pixels of the full picture."""
-        return [scaled(face, self.rgb.shape, (self.height, self.width)) for face in self.faces]
-
-
-def _open(known: Audit, detector: Detector, name: str) -> _Opened | Finding:
-    """Decode a picture and find its faces; a finding where it has none, or can no longer be read."""
+def _opened(
+    known: Audit, sample: Sample, detector: Detector, judge: Callable[[Opened], Judged], side: int = 0
+) -> Judged | Finding:  # fmt: skip
+    """Open a picture and `judge` it; a finding where it has no face, or can no longer be read."""
+    name = sample.name
     try:
-        data = known.manifest.read(name)
-        rgb, width, height = decode_with_size(data, name, shrink_to=SHRINK_TO)
+        with opened(known.manifest.read(name), name, detector, side) as seen:
+            return judge(seen) if seen.faces else Finding(name, "no_face", f"{seen.width}x{seen.height} pixels")
     except ImageError as error:
         return Finding(name, "unreadable", error.reason)
-    faces = detector(rgb)
-    return _Opened(rgb, faces, width, height) if faces else Finding(name, "no_face", f"{width}x{height} pixels")
 
 
 def _look(known: Audit, reader: Reader, sample: Sample) -> _Seen:
-    seen = _open(known, reader.detector, sample.name)
-    if isinstance(seen, Finding):
-        return _Seen(sample, ((seen, 0.0),))
+    seen = _opened(known, sample, reader.detector, lambda seen: _judged(reader, sample, seen), reader.config.input_size)
+    return _Seen(sample, ((seen, 0.0),)) if isinstance(seen, Finding) else seen
+
+
+def _judged(reader: Reader, sample: Sample, seen: Opened) -> _Seen:
     drawn = drawn_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
     if drawn >= DRAWN:
         return _Seen(sample, ((Finding(sample.name, "not_a_photograph", f"looks drawn ({drawn:.2f})"), drawn),))

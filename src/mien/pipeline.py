@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.crop import crop, face_region
+from mien.detect import only_tiny
 from mien.errors import ImageError
 from mien.image import RGB, ImageSource, decode_with_size, decoding_bytes, load_image, read_file
 from mien.memory import Room, return_freed
@@ -20,7 +21,6 @@ from mien.result import Box, Detection, Status
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-Finder: TypeAlias = Callable[[RGB], Sequence[Detection]]
 
 #: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for finding faces, never below this many pixels on a side.
 SHRINK_TO = 960
@@ -28,8 +28,8 @@ SHRINK_TO = 960
 #: Pictures with more pixels than this are shrunk by a whole number once decoded, before faces are looked for.
 LARGE_PIXELS = 24_000_000
 
-#: What the pictures that are being prepared may take together, in bytes; one that needs more is prepared alone.
-ROOM = 512 * 2**20
+#: What the pictures that this process is decoding may take together, 512 MiB; one that needs more is decoded alone.
+ROOM = Room(512 * 2**20)
 
 #: What a picture took to decode is returned to the system from this many bytes on.
 MUCH = 32 * 2**20
@@ -37,6 +37,78 @@ MUCH = 32 * 2**20
 JPEG = b"\xff\xd8\xff"
 
 NO_FACE = "no face was found; a picture that is a cropped face can be read whole (--no-detect, detect=False)"
+
+
+class Finder(Protocol):
+    """Finds the faces of a picture, largest first, as `mien.detect.Detector` does."""
+
+    def __call__(self, rgb: RGB, /, *, closer: bool = True) -> Sequence[Detection]:
+        """Find faces in uint8 (H, W, 3), RGB; `closer`: also look at parts, where only tiny ones are found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A decoded picture and its faces, largest first.
+
+    `rgb` is uint8 (H, W, 3), perhaps smaller than the picture is, and the `faces` are in its pixels. `width` and
+    `height` are pixels of the upright picture in full.
+    """
+
+    rgb: RGB
+    faces: Sequence[Detection]
+    width: int
+    height: int
+
+    def in_full(self) -> list[Detection]:
+        """Return the faces in pixels of the picture in full."""
+        return [scaled(face, self.rgb.shape, (self.height, self.width)) for face in self.faces]
+
+
+@contextmanager
+def decoded(
+    data: bytes, name: str, shrink_to: int | None = None, max_pixels: int | None = LARGE_PIXELS
+) -> Iterator[tuple[RGB, int, int]]:
+    """Decode, as `mien.image.decode_with_size`, when there is room for it, which is kept while the block runs.
+
+    Nothing else may be decoded in the block. Raises ImageError.
+    """
+    needed = decoding_bytes(data, name, shrink_to=shrink_to, max_pixels=max_pixels)
+    with ROOM.held(needed):
+        found = decode_with_size(data, name, shrink_to=shrink_to, max_pixels=max_pixels)
+        if needed > MUCH:
+            return_freed()
+        yield found
+
+
+def decode_whole(source: ImageSource) -> RGB:
+    """Decode a picture in full size, as `mien.image.load_image` and with its errors, when there is room for it."""
+    if not isinstance(source, bytes | str | os.PathLike):
+        return load_image(source)
+    data = source if isinstance(source, bytes) else read_file(Path(source))
+    with decoded(data, "<bytes>" if isinstance(source, bytes) else str(source), max_pixels=None) as (rgb, _, _):
+        return rgb
+
+
+@contextmanager
+def opened(data: bytes, name: str, finder: Finder, side: int = 0, limit: int | None = None) -> Iterator[Opened]:
+    """Decode a picture as small as will do and find its faces, the `limit` largest (None: all); as `decoded`.
+
+    A large JPEG is decoded small first. Where that shows no face or only tiny ones, it is decoded again, at up to
+    `LARGE_PIXELS`, and searched as any other picture is. Where it shows a face in fewer than `side` pixels, it is
+    decoded again for that face's pixels, and not searched.
+    """
+    shrink_to = SHRINK_TO if data.startswith(JPEG) else None
+    with decoded(data, name, shrink_to) as (rgb, width, height):
+        small = shrink_to is not None and rgb.shape[1] < width
+        found, shown = finder(rgb, closer=not small)[:limit], rgb.shape
+        search = only_tiny(found, shown)
+        if not small or not (search or any(face_region(face).side < side for face in found)):
+            yield Opened(rgb, found, width, height)
+            return
+        del rgb
+    with decoded(data, name) as (rgb, width, height):
+        faces = finder(rgb)[:limit] if search else [scaled(face, shown, rgb.shape) for face in found]
+        yield Opened(rgb, faces, width, height)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +144,6 @@ class Preparer:
     def __init__(self, size: int, channels: int, detector: Finder | None = None, limit: int | None = None) -> None:
         self._size, self._channels = size, channels
         self._detector, self._limit = detector, limit
-        self._room = Room(ROOM)
 
     def __call__(self, item: tuple[str, ImageSource | ImageError]) -> Prepared:
         """Prepare one named picture; a file that cannot be read has the status `unreadable`.
@@ -92,32 +163,15 @@ class Preparer:
 
     def _file(self, name: str, source: bytes | str | os.PathLike[str]) -> Prepared:
         data = source if isinstance(source, bytes) else read_file(Path(source))
-        shrink_to = SHRINK_TO if self._detector and data.startswith(JPEG) else None
-        with self._decoded(data, name, shrink_to) as (rgb, width, height):
-            found, shown = self._faces(rgb), rgb.shape
-            if shrink_to is None or shown[1] == width or not self._need_more_pixels(found):
-                return self._cropped(name, rgb, found, width, height)
-            del rgb
-        with self._decoded(data, name) as (rgb, width, height):
-            found = [scaled(face, shown, rgb.shape) for face in found if face]
-            return self._cropped(name, rgb, found, width, height)
-
-    @contextmanager
-    def _decoded(self, data: bytes, name: str, shrink_to: int | None = None) -> Iterator[tuple[RGB, int, int]]:
-        """Decode when there is room for it, which is kept until the caller has done with the picture."""
-        needed = decoding_bytes(data, name, shrink_to=shrink_to, max_pixels=LARGE_PIXELS)
-        with self._room.held(needed):
-            found = decode_with_size(data, name, shrink_to=shrink_to, max_pixels=LARGE_PIXELS)
-            if needed > MUCH:
-                return_freed()
-            yield found
+        if self._detector is None:
+            with decoded(data, name) as (rgb, width, height):
+                return self._cropped(name, rgb, [None], width, height)
+        with opened(data, name, self._detector, self._size, self._limit) as seen:
+            return self._cropped(name, seen.rgb, seen.faces, seen.width, seen.height)
 
     def _faces(self, rgb: RGB) -> Sequence[Detection | None]:
         """Find the faces to be read; None stands for the whole picture, where none are looked for."""
         return [None] if self._detector is None else self._detector(rgb)[: self._limit]
-
-    def _need_more_pixels(self, found: Sequence[Detection | None]) -> bool:
-        return any(face and face_region(face).side < self._size for face in found)
 
     def _cropped(self, name: str, rgb: RGB, found: Sequence[Detection | None], width: int, height: int) -> Prepared:
         """Crop faces, given in pixels of `rgb`, of a picture of `width` by `height`."""

@@ -135,6 +135,16 @@ class Visit:
     def wait_for(self, selector: str, text: str) -> None:
         sync_api.expect(self.page.locator(selector)).to_contain_text(text, timeout=30_000)
 
+    def check_accessible(self) -> None:
+        """What is shown now breaks no rule of axe-core, and nothing sticks out at the side."""
+        axe_api = pytest.importorskip(
+            "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+        )
+        found = axe_api.Axe().run(self.page)
+        assert not found.response["violations"], found.generate_report()
+        wide, room = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= room
+
     def elsewhere(self) -> list[str]:
         """Requests to anything but this server (a blob: is the page's own memory)."""
         own = (self.url, self.url.replace("http", "ws", 1), "blob:" + self.url, "data:")

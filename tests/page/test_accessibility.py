@@ -5,11 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-
-LOOKS = [("light", 1280), ("dark", 390)]
-MORE_LOOKS = [("dark", 1280), ("light", 390)]
+LOOKS = [
+    ("light", 1280), ("dark", 390),
+    *(pytest.param(more, marks=pytest.mark.slow) for more in [("dark", 1280), ("light", 390)]),
+]  # fmt: skip
+NO_CAMERA = """() => {
+  const refuse = () => Promise.reject(new DOMException("", "NotFoundError"));
+  Object.defineProperty(navigator, "mediaDevices", { value: { getUserMedia: refuse }, configurable: true });
+}"""
+DRAGGED = """() => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([""], "photo.jpg", { type: "image/jpeg" }));
+  document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer: transfer, bubbles: true }));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -29,44 +39,127 @@ def browser(start_browser: Callable[..., Any], tmp_path_factory: Any, write_clip
     return start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
 
 
-def check(page: Any) -> None:
-    found = axe_api.Axe().run(page.page)
-    assert not found.response["violations"], found.generate_report()
-    wide = page.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert wide[0] <= wide[1], "nothing sticks out at the side"
+@pytest.fixture(scope="module")
+def blind(start_browser: Callable[..., Any]) -> Any:
+    """A browser that gives no camera."""
+    return start_browser("--deny-permission-prompts")
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width"), [*LOOKS, *(pytest.param(*look, marks=pytest.mark.slow) for look in MORE_LOOKS)]
-)
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+def look(request: Any) -> dict[str, Any]:
+    """Options with which a page is opened."""
+    scheme, width = request.param
+    return {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+
+
 def test_every_state(
-    browser: Any, server: Any, visit: Callable[..., Any], astronaut: Path, two_people: Any, tmp_path: Path,
-    scheme: str, width: int,
-) -> None:  # fmt: skip
-    page = visit(browser, server.url, color_scheme=scheme, viewport={"width": width, "height": 800})
+    browser: Any, server: Any, visit: Callable[..., Any], astronaut: Path, tmp_path: Path, look: dict[str, Any]
+) -> None:
+    page = visit(browser, server.url, **look)
     page.page.locator("#model-field").wait_for()
-    check(page)  # empty
+    page.check_accessible()  # empty
     bad = tmp_path / f"{'x' * 200}.jpg"
     bad.write_bytes(b"not a picture")
     page.add(astronaut, bad, astronaut)
     page.page.locator(".face").wait_for()
     page.page.check("#heat-on")
     page.page.locator("#heat").wait_for()
-    check(page)  # a result, with its heatmap
+    page.check_accessible()  # a result, with its heatmap
     page.page.click("#strip li:nth-child(2) button")
     page.page.locator("#faces-note").wait_for()
-    check(page)  # a fault
+    page.check_accessible()  # a file that is no picture
     page.page.click("#webcam")
     page.page.locator(".lanes li").first.wait_for()
-    page.page.evaluate("document.getElementById('banner').hidden = false")
-    check(page)  # live, under a banner
+    page.check_accessible()  # live
+    server.stop()
+    page.wait_for("#banner", "The server does not answer. Next try in")
+    page.check_accessible()  # live, and the server is gone
+    server.start()
+    page.page.locator("#banner").wait_for(state="hidden")
+    assert all("ERR_" in text or "WebSocket" in text for text in page.complaints)
+    page.complaints.clear()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_question_for_the_key(browser: Any, locked: Any, visit: Callable[..., Any], scheme: str) -> None:
-    page = visit(browser, locked.url, color_scheme=scheme)
+def test_the_camera_is_refused_or_absent(
+    blind: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any]
+) -> None:
+    page = visit(blind, server.url, **look)
+    page.page.click("#webcam")
+    page.wait_for("#trouble", "The webcam was refused")
+    page.check_accessible()
+    page.page.evaluate(NO_CAMERA)
+    page.page.click("#webcam")
+    page.wait_for("#trouble", "No webcam was found")
+    page.check_accessible()
+
+
+def test_no_face(
+    blind: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any], astronaut: Path, tmp_path: Path
+) -> None:
+    page = visit(blind, server.url, **look)
+    path = tmp_path / "sleeve.png"
+    Image.open(astronaut).crop((0, 300, 200, 512)).save(path)
+    page.page.select_option("#model", "bright")  # which looks for faces
+    page.add(path)
+    page.wait_for("#faces-note", "No face was found")
+    assert page.page.is_visible("#faces-note-button")
+    page.check_accessible()
+
+
+def test_the_server_is_gone(
+    blind: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any], astronaut: Path
+) -> None:
+    page = visit(blind, server.url, **look)
+    page.page.locator("#model-field").wait_for()
+    server.stop()
+    page.page.set_input_files("#files", [astronaut, astronaut])
+    page.wait_for("#banner", "The server does not answer. Next try in")
+    page.wait_for("#banner-button", "Try now")
+    page.check_accessible()
+    server.start()
+    page.page.locator("#banner").wait_for(state="hidden")
+    assert all("ERR_" in text for text in page.complaints)
+    page.complaints.clear()
+
+
+def test_the_server_is_busy(
+    blind: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any], astronaut: Path
+) -> None:
+    page = visit(blind, server.url, **look)
+    body = '{"title": "Busy", "status": 503, "code": "busy", "detail": "all places are taken"}'
+    headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+    page.page.route("**/v1/predict*", lambda route: route.fulfill(status=503, headers=headers, body=body))
+    page.page.set_input_files("#files", [astronaut, astronaut])
+    page.wait_for("#banner", "The server is busy")
+    page.check_accessible()
+    assert page.page.is_visible("#banner"), "still"
+    assert all("503" in text for text in page.complaints)
+    page.complaints.clear()
+
+
+def test_the_key(blind: Any, locked: Any, visit: Callable[..., Any], look: dict[str, Any]) -> None:
+    page = visit(blind, locked.url, **look)
     page.page.locator("#key-dialog[open]").wait_for()
-    check(page)
+    page.check_accessible()  # asked for
+    page.page.fill("#key", "not-the-key-not-the-key")
+    page.page.keyboard.press("Enter")
+    page.wait_for("#key-wrong", "does not take this key")
+    page.check_accessible()  # and wrong
+    page.page.keyboard.press("Escape")
+    page.wait_for("#banner", "This server asks for a key.")
+    assert page.page.is_visible("#banner-button")
+    page.check_accessible()  # and not given
+    assert all("401" in text for text in page.complaints)
+    page.complaints.clear()
+
+
+def test_something_is_dragged_over_the_page(
+    blind: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any]
+) -> None:
+    page = visit(blind, server.url, **look)
+    page.page.evaluate(DRAGGED)
+    assert page.page.is_visible("#veil")
+    page.check_accessible()
 
 
 def test_less_motion_where_it_is_wished(browser: Any, server: Any, visit: Callable[..., Any], astronaut: Path) -> None:

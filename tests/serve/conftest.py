@@ -108,12 +108,12 @@ def serve() -> Iterator[Callable[..., Live]]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
-    """A function that starts the command, and returns its process and address."""
+    """A function that starts the command, and returns its process and address; keywords are for its environment."""
     running = []
 
-    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
+    def run(*arguments: object, **variables: str) -> tuple[subprocess.Popen[str], str]:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
-        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE} | variables
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
         running.append(process)

@@ -14,6 +14,7 @@ from websockets.typing import Origin
 from mien.errors import ConfigError
 from mien.reader import Reader
 from mien.serve import create_app
+from mien.serve.figures import Figures
 from mien.serve.security import LOOPBACK, Guard, Key
 
 KEY = "correct horse battery staple"
@@ -87,7 +88,7 @@ def answers_to(host: str) -> bool:
         pass
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", host.encode("latin-1"))]}
-    asyncio.run(Guard(inside, LOOPBACK, (), Key(None))(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(Guard(inside, LOOPBACK, (), Key(None), Figures())(scope, None, send))  # type: ignore[arg-type]
     return bool(passed)
 
 

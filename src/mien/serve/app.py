@@ -164,10 +164,10 @@ def create_app(
     app.state.mien = server
     _add_routes(app, server)
     written = app.openapi
-    app.openapi = lambda: description.complete(written())  # type: ignore[method-assign]
+    app.openapi = lambda: description.complete(written(), server.limits.files)  # type: ignore[method-assign]
     _answer_errors(app, server)
     app.add_middleware(Gate, state=server.state, figures=server.figures)
-    app.add_middleware(Guard, hosts=hosts, origins=origins, key=server.key)
+    app.add_middleware(Guard, hosts=hosts, origins=origins, key=server.key, figures=server.figures)
     return app
 
 

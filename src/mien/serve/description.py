@@ -193,8 +193,15 @@ METRICS: dict[str, Any] = {
 }
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Mend what FastAPI writes: it leaves out what is null."""
-    answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]
-    answer["content"]["application/json"]["example"] = [ROW]
+def complete(document: dict[str, Any], files: int) -> dict[str, Any]:
+    """Mend what FastAPI writes, which leaves out what is null, and say how many `files` a request may hold."""
+    predict = document["paths"]["/v1/predict"]["post"]
+    predict["responses"]["200"]["content"]["application/json"]["example"] = [ROW]
+    form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
+    predict["requestBody"]["content"]["multipart/form-data"] = {"schema": _limited(form, files)}
     return document
+
+
+def _limited(form: dict[str, Any], files: int) -> dict[str, Any]:
+    field = form["properties"]["file"]
+    return {**form, "properties": {"file": {**field, "maxItems": files}}}

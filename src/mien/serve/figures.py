@@ -13,11 +13,15 @@ class Figures:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter("mien_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.requests = Counter(
+            "mien_requests", "Requests that were let in, as answered", ["route", "status"], registry=registry
+        )
         self.seconds = Histogram(
             "mien_request_seconds", "From the request's head to its answer", ["route"], buckets=_BINS, registry=registry
         )
-        self.refused = Counter("mien_refused", "Requests answered by a problem", ["code"], registry=registry)
+        self.refused = Counter(
+            "mien_refused", "Requests and streams answered by a problem", ["code"], registry=registry
+        )
         self.pictures = Counter("mien_pictures", "Pictures in requests that were read", registry=registry)
         self.frames = Counter("mien_frames", "Frames of streams", ["what"], registry=registry)
         self.streams = Gauge("mien_streams", "Streams open now", registry=registry)

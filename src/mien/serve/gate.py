@@ -42,8 +42,7 @@ class Gate:
             await self._app(scope, receive, send)
         elif self._state.closing and not _small(scope):
             problem = Problem("shutting_down", "the server is shutting down; ask another, or this one later")
-            self._figures.refused.labels("shutting_down").inc()
-            await refuse(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send, self._figures)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
@@ -72,7 +71,7 @@ class Gate:
             log.exception("a request failed")
             if not status:
                 problem = Problem("internal_error", "the server failed; its log says why")
-                await refuse(problem, scope, receive, noting)
+                await refuse(problem, scope, receive, noting, self._figures)
         finally:
             self._state.active -= 1
             route = getattr(scope.get("route"), "path", "other")

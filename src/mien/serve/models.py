@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.errors import ConfigError, ImageError
 from mien.explaining import FaceHeat, Method, explain
-from mien.image import TOO_MANY_PIXELS, ImageSource, open_header
+from mien.image import RGB, TOO_MANY_PIXELS, ImageSource, open_header
 from mien.overlay import heat_layer, overlay_faces
 from mien.reader import Faces, Reader
 from mien.serve.bodies import Upload
@@ -21,6 +21,9 @@ from mien.serve.problems import Problem
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 #: The longer side of an explained picture is at most so many pixels.
 EXPLAINED_SIDE = 1280
+#: One that is larger is first shrunk by a whole number, to this many times its last size or more (as Pillow's
+#: `reducing_gap`); so many rows of that are made at a time.
+_GAP, _STRIP = 2, 64
 
 View = Literal["overlay", "heat"]
 #: Rows of a request as JSON, or why it is refused.
@@ -124,17 +127,27 @@ class Models:
         return stream.getvalue()
 
 
-def shrunk(picture: Any, faces: Sequence[FaceHeat]) -> tuple[Any, list[FaceHeat]]:
+def shrunk(picture: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
     """Return a picture and its heatmaps with a longer side of at most `EXPLAINED_SIDE` pixels."""
     height, width = picture.shape[:2]
     if max(height, width) <= EXPLAINED_SIDE:
         return picture, list(faces)
     scale = EXPLAINED_SIDE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    image = Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    factor = max(int(1 / scale / _GAP), 1)
+    box = (0, 0, width / factor, height / factor)
+    image = Image.fromarray(_reduced(picture, factor)).resize(size, Image.Resampling.BILINEAR, box)
     ratio = np.array([size[0] / width, size[1] / height])
     moved = [FaceHeat(face.label, face.method, face.heat, face.crop, face.corners * ratio) for face in faces]
     return np.asarray(image), moved
+
+
+def _reduced(picture: RGB, factor: int) -> RGB:
+    """Shrink by a whole number, as `Image.reduce`, in strips: of all at once Pillow would hold a larger copy."""
+    strips = range(0, len(picture), factor * _STRIP)
+    return np.concatenate(
+        [np.asarray(Image.fromarray(picture[top : top + factor * _STRIP]).reduce(factor)) for top in strips]
+    )
 
 
 def to_json(value: object) -> bytes:

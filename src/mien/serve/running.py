@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import ConfigError
+from mien.serve.figures import Figures
 from mien.serve.gate import State
 from mien.serve.limits import Limits
 from mien.serve.problems import Problem
@@ -39,6 +40,7 @@ class Connection(H11Protocol):
     most = 1000
     #: WebSockets, also those that have not shown a key and those that are being closed: each may hold a message.
     most_sockets = 24
+    figures: Figures
     _deadline: asyncio.TimerHandle | None = None
     _upgraded = False
 
@@ -62,8 +64,9 @@ class Connection(H11Protocol):
             self._wait()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, as uvicorn does."""
+        """Begin to wait for the next request, as uvicorn does, without the body of one that was refused unread."""
         self._stop_waiting()
+        self.cycle.body = bytearray()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -88,6 +91,7 @@ class Connection(H11Protocol):
         self._answer(Problem("bad_request", "this is not a request that HTTP/1.1 knows"))
 
     def _answer(self, problem: Problem) -> None:
+        self.figures.refused.labels(problem.code).inc()
         response = problem.response()
         head = f"HTTP/1.1 {problem.status} {problem.title}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
@@ -191,6 +195,7 @@ def runner(app: FastAPI, limits: Limits) -> Runner:
     """Return a server of an application that `create_app` made."""
     own = {
         "header_seconds": limits.header_seconds, "most": limits.connections, "most_sockets": 2 * limits.streams + 8,
+        "figures": app.state.mien.figures,
     }  # fmt: skip
     connection = type("Connection", (Connection,), own)
     # What these would log is what clients do wrong, a traceback each time; faults of the server are logged by `Gate`.

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import ConfigError
+from mien.serve.figures import Figures
 from mien.serve.problems import Problem
 
 #: What a server bound to the machine itself is called.
@@ -40,7 +41,7 @@ HEADERS = {
 _HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 #: The host of an address as browsers write it, and curl; of looser forms programs disagree about what they name.
-_HOST = re.compile(r"(?P<name>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII)
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 _LAST_PORT = 65535
 
 _METHODS = "GET, HEAD, POST"
@@ -69,11 +70,14 @@ class Guard:
     """Lets an ASGI application see only requests that may be made, and puts the headers on all answers.
 
     `hosts` are the names this server may be called by (without port), None is any. `origins` are those of pages
-    elsewhere (`https://example.org`) that may ask; pages of this server always may.
+    elsewhere (`https://example.org`) that may ask; pages of this server always may. What is refused is counted in
+    `figures`.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key) -> None:
-        self._app, self._key = app, key
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key, figures: Figures
+    ) -> None:
+        self._app, self._key, self._figures = app, key, figures
         self._hosts = None if hosts is None else frozenset(_as_sent(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -95,7 +99,7 @@ class Guard:
         try:
             self._check(scope, headers, allowed)
         except Problem as problem:
-            await refuse(problem, scope, receive, with_headers)
+            await refuse(problem, scope, receive, with_headers, self._figures)
             return
         if allowed and scope["type"] == "http" and scope["method"] == "OPTIONS":
             await _preflight(with_headers)
@@ -106,7 +110,8 @@ class Guard:
         host = headers.get("host", "")
         if self._hosts is not None and _name(host) not in self._hosts:
             raise Problem(
-                "forbidden_host", f"this server is not called {host[:60]!r}; allow it with mien serve --allow-host"
+                "forbidden_host",
+                f"this server is not called {(_name(host) or host)[:60]!r}; allow it with mien serve --allow-host",
             )
         origin = headers.get("origin")
         if origin is not None and allowed is None and not _same(origin, headers.get("host", "")):
@@ -128,8 +133,9 @@ class Guard:
         return origin if origin is not None and origin.lower() in self._origins else None
 
 
-async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a problem document, to a WebSocket too, where the server can."""
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send, figures: Figures) -> None:
+    """Count a problem, and answer with its document, to a WebSocket too, where the server can."""
+    figures.refused.labels(problem.code).inc()
     if scope["type"] == "http":
         await problem.response()(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
@@ -168,8 +174,8 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _as_sent(host: str) -> str:
-    """Return a name as it stands in a Host header: in lower case, an IPv6 address in brackets."""
-    return f"[{host.lower()}]" if ":" in host else host.lower()
+    """Return a name as it stands in a Host header without its port: in lower case, an IPv6 address in brackets."""
+    return _name(host) or f"[{host.lower()}]"
 
 
 def _name(host: str) -> str | None:

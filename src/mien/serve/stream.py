@@ -9,7 +9,8 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.errors import ImageError
-from mien.image import RGB, load_image
+from mien.image import RGB
+from mien.pipeline import decode_whole
 from mien.reader import Reader
 from mien.result import FrameResult
 from mien.serve.bodies import Upload
@@ -52,7 +53,7 @@ class Watching:
             checked = self._models.checked(Upload(SOURCE, data))
             if isinstance(checked, ImageError):
                 raise checked
-            self._frame = (at, load_image(checked))
+            self._frame = (at, decode_whole(checked))
         except ImageError as error:
             return [FrameResult(SOURCE, "unreadable", error.reason, None, None, self._model, (), at).to_dict()]
         return [next(self._results).to_dict()]

@@ -1,6 +1,7 @@
 """Threads that do the work of requests: a bounded number waits, and small things are done together."""
 
 import asyncio
+import contextlib
 import math
 import threading
 from collections import deque
@@ -159,7 +160,8 @@ def _do(jobs: list[_Job]) -> None:
 
 def _finish(jobs: list[_Job], results: Sequence[Any]) -> None:
     """Hand over what was found for jobs of one event loop, which is woken once for all of them."""
-    jobs[0].loop.call_soon_threadsafe(_settle, [job.future for job in jobs], results)
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        jobs[0].loop.call_soon_threadsafe(_settle, [job.future for job in jobs], results)
 
 
 def _settle(futures: "list[asyncio.Future[Any]]", results: Sequence[Any]) -> None:

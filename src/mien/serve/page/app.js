@@ -188,6 +188,7 @@ function refused(error) {
   show(byId("banner"), true);
   const key = error.code === "unauthorized";
   const text = key ? "This server asks for a key." : `The server does not do what this page needs: ${error.message}`;
+  announce(text);
   setText(byId("banner-text"), text);
   setText(byId("banner-count"), "");
   if (show(byId("banner-button"), key)) setText(byId("banner-button"), "Enter the key");

@@ -19,7 +19,7 @@ const CARDS_EVERY = 100; // milliseconds
 export class Live {
   /** `onEnd(text)` is called when it ends by itself, with why. */
   constructor(media, onEnd) {
-    Object.assign(this, { media, onEnd, rows: [], arrivals: [], trips: [], side: 0, busy: false, slow: 0 });
+    Object.assign(this, { media, onEnd, rows: [], arrivals: [], trips: [], readings: [], side: 0, busy: false, slow: 0 });
     this.canvas = document.createElement("canvas");
     this.started = performance.now();
     this.timeline = new Timeline();
@@ -101,9 +101,9 @@ export class Live {
   measure(now, trip, milliseconds) {
     this.arrivals.push(now);
     while (this.arrivals[0] < now - 2000) this.arrivals.shift();
+    keep(this.readings, milliseconds);
     if (trip !== null) {
-      this.trips.push(trip);
-      if (this.trips.length > 30) this.trips.shift();
+      keep(this.trips, trip);
       this.slow = trip > SLOW ? this.slow + 1 : 0;
       if (this.slow > 15) this.smaller();
     }
@@ -112,7 +112,7 @@ export class Live {
     const span = now - this.arrivals[0];
     setText(byId("fps"), span > 300 ? (((this.arrivals.length - 1) * 1000) / span).toFixed(0) : "–");
     setText(byId("latency"), this.trips.length ? median(this.trips).toFixed(0) : "–");
-    setText(byId("reading"), milliseconds.toFixed(0));
+    setText(byId("reading"), median(this.readings).toFixed(0));
   }
 
   /** Announce an answer that has changed, once it has lasted. */
@@ -158,6 +158,12 @@ export class Live {
     show(this.video, false);
     this.onEnd(text);
   }
+}
+
+/** Add to the newest values that are kept. */
+function keep(values, value) {
+  values.push(value);
+  if (values.length > 30) values.shift();
 }
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
