@@ -20,6 +20,8 @@ from mien.serve.problems import Problem
 LONGEST_NAME = 255
 #: Names of fields and files come in a part's header, of which there may be so many, each so long.
 _HEADERS, _HEADER_BYTES = 8, 4096
+#: Fields of a form that are no files, and not looked at.
+_OTHER_FIELDS = 32
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ class _Form:
 
     def _begin(self) -> None:
         self._parts += 1
-        if self._parts > self.files:
-            raise Problem("too_many_files", f"the form has more than {self.files} parts; send it in several requests")
+        if self._parts > self.files + _OTHER_FIELDS:
+            raise _too_many(self.files + _OTHER_FIELDS, "parts")
         self._disposition, self._data = b"", []
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
@@ -180,6 +182,8 @@ class _Form:
         # A browser sends a form whose field was left empty as a file without name and content.
         if options.get(b"name") == b"file" and (name or data):
             self.uploads.append(Upload(last_part(name or b""), data))
+            if len(self.uploads) > self.files:
+                raise _too_many(self.files, "files")
         self._data = []
 
     def _end(self) -> None:
@@ -190,6 +194,10 @@ def last_part(name: bytes) -> str:
     """Return the last part of a file's name as a client gives it, which may be a path of any system."""
     text = name.decode("utf-8", "replace").replace("\\", "/").rstrip("/").rpartition("/")[2]
     return "".join(letter for letter in text if letter.isprintable())[-LONGEST_NAME:] or "file"
+
+
+def _too_many(count: int, of: str) -> Problem:
+    return Problem("too_many_files", f"the form has more than {count} {of}; send it in several requests")
 
 
 def _too_large(limits: Limits) -> Problem:
