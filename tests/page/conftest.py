@@ -242,3 +242,21 @@ def _graph(filters: npt.NDArray[np.float32], weights: Any = None, bias: Any = No
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     data: bytes = model.SerializeToString()
     return data
+
+
+@pytest.fixture(scope="module")
+def server(serve: Callable[..., Any]) -> Any:
+    """A server with the shipped model; a file of tests may have its own."""
+    return serve()
+
+
+@pytest.fixture(scope="module")
+def browser(start_browser: Callable[..., Any]) -> Any:
+    """A browser; a file of tests may have its own, with other options."""
+    return start_browser()
+
+
+@pytest.fixture
+def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
+    """The server's page in the browser."""
+    return visit(browser, server.url)

@@ -36,11 +36,6 @@ def browser(start_browser: Callable[..., Any], clip: Path) -> Any:
     return start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
 
 
-@pytest.fixture
-def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
-    return visit(browser, server.url)
-
-
 def test_the_bundle_can_tell_them_apart(drawn_bundle: Path) -> None:
     reader = mien.load(drawn_bundle, threads=1)
     names = [name for _ in range(25) for name in ("happy", "sad")]

@@ -16,21 +16,6 @@ import mien
 ORANGE = np.array([230, 159, 0])  # of happy
 
 
-@pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
-    return serve()
-
-
-@pytest.fixture(scope="module")
-def browser(start_browser: Callable[..., Any]) -> Any:
-    return start_browser()
-
-
-@pytest.fixture
-def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
-    return visit(browser, server.url)
-
-
 def drawn(page: Any) -> np.ndarray[Any, Any]:
     """What is drawn over the picture, uint8 (H, W, 4), RGBA."""
     url = page.page.evaluate("document.getElementById('boxes').toDataURL()")

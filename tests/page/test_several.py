@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,21 +11,6 @@ import pytest
 from PIL import Image
 
 import mien
-
-
-@pytest.fixture(scope="module")
-def server(serve: Callable[..., Any]) -> Any:
-    return serve()
-
-
-@pytest.fixture(scope="module")
-def browser(start_browser: Callable[..., Any]) -> Any:
-    return start_browser()
-
-
-@pytest.fixture
-def page(browser: Any, server: Any, visit: Callable[..., Any]) -> Any:
-    return visit(browser, server.url)
 
 
 def picture(name: str, pixels: Any, kind: str = "PNG") -> dict[str, Any]:

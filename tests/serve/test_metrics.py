@@ -21,7 +21,7 @@ EVIL = "http://evil.example"
 @pytest.fixture(scope="module")
 def live(serve: Callable[..., Any], brightness_bundle: Path) -> Any:
     reader = mien.load(brightness_bundle, threads=1, detect=False)
-    return serve(reader, key=KEY, connections=20, header_seconds=0.5)
+    return serve(reader, key=KEY, connections=20)
 
 
 def refused(live: Any) -> dict[str, int]:
@@ -56,6 +56,10 @@ def wrong_key(live: Any) -> None:
         stream.recv(timeout=60)
 
 
+BROKEN = (
+    b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\nZZZ\r\n" % KEY.encode()
+)
 WAYS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "host": ("forbidden_host", lambda live: live.post(content=b"x", headers={"Host": "evil.example"})),
     "origin": ("forbidden_origin", lambda live: live.post(content=b"x", headers={"Origin": EVIL})),
@@ -64,6 +68,7 @@ WAYS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "wrong key": ("unauthorized", lambda live: live.get("/v1/models", headers={"X-API-Key": KEY + "x"})),
     "wrong key for a stream": ("unauthorized", wrong_key),
     "no HTTP": ("bad_request", lambda live: live.say(b"\x16\x03\x01\r\n\r\n")),
+    "broken in its body": ("bad_request", lambda live: live.say(BROKEN)),
     "crowd": ("busy", crowd),
     "no such address": ("not_found", lambda live: live.get("/nothing", headers={"X-API-Key": KEY})),
     "no such method": ("method_not_allowed", lambda live: live.post("/v1/models", headers={"X-API-Key": KEY})),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reporters import Heard
 
 import mien
 from mien.dataset import read_manifest
@@ -69,16 +70,6 @@ def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> No
     metrics = json.loads((finished.folder / "metrics.json").read_text())
     low, high = metrics["accuracy"]["low"], metrics["accuracy"]["high"]
     assert 0 <= low < metrics["accuracy"]["value"] <= high <= 1
-
-
-class Heard(run.QuietReporter):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.mark.parametrize(("each", "fitted"), [(40, False), (250, True)])

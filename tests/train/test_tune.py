@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reporters import Heard
 
 from mien.dataset import read_manifest
 from mien.errors import DataError, OutputError, TrainingError
 from mien.synthetic import write_dataset
-from mien.train.source import QuietReporter, Source
+from mien.train.source import Source
 from mien.train.study import Budget
 from mien.train.tune import Options, Tuning, tune
 from mien.train.tuned import read_result, write_result
@@ -90,16 +91,6 @@ def test_every_trial_says_what_it_came_to(
         came = f"stopped early ({trial['stopped']})" if figure is None else f"accuracy {figure:.4f}"
         so_far = f"best so far {best['accuracy']:.4f} (trial {best['trial']})"
         assert line == f"trial {trial['trial']}: {came}; {so_far}"
-
-
-class Heard(QuietReporter):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:

@@ -100,9 +100,8 @@ def command(
     output = Output.chosen({"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target})
     for name in inputs:
         output.refuse_input(name)
-    film = camera is not None or any(map(is_video, inputs))
-    output.refuse_finished(resumable=not film)
-    if film:
+    if camera is not None or any(map(is_video, inputs)):
+        output.refuse_finished(resumable=False)
         _check_film(inputs, camera, draw, timeline)
         reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
         status = _read_film(reader, inputs, camera, output, fps or FPS, draw, timeline)

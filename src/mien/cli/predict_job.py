@@ -94,6 +94,7 @@ class Job:
         self._reader, self._inputs, self._output, self._draw = reader, inputs, output, draw
         self._options = {"threshold": reader.threshold, "detect": reader.detect, "draw": draw and str(draw), **options}
         self._survey = inputs.survey(output.refuse_input)
+        output.refuse_finished(resumable=True)
         self._drawer: Drawer | None = None
         self.labels = probability_labels(reader.config.labels, reader.answers)
         self.counts: Counter[str] = Counter()

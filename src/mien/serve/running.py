@@ -23,6 +23,7 @@ from mien.serve.limits import Limits
 from mien.serve.problems import Problem
 from mien.serve.security import HEADERS
 
+log = logging.getLogger("mien.serve")
 #: How long what was taken on may still take after the server was told to stop, in seconds.
 FINISH = 40.0
 #: After so many milliseconds without a sign of life from a client, the system gives up its connection.
@@ -91,7 +92,8 @@ class Connection(H11Protocol):
         self._answer(Problem("bad_request", "this is not a request that HTTP/1.1 knows"))
 
     def _answer(self, problem: Problem) -> None:
-        self.figures.refused.labels(problem.code).inc()
+        if self.cycle is None or self.cycle.response_complete:  # else the request that was broken off is counted
+            self.figures.refused.labels(problem.code).inc()
         response = problem.response()
         head = f"HTTP/1.1 {problem.status} {problem.title}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
@@ -166,6 +168,8 @@ class Runner(uvicorn.Server):
         until = self._loop.time() + FINISH
         while self._state.active and self._loop.time() < until:
             await asyncio.sleep(0.02)
+        if self._state.active:
+            log.warning("%d requests took longer than %.0f s to finish and are given up", self._state.active, FINISH)
         self.should_exit = True
 
 

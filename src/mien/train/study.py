@@ -136,7 +136,7 @@ def _run_trials(study: Study, objective: Callable[[Any], float], budget: Budget,
             return
         else:
             if not waited:
-                say(f"waiting for {running} trials of other processes")
+                say(f"waiting for {running} trial{'s' if running > 1 else ''} of other processes")
             waited = True
             time.sleep(_POLL)
 
