@@ -7,13 +7,13 @@ import os
 import pty
 import subprocess
 import sys
-import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from peak import peak_mib
 from PIL import Image
 from pyarrow import parquet
 from skimage.data import astronaut
@@ -252,24 +252,12 @@ def test_a_terminal_sees_rate_and_time_left(bundle: Path, here: Path) -> None:
     assert b"/s" in seen
 
 
-PEAK = """
-    import resource, sys
-    from mien.cli import main
-    try:
-        main(sys.argv[1:])
-    finally:
-        sys.stderr.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}")
-"""
-
-
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "json", "parquet"])
 def test_memory_does_not_grow_with_the_number_of_pictures(bundle: Path, here: Path, kind: str) -> None:
     peaks = []
     for count in (200, 20_000):
         Path("list.txt").write_text("in/a.png\n" * count)
-        command = [sys.executable, "-c", textwrap.dedent(PEAK), "predict", "list.txt", "--model", str(bundle)]
-        done = subprocess.run([*command, f"--{kind}", "out"], capture_output=True, text=True, check=False)
-        assert done.returncode == 0
-        peaks.append(int(done.stderr) / (1 if sys.platform == "darwin" else 1 / 1024))
-    assert peaks[1] - peaks[0] < 24 * 2**20
+        peaks.append(peak_mib("predict", "list.txt", "--model", bundle, f"--{kind}", f"out{count}"))
+    assert peaks[1] - peaks[0] < 24, f"{peaks} MiB"

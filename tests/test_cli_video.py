@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from peak import peak_mib
 from PIL import Image, ImageColor
 
 from mien.annotate import answer_colours
@@ -362,19 +362,6 @@ def test_the_live_line() -> None:
     assert [clock_time(seconds) for seconds in (59.96, 3600)] == ["1:00.0", "60:00.0"]
 
 
-MEMORY = """
-    import sys
-    from mien.cli import main
-    try:
-        main(sys.argv[1:])
-    except SystemExit as left:
-        assert left.code == 0
-    # Not getrusage: a process begins with the maximum of the one that started it.
-    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    print(status["VmHWM"].split()[0], file=sys.stderr)
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_length(
@@ -386,8 +373,6 @@ def test_memory_does_not_grow_with_the_length(
         frame = two_people(0)
         write_film(film, ((number / 10, frame) for number in range(10 * seconds)))
         arguments = ["predict", film, "--model", brightness_bundle, "--csv", rows, "--draw", drawn, "--timeline"]
-        command = [sys.executable, "-c", textwrap.dedent(MEMORY), *map(str, arguments), str(tmp_path / "plot.png")]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+        peaks.append(peak_mib(*arguments, tmp_path / f"{seconds}.png"))
         assert len(table(rows.read_text())) == 2 * 5 * seconds
-        peaks.append(int(done.stderr))
-    assert peaks[1] < 1.1 * peaks[0], f"{peaks} (KiB on Linux)"
+    assert peaks[1] < 1.1 * peaks[0], f"{peaks} MiB"
