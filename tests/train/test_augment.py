@@ -100,6 +100,17 @@ def test_blur_and_low_resolution_take_detail_away() -> None:
         np.testing.assert_allclose(seen.mean(axis=(1, 2, 3)), x.mean(axis=(1, 2, 3)), atol=3)
 
 
+def test_damage_hits_the_share_of_pictures_that_it_says() -> None:
+    """Five kinds, each with the same probability: 1 - (1 - rate) ** 5 of the pictures change, in small batches too."""
+    for count, rate in ((400, 0.15), (4, 0.1)):
+        layer, x = RandomDegradation(rate, seed=0), faces(count)
+        changed = [
+            (np.abs(np.asarray(layer(x, training=True)) - x) > 0.01).any(axis=(1, 2, 3))
+            for _ in range(max(1, 1200 // count))
+        ]
+        assert abs(np.mean(changed) - (1 - (1 - rate) ** 5)) < 0.06
+
+
 def test_jpeg_damage_is_like_a_real_jpeg_file() -> None:
     """As far from the original as Pillow's JPEG of the same qualities, within a factor of 1.5."""
     x = faces(32)

@@ -37,6 +37,20 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert order(1, None) == list(range(10))
 
 
+def test_mixup_blends_pictures_and_targets_by_the_same_share() -> None:
+    """Pictures of part() are 0, 2, 4, … and their targets follow from them, so the blend of one tells of the other."""
+    two = part(2)  # values 0 and 2 of classes 0 and 1
+    mixed = Feed(two, 2, seed=0, epoch=0, one_unit=True, mixup=1.0)
+    shares = []
+    for epoch in range(40):
+        ((pictures, targets, weights),) = list(Feed(two, 2, 0, epoch, one_unit=True, mixup=1.0))
+        np.testing.assert_allclose(pictures[:, 0, 0, 0] / 2, targets[:, 0], atol=1e-6)
+        np.testing.assert_allclose(weights, 1, atol=1e-6)
+        shares += list(targets[:, 0])
+    assert 0.2 < np.mean([0.01 < share < 0.99 for share in shares]) < 0.8  # half of them meet themselves
+    np.testing.assert_array_equal(mixed.batch(0)[0], Feed(two, 2, 0, 0, one_unit=True, mixup=1.0).batch(0)[0])
+
+
 def test_the_cache_holds_the_readers_own_crops_and_is_written_once(faces: Path, tmp_path: Path) -> None:
     manifest = read_manifest(faces)
     found = cached_crops(manifest, 32, 1, tmp_path)

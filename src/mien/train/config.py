@@ -114,6 +114,9 @@ class TrainConfig:
     degradation: float | None = _setting(
         None, "probability of each of blur, low resolution, JPEG artefacts, noise and uneven light", 0, 1
     )
+    mixup: float = _setting(
+        0.0, "blend each picture with another, by a share drawn from Beta(this, this); 0: not at all", 0, 100
+    )
 
     # --- data
     faces: bool = _setting(False, "train on the largest face of every picture, cropped as the reader crops it")

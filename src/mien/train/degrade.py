@@ -1,6 +1,7 @@
 """What cameras and files do to a face before a network sees it: blur, low resolution, JPEG, noise, uneven light."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ _LOWEST_QUALITY, _HIGHEST_QUALITY = 15.0, 70.0
 _NOISE = 14.0  # largest standard deviation, of 255
 _GAMMA = 2.0
 _SHADE = 0.6  # how much darker one side may be, as a share
+_GAIN = 1.6  # how much too long or too short the exposure was
 
 #: The luminance quantisation table of the JPEG standard (ITU-T T.81, 1992, annex K).
 _JPEG_TABLE = np.array(
@@ -35,13 +37,24 @@ class RandomDegradation(RandomLayer):
     def change(self, pictures: Any) -> Any:
         """Return the pictures with their damage."""
         for damage in (self._light, self._blur, self._low_resolution, self._noise, self._jpeg):
-            count = ops.shape(pictures)[0]
-            chosen = self.draw(count, 0, 1) < self._rate
-            pictures = ops.where(chosen, ops.clip(damage(pictures, count), 0, 255), pictures)
+            pictures = self._some(pictures, damage)
         return pictures
 
+    def _some(self, pictures: Any, damage: Callable[[Any, Any], Any]) -> Any:
+        """Damage a random part of the batch: damaging all and keeping some would take several times as long."""
+        total = ops.shape(pictures)[0]
+        count = ops.cast(ops.ceil(ops.cast(total, "float32") * self._rate), "int32")
+        lots = keras.random.uniform((total,), seed=self.seed)
+        places = ops.argsort(lots)[:count]
+        part = ops.take(pictures, places, axis=0)
+        # The part is rounded up; so that the rate holds in small batches too, some of it stays as it is.
+        hit = self.draw(count, 0, 1) * ops.cast(count, "float32") < self._rate * ops.cast(total, "float32")
+        damaged = ops.where(hit, ops.clip(damage(part, count), 0, 255), part)
+        return ops.scatter_update(pictures, ops.expand_dims(places, 1), damaged)
+
     def _light(self, x: Any, count: Any) -> Any:
-        """A random gamma, and light from one side."""
+        """A random exposure and gamma, and light from one side."""
+        gain = ops.exp(self.draw(count, -1, 1) * math.log(_GAIN))
         gamma = ops.exp(self.draw(count, -1, 1) * math.log(_GAMMA))
         height, width = x.shape[1:3]
         angle = self.draw(count, 0, 2 * math.pi)
@@ -49,7 +62,7 @@ class RandomDegradation(RandomLayer):
         down = ops.reshape(ops.linspace(-0.5, 0.5, height), (1, height, 1, 1))
         ramp = ops.cos(angle) * across + ops.sin(angle) * down
         shade = 1 - self.draw(count, 0, _SHADE) * (ramp + 0.5)
-        return 255 * ops.power(ops.maximum(x, 0.0) / 255 + 1e-6, gamma) * shade
+        return 255 * ops.power(ops.clip(gain * x / 255, 1e-6, 1), gamma) * shade
 
     def _blur(self, x: Any, count: Any) -> Any:
         """A Gaussian of 1/32 of the side, at a random strength."""

@@ -46,12 +46,16 @@ class Part:
 class Feed:
     """One pass over a part in batches of (pictures float32, targets, weights).
 
-    Shuffled by (seed, epoch), or in order for epoch None. The next batches are made on another thread
-    while the network works on the last; `waited` adds up the seconds for which it had to wait for one.
+    Shuffled by (seed, epoch), or in order for epoch None. With `mixup` above 0 each picture is blended with another
+    of its batch. The next batches are made on another thread while the network works on the last; `waited` adds up
+    the seconds for which it had to wait for one.
     """
 
-    def __init__(self, part: Part, batch_size: int, seed: int, epoch: int | None, one_unit: bool) -> None:
-        self._part, self._batch_size = part, batch_size
+    def __init__(
+        self, part: Part, batch_size: int, seed: int, epoch: int | None, one_unit: bool, mixup: float = 0.0
+    ) -> None:
+        self._part, self._batch_size, self._mixup = part, batch_size, mixup
+        self._key = (seed, epoch or 0)
         self._targets = part.targets[:, 1:] if one_unit else part.targets
         count = len(part.rows)
         self._order = np.arange(count) if epoch is None else np.random.default_rng((seed, epoch)).permutation(count)
@@ -66,7 +70,20 @@ class Feed:
         # Sorted rows read the file forwards; within a batch the order does not matter.
         chosen = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
         pictures = self._part.crops[self._part.rows[chosen]].astype(np.float32)
-        return pictures, self._targets[chosen], self._part.weights[chosen]
+        batch = pictures, self._targets[chosen], self._part.weights[chosen]
+        return self._mixed(batch, index) if self._mixup else batch
+
+    def _mixed(self, batch: Batch, index: int) -> Batch:
+        """Blend every picture with another one, and so its target (Zhang et al., "mixup", 2018)."""
+        rng, count = np.random.default_rng((*self._key, index)), len(batch[0])
+        share, others = rng.beta(self._mixup, self._mixup, count).astype(np.float32), rng.permutation(count)
+
+        def blend(values: Floats) -> Floats:
+            own = share.reshape(-1, *(1,) * (values.ndim - 1))
+            return own * values + (1 - own) * values[others]
+
+        pictures, targets, weights = batch
+        return blend(pictures), blend(targets), blend(weights)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield every batch in turn."""

@@ -107,7 +107,7 @@ def _one_epoch(
     history: Sequence[Epoch], listener: Listener,
 ) -> Epoch:  # fmt: skip
     one_unit = model.output.shape[-1] == 1
-    feed = Feed(train, config.batch_size, config.seed, len(history), one_unit)
+    feed = Feed(train, config.batch_size, config.seed, len(history), one_unit, config.mixup)
     began = time.perf_counter()
     # Batch by batch, without keras.Model.fit: the rate, the order and resuming stay plain code in this
     # file, the same for every backend, and no input pipeline is set up and torn down every epoch.

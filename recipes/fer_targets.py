@@ -1,0 +1,117 @@
+"""What the shipped model is taught of each picture of FER2013: shares of seven expressions that sum to 1.
+
+They mix FER2013's label, which says what the picture was searched by, and the votes of FER+, which say what ten people
+saw in it; figures are asked for against both. Votes of one person are taken for a slip (Barsoum et al., 2016);
+contempt, "unknown" and "not a face" have no class and are left out.
+"""
+
+import csv
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.duplicates import fingerprint, near_duplicate_groups
+from mien.labels import EXPRESSIONS
+from mien.output import new_folder
+from shipped_model_data import COLUMNS, MAJORITY
+
+Floats = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
+FEWEST_VOTES = 2
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How much FER2013's label counts beside the votes, in [0, 1], where most of the crowd agree and elsewhere."""
+
+    decided: float
+    undecided: float
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A picture of the labelled table; `shares` is float (7,), its target, summing to 1."""
+
+    file: str
+    label: str
+    split: str
+    shares: Floats
+
+
+def prepare(source: Path, out: Path, mixes: Mapping[str, Mix]) -> None:
+    """Unpack the pictures and write a table `NAME.csv` for each mix: file, label, split and seven shares."""
+    with new_folder(out) as folder, zipfile.ZipFile(source / "fer2013.zip") as archive:
+        archive.extractall(folder)
+        with (source / "ferplus_votes.csv").open(newline="", encoding="utf-8") as stream:
+            votes = list(csv.DictReader(stream))
+        groups: list[list[int]] | None = None
+        for name, mix in mixes.items():
+            rows = [target(row, mix) for row in votes]
+            groups = groups or same_pictures([folder / row.file for row in rows])
+            write_rows(folder / f"{name}.csv", repaired(rows, groups))
+
+
+def target(row: Mapping[str, str], mix: Mix) -> Row:
+    """Turn a row of FER+ into file, label, split and seven shares that sum to 1."""
+    label = np.array([float(name == row["label"]) for name in EXPRESSIONS])
+    crowd = np.array([float(row[COLUMNS[name]]) for name in EXPRESSIONS])
+    crowd[crowd < FEWEST_VOTES] = 0
+    share = mix.decided if crowd.max() >= MAJORITY else mix.undecided
+    if not crowd.any():
+        share = 1.0
+    file = f"fer2013/{row['split']}/{row['label']}/{row['file']}"
+    return Row(file, row["label"], row["split"], share * label + (1 - share) * crowd / max(crowd.sum(), 1))
+
+
+def grey(paths: Sequence[Path]) -> Bytes:
+    """Read pictures of one size, uint8 (N, S, S)."""
+    return np.stack([np.asarray(Image.open(path).convert("L")) for path in paths])
+
+
+def same_pictures(paths: Sequence[Path]) -> list[list[int]]:
+    """Find the groups of files that hold the same picture, also cropped or recompressed, as indices."""
+    print(f"looking for copies among {len(paths)} pictures")
+    return near_duplicate_groups([fingerprint(picture) for picture in grey(paths)])
+
+
+def repaired(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
+    """Give copies of one training picture the mean of their targets, and leave out their validation copies.
+
+    Copies often stand under different labels, which are judgements of the same face. Labels of validation copies
+    are never looked at.
+    """
+    found: list[Row | None] = list(rows)
+    for group in groups:
+        train = [number for number in group if rows[number].split == "train"]
+        if not train:
+            continue
+        shares = np.mean([rows[number].shares for number in train], axis=0)
+        for number in group:
+            found[number] = None
+        for number in train:
+            found[number] = replace(rows[number], label=EXPRESSIONS[int(shares.argmax())], shares=shares)
+    return [row for row in found if row is not None]
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write a labelled table that `mien train` reads: file, label, split and the seven shares."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["file", "label", "split", *EXPRESSIONS])
+        for row in rows:
+            writer.writerow([row.file, row.label, row.split, *(round(float(share), 6) for share in row.shares)])
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read what `write_rows` wrote."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            Row(row["file"], row["label"], row["split"], np.array([float(row[name]) for name in EXPRESSIONS]))
+            for row in csv.DictReader(stream)
+        ]

@@ -1,0 +1,79 @@
+"""What trained networks say of pictures, as part of the targets that another network learns (Hinton et al., 2015)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fer_targets import grey, read_rows, write_rows
+from scipy.optimize import minimize  # type: ignore[import-untyped]
+
+from mien.calibrate import probabilities
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+TEACHERS_SHARE = 0.5  # of the targets
+DECAY = 1e-3
+
+
+def teach(runs: Sequence[Path], source: Path, out: Path) -> None:
+    """Write a table again, the targets of training pictures mixed with what the networks of finished runs say of them.
+
+    Each network looks at each picture and its mirror image, its last layer fitted again to the table's targets, which
+    need not be those that it was trained on.
+    """
+    rows = read_rows(source)
+    seen = [number for number, row in enumerate(rows) if row.split == "train"]
+    pictures = grey([source.parent / rows[number].file for number in seen])[..., np.newaxis]
+    targets = np.stack([rows[number].shares for number in seen]).astype(np.float32)
+    said = np.mean([opinion(run, pictures, targets) for run in runs], axis=0)
+    for number, shares in zip(seen, said, strict=True):
+        mixed = TEACHERS_SHARE * shares + (1 - TEACHERS_SHARE) * rows[number].shares
+        rows[number] = replace(rows[number], shares=mixed)
+    write_rows(out, rows)
+
+
+def opinion(run: Path, pictures: Bytes, targets: Floats) -> Floats:
+    """Return a network's probabilities (N, K) for pictures (N, S, S, 1) that have those targets (N, K)."""
+    import keras
+
+    print(f"asking {run.name} about {len(pictures)} pictures", flush=True)
+    network = keras.saving.load_model(run / "model.keras", safe_mode=True)
+    trunk = keras.Model(network.input, network.get_layer("logits").input)
+    seen = np.stack([features(trunk, view) for view in (pictures, pictures[:, :, ::-1])])
+    flat = seen.reshape(-1, seen.shape[-1])
+    weights = last_layer(flat, np.tile(targets, (2, 1)))
+    said = probabilities(with_one(flat) @ weights).reshape(2, len(pictures), -1)
+    return np.asarray(said.mean(axis=0), np.float32)
+
+
+def features(trunk: Any, pictures: Bytes) -> Floats:
+    """Return what the last layer sees of pictures (N, S, S, 1), float (N, D), each feature divided by its deviation."""
+    found: Floats = trunk.predict(pictures, batch_size=512, verbose=0)
+    return np.asarray(found / (found.std(axis=0) + 1e-6))
+
+
+def last_layer(features: Floats, targets: Floats) -> Floats:
+    """Fit a softmax regression from features (N, D) to soft targets (N, K): weights (D + 1, K), biases last."""
+    x = with_one(features)
+    shape = (x.shape[1], targets.shape[1])
+
+    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        weights = flat.reshape(shape).astype(np.float32)
+        said = probabilities(x @ weights)
+        decayed = np.concatenate([weights[:-1], np.zeros_like(weights[-1:])])
+        value = -(targets * np.log(said + 1e-9)).sum(axis=1).mean() + DECAY / 2 * (decayed**2).sum()
+        slope = x.T @ ((said - targets) / len(x)) + DECAY * decayed
+        return float(value), slope.ravel().astype(np.float64)
+
+    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 150})
+    fitted: Floats = found.x.reshape(shape).astype(np.float32)
+    return fitted
+
+
+def with_one(features: Floats) -> Floats:
+    """Add a column of ones, whose weights are the biases."""
+    return np.concatenate([features, np.ones((len(features), 1), features.dtype)], axis=1)
