@@ -21,17 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 import mien
-from mien.cli.train import TrainingScreen
-from mien.labels import EXPRESSIONS
 from mien.reader import Reader
 from mien.train.backend import require_keras
-from mien.train.config import TrainConfig
 from shipped_model_changes import CHANGES, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 from fer_targets import Mix, prepare, read_rows, write_rows
-from train_mien import SETTINGS, TRAININGS
+from train_mien import SETTINGS, TRAININGS, train
 
 LAST = TRAININGS[-1]
 MIXES = {
@@ -78,14 +75,6 @@ def halved(source: Path, out: Path) -> Path:
     train = [row for row in rows if row.split == "train"]
     write_rows(out, train[::2] + [row for row in rows if row.split != "train"])
     return out
-
-
-def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
-    """Train one variant, or go on where it was interrupted."""
-    from mien.train import run
-
-    with TrainingScreen(out) as screen:
-        run.train_or_resume(run.Source(source, EXPRESSIONS), TrainConfig.make(settings), out, screen)
 
 
 def right(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:

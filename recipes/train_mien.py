@@ -65,6 +65,9 @@ class Training:
     start: str | None = None
 
 
+#: A little more of the sad faces than asked for (0.70), so that the bundle in 8-bit integers finds as many, too.
+SAD_AS_SAD = 0.71
+
 EVEN = Mix(decided=0.5, undecided=0.5)
 TRAININGS = (
     Training("first", EVEN, {"epochs": 60}),
@@ -149,7 +152,7 @@ def calibrate(reader: Reader, fold: Fold) -> tuple[float, Rule]:
     majority = fold.majority[known]
     logits = reader.logits(fold.pictures[known][..., np.newaxis])
     temperature = fit_temperature(logits, np.eye(len(EXPRESSIONS))[majority])
-    return temperature, choose_rule(probabilities(logits, temperature), majority)
+    return temperature, choose_rule(probabilities(logits, temperature), majority, sad_as_sad=SAD_AS_SAD)
 
 
 def release(run: Path, temperature: float, rule: Rule, fold: Fold, out: Path) -> None:
