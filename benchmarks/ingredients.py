@@ -1,13 +1,14 @@
 """What each ingredient of the shipped model's recipe brings: short trainings with one thing changed at a time.
 
-    python benchmarks/ingredients.py --data $MIEN_DATA --work FOLDER [--epochs 8] [--taught TABLE] [--only NAME]...
+    python benchmarks/ingredients.py --data $MIEN_DATA --recipe WORK --work FOLDER [--epochs 6] [--only NAME]...
 
-Every second training picture and few epochs, so that a run takes minutes; what helps here need not help as much in the
-full recipe, and differences below a point are within what another seed would change. Accuracy is on the validation
+Each goes on from the recipe's first network (`--recipe` is the folder it worked in), with every second training picture
+and few epochs, so that a run takes minutes and ends near what the shipped model can do: from scratch, so short a
+training only shows what slows learning down. What helps here need not help as much in the full recipe, and differences
+below a point are within what another seed would change. Accuracy is on the validation
 faces of `shipped_model.py`: happy against sad and seven classes, each by FER2013's labels (n 1 487, 3 300) and by the
 crowd's majority (n 1 067, 2 642), and how many points happy against sad loses by the changes of the robustness table,
-on average and at worst. `--taught` is the recipe's table of targets that teachers had a part in. Runs that are there
-already are only measured again.
+on average and at worst. Runs that are there already are only measured again.
 """
 
 import argparse
@@ -37,9 +38,9 @@ MIXES = {
     "votes": Mix(0.0, 0.0),
     "half": Mix(0.5, 0.5),
 }
-OWN = ("epochs", "freeze_epochs")  # settings of the recipe's last training that a short one from scratch cannot have
 BASE: Mapping[str, Any] = {
-    **SETTINGS, **{name: value for name, value in LAST.settings.items() if name not in OWN}, "weight_average": 0.995,
+    **SETTINGS, **LAST.settings, "freeze_epochs": 1, "warmup_epochs": 1.0, "learning_rate": 1e-3,
+    "weight_average": 0.995,
 }  # fmt: skip
 
 
@@ -112,8 +113,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where the runs go")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--taught", type=Path, help="WORK/data/last-taught.csv of the recipe")
+    parser.add_argument("--recipe", type=Path, required=True, help="where train_mien.py worked: first/ and data/")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="variants to run; all if not given")
     args = parser.parse_args()
     require_keras("this benchmark")
@@ -125,14 +126,14 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
         flush=True,
     )
+    start = args.recipe / TRAININGS[0].name
     for name in args.only or VARIANTS:
         variant = VARIANTS[name]
-        if variant.table == "taught" and args.taught is None:
-            continue
-        source = args.taught if variant.table == "taught" else data / f"{variant.table}.csv"
+        taught = args.recipe / "data" / f"{LAST.name}-taught.csv"
+        source = taught if variant.table == "taught" else data / f"{variant.table}.csv"
         out = args.work / name.replace(": ", "-").replace(" ", "-")
         table = halved(source, data / f"{variant.table}-half.csv")
-        train(table, out, {**BASE, "epochs": args.epochs, **variant.settings})
+        train(table, out, {**BASE, "start_from": str(start), "epochs": args.epochs, **variant.settings})
         row = " | ".join(f"{value:.1f}" for value in measure(mien.load(out, threads=2), fold))
         print(f"| {name} | {row} |", flush=True)
 

@@ -2,7 +2,7 @@
 
     python recipes/train_mien.py --data $MIEN_DATA --work mien-runs/recipe
 
-`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. Takes about MINUTES on two cores that
+`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. Takes about three and a half hours on two cores that
 have bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time); the same command goes on after
 an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`, to be copied to `src/mien/models`.
 
