@@ -73,8 +73,8 @@ VARIANTS: Mapping[str, Variant] = {
 def halved(source: Path, out: Path) -> Path:
     """Write a table with every second of its training pictures."""
     rows = read_rows(source)
-    train = [row for row in rows if row.split == "train"]
-    write_rows(out, train[::2] + [row for row in rows if row.split != "train"])
+    learned = [row for row in rows if row.split == "train"]
+    write_rows(out, learned[::2] + [row for row in rows if row.split != "train"])
     return out
 
 

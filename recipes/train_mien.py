@@ -82,7 +82,7 @@ TRAININGS = (
     }, teachers=("first", "wide"), start="first"),
     # Where the crowd is not sure, no majority can be missed, and FER2013's label is the better guide.
     Training("last", Mix(decided=0.35, undecided=1.0), {
-        "epochs": 90, "batch_size": 128, "learning_rate": 2.2e-3, "freeze_epochs": 2, "dropout": 0.1, "zoom": 0.5,
+        "epochs": 100, "batch_size": 128, "learning_rate": 2.2e-3, "freeze_epochs": 2, "dropout": 0.1, "zoom": 0.5,
         "brightness": 0.3, "contrast": 0.4, "erasing": 0.6, "degradation": 0.12, "weight_average": 0.9993,
     }, teachers=("first", "wide", "second"), start="second"),
 )  # fmt: skip
