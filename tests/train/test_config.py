@@ -47,7 +47,7 @@ def test_classic_has_the_tutorials_defaults() -> None:
     [
         ({"learnig_rate": 0.1}, "unknown setting 'learnig_rate'"),
         ({"network": "vgg"}, "--network vgg: is none of classic, stack, residual"),
-        ({"optimizer": "lion"}, "--optimizer lion: is none of adam, adamw, sgd"),
+        ({"optimizer": "lion"}, "--optimizer lion: is none of adam, adamw, muon, sgd"),
         ({"activation": "rleu"}, "--activation rleu: is none of relu, leaky_relu"),
         ({"epochs": 0}, "--epochs 0: must lie between 1"),
         ({"epochs": "ten"}, "--epochs 'ten': must be of type int"),

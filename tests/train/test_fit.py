@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from mien.train import checkpoint
 from mien.train.config import TrainConfig
@@ -76,7 +77,8 @@ RESUMED = """
     from mien.train.fit import fit
     from mien.train.network import build
 
-    config = TrainConfig.make({**TINY, "freeze_epochs": 2, "epochs": 4, "dropout": 0.3})
+    config = TrainConfig.make({**TINY, "freeze_epochs": 2, "epochs": 4, "dropout": 0.3,
+                              "optimizer": sys.argv[3]})
     def rows(name, begun):
         folder = Path(sys.argv[1]) / name
         folder.mkdir()
@@ -95,9 +97,11 @@ RESUMED = """
 """
 
 
-def test_going_on_before_at_and_after_the_thaw_gives_the_same_history(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_going_on_before_at_and_after_the_thaw_gives_the_same_history(tmp_path: Path, optimizer: str) -> None:
     here = str(Path(__file__).parent)
     code = textwrap.dedent(RESUMED)
-    done = subprocess.run([sys.executable, "-c", code, tmp_path, here], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, tmp_path, here, optimizer]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "the same 4\n"

@@ -139,7 +139,8 @@ def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished:
     assert json.loads(found.stdout)["accuracy"] == stored["accuracy"]
 
 
-def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: str) -> None:
     """Upright against upside-down faces: a tiny network learns it in seconds, and only by learning."""
     from PIL import Image
 
@@ -149,7 +150,8 @@ def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path) -> None:
         for path in (tmp_path / "drawn" / ("sad" if turned else "happy")).iterdir():
             with Image.open(path) as image:
                 (image.rotate(180) if turned else image).save(tmp_path / "data" / label / f"{path.stem}.png")
-    config = TrainConfig.make({**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3})
+    settings = {**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3, "optimizer": optimizer}
+    config = TrainConfig.make(settings)
     done = run.train(run.Source(tmp_path / "data"), config, tmp_path / "run")
     assert done.scored.evaluation().accuracy.low >= 0.6
     assert done.history[-1].accuracy > done.history[0].accuracy + 0.1

@@ -81,9 +81,9 @@ class TrainConfig:
     head_learning_rate: float = _setting(1e-3, "the learning rate in those epochs", 1e-8, 10)
 
     # --- optimisation
-    optimizer: Literal["adam", "adamw", "sgd"] = _setting("adam", "how the weights are updated")
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = _setting("adam", "how the weights are updated")
     learning_rate: float = _setting(1e-3, "the (highest) learning rate", 1e-8, 10)
-    weight_decay: float = _setting(0.0, "decoupled weight decay (adamw, sgd)", 0, 1)
+    weight_decay: float = _setting(0.0, "decoupled weight decay (adamw, muon, sgd)", 0, 1)
     momentum: float = _setting(0.9, "momentum (sgd)", 0, 0.9999)
     schedule: Literal["constant", "plateau", "cosine"] = _setting("constant", "how the learning rate changes")
     warmup_epochs: float = _setting(0.0, "the rate grows from 0 over these epochs", 0, 1000)

@@ -18,6 +18,7 @@ from mien.train.augment import augmented
 from mien.train.average import WeightAverage
 from mien.train.config import TrainConfig
 from mien.train.feed import Feed, Part
+from mien.train.muon import Muon
 from mien.train.network import logits_of, twin
 from mien.train.pretrained import HEAD
 from mien.train.schedule import MIN_IMPROVEMENT, Epoch, Listener, Quiet, is_frozen, learning_rate, why_stop
@@ -85,11 +86,15 @@ def optimizer(config: TrainConfig) -> Any:
             config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0,
             weight_decay=config.weight_decay or None,
         )  # fmt: skip
-    if config.optimizer == "adamw":
-        found = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
-        found.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return found
-    return keras.optimizers.Adam(config.learning_rate)
+    if config.optimizer == "adam":
+        return keras.optimizers.Adam(config.learning_rate)
+    decay = config.weight_decay
+    if config.optimizer == "muon":
+        found = Muon(config.learning_rate, weight_decay=decay, adam_weight_decay=decay, exclude_layers=[HEAD])
+    else:
+        found = keras.optimizers.AdamW(config.learning_rate, weight_decay=decay)
+    found.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return found
 
 
 def _binary_hits(truth: Any, logits: Any) -> Any:
