@@ -23,13 +23,14 @@ def teach(runs: Sequence[Path], source: Path, out: Path) -> None:
     """Write a table again, the targets of training pictures mixed with what the networks of finished runs say of them.
 
     Each network looks at each picture and its mirror image, its last layer fitted again to the table's targets, which
-    need not be those that it was trained on.
+    need not be those that it was trained on. A run named twice counts twice.
     """
     rows = read_rows(source)
     seen = [number for number, row in enumerate(rows) if row.split == "train"]
     pictures = grey([source.parent / rows[number].file for number in seen])[..., np.newaxis]
     targets = np.stack([rows[number].shares for number in seen]).astype(np.float32)
-    said = np.mean([opinion(run, pictures, targets) for run in runs], axis=0)
+    opinions = {run: opinion(run, pictures, targets) for run in dict.fromkeys(runs)}
+    said = np.mean([opinions[run] for run in runs], axis=0)
     for number, shares in zip(seen, said, strict=True):
         mixed = TEACHERS_SHARE * shares + (1 - TEACHERS_SHARE) * rows[number].shares
         rows[number] = replace(rows[number], shares=mixed)

@@ -138,3 +138,34 @@ def test_the_last_layer_is_a_softmax_regression_on_soft_targets() -> None:
     apart = np.tile(np.eye(2, dtype=np.float32) * 50, (50, 1))
     said = probabilities(teachers.with_one(apart) @ teachers.last_layer(apart, soft))
     np.testing.assert_allclose(said, soft, atol=5e-3)
+
+
+def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictures(tmp_path: Path) -> None:
+    import keras
+    from blend import blend
+
+    from mien.train.config import TrainConfig
+    from mien.train.network import build
+
+    config = TrainConfig.make({"network": "stack", "size": 48, "width": 0.1})
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        run.mkdir()
+        build(config, len(EXPRESSIONS)).save(run / "model.keras")
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        Image.fromarray(rng.integers(90, 110, (48, 48), np.uint8)).save(tmp_path / f"{number}.png")
+    even = np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS))
+    rows = [fer_targets.Row(f"{number}.png", "sad", "train", even) for number in range(8)]
+    fer_targets.write_rows(tmp_path / "table.csv", rows)
+    blend(*runs, 0.25, tmp_path / "table.csv", config, tmp_path / "blended.keras")
+    one, two, made = (
+        keras.saving.load_model(path) for path in (*(run / "model.keras" for run in runs), tmp_path / "blended.keras")
+    )
+    for ours, theirs, mixed in zip(
+        one.trainable_weights, two.trainable_weights, made.trainable_weights, strict=True
+    ):  # fmt: skip
+        np.testing.assert_allclose(mixed, 0.25 * np.array(ours) + 0.75 * np.array(theirs), atol=1e-6)
+    norm = next(layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization))
+    assert np.abs(np.array(norm.moving_mean)).max() > 0  # both networks' were 0
+    assert norm.momentum == 0.9  # as it was

@@ -1,0 +1,55 @@
+"""A network whose weights are the weighted mean of two trained networks' (Wortsman et al., 2022, "model soups").
+
+It works where the second was trained on from the first: what lies between them is then as good as either, and the
+errors of the two are evened out.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fer_targets import grey, read_rows
+
+from mien.train.config import TrainConfig
+
+PICTURES, BATCH, PASSES = 25_600, 256, 2
+MOMENTUM = 0.99
+
+
+def blend(first: Path, second: Path, share: float, table: Path, config: TrainConfig, out: Path) -> None:
+    """Write OUT, a `.keras` file: `share` of the weights of the run `first`, the rest of `second`.
+
+    `table` and the augmentation of `config` give the pictures by which batch normalisation is fitted again.
+    """
+    import keras
+
+    network, other = (keras.saving.load_model(run / "model.keras", safe_mode=True) for run in (first, second))
+    pairs = zip(network.get_weights(), other.get_weights(), strict=True)
+    network.set_weights([share * ours + (1 - share) * theirs for ours, theirs in pairs])
+    rows = [row for row in read_rows(table) if row.split == "train"]
+    picked = np.random.default_rng(0).permutation(len(rows))[:PICTURES]
+    normalise(network, grey([table.parent / rows[number].file for number in picked])[..., np.newaxis], config)
+    network.save(out)
+
+
+def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig) -> None:
+    """Fit the running means and variances again, to pictures (N, S, S, C) as they are seen in training.
+
+    Means of two networks' statistics belong to neither, nor to the mean of their weights.
+    """
+    import keras
+
+    from mien.train.augment import augmented
+    from mien.train.network import logits_of
+
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    usual = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = MOMENTUM
+    model = augmented(logits_of(network), config)
+    for _ in range(PASSES):
+        for begin in range(0, len(pictures), BATCH):
+            model(pictures[begin : begin + BATCH].astype(np.float32), training=True)
+    for layer, momentum in zip(norms, usual, strict=True):
+        layer.momentum = momentum
