@@ -101,7 +101,7 @@ RESUMED = """
 def test_going_on_before_at_and_after_the_thaw_gives_the_same_history(tmp_path: Path, optimizer: str) -> None:
     here = str(Path(__file__).parent)
     code = textwrap.dedent(RESUMED)
-    command = [sys.executable, "-c", code, tmp_path, here, optimizer]
+    command = [sys.executable, "-c", code, str(tmp_path), here, optimizer]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "the same 4\n"
