@@ -5,10 +5,10 @@
 Each trains from scratch, as the recipe's `fresh` training does, but for few epochs (`--recipe` is the folder it worked
 in; one variant asks for its teacher's opinions). What helps in so short a training need not help as much in the full
 recipe, above all augmentation, which needs epochs to pay; differences below a point are within what another seed would
-change. Accuracy is on the validation
-faces of `shipped_model.py`: happy against sad and seven classes, each by FER2013's labels (n 1 487, 3 300) and by the
-crowd's majority (n 1 067, 2 642), and how many points happy against sad loses by the changes of the robustness table,
-on average and at worst. Runs that are there already are only measured again.
+change. Accuracy is on the validation faces of `shipped_model.py`: happy against sad and seven classes, each by
+FER2013's labels (n 1 487, 3 300) and by the crowd's majority (n 1 067, 2 642), and how many points happy against sad
+loses by the changes of the robustness table, on average and at worst. Runs that are there already are only measured
+again.
 """
 
 import argparse
@@ -116,9 +116,9 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
         flush=True,
     )
+    taught = args.recipe / "data" / f"{TRAININGS[-1].name}-taught.csv"
     for name in args.only or VARIANTS:
         variant = VARIANTS[name]
-        taught = args.recipe / "data" / f"{TRAININGS[-1].name}-taught.csv"
         source = taught if variant.table == "taught" else data / f"{variant.table}.csv"
         out = args.work / name.replace(": ", "-").replace(" ", "-")
         train(source, out, {**BASE, "epochs": args.epochs, **variant.settings})

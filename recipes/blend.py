@@ -18,11 +18,13 @@ MOMENTUM = 0.99
 
 
 def blend(first: Path, second: Path, share: float, table: Path, config: TrainConfig, out: Path) -> None:
-    """Write OUT, a `.keras` file: `share` of the weights of the run `first`, the rest of `second`.
+    """Write `model.keras` to the folder OUT: `share` of the weights of the run `first`, the rest of `second`.
 
     `table` and the augmentation of `config` give the pictures by which batch normalisation is fitted again.
     """
     import keras
+
+    from mien.train.keep import save_keras
 
     network, other = (keras.saving.load_model(run / "model.keras", safe_mode=True) for run in (first, second))
     pairs = zip(network.get_weights(), other.get_weights(), strict=True)
@@ -30,7 +32,8 @@ def blend(first: Path, second: Path, share: float, table: Path, config: TrainCon
     rows = [row for row in read_rows(table) if row.split == "train"]
     picked = np.random.default_rng(0).permutation(len(rows))[:PICTURES]
     normalise(network, grey([table.parent / rows[number].file for number in picked])[..., np.newaxis], config)
-    network.save(out)
+    out.mkdir(exist_ok=True)
+    save_keras(out, network)
 
 
 def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig) -> None:

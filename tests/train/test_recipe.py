@@ -158,10 +158,8 @@ def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictur
     even = np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS))
     rows = [fer_targets.Row(f"{number}.png", "sad", "train", even) for number in range(8)]
     fer_targets.write_rows(tmp_path / "table.csv", rows)
-    blend(runs[0], runs[1], 0.25, tmp_path / "table.csv", config, tmp_path / "blended.keras")
-    one, two, made = (
-        keras.saving.load_model(path) for path in (*(run / "model.keras" for run in runs), tmp_path / "blended.keras")
-    )
+    blend(runs[0], runs[1], 0.25, tmp_path / "table.csv", config, tmp_path / "blended")
+    one, two, made = (keras.saving.load_model(run / "model.keras") for run in (*runs, tmp_path / "blended"))
     for ours, theirs, mixed in zip(
         one.trainable_weights, two.trainable_weights, made.trainable_weights, strict=True
     ):  # fmt: skip

@@ -4,7 +4,6 @@ Keras's own Muon does so for dense layers alone and leaves convolutions to AdamW
 is nearly everything. Here a kernel (height, width, in, out) is treated as the matrix (height * width * in, out).
 """
 
-import math
 from typing import Any
 
 import keras
@@ -24,12 +23,16 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]
             return bool(variable.shape[-1] == 1)  # depthwise: filters of one channel, no matrix
         return bool(super()._should_use_adamw(variable))
 
-    def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
-        self.assign_add(m, gradient + m * (self.momentum - 1))
-        step = gradient + self.momentum * m
-        matrix = (math.prod(variable.shape[:-1]), variable.shape[-1])
-        # The iteration has no need of more precision, and half as much memory traffic is twice the speed.
-        flat = ops.cast(ops.reshape(step, matrix), "bfloat16")
-        turned = ops.cast(self.zeropower_via_newtonschulz5(flat, self.ns_steps), variable.dtype)
-        scale = self.rms_rate * math.sqrt(max(matrix))
-        self.assign_sub(variable, ops.reshape(lr * scale * turned, variable.shape))
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        """Return the matrix (or kernel) made orthogonal, in the shape and type of `x`."""
+        # The iteration has no need of more precision, and takes a third of the time.
+        turned = super().zeropower_via_newtonschulz5(ops.cast(_matrix(x), "bfloat16"), steps)
+        return ops.cast(ops.reshape(turned, x.shape), x.dtype)
+
+    def lr_adjust(self, x: Any) -> Any:
+        """Return the step scaled by the sides of its matrix."""
+        return ops.reshape(super().lr_adjust(_matrix(x)), x.shape)
+
+
+def _matrix(x: Any) -> Any:
+    return ops.reshape(x, (-1, x.shape[-1]))
