@@ -46,7 +46,7 @@ SPACE: Mapping[str, Choice | Range] = {
     "network": Choice(("stack", "residual")),
     "width": Range(0.25, 2.0, log=True),
     "activation": Choice(("relu", "leaky_relu", "elu", "gelu", "silu")),
-    "optimizer": Choice(("adam", "adamw", "sgd")),
+    "optimizer": Choice(("adam", "adamw", "muon", "sgd")),
     "learning_rate": Range(1e-4, 5e-2, log=True),
     "augment": Choice(("none", "light", "strong")),
     "dropout": Range(0.0, 0.6),
