@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.changes import Picture, blur, brighten, hide, recompress, rescale, rotate
+from mien.changes import Fill, Picture, blur, brighten, hide, recompress, rescale, rotate
 
 Draw = Callable[[Picture, np.random.Generator], Picture]
 
@@ -21,12 +21,8 @@ class Change:
     wanted: bool = True
 
 
-def hidden(picture: Picture, rng: np.random.Generator) -> Picture:
-    return hide(picture, 0.2, rng)
-
-
-def greyed(picture: Picture, rng: np.random.Generator) -> Picture:
-    return hide(picture, 0.2, rng, grey=True)
+def hidden(fill: Fill) -> tuple[Draw, ...]:
+    return (lambda picture, rng: hide(picture, 0.2, rng, fill),) * DRAWS
 
 
 CHANGES = (
@@ -43,8 +39,9 @@ CHANGES = (
     Change("brightness × 1.5", (lambda p, _: brighten(p, 1.5),)),
     Change("Gaussian blur, 1 px", (lambda p, _: blur(p, 1),)),
     Change("JPEG quality 30", (lambda p, _: recompress(p, 30),)),
-    Change(f"black square on 20 %, mean of {DRAWS} draws", (hidden,) * DRAWS),
-    Change(f"grey square on 20 %, mean of {DRAWS} draws", (greyed,) * DRAWS, wanted=False),
+    Change(f"black square on 20 %, mean of {DRAWS} draws", hidden("black")),
+    Change(f"grey square on 20 %, mean of {DRAWS} draws", hidden("grey"), wanted=False),
+    Change(f"striped square on 20 %, mean of {DRAWS} draws", hidden("stripes"), wanted=False),
 )
 
 

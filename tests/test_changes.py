@@ -65,7 +65,7 @@ def test_five_strengths_leave_ever_less_of_a_face(kind: Change, drawn: Picture) 
     assert apart[-1] > 1.5 * apart[0]
 
 
-@pytest.mark.parametrize("name", ["Rotation", "Shift", "Noise", "Occlusion"])
+@pytest.mark.parametrize("name", ["Rotation", "Shift", "Noise", "Occlusion", "Striped cover"])
 def test_what_is_random_follows_the_seed_and_differs_between_pictures(name: str, drawn: Picture) -> None:
     kind = BY_NAME[name]
     twice = np.stack([drawn[0]] * 12)
@@ -131,9 +131,23 @@ def test_one_square_of_the_share_is_hidden(share: float, side: int, seed: int) -
 
 
 def test_a_grey_square_has_the_mean_of_its_picture(drawn: Picture) -> None:
-    hidden = hide(drawn[0], 0.2, np.random.default_rng(0), grey=True)
+    hidden = hide(drawn[0], 0.2, np.random.default_rng(0), "grey")
     values, counts = np.unique(hidden[(hidden != drawn[0]).any(axis=-1)], return_counts=True)
     assert values[counts.argmax()] == round(drawn[0].mean())
+
+
+def test_a_striped_square_has_two_tones_that_alternate_and_hides_as_much_as_a_black_one() -> None:
+    white = np.full((48, 48), 255, np.uint8)
+    tones, changes = [], []
+    for seed in range(40):
+        striped, black = (hide(white, 0.2, np.random.default_rng(seed), fill) for fill in ("stripes", "black"))
+        assert (striped[black == 255] == 255).all(), "the square lies where the black one does"
+        inside = striped[black == 0].reshape(21, 22)
+        tones.append(len(np.unique(inside)))
+        changes.append(sum((np.diff(inside.astype(int), axis=axis) != 0).sum() for axis in (0, 1)))
+    assert max(tones) == 2
+    # Stripes of 1 to 4 pixels: some 5 to 22 edges across the square, each as long as a side of it.
+    assert 21 * 4 < np.median(changes) < 21 * 30
 
 
 def test_hidden_squares_lie_anywhere() -> None:

@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from PIL import Image, ImageFilter
 Picture = npt.NDArray[np.uint8]
 #: A picture, a strength and a source of what is random in; the changed picture out.
 Alter = Callable[[Picture, float, np.random.Generator], Picture]
+#: What a square is covered by.
+Fill = Literal["black", "grey", "stripes"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,8 @@ def recompress(picture: Picture, quality: int) -> Picture:
     return np.asarray(Image.open(buffer))
 
 
-def hide(picture: Picture, share: float, rng: np.random.Generator, *, grey: bool = False) -> Picture:
-    """Cover a square somewhere in the picture, `share` of its area, by black or by the picture's mean.
+def hide(picture: Picture, share: float, rng: np.random.Generator, fill: Fill = "black") -> Picture:
+    """Cover a square somewhere in the picture, `share` of its area, by black, the picture's mean grey or stripes.
 
     Of whole pixels it is as near to that square as there is one: 21 by 22 for 20 % of 48 by 48.
     """
@@ -115,8 +118,23 @@ def hide(picture: Picture, share: float, rng: np.random.Generator, *, grey: bool
     width = min(round(side * side * share / max(height, 1)), side)
     top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
     hidden = picture.copy()
-    hidden[top : top + height, left : left + width] = round(picture.mean()) if grey else 0
+    place = hidden[top : top + height, left : left + width]
+    if fill == "stripes":
+        place[...] = _stripes(picture.shape, rng)[top : top + height, left : left + width]
+    else:
+        place[...] = round(picture.mean()) if fill == "grey" else 0
     return hidden
+
+
+def _stripes(shape: tuple[int, ...], rng: np.random.Generator) -> Picture:
+    """A picture of stripes of two random tones, in a random direction, 1/48 to 1/12 of the side wide, as on cloth."""
+    side = shape[0]
+    angle, period = math.pi * rng.random(), side * math.exp(rng.uniform(math.log(1 / 24), math.log(1 / 6)))
+    down, across = np.mgrid[:side, :side]
+    phase = (across * math.cos(angle) + down * math.sin(angle)) / period
+    tones = rng.integers(0, 256, 2).astype(np.uint8)
+    striped: Picture = tones[np.floor(2 * phase).astype(np.int64) % 2]
+    return striped.reshape((side, side, *(1,) * (len(shape) - 2)))
 
 
 def coarsen(picture: Picture, side: int) -> Picture:
@@ -166,6 +184,8 @@ KINDS = (
     Change("JPEG", "quality", "JPEG quality {}", 100, (70, 50, 30, 15, 5), lambda p, s, _: recompress(p, round(s))),
     Change("Occlusion", "% of the area, black", "{} % of the picture hidden", 0, (5, 10, 20, 30, 40),
            lambda p, s, rng: hide(p, s / 100, rng)),
+    Change("Striped cover", "% of the area", "{} % of the picture behind stripes", 0, (5, 10, 20, 30, 40),
+           lambda p, s, rng: hide(p, s / 100, rng, "stripes")),
     Change("Low resolution", "% of the pixels on a side", "{} % of the pixels on a side", 100, (75, 50, 35, 25, 15),
            lambda p, s, _: coarsen(p, max(round(len(p) * s / 100), 1))),
 )  # fmt: skip
