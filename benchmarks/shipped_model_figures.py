@@ -1,5 +1,8 @@
 """Every figure of one model on the validation fold."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +17,7 @@ from mien.reliability import reliability, risk_coverage
 from shipped_model_answers import risks, three_ways
 from shipped_model_changes import CHANGES, Change, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
+from shipped_model_likelihood import likelihoods, likelihoods_changed
 from shipped_model_rows import Bools, Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]
@@ -39,7 +43,12 @@ def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | 
         differences(found, first)
     three_ways(found, fold, logits)
     calibration(found, fold, logits)
-    robustness(found, fold, logits)
+    asked = questions(fold)
+    two = asked[f"happy vs sad, {FER2013}"]
+    changed = {item: changed_logits(reader, item, fold.pictures[two.faces]) for item in CHANGES}
+    robustness(found, two.scores(logits), changed, two.truth)
+    likelihoods(found, {name: (one.scores(logits), one.truth) for name, one in asked.items()})
+    likelihoods_changed(found, {item.name: draws for item, draws in changed.items()}, two.truth)
     classes(found, fold, logits)
     risks(found)
     return found
@@ -61,24 +70,42 @@ def happy_or_sad(truth: Ints, logits: Floats) -> tuple[Bools, Ints, Floats]:
     return chosen, (truth[chosen] == SAD).astype(np.int64), logits[chosen][:, [HAPPY, SAD]]
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Which faces (N,) are asked about, which columns of their logits may answer, and which of these is right, (M,)."""
+
+    faces: Bools
+    columns: list[int]
+    truth: Ints
+
+    def scores(self, logits: Floats) -> Floats:
+        """Of the logits (N, 7) of all faces those that count here, (M, K)."""
+        return logits[self.faces][:, self.columns]
+
+
+def questions(fold: Fold) -> dict[str, Question]:
+    """The four that accuracy is asked for, by their names in ACCURACY."""
+    found = {}
+    for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
+        known, either = truth != UNDECIDED, np.isin(truth, (HAPPY, SAD))
+        found[f"happy vs sad, {labels}"] = Question(either, [HAPPY, SAD], (truth[either] == SAD).astype(np.int64))
+        found[f"seven, {labels}"] = Question(known, list(range(len(EXPRESSIONS))), truth[known])
+    return found
+
+
 def accuracies(found: Measured, fold: Fold, logits: Floats) -> None:
     """Add the accuracies, and the curves of risk against coverage."""
-    alone = {}
-    for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
-        known = truth != UNDECIDED
-        chosen, side, two = happy_or_sad(truth, logits)
-        for what, goal, scores, rows in (
-            ("happy vs sad", side, two, chosen), ("seven", truth[known], logits[known], known)
-        ):  # fmt: skip
-            alone[f"{what}, {labels}"] = fold.alone[rows]
-            hits = found.hits[f"{what}, {labels}"] = scores.argmax(axis=1) == goal
-            confidence = probabilities(scores, found.reader.config.temperature).max(axis=1)
-            found.curves[f"{what}, {labels}"] = risk_coverage(confidence, hits)
+    asked = questions(fold)
+    for name, question in asked.items():
+        scores = question.scores(logits)
+        hits = found.hits[name] = scores.argmax(axis=1) == question.truth
+        confidence = probabilities(scores, found.reader.config.temperature).max(axis=1)
+        found.curves[name] = risk_coverage(confidence, hits)
     for name, limits in ACCURACY.items():
         hits = found.hits[name]
         found.rows.append(Row("Accuracy", name, len(hits), proportion(int(hits.sum()), len(hits)), limits))
     for name in ACCURACY:
-        hits = found.hits[name][alone[name]]
+        hits = found.hits[name][fold.alone[asked[name].faces]]
         section = "Accuracy on pictures without a near copy in train"
         found.rows.append(Row(section, name, len(hits), proportion(int(hits.sum()), len(hits))))
 
@@ -133,11 +160,10 @@ def calibration_row(found: Measured, name: str, logits: Floats, truth: Ints, tem
 # Robustness, happy against sad by FER2013 labels
 
 
-def robustness(found: Measured, fold: Fold, logits: Floats) -> None:
-    """Add the accuracy under every change, and what it loses."""
-    chosen, side, two = happy_or_sad(fold.labels, logits)
-    before = (two.argmax(axis=1) == side).astype(float)
-    rows = [(item, changed_hits(found.reader, item, fold.pictures[chosen], side)) for item in CHANGES]
+def robustness(found: Measured, plain: Floats, changed: Mapping[Change, Sequence[Floats]], truth: Ints) -> None:
+    """Add the accuracy under every change, and what it loses; of each change the logits (N, 2) of every draw."""
+    before = (plain.argmax(axis=1) == truth).astype(float)
+    rows = [(item, hit_shares(draws, truth)) for item, draws in changed.items()]
     lost = "Robustness: change of happy vs sad, FER2013 labels, points"
     left = "Robustness: happy vs sad, FER2013 labels"
     for item, hits in rows:
@@ -147,13 +173,15 @@ def robustness(found: Measured, fold: Fold, logits: Floats) -> None:
         found.rows.append(Row(left, item.name, len(hits), proportion(float(hits.sum()), len(hits))))
 
 
-def changed_hits(reader: Reader, item: Change, pictures: npt.NDArray[np.uint8], side: Ints) -> Floats:
+def changed_logits(reader: Reader, item: Change, pictures: npt.NDArray[np.uint8]) -> list[Floats]:
+    """Logits (N, 2) of happy and sad for the changed pictures, for each draw."""
+    draws = (apply(draw, pictures, seed) for seed, draw in enumerate(item.draws))
+    return [logits_of(reader, altered)[:, [HAPPY, SAD]] for altered in draws]
+
+
+def hit_shares(draws: Sequence[Floats], truth: Ints) -> Floats:
     """How often each changed picture is answered rightly, (N,), the mean over draws."""
-    hits = []
-    for seed, draw in enumerate(item.draws):
-        two = logits_of(reader, apply(draw, pictures, seed))[:, [HAPPY, SAD]]
-        hits.append(two.argmax(axis=1) == side)
-    shares: Floats = np.mean(hits, axis=0, dtype=np.float64)
+    shares: Floats = np.mean([two.argmax(axis=1) == truth for two in draws], axis=0, dtype=np.float64)
     return shares
 
 
