@@ -125,9 +125,25 @@ def test_jpeg_damage_is_like_a_real_jpeg_file() -> None:
 
 
 def test_erasing_covers_what_it_says() -> None:
-    x = np.full((200, 48, 48, 1), -1, np.float32)
-    shares = (applied(RandomErasing(1.0, seed=0), x) >= 0).mean(axis=(1, 2, 3))
+    x = np.random.default_rng(0).uniform(0, 255, (400, 48, 48, 1)).astype(np.float32)
+    covered = applied(RandomErasing(1.0, seed=0), x) != x
+    shares = covered.mean(axis=(1, 2, 3))
     assert 0.01 <= shares.min() < 0.05
     assert 0.2 < shares.max() <= 0.27
-    hit = (applied(RandomErasing(0.3, seed=0), x) >= 0).any(axis=(1, 2, 3)).mean()
+    for picture in covered[..., 0]:  # a rectangle, whatever it holds
+        rows, columns = picture.any(axis=1), picture.any(axis=0)
+        assert (picture == rows[:, None] & columns).all()
+    hit = (applied(RandomErasing(0.3, seed=0), x) != x).any(axis=(1, 2, 3)).mean()
     assert 0.2 < hit < 0.4
+
+
+def test_covers_are_tones_or_patterns_or_grain() -> None:
+    """Half are of one tone, three tenths a piece of the picture before, upside down, two tenths have grain."""
+    x = np.random.default_rng(0).uniform(0, 255, (1000, 24, 24, 1)).astype(np.float32)
+    seen = applied(RandomErasing(1.0, seed=0), x)
+    before = np.roll(x, 1, axis=0)[:, ::-1]
+    covered = seen != x
+    plain = np.mean([np.ptp(picture[where]) == 0 for picture, where in zip(seen, covered, strict=True)])
+    taken = np.mean([(a[w] == b[w]).all() for a, b, w in zip(seen, before, covered, strict=True)])
+    assert abs(plain - 0.5) < 0.05
+    assert abs(taken - 0.3) < 0.05

@@ -17,6 +17,8 @@ _NOISE = 14.0  # largest standard deviation, of 255
 _GAMMA = 2.0
 _SHADE = 0.6  # how much darker one side may be, as a share
 _GAIN = 1.6  # how much too long or too short the exposure was
+_PLAIN, _GRAINY = 0.5, 0.2  # shares of the covers that are of one tone, and of one tone with grain
+_GRAIN = 80.0  # largest standard deviation of a cover's grain, of 255
 
 #: The luminance quantisation table of the JPEG standard (ITU-T T.81, 1992, annex K).
 _JPEG_TABLE = np.array(
@@ -112,10 +114,12 @@ def _cosines() -> npt.NDArray[np.float32]:
 
 
 class RandomErasing(RandomLayer):
-    """Covers a random rectangle of each picture (N, H, W, C) by one tone, with probability `rate`; in training only.
+    """Covers a random rectangle of each picture (N, H, W, C) with probability `rate`; in training only.
 
     The rectangle has 2 to 25 % of the area and sides of at most 1:3 (Zhong et al., "Random Erasing Data
-    Augmentation", 2020). One tone, where Keras's own layer fills in noise: hands and hair are smooth.
+    Augmentation", 2020). Half of them are of one tone, as hair and skin are nearly; the others hold what stands at
+    their place in another picture of the batch turned upside down, or grain: a network that knows plain tones alone
+    is lost behind a patterned sleeve.
     """
 
     def __init__(self, rate: float, seed: int = 0) -> None:
@@ -131,7 +135,15 @@ class RandomErasing(RandomLayer):
         down = self._covered(count, (1, height, 1, 1), ops.sqrt(area / shape))
         hit = self.draw(count, 0, 1) < self._rate
         covered = ops.logical_and(hit, ops.logical_and(down, across))
-        return ops.where(covered, self.draw(count, 0, 255), pictures)
+        return ops.where(covered, self._cover(pictures, count), pictures)
+
+    def _cover(self, pictures: Any, count: Any) -> Any:
+        """What each picture is covered by, as large as the picture."""
+        tone, kind = self.draw(count, 0, 255), self.draw(count, 0, 1)
+        grain = tone + self.draw(count, 0, _GRAIN) * keras.random.normal(ops.shape(pictures), seed=self.seed)
+        others = ops.flip(ops.roll(pictures, 1, axis=0), axis=1)
+        pattern = ops.where(kind < 1 - _GRAINY, others, ops.clip(grain, 0, 255))
+        return ops.where(kind < _PLAIN, tone, pattern)
 
     def _covered(self, count: Any, shape: tuple[int, ...], share: Any) -> Any:
         """Which places along one side, of that shape, a stretch of that share covers, randomly placed: bool (N, …)."""
