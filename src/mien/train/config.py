@@ -110,7 +110,7 @@ class TrainConfig:
     translation: float | None = _setting(None, "up to this share of the side, each way", 0, 0.9)
     brightness: float | None = _setting(None, "up to this share of the full range", 0, 1)
     contrast: float | None = _setting(None, "up to this share", 0, 1)
-    erasing: float | None = _setting(None, "probability that a random rectangle is erased", 0, 1)
+    erasing: float | None = _setting(None, "probability that a random rectangle is covered", 0, 1)
     degradation: float | None = _setting(
         None, "probability of each of blur, low resolution, JPEG artefacts, noise and uneven light", 0, 1
     )
