@@ -43,6 +43,8 @@ def augmented_mosaic(pictures: dict[str, Pictures], config: TrainConfig, draws: 
     layers = augmentation_layers(resolve(config), config.seed)
     rows: dict[str, list[Pictures]] = {}
     for name, found in pictures.items():
+        if not len(found):  # a class of soft labels that is nowhere the largest share
+            continue
         rows[f"{name}: as cropped"] = list(found)
         for number in range(draws):
             x = found.astype(np.float32)
