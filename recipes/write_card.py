@@ -8,6 +8,7 @@ is taken as it is, words changed by hand included.
 """
 
 import json
+import re
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "mien" / "models"
 BEGIN, END = "<!-- figures: written by recipes/write_card.py -->", "<!-- end of figures -->"
+LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 #: What the card shows of all that is measured, by the beginning of a section's name.
 SECTIONS = (
     "Accuracy",
@@ -60,8 +62,8 @@ def main() -> None:
         text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
         card.write_text(text, encoding="utf-8")
     for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
-        # Pictures and links of the repository do not travel in a wheel.
-        lines = [line for line in text.splitlines() if not line.startswith("![")]
+        # Pictures of the repository and what links point to do not travel in a wheel.
+        lines = [LINK.sub(r"\1", line) for line in text.splitlines() if not line.startswith("![")]
         lines[0] = f"# {folder.name}"
         (folder / "CARD.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
