@@ -29,9 +29,10 @@ from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 from fer_targets import Mix, prepare
-from train_mien import SETTINGS, TRAININGS, train
+from train_mien import BY_NAME, SETTINGS, train
 
-FRESH = next(training for training in TRAININGS if training.name == "fresh")
+FRESH = BY_NAME["fresh"]
+TAUGHT = "last"  # the training that has most teachers
 MIXES = {
     "recipe": FRESH.mix,
     "labels": Mix(1.0, 1.0),
@@ -116,7 +117,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
         flush=True,
     )
-    taught = args.recipe / "data" / f"{TRAININGS[-1].name}-taught.csv"
+    taught = args.recipe / "data" / f"{TAUGHT}-taught.csv"
     for name in args.only or VARIANTS:
         variant = VARIANTS[name]
         source = taught if variant.table == "taught" else data / f"{variant.table}.csv"

@@ -11,16 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from fer_targets import grey, read_rows
 
-from mien.train.config import TrainConfig
+from mien.output import new_folder
+from mien.train.config import TrainConfig, read_settings
+from mien.train.runs import CONFIG
 
 PICTURES, BATCH, PASSES = 25_600, 256, 2
 MOMENTUM = 0.99
 
 
-def blend(first: Path, second: Path, share: float, table: Path, config: TrainConfig, out: Path) -> None:
-    """Write `model.keras` to the folder OUT: `share` of the weights of the run `first`, the rest of `second`.
+def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> None:
+    """Write `model.keras` to the new folder OUT: `share` of the weights of the run `first`, the rest of `second`.
 
-    `table` and the augmentation of `config` give the pictures by which batch normalisation is fitted again.
+    `table` and the augmentation of `second` give the pictures by which batch normalisation is fitted again. Its
+    settings are written beside the weights, so that training can start from these.
     """
     import keras
 
@@ -29,11 +32,13 @@ def blend(first: Path, second: Path, share: float, table: Path, config: TrainCon
     network, other = (keras.saving.load_model(run / "model.keras", safe_mode=True) for run in (first, second))
     pairs = zip(network.get_weights(), other.get_weights(), strict=True)
     network.set_weights([share * ours + (1 - share) * theirs for ours, theirs in pairs])
+    config = TrainConfig.make(read_settings(second / CONFIG))
     rows = [row for row in read_rows(table) if row.split == "train"]
     picked = np.random.default_rng(0).permutation(len(rows))[:PICTURES]
     normalise(network, grey([table.parent / rows[number].file for number in picked])[..., np.newaxis], config)
-    out.mkdir(exist_ok=True)
-    save_keras(out, network)
+    with new_folder(out) as folder:
+        save_keras(folder, network)
+        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
 
 
 def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mien.duplicates import fingerprint, near_duplicate_groups
 from mien.labels import EXPRESSIONS
-from mien.output import new_folder
+from mien.output import new_file, new_folder
 from shipped_model_data import COLUMNS, MAJORITY
 
 Floats = npt.NDArray[np.float64]
@@ -53,7 +53,8 @@ def prepare(source: Path, out: Path, mixes: Mapping[str, Mix]) -> None:
         groups: list[list[int]] | None = None
         for name, mix in mixes.items():
             rows = [target(row, mix) for row in votes]
-            groups = groups or same_pictures([folder / row.file for row in rows])
+            if groups is None:  # the same whatever the mix
+                groups = same_pictures([folder / row.file for row in rows])
             write_rows(folder / f"{name}.csv", repaired(rows, groups))
 
 
@@ -101,7 +102,7 @@ def repaired(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write a labelled table that `mien train` reads: file, label, split and the seven shares."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["file", "label", "split", *EXPRESSIONS])
         for row in rows:

@@ -20,10 +20,11 @@ DECAY = 1e-3
 
 
 def teach(runs: Sequence[Path], source: Path, out: Path) -> None:
-    """Write a table again, the targets of training pictures mixed with what the networks of finished runs say of them.
+    """Write a table again, the targets of training pictures mixed with what networks say of them,
+    the `model.keras` of the folders `runs`.
 
     Each network looks at each picture and its mirror image, its last layer fitted again to the table's targets, which
-    need not be those that it was trained on. A run named twice counts twice.
+    need not be those that it was trained on. A folder named twice counts twice.
     """
     rows = read_rows(source)
     seen = [number for number, row in enumerate(rows) if row.split == "train"]

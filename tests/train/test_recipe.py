@@ -1,5 +1,10 @@
 """The targets of the shipped model's recipe: the label and the crowd's votes, slips and strangers left out."""
 
+import csv
+import io
+import itertools
+import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +12,7 @@ import fer_targets
 import numpy as np
 import pytest
 import teachers
+import train_mien
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,6 +20,7 @@ from PIL import Image
 from mien.calibrate import probabilities
 from mien.labels import EXPRESSIONS
 from mien.synthetic import draw_face
+from mien.train.config import TrainConfig
 
 HALF = fer_targets.Mix(0.5, 0.5)
 COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
@@ -144,21 +151,22 @@ def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictur
     import keras
     from blend import blend
 
-    from mien.train.config import TrainConfig
     from mien.train.network import build
+    from mien.train.pretrained import load_trunk
 
     config = TrainConfig.make({"network": "stack", "size": 48, "width": 0.1})
     runs = [tmp_path / name for name in ("one", "two")]
     for run in runs:
         run.mkdir()
         build(config, len(EXPRESSIONS)).save(run / "model.keras")
+        (run / "config.toml").write_text(config.to_toml())
     rng = np.random.default_rng(0)
     for number in range(8):
         Image.fromarray(rng.integers(90, 110, (48, 48), np.uint8)).save(tmp_path / f"{number}.png")
     even = np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS))
     rows = [fer_targets.Row(f"{number}.png", "sad", "train", even) for number in range(8)]
     fer_targets.write_rows(tmp_path / "table.csv", rows)
-    blend(runs[0], runs[1], 0.25, tmp_path / "table.csv", config, tmp_path / "blended")
+    blend(runs[0], runs[1], 0.25, tmp_path / "table.csv", tmp_path / "blended")
     one, two, made = (keras.saving.load_model(run / "model.keras") for run in (*runs, tmp_path / "blended"))
     for ours, theirs, mixed in zip(
         one.trainable_weights, two.trainable_weights, made.trainable_weights, strict=True
@@ -167,3 +175,56 @@ def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictur
     norm = next(layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization))
     assert np.abs(np.array(norm.moving_mean)).max() > 0  # both networks' were 0
     assert norm.momentum == 0.9  # as it was
+    further = build(config, len(EXPRESSIONS))
+    load_trunk(further, TrainConfig.make({**asdict(config), "start_from": str(tmp_path / "blended")}))
+    np.testing.assert_array_equal(np.array(further.weights[0]), np.array(made.weights[0]))  # as a start of training
+
+
+def test_the_recipes_trainings_build_on_earlier_ones_only() -> None:
+    """A name that is misspelt or stands too late would only be found after hours of training."""
+    known: set[str] = set()
+    for training in train_mien.TRAININGS:
+        assert known.issuperset(training.teachers) and (training.start is None or training.start in known)
+        assert training.start is not None or training.share_of_start == 0
+        settings = {**train_mien.SETTINGS, **training.settings, "start_from": training.start and "mien"}
+        assert TrainConfig.make(settings).network == "residual"
+        known.add(training.name)
+    assert len(known) == len(train_mien.TRAININGS)
+
+
+def an_archive(folder: Path) -> None:
+    """FER2013 and its votes as the recipe reads them, of drawn faces: 20 of every label in train, 4 in validation."""
+    names = ["file", "split", "label", *COLUMNS]
+    with (
+        zipfile.ZipFile(folder / "fer2013.zip", "w") as archive,
+        (folder / "ferplus_votes.csv").open("w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.DictWriter(stream, names)
+        table.writeheader()
+        for number, (label, copy) in enumerate(itertools.product(EXPRESSIONS, range(24))):
+            split, file = "validation" if copy < 4 else "train", f"fer{number:07}.png"
+            seen = label if label in ("happy", "sad", "neutral") else "neutral"
+            buffer = io.BytesIO()
+            Image.fromarray(draw_face(seen, number, 48)).convert("L").save(buffer, "PNG")
+            archive.writestr(f"fer2013/{split}/{label}/{file}", buffer.getvalue())
+            votes = {"happy": "happiness", "sad": "sadness"}.get(seen, "neutral")
+            table.writerow({**dict.fromkeys(COLUMNS, 0), votes: 8, "file": file, "split": split, "label": label})
+
+
+@pytest.mark.slow
+def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(tmp_path: Path) -> None:
+    """One epoch each of a narrow network, on few drawings: that names, weights and tables fit together."""
+    import keras
+
+    (tmp_path / "fer2013").mkdir()
+    an_archive(tmp_path / "fer2013")
+    extra = {"epochs": 1, "freeze_epochs": 0, "width": 0.25, "batch_size": 32, "precision": "float32"}
+    train_mien.train_all(tmp_path, tmp_path / "work", extra)
+    made = tmp_path / "work" / train_mien.TRAININGS[-1].result / "model.keras"
+    assert keras.saving.load_model(made).output.shape[-1] == len(EXPRESSIONS)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*") if path.is_file()}
+    train_mien.train_all(tmp_path, tmp_path / "work", extra)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    (tmp_path / "work" / "data" / f"{train_mien.TRAININGS[-1].name}.csv").unlink()
+    with pytest.raises(SystemExit, match="is of another recipe"):
+        train_mien.train_all(tmp_path, tmp_path / "work", extra)
