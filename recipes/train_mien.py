@@ -38,7 +38,7 @@ from blend import blend
 from fer_targets import Mix, prepare
 from teachers import teach
 
-from shipped_model_data import UNDECIDED, Fold, read_fold
+from shipped_model_data import ARCHIVE, UNDECIDED, VOTES, Fold, read_fold
 
 SETTINGS = {
     "network": "residual",
@@ -130,6 +130,9 @@ def main() -> None:
 
 def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
     """Prepare the data and do every training, or go on; `extra` are other settings, for all trainings."""
+    for path in (data / ARCHIVE, data / VOTES):
+        if not path.is_file():
+            sys.exit(f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}")
     labelled = work / "data"
     if not labelled.exists():
         prepare(data / "fer2013", labelled, {training.name: training.mix for training in TRAININGS})

@@ -211,6 +211,12 @@ def an_archive(folder: Path) -> None:
             table.writerow({**dict.fromkeys(COLUMNS, 0), votes: 8, "file": file, "split": split, "label": label})
 
 
+def test_a_recipe_without_its_data_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"fer2013\.zip: no such file; --data is the folder that holds"):
+        train_mien.train_all(tmp_path, tmp_path / "work", {})
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.slow
 def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(tmp_path: Path) -> None:
     """One epoch each of a narrow network, on few drawings: that names, weights and tables fit together."""
