@@ -67,9 +67,8 @@ class Fold:
 
 def read_fold(data: Path) -> Fold:
     """Read the validation faces that do not also stand in train; DataError where the counts are not as known."""
-    for path in (data / ARCHIVE, data / VOTES):
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}")
+    if missing := what_is_missing(data):
+        raise DataError(missing)
     votes = read_votes(data / VOTES)
     with zipfile.ZipFile(data / ARCHIVE) as archive:
         learned = [picture for _, picture in read_split(archive, "train")]
@@ -110,6 +109,14 @@ def read_split(archive: zipfile.ZipFile, split: str) -> Iterator[tuple[str, npt.
     for name in sorted(archive.namelist()):
         if name.startswith(f"fer2013/{split}/") and name.endswith(".png"):
             yield name, np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))
+
+
+def what_is_missing(data: Path) -> str | None:
+    """Say in one line which of the two files is not there; None where both are."""
+    for path in (data / ARCHIVE, data / VOTES):
+        if not path.is_file():
+            return f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}"
+    return None
 
 
 def read_votes(path: Path) -> dict[str, int]:

@@ -37,13 +37,12 @@ INT8_MAY_LOSE = Limits(-0.003)
 def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | None = None) -> Measured:
     """Measure one model, and how far it is from the first; BundleError where it does not know the seven expressions."""
     found = Measured(name, reader, size)
-    logits = logits_of(reader, fold.pictures)
-    accuracies(found, fold, logits)
+    logits, asked = logits_of(reader, fold.pictures), questions(fold)
+    accuracies(found, fold, asked, logits)
     if first is not None:
         differences(found, first)
     three_ways(found, fold, logits)
-    calibration(found, fold, logits)
-    asked = questions(fold)
+    calibration(found, fold, asked, logits)
     two = asked[f"happy vs sad, {FER2013}"]
     changed = {item: changed_logits(reader, item, fold.pictures[two.faces]) for item in CHANGES}
     robustness(found, two.scores(logits), changed, two.truth)
@@ -62,12 +61,6 @@ def logits_of(reader: Reader, pictures: npt.NDArray[np.uint8]) -> Floats:
     rgb = np.repeat(pictures[..., None], 3, axis=-1)
     crops = np.stack([crop(picture, config.input_size, config.input_channels) for picture in rgb])
     return reader.logits(crops)[:, [config.labels.index(name) for name in EXPRESSIONS]].astype(np.float64)
-
-
-def happy_or_sad(truth: Ints, logits: Floats) -> tuple[Bools, Ints, Floats]:
-    """Which faces are happy or sad; of these 0 for happy and 1 for sad, and the two logits (M, 2)."""
-    chosen = np.isin(truth, (HAPPY, SAD))
-    return chosen, (truth[chosen] == SAD).astype(np.int64), logits[chosen][:, [HAPPY, SAD]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +86,8 @@ def questions(fold: Fold) -> dict[str, Question]:
     return found
 
 
-def accuracies(found: Measured, fold: Fold, logits: Floats) -> None:
+def accuracies(found: Measured, fold: Fold, asked: Mapping[str, Question], logits: Floats) -> None:
     """Add the accuracies, and the curves of risk against coverage."""
-    asked = questions(fold)
     for name, question in asked.items():
         scores = question.scores(logits)
         hits = found.hits[name] = scores.argmax(axis=1) == question.truth
@@ -121,11 +113,11 @@ def differences(found: Measured, first: Measured) -> None:
 # Calibration, against the FER+ majority
 
 
-def calibration(found: Measured, fold: Fold, logits: Floats) -> None:
+def calibration(found: Measured, fold: Fold, asked: Mapping[str, Question], logits: Floats) -> None:
     """Add the expected calibration errors of the larger of two and of the largest of seven probabilities."""
-    known = fold.majority != UNDECIDED
-    seven, truth, half = logits[known], fold.majority[known], fold.half[known]
-    chosen, side, two = happy_or_sad(truth, seven)
+    decided, either = asked[f"seven, {FERPLUS}"], asked[f"happy vs sad, {FERPLUS}"]
+    seven, truth, half = decided.scores(logits), decided.truth, fold.half[decided.faces]
+    two, side, chosen = either.scores(logits), either.truth, either.faces[decided.faces]
     per_half = crossed_temperatures(seven, truth, half)
     settings = {
         "before (temperature 1)": np.ones(len(seven)),

@@ -2,9 +2,10 @@
 
     python recipes/train_mien.py --data $MIEN_DATA --work mien-runs/recipe
 
-`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. Takes six to seven hours on two cores that
-have bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time); the same command goes on after
-an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`, to be copied to `src/mien/models`.
+`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. Takes six to seven hours, by adding up, on two
+cores that have bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time); the same command
+goes on after an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`, to be copied to
+`src/mien/models`.
 
 Seven trainings: of the network that ships, of a wider one, and of the first again and again from its last weights, with
 targets that are half what earlier networks say of each picture; `fer_targets.py` says what the other half is,
@@ -38,7 +39,7 @@ from blend import blend
 from fer_targets import Mix, prepare
 from teachers import teach
 
-from shipped_model_data import ARCHIVE, UNDECIDED, VOTES, Fold, read_fold
+from shipped_model_data import UNDECIDED, Fold, read_fold, what_is_missing
 
 SETTINGS = {
     "network": "residual",
@@ -130,14 +131,13 @@ def main() -> None:
 
 def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
     """Prepare the data and do every training, or go on; `extra` are other settings, for all trainings."""
-    for path in (data / ARCHIVE, data / VOTES):
-        if not path.is_file():
-            sys.exit(f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}")
+    if missing := what_is_missing(data):
+        sys.exit(missing)
     labelled = work / "data"
     if not labelled.exists():
         prepare(data / "fer2013", labelled, {training.name: training.mix for training in TRAININGS})
-    if missing := [training.name for training in TRAININGS if not table(work, training).exists()]:
-        sys.exit(f"{labelled}: is of another recipe, without {missing[0]}.csv; give another --work")
+    if unknown := [training.name for training in TRAININGS if not table(work, training).exists()]:
+        sys.exit(f"{labelled}: is of another recipe, without {unknown[0]}.csv; give another --work")
     require_keras("the recipe")
     for training in TRAININGS:
         perform(training, work, extra)
@@ -169,11 +169,11 @@ def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
         if not taught.exists():
             teach([work / BY_NAME[name].result for name in training.teachers], source, taught)
         source = taught
-    if training.start:
-        start = work / BY_NAME[training.start].result
+    start = work / BY_NAME[training.start].result if training.start else None
+    if start:
         settings["start_from"] = str(start)
     train(source, work / training.name, settings)
-    if training.start and training.share_of_start and not (work / training.result).exists():
+    if start and training.share_of_start and not (work / training.result).exists():
         blend(start, work / training.name, training.share_of_start, table(work, training), work / training.result)
 
 

@@ -1,4 +1,4 @@
-"""The targets of the shipped model's recipe: the label and the crowd's votes, slips and strangers left out."""
+"""The shipped model's recipe: targets mixed of label and votes, teachers, blends, and its trainings in a row."""
 
 import csv
 import io

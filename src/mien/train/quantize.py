@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
-from mien.calibrate import answers, possible_answers
+from mien.calibrate import answers, negative_log_likelihood, possible_answers
 from mien.crop import crop
 from mien.dataset import draw_pictures, read_manifest
 from mien.errors import DataError, ExportError, MissingExtraError
@@ -78,25 +78,13 @@ def quantize_bundle(bundle: Path, crops: Crops, out: Path, *, name: str | None =
     _check_crops(crops, original)
     expected = Reader(original).probabilities(crops[1::2])
     with new_folder(out) as folder:
-        graphs = [_int8_graph(original.model, crops[::2], averaged) for averaged in (False, True)]
-        graph = min(graphs, key=lambda graph: _divergence(expected, original, graph, crops[1::2]))
-        config = replace(
-            original.config,
-            name=name or out.name,
-            sha256=hashlib.sha256(graph).hexdigest(),
-            about={
-                **original.config.about,
-                "quantised": {
-                    "to": "int8",
-                    "from": original.config.name,
-                    "from_sha256": original.config.sha256,
-                    "calibration_crops": len(crops[::2]),
-                },
-            },
-        )
-        quantised = Bundle(folder, config, graph)
-        found = _compare(original, expected, quantised, crops[1::2])
-        write_bundle(quantised, _card(original, config.name, found))
+        candidates = [
+            _candidate(original, crops[::2], folder, name or out.name, averaged) for averaged in (False, True)
+        ]
+        answered = [(bundle, Reader(bundle).probabilities(crops[1::2])) for bundle in candidates]
+        quantised, after = min(answered, key=lambda found: _cross_entropy(expected, found[1]))
+        found = _compare(original, expected, quantised, after)
+        write_bundle(quantised, _card(original, quantised.config.name, found))
     return found
 
 
@@ -125,12 +113,28 @@ def _check_crops(crops: Crops, bundle: Bundle) -> None:
         raise ExportError(f"{len(crops)} crops are too few to set the ranges by; give at least {LEAST_CROPS}")
 
 
-def _divergence(expected: Floats, original: Bundle, graph: bytes, crops: Crops) -> float:
-    """Mean Kullback-Leibler divergence in nats of a graph's probabilities from the expected ones (N, K)."""
-    config = replace(original.config, sha256=hashlib.sha256(graph).hexdigest())
-    found = Reader(replace(original, config=config, model=graph)).probabilities(crops)
-    ratio = np.log(np.maximum(expected, 1e-9)) - np.log(np.maximum(found, 1e-9))
-    return float((expected * ratio).sum(axis=1).mean())
+def _candidate(original: Bundle, crops: Crops, folder: Path, name: str, averaged: bool) -> Bundle:
+    graph = _int8_graph(original.model, crops, averaged)
+    config = replace(
+        original.config,
+        name=name,
+        sha256=hashlib.sha256(graph).hexdigest(),
+        about={
+            **original.config.about,
+            "quantised": {
+                "to": "int8",
+                "from": original.config.name,
+                "from_sha256": original.config.sha256,
+                "calibration_crops": len(crops),
+            },
+        },
+    )
+    return Bundle(folder, config, graph)
+
+
+def _cross_entropy(expected: Floats, found: Floats) -> float:
+    """How far probabilities (N, K) are from the expected ones: smallest, the expected's own entropy, where equal."""
+    return negative_log_likelihood(np.log(np.maximum(found, 1e-9)), expected, 1.0)
 
 
 def _int8_graph(graph: bytes, crops: Crops, averaged: bool) -> bytes:
@@ -203,21 +207,20 @@ def _float_nodes(model: Any) -> list[str]:
     return [node.name for node in (*nodes[: layers[1]], *nodes[layers[-1] :])]
 
 
-def _compare(original: Bundle, before: Floats, quantised: Bundle, crops: Crops) -> Quantised:
+def _compare(original: Bundle, before: Floats, quantised: Bundle, after: Floats) -> Quantised:
     config = original.config
-    after = Reader(quantised).probabilities(crops)
     first, second = (
         answers(rows, config.labels, config.threshold, config.answer_from, config.answer_over)
         for rows in (before, after)
     )
     same = int((first == second).sum())
-    if same < LEAST_AGREEMENT * len(crops):
+    if same < LEAST_AGREEMENT * len(before):
         raise ExportError(
-            f"{config.name} in int8 gives another answer on {len(crops) - same} of {len(crops)} crops; "
+            f"{config.name} in int8 gives another answer on {len(before) - same} of {len(before)} crops; "
             "nothing was exported"
         )
     change = float(np.abs(after - before).max())
-    return Quantised(len(crops), same, change, len(quantised.model), len(original.model))
+    return Quantised(len(before), same, change, len(quantised.model), len(original.model))
 
 
 def _card(original: Bundle, name: str, found: Quantised) -> str:
