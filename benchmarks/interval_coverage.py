@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of mien.metrics hold the truth, by simulation; prints a table.
+"""How often the 95 % intervals of mien.metrics.classification hold the truth, by simulation; prints a table.
 
     python benchmarks/interval_coverage.py [--repeats 10000] [--groups]
 
@@ -10,7 +10,7 @@ Prevalence "even" draws every class alike; "skewed" draws class 0 four times as 
 
 With --groups, samples stand in groups: a share `alike` of the members of a group have the class of its first and are
 right if it is, the others are drawn anew. Two even classes. "alone" takes samples as independent, "percentile" is the
-percentile interval of a bootstrap by group, "by group" is what `mien.metrics.evaluate` gives.
+percentile interval of a bootstrap by group, "by group" is what `mien.metrics.classification.evaluate` gives.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mien.bootstrap import percentile_interval, resamplings
-from mien.figures import Evaluation, Figure
-from mien.metrics import checked_answers, evaluate
-from mien.resampled import replicate
+from mien.metrics.bootstrap import percentile_interval, resamplings
+from mien.metrics.classification import checked_answers, evaluate
+from mien.metrics.estimates import Evaluation, Figure
+from mien.metrics.resampled import replicate
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -20,10 +20,10 @@ os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF
 
 import numpy as np
 
-from mien.bundle import Bundle, load_bundle, shipped_models
-from mien.classify import Classifier
-from mien.crop import crop
-from mien.synthetic import draw_face
+from mien.data.synthetic.faces import draw_face
+from mien.faces.crop import crop
+from mien.inference.bundle import Bundle, load_bundle, shipped_models
+from mien.inference.classifier import Classifier
 
 #: What decides how fast float and integer convolutions are on x86.
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8")
@@ -57,10 +57,10 @@ def bundle_call(bundle: Bundle) -> Call:
 
 
 def keras_call(path: Path) -> Call:
-    from mien.train.backend import require_keras
+    from mien.training.backend import require_keras
 
     require_keras("measuring a Keras model")
-    from mien.train.foreign import open_keras
+    from mien.training.networks.foreign import open_keras
 
     network = open_keras(path)
     _, size, _, channels = network.inputs[0].shape

@@ -2,7 +2,7 @@
 
     python benchmarks/left_out_drawings.py --drawn FOLDER… --photographs FOLDER…
 
-The weights of `mien.photograph` were fitted on drawings and photographs; on those very pictures they flatter
+The weights of `mien.data.drawings` were fitted on drawings and photographs; on those very pictures they flatter
 themselves. Here each folder of drawings is judged by weights that were fitted on the other folders, and each fifth of
 the photographs by weights that were fitted on the other fifths. Folders of a kind weigh the same in a fit, photographs
 together three times what drawings do; the rule for stone is set by hand and stays. Beside it: the weights that come
@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.cores import available_cores
-from mien.detect import Detector
+from mien.data.drawings import BIAS, DRAWN, WEIGHTS, measure
 from mien.errors import ImageError
-from mien.image import IMAGE_SUFFIXES, read_file
-from mien.intervals import wilson
-from mien.photograph import BIAS, DRAWN, WEIGHTS, measure
-from mien.pipeline import in_order, opened
+from mien.faces.detector import Detector
+from mien.inference.preprocess import in_order, opened
+from mien.io.image import IMAGE_SUFFIXES, read_file
+from mien.metrics.intervals import wilson
 
 Floats = npt.NDArray[np.float64]
 PHOTOGRAPHS, RIDGE, FOLDS = 3.0, 1.0, 5

@@ -10,12 +10,12 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from mien.audit import audit
-from mien.dataset import Manifest, Sample
-from mien.face_audit import audit_faces
-from mien.image import IMAGE_SUFFIXES
-from mien.reader import load
-from mien.sources import FolderSource
+from mien.data.audit import audit
+from mien.data.dataset import Manifest, Sample
+from mien.data.face_audit import audit_faces
+from mien.inference.reader import load
+from mien.io.image import IMAGE_SUFFIXES
+from mien.io.sources import FolderSource
 
 KINDS = ("no_face", "not_a_photograph", "several_faces", "face_cut_off", "face_too_small")
 

@@ -3,7 +3,8 @@
     python benchmarks/planted_labels.py --data $MIEN_DATA [--model FOLDER] [--share 0.1] [--repeats 20]
 
 `--data` is the folder that holds `fer2013/` and `small/`. The rankings are those that a person sees: what `mien check
---faces` calls suspect, worst first (confident learning, `mien.suspects`), and the errors of `mien evaluate`, the most
+--faces` calls suspect, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
+the most
 confident first. The figure is the average precision of the labels turned over, the mean over repeats, with the lowest
 and the highest. The datasets have wrong labels of their own, which count as false alarms though they are none: so
 FER2013's validation fold (happy and sad, without pictures that also stand in train) is measured as it is and on
@@ -19,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.dataset import read_manifest
+from mien.data.dataset import read_manifest
+from mien.data.label_issues import suspects
 from mien.errors import MienError
-from mien.evaluation import Scored, score
-from mien.metrics import roc_auc
-from mien.ranking import average_precision
-from mien.reader import Reader, load
-from mien.suspects import suspects
+from mien.evaluation.scoring import Scored, score
+from mien.inference.reader import Reader, load
+from mien.metrics.classification import roc_auc
+from mien.metrics.ranking import average_precision
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

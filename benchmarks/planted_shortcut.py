@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien import slices
-from mien.attention import AttentionSummary, mean_map, summarise
-from mien.borders import hints_chart
-from mien.dataset import read_manifest
+from mien.data.dataset import read_manifest
+from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError, TrainingError
-from mien.evaluation import Scored, score
-from mien.reader import Reader, load
-from mien.synthetic import draw_face
+from mien.evaluation import slices
+from mien.evaluation.scoring import Scored, score
+from mien.evaluation.shortcuts import hints_chart
+from mien.explanation.attention import AttentionSummary, mean_map, summarise
+from mien.inference.reader import Reader, load
 
 Picture = npt.NDArray[np.uint8]
 CLASSES = ("happy", "sad")

@@ -24,8 +24,8 @@ from skimage.data import astronaut
 import mien
 from latency import processor
 from mien.cores import available_cores
-from mien.crop import crop, face_region
-from mien.image import load_image
+from mien.faces.crop import crop, face_region
+from mien.io.image import load_image
 
 WIDTH = 1024
 BATCH = 32

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 import mien
-from mien.dataset import read_manifest
-from mien.image import RGB
-from mien.intervals import paired_difference, wilson
+from mien.data.dataset import read_manifest
+from mien.io.image import RGB
 from mien.labels import EXPRESSIONS
+from mien.metrics.intervals import paired_difference, wilson
 from shipped_model_data import HAPPY, SAD, read_fold
 
 Flags = npt.NDArray[np.bool_]

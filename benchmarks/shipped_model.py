@@ -20,13 +20,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mien import plots
-from mien.bundle import load_bundle
-from mien.charts import require_matplotlib
 from mien.errors import MienError
+from mien.inference.bundle import load_bundle
+from mien.inference.reader import Reader
+from mien.io.atomic import write_text
 from mien.labels import EXPRESSIONS
-from mien.output import write_text
-from mien.reader import Reader
+from mien.viz import plots
+from mien.viz.charts import require_matplotlib
 from shipped_model_data import Fold, read_fold
 from shipped_model_figures import measure
 from shipped_model_rows import Measured, tables

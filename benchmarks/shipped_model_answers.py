@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from choose_rule import Rule, choose_rule
 
-from mien.bundle import BundleConfig
-from mien.calibrate import answers, fit_temperature, probabilities
+from mien.inference.bundle import BundleConfig
+from mien.inference.calibration import answers, fit_temperature, probabilities
 from mien.labels import EXPRESSIONS, NEITHER
-from mien.metrics import evaluate, proportion
-from mien.reliability import risk_coverage
-from mien.rules import Rule, choose_rule
+from mien.metrics.calibration import risk_coverage
+from mien.metrics.classification import evaluate, proportion
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
 
@@ -62,7 +62,7 @@ def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
 
 
 def rule_of(found: BundleConfig | Rule) -> dict[str, Any]:
-    """The rule as `mien.calibrate.answers` takes it."""
+    """The rule as `mien.inference.calibration.answers` takes it."""
     return {"answer_from": found.answer_from, "answer_over": found.answer_over}
 
 

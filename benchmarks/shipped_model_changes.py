@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.changes import Fill, Picture, blur, brighten, hide, recompress, rescale, rotate
+from mien.evaluation.perturbations import Fill, Picture, blur, brighten, hide, recompress, rescale, rotate
 
 Draw = Callable[[Picture, np.random.Generator], Picture]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.duplicates import fingerprint, near_duplicate_groups
+from mien.data.duplicates import fingerprint, near_duplicate_groups
 from mien.errors import DataError
 from mien.labels import EXPRESSIONS
 

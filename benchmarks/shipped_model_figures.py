@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mien.calibrate import fit_temperature, probabilities
-from mien.crop import crop
 from mien.errors import BundleError
+from mien.faces.crop import crop
+from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.reader import Reader
 from mien.labels import EXPRESSIONS
-from mien.metrics import evaluate, proportion
-from mien.paired import change
-from mien.reader import Reader
-from mien.reliability import reliability, risk_coverage
+from mien.metrics.calibration import reliability, risk_coverage
+from mien.metrics.classification import evaluate, proportion
+from mien.metrics.significance import change
 from shipped_model_answers import risks, three_ways
 from shipped_model_changes import CHANGES, Change, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mien.calibrate import fit_temperature, probabilities
-from mien.intervals import Z95
-from mien.metrics import Figure
+from mien.inference.calibration import fit_temperature, probabilities
+from mien.metrics.classification import Figure
+from mien.metrics.intervals import Z95
 from shipped_model_rows import Floats, Measured, Row
 
 Ints = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.metrics import Figure
-from mien.reader import Reader
-from mien.reliability import Reliability
+from mien.inference.reader import Reader
+from mien.metrics.calibration import Reliability
+from mien.metrics.classification import Figure
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

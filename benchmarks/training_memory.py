@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from mien.train.backend import require_keras
+from mien.training.backend import require_keras
 
 
 def main() -> None:
@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("--trained", type=int, default=1_600)
     options = parser.parse_args()
     require_keras("the benchmark")
-    from mien.train.config import TrainConfig
-    from mien.train.feed import Part
-    from mien.train.fit import fit
-    from mien.train.network import build
+    from mien.training.config import TrainConfig
+    from mien.training.loop.batches import Part
+    from mien.training.loop.fit import fit
+    from mien.training.networks.networks import build
 
     config = TrainConfig.make({"network": "classic", "epochs": 1})
     peak, stop = [0.0], threading.Event()

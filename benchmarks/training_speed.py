@@ -26,7 +26,7 @@ NOTEBOOK = """
 import json, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
-from mien.train.network import classic
+from mien.training.networks.networks import classic
 folder, epochs = sys.argv[1], int(sys.argv[2])
 data = keras.utils.image_dataset_from_directory(folder, image_size=(256, 256), batch_size=32, label_mode="binary",
                                                  seed=0, verbose=False)
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
-    from mien.synthetic import write_dataset
+    from mien.data.synthetic.faces import write_dataset
 
     pairs = []
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {2 * options.per_class} drawings")

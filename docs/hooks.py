@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mien.train.config import NETWORK_DEFAULTS, TrainConfig, flag
+from mien.training.config import NETWORK_DEFAULTS, TrainConfig, flag
 
 ROOT = Path(__file__).parents[1]
 #: Pages that are a file of the repository.

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.cli import main as mien
-from mien.synthetic import write_dataset
+from mien.data.synthetic.faces import write_dataset
 
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = Path("/usr/bin/chromium")

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from fer_targets import grey, read_rows
 
-from mien.output import new_folder
-from mien.train.config import TrainConfig, read_settings
-from mien.train.runs import CONFIG
+from mien.io.atomic import new_folder
+from mien.training.config import TrainConfig, read_settings
+from mien.training.runs import CONFIG
 
 PICTURES, BATCH, PASSES = 25_600, 256, 2
 MOMENTUM = 0.99
@@ -27,7 +27,7 @@ def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> No
     """
     import keras
 
-    from mien.train.keep import save_keras
+    from mien.training.export.artifacts import save_keras
 
     network, other = (keras.saving.load_model(run / "model.keras", safe_mode=True) for run in (first, second))
     pairs = zip(network.get_weights(), other.get_weights(), strict=True)
@@ -48,8 +48,8 @@ def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig
     """
     import keras
 
-    from mien.train.augment import augmented
-    from mien.train.network import logits_of
+    from mien.training.augmentation.pipeline import augmented
+    from mien.training.networks.networks import logits_of
 
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     usual = [layer.momentum for layer in norms]

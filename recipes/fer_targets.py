@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.duplicates import fingerprint, near_duplicate_groups
+from mien.data.duplicates import fingerprint, near_duplicate_groups
+from mien.io.atomic import new_file, new_folder
 from mien.labels import EXPRESSIONS
-from mien.output import new_file, new_folder
 from shipped_model_data import COLUMNS, MAJORITY
 
 Floats = npt.NDArray[np.float64]

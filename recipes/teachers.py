@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fer_targets import grey, read_rows, write_rows
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
-from mien.calibrate import probabilities
+from mien.inference.calibration import probabilities
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

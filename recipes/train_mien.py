@@ -24,14 +24,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from choose_rule import Rule, choose_rule
 
-from mien.calibrate import fit_temperature, probabilities
 from mien.cli.train import TrainingScreen
+from mien.inference.calibration import fit_temperature, probabilities
 from mien.labels import EXPRESSIONS
-from mien.rules import Rule, choose_rule
-from mien.train.backend import require_keras
-from mien.train.config import TrainConfig, read_settings
-from mien.train.runs import CONFIG
+from mien.training.backend import require_keras
+from mien.training.config import TrainConfig, read_settings
+from mien.training.runs import CONFIG
 
 # The validation fold is read as the figures of the model card are measured.
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -179,7 +179,7 @@ def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
 
 def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
     """Train on the labelled pictures, or go on where an earlier call stopped."""
-    from mien.train import run
+    from mien.training import run
 
     with TrainingScreen(out) as screen:
         run.train_or_resume(run.Source(source, EXPRESSIONS), TrainConfig.make(settings), out, screen)
@@ -197,9 +197,9 @@ def release(run: Path, fold: Fold, out: Path) -> None:
     """Write the bundle that the package ships, with the weights to train on from beside it."""
     import keras
 
-    from mien.train.export import export_bundle
-    from mien.train.network import logits_of
-    from mien.train.pretrained import WEIGHTS_FILE, write_weights
+    from mien.training.export.onnx import export_bundle
+    from mien.training.networks.networks import logits_of
+    from mien.training.networks.pretrained import WEIGHTS_FILE, write_weights
 
     config = TrainConfig.make(read_settings(run / CONFIG))
     network = keras.saving.load_model(run / "model.keras", safe_mode=True)
@@ -217,7 +217,7 @@ def release(run: Path, fold: Fold, out: Path) -> None:
 
 def quantise(bundle: Path, source: Path, out: Path) -> None:
     """Write the int8 bundle, its ranges set by training pictures."""
-    from mien.train.quantize import quantize_bundle, sample_crops
+    from mien.training.export.quantize import quantize_bundle, sample_crops
 
     print(quantize_bundle(bundle, sample_crops(source, bundle, RANGE_CROPS), out))
 

@@ -17,11 +17,11 @@ import pytest
 import skimage.data
 from onnx import TensorProto, helper, numpy_helper
 
-from mien import bundle
-from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.cli import main
+from mien.data.synthetic.faces import write_dataset
+from mien.inference import bundle
+from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.labels import EXPRESSIONS
-from mien.synthetic import write_dataset
 
 Picture = npt.NDArray[np.uint8]
 

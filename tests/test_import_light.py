@@ -77,7 +77,7 @@ def after_its_libraries() -> dict[str, Any]:
 
 
 def test_no_framework_is_loaded(alone: dict[str, Any]) -> None:
-    assert "mien.reader" in alone["modules"]
+    assert "mien.inference.reader" in alone["modules"]
     assert {name.split(".")[0] for name in alone["modules"]} & set(HEAVY) == set()
 
 
@@ -103,7 +103,7 @@ def test_reading_a_picture_sends_and_stores_nothing(make_bundle: Any, tmp_path: 
 
 
 def test_training_and_the_command_are_not_loaded(alone: dict[str, Any]) -> None:
-    assert [name for name in alone["modules"] if name.startswith(("mien.train", "mien.cli", "mien.serve"))] == []
+    assert [name for name in alone["modules"] if name.startswith(("mien.training", "mien.cli", "mien.server"))] == []
 
 
 def test_nothing_global_is_changed(after_its_libraries: dict[str, Any]) -> None:

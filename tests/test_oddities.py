@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.synthetic import draw_face
+from mien.data.synthetic.faces import draw_face
 
 FACE = Image.fromarray(draw_face("happy", 3, 200))
 GREY = FACE.convert("L")

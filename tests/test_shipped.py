@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import mien
-from mien.bundle import CARD_FILE, Bundle, load_bundle, shipped_models
-from mien.classify import Classifier
+from mien.data.synthetic.faces import draw_face
+from mien.inference.bundle import CARD_FILE, Bundle, load_bundle, shipped_models
+from mien.inference.classifier import Classifier
 from mien.labels import EXPRESSIONS
-from mien.synthetic import draw_face
 
 LIMIT_BYTES = 5_000_000
 

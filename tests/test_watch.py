@@ -11,7 +11,7 @@ import pytest
 
 import mien
 from mien.errors import InputError
-from mien.result import FrameResult
+from mien.results import FrameResult
 
 Picture = npt.NDArray[np.uint8]
 TwoPeople = Callable[..., Picture]

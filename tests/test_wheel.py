@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import mien
-from mien import yunet
 from mien.cli.doctor_extras import PURPOSE
+from mien.faces import yunet
 
 MakeBundle = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -142,7 +142,7 @@ def largest(sizes: dict[str, float]) -> str:
 def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"mien-{mien.__version__}" in wheel.name
-    assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/train/fit.py"} <= set(names)
+    assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/training/loop/fit.py"} <= set(names)
     assert {f"mien/models/mien/{part}" for part in ("model.onnx", "config.json", "CARD.md")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
@@ -150,8 +150,8 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
 
 def test_the_wheel_holds_the_face_finder_and_its_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        weights = archive.read(f"mien/finder/{yunet.WEIGHTS.name}")
-        licence = archive.read("mien/finder/LICENSE-YuNet.txt").decode()
+        weights = archive.read(f"mien/faces/weights/{yunet.WEIGHTS.name}")
+        licence = archive.read("mien/faces/weights/LICENSE-YuNet.txt").decode()
         (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
         wanted = archive.read(metadata).decode()
     assert hashlib.sha256(weights).hexdigest() == yunet.SHA256
@@ -168,7 +168,7 @@ def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dis
     (source,) = tmp_path.iterdir()
     there = {str(path.relative_to(source)) for path in source.rglob("*")}
     assert {"hatch_build.py", "Makefile", "mkdocs.yml", "requirements/lock.txt", "recipes/train_mien.py"} <= there
-    assert [name for name in there if "finder" in Path(name).parts] == []
+    assert [name for name in there if "weights" in Path(name).parts] == []
     done = run(sys.executable, "-m", "pytest", "-q", "tests/docs/test_links.py", cwd=source)
     assert done.returncode == 0, done.stdout
 
@@ -205,7 +205,8 @@ def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
     from skimage import data
 
     picture = Path(data.__file__).parent / "astronaut.png"
-    code = "import sys, mien.detect, mien.image; print(mien.detect.Detector()(mien.image.load_image(sys.argv[1])))"
+    modules = "import sys, mien.faces.detector, mien.io.image"
+    code = f"{modules}; print(mien.faces.detector.Detector()(mien.io.image.load_image(sys.argv[1])))"
     done = run(installed / "python", "-c", code, picture, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Detection(") == 1

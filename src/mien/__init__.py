@@ -24,8 +24,8 @@ from mien.errors import (
     OutputError,
     TrainingError,
 )
-from mien.reader import Reader, load
-from mien.result import Box, Face, FrameResult, ImageResult
+from mien.inference.reader import Reader, load
+from mien.results import Box, Face, FrameResult, ImageResult
 from mien.version import __version__
 
 __all__ = [

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from mien.synthetic import write_dataset
+from mien.data.synthetic.faces import write_dataset
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PREDICT, TRAIN = "predict.ipynb", "train_and_evaluate.ipynb"

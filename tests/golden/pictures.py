@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.data import astronaut
 
-from mien.synthetic import draw_face
+from mien.data.synthetic.faces import draw_face
 
 ANSWERS = Path(__file__).with_name("answers.json")
 
@@ -40,7 +40,7 @@ def crops() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 def main() -> None:
     """Write the answers of every shipped model."""
     import mien
-    from mien.bundle import shipped_models
+    from mien.inference.bundle import shipped_models
 
     found = {}
     for name in shipped_models():

@@ -20,7 +20,7 @@ import skimage.data
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from mien.synthetic import draw_face
+from mien.data.synthetic.faces import draw_face
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytest.importorskip("uvicorn", reason="the server is not installed: pip install 'mien[serve]'")

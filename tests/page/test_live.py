@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import mien
-from mien.synthetic import draw_face
+from mien.data.synthetic.faces import draw_face
 
 PERSON = 1000  # a seed that nothing was trained on
 

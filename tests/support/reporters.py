@@ -1,6 +1,6 @@
 """Reporters for tests of training."""
 
-from mien.train.source import QuietReporter
+from mien.training.source import QuietReporter
 
 
 class Heard(QuietReporter):

@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
-from mien.synthetic import draw_face, write_dataset
-from mien.video_writer import VideoWriter
+from mien.data.synthetic.faces import draw_face, write_dataset
+from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.io.video_writer import VideoWriter
 
 #: Drawn faces of each class: enough for every part of a split.
 EACH = 24

@@ -8,8 +8,6 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien import clean
-from mien.audit import Audit, audit
 from mien.cli.common import (
     console,
     counting_bar,
@@ -22,12 +20,14 @@ from mien.cli.common import (
     write_result,
 )
 from mien.cli.text import one_line
-from mien.dataset import read_manifest
+from mien.data import clean
+from mien.data.audit import Audit, audit
+from mien.data.contact_sheet import contact_sheet
+from mien.data.dataset import read_manifest
+from mien.data.issues import CATALOGUE, Severity
 from mien.errors import ConfigError
-from mien.faults import CATALOGUE, Severity
-from mien.output import refuse_existing
-from mien.render import save_png
-from mien.sheet import contact_sheet
+from mien.io.atomic import refuse_existing
+from mien.viz.mosaic import save_png
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
@@ -102,8 +102,8 @@ def _check_outputs(json_target: str | None, csv_target: str | None, sheet: Path 
 
 
 def _look_at_faces(found: Audit, model: str | None) -> Audit:
-    from mien.face_audit import audit_faces
-    from mien.reader import load
+    from mien.data.face_audit import audit_faces
+    from mien.inference.reader import load
 
     reader = load(model, faces="largest")
     with progress_bar(f"looking at {len(found.usable.samples)} pictures") as report:

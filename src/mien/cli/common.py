@@ -12,14 +12,14 @@ import click
 
 from mien.cli.text import one_line
 from mien.errors import ConfigError, OutputError
+from mien.io.atomic import new_file, part_of, readable_errors, refuse_existing, to_bytes
 from mien.labels import parse_classes, parse_rename
-from mien.output import new_file, part_of, readable_errors, refuse_existing, to_bytes
 
 if TYPE_CHECKING:  # rich is imported where something is drawn: JSON into a pipe needs none of it
     from rich.console import Console
     from rich.table import Table
 
-    from mien.metrics import Evaluation
+    from mien.metrics.classification import Evaluation
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -187,7 +187,7 @@ def require_new_folder(out: Path) -> None:
 def require_report(out: Path | None, json_target: str | None) -> None:
     """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
     if out:
-        from mien.charts import require_matplotlib
+        from mien.viz.charts import require_matplotlib
 
         require_new_folder(out)
         require_matplotlib()

@@ -7,10 +7,10 @@ import click
 
 from mien.cli.common import console, require_report, to_json, write_result
 from mien.cli.text import one_line
-from mien.output import new_folder
+from mien.io.atomic import new_folder
 
 if TYPE_CHECKING:
-    from mien.sections import Table
+    from mien.report.document import Table
 
 
 @click.command("compare")
@@ -23,9 +23,9 @@ def command(reports: tuple[Path, ...], out: Path | None, json_target: str | None
     A REPORT is a folder that mien evaluate --out has written, or a run folder. Pictures are paired by their file
     names; of reports on different pictures, those that all have are used.
     """
-    from mien.compare import compare
-    from mien.compare_page import difference_table, side_by_side, write_page
-    from mien.predictions import read_predictions
+    from mien.evaluation.comparison import compare
+    from mien.evaluation.predictions import read_predictions
+    from mien.report.comparison import difference_table, side_by_side, write_page
 
     require_report(out, json_target)
     found = compare([read_predictions(path) for path in reports])

@@ -7,19 +7,19 @@ import click
 import numpy as np
 from rich.table import Table
 
-from mien.audit import Audit, audit
-from mien.clean import write_clean
 from mien.cli.check import print_audit
 from mien.cli.common import console, counting_bar, figures_table, free_folder, progress_bar
-from mien.dataset import read_manifest
-from mien.image import load_image
-from mien.metrics import Evaluation
-from mien.output import new_folder, refuse_existing
-from mien.reader import load
-from mien.render import mosaic, save_png
-from mien.spoil import Spoiled, spoil_dataset
-from mien.synthetic import draw_face, write_dataset
-from mien.train.backend import require_keras
+from mien.data.audit import Audit, audit
+from mien.data.clean import write_clean
+from mien.data.dataset import read_manifest
+from mien.data.synthetic.corrupt import Spoiled, spoil_dataset
+from mien.data.synthetic.faces import draw_face, write_dataset
+from mien.inference.reader import load
+from mien.io.atomic import new_folder, refuse_existing
+from mien.io.image import load_image
+from mien.metrics.classification import Evaluation
+from mien.training.backend import require_keras
+from mien.viz.mosaic import mosaic, save_png
 
 #: Small enough for three minutes on two cores, large enough for a test part worth an interval.
 PER_CLASS = 800
@@ -99,8 +99,8 @@ def _clean(checked: Audit, out: Path) -> Path:
 
 def _train(clean: Path, out: Path, seed: int) -> Any:
     from mien.cli.train import TrainingScreen
-    from mien.train import run
-    from mien.train.config import TrainConfig
+    from mien.training import run
+    from mien.training.config import TrainConfig
 
     _step(4, "Split 70/20/10, train, evaluate on the test part, export  (mien train)")
     config = TrainConfig.make({**SETTINGS, "seed": seed})
@@ -109,9 +109,9 @@ def _train(clean: Path, out: Path, seed: int) -> Any:
 
 
 def _baseline(out: Path) -> Evaluation:
-    from mien.train.baseline import pixel_baseline
-    from mien.train.prepare import make_part
-    from mien.train.run import open_parts
+    from mien.training.baseline import pixel_baseline
+    from mien.training.plan import make_part
+    from mien.training.run import open_parts
 
     plan, crops = open_parts(out / "run")
     return pixel_baseline(make_part(plan, crops, "train"), make_part(plan, crops, "test"), plan.manifest.classes)

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from mien.bundle import SHIPPED, load_bundle, shipped_models
 from mien.cores import available_cores
+from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError
-from mien.synthetic import draw_face
+from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
 from mien.version import __version__
 
 State = Literal["ok", "missing", "broken", "info"]
@@ -95,14 +95,14 @@ def _model(name: str) -> str:
 
 
 def _finder() -> str:
-    from mien.detect import Detector
+    from mien.faces.detector import Detector
 
     Detector(threads=1)(draw_face("happy", 0, 320))
     return "weights verified, runs"
 
 
 def _self_test() -> str:
-    from mien.reader import load
+    from mien.inference.reader import load
 
     reader = load(detect=False)
     face = draw_face("happy", 1, 96)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.bundle import find_bundle, set_threshold
 from mien.cli.common import (
     console,
     data_arguments,
@@ -23,15 +22,16 @@ from mien.cli.common import (
     write_result,
 )
 from mien.cli.text import one_line
-from mien.dataset import Manifest, read_manifest
+from mien.data.dataset import Manifest, read_manifest
 from mien.errors import ConfigError, DataError
-from mien.evaluation import READINGS, Scored, score
-from mien.output import new_folder
-from mien.reader import Faces, Reader, load
+from mien.evaluation.scoring import READINGS, Scored, score
+from mien.inference.bundle import find_bundle, set_threshold
+from mien.inference.reader import Faces, Reader, load
+from mien.io.atomic import new_folder
 
 if TYPE_CHECKING:
-    from mien.report import Extras
-    from mien.thresholds import Thresholds
+    from mien.evaluation.thresholds import Thresholds
+    from mien.report.report import Extras
 
 #: Data of more pictures is audited in the part that is measured alone: finding copies takes a second for 600.
 AUDITED = 10_000
@@ -79,7 +79,7 @@ def command(
     intervals, which mistakes, how far probabilities can be trusted, what each threshold costs, pictures to
     look at, what is wrong with DATA.
     """
-    from mien.report import metrics_dict, write_report
+    from mien.report.report import metrics_dict, write_report
 
     prices = _costs(costs)
     _check(out, json_target, faces, robustness, groups)
@@ -150,7 +150,7 @@ def _costs(given: tuple[str, ...]) -> dict[str, float]:
 
 
 def _check_prices(costs: dict[str, float], manifest: Manifest) -> None:
-    from mien.thresholds import check_costs
+    from mien.evaluation.thresholds import check_costs
 
     if costs and len(manifest.classes) != 2:
         raise ConfigError(f"--cost: is for data of two classes, this has {len(manifest.classes)}; use --classes")
@@ -159,7 +159,7 @@ def _check_prices(costs: dict[str, float], manifest: Manifest) -> None:
 
 def _refuse_unfit(model: str | None) -> None:
     """Refuse a model whose threshold cannot be written, before long work starts."""
-    from mien.bundle import SHIPPED, load_bundle
+    from mien.inference.bundle import SHIPPED, load_bundle
 
     if model is None or find_bundle(model).is_relative_to(SHIPPED):
         raise ConfigError("--choose-threshold: the shipped model stays as it is; give --model FOLDER, of your own")
@@ -174,7 +174,7 @@ def _lines(
     scored: Scored, reader: Reader, costs: dict[str, float], model: str | None
 ) -> tuple["Thresholds | None", str | None]:
     """Return what every threshold costs and, where one is to be chosen for `model`, the bundle it is written into."""
-    from mien.thresholds import measure
+    from mien.evaluation.thresholds import measure
 
     labels = reader.config.labels
     own = scored.by == "answer" and len(labels) == 2
@@ -195,11 +195,11 @@ def _measure(
     scored: Scored, reader: Reader, whole: Manifest, manifest: Manifest, robustness: bool, groups: Path | None
 ) -> tuple[Scored, "Extras"]:
     """Measure what a report says besides: faults and copies, slices, groups and robustness."""
-    from mien import slices
-    from mien.audit import audit
-    from mien.provenance import grouped
-    from mien.report import Extras
-    from mien.robustness import measure, robustness_section
+    from mien.data.audit import audit
+    from mien.evaluation import slices
+    from mien.evaluation.provenance import grouped
+    from mien.evaluation.robustness import measure, robustness_section
+    from mien.report.report import Extras
 
     sections, figures = [], {}
     audited = whole if len(whole.samples) <= AUDITED else manifest
@@ -211,9 +211,9 @@ def _measure(
         sections.append(slices.slices_section(by_slice))
         figures["slices"] = by_slice.to_dict()
     if groups is not None:
-        from mien.groups import measure as measure_groups
-        from mien.groups import read_groups
-        from mien.groups_page import groups_section
+        from mien.evaluation.groups import measure as measure_groups
+        from mien.evaluation.groups import read_groups
+        from mien.report.sections.groups import groups_section
 
         by_group = measure_groups(scored, read_groups(groups, scored.names))
         sections.append(groups_section(by_group))
@@ -232,7 +232,7 @@ def _measure(
 
 
 def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> dict[str, Any]:
-    from mien.provenance import origin
+    from mien.evaluation.provenance import origin
 
     framing = "face" if reader.detect else "whole"
     return {
@@ -290,10 +290,10 @@ def _choose(
     folder = Path(model)
     if not (folder / "run.json").exists():
         raise ConfigError(f"{model}: is no run folder, so it has no data of its own; give DATA")
-    from mien.train.backend import require_keras
+    from mien.training.backend import require_keras
 
     require_keras("reading a run's own split")
-    from mien.train.run import describe_part, judged_manifest
+    from mien.training.run import describe_part, judged_manifest
 
     manifest, part = judged_manifest(folder)
     return manifest, manifest, describe_part(part)

@@ -8,13 +8,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.charts import require_matplotlib
 from mien.cli.common import console, data_options, one_of, require_parent, write_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen, read_source
-from mien.output import refuse_foreign
-from mien.train.backend import require_keras
-from mien.train.sweep import JOB, read_sweep
+from mien.io.atomic import refuse_foreign
+from mien.training.backend import require_keras
+from mien.training.search.sweep import JOB, read_sweep
+from mien.viz.charts import require_matplotlib
 
 
 @click.command("experiment")
@@ -44,7 +44,7 @@ def command(
     source = read_source(data, classes, rename)
     require_matplotlib()
     require_keras("training", any(cell.config.deterministic for cell in found.cells()))
-    from mien.train.experiment import PLOT, RESULT, TABLE, experiment
+    from mien.training.search.experiment import PLOT, RESULT, TABLE, experiment
 
     total, begun = len(found.cells()), 0
     again = " ".join(["mien experiment", *map(str, sys.argv[2:])])

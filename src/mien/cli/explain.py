@@ -10,13 +10,13 @@ from mien.cli.common import data_arguments, data_options, model_option, same_fil
 from mien.cli.explain_model import Opened, open_model
 from mien.cli.predict_draw import Stems, refuse_picture_name
 from mien.errors import ConfigError, ImageError, OutputError
-from mien.explaining import Method, explain_labels
-from mien.inputs import Entry, Inputs
-from mien.output import new_file
-from mien.reader import Faces
+from mien.explanation.explainer import Method, explain_labels
+from mien.inference.reader import Faces
+from mien.io.atomic import new_file
+from mien.io.inputs import Entry, Inputs
 
 if TYPE_CHECKING:
-    from mien.explaining import Explained
+    from mien.explanation.explainer import Explained
 
 ALL = "all"
 _METHODS = ("cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam")
@@ -146,8 +146,8 @@ def _targets(entries: list[Entry], out: Path | None, several: bool) -> list[Path
 
 
 def _draw(found: list["Explained"], target: Path) -> None:
-    from mien.panels import class_sheet, heat_picture
-    from mien.render import save_png
+    from mien.explanation.figures import class_sheet, heat_picture
+    from mien.viz.mosaic import save_png
 
     save_png(heat_picture(found[0]) if len(found) == 1 else class_sheet(found), target)
 

@@ -8,22 +8,22 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from mien.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
 from mien.cli.common import console, progress_bar, require_new_folder, to_json
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
 from mien.cli.predict_draw import refuse_picture_name
 from mien.cli.text import one_line
-from mien.dataset import read_manifest
-from mien.explaining import Crops
-from mien.faithfulness import CURVES, Faithfulness, measure
-from mien.html import page
-from mien.output import new_folder, write_text
-from mien.panels import METHODS, summary_sheet
-from mien.reader import Reader
-from mien.regions import REGIONS
-from mien.render import save_png
-from mien.sections import Chart, Section
+from mien.data.dataset import read_manifest
+from mien.explanation.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
+from mien.explanation.explainer import Crops
+from mien.explanation.faithfulness import CURVES, Faithfulness, measure
+from mien.explanation.figures import METHODS, summary_sheet
+from mien.explanation.regions import REGIONS
+from mien.inference.reader import Reader
+from mien.io.atomic import new_folder, write_text
+from mien.report.document import Chart, Section
+from mien.report.html import page
+from mien.viz.mosaic import save_png
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,7 +41,7 @@ def explain_data(
         refuse_picture_name("--out", out)
         require_new_folder(out)
         if faithfulness:
-            from mien.charts import require_matplotlib
+            from mien.viz.charts import require_matplotlib
 
             require_matplotlib()
     manifest, part = held_out(read_manifest(path, *wanted))
@@ -99,7 +99,7 @@ def _write(
                 stream, labels=np.array(list(maps), np.str_), heats=np.stack(list(maps.values())), allow_pickle=False
             )
     if faithful:
-        from mien.faithfulness_chart import faithfulness_section
+        from mien.report.sections.faithfulness import faithfulness_section
 
         sections.append(faithfulness_section(faithful))
         (folder / "faithfulness.json").write_text(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import cast
 
 from mien.errors import ConfigError
-from mien.explaining import Explainer, Method, default_method, explainer_of
+from mien.explanation.explainer import Explainer, Method, default_method, explainer_of
+from mien.inference.reader import Faces, Reader, load
 from mien.labels import parse_classes
-from mien.reader import Faces, Reader, load
 
 #: Where a run folder keeps its Keras model; the second is that of a cross-validated one.
 _IN_RUN = ("model.keras", "final/model.keras")
@@ -61,11 +61,11 @@ def open_model(
 def _with_keras(reader: Reader, method: Method, path: Path, scaling: tuple[float, float] = (1.0, 0.0)) -> Opened:
     if method in ("cam", "occlusion"):
         return Opened(reader, method, explainer_of(reader, method))
-    from mien.train.backend import require_keras
+    from mien.training.backend import require_keras
 
     require_keras(f"--method {method}")
-    from mien.train.foreign import open_keras
-    from mien.train.gradcam import GradCam, GradMethod
+    from mien.training.gradcam import GradCam, GradMethod
+    from mien.training.networks.foreign import open_keras
 
     return Opened(reader, method, GradCam(open_keras(path), cast("GradMethod", method), scaling=scaling))
 
@@ -74,10 +74,10 @@ def _foreign(path: Path, labels: str | None, method: Method | None, faces: Faces
     if labels is None:
         raise ConfigError(f"{path}: give its class names in the order of its outputs, --labels happy,sad say")
     names = parse_classes(labels)
-    from mien.train.backend import require_keras
+    from mien.training.backend import require_keras
 
     require_keras("explaining a Keras model")
-    from mien.train.foreign import SCALES, export_foreign
+    from mien.training.networks.foreign import SCALES, export_foreign
 
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / path.stem

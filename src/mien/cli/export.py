@@ -7,7 +7,7 @@ import click
 from mien.cli.common import console, require_new_folder
 from mien.errors import ConfigError
 from mien.labels import parse_classes
-from mien.train.backend import require_keras, require_keras_file
+from mien.training.backend import require_keras, require_keras_file
 
 
 @click.command("export")
@@ -48,7 +48,7 @@ def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:
         raise ConfigError(f"{model}: --int8 takes a bundle or a run folder; make a bundle of it first")
     if data is None:
         raise ConfigError("--int8: needs --data DATA, labelled pictures like those that the model will read")
-    from mien.train.quantize import quantize_bundle, sample_crops
+    from mien.training.export.quantize import quantize_bundle, sample_crops
 
     return [str(quantize_bundle(model, sample_crops(data, model), out))]
 
@@ -61,7 +61,7 @@ def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, i
     if data is not None and not data.exists():
         raise ConfigError(f"--data {data}: no such file or folder")
     require_keras("exporting a model")
-    from mien.train.foreign import export_foreign
+    from mien.training.networks.foreign import export_foreign
 
     agreement, scale = export_foreign(model, names, out, data, input_range)
     return [f"the model takes pictures in {scale}", str(agreement)]

@@ -10,9 +10,9 @@ from mien.cli.common import model_option
 from mien.cli.predict_job import Job, Output
 from mien.cli.predict_table import print_table, summary
 from mien.errors import ConfigError
-from mien.inputs import STDIN, Inputs, is_video
-from mien.reader import Faces, Reader, load
-from mien.video import FPS
+from mien.inference.reader import Faces, Reader, load
+from mien.io.inputs import STDIN, Inputs, is_video
+from mien.io.video import FPS
 
 _FIND = "--detect finds the faces first (mien train --faces trains for that)"
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from mien.bundle import load_bundle
 from mien.cli.common import counting_bar
 from mien.cli.predict_job import identity
-from mien.cluster import Work, read_parts, require_ray
 from mien.errors import ConfigError
-from mien.inputs import STDIN, Inputs, is_video
-from mien.parts import Parts, begin, locked
-from mien.reader import Faces, Reader
+from mien.inference.bundle import load_bundle
+from mien.inference.ray import Work, read_parts, require_ray
+from mien.inference.reader import Faces, Reader
+from mien.io.inputs import STDIN, Inputs, is_video
+from mien.io.parquet_parts import Parts, begin, locked
 
 #: Seconds over which the rate is taken: pictures come in whole parts, and seldom.
 _RATE_OVER = 600.0

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from mien.errors import ConfigError, ImageError
-from mien.image import IMAGE_SUFFIXES, load_image
-from mien.inputs import VIDEO_SUFFIXES, Entry
-from mien.output import new_file
-from mien.result import ImageResult
+from mien.io.atomic import new_file
+from mien.io.image import IMAGE_SUFFIXES, load_image
+from mien.io.inputs import VIDEO_SUFFIXES, Entry
+from mien.results import ImageResult
 
 #: The longest side that a JPEG can have, in pixels.
 _JPEG_SIDE = 65_500
@@ -67,7 +67,7 @@ class Drawer:
 
     def draw(self, entry: Entry, result: ImageResult) -> None:
         """Write the drawing of a picture that could be read, whole or not at all."""
-        from mien.annotate import annotate
+        from mien.viz.annotate import annotate
 
         name = self.skip(entry)
         if result.status == "unreadable":

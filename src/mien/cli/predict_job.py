@@ -10,16 +10,16 @@ from typing import Any
 
 import click
 
-from mien.bundle import BundleConfig
 from mien.cli.common import counting_bar, is_device, one_of, require_parent, same_file, write_pieces
 from mien.cli.predict_draw import Drawer
 from mien.errors import ConfigError, ImageError, OutputError
-from mien.image import ImageSource
-from mien.inputs import Entry, Inputs
-from mien.journal import Journal, journal_of
-from mien.output import refuse_existing
-from mien.reader import Reader
-from mien.rows import Row, csv_text, json_text, jsonl_text, probability_labels, require_parquet, write_parquet
+from mien.inference.bundle import BundleConfig
+from mien.inference.reader import Reader
+from mien.io.atomic import refuse_existing
+from mien.io.formats import Row, csv_text, json_text, jsonl_text, probability_labels, require_parquet, write_parquet
+from mien.io.image import ImageSource
+from mien.io.inputs import Entry, Inputs
+from mien.io.journal import Journal, journal_of
 from mien.version import __version__
 
 #: Crops that are classified together.

@@ -10,7 +10,7 @@ import click
 
 from mien.cli.common import console, one_of, write_result
 from mien.cli.text import one_line
-from mien.train.runs import SORTS, Run, list_runs
+from mien.training.runs import SORTS, Run, list_runs
 
 
 @click.command("runs")

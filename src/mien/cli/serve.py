@@ -13,7 +13,7 @@ import click
 
 from mien.cores import available_cores
 from mien.errors import ConfigError
-from mien.reader import Reader, load
+from mien.inference.reader import Reader, load
 
 #: Where the API key is read from if no file is named.
 KEY_VARIABLE = "MIEN_API_KEY"
@@ -69,9 +69,9 @@ def command(
     Pictures are uploaded, read in memory and forgotten. Only this machine can reach the server, unless --host names
     another address: then an API key is needed, or --no-auth. docs/http.md describes the API.
     """
-    from mien.serve import Limits, create_app
-    from mien.serve.running import listen, run
-    from mien.serve.security import LOOPBACK
+    from mien.server import Limits, create_app
+    from mien.server.runner import listen, run
+    from mien.server.security import LOOPBACK
 
     key = _key(api_key_file, no_auth)
     own = _is_loopback(host)

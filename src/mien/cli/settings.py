@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from mien.train.config import TrainConfig, flag, read_training_settings
-from mien.train.pretrained import configured
+from mien.training.config import TrainConfig, flag, read_training_settings
+from mien.training.networks.pretrained import configured
 
 _METAVARS = {
     "activation": "NAME",

@@ -11,10 +11,10 @@ from rich.text import Text
 from mien.cli.common import console, data_arguments, data_options, require_parent
 from mien.cli.settings import make_config, training_options
 from mien.cli.text import one_line
-from mien.crop import crop
-from mien.dataset import Manifest, draw_pictures, read_manifest
+from mien.data.dataset import Manifest, draw_pictures, read_manifest
 from mien.errors import ConfigError, DataError
-from mien.render import mosaic, save_png
+from mien.faces.crop import crop
+from mien.viz.mosaic import mosaic, save_png
 
 
 @click.command("show")
@@ -53,10 +53,10 @@ def _labelled(manifest: Manifest, per_class: int, seed: int) -> Any:
 
 
 def _augmented(manifest: Manifest, per_class: int, config: Any) -> Any:
-    from mien.train.backend import require_keras
+    from mien.training.backend import require_keras
 
     require_keras("drawing augmented pictures")
-    from mien.train.mosaics import augmented_mosaic
+    from mien.training.augmentation.preview import augmented_mosaic
 
     pictures = {
         name: np.stack(

@@ -20,13 +20,13 @@ from mien.cli.common import (
     require_new_folder,
 )
 from mien.cli.settings import join_settings, training_options
-from mien.dataset import require_trainable
+from mien.data.dataset import require_trainable
 from mien.errors import ConfigError
-from mien.train.backend import require_keras
-from mien.train.config import read_settings
-from mien.train.pretrained import configured, configured_for_few
-from mien.train.runs import CONFIG, RUN, read_unfinished
-from mien.train.source import Source
+from mien.training.backend import require_keras
+from mien.training.config import read_settings
+from mien.training.networks.pretrained import configured, configured_for_few
+from mien.training.runs import CONFIG, RUN, read_unfinished
+from mien.training.source import Source
 
 
 @click.command("train")
@@ -60,7 +60,7 @@ def command(
     require_new_folder(out)
     source = read_source(data, classes, rename)
     require_keras("training", config.deterministic)
-    from mien.train import run
+    from mien.training import run
 
     with TrainingScreen(out) as screen:
         finished = run.train(source, config, out, screen, folds or 0, for_few)
@@ -85,7 +85,7 @@ def _resume(folder: Path) -> None:
     stored = folder / CONFIG
     deterministic = bool(read_settings(stored).get("deterministic")) if stored.exists() else False
     require_keras("training", deterministic)
-    from mien.train import run
+    from mien.training import run
 
     with TrainingScreen(folder) as screen:
         finished = run.resume(folder, screen)

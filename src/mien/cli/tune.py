@@ -9,19 +9,19 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.charts import require_matplotlib
 from mien.cli.common import console, data_options, require_parent
 from mien.cli.common import write_result as write_text_result
 from mien.cli.text import one_line
 from mien.cli.train import BriefScreen, read_source
 from mien.errors import ConfigError
-from mien.output import refuse_foreign
-from mien.train.backend import require_keras
-from mien.train.config import read_training_settings
-from mien.train.prepare import SPLIT_FILE
-from mien.train.pretrained import configured
-from mien.train.space import SPACE, make_space, parse_fixed, resolved, settings_words
-from mien.train.study import ABOUT, Budget, Pruner, require_optuna
+from mien.io.atomic import refuse_foreign
+from mien.training.backend import require_keras
+from mien.training.config import read_training_settings
+from mien.training.networks.pretrained import configured
+from mien.training.plan import SPLIT_FILE
+from mien.training.search.space import SPACE, make_space, parse_fixed, resolved, settings_words
+from mien.training.search.study import ABOUT, Budget, Pruner, require_optuna
+from mien.viz.charts import require_matplotlib
 
 _SHOWN = 15
 
@@ -71,8 +71,8 @@ def command(
     require_optuna()
     require_matplotlib()
     require_keras("tuning", base.deterministic)
-    from mien.train.tune import Options, exclusive, tune
-    from mien.train.tuned import read_result, write_result
+    from mien.training.search.results import read_result, write_result
+    from mien.training.search.tune import Options, exclusive, tune
 
     options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
     with BriefScreen(" ".join(["mien tune", *sys.argv[2:]])) as screen:
@@ -101,7 +101,7 @@ def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) 
 
 
 def _print(found: Any, data: Path, out: Path) -> None:
-    from mien.train.tuned import HISTORY, IMPORTANCE, SUMMARY, TABLE
+    from mien.training.search.results import HISTORY, IMPORTANCE, SUMMARY, TABLE
 
     screen = console()
     best = sorted(found.trials, key=lambda trial: (trial.accuracy is None, -(trial.accuracy or 0.0), trial.number))

@@ -14,13 +14,13 @@ from mien.cli.common import console, progress_bar, require_parent, same_file
 from mien.cli.predict_job import Output
 from mien.cli.text import one_line
 from mien.errors import ConfigError
-from mien.image import RGB
-from mien.reader import Reader
-from mien.result import FrameResult
-from mien.rows import Row, probability_labels
-from mien.timeline import Presence, Timeline
-from mien.video import FPS, Video, open_camera, open_video
-from mien.video_writer import VideoWriter, require_film_name
+from mien.inference.reader import Reader
+from mien.io.formats import Row, probability_labels
+from mien.io.image import RGB
+from mien.io.video import FPS, Video, open_camera, open_video
+from mien.io.video_writer import VideoWriter, require_film_name
+from mien.results import FrameResult
+from mien.viz.timeline import Presence, Timeline
 
 #: People in the printed summary, and lanes in the plot.
 _SHOWN = 20
@@ -79,7 +79,7 @@ def _check_targets(source: str, output: Output, draw: Path | None, timeline: Pat
     if timeline:
         if timeline.suffix.lower() != ".png":
             raise ConfigError(f"--timeline {timeline}: is written as PNG; give a name that ends in .png")
-        from mien.charts import require_matplotlib
+        from mien.viz.charts import require_matplotlib
 
         require_matplotlib()
 
@@ -106,7 +106,7 @@ def _drawing(
     reader: Reader, frames: Iterator[tuple[float, RGB]], source: str, writer: VideoWriter | None
 ) -> Iterator[FrameResult]:
     """Read frames, and write each with what was found in it."""
-    from mien.annotate import annotate
+    from mien.viz.annotate import annotate
 
     last: list[RGB] = []
 
@@ -156,7 +156,7 @@ def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[F
 
 def live_line(result: FrameResult) -> str:
     """Return the line that a camera prints each second."""
-    from mien.annotate import label
+    from mien.viz.annotate import label
 
     return f"{clock_time(result.time)}  " + ("   ".join(one_line(label(face)) for face in result.faces) or "no face")
 
@@ -168,7 +168,7 @@ def clock_time(seconds: float) -> str:
 
 
 def _plot(path: Path, seen: Timeline, reader: Reader, title: str) -> None:
-    from mien import plots
+    from mien.viz import plots
 
     people = sorted(seen.people()[:_SHOWN], key=lambda presence: presence.person)
     lanes = {f"person {presence.person}": seen.stretches(presence) for presence in people}

@@ -1,0 +1,1 @@
+"""Read, check, split and clean labelled image data."""

@@ -1,0 +1,118 @@
+"""A cleaned copy of a dataset; the user's own files are never touched."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from mien.data.audit import Audit
+from mien.data.dataset import TABLE_NAME, Manifest, Sample
+from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
+from mien.data.tables import SPLIT_NAMES
+from mien.errors import DataError, OutputError
+from mien.io.atomic import new_folder
+from mien.io.image import open_upright, to_rgb
+from mien.io.sources import is_junk
+
+#: Faults that training bears with and a clean copy does not.
+LEFT_OUT = ("near-duplicate", "not_a_photograph")
+
+_CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
+
+
+def write_clean(
+    audit: Audit, out: Path, on_file: Callable[[], None] | None = None, leave_out: Iterable[str] = ()
+) -> int:
+    """Write the usable files of a dataset to a new folder and return how many.
+
+    Left out: everything `audit` leaves out of training, near copies beside the largest, what was found to be
+    no photograph, and files that have a fault of the kinds in `leave_out`. Endings
+    are corrected; CMYK, palette, 16-bit, transparent and EXIF-rotated pictures are written as upright
+    RGB; all other bytes are copied as they are. Class folders (inside split folders where the source
+    has splits) are written, or `labels.csv` with `files/` where the source has groups or soft labels.
+    Raises OutputError when `out` exists, lies inside the dataset or cannot be written, and DataError when
+    nothing is usable; nothing half-written stays behind.
+    """
+    source = audit.manifest.path
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another place")
+    unclean, classes = audit.named([*LEFT_OUT, *leave_out]), audit.manifest.classes
+    kept = [sample for sample in audit.usable.samples if sample.name not in unclean]
+    if not kept:
+        raise DataError(f"{source}: has no usable file to write; see mien check")
+    as_table = any(sample.group or sample.target for sample in kept) or not all(map(_is_folder_name, classes))
+    with new_folder(out) as folder:
+        taken: set[str] = set()
+        rows: list[tuple[str, Sample]] = []
+        for sample in kept:
+            facts = audit.facts[sample.name]
+            place = _free_name(_place(sample, facts, as_table, audit.manifest), taken)
+            target = folder / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(_content(audit.manifest.read(sample.name), sample.name, facts))
+            rows.append((place, sample))
+            if on_file:
+                on_file()
+        if as_table:
+            (folder / TABLE_NAME).write_text(_table(rows, audit.manifest), encoding="utf-8")
+    return len(rows)
+
+
+def _is_folder_name(label: str) -> bool:
+    """Whether a class name, which a table may have given, is safe as a folder name and read back as a class."""
+    return not (set(label) & set("/\\\0:") or is_junk(label) or label.lower() in SPLIT_NAMES)
+
+
+def _place(sample: Sample, facts: FileFacts, as_table: bool, manifest: Manifest) -> str:
+    # A name whose bytes are no UTF-8 cannot be written into a table, nor read on another system.
+    name = os.fsencode(PurePosixPath(sample.name).name).decode("utf-8", "replace")
+    suffix = PurePosixPath(name).suffix
+    good = _suffix(facts)
+    if suffix.lower() not in FORMAT_SUFFIXES.get(facts.format, ()) or _CONVERTED & set(facts.kinds):
+        name = f"{name.removesuffix(suffix)}{good}"
+    if as_table:
+        return f"files/{name}"
+    return f"{sample.split or 'train'}/{sample.label}/{name}" if manifest.has_splits else f"{sample.label}/{name}"
+
+
+def _suffix(facts: FileFacts) -> str:
+    jpeg = facts.format in ("JPEG", "MPO")
+    if _CONVERTED & set(facts.kinds):
+        return ".jpg" if jpeg else ".png"
+    return FORMAT_SUFFIXES[facts.format][0]
+
+
+def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
+    if not _CONVERTED & set(facts.kinds):
+        return data
+    image = to_rgb(open_upright(data, name))
+    image.info.clear()  # the colour profile and EXIF of what it was no longer hold
+    buffer = io.BytesIO()
+    if _suffix(facts) == ".jpg":
+        image.save(buffer, "JPEG", quality=95)
+    else:
+        image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _free_name(place: str, taken: set[str]) -> str:
+    """Files of one name from different folders must not overwrite each other (nor on a Mac, `A.jpg` and `a.jpg`)."""
+    path, number, free = PurePosixPath(place), 2, place
+    while free.lower() in taken:
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix()
+        number += 1
+    taken.add(free.lower())
+    return free
+
+
+def _table(rows: list[tuple[str, Sample]], manifest: Manifest) -> str:
+    soft = any(sample.target for _, sample in rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["file", "label", "split", "group", *(manifest.classes if soft else ())])
+    for place, sample in rows:
+        hard = [float(name == sample.label) for name in manifest.classes]
+        votes = [f"{share:.6g}" for share in sample.target or hard] if soft else []
+        writer.writerow([place, sample.label, sample.split or "", sample.group or "", *votes])
+    return buffer.getvalue()

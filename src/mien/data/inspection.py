@@ -1,0 +1,169 @@
+"""What one file of a dataset really is: its type, its size, its colour mode, and what is wrong with it."""
+
+import codecs
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.errors import ImageError
+from mien.io.image import load_upright, open_header, orientation, to_grey
+
+#: Pictures with a shorter side than this, in pixels, hold no readable expression.
+MIN_SIDE = 16
+
+#: Pictures longer than this many times their short side are banners or strips, not photographs of a face.
+MAX_ASPECT = 6
+
+#: The types that the classic tutorial keeps (`--strict-extensions`).
+STRICT_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+
+#: Pillow's format names that mien trains on, and the endings that tell the truth about each.
+FORMAT_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
+}
+
+_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+#: First bytes of the usual types: a file that has them and cannot be opened is damaged, not something else.
+_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_FINGERPRINT_SIDE = 128
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What was found out about one file.
+
+    `kinds` are the names of its faults; `reason` is the sentence for an unusable file, None for a
+    usable one. `digest` is the sha256 of its bytes; `width` and `height` are the stored pixels. `grey`
+    is a small upright uint8 (h, w) version for fingerprinting, None for an unusable file.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    reason: str | None = None
+    digest: str = ""
+    size: int = 0
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    grey: npt.NDArray[np.uint8] | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the file can be trained on."""
+        return self.reason is None
+
+
+def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> FileFacts:
+    """Find out everything about one file from its bytes; never raises for bad content."""
+    digest = hashlib.sha256(data).hexdigest()
+    kind = not_an_image(data)
+    if kind:
+        return FileFacts(name, (kind[0],), kind[1], digest, len(data))
+    try:
+        header = open_header(data, name)
+    except ImageError as error:
+        return FileFacts(name, (_unopened_kind(data, error.reason),), error.reason, digest, len(data))
+    width, height, file_format = header.width, header.height, header.format or ""
+    try:
+        broken = _unusable_header(header)
+        # Asked before and after decoding: a PNG may hold it behind its pixels, a TIFF forgets it there.
+        turned = not broken and header.format != "PNG" and orientation(header) != 1
+        grey = None if broken else _small_grey(header, name)
+        turned = turned or (not broken and orientation(header) != 1)
+    except ImageError as error:
+        broken = ("truncated", error.reason)
+    except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
+        broken = ("truncated", f"is damaged ({type(error).__name__})")
+    if broken:
+        return FileFacts(name, (broken[0],), broken[1], digest, len(data), width, height, file_format)
+    suffix = PurePosixPath(name).suffix.lower()
+    kinds = (*_notes(header, suffix), *(("exif-rotated",) if turned else ()))
+    reason = None
+    if strict_extensions and suffix not in STRICT_SUFFIXES:
+        kinds, reason = ("strict-extension", *kinds), f"ends in '{suffix}', not in jpg, jpeg, png or bmp"
+    return FileFacts(name, kinds, reason, digest, len(data), width, height, file_format, grey)
+
+
+def _unopened_kind(data: bytes, reason: str) -> str:
+    if reason.startswith("has more than"):
+        return "absurd-size"
+    known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
+    return "truncated" if known else "not-an-image"
+
+
+def not_an_image(data: bytes) -> tuple[str, str] | None:
+    """Recognise what scraped folders hold instead of images: (kind, reason), or None."""
+    if not data:
+        return "zero-bytes", "is empty (zero bytes)"
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    lower = head[:512].lower()
+    if head.startswith(_LFS_HEAD):
+        return "lfs-pointer", "is a Git LFS pointer, not the image"
+    if b"<svg" in lower and lower.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")):
+        return "unsupported-type", "is an SVG drawing"
+    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
+        return "html", "is a web page, not an image"
+    if data[4:11] in (b"ftyphei", b"ftyphev") or (data[4:12] == b"ftypmif1" and b"avif" not in data[:64]):
+        return "unsupported-type", "is a HEIC photograph"
+    if data.startswith(b"%PDF"):
+        return "unsupported-type", "is a PDF document"
+    if _is_text(data[:4096]) and not data.startswith((b"P1", b"P2", b"P3")):
+        return "text", "is text, not an image"
+    return None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(data)  # the last character may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n" for character in text)
+
+
+def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
+    if image.format not in FORMAT_SUFFIXES:
+        return "unsupported-type", f"is of type {image.format}"
+    if image.format not in {"MPO", "TIFF"} and getattr(image, "is_animated", False):
+        return "unsupported-type", f"is an animation of {getattr(image, 'n_frames', 2)} frames"
+    short, long = sorted(image.size)
+    if short < MIN_SIDE:
+        return "too-small", f"is {image.width}x{image.height} pixels; at least {MIN_SIDE} on a side are needed"
+    if long > MAX_ASPECT * short:
+        return "absurd-size", f"is {image.width}x{image.height} pixels, a strip rather than a photograph"
+    return None
+
+
+def _small_grey(header: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    image = to_grey(load_upright(header, name, shrink_to=_FINGERPRINT_SIDE))
+    if min(image.size) > 2 * _FINGERPRINT_SIDE:
+        image = image.reduce(min(image.size) // _FINGERPRINT_SIDE)
+    return np.asarray(image)
+
+
+def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:
+    """Name what is unusual about a usable file; all of it is converted properly when read."""
+    found = []
+    if suffix not in FORMAT_SUFFIXES[image.format or ""]:
+        found.append("wrong-extension")
+    if image.mode == "CMYK":
+        found.append("cmyk")
+    if image.mode == "P":
+        found.append("palette")
+    if image.mode.startswith("I") or image.mode == "F":
+        found.append("sixteen-bit")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        found.append("alpha")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Draw labelled faces and corrupt datasets on purpose, for demos and tests."""

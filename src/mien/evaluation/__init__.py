@@ -1,0 +1,1 @@
+"""Score a model on labelled data, compare models, groups, slices and perturbations."""

@@ -1,0 +1,124 @@
+"""What `mien evaluate --out` or a run has left behind, read back: every picture's truth, answer and probabilities."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.data.tables import csv_rows
+from mien.errors import DataError
+from mien.metrics.validation import Floats, Ints
+
+METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.toml"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One evaluation of N pictures among K classes.
+
+    names (N), all different; truth and answers int64 (N,) in [0, K); probabilities float64 (N, K); `groups` (N) names
+    of groups of near-duplicates, None where unknown. `part` says in words what was scored. `settings` is what a run
+    was trained with, None for what is no run. `data_sha256` is that of the pictures, None where it was not kept.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    truth: Ints
+    answers: Ints
+    probabilities: Floats
+    groups: tuple[str, ...] | None
+    part: str
+    model: str
+    settings: Mapping[str, Any] | None = None
+    data_sha256: str | None = None
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """Read a report or run folder.
+
+    Raises DataError, one line, where it is none, or its files are damaged or disagree.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is no folder; give what mien evaluate --out or mien train has written")
+    for name in (METRICS, PREDICTIONS):
+        if not (folder / name).is_file():
+            raise DataError(
+                f"{folder}: has no {name}; give a folder that mien evaluate --out or mien train has written"
+            )
+    about = _metrics(folder / METRICS)
+    rows = csv_rows(_bytes(folder / PREDICTIONS), str(folder / PREDICTIONS))
+    return _predictions(folder, about, next(rows, []), list(rows))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON ({error}); evaluate again") from None
+    if not isinstance(found, dict) or not isinstance(found.get("about") or {}, dict):
+        raise DataError(f"{path}: is not what mien evaluate writes; evaluate again")
+    return found
+
+
+def _settings(path: Path) -> dict[str, Any] | None:
+    """What a run was trained with; None where there is no such file, or none that can be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _predictions(folder: Path, metrics: Mapping[str, Any], header: list[str], rows: list[list[str]]) -> Predictions:
+    path = folder / PREDICTIONS
+    classes = tuple(name[2:] for name in header if name.startswith("p_"))
+    wanted = ["file", "truth", "answer", *(f"p_{name}" for name in classes)]
+    if header[: len(wanted)] != wanted or len(classes) < 2 or len(set(classes)) < len(classes):
+        raise DataError(f"{path}: the header must be file,truth,answer and p_CLASS for each class; evaluate again")
+    for number, cells in enumerate(rows):
+        if len(cells) != len(header) or not {cells[1], cells[2]} <= set(classes):
+            raise DataError(f"{path}: row {number} is damaged (file '{cells[0] if cells else ''}'); evaluate again")
+    names = tuple(cells[0] for cells in rows)
+    if not names or len(set(names)) < len(names):
+        what = "has no pictures" if not names else f"has '{_repeated(names)}' twice"
+        raise DataError(f"{path}: {what}; evaluate again")
+    about = metrics.get("about") or {}
+    return Predictions(
+        path=folder,
+        classes=classes,
+        names=names,
+        truth=np.array([classes.index(cells[1]) for cells in rows]),
+        answers=np.array([classes.index(cells[2]) for cells in rows]),
+        probabilities=_probabilities(path, [cells[3 : 3 + len(classes)] for cells in rows]),
+        groups=tuple(cells[header.index("group")] for cells in rows) if "group" in header else None,
+        part=str(metrics.get("part", "")),
+        model=str(about.get("model") or about.get("run") or folder.name),
+        settings=_settings(folder / CONFIG),
+        data_sha256=str(about["data_sha256"]) if "data_sha256" in about else None,
+    )
+
+
+def _probabilities(path: Path, cells: Sequence[Sequence[str]]) -> Floats:
+    try:
+        found = np.array(cells, dtype=np.float64)
+    except ValueError as error:
+        raise DataError(f"{path}: a probability is not a number ({error}); evaluate again") from None
+    if not ((found >= 0) & (found <= 1)).all():
+        raise DataError(f"{path}: a probability is not in [0, 1]; evaluate again")
+    return found
+
+
+def _repeated(names: Sequence[str]) -> str:
+    seen: set[str] = set()
+    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]

@@ -1,0 +1,247 @@
+"""A reader meets labelled data: what it answered for every picture, and the figures."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.dataset import Manifest, Sample
+from mien.errors import DataError, ImageError
+from mien.inference.preprocess import Prepared
+from mien.inference.reader import Reader
+from mien.labels import EXPRESSIONS
+from mien.metrics.calibration import area_under_risk
+from mien.metrics.classification import Evaluation, Figure, evaluate
+from mien.results import Detection, Face
+
+#: Crops are kept up to so many bytes; what is larger is judged all the same, without gallery and slices.
+MOST_CROPS = 1 << 30
+
+Reading = Literal["answer", "two_way", "expressions", "probabilities"]
+
+#: Which field of a face was set beside the label, in words.
+READINGS: dict[Reading, str] = {
+    "answer": "answer, by the model's own rule",
+    "two_way": "two_way, P(happy) / (P(happy) + P(sad)) at 0.5",
+    "expressions": "expressions, the most probable of the data's classes",
+    "probabilities": "probabilities, the most probable of the data's classes",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model said of labelled pictures.
+
+    names (N), truth int64 (N,) and answers int64 (N,) as indices into `classes`, probabilities float64
+    (N, K), rows summing to 1; `skipped` are pictures that could not be read, with the reason, and `no_face`
+    those in which no face was found. `by` is the field of a face that was judged. Where known, `crops` uint8
+    (N, S, S, C) is what the network saw, [0, 255], `detections` (N) the face it was cut from, None for a whole
+    picture, and `groups` int64 (N,) the group of near-duplicates that each picture is in. `sha256` is that of the
+    data: of every picture's name, label and bytes, in order. `seed` fixes all that a report of these answers draws:
+    the resamplings behind its intervals, and pictures to look at.
+    """
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    truth: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+    skipped: tuple[tuple[str, str], ...] = ()
+    by: Reading = "answer"
+    no_face: tuple[str, ...] = ()
+    crops: npt.NDArray[np.uint8] | None = None
+    detections: tuple[Detection | None, ...] | None = None
+    groups: npt.NDArray[np.int64] | None = None
+    sha256: str | None = None
+    seed: int = 0
+
+    @property
+    def is_right(self) -> npt.NDArray[np.bool_]:
+        """Which answers are right, bool (N,)."""
+        return np.asarray(self.answers == self.truth)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """The probability of each answer, float64 (N,) in [0, 1]."""
+        return np.asarray(self.probabilities[np.arange(len(self.answers)), self.answers])
+
+    @cached_property
+    def risk_area(self) -> Figure:
+        """The area under the risk-coverage curve, its interval by a bootstrap over the groups."""
+        return area_under_risk(self.confidence, self.is_right, self.groups, self.seed)
+
+    def evaluation(self) -> Evaluation:
+        """Return every figure with its interval, by a bootstrap over the groups where these are known."""
+        return self._evaluation
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        return evaluate(self.truth, self.probabilities, self.classes, self.answers, self.groups, self.seed)
+
+
+def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:
+    """Read every sample of a manifest and set the answers, of the largest face in each, beside the labels.
+
+    `choose_reading` says which field of a face is judged. Where the data has only some of its classes,
+    probabilities are taken among these. Raises DataError where the data has a class that the model does
+    not know, or fewer than two classes, or no picture can be judged.
+    """
+    by = choose_reading(reader, manifest)
+    if len(manifest.classes) < 2:
+        raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
+    kept = _Kept(reader, len(manifest.samples))
+    skipped: list[tuple[str, str]] = []
+    no_face: list[str] = []
+    digest = hashlib.sha256()
+    pictures = ((sample.name, _picture(manifest, sample, digest)) for sample in manifest.samples)
+    for number, (prepared, result) in enumerate(reader.predict_prepared(pictures)):
+        sample = manifest.samples[number]
+        if result.status == "ok":
+            row = [_read(result.face, by)[name] for name in manifest.classes]
+            kept.add(sample.name, manifest.classes.index(sample.label), row, result.answer, prepared)
+        elif result.status == "no_face":
+            no_face.append(sample.name)
+        else:
+            skipped.append((sample.name, result.reason or result.status))
+        if on_progress:
+            on_progress((number + 1) / len(manifest.samples))
+    if not kept.names:
+        raise _nothing_judged(manifest, len(no_face))
+    shares = shares_of(kept.rows)
+    answers = shares.argmax(axis=1)
+    if by == "answer":
+        answers = np.array([manifest.classes.index(label) for label in kept.answered])
+    return Scored(
+        manifest.classes, tuple(kept.names), np.array(kept.truth), answers, shares, tuple(skipped), by,
+        tuple(no_face), kept.crops, tuple(kept.detections), sha256=digest.hexdigest(),
+    )  # fmt: skip
+
+
+class _Kept:
+    """What is kept of every picture that is judged."""
+
+    def __init__(self, reader: Reader, most: int) -> None:
+        size, channels = reader.config.input_size, reader.config.input_channels
+        self.names: list[str] = []
+        self.truth: list[int] = []
+        self.rows: list[list[float]] = []
+        self.answered: list[str] = []
+        self.detections: list[Detection | None] = []
+        fits = most * size * size * channels <= MOST_CROPS
+        self._crops = np.empty((most, size, size, channels), np.uint8) if fits else None
+
+    def add(self, name: str, truth: int, row: list[float], answer: str, prepared: Prepared) -> None:
+        if self._crops is not None:
+            self._crops[len(self.names)] = prepared.crops[0]
+        self.names.append(name)
+        self.truth.append(truth)
+        self.rows.append(row)
+        self.answered.append(answer)
+        self.detections.append(prepared.detections[0])
+
+    @property
+    def crops(self) -> npt.NDArray[np.uint8] | None:
+        return None if self._crops is None else self._crops[: len(self.names)]
+
+
+def shares_of(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    """Return probabilities of some of a model's labels as shares among these, float64 (N, K), rows summing to 1."""
+    shares = np.maximum(np.array(rows), 1e-12)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def choose_reading(reader: Reader, manifest: Manifest) -> Reading:
+    """Return which field of a face is to be judged by these labels.
+
+    Happy and sad are `two_way` for a model that knows more than the two, any of the seven are
+    `expressions` for a model of seven, all that a model may answer is its `answer` (happy, sad and
+    neither, say), and some of that are `probabilities`. Raises DataError for a class that is none of these.
+    """
+    classes, labels = set(manifest.classes), set(reader.config.labels)
+    if classes == {"happy", "sad"} and classes < labels:
+        return "two_way"
+    if classes <= labels == set(EXPRESSIONS):
+        return "expressions"
+    if classes == set(reader.answers):
+        return "answer"
+    if classes <= set(reader.answers):
+        return "probabilities"
+    raise _unknown(reader, manifest)
+
+
+def _unknown(reader: Reader, manifest: Manifest) -> DataError:
+    known = tuple(dict.fromkeys((*reader.answers, *reader.config.labels)))
+    odd = next((name for name in manifest.classes if name not in known), None)
+    if odd is not None:
+        return DataError(
+            f"{manifest.path}: the model does not know the class '{odd}' (it knows {', '.join(known)}); "
+            f"use --map {odd}={known[0]} or --classes"
+        )
+    part = next(name for name in manifest.classes if name not in reader.answers)
+    other = reader.answers[-1]
+    return DataError(f"{manifest.path}: for this model '{part}' is part of '{other}'; use --map {part}={other}")
+
+
+def _nothing_judged(manifest: Manifest, no_face: int) -> DataError:
+    count = len(manifest.samples)
+    if no_face:
+        return DataError(
+            f"{manifest.path}: no face was found in {no_face} of {count} pictures, and the others could not be read; "
+            "read cropped faces whole with --no-detect"
+        )
+    return DataError(f"{manifest.path}: none of the {count} pictures could be read")
+
+
+def _read(face: Face, by: Reading) -> Mapping[str, float]:
+    found = {"two_way": face.two_way, "expressions": face.expressions}.get(by)
+    return face.probabilities if found is None else found
+
+
+def pool(parts: Sequence[Scored]) -> Scored:
+    """Join the scores of several folds of one source, each made by the model that had not seen them.
+
+    Groups are taken to be numbered alike in all folds.
+    """
+    crops = [part.crops for part in parts if part.crops is not None]
+    groups = [part.groups for part in parts if part.groups is not None]
+    detections = [part.detections for part in parts if part.detections is not None]
+    return Scored(
+        parts[0].classes,
+        tuple(name for part in parts for name in part.names),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.answers for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        tuple(skip for part in parts for skip in part.skipped),
+        parts[0].by,
+        tuple(name for part in parts for name in part.no_face),
+        np.concatenate(crops) if len(crops) == len(parts) else None,
+        tuple(one for found in detections for one in found) if len(detections) == len(parts) else None,
+        np.concatenate(groups) if len(groups) == len(parts) else None,
+    )
+
+
+def _picture(manifest: Manifest, sample: Sample, digest: "hashlib._Hash") -> bytes | ImageError:
+    digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogatepass"))
+    try:
+        data = manifest.read(sample.name)
+    except ImageError as error:
+        return error
+    digest.update(hashlib.sha256(data).digest())
+    return data
+
+
+def rows(scored: Scored) -> Iterator[dict[str, Any]]:
+    """Yield one row per picture: file, truth, answer, the probability of every class, and, where known, the group."""
+    for index, name in enumerate(scored.names):
+        probabilities = zip(scored.classes, scored.probabilities[index], strict=True)
+        yield {
+            "file": name,
+            "truth": scored.classes[scored.truth[index]],
+            "answer": scored.classes[scored.answers[index]],
+            **{f"p_{label}": round(float(value), 6) for label, value in probabilities},
+            **({} if scored.groups is None else {"group": int(scored.groups[index])}),
+        }

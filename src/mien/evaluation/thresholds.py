@@ -1,0 +1,217 @@
+"""From which probability on the second of two classes should be answered, given what each kind of error costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import ConfigError
+from mien.evaluation.scoring import Scored
+from mien.metrics.bootstrap import percentile_interval, resamplings
+from mien.metrics.intervals import Interval
+from mien.metrics.validation import members
+from mien.report.document import Note, Section, Table
+from mien.viz.charts import ACCENT, CATEGORIES, MUTED, Axes, chart, plain
+
+Floats = npt.NDArray[np.float64]
+
+#: Thresholds that the table shows besides the present and the cheapest one.
+SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a threshold comes to: `wrong` answers of each class, by its name, and what they cost per 100 pictures."""
+
+    threshold: float
+    wrong: Mapping[str, int]
+    recall: Mapping[str, float]
+    accuracy: float
+    cost: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON; the recall of a class that never occurs is None."""
+        recall = {name: None if np.isnan(value) else value for name, value in self.recall.items()}
+        return {
+            "threshold": self.threshold, "wrong": dict(self.wrong), "recall": recall, "accuracy": self.accuracy,
+            "cost": self.cost,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """Rows for several thresholds of `positive`, which is answered from its threshold on, and `other` below it.
+
+    `costs` is what one wrong answer of each class costs. `present` is the threshold in use, `cheapest` one of least
+    cost on these pictures: the present one where that is as cheap, else the nearest to it. `saved` is the 95 %
+    interval of what it would save per 100 pictures, given that choice. `grid` and `curve`, each float64 (M,), are
+    thresholds and their cost per 100 pictures.
+    """
+
+    positive: str
+    other: str
+    costs: Mapping[str, float]
+    present: Row
+    cheapest: Row
+    saved: Interval
+    rows: tuple[Row, ...]
+    grid: Floats
+    curve: Floats
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the curve, ready for JSON."""
+        return {
+            "positive": self.positive,
+            "costs": dict(self.costs),
+            "present": self.present.threshold,
+            "cheapest": self.cheapest.threshold,
+            "saved": list(self.saved),
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, float]:
+    """Return a cost for every class, 1 where none is given; ConfigError for a class that is not there."""
+    for name in costs:
+        if name not in classes:
+            raise ConfigError(f"--cost {name}: no such class; the data has {', '.join(classes)}")
+    return {name: costs.get(name, 1.0) for name in classes}
+
+
+def measure(
+    scored: Scored, costs: Mapping[str, float] | None = None, present: float = 0.5, positive: str | None = None
+) -> Thresholds:
+    """Work out what every threshold would cost on these pictures of two classes.
+
+    `costs` says of a class what it costs to answer it wrongly, 1 where nothing is said; `positive` is the class
+    that the threshold is of, by default the second.
+    """
+    name = positive or scored.classes[1]
+    other = next(label for label in scored.classes if label != name)
+    prices = check_costs(costs or {}, scored.classes)
+    place = scored.classes.index(name)
+    score, truth = scored.probabilities[:, place], scored.truth == place
+
+    def row(threshold: float) -> Row:
+        return _row(score, truth, threshold, (name, other), prices)
+
+    candidates = _between(score)
+    paid = np.array([row(threshold).cost for threshold in candidates])
+    now = row(present)
+    cheapest = now
+    if len(paid) and paid.min() < now.cost - 1e-9:
+        best = candidates[paid <= paid.min() + 1e-9]
+        cheapest = row(float(best[np.abs(best - present).argmin()]))
+    saved = _saved(scored, score, truth, (present, cheapest.threshold), (prices[name], prices[other]))
+    shown = sorted({*SHOWN, present, cheapest.threshold})
+    grid = np.linspace(0.01, 0.99, 197)
+    curve = np.array([row(float(threshold)).cost for threshold in grid])
+    return Thresholds(name, other, prices, now, cheapest, saved, tuple(row(t) for t in shown), grid, curve)
+
+
+def _between(score: Floats) -> Floats:
+    """Thresholds (M,) in (0, 1), one for every way in which these scores can be parted, and as round as may be."""
+    edges = np.concatenate([[0.0], np.unique(score), [1.0]])
+    middles = (edges[:-1] + edges[1:]) / 2
+    rounded = middles.round(3)
+    fits = (rounded > edges[:-1]) & (rounded < edges[1:])
+    found = np.where(fits, rounded, middles)
+    return np.asarray(found[(found > 0) & (found < 1)])
+
+
+def _saved(
+    scored: Scored, score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float],
+    costs: tuple[float, float],
+) -> Interval:  # fmt: skip
+    """Bootstrap, by group, what the second threshold saves per 100 pictures against the first."""
+    before, after = ((score >= threshold) for threshold in thresholds)
+    price = np.where(truth, costs[1], costs[0])
+    saved = 100 * price * ((before != truth).astype(float) - (after != truth).astype(float))
+    member = members(scored.groups, len(score))
+    sums, sizes = np.bincount(member, saved), np.bincount(member)
+    means = [drawn @ sums / (drawn @ sizes) for drawn in resamplings(len(sums), seed=scored.seed)]
+    return percentile_interval(np.concatenate(means), len(sums))
+
+
+def _row(
+    score: Floats, truth: npt.NDArray[np.bool_], threshold: float, names: tuple[str, str], costs: Mapping[str, float]
+) -> Row:
+    name, other = names
+    answered = score >= threshold
+    false_alarms, misses = int((answered & ~truth).sum()), int((~answered & truth).sum())
+    positives, n = int(truth.sum()), len(truth)
+    recall = {
+        name: 1 - misses / positives if positives else np.nan,
+        other: 1 - false_alarms / (n - positives) if positives < n else np.nan,
+    }
+    cost = 100 * (false_alarms * costs[name] + misses * costs[other]) / n
+    return Row(threshold, {name: false_alarms, other: misses}, recall, 1 - (false_alarms + misses) / n, cost)
+
+
+def thresholds_section(found: Thresholds, written: str | None = None) -> Section:
+    """Say what each threshold costs; `written` is the bundle that the cheapest was written into."""
+    name, other = found.positive, found.other
+    now, best = found.present, found.cheapest
+    prices = f"a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
+    if best.threshold == now.threshold:
+        conclusion = f"The threshold in use, {now.threshold:g}, is the cheapest on these pictures, where {prices}."
+    else:
+        conclusion = (
+            f"Answering {name} from {best.threshold:g} on in place of {now.threshold:g} would take the cost from "
+            f"{now.cost:.2f} to {best.cost:.2f} per 100 pictures, where {prices}; "
+            + (
+                "that may be luck."
+                if found.saved[0] <= 0
+                else "more than luck, though it was chosen on these pictures."
+            )
+        )
+    marks = {now.threshold: " (in use)", best.threshold: " (cheapest)"}
+    if now.threshold == best.threshold:
+        marks = {now.threshold: " (in use, cheapest)"}
+    rows = tuple(
+        (
+            f"{row.threshold:g}{marks.get(row.threshold, '')}", f"{row.wrong[name]:,}", f"{row.wrong[other]:,}",
+            _share(row.recall[name]), _share(row.recall[other]), f"{row.accuracy:.3f}", f"{row.cost:.2f}",
+        )
+        for row in found.rows
+    )  # fmt: skip
+    columns = (
+        f"{name} from", f"wrongly {name}", f"wrongly {other}", f"recall {name}", f"recall {other}", "accuracy",
+        "cost per 100",
+    )  # fmt: skip
+    drawn = chart(
+        "thresholds", lambda axis: _draw(axis, found), width=6.6, height=2.7,
+        caption="Cost per 100 pictures at each threshold. A flat valley says that the choice matters little.",
+        alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present; least {best.cost:.2f}.",
+    )  # fmt: skip
+    note = Note(
+        f"Chosen on these pictures, a threshold flatters itself on them: measure it on others. {_how(found)}"
+        if written is None
+        else f"{best.threshold:g} now stands in {written}. Measure it on other pictures: it was chosen on these."
+    )
+    return Section("thresholds", "Where to draw the line", conclusion, (drawn, Table(columns, rows), note))
+
+
+def _how(found: Thresholds) -> str:
+    return (
+        f"--cost {found.positive}=5 says what a wrong {found.positive} costs, --choose-threshold writes the cheapest."
+    )
+
+
+def _share(value: float) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.3f}"
+
+
+def _draw(axis: Axes, found: Thresholds) -> None:
+    axis.plot(found.grid, found.curve, color=ACCENT)
+    for row, colour, name in ((found.present, MUTED, "in use"), (found.cheapest, CATEGORIES[1], "cheapest")):
+        axis.axvline(row.threshold, color=colour, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
+        axis.plot([row.threshold], [row.cost], "o", color=colour, markersize=5, label=f"{name}: {row.threshold:g}")
+    axis.set_xlim(0, 1)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel(f"answer {plain(found.positive, 20)} from this probability on")
+    axis.set_ylabel("cost per 100 pictures")
+    axis.grid(axis="y")
+    axis.legend(fontsize=8.5)

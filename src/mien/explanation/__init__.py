@@ -1,0 +1,1 @@
+"""Explain answers: heatmaps, attention by facial region, faithfulness."""

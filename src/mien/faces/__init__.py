@@ -1,0 +1,1 @@
+"""Find faces, cut them out and track them between frames."""

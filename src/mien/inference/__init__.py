@@ -1,0 +1,1 @@
+"""Run a bundle: decode, detect, crop, classify, calibrate, decide."""

@@ -1,0 +1,282 @@
+"""The bundle: a folder `model.onnx` + `config.json` + `CARD.md` that holds all a reader needs.
+
+The model owns its label order, input size and colour, temperature, thresholds and the sha256 of its
+weights; code never hard-codes them. Nothing in a bundle is executable.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast, get_args
+
+from mien.errors import BundleError, ConfigError
+from mien.io.atomic import write_text
+from mien.labels import NEITHER, check_labels
+
+FORMAT = "mien-bundle"
+VERSION = 1
+MODEL_FILE = "model.onnx"
+CONFIG_FILE = "config.json"
+CARD_FILE = "CARD.md"
+MAX_INPUT_SIZE = 1024
+#: What becomes the input: the whole picture, or a face found in it and framed as `mien.faces.crop.face_region` does.
+Framing = Literal["whole", "face"]
+#: The models that come with the package: one bundle each, in a folder of its name.
+SHIPPED = Path(__file__).parents[1] / "models"
+DEFAULT_MODEL = "mien"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What `config.json` says.
+
+    `input_size` is the side of the square input in pixels, `input_channels` 1 (grey) or 3 (RGB); the
+    graph takes raw 0-255 values. `temperature` divides the logits before the softmax (Guo et al.,
+    2017). `threshold` counts for two classes only: the second label is answered from that probability
+    on. `answer_from` is the rule of a model that may also answer `neither`: each label it answers, and
+    the calibrated probability in (0, 1) from which on (see `mien.inference.calibration.decide`); None is a model
+    that always answers one of its labels. `answer_over` says of a label how many times as probable as others it
+    must be besides. `framing` says what is read by default: the `whole` picture, or
+    each `face` that is found in it. `maps` says whether the graph also emits class activation maps. `about`
+    is free information about how the model was made.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    input_size: int
+    input_channels: int
+    sha256: str
+    temperature: float = 1.0
+    threshold: float = 0.5
+    maps: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+    answer_from: Mapping[str, float] | None = None
+    answer_over: Mapping[str, Mapping[str, float]] | None = None
+    framing: Framing = "whole"
+
+    def __post_init__(self) -> None:
+        """Validate every field; ConfigError names the first that is wrong."""
+        check_labels(self.labels)
+        if self.input_channels not in (1, 3):
+            raise ConfigError(f"input channels {self.input_channels}: 1 (grey) or 3 (RGB)")
+        if not 8 <= self.input_size <= MAX_INPUT_SIZE:
+            raise ConfigError(f"input size {self.input_size}: between 8 and {MAX_INPUT_SIZE}")
+        if self.framing not in get_args(Framing):
+            # A bundle that wants another framing must not be read as if it were one of these.
+            raise ConfigError(f"framing {self.framing!r:.20}: this mien reads {' and '.join(get_args(Framing))}")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ConfigError(f"temperature {self.temperature}: a number above 0")
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"threshold {self.threshold}: between 0 and 1")
+        if self.answer_from is not None:
+            self._check_rule(self.answer_from)
+        if self.answer_over is not None:
+            self._check_over(self.answer_over, self.answer_from or {})
+
+    def _check_rule(self, rule: Mapping[str, float]) -> None:
+        if not rule or not rule.keys() < set(self.labels):
+            raise ConfigError(
+                f"answer_from {', '.join(rule)!r:.60}: name some of the labels ({', '.join(self.labels)}), not all"
+            )
+        if NEITHER in self.labels:
+            raise ConfigError(f"answer_from: a model with the label '{NEITHER}' cannot have such a rule")
+        for name, low in rule.items():
+            if not 0 < low < 1:
+                raise ConfigError(f"answer_from {name} {low}: between 0 and 1")
+        if self.threshold != 0.5:
+            raise ConfigError(f"threshold {self.threshold}: cannot stand beside answer_from; leave it at 0.5")
+
+    def _check_over(self, over: Mapping[str, Mapping[str, float]], rule: Mapping[str, float]) -> None:
+        for name, others in over.items():
+            if name not in rule:
+                raise ConfigError(f"answer_over {name!r:.60}: answer_from does not name it")
+            for other, times in others.items():
+                if other not in self.labels or other == name:
+                    raise ConfigError(f"answer_over {name} {other!r:.60}: name another of the labels")
+                if not (math.isfinite(times) and times > 0):
+                    raise ConfigError(f"answer_over {name} {other} {times}: a number above 0")
+
+    def to_json(self) -> str:
+        """Return the text of `config.json`; the rule for answering stands in it only where there is one."""
+        rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
+        if self.answer_over is not None:
+            rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "name": self.name,
+                "labels": list(self.labels),
+                "input": {"size": self.input_size, "channels": self.input_channels, "framing": self.framing},
+                "temperature": self.temperature,
+                "threshold": self.threshold,
+                **rule,
+                "maps": self.maps,
+                "sha256": self.sha256,
+                "about": dict(self.about),
+            },
+            indent=2,
+        )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A validated model folder: its config and the bytes of its graph, whose sha256 was checked."""
+
+    path: Path
+    config: BundleConfig
+    model: bytes
+
+
+def write_bundle(bundle: Bundle, card: str) -> None:
+    """Write the three files of a bundle into its folder, which is there and not yet in use."""
+    (bundle.path / MODEL_FILE).write_bytes(bundle.model)
+    (bundle.path / CONFIG_FILE).write_text(bundle.config.to_json() + "\n", encoding="utf-8")
+    (bundle.path / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> None:
+    """Write another threshold, in (0, 1), into the config of a bundle of two classes; the weights stay as they are.
+
+    `why` says how it was chosen, JSON-ready, and stands in `about`. The file is replaced whole or not at all. Raises
+    BundleError for a bundle that cannot be read or that came with the package, ConfigError for a threshold that its
+    model cannot have, OutputError where the file cannot be written.
+    """
+    if folder.resolve().is_relative_to(SHIPPED.resolve()):
+        raise BundleError(f"{folder.name}: came with the package and stays as it is; give --model FOLDER, of your own")
+    config = _read_config(folder / CONFIG_FILE)
+    if len(config.labels) != 2 or config.answer_from is not None:
+        raise ConfigError(f"{folder}: a threshold is for models that answer one of two labels")
+    changed = replace(config, threshold=threshold, about={**config.about, "threshold": dict(why)})
+    write_text(folder / CONFIG_FILE, changed.to_json() + "\n")
+
+
+def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
+    """Read and validate the bundle that `find_bundle` finds.
+
+    Raises BundleError when there is none, a part is missing, the config is not ours, or the weights do
+    not have the sha256 that the config states.
+    """
+    folder = find_bundle(model)
+    config = _read_config(folder / CONFIG_FILE)
+    graph = _read_part(folder / MODEL_FILE)
+    digest = hashlib.sha256(graph).hexdigest()
+    if digest != config.sha256:
+        raise BundleError(
+            f"{folder / MODEL_FILE}: sha256 is {digest[:12]}…, {CONFIG_FILE} says {config.sha256[:12]}…; "
+            "the weights were changed or damaged, export the model again"
+        )
+    return Bundle(folder, config, graph)
+
+
+def shipped_models() -> tuple[str, ...]:
+    """Return the names of the models that come with the package, sorted."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG_FILE}")))
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of a bundle.
+
+    `model` is a bundle, a run folder with a `bundle` in it, or the name of a shipped model (a folder of
+    that name goes before it); None is the shipped model `mien`. Raises BundleError where there is none.
+    """
+    shipped = shipped_models()
+    if model is None:
+        if DEFAULT_MODEL not in shipped:
+            raise BundleError("no model comes with this installation of mien; name one (--model FOLDER)")
+        return SHIPPED / DEFAULT_MODEL
+    path = Path(model)
+    if os.fspath(model) in shipped and not path.is_dir():
+        return SHIPPED / path
+    if not path.exists():
+        names = ", ".join(shipped) or "none in this installation"
+        raise BundleError(f"{path}: no such model; give a bundle, a run folder or a shipped model ({names})")
+    if not path.is_dir():
+        raise BundleError(f"{path}: is a file; give the bundle's folder, or make one with mien export")
+    for folder in (path, path / "bundle"):
+        if (folder / CONFIG_FILE).exists() or (folder / MODEL_FILE).exists():
+            return folder
+    if (path / "config.toml").exists():
+        raise BundleError(f"{path}: this run has no bundle yet; finish it with mien train --resume {path}")
+    raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
+
+
+def _read_part(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{path}: is missing; export the model again") from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _read_config(path: Path) -> BundleConfig:
+    try:
+        raw = json.loads(_read_part(path).decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BundleError(f"{path}: is not valid JSON; export the model again") from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise BundleError(f"{path}: was not written by mien; make a bundle with mien export")
+    if raw.get("version") != VERSION:
+        raise BundleError(
+            f"{path}: bundle version {raw.get('version')!r:.20}, this mien reads version {VERSION}; "
+            "use the mien that wrote it, or export the model again"
+        )
+    try:
+        return _parse(raw)
+    except KeyError as error:
+        raise BundleError(f"{path}: the field {error} is missing; export the model again") from None
+    except (ValueError, OverflowError) as error:
+        raise BundleError(f"{path}: {' '.join(str(error).split())}; export the model again") from None
+
+
+def _parse(raw: dict[str, Any]) -> BundleConfig:
+    labels, shape, digest = _field(raw, "labels", list), _field(raw, "input", dict), _field(raw, "sha256", str)
+    if not all(isinstance(name, str) for name in labels):
+        raise ConfigError(f"labels {labels!r:.60}: must be names")
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ConfigError(f"sha256 {digest!r:.20}: must be 64 hexadecimal digits")
+    return BundleConfig(
+        name=_field(raw, "name", str),
+        labels=tuple(labels),
+        input_size=_field(shape, "size", int),
+        input_channels=_field(shape, "channels", int),
+        sha256=digest,
+        temperature=_field(raw, "temperature", float),
+        threshold=_field(raw, "threshold", float),
+        maps=_field(raw, "maps", bool),
+        about=_field(raw, "about", dict),
+        answer_from=_numbers(raw, "answer_from") if "answer_from" in raw else None,
+        answer_over=_over(raw) if "answer_over" in raw else None,
+        framing=cast(Framing, _field(shape, "framing", str)),
+    )
+
+
+def _numbers(raw: Mapping[str, Any], name: str) -> dict[str, float]:
+    table = _field(raw, name, dict)
+    return {key: _field(table, key, float) for key in table}
+
+
+def _over(raw: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    table = _field(raw, "answer_over", dict)
+    return {name: _numbers(table, name) for name in table}
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}
+
+
+def _field(raw: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    """Return one field of exactly this JSON type (a whole number is a number too, true is none)."""
+    value = raw[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{name} {value!r:.60}: must be {_KINDS[kind]}")
+    return value

@@ -1,0 +1,75 @@
+"""Square crops in, logits out: one onnxruntime session on the CPU."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import BundleError
+from mien.inference.bundle import Bundle
+from mien.runtime import open_session
+
+Floats = npt.NDArray[np.float32]
+
+
+class Classifier:
+    """Runs a bundle's graph.
+
+    `threads` is how many threads one call may use; None is one per core this process may use.
+    Raises BundleError when the graph cannot be loaded or does not have the tensors the config states.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        self._where = str(bundle.path)
+        self._config = bundle.config
+        try:
+            self._session = open_session(bundle.model, threads)
+        except Exception as error:  # onnxruntime has no public exception tree
+            raise BundleError(
+                f"{self._where}: the graph cannot be loaded ({_first_line(error)}); export the model again"
+            ) from None
+        self._outputs = ["logits", "maps"] if bundle.config.maps else ["logits"]
+        self._check_tensors()
+
+    def _check_tensors(self) -> None:
+        config = self._config
+        inputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.get_inputs()}
+        outputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.get_outputs()}
+        size, channels = config.input_size, config.input_channels
+        if list(inputs) != ["image"] or not _fits(inputs["image"], (size, size, channels)):
+            raise BundleError(
+                f"{self._where}: the graph takes {inputs}, the config says image, float "
+                f"(N, {size}, {size}, {channels}); export the model again"
+            )
+        wanted = {"logits": (len(config.labels),), "maps": (None, None, len(config.labels))}
+        if not all(name in outputs and _fits(outputs[name], wanted[name]) for name in self._outputs):
+            raise BundleError(
+                f"{self._where}: the graph gives {outputs}, the config has {len(config.labels)} labels "
+                f"and wants {' and '.join(self._outputs)}; export the model again"
+            )
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[Floats, Floats | None]:
+        """Classify crops.
+
+        `crops` is uint8 (N, S, S, C), [0, 255], RGB or grey as the bundle says. Returns logits float32
+        (N, K) and, where the head allows it, class activation maps float32 (N, h, w, K) whose mean over
+        h and w is the logits (Zhou et al., 2016); else None. Raises BundleError where the graph fails.
+        """
+        try:
+            found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
+        except Exception as error:
+            raise BundleError(f"{self._where}: the graph cannot be run ({_first_line(error)})") from None
+        if found[0].shape != (len(crops), len(self._config.labels)):
+            raise BundleError(f"{self._where}: the graph gives logits {found[0].shape} for {len(crops)} pictures")
+        return found[0], found[1] if len(found) > 1 else None
+
+
+def _fits(tensor: tuple[str, list[int | str | None]], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a tensor is float (N, *wanted): N open, and no other size known to differ (None fits any)."""
+    kind, shape = tensor
+    if kind != "tensor(float)" or len(shape) != len(wanted) + 1 or isinstance(shape[0], int):
+        return False
+    known = [(size, want) for size, want in zip(shape[1:], wanted, strict=True) if isinstance(size, int)]
+    return all(want in (None, size) for size, want in known)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,237 @@
+"""Reading pictures on many machines: Ray Data hands out blocks of names, its actors write a Parquet part of each.
+
+The folder of parts and the pictures must be reachable from all machines, under the same paths.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import ConfigError, DataError, ImageError, MienError, MissingExtraError, OutputError
+from mien.inference.bundle import Bundle
+from mien.inference.reader import Faces, Reader
+from mien.io.atomic import readable_errors
+from mien.io.formats import Row, probability_labels, write_parquet
+from mien.io.image import ImageSource
+from mien.io.inputs import Entry
+from mien.io.parquet_parts import LIST, Parts
+from mien.io.sources import ZipSource
+
+#: How often a run begins a part whose worker died: a picture that kills it must not do so for ever.
+ATTEMPTS = 4
+
+#: Ray reports to its makers and prints its inner life unless told not to; what a person has set stays.
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker must know: where parts are and names are found, and the model and how to read with it.
+
+    Relative names of pictures are below the folder `base`; it and that of `parts` are absolute.
+    """
+
+    parts: Parts
+    base: Path
+    bundle: Bundle
+    threshold: float | None = None
+    faces: Faces = "all"
+    detect: bool | None = None
+
+
+@dataclass
+class PartWriter:
+    """Reads blocks of pictures with one model, loaded once, in one thread: what an actor runs."""
+
+    work: Work
+    _archives: dict[str, ZipSource | None] = field(default_factory=dict)
+
+    def __call__(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, list[str]]:
+        """Write the parts of a batch of `part` and `start` (int64, (N,)); returns what was counted, in JSON."""
+        found: list[dict[str, Any]] = []
+        for number, start in zip(batch["part"].tolist(), batch["start"].tolist(), strict=True):
+            try:
+                found.append({"counts": self.write(number, start)})
+            except MienError as error:  # Ray would bury the sentence under its own
+                found.append({"error": str(error)})
+        return {"done": [json.dumps(one) for one in found]}
+
+    def write(self, number: int, start: int) -> Counter[str]:
+        """Write one part, whose names begin at the byte `start` of the list; returns how many have which status.
+
+        It is begun anew whatever an earlier worker left. Raises OutputError where it cannot be written, or
+        where `ATTEMPTS` workers have died of it.
+        """
+        counts: Counter[str] = Counter()
+        path = self.work.parts.path(number)
+        if len(self.work.parts.attempts(number)) >= ATTEMPTS:
+            first = number * self.work.parts.size + 1
+            raise OutputError(
+                f"{path}: its worker died {ATTEMPTS} times; give fewer --threads if memory is short, or leave out the "
+                f"picture that kills it, one of lines {first} to {first + self.work.parts.pictures_in(number) - 1} "
+                f"in {LIST}, and begin a new folder"
+            )
+        # A worker that was given up for lost may still be writing: no two of them share a name.
+        attempt = path.with_name(f".{path.stem}.{socket.gethostname()}-{os.getpid()}")
+        labels = probability_labels(self._reader.config.labels, self._reader.answers)
+        write_parquet(self._rows(number, start, counts), attempt, labels)
+        with readable_errors(path):
+            with attempt.open("rb+") as stream:
+                os.fsync(stream.fileno())  # what has its name is whole, even after a power failure
+            attempt.replace(path)
+        return counts
+
+    def _rows(self, number: int, start: int, counts: Counter[str]) -> Iterator[Row]:
+        for result in self._reader.predict_named(self._pictures(number, start)):
+            counts[result.status] += 1
+            yield result.to_dict()
+
+    def _pictures(self, number: int, start: int) -> Iterator[tuple[str, ImageSource | ImageError]]:
+        try:
+            lines = self.work.parts.lines(number, start)
+        except (OSError, ValueError) as error:
+            raise OutputError(
+                f"{self.work.parts.folder / LIST}: cannot be read on {socket.gethostname()} ({error}); "
+                "the folder must be on storage that all machines share"
+            ) from None
+        for name, archive, member, fault in lines:
+            yield name, self._picture(name, archive, member, fault)
+
+    def _picture(self, name: str, archive: str | None, member: str, fault: str | None) -> ImageSource | ImageError:
+        if fault is not None:
+            return ImageError(name, fault)
+        if archive is None:
+            return self.work.base / name
+        if archive not in self._archives:
+            try:
+                self._archives = {archive: ZipSource(self.work.base / archive)}
+            except DataError:
+                self._archives = {archive: None}
+        source = self._archives[archive]
+        try:
+            return ImageError(name, "its archive is gone") if source is None else Entry(name, source, member).picture()
+        except KeyError:
+            return ImageError(name, "is in its archive no more")
+
+    @cached_property
+    def _reader(self) -> Reader:
+        work = self.work
+        return Reader(work.bundle, 1, work.threshold, faces=work.faces, detect=work.detect)
+
+
+def require_ray() -> Any:
+    """Return ray, with ray.data; MissingExtraError where it is not installed."""
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise MissingExtraError("--engine ray", "cluster") from None
+    return ray
+
+
+def read_parts(work: Work, starts: Mapping[int, int], workers: int | None) -> Generator[Counter[str], None, None]:
+    """Write parts with Ray Data on `workers` cores (None: all there are); yields the counts of each when finished.
+
+    `starts` has the number of each part to write and where it begins. A part whose worker dies is begun anew
+    by another (Ray Data's own default). Uses the cluster that RAY_ADDRESS names, else starts Ray on this
+    machine, and lets go of it at the end. Raises ConfigError where there is no cluster, MienError for what a
+    worker says, and OutputError where Ray gives up.
+    """
+    with _ray(workers) as ray:
+        cores = workers or int(ray.cluster_resources().get("CPU", 1))
+        pool = ray.data.ActorPoolStrategy(size=max(1, min(cores, len(starts))), max_tasks_in_flight_per_actor=1)
+        blocks = [{"part": number, "start": start} for number, start in starts.items()]
+        done = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
+            PartWriter,
+            fn_constructor_args=(work,),
+            batch_size=1,
+            num_cpus=1,
+            compute=pool,
+        )
+        try:
+            for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+                for found in map(json.loads, batch["done"]):
+                    if "error" in found:
+                        raise MienError(found["error"])
+                    yield Counter(found["counts"])
+        except ray.exceptions.RayError as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise OutputError(
+                f"{work.parts.folder}: Ray gave up ({reason:.200}); finished parts are kept, "
+                "the same command goes on from there"
+            ) from None
+
+
+@contextmanager
+def _ray(workers: int | None) -> Iterator[Any]:
+    """Give ray, connected and silent."""
+    address = os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    if address:
+        _knock(address)
+    with _environment(_QUIET), _muted():
+        ray = require_ray()
+        try:
+            ray.init(address=address or "local", logging_level="critical", log_to_driver=False, **own)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            where = f"RAY_ADDRESS {address}" if address else "--engine ray"
+            raise ConfigError(f"{where}: no Ray can be reached or started there ({reason:.200})") from None
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ConfigError where nobody answers at host:port or ray://host:port; Ray itself would wait for minutes."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # `auto`, or what only Ray understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"RAY_ADDRESS {address}: nobody answers there ({error}); name your cluster, or unset it"
+        ) from None
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that are not set; afterwards they are not set again."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep what libraries write to stderr from below Python off it: Ray's says even that it was told to be silent."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

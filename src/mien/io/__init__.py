@@ -1,0 +1,1 @@
+"""Read and write files: images, archives, videos, rows. Nothing here knows what a face is."""

@@ -1,0 +1,141 @@
+"""The rows of a long job, kept one by one in `OUT.part`, so that the same call goes on where it was interrupted.
+
+A JSON object per line: first what the job is, then its rows. Whatever ends the process, all whole lines
+stay; a last line that was cut short is dropped, and its row is made again.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mien.errors import OutputError
+from mien.io.atomic import lock, readable_errors, to_bytes, what_changed
+
+Row = dict[str, Any]
+
+#: How often the rows are forced onto the disk, in seconds: what a power failure may cost.
+_SYNC_EVERY = 5.0
+_FORMAT = "mien-journal"
+
+
+def journal_of(out: Path) -> Path:
+    """Return where the rows of the job that writes `out` are kept while it is not finished."""
+    return out.with_name(out.name + ".part")
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """The journal of the job that writes `out`, begun here or by an earlier call of the same job.
+
+    `job` is what makes a row what it is (model, options, list of inputs), JSON-ready; a journal of another
+    job is refused with an OutputError that names what differs (the keys of `job` are the words) and the
+    fix. `path` is where it is, `rows` how many are in it, `resumed` whether it was there before. Used in a
+    `with` block, it is closed at its end, and removed where it holds no row.
+    """
+
+    def __init__(self, out: Path, job: Mapping[str, Any]) -> None:
+        self.path = journal_of(out)
+        self.rows = 0
+        self._out = out
+        self._head = to_bytes(json.dumps({"format": _FORMAT, **job}, ensure_ascii=False) + "\n")
+        with readable_errors(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._synced = time.monotonic()
+        self._removable = self.resumed = False
+        try:
+            lock(self._file, self.path)
+            self._begin(job)
+        except BaseException:
+            self._close()
+            raise
+
+    def replay(self) -> Iterator[tuple[Row, int]]:
+        """Yield the rows that are whole, each with the offset in bytes of its end, up to the first that is not."""
+        end = len(self._head)
+        with self.path.open("rb") as stream:
+            stream.seek(end)
+            for line in stream:
+                end += len(line)
+                row = _parse(line)
+                if row is None:
+                    return
+                yield row, end
+
+    def keep(self, rows: int, end: int | None = None) -> None:
+        """Go on after the first `rows` rows, which end at the offset `end`; what follows them is dropped."""
+        os.ftruncate(self._file, len(self._head) if end is None else end)
+        os.lseek(self._file, 0, os.SEEK_END)
+        self.rows = rows
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row, which no end of this process can undo; OutputError where the disk is full."""
+        self._write(to_bytes(json.dumps(row, ensure_ascii=False) + "\n"))
+        self.rows += 1
+        self._removable = False
+        if time.monotonic() - self._synced > _SYNC_EVERY:
+            self.sync()
+
+    def sync(self) -> None:
+        """Force all rows onto the disk, where a power failure cannot undo them either."""
+        os.fsync(self._file)
+        self._synced = time.monotonic()
+
+    def finish(self) -> None:
+        """Delete the journal when it is closed: its rows have been written elsewhere."""
+        self._removable = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self._close()
+
+    def _begin(self, job: Mapping[str, Any]) -> None:
+        """Compare the first line with this job, or write it into an empty file."""
+        with self.path.open("rb") as stream:
+            first = stream.readline(2**20)
+        # A power failure may leave zeros in place of what was not yet on the disk.
+        if self._head.startswith(first.rstrip(b"\0")):
+            self._removable = next(self.replay(), None) is None
+            self.resumed = first == self._head
+            if not self.resumed:
+                os.ftruncate(self._file, 0)
+                self._write(self._head)
+            return
+        found = _parse(first)
+        if found is None or found.get("format") != _FORMAT:
+            raise OutputError(f"{self.path}: is in the way and was not written by mien; move it, or give another name")
+        raise OutputError(
+            f"{self.path}: was begun with another {what_changed(job, found) or 'version of mien'}; "
+            "delete it to start anew, or write to another file"
+        )
+
+    def _write(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            kept = f"{self.rows} rows are kept in {self.path}, the same command goes on from there"
+            reason = f"{error.strerror or error}; {kept if self.rows else 'nothing was kept'}"
+            raise OutputError(f"{self._out}: cannot be written ({reason})") from error
+
+    def _close(self) -> None:
+        os.close(self._file)
+        if self._removable:
+            self.path.unlink(missing_ok=True)
+
+
+def _parse(line: bytes) -> Row | None:
+    """Return the object in a line; None where the line is not whole."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

@@ -1,0 +1,227 @@
+"""Where a dataset's files come from: a folder or a zip archive, read through one small interface."""
+
+import os
+import stat
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from mien.errors import DataError, ImageError
+from mien.io.image import MAX_BYTES, read_file
+
+#: Files that systems leave behind; they are nobody's data.
+JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx"})
+
+#: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
+MAX_RATIO = 200
+MAX_TABLE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A member of an archive that is not safe to read, and why."""
+
+    name: str
+    reason: str
+
+
+class Source(Protocol):
+    """Named bytes: `names` are relative POSIX paths, sorted; `folders` those of every folder."""
+
+    path: Path
+    names: list[str]
+    folders: list[str]
+    refused: list[Refused]
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one file; ImageError says why it cannot be read."""
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, a number that changes when the file does)."""
+
+
+class FolderSource:
+    """The files below a folder; hidden files and system leftovers are not listed.
+
+    Links to folders are followed, but not back up. With `listed` false nothing is listed, only read.
+    """
+
+    def __init__(self, path: Path, listed: bool = True) -> None:
+        self.path = path
+        self.refused: list[Refused] = []
+        self.names: list[str] = []
+        self.folders: list[str] = []
+        if not listed:
+            return
+        for name, folder in walk(path, self._refuse_folder):
+            (self.folders if folder else self.names).append(name)
+        self.names.sort()
+
+    def _refuse_folder(self, name: str, error: OSError) -> None:
+        if not name:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror}); make the folder readable") from None
+        self.refused.append(Refused(name, f"folder cannot be read ({error.strerror})"))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one file; ImageError says why it cannot be read."""
+        try:
+            return read_file(self.path / name)
+        except ImageError as error:
+            raise ImageError(name, error.reason) from None
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, modification time in ns); zeros where the file cannot be reached."""
+        try:
+            status = (self.path / name).stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_size, status.st_mtime_ns)
+
+
+class ZipSource:
+    """The members of a zip archive, read in place: nothing is unpacked to disk.
+
+    Members with absolute or `..` paths, links, encrypted members and bombs are refused, never read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except PermissionError:
+            raise DataError(f"{path}: permission denied; make the file readable") from None
+        except Exception as error:  # a damaged directory makes zipfile raise nearly anything
+            raise DataError(f"{path}: is not a folder, a .csv or a readable zip archive ({error})") from None
+        self._lock = threading.Lock()
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.refused: list[Refused] = []
+        folders: set[str] = set()
+        for info in self._zip.infolist():
+            self._add(info, folders)
+        self.names = sorted(self._members)
+        for name in self.names:
+            folders.update(parent.as_posix() for parent in PurePosixPath(name).parents if parent.name)
+        self.folders = sorted(folders)
+
+    def _add(self, info: zipfile.ZipInfo, folders: set[str]) -> None:
+        place = PurePosixPath(info.filename.replace("\\", "/"))
+        if any(is_junk(part) for part in place.parts if part != ".."):
+            return
+        reason = unsafe_member(info)
+        if reason:
+            self.refused.append(Refused(info.filename, reason))
+        elif info.is_dir():
+            folders.add(place.as_posix())
+        else:
+            self._members[place.as_posix()] = info
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one member; ImageError says why it cannot be read."""
+        info = self._members[name]
+        try:
+            with self._lock, self._zip.open(info) as member:
+                data = member.read(info.file_size + 1)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError) as error:
+            raise ImageError(name, f"is damaged inside the archive ({error})") from None
+        except Exception as error:  # zlib, lzma and bz2 each raise their own
+            raise ImageError(name, f"cannot be unpacked ({error})") from None
+        if len(data) > info.file_size:
+            raise ImageError(name, "unpacks to more than the archive states")
+        return data
+
+    def head(self, name: str, count: int) -> bytes:
+        """Return the first `count` bytes of one member; nothing where it is damaged."""
+        try:
+            with self._lock, self._zip.open(self._members[name]) as member:
+                return member.read(count)
+        except Exception:  # as in `read`, which says why
+            return b""
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        """Return (size in bytes, CRC-32)."""
+        info = self._members[name]
+        return (info.file_size, info.CRC)
+
+
+def walk(
+    top: Path, refuse: Callable[[str, OSError], None], depth: int | None = None, without: Path | None = None
+) -> Iterator[tuple[str, bool]]:
+    """Yield everything below a folder, sorted by the parts of its path: relative POSIX name, and whether a folder.
+
+    Hidden files and system leftovers are left out, and so is what is in the folder `without`. Links to folders
+    are followed, but not back up. `depth` is how many levels are entered, None all. A folder that cannot be
+    read is handed to `refuse`, with the name "" for `top` itself. Lazy: only the names in the folders on the
+    way are held.
+    """
+    hidden = os.path.realpath(without) if without else None
+
+    def inside(place: str, above: frozenset[str]) -> Iterator[tuple[str, bool]]:
+        real = os.path.realpath(top / place)
+        if real in above or (place and real == hidden) or len(above) == depth:
+            return
+        try:
+            with os.scandir(top / place) as entries:
+                found = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_junk(entry.name))
+        except OSError as error:
+            refuse(place, error)
+            return
+        for name, folder in found:
+            path = f"{place}/{name}" if place else name
+            yield path, folder
+            if folder:
+                yield from inside(path, above | {real})
+
+    return inside("", frozenset())
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere, or in a circle
+        return False
+
+
+def unsafe_member(info: zipfile.ZipInfo) -> str | None:
+    """Say why a zip member must not be read, or None where it is safe."""
+    name = info.filename.replace("\\", "/")
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or name[1:2] == ":" or "\0" in name:
+        return "its path leaves the archive"
+    if (info.external_attr >> 16) & 0o170000 == 0o120000:
+        return "is a link"
+    if info.flag_bits & 0x1:
+        return "is encrypted"
+    limit = MAX_TABLE_BYTES if place.suffix.lower() == ".csv" else MAX_BYTES
+    if info.file_size > limit:
+        return f"unpacks to more than {limit >> 20} MiB"
+    if info.file_size > 64 * 2**20 and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        return f"unpacks to more than {MAX_RATIO} times its size; is it a bomb?"
+    return None
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder name is hidden or a system's leftover."""
+    return name.startswith(".") or name.lower() in JUNK_NAMES
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder (else it is a regular file); DataError where it is neither or out of reach."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path}: no such file or folder") from None
+    except PermissionError:
+        raise DataError(f"{path}: permission denied; make the folder above it readable") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be opened ({error})") from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise DataError(f"{path}: is neither a folder nor a regular file")
+    return stat.S_ISDIR(mode)
+
+
+def open_source(path: Path) -> Source:
+    """Open a folder or a zip archive; DataError where it is neither."""
+    return FolderSource(path) if is_folder(path) else ZipSource(path)

@@ -1,0 +1,1 @@
+"""Compute metrics, confidence intervals and significance tests with numpy alone."""

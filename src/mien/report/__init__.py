@@ -1,0 +1,1 @@
+"""Write an evaluation or a comparison as a self-contained HTML report."""

@@ -1,0 +1,168 @@
+"""A report as one HTML file that needs nothing else: sections in, text out, every word of them escaped."""
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape as escaped
+from itertools import groupby
+from pathlib import Path
+
+from mien.report.document import Chart, Gallery, Note, Part, Picture, Section, Table
+
+#: A drawing wider than this, in points, is scrolled on a telephone; a table of more columns stands alone on its line.
+WIDE, NARROW_COLUMNS = 380.0, 4
+#: A table of so many columns is set smaller.
+MANY_COLUMNS = 6
+#: How large a point of a drawing is shown, in rem: its text then has the size of the page's.
+POINT = 0.0906
+#: The page may load nothing at all; pictures are in it.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A figure of the head of a report: its name, its value, and what is said below it (its interval, say)."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def page(title: str, kicker: str, verdict: str, deck: str, keys: Sequence[Key], sections: Sequence[Section]) -> str:
+    """Return a whole page: `verdict` is its first sentence, `deck` the few that follow, `keys` the key figures."""
+    links = "".join(f'<li><a href="#{_words(one.key)}">{_words(one.title)}</a></li>' for one in sections)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{_words(title)}</title>
+<style>
+{_style()}</style>
+</head>
+<body>
+<header>
+<p class="kicker">{_words(kicker)}</p>
+<h1>{_words(verdict)}</h1>
+<p class="deck">{_words(deck)}</p>
+<dl class="keys">{"".join(_key(one) for one in keys)}</dl>
+</header>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<main>
+{"".join(_section(one) for one in sections)}</main>
+</body>
+</html>
+"""
+
+
+def _words(text: str) -> str:
+    """Escape a text; a percent sign stays with its number."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", escaped(text))
+
+
+@cache
+def _style() -> str:
+    return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+
+
+def _key(key: Key) -> str:
+    note = f'<dd class="note">{_words(key.note)}</dd>' if key.note else ""
+    return f"<div><dt>{_words(key.name)}</dt><dd>{_words(key.value)}</dd>{note}</div>"
+
+
+def _section(section: Section) -> str:
+    name = _words(section.key)
+    return (
+        f'<section id="{name}" aria-labelledby="{name}-title">\n<h2 id="{name}-title">{_words(section.title)}</h2>\n'
+        f'<p class="conclusion">{_words(section.conclusion)}</p>\n{"".join(_parts(section.parts))}</section>\n'
+    )
+
+
+def _parts(parts: Sequence[Part]) -> Iterator[str]:
+    """Charts and narrow tables stand side by side where there is room."""
+    for in_line, group in groupby(parts, _fits_beside):
+        inner = "".join(_part(part) for part in group)
+        yield f'<div class="side-by-side">\n{inner}</div>\n' if in_line else inner
+
+
+def _fits_beside(part: Part) -> bool:
+    return isinstance(part, Chart) or (isinstance(part, Table) and 2 < len(part.columns) <= NARROW_COLUMNS)
+
+
+def _part(part: Part) -> str:
+    match part:
+        case Table():
+            return _table(part)
+        case Chart():
+            return _chart(part)
+        case Note():
+            return f'<p class="{part.kind}">{_words(part.text)}</p>\n'
+        case Gallery():
+            return _gallery(part)
+
+
+def _table(table: Table) -> str:
+    """Cells of figures stand to the right; the first cell of a row is its header."""
+    caption = f"<caption>{_words(table.caption)}</caption>" if table.caption else ""
+    numeric = [place > 0 and _is_numeric([row[place] for row in table.rows]) for place in range(len(table.columns))]
+    marks = [' class="number"' if is_number else "" for is_number in numeric]
+    head = "".join(
+        f'<th scope="col"{mark}>{_words(name)}</th>' for name, mark in zip(table.columns, marks, strict=True)
+    )
+    rows = []
+    for first, *rest in table.rows:
+        cells = "".join(f"<td{mark}>{_words(cell)}</td>" for cell, mark in zip(rest, marks[1:], strict=True))
+        rows.append(f'<tr><th scope="row"{marks[0]}>{_words(first)}</th>{cells}</tr>')
+    body = "\n".join(rows)
+    kind = {2: ' class="pairs"'}.get(len(table.columns), "" if len(table.columns) < MANY_COLUMNS else ' class="many"')
+    return (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{_words(table.caption or "table")}"><table{kind}>'
+        f"{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n"
+    )
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    return bool(cells) and all(re.match(r"[-+−]?[\d.]|[–—-]?$|undefined$|not ", cell) for cell in cells)
+
+
+def _chart(chart: Chart) -> str:
+    width = _width(chart)
+    kind = "chart" if width <= WIDE else 'chart wide" tabindex="0'
+    style = f"width: {POINT * width:.1f}rem"
+    return (
+        f'<figure class="{kind}" style="{style}">{chart.svg}<figcaption>{_words(chart.caption)}</figcaption></figure>\n'
+    )
+
+
+def _width(chart: Chart) -> float:
+    """How wide a drawing is, in points."""
+    box = re.search(r'viewBox="\S+ \S+ ([\d.]+) ', chart.svg)
+    return float(box[1]) if box else 0.0
+
+
+def _gallery(gallery: Gallery) -> str:
+    caption = f'<p class="caption">{_words(gallery.caption)}</p>\n' if gallery.caption else ""
+    square = all(width == height for width, height in (_size(one.png) for one in gallery.pictures))
+    kind = "gallery small" if square else "gallery"
+    return f'{caption}<ul class="{kind}">{"".join(_picture(one) for one in gallery.pictures)}</ul>\n'
+
+
+def _picture(picture: Picture) -> str:
+    """The first line of a caption says what is seen, the others stand back."""
+    first, *rest = picture.caption.split("\n")
+    data = base64.b64encode(picture.png).decode("ascii")
+    width, height = _size(picture.png)
+    lines = "".join(f"<span>{_words(line)}</span>" for line in rest)
+    return (
+        f'<li><figure><img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{_words(first)}">'
+        f"<figcaption>{_words(first)}{lines}</figcaption></figure></li>\n"
+    )
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels, as the head of a PNG file says."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

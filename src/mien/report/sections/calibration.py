@@ -1,0 +1,96 @@
+"""The sections of a report on what a model's confidence is worth: calibration, and abstention."""
+
+from typing import Any
+
+import numpy as np
+
+from mien.evaluation.scoring import Scored
+from mien.metrics.calibration import Reliability, reliability, risk_coverage
+from mien.report.document import Section, Table
+from mien.text import percent
+from mien.viz import diagrams
+from mien.viz.charts import chart
+
+#: With fewer pictures than this a report says that they are few.
+FEW = 100
+#: Shares of pictures answered for which the abstention table has a row.
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+def calibration(scored: Scored) -> Reliability:
+    """Compare the confidence of the answers with how often they are right, in up to 15 bins of at least 8 answers."""
+    bins = min(15, max(1, len(scored.names) // 8))
+    return reliability(scored.confidence, scored.is_right, bins, scored.groups)
+
+
+def calibration_in_words(scored: Scored, trust: Reliability) -> str:
+    """Say in one sentence whether the probabilities can be taken at their word."""
+    if len(scored.names) < FEW:
+        return "So few pictures say little: read the intervals, not the figures."
+    error, points = f"ECE {trust.error.value:.3f}", f"{100 * trust.error.value:.1f} points"
+    if trust.error.low == 0:
+        return f"Its probabilities are not shown to be wrong ({error})."
+    gap = float(scored.confidence.mean() - scored.is_right.mean())
+    if abs(gap) < trust.error.value / 2:
+        return f"Its probabilities are off by {points} on average, in both directions ({error})."
+    return f"It is too {'sure' if gap > 0 else 'unsure'} of itself, by {points} on average ({error})."
+
+
+def trust_section(scored: Scored, trust: Reliability) -> Section:
+    """The reliability diagram: can the probabilities be taken at their word?"""
+    claimed, right = float(scored.confidence.mean()), float(scored.is_right.mean())
+    few = "Too few pictures to judge its probabilities by. " if len(scored.names) < FEW else ""
+    conclusion = (
+        f"{few}It says {percent(claimed)} on average and is right {percent(right)} of the time. The expected "
+        f"calibration error is {trust.error}; a perfectly calibrated model would show {trust.noise:.3f} by chance."
+    )
+    bins = f"{len(trust.counts)} bins of equally many answers" if len(trust.counts) > 1 else "All answers in one bin"
+    drawn = chart(
+        "reliability",
+        lambda axis: diagrams.reliability(axis, trust),
+        caption=f"{bins}, with 95 % intervals. Below the dotted line the model is too sure of itself, above it not.",
+        alt=f"Reliability diagram: calibration error {trust.error}; confidence {claimed:.3f}, accuracy {right:.3f}.",
+        width=4.5,
+        height=4.2,
+    )
+    bins_of = zip(trust.confidence, trust.accuracy, trust.counts, strict=True)
+    rows = tuple((f"{sure:.3f}", f"{share:.3f}", f"{count:,}") for sure, share, count in bins_of)
+    table = Table(("confidence of the bin", "right", "answers"), rows)
+    return Section("trust", "Can its probabilities be trusted?", conclusion, (drawn, table))
+
+
+def abstention_section(scored: Scored) -> Section:
+    """Risk against coverage: what is gained when the least certain answers are left to a person."""
+    coverage, risk = risk_coverage(scored.confidence, scored.is_right)
+    ordered = np.sort(scored.confidence)[::-1]
+    rows = []
+    for share in COVERAGES:
+        last = max(1, round(share * len(ordered))) - 1
+        rows.append((percent(share, 0), percent(float(risk[last])), f"{ordered[last]:.3f}"))
+    wrong, left = float(risk[-1]), float(risk[max(1, round(0.8 * len(risk))) - 1])
+    conclusion = (
+        f"Leaving the least certain fifth to a person takes the mistakes among the rest from {percent(wrong)} "
+        f"to {percent(left)}."
+        if left < wrong
+        else "Leaving out the least certain answers does not lower the share of mistakes."
+    )
+    if wrong == 0:
+        conclusion = "There is no mistake here that silence could avoid."
+    drawn = chart(
+        "risk-coverage",
+        lambda axis: diagrams.risk_coverage(axis, {"": (coverage, risk)}),
+        caption="The share of wrong answers when only the most confident ones are kept. The dot is all of them. The "
+        f"area under the curve is {scored.risk_area}.",
+        alt=f"Risk-coverage curve: {percent(wrong)} wrong among all answers, {percent(left)} among the surest 80 %.",
+        width=4.5,
+        height=3.2,
+    )
+    table = Table(("share answered", "wrong", "confidence from"), tuple(rows))
+    return Section("abstention", "When it may stay silent", conclusion, (drawn, table))
+
+
+def risk_dict(scored: Scored, points: int = 100) -> dict[str, Any]:
+    """Return the risk-coverage curve at up to so many coverages, JSON-ready, and the area under the whole curve."""
+    coverage, risk = risk_coverage(scored.confidence, scored.is_right)
+    kept = np.unique(np.linspace(0, len(risk) - 1, min(points, len(risk))).round().astype(int))
+    return {"coverage": coverage[kept].tolist(), "risk": risk[kept].tolist(), "area": scored.risk_area.to_dict()}

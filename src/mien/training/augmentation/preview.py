@@ -1,0 +1,55 @@
+"""The first look at a run: which pictures have which label, and what the network sees after augmentation."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from mien.training.augmentation.pipeline import augmentation_layers, resolve
+from mien.training.config import TrainConfig
+from mien.training.loop.batches import Part
+from mien.training.plan import Plan
+from mien.viz.mosaic import mosaic, save_png
+
+Pictures = npt.NDArray[np.uint8]
+
+
+def draw(folder: Path, plan: Plan, train: Part, config: TrainConfig) -> None:
+    """Write `samples.png` (labelled) and `augmented.png` (as the network sees them) of the training part."""
+    chosen = choose(train.truth, len(plan.manifest.classes), 10, config.seed)
+    counts = np.bincount(train.truth, minlength=len(plan.manifest.classes))
+    pictures = {name: np.asarray(train.crops[train.rows[chosen[i]]]) for i, name in enumerate(plan.manifest.classes)}
+    headings = {name: f"{name}: {counts[i]} in training" for i, name in enumerate(plan.manifest.classes)}
+    labelled = {headings[name]: list(found) for name, found in pictures.items()}
+    save_png(mosaic(labelled, "Labelled training pictures, as cropped"), folder / "samples.png")
+    save_png(augmented_mosaic(pictures, config), folder / "augmented.png")
+
+
+def choose(truth: npt.NDArray[np.int64], classes: int, per_class: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Pick up to `per_class` random positions of every class, seeded and in order."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for code in range(classes):
+        here = np.flatnonzero(truth == code)
+        found.append(np.sort(rng.permutation(here)[:per_class]))
+    return found
+
+
+def augmented_mosaic(pictures: dict[str, Pictures], config: TrainConfig, draws: int = 2) -> Any:
+    """Draw each class's pictures (N, S, S, C) plain and then `draws` times as the network will see them."""
+    keras.utils.set_random_seed(config.seed)
+    layers = augmentation_layers(resolve(config), config.seed)
+    rows: dict[str, list[Pictures]] = {}
+    for name, found in pictures.items():
+        if not len(found):  # a class of soft labels that is nowhere the largest share
+            continue
+        rows[f"{name}: as cropped"] = list(found)
+        for number in range(draws):
+            x = found.astype(np.float32)
+            for layer in layers:
+                x = layer(x, training=True)
+            seen = np.clip(np.rint(np.asarray(x)), 0, 255).astype(np.uint8)
+            rows[f"{name}: augmented, draw {number + 1}"] = list(seen)
+    return mosaic(rows, f"What the network sees (augmentation: {config.augment})")

@@ -1,0 +1,1 @@
+"""Export Keras models as bundles: ONNX graphs, int8, agreement checks."""

@@ -1,0 +1,263 @@
+"""A trained network becomes a bundle; if the folder exists, ONNX and Keras agreed on real crops."""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+
+from mien.errors import ExportError
+from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
+from mien.inference.calibration import possible_answers
+from mien.inference.classifier import Classifier
+from mien.io.atomic import new_folder
+from mien.training.export.graph import fuse_standardisation, replace_erfc
+
+#: The largest difference of logits between Keras and ONNX that is still rounding, absolute and relative.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How Keras and ONNX compared: crops read, largest logit difference, crops with the same arg-max."""
+
+    crops: int
+    largest_difference: float
+    same_answer: int
+
+    def __str__(self) -> str:
+        """Return the comparison in one line."""
+        return (
+            f"ONNX equals Keras on {self.crops} crops "
+            f"(largest logit difference {self.largest_difference:.1e}, same answer on {self.same_answer})"
+        )
+
+
+def export_bundle(
+    network: Any,
+    labels: Sequence[str],
+    crops: npt.NDArray[np.uint8],
+    out: Path,
+    *,
+    temperature: float = 1.0,
+    answer_from: Mapping[str, float] | None = None,
+    answer_over: Mapping[str, Mapping[str, float]] | None = None,
+    framing: Framing = "whole",
+    name: str | None = None,
+    scaling: tuple[float, float] = (1.0, 0.0),
+    about: Mapping[str, Any] | None = None,
+) -> Agreement:
+    """Write a bundle and return how well it agrees with the network it was made from.
+
+    `network` is a Keras model with one input (S, S, C) and a head that `raw_head` understands;
+    `scaling` (factor, offset) turns raw 0-255 values into what its input expects. `crops` are uint8
+    (N, S, S, C) real pictures to compare on; `answer_from` is the rule for answering `neither` and
+    `framing` what the network was trained on (see BundleConfig). Raises ExportError when the two disagree
+    or the network cannot be exported, OutputError when `out` exists.
+    """
+    model = raw_head(network, len(labels), scaling)
+    _, size, _, channels = model.input.shape
+    with new_folder(out) as folder:
+        graph = _onnx_bytes(model, folder)
+        config = BundleConfig(
+            name=name or out.name,
+            labels=tuple(labels),
+            input_size=size,
+            input_channels=channels,
+            sha256=hashlib.sha256(graph).hexdigest(),
+            temperature=temperature,
+            answer_from=answer_from,
+            answer_over=answer_over,
+            framing=framing,
+            maps="maps" in model.output_names,
+            about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
+        )
+        bundle = Bundle(folder, config, graph)
+        agreement = compare(model, bundle, crops)
+        write_bundle(bundle, _card(config, agreement))
+    return agreement
+
+
+def compare(model: Any, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Agreement:
+    """Run crops through Keras and onnxruntime; ExportError unless they agree."""
+    if not len(crops):
+        raise ExportError("no crops to compare Keras and ONNX on; give some with --data")
+    classifier = Classifier(bundle)
+    # Few at a time: a large input's first feature maps take tens of megabytes per picture.
+    blocks = [crops[start : start + 8] for start in range(0, len(crops), 8)]
+    found = [classifier(block) for block in blocks]
+    ours = np.concatenate([logits for logits, _ in found])
+    theirs = np.concatenate([np.asarray(model(block.astype(np.float32))["logits"]) for block in blocks])
+    if not np.isfinite(theirs).all():
+        raise ExportError("the network gives logits that are not numbers; train it again")
+    difference = float(np.abs(ours - theirs).max())
+    same = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
+    limit = TOLERANCE * max(1.0, float(np.abs(theirs).max()))
+    if difference > limit or (same < len(crops) and _undecided(theirs) > limit):
+        raise ExportError(
+            f"ONNX does not agree with Keras: largest logit difference {difference:.2g}, "
+            f"{len(crops) - same} of {len(crops)} answers differ; nothing was exported"
+        )
+    apart = [np.abs(maps.mean(axis=(1, 2)) - logits).max() for logits, maps in found if maps is not None]
+    if max(apart, default=0.0) > limit:
+        raise ExportError("the class activation maps do not add up to the logits; nothing was exported")
+    return Agreement(len(crops), difference, same)
+
+
+def _undecided(logits: npt.NDArray[np.float32]) -> float:
+    """The smallest distance between the best and the second best logit over all crops."""
+    ordered = np.sort(logits, axis=1)
+    return float((ordered[:, -1] - ordered[:, -2]).min())
+
+
+def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
+    """Return a model image → {"logits", and "maps" where the head allows it}, for `labels` classes.
+
+    Understood heads: a Dense (or any) layer followed by sigmoid or softmax, or a linear one. One
+    sigmoid unit z becomes two logits [0, z]. After global average pooling and one linear layer the
+    maps are exact (Zhou et al., "Learning Deep Features for Discriminative Localization", 2016).
+    """
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise ExportError("the model must have one input and one output")
+    shape = network.inputs[0].shape
+    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] not in (1, 3):
+        raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
+    image = keras.Input(shape[1:], name="image")
+    x = image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image)
+    head = linear_head(network)
+    trunk = _trunk_before_pooling(network, head)
+    outputs: dict[str, Any] = {}
+    if trunk is not None and isinstance(head, layers.Dense):
+        features = trunk(x)
+        maps = layers.Conv2D(head.units, 1, use_bias=head.use_bias, name="score_maps")
+        score_maps = maps(features)
+        kernel, *bias = head.get_weights()
+        maps.set_weights([kernel[np.newaxis, np.newaxis], *bias])
+        z = layers.GlobalAveragePooling2D()(score_maps)
+        outputs["maps"] = _two_columns(score_maps, "maps")
+    else:
+        z = before_squash(network, head)(x)
+    if z.shape[-1] not in (1, labels) or (z.shape[-1] == 1 and labels != 2):
+        raise ExportError(f"the model has {z.shape[-1]} outputs for {labels} labels; name as many labels as outputs")
+    return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)
+
+
+def _two_columns(x: Any, name: str) -> Any:
+    """Name a tensor; a single sigmoid unit z becomes [0, z], whose softmax is its sigmoid."""
+    if x.shape[-1] == 1:
+        x = layers.Concatenate(axis=-1)([layers.Rescaling(0.0)(x), x])
+    return layers.Identity(name=name)(x)
+
+
+_SQUASH = {"sigmoid", "softmax"}
+
+
+def _activation(layer: Any) -> str:
+    return getattr(getattr(layer, "activation", None), "__name__", "linear")
+
+
+def linear_head(network: Any) -> Any:
+    """Return the layer whose values, before any sigmoid or softmax, are the logits."""
+    last = network.layers[-1]
+    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and _activation(last) in _SQUASH):
+        return network.layers[-2]
+    return last
+
+
+def before_squash(network: Any, head: Any) -> Any:
+    """Return the network up to its logits."""
+    name = _activation(head)
+    if name == "linear":
+        return keras.Model(network.inputs, head.output)
+    if name in _SQUASH and isinstance(head, layers.Dense):
+        linear = layers.Dense.from_config({**head.get_config(), "activation": "linear", "name": "linear_head"})
+        z = linear(head.input)
+        linear.set_weights(head.get_weights())
+        return keras.Model(network.inputs, z)
+    raise ExportError(f"the model ends in '{name}'; sigmoid, softmax or a linear layer is needed")
+
+
+def _trunk_before_pooling(network: Any, head: Any) -> Any:
+    """Return the network up to its feature maps if only average pooling (and dropout) lies before the head."""
+    if not isinstance(head, layers.Dense) or _activation(head) not in (*_SQUASH, "linear"):
+        return None
+    position = network.layers.index(head) - 1
+    while position > 0 and isinstance(network.layers[position], layers.Dropout):
+        position -= 1
+    pool = network.layers[position]
+    if not isinstance(pool, layers.GlobalAveragePooling2D) or pool.data_format != "channels_last" or pool.keepdims:
+        return None
+    return keras.Model(network.inputs, pool.input)
+
+
+def _onnx_bytes(model: Any, folder: Path) -> bytes:
+    """Export through Keras; the converter's prints and warnings are no business of the user's."""
+    path = folder / "export.onnx"
+    model(np.zeros((1, *model.input.shape[1:]), np.float32))
+    logging_level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet_stderr():
+            warnings.simplefilter("ignore")
+            model.export(path, format="onnx", verbose=False)
+        return _rewritten(path)
+    except (ImportError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise ExportError(f"the network cannot be exported to ONNX ({str(error).splitlines()[0]})") from error
+    finally:
+        logging.disable(logging_level)
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere: TensorFlow's C++ code logs there, past Python's `sys.stderr`."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _rewritten(path: Path) -> bytes:
+    """Return an ONNX file's bytes with what onnxruntime lacks, or runs slowly, put differently."""
+    import onnx
+
+    model = onnx.load(path)
+    replace_erfc(model)
+    fuse_standardisation(model)
+    onnx.checker.check_model(model)
+    found: bytes = model.SerializeToString()
+    return found
+
+
+def _card(config: BundleConfig, agreement: Agreement) -> str:
+    possible = ", ".join(possible_answers(config.labels, config.answer_from))
+    about = json.dumps(dict(config.about), indent=2, sort_keys=True)
+    return (
+        f"# {config.name}\n\n"
+        f"Answers {possible} from a picture of {config.input_size}×{config.input_size} pixels, "
+        f"{'grey' if config.input_channels == 1 else 'RGB'}.\n\n"
+        f"Exported by mien; ONNX and Keras agreed on {agreement.crops} pictures "
+        f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer}).\n\n"
+        "It reads an expression in a picture, which is not a feeling. It is as good as the pictures it was trained "
+        "on and should not be used to judge people.\n\n"
+        f"```json\n{about}\n```\n"
+    )

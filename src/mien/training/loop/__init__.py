@@ -1,0 +1,1 @@
+"""Fit a network: batches, schedules, checkpoints, weight averages."""

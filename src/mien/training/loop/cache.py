@@ -1,0 +1,64 @@
+"""Every picture is decoded and cropped once, into one array on disk that need not fit in memory."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.cores import available_cores
+from mien.data.dataset import Manifest
+from mien.faces.crop import Region, crop
+from mien.io.atomic import new_file
+from mien.io.image import decode
+
+Crops = npt.NDArray[np.uint8]
+_BLOCK = 256
+
+
+def cached_crops(
+    manifest: Manifest, size: int, channels: int, folder: Path, on_progress: Callable[[float], None] | None = None,
+    regions: Mapping[str, Region] | None = None,
+) -> Crops:  # fmt: skip
+    """Return the crops of all samples, in manifest order, as a read-only map of a file in `folder`.
+
+    uint8 (N, size, size, channels), [0, 255]. `regions` says by name what of a sample is taken; of others it
+    is the whole picture. The file is named after the samples' names, sizes and times and the crop, so that a
+    changed picture is decoded again and an unchanged source never is.
+    """
+    regions = regions or {}
+    path = folder / f"{_key(manifest, size, channels, regions)}.npy"
+    if not path.exists():
+        _write(manifest, size, channels, regions, path, on_progress or (lambda share: None))
+    os.utime(path)  # so that the oldest by time is the longest unused
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _key(manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region]) -> str:
+    digest = hashlib.sha256(f"{manifest.path.resolve()} {size} {channels}".encode())
+    for sample in manifest.samples:
+        digest.update(f"{sample.name}\0{manifest.stamp(sample.name)}\n".encode())
+        if sample.name in regions:
+            digest.update(repr(regions[sample.name]).encode())
+    return digest.hexdigest()[:24]
+
+
+def _write(
+    manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region], path: Path,
+    report: Callable[[float], None],
+) -> None:  # fmt: skip
+    def one(name: str) -> Crops:
+        return crop(decode(manifest.read(name), name), size, channels, regions.get(name))
+
+    names = [sample.name for sample in manifest.samples]
+    with new_file(path) as part, ThreadPoolExecutor(available_cores()) as pool, part.open("wb") as stream:
+        shape = (len(names), size, size, channels)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, len(names), _BLOCK):
+            for block in pool.map(one, names[start : start + _BLOCK]):
+                stream.write(block.tobytes())
+            report(min(1.0, (start + _BLOCK) / len(names)))

@@ -1,0 +1,1 @@
+"""Build networks: own architectures, backbones, pretrained weights, models made elsewhere."""

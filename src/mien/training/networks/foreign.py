@@ -1,0 +1,79 @@
+"""Keras models made elsewhere: opened in safe mode, given raw 0-255 input, and exported like our own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+
+from mien.data.synthetic.faces import draw_face
+from mien.errors import ExportError, ImageError
+from mien.faces.crop import crop
+from mien.io.image import IMAGE_SUFFIXES, load_image
+from mien.training.backend import require_keras_file
+from mien.training.export.onnx import Agreement, export_bundle
+
+SCALES = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
+_COMPARED = 32
+
+
+def export_foreign(
+    path: Path, labels: Sequence[str], out: Path, data: Path | None = None, input_range: str = "auto"
+) -> tuple[Agreement, str]:
+    """Export a `.keras` or `.h5` file as a bundle; returns the agreement and the input range used.
+
+    `input_range` is `auto`, `0-255`, `0-1` or `-1-1`; `auto` takes 0-255 for a model that scales its
+    input itself and 0-1 otherwise. Pictures to compare on come from the folder `data`, or are drawn.
+    Raises ExportError for a file that is no safe Keras model or does not agree with its export.
+    """
+    network = open_keras(path)
+    if input_range == "auto":
+        input_range = "0-255" if _scales_itself(network) else "0-1"
+    shape = network.inputs[0].shape
+    if len(shape) != 4 or None in shape[1:]:
+        raise ExportError(f"{path}: the model's input is {tuple(shape)}; pictures of one fixed size are needed")
+    if shape[3] not in (1, 3):
+        raise ExportError(f"{path}: the model's input has {shape[3]} channels; 1 or 3 are needed")
+    crops = _pictures(data, shape[1], shape[3])
+    about = {"source": path.name, "input_range": input_range}
+    agreement = export_bundle(network, labels, crops, out, scaling=SCALES[input_range], about=about)
+    return agreement, input_range
+
+
+def open_keras(path: Path) -> Any:
+    """Open a Keras file without running any code it may carry."""
+    require_keras_file(path)
+    try:
+        network = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds, some of them bare
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ExportError(f"{path}: cannot be opened safely ({reason})") from None
+    unsafe = [layer.name for layer in network._flatten_layers() if type(layer).__name__ == "Lambda"]
+    if unsafe:
+        raise ExportError(f"{path}: the layer '{unsafe[0]}' runs code of its own (Lambda); replace it and save again")
+    return network
+
+
+def _scales_itself(network: Any) -> bool:
+    return any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in network._flatten_layers())
+
+
+def _pictures(data: Path | None, size: int, channels: int) -> npt.NDArray[np.uint8]:
+    if data is None:
+        faces = [draw_face(("happy", "sad")[seed % 2], seed) for seed in range(_COMPARED)]
+        return np.stack([crop(face, size, channels) for face in faces])
+    paths = [data] if data.is_file() else sorted(p for p in data.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    found = []
+    for path in paths:
+        try:
+            found.append(crop(load_image(path), size, channels))
+        except ImageError:
+            continue
+        if len(found) == _COMPARED:
+            break
+    if not found:
+        raise ExportError(f"{data}: has no readable picture to compare on")
+    return np.stack(found)

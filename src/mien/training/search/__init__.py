@@ -1,0 +1,1 @@
+"""Search settings: studies, sweeps, experiments."""

@@ -1,0 +1,122 @@
+"""A sweep as a TOML file: a grid of settings, each cell to be trained with several seeds.
+
+::
+
+    title = "Which activation?"
+    seeds = [0, 1, 2]            # or `seeds = 3`
+    [base]                       # settings of every run, as `mien train --config` takes them
+    network = "stack"
+    [grid]                       # each setting with the values to try
+    activation = ["relu", "gelu"]
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ConfigError
+from mien.training.config import TrainConfig, read_settings
+from mien.training.networks.pretrained import configured
+
+#: The file by which the folder of an experiment is known.
+JOB = "job.json"
+_KNOWN = ("title", "seeds", "base", "grid")
+_MOST_RUNS = 10_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: its values by setting, its seed, its whole config and the name of its folder."""
+
+    values: Mapping[str, Any]
+    seed: int
+    config: TrainConfig
+
+    @property
+    def level(self) -> str:
+        """The values in words, like `activation=relu`."""
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
+
+    @property
+    def folder(self) -> str:
+        """A file name that no other cell has."""
+        return re.sub(r"[^\w.+=-]+", "_", f"{self.level} seed={self.seed}")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of settings and the seeds that each cell is trained with."""
+
+    title: str
+    base: Mapping[str, Any]
+    grid: Mapping[str, tuple[Any, ...]]
+    seeds: tuple[int, ...]
+
+    def cells(self) -> list[Cell]:
+        """Return every run, seed by seed, so that an unfinished sweep has all values of its first seeds.
+
+        Raises ConfigError for a setting that is unknown or out of range, and for two values that would share a folder.
+        """
+        found = []
+        for seed in self.seeds:
+            for chosen in itertools.product(*self.grid.values()):
+                values = dict(zip(self.grid, chosen, strict=True))
+                found.append(Cell(values, seed, configured({**self.base, **values, "seed": seed})))
+        if len({cell.folder.casefold() for cell in found}) < len(found):
+            raise ConfigError("[grid]: two of the values would be stored under one name; give each once")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        grid = {name: list(values) for name, values in self.grid.items()}
+        return {"title": self.title, "seeds": list(self.seeds), "base": dict(self.base), "grid": grid}
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep from a TOML file; ConfigError names the file and what is wrong with it."""
+    raw = read_settings(path)
+    try:
+        return _parse(raw, path.stem)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _parse(raw: Mapping[str, Any], name: str) -> Sweep:
+    unknown = sorted(set(raw) - set(_KNOWN))
+    if unknown:
+        raise ConfigError(f"unknown entry '{unknown[0]}'; known are {', '.join(_KNOWN)}")
+    base, grid = raw.get("base", {}), raw.get("grid", {})
+    if not isinstance(base, dict) or not isinstance(grid, dict):
+        raise ConfigError("[base] and [grid] must be tables of settings")
+    if not grid:
+        raise ConfigError('[grid] is missing; name settings and the values to try, like activation = ["relu", "gelu"]')
+    for setting, values in grid.items():
+        if not isinstance(values, list) or len(values) < 2:
+            raise ConfigError(f"[grid] {setting}: must be a list of at least two values")
+        if setting in base:
+            raise ConfigError(f"{setting}: stands in [base] and in [grid]; leave one out")
+    if "seed" in base or "seed" in grid:
+        raise ConfigError("seed: is no setting of a sweep; write seeds = [0, 1, 2] at the top")
+    title = raw.get("title", name)
+    if not isinstance(title, str):
+        raise ConfigError("title: must be text")
+    sweep = Sweep(title, base, {key: tuple(values) for key, values in grid.items()}, _seeds(raw.get("seeds", 3)))
+    count = len(sweep.seeds)
+    for values in sweep.grid.values():
+        count *= len(values)
+    if count > _MOST_RUNS:
+        raise ConfigError(f"{count} runs are more than {_MOST_RUNS}; take values out of [grid]")
+    sweep.cells()
+    return sweep
+
+
+def _seeds(raw: Any) -> tuple[int, ...]:
+    """Return the seeds that a list names, or 0, 1, … for a count."""
+    if type(raw) is int and 1 <= raw <= 1000:
+        return tuple(range(raw))
+    if isinstance(raw, list) and raw and all(type(seed) is int for seed in raw) and len(set(raw)) == len(raw):
+        return tuple(raw)
+    raise ConfigError("seeds: must be a count from 1 to 1000, or a list of different whole numbers")

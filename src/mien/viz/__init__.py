@@ -1,0 +1,1 @@
+"""Draw: charts, annotated images, heatmap overlays, mosaics, timelines. The only room that draws."""

@@ -1,0 +1,205 @@
+"""Pictures with what was read from them: a box around each face, its answer and percentage beside it."""
+
+import math
+from collections.abc import Sequence
+from itertools import cycle
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.results import Box, Face, ImageResult
+
+Rectangles = npt.NDArray[np.int64]
+
+# Okabe and Ito's palette and a grey, which are told apart with every common kind of colour blindness.
+_FIXED = {
+    "happy": "#E69F00",
+    "sad": "#56B4E9",
+    "neither": "#BBBBBB",
+    "neutral": "#BBBBBB",
+    "angry": "#D55E00",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "surprise": "#F0E442",
+}
+_PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#BBBBBB")
+_DARK, _LIGHT = "#161616", "#FFFFFF"
+
+#: A picture whose longest side is below this is enlarged by a whole number: text needs room of its own, in pixels.
+SMALLEST = 320
+#: Text is at least this high, in pixels, which is legible on a screen.
+SMALLEST_TEXT = 13
+
+
+def answer_colours(answers: Sequence[str]) -> dict[str, str]:
+    """Return a colour `#RRGGBB` for each answer: the same ones always for the names that mien ships."""
+    known = {answer: _FIXED[answer] for answer in answers if answer in _FIXED}
+    free = [colour for colour in _PALETTE if colour not in known.values()]
+    others = zip((answer for answer in answers if answer not in known), cycle(free or _PALETTE), strict=False)
+    return known | dict(others)
+
+
+def annotate(rgb: npt.NDArray[np.uint8], result: ImageResult) -> Image.Image:
+    """Draw what was read from a picture into it.
+
+    `rgb` is that picture upright, uint8 (H, W, 3), RGB, [0, 255], and `result` what a Reader gave for it.
+    Each face gets a box in its answer's colour and a label, the answer and its percentage (before it the
+    person's number, in a film). Lines and text grow with the picture; labels never cover each other and lie
+    inside the picture; one for which there is no room at all is left out. A picture smaller than `SMALLEST`
+    is drawn enlarged by a whole number.
+    """
+    factor = max(1, -(-SMALLEST // max(rgb.shape[:2])))
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    if factor > 1:
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    if not result.faces:
+        return image
+    boxes = [_enlarged(face.box, factor) for face in result.faces]
+    texts = [label(face) for face in result.faces]
+    colours = [answer_colours(list(face.probabilities)).get(face.answer, _PALETTE[-1]) for face in result.faces]
+    pen = ImageDraw.Draw(image)
+    line = max(2, round(max(image.size) / 350))
+    for box, colour in zip(boxes, colours, strict=True):
+        _draw_box(pen, box, colour, line)
+    _draw_labels(pen, image.size, boxes, texts, colours, line)
+    return image
+
+
+def label(face: Face) -> str:
+    """Return what is written at a face: `happy 98%`, or `2: happy 98%` for the second person of a film."""
+    person = "" if face.person is None else f"{face.person}: "
+    return f"{person}{face.answer} {face.probability:.0%}".replace("\n", " ")
+
+
+def place_labels(
+    boxes: Sequence[Box], sizes: Sequence[tuple[int, int]], width: int, height: int
+) -> list[tuple[int, int] | None]:
+    """Find a place (left, top) for the label of each box in a picture of `width` × `height` pixels.
+
+    `sizes` are (width, height) of the labels, in pixels. Labels lie inside the picture and do not overlap;
+    a label stands above its box, below, inside or beside it, and rather not on another face; where all that
+    is taken, at the nearest free place. None is a label for which no place is left.
+    """
+    faces = np.array([(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes], np.int64)
+    taken = np.empty((0, 4), np.int64)
+    places: list[tuple[int, int] | None] = []
+    for number, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
+        others = np.delete(faces, number, axis=0)
+        place = _best(_beside(box, size, width, height), size, taken, others)
+        if place is None:
+            place = _best(_anywhere(box, size, width, height, taken), size, taken, np.empty((0, 4), np.int64))
+        if place is not None:
+            taken = np.vstack([taken, (*place, place[0] + size[0], place[1] + size[1])])
+        places.append(place)
+    return places
+
+
+def _best(places: Rectangles, size: tuple[int, int], taken: Rectangles, others: Rectangles) -> tuple[int, int] | None:
+    """Return the first place that is free and covers no other face, or else the first that is free."""
+    free = places[~_overlaps(places, size, taken)]
+    if not len(free):
+        return None
+    clear = free[~_overlaps(free, size, others)]
+    left, top = (clear if len(clear) else free)[0].tolist()
+    return left, top
+
+
+def _overlaps(places: Rectangles, size: tuple[int, int], others: Rectangles) -> npt.NDArray[np.bool_]:
+    """Whether a label of `size` at each of the places (N, 2) would overlap any of the rectangles (M, 4)."""
+    start, end = places[:, np.newaxis], places[:, np.newaxis] + np.array(size)
+    found: npt.NDArray[np.bool_] = ((start < others[:, 2:]) & (end > others[:, :2])).all(axis=2).any(axis=1)
+    return found
+
+
+def _beside(box: Box, size: tuple[int, int], width: int, height: int) -> Rectangles:
+    """Return the places at a box (N, 2), the best first, that lie inside the picture."""
+    wide, high = size
+    right, bottom = box.x + box.width, box.y + box.height
+    lefts = (box.x, right - wide, box.x + (box.width - wide) // 2)
+    places = [(left, top) for top in (box.y - high, bottom) for left in lefts]
+    places += [(left, top) for top in (box.y, bottom - high) for left in lefts[:2]]
+    places += [(left, top) for left in (right, box.x - wide) for top in (box.y, bottom - high)]
+    # Moved as far as it takes to be inside.
+    places += [(min(max(left, 0), width - wide), min(max(top, 0), height - high)) for left, top in places]
+    return _inside(places, size, width, height)
+
+
+def _anywhere(box: Box, size: tuple[int, int], width: int, height: int, taken: Rectangles) -> Rectangles:
+    """Return places all over the picture, the nearest to the box first.
+
+    With those that touch the labels already there, one of them is free if there is any free place at all.
+    """
+    wide, high = size
+    lefts = {*range(0, width - wide + 1, max(wide // 4, 1)), *taken[:, 2].tolist()}
+    tops = {*range(0, height - high + 1, max(high // 2, 1)), *taken[:, 3].tolist()}
+    middle = box.x + (box.width - wide) / 2, box.y + (box.height - high) / 2
+    places = [(left, top) for left in lefts for top in tops]
+    places.sort(key=lambda place: math.dist(place, middle))
+    return _inside(places, size, width, height)
+
+
+def _inside(places: Sequence[tuple[int, int]], size: tuple[int, int], width: int, height: int) -> Rectangles:
+    found = np.array(places, np.int64).reshape(-1, 2)
+    keep: Rectangles = found[((found >= 0) & (found + np.array(size) <= (width, height))).all(axis=1)]
+    return keep
+
+
+def _enlarged(box: Box, factor: int) -> Box:
+    return Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor)
+
+
+def _draw_box(pen: ImageDraw.ImageDraw, box: Box, colour: str, line: int) -> None:
+    """Draw a box with a dark edge on both sides, so that it stands out from any picture."""
+    edge = max(1, line // 3)
+    corners = (box.x, box.y, box.x + box.width - 1, box.y + box.height - 1)
+    shorter = min(box.width, box.height)
+    if shorter <= 2 * (line + 2 * edge):
+        pen.rectangle(corners, outline=colour)
+        return
+    pen.rectangle(corners, outline=_DARK, width=line + 2 * edge)
+    pen.rectangle((corners[0] + edge, corners[1] + edge, corners[2] - edge, corners[3] - edge), None, colour, line)
+
+
+def _draw_labels(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], boxes: Sequence[Box], texts: Sequence[str],
+    colours: Sequence[str], line: int,
+) -> None:  # fmt: skip
+    font = _font(size, boxes, texts)
+    pad = max(2, round(font.size / 5))
+    ascent, descent = font.getmetrics()
+    sizes = [(math.ceil(font.getlength(text)) + 2 * pad, ascent + descent + pad) for text in texts]
+    places = place_labels(boxes, sizes, *size)
+    for box, place, room, colour in zip(boxes, places, sizes, colours, strict=True):
+        if place and not _touches(box, place, room):
+            ends = (place[0] + room[0] // 2, place[1] + room[1] // 2, box.x + box.width // 2, box.y)
+            pen.line(ends, fill=_DARK, width=line + 1)
+            pen.line(ends, fill=colour, width=max(1, line // 2))
+    for text, place, (wide, high), colour in zip(texts, places, sizes, colours, strict=True):
+        if place:
+            left, top = place
+            pen.rectangle((left, top, left + wide - 1, top + high - 1), colour, _DARK, max(1, line // 3))
+            pen.text((left + pad, top + pad / 2), text, _DARK if _is_light(colour) else _LIGHT, font)
+
+
+def _font(size: tuple[int, int], boxes: Sequence[Box], texts: Sequence[str]) -> ImageFont.FreeTypeFont:
+    """Return a font in which a label is about as wide as a face, within what suits the picture's size."""
+    smallest = max(SMALLEST_TEXT, max(size) / 90)
+    largest = max(SMALLEST_TEXT + 1, max(size) / 38)
+    faces = sorted(box.width for box in boxes)
+    per_point = max(map(len, texts)) * 0.55  # how wide a letter of this font is, in its sizes, about
+    wanted = 1.2 * faces[len(faces) // 2] / per_point
+    # Given a size, Pillow returns the scalable one of its two default fonts.
+    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(round(min(max(wanted, smallest), largest))))
+
+
+def _touches(box: Box, place: tuple[int, int], size: tuple[int, int]) -> bool:
+    left, top = place
+    beside = box.x <= left + size[0] and left <= box.x + box.width
+    return beside and box.y <= top + size[1] and top <= box.y + box.height
+
+
+def _is_light(colour: str) -> bool:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 110

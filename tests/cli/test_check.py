@@ -1,0 +1,319 @@
+"""`mien check` and `mien show` from the outside: exit status, JSON, table, and one line for every mistake."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mien.cli import main
+from mien.data.synthetic.corrupt import spoil_dataset
+from mien.data.synthetic.faces import write_dataset
+
+Capture = pytest.CaptureFixture[str]
+ODD_NAMES = ["[red]a.jpg", "[bold].jpg", "back\\[b].jpg", "new\nline.jpg", "ünï 😀 spaces .jpg", ":smile:.jpg",
+             "\x1b[31mred.jpg", "a" * 200 + ".jpg", os.fsdecode(b"caf\xe9.jpg")]  # fmt: skip
+
+
+def mien(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def tree(folder: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def one_line(capsys: Capture, status: int) -> str:
+    """The error contract: status 2, one line on stderr, nothing on stdout."""
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.startswith("mien: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "spoilt"
+    write_dataset(folder, 20, seed=1, size=64)
+    spoil_dataset(folder, 1)
+    return folder
+
+
+def test_a_sound_folder_is_status_0(faces: Path, capsys: Capture) -> None:
+    before = tree(faces)
+    assert mien("check", faces) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "40 files  (happy 20  sad 20)" in out
+    assert "no faults found" in out
+    assert "usable for training: 40 files" in out
+    assert tree(faces) == before
+
+
+def test_errors_are_status_1_and_listed_worst_first(spoilt: Path, capsys: Capture) -> None:
+    before = tree(spoilt)
+    assert mien("check", spoilt) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.index("same picture under two labels") < out.index("near duplicate") < out.index("CMYK colours")
+    assert out.index("error") < out.index("warning") < out.index("note")
+    assert tree(spoilt) == before
+    assert not [path for path in spoilt.rglob("*") if path.suffix == ".part"]
+
+
+def test_warnings_alone_are_status_0(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    shutil.copy(data / "happy" / "happy-00001.jpg", data / "happy" / "again.jpg")
+    assert mien("check", data) == 0
+    assert "exact duplicate" in capsys.readouterr().out
+
+
+def test_json_on_stdout_is_json_alone(spoilt: Path, capsys: Capture) -> None:
+    assert mien("check", spoilt, "--json", "-") == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    row = json.loads(out)
+    assert row["files"] == sum(row["classes"].values())
+    ranks = [("error", "warning", "note").index(fault["severity"]) for fault in row["faults"]]
+    assert ranks == sorted(ranks)
+    for fault in row["faults"]:
+        assert {"kind", "severity", "fix", "files"} <= set(fault)
+        assert all((spoilt / name).exists() for name in fault["files"])
+
+
+def test_json_in_a_file_beside_the_table(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    assert mien("check", faces, "--json", tmp_path / "new" / "faults.json") == 0
+    assert "no faults found" in capsys.readouterr().out
+    row = json.loads((tmp_path / "new" / "faults.json").read_text(encoding="utf-8"))
+    assert row == {"files": 40, "classes": {"happy": 20, "sad": 20}, "usable": 40, "faults": []}
+
+
+def test_a_clean_copy_is_status_0(tmp_path: Path, spoilt: Path, capsys: Capture) -> None:
+    before = tree(spoilt)
+    assert mien("check", spoilt, "--write-clean", tmp_path / "out") == 0
+    out, err = capsys.readouterr()
+    assert "usable for training" in out
+    assert f"wrote {len(tree(tmp_path / 'out'))} files to {tmp_path / 'out'}" in err
+    assert tree(spoilt) == before
+    assert mien("check", tmp_path / "out") == 0
+
+
+def test_strict_extensions(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    with Image.open(data / "sad" / "sad-00003.jpg") as image:
+        image.save(data / "sad" / "sad-00003.webp")
+    (data / "sad" / "sad-00003.jpg").unlink()
+    assert mien("check", data, "--json", "-") == 0
+    capsys.readouterr()
+    assert mien("check", data, "--json", "-", "--strict-extensions") == 1
+    faults = {fault["kind"]: fault["files"] for fault in json.loads(capsys.readouterr().out)["faults"]}
+    assert faults["strict-extension"] == ["sad/sad-00003.webp"]
+
+
+def test_classes_and_map(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    (data / "happy").rename(data / "smile")
+    (data / "fear").mkdir()
+    assert mien("check", data, "--classes", "sad,happy", "--map", "smile=happy", "--json", "-") == 0
+    assert list(json.loads(capsys.readouterr().out)["classes"]) == ["sad", "happy"]
+
+
+def test_an_archive(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in sorted(faces.rglob("*.*")):
+            archive.write(file, Path("wrap") / file.relative_to(faces))
+        archive.writestr("../happy/evil.jpg", b"x")
+    assert mien("check", tmp_path / "a.zip", "--json", "-") == 1
+    row = json.loads(capsys.readouterr().out)
+    assert row["files"] == 40
+    assert row["faults"][0]["kind"] == "bad-entry"
+    assert row["faults"][0]["files"] == ["../happy/evil.jpg"]
+
+
+@pytest.mark.parametrize("number", range(len(ODD_NAMES)))
+def test_odd_file_names_break_neither_table_nor_json(number: int, tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    name = ODD_NAMES[number]
+    data = shutil.copytree(faces, tmp_path / "[bold]d[/bold] :smile:")
+    (data / "happy" / name).write_bytes(b"")
+    assert mien("check", data, "--json", "-") == 1
+    (fault,) = json.loads(capsys.readouterr().out)["faults"]
+    assert fault["files"] == [f"happy/{name}"]
+    assert mien("check", data, "--json", tmp_path / "f.json") == 1
+    assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["faults"] == [fault]
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "[bold]d[/bold] :smile:" in out
+    assert len(out.splitlines()) <= (8 if len(name) < 100 else 12)  # a plain name takes 8
+    if name.startswith("["):
+        assert f"happy/{name}" in out
+
+
+def test_class_names_may_look_like_markup(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    data = tmp_path / "d"
+    odd = os.fsdecode(b"h\xe9[")
+    shutil.copytree(faces / "happy", data / odd)
+    shutil.copytree(faces / "sad", data / "[red]")
+    (data / odd / "x].jpg").write_bytes(b"")  # h[/x].jpg would close a tag that was never opened
+    assert mien("check", data) == 1
+    assert "h\\udce9[/x].jpg: is empty" in capsys.readouterr().out
+    assert mien("show", data, "--out", tmp_path / "g.png") == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+def test_any_terminal_encoding_will_do(tmp_path: Path, faces: Path, encoding: str) -> None:
+    data = shutil.copytree(faces, tmp_path / "é")
+    (data / "happy" / "ü😀.jpg").write_bytes(b"")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "mien", "check", str(data)]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"empty file" in done.stdout
+    done = subprocess.run([*command, "--json", "-"], env=environment, capture_output=True, check=False)
+    assert json.loads(done.stdout)["faults"][0]["files"] == ["happy/ü😀.jpg"]
+
+
+def test_the_bomb_is_reported_without_a_murmur(tmp_path: Path, faces: Path) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    Image.new("1", (14_000, 14_000)).save(data / "sad" / "bomb.png", compress_level=1)
+    with Image.open(data / "sad" / "sad-00002.jpg") as image:
+        image.save(data / "sad" / "exif.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0", quality=30)
+    command = [sys.executable, "-m", "mien", "check", str(data)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.stderr == b""
+    assert done.returncode == 1
+    assert b"absurd dimensions" in done.stdout
+
+
+def test_bad_calls_are_one_line(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.zip").write_text("no zip")
+    (tmp_path / "bad.csv").write_text("name,class\na,b\n")
+    (tmp_path / "latin.csv").write_bytes("file,label\né,a\n".encode("latin-1"))
+    (tmp_path / "new\nline").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    cases: list[tuple[list[object], str]] = [
+        (["check"], "Missing argument"),
+        (["check", tmp_path / "none"], "no such file or folder"),
+        (["check", tmp_path / "empty"], "no labelled images"),
+        (["check", tmp_path / "new\nline"], "no labelled images"),
+        (["check", tmp_path / "text.zip"], "readable zip"),
+        (["check", tmp_path / "fifo"], "neither a folder nor"),
+        (["check", tmp_path / "bad.csv"], "header must be"),
+        (["check", tmp_path / "latin.csv"], "not UTF-8"),
+        (["check", faces, "--classes", "happy"], "at least two"),
+        (["check", faces, "--classes", "happy,angry"], "no class 'angry'; it has happy, sad"),
+        (["check", faces, "--map", "smile"], "OLD=NEW"),
+        (["check", faces, "--map", "smile=happy"], "no class 'smile'"),
+        (["check", faces, "--json", tmp_path], "is a folder"),
+        (["check", faces, "--json", tmp_path / "bad.csv" / "x.json"], "cannot be written"),
+        (["check", faces, "--write-clean", tmp_path / "empty"], "already exists"),
+        (["check", faces, "--nonsense"], "No such option"),
+        (["check", faces, faces], "unexpected extra argument"),
+        (["show", tmp_path / "none"], "no such file or folder"),
+        (["show", faces, "--out", tmp_path / "x.jpg"], "must end in .png"),
+        (["show", faces, "--out", tmp_path / "bad.csv" / "x.png"], "cannot be written"),
+        (["show", faces, "--per-class", "0"], "--per-class"),
+        (["show", faces, "--seed", "-1"], "seed"),
+    ]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for arguments, words in cases:
+        assert words in one_line(capsys, mien(*arguments)), arguments
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_clean_copy_inside_the_data_is_refused(tmp_path: Path, faces: Path, capsys: Capture) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    assert mien("check", data, "--write-clean", data / "clean") == 2
+    assert "lies inside" in capsys.readouterr().err
+    assert not (data / "clean").exists()
+
+
+def test_permissions_are_one_line(
+    tmp_path: Path, capsys: Capture, as_nobody: Callable[[], AbstractContextManager[None]]
+) -> None:
+    data = tmp_path / "d"
+    write_dataset(data, 3, size=48)
+    (data / "happy" / "happy-00001.jpg").chmod(0)
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    shut.chmod(0)
+    with as_nobody():
+        assert "ermission denied" in one_line(capsys, mien("check", shut))
+        assert "permission denied" in one_line(capsys, mien("check", shut / "deeper"))
+        assert "permission denied" in one_line(capsys, mien("check", shut / "a.csv"))
+        for option in ("--json", "--write-clean"):
+            status = mien("check", data, option, tmp_path / "new")
+            assert status == 2
+            err = capsys.readouterr().err
+            assert err.startswith("mien: ")
+            assert err.count("\n") == 1
+        assert mien("check", data, "--json", "-") == 1
+        faults = {fault["kind"]: fault for fault in json.loads(capsys.readouterr().out)["faults"]}
+    assert faults["unreadable"]["files"] == ["happy/happy-00001.jpg"]
+    assert "chmod" in faults["unreadable"]["fix"]
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(
+    tmp_path: Path, faces: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.data.clean._content", stop)
+    assert mien("check", faces, "--write-clean", tmp_path / "out") == 130
+    assert capsys.readouterr().err == "mien: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_traceback(spoilt: Path) -> None:
+    command = f"{sys.executable} -m mien check '{spoilt}' | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+
+
+# --- show
+
+
+def test_show_draws_the_readable_pictures(tmp_path: Path, spoilt: Path, capsys: Capture) -> None:
+    before = tree(spoilt)
+    out = tmp_path / "[b]grid[/b].png"
+    assert mien("show", spoilt, "--out", out, "--per-class", "3") == 0
+    assert capsys.readouterr().out == f"wrote {out}\n"
+    with Image.open(out) as image:
+        assert image.format == "PNG"
+        assert image.height > 2 * 88
+    assert tree(spoilt) == before
+    first = out.read_bytes()
+    assert mien("show", spoilt, "--out", out, "--per-class", "3") == 0
+    assert out.read_bytes() == first
+    assert mien("show", spoilt, "--out", out, "--per-class", "3", "--seed", "4") == 0
+    assert out.read_bytes() != first
+
+
+def test_show_of_a_class_without_a_readable_picture(tmp_path: Path, capsys: Capture) -> None:
+    write_dataset(tmp_path / "d", 3, size=48)
+    for path in (tmp_path / "d" / "sad").iterdir():
+        path.write_bytes(b"")
+    assert "class 'sad' has no readable picture" in one_line(
+        capsys, mien("show", tmp_path / "d", "--out", tmp_path / "g.png")
+    )
+    assert not (tmp_path / "g.png").exists()

@@ -1,0 +1,378 @@
+"""`mien predict film.mp4`: rows, summary, plot and drawn film; who changes when is found; nothing half-written."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time as clock
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from peak import peak_mib
+from PIL import Image, ImageColor
+
+from mien.cli.video import clock_time, live_line
+from mien.io.video import open_video
+from mien.results import Box, Face, FrameResult
+from mien.viz.annotate import answer_colours
+
+Picture = npt.NDArray[np.uint8]
+Called = tuple[int, str, str]
+Call = Callable[..., Called]
+WriteFilm = Callable[..., None]
+TwoPeople = Callable[..., Picture]
+
+#: When the expressions in the film change, by person (1 is on the left), in seconds.
+CHANGES = {"left": [1.37, 3.05], "right": [0.77, 2.43]}
+SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory, write_film: WriteFilm, two_people: TwoPeople) -> Path:
+    """Two people, both bright at first; each changes at two known times."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+
+    def bright(who: str, time: float) -> bool:
+        return sum(time >= change for change in CHANGES[who]) % 2 == 0
+
+    times = [number / 30 for number in range(30 * SECONDS)]
+    write_film(path, ((t, two_people(t, bright("left", t), bright("right", t))) for t in times))
+    return path
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory, write_film: WriteFilm) -> Path:
+    """One second without anybody."""
+    path = tmp_path_factory.mktemp("still") / "still.mkv"
+    write_film(path, ((number / 10, np.full((96, 128, 3), 90, np.uint8)) for number in range(10)))
+    return path
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("fps", [5, 10])
+def test_changes_are_found_within_300_ms(call: Call, film: Path, brightness_bundle: Path, fps: int) -> None:
+    options = [] if fps == 5 else ["--fps", fps]  # 5 is the default
+    status, out, _ = call("predict", film, "--model", brightness_bundle, "--csv", "-", *options)
+    assert status == 0
+    rows = table(out)
+    assert len(rows) == 2 * SECONDS * fps
+    assert sorted({row["person"] for row in rows}) == ["1", "2"]
+    for person in "12":
+        lane = [row for row in rows if row["person"] == person]
+        who = "left" if int(lane[0]["x"]) < 300 else "right"
+        assert all((int(row["x"]) < 300) == (who == "left") for row in lane)
+        found = [float(after["time"]) for before, after in pairwise(lane) if before["answer"] != after["answer"]]
+        np.testing.assert_allclose(found, CHANGES[who], atol=0.3)
+        assert all(late >= change for late, change in zip(found, CHANGES[who], strict=True))
+        assert lane[0]["answer"] == "happy"
+
+
+def test_the_rows_of_every_format_agree(call: Call, film: Path, brightness_bundle: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    for kind in ("json", "jsonl", "csv", "parquet"):
+        status, out, _ = call("predict", film, "--model", brightness_bundle, f"--{kind}", tmp_path / f"rows.{kind}")
+        assert status == 0
+        assert "person" in out, "the summary is printed beside a file"
+    whole = json.loads((tmp_path / "rows.json").read_text())
+    assert whole == [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["time"] for row in whole] == pytest.approx(np.arange(5 * SECONDS) / 5, abs=0.002)
+    faces = [(row["time"], face["person"], face["box"]["x"], face["answer"]) for row in whole for face in row["faces"]]
+    lines = table((tmp_path / "rows.csv").read_text())
+    assert [(float(r["time"]), int(r["person"]), int(r["x"]), r["answer"]) for r in lines] == faces
+    stored = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [(row["time"], row["person"], row["x"], row["answer"]) for row in stored] == faces
+    assert list(lines[0])[:4] == ["source", "time", "person", "status"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f"rows.{k}" for k in ("json", "jsonl", "csv", "parquet")
+    )
+
+
+def test_the_summary_says_who_was_seen_and_how(call: Call, film: Path, brightness_bundle: Path) -> None:
+    status, out, err = call("predict", film, "--model", brightness_bundle)
+    assert (status, err) == (0, "")
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert [line[0] for line in lines] == ["1", "2"]
+    for line in lines:
+        assert line[1] == "0:00.0 to 0:03.8"
+        assert line[2] == str(5 * SECONDS)
+        assert line[4] == "2"
+        assert "happy" in line[3]
+        assert "sad" in line[3]
+
+
+def test_a_model_of_crops_says_that_it_reads_whole_frames(
+    call: Call, make_bundle: Callable[..., Path], tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+) -> None:
+    film = tmp_path / "film.mkv"
+    write_film(film, [(0.0, two_people(0))])
+    bundle = make_bundle()
+    assert call("predict", film, "--model", bundle)[2] == (
+        "mien: this model reads frames whole, as it was trained; --detect finds the faces first "
+        "(mien train --faces trains for that)\n"
+    )
+    for told in ("--detect", "--no-detect"):
+        assert "frames whole" not in call("predict", film, "--model", bundle, told)[2]
+
+
+def test_rows_on_stdout_are_alone_there(call: Call, film: Path, brightness_bundle: Path) -> None:
+    _, out, err = call("predict", film, "--model", brightness_bundle, "--jsonl", "-")
+    assert all(json.loads(line)["source"] == str(film) for line in out.splitlines())
+    assert "person" in err
+
+
+def test_film_and_timeline_are_drawn(call: Call, film: Path, brightness_bundle: Path, tmp_path: Path) -> None:
+    drawn, plot = tmp_path / "out.mp4", tmp_path / "plot.png"
+    status, _, _ = call("predict", film, "--model", brightness_bundle, "--draw", drawn, "--timeline", plot)
+    assert status == 0
+    assert sorted(tmp_path.iterdir()) == [drawn, plot]
+    with open_video(drawn) as opened:
+        frames = list(opened.frames(1000))
+    assert opened.fault is None
+    assert [time for time, _ in frames] == pytest.approx(np.arange(5 * SECONDS) / 5, abs=0.002)
+    colours = {name: np.array(ImageColor.getrgb(value)) for name, value in answer_colours(("happy", "sad")).items()}
+
+    def amount(frame: Picture, name: str) -> int:
+        return int((np.abs(frame.astype(int) - colours[name]).max(axis=2) < 40).sum())
+
+    first, middle = frames[1][1], frames[10][1]  # both happy; at 2.0 s both sad
+    assert amount(first, "happy") > 1000
+    assert amount(first, "sad") < 100
+    assert amount(middle, "sad") > 1000
+    assert amount(middle, "happy") < 100
+    with Image.open(plot) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert picture.width == 1200
+    assert all((pixels == colour).all(axis=2).sum() > 10_000 for colour in colours.values())
+
+
+def test_nobody_in_it(call: Call, still: Path, brightness_bundle: Path, tmp_path: Path) -> None:
+    drawn, plot = tmp_path / "out.mp4", tmp_path / "plot.png"
+    status, out, err = call(
+        "predict", still, "--model", brightness_bundle, "--csv", "-", "--draw", drawn, "--timeline", plot
+    )
+    assert status == 0
+    rows = table(out)
+    assert [row["status"] for row in rows] == ["no_face"] * 5
+    assert {row["person"] for row in rows} == {""}
+    assert err == "mien: in 5 of 5 frames no face was found\n"
+    assert drawn.stat().st_size > 0
+    assert plot.stat().st_size > 0
+
+
+def test_a_film_cut_short_is_read_as_far_as_it_goes(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+) -> None:
+    path = tmp_path / "short.mkv"
+    write_film(path, ((number / 10, two_people(number / 10)) for number in range(40)))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    status, out, err = call("predict", path, "--model", brightness_bundle, "--csv", tmp_path / "rows.csv")
+    assert status == 1
+    assert "2" in out
+    assert err.startswith(f"mien: {path}: ")
+    assert "the file is cut short; what could be read was" in err
+    assert err.count("\n") == 1
+    assert 10 < len(table((tmp_path / "rows.csv").read_text())) < 35
+
+
+def assert_refused(called: Called, *words: str) -> None:
+    """A bad call is exit status 2 and exactly one line on stderr."""
+    status, out, err = called
+    assert (status, out) == (2, "")
+    assert err.startswith("mien: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fps", "5"], ["--fps", "is for a film"]),
+        (["--timeline", "t.png"], ["--timeline", "is for a film"]),
+        (["--camera", "0"], ["--camera 0 and", "give only one"]),
+        (["film.mp4"], ["film.mp4: a film is read alone"]),
+    ],
+)
+def test_what_does_not_go_together(call: Call, tmp_path: Path, options: list[str], words: list[str]) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    assert_refused(call("predict", picture, *options), *words)
+
+
+def test_a_call_that_names_nothing(call: Call) -> None:
+    assert_refused(call("predict"), "nothing to read")
+
+
+@pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
+def test_the_film_itself_is_never_written_over(call: Call, film: Path, brightness_bundle: Path, option: str) -> None:
+    before = film.read_bytes()
+    assert_refused(call("predict", film, "--model", brightness_bundle, option, film), option, "give another file")
+    assert film.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
+@pytest.mark.parametrize("place", ["here/../film.mp4", "link/film.mp4"])
+def test_nor_is_it_by_another_name(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, place: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    mine = tmp_path / "film.mp4"
+    mine.write_bytes(film.read_bytes())
+    refused = call("predict", mine, "--model", brightness_bundle, option, tmp_path / place)
+    assert_refused(refused, option, "give another file")
+    assert mine.read_bytes() == film.read_bytes()
+
+
+def test_rows_that_are_there_are_never_replaced(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("mine")
+    for _ in range(2):
+        refused = call("predict", film, "--model", brightness_bundle, "--csv", rows)
+        assert_refused(refused, f"{rows}: already exists; choose another name, or remove it first")
+        assert rows.read_text() == "mine"
+        (tmp_path / "rows.csv.part").write_text("of pictures")  # films cannot be gone on with
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--draw", "o.mp4", "--csv", "./o.mp4"), ("--timeline", "o.png", "--json", "o.png")],
+    ids=["draw", "timeline"],
+)
+def test_two_things_are_not_written_to_one_file(
+    call: Call,
+    film: Path,
+    brightness_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(call("predict", film, "--model", brightness_bundle, *options), options[0], "one file")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [
+        ("--timeline", "out.pdf", "ends in .png"),
+        ("--timeline", "out", "ends in .png"),
+        ("--draw", "out.gif", "ends so"),
+        ("--draw", "", "is a folder"),
+        ("--timeline", "", "is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, name: str, words: str
+) -> None:
+    assert_refused(call("predict", film, "--model", brightness_bundle, option, tmp_path / name), words)
+
+
+def test_what_is_no_film_leaves_nothing_behind(call: Call, brightness_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("not a film")
+    (tmp_path / "out").mkdir()
+    targets = ["--draw", tmp_path / "out" / "a.mp4", "--csv", tmp_path / "out" / "a.csv"]
+    assert_refused(call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets), "is not a film")
+    assert_refused(call("predict", tmp_path / "absent.mp4", "--model", brightness_bundle, *targets), "no such file")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("camera", ["97", "no such camera"])
+def test_no_camera_is_one_line(call: Call, brightness_bundle: Path, tmp_path: Path, camera: str) -> None:
+    rows = tmp_path / "rows.csv"
+    called = call("predict", "--camera", camera, "--model", brightness_bundle, "--csv", rows)
+    assert_refused(called, f"camera {camera}: ")
+    assert not rows.exists()
+
+
+#: A stand-in for a camera, which this machine may not have: PyAV's own test picture, at the pace of a clock.
+CAMERA = """
+    import sys
+    import mien.io.video
+    from mien.cli import main
+    mien.io.video._camera = lambda camera: ("testsrc=size=64x48:rate=10,realtime", "lavfi", {})
+    main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("streamed", [True, False])
+def test_ctrl_c_ends_a_camera_and_keeps_its_rows(brightness_bundle: Path, tmp_path: Path, streamed: bool) -> None:
+    rows = tmp_path / "rows.jsonl"
+    target = "-" if streamed else str(rows)
+    arguments = ["predict", "--camera", "0", "--model", str(brightness_bundle), "--jsonl", target]
+    command = [sys.executable, "-c", textwrap.dedent(CAMERA), *arguments]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    lines = [running.stderr.readline() for _ in range(3)]
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate()
+    assert (running.returncode, err) == (0, "")
+    assert lines[0] == "mien: reading the camera; Ctrl-C ends it\n"
+    assert [line.split("  ")[1] for line in lines[1:]] == ["no face\n"] * 2
+    found = [json.loads(line) for line in (out if streamed else rows.read_text()).splitlines()]
+    assert len(found) >= 2
+    assert {(row["source"], row["status"]) for row in found} == {("camera 0", "no_face")}
+    assert sorted(tmp_path.iterdir()) == ([] if streamed else [rows])
+
+
+def test_what_is_not_for_a_camera(call: Call, tmp_path: Path) -> None:
+    assert_refused(call("predict", "--camera", "0", "--draw", tmp_path / "a.mp4"), "--draw: is not for a camera")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupted_film_leaves_nothing_behind(
+    brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+) -> None:
+    film, out = tmp_path / "film.mkv", tmp_path / "out"
+    frame = two_people(0)
+    write_film(film, ((number / 10, frame) for number in range(1200)))
+    targets = ["--draw", out / "a.mp4", "--csv", out / "a.csv", "--timeline", out / "a.png", "--fps", "30"]
+    command = [sys.executable, "-m", "mien", "predict", film, "--model", brightness_bundle, *targets]
+    running = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not (out.is_dir() and any(path.name.startswith(".") for path in out.iterdir())):
+        clock.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate()
+    assert running.returncode == 130, err
+    assert err == "mien: interrupted\n"
+    assert list(out.iterdir()) == []
+
+
+def test_the_live_line() -> None:
+    face = Face(Box(0, 0, 9, 9), 0.9, "happy", 0.976, None, {"happy": 0.976}, person=2)
+    seen = FrameResult("camera 0", "ok", None, 9, 9, "mien", (face, face), 62.44)
+    nobody = FrameResult("camera 0", "no_face", None, 9, 9, "mien", (), 0.0)
+    assert live_line(seen) == "1:02.4  2: happy 98%   2: happy 98%"
+    assert live_line(nobody) == "0:00.0  no face"
+    assert [clock_time(seconds) for seconds in (59.96, 3600)] == ["1:00.0", "60:00.0"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_length(
+    brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+) -> None:
+    peaks = []
+    for seconds in (300, 900):  # what decoders and allocators keep for themselves is there after some minutes
+        film, rows, drawn = (tmp_path / f"{seconds}{end}" for end in (".mkv", ".csv", ".mp4"))
+        frame = two_people(0)
+        write_film(film, ((number / 10, frame) for number in range(10 * seconds)))
+        arguments = ["predict", film, "--model", brightness_bundle, "--csv", rows, "--draw", drawn, "--timeline"]
+        peaks.append(peak_mib(*arguments, tmp_path / f"{seconds}.png"))
+        assert len(table(rows.read_text())) == 2 * 5 * seconds
+    assert peaks[1] < 1.1 * peaks[0], f"{peaks} MiB"

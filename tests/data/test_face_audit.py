@@ -1,0 +1,246 @@
+"""What a picture shows is found by its name: no face, several, too small, cut off, drawn, or under the wrong label."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import skimage.data
+from PIL import Image, ImageDraw
+
+from mien.cli import main
+from mien.data.audit import Audit, audit, with_findings
+from mien.data.clean import write_clean
+from mien.data.dataset import read_manifest
+from mien.data.face_audit import FaceAudit, audit_faces, face_faults, find_faces
+from mien.data.issues import CATALOGUE, Finding, Severity
+from mien.inference.reader import load
+from mien.results import Box, Detection
+
+Pixels = npt.NDArray[np.uint8]
+FACE_KINDS = {"no_face", "several_faces", "face_too_small", "face_cut_off", "not_a_photograph", "label_suspect"}
+
+
+def packaged(name: str) -> Pixels:
+    """One of scikit-image's pictures, which are free to use."""
+    return np.asarray(getattr(skimage.data, name)())
+
+
+def person(light: float, seed: int) -> Pixels:
+    """A face somewhere in a texture; from about 0.8 on the model of these tests takes it for happy."""
+    rng = np.random.default_rng(seed)
+    texture = (packaged("gravel"), packaged("brick"), packaged("grass"))[seed % 3]
+    top, left = rng.integers(0, 212, 2)
+    canvas = np.repeat(texture[top : top + 300, left : left + 300, np.newaxis], 3, axis=2)
+    x, y = rng.integers(0, 140, 2)
+    face = packaged("astronaut")[20:220, 120:320] * light
+    small = Image.fromarray(np.clip(face, 0, 255).astype(np.uint8)).resize((160, 160))
+    canvas[y : y + 160, x : x + 160] = np.asarray(small)
+    return np.asarray(canvas)
+
+
+def two_people() -> Pixels:
+    one = packaged("astronaut")[20:220, 120:320]
+    return np.concatenate([one, one[:, ::-1]], axis=1)
+
+
+def far_away() -> Pixels:
+    canvas = np.repeat(packaged("grass")[..., np.newaxis], 3, axis=2)
+    canvas[100:148, 200:248] = np.asarray(Image.fromarray(packaged("astronaut")[20:220, 120:320]).resize((48, 48)))
+    return canvas
+
+
+def emoji() -> Pixels:
+    image = Image.new("RGB", (300, 300), "white")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse([15, 15, 285, 285], (240, 190, 150), "black", 4)
+    for x in (100, 200):
+        pen.ellipse([x - 28, 95, x + 28, 135], "white", "black", 3)
+        pen.ellipse([x - 10, 103, x + 10, 127], "black")
+        pen.arc([x - 35, 65, x + 35, 105], 200, 340, "black", 7)
+    pen.line([150, 140, 140, 185, 160, 185], "black", 4)
+    pen.chord([95, 180, 205, 250], 0, 180, (190, 40, 60), "black", 4)
+    return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of a face, bright ones labelled happy and dark ones sad, and one file for each kind of fault."""
+    folder = tmp_path_factory.mktemp("faces") / "scraped"
+    shown = {
+        **{f"happy/{n}": person(1.1 + 0.02 * n, n) for n in range(6)},
+        **{f"sad/{n}": person(0.25 + 0.02 * n, 10 + n) for n in range(6)},
+        "sad/wrong": person(1.2, 20),
+        "sad/coffee": packaged("coffee"),
+        "happy/two": two_people(),
+        "happy/far": far_away(),
+        "happy/cut": packaged("astronaut")[:115, 60:380],
+        "happy/drawn": emoji(),
+    }
+    for name, picture in shown.items():
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def looked(folder: Path, brightness_bundle: Path) -> FaceAudit:
+    return audit_faces(audit(read_manifest(folder)), load(brightness_bundle))
+
+
+def by_kind(found: Audit) -> dict[str, tuple[str, ...]]:
+    return {fault.kind: fault.files for fault in found.faults if fault.kind in FACE_KINDS}
+
+
+def mien(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_each_picture_is_found_by_what_is_wrong_with_it(looked: FaceAudit) -> None:
+    assert looked.unchecked is None
+    assert by_kind(looked.audit) == {
+        "no_face": ("sad/coffee.png",),
+        "several_faces": ("happy/two.png",),
+        "face_too_small": ("happy/far.png",),
+        "face_cut_off": ("happy/cut.png",),
+        "not_a_photograph": ("happy/drawn.png",),
+        "label_suspect": ("sad/wrong.png",),
+    }
+    assert looked.audit.left_out == {"sad/coffee.png": "no_face"}
+    suspect = next(fault for fault in looked.audit.faults if fault.kind == "label_suspect")
+    assert suspect.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
+
+
+def test_worst_come_first(looked: FaceAudit) -> None:
+    ranks = [fault.severity.rank for fault in looked.audit.faults]
+    assert ranks == sorted(ranks)
+    assert looked.audit.faults[0].kind == "no_face"
+
+
+def test_labels_that_the_model_does_not_know_are_not_judged_and_that_is_said(
+    folder: Path, brightness_bundle: Path
+) -> None:
+    manifest = read_manifest(folder, rename={"happy": "cat", "sad": "dog"})
+    looked = audit_faces(audit(manifest), load(brightness_bundle))
+    assert looked.unchecked == "the model 'linear' does not know all of cat, dog"
+    assert by_kind(looked.audit).keys() == FACE_KINDS - {"label_suspect"}
+
+
+def test_findings_are_judged_with_what_was_known_before(folder: Path) -> None:
+    known = audit(read_manifest(folder))
+    names = [sample.name for sample in known.manifest.samples if sample.label == "sad"]
+    found = with_findings(known, [Finding(name, "no_face", "nobody") for name in names])
+    assert found.left_out == dict.fromkeys(names, "no_face")
+    few = next(fault for fault in found.faults if fault.kind == "few-images")
+    assert few.detail == "happy 10, sad 0"
+
+
+def test_a_clean_copy_has_no_drawings_and_keeps_doubtful_labels_unless_told(looked: FaceAudit, tmp_path: Path) -> None:
+    write_clean(looked.audit, tmp_path / "clean")
+    kept = {path.name for path in (tmp_path / "clean").rglob("*.png")}
+    assert not kept & {"coffee.png", "drawn.png"}
+    assert kept >= {"wrong.png", "two.png", "far.png", "cut.png"}
+    write_clean(looked.audit, tmp_path / "strict", leave_out=["label_suspect", "several_faces"])
+    assert kept - {path.name for path in (tmp_path / "strict").rglob("*.png")} == {"wrong.png", "two.png"}
+
+
+def at(x: float, y: float, scale: float = 1.0, score: float = 0.9) -> Detection:
+    """A face whose eyes are 40 * scale pixels apart, its nose at (x, y)."""
+    points = ((-20, -20), (20, -20), (0, 0), (-16, 20), (16, 20))
+    box = Box(max(round(x - 45 * scale), 0), max(round(y - 60 * scale), 0), round(90 * scale), round(110 * scale))
+    return Detection(box, tuple((x + scale * dx, y + scale * dy) for dx, dy in points), score)
+
+
+@pytest.mark.parametrize(("x", "y", "cut"), [(200, 150, False), (22, 150, True), (200, 35, False), (200, 285, True),
+                                             (397, 150, True), (40, 150, False)])  # fmt: skip
+def test_a_face_is_cut_off_where_its_features_meet_the_border(x: float, y: float, cut: bool) -> None:
+    kinds = {kind for kind, *_ in face_faults([at(x, y)], 400, 300)}
+    assert kinds == ({"face_cut_off"} if cut else set())
+
+
+def test_only_faces_of_like_size_that_are_as_sure_count_as_several() -> None:
+    largest = at(100, 150)
+    for other, several in [(at(300, 150, 0.9), True), (at(300, 150, 0.5), False), (at(300, 150, 0.9, 0.66), False)]:
+        assert bool(face_faults([largest, other], 400, 300)) == several
+
+
+def test_a_small_face_in_a_large_photograph_is_found_and_framed(tmp_path: Path, brightness_bundle: Path) -> None:
+    """The face is 35 pixels wide in 24 million, and lost where a JPEG is decoded small."""
+    ground = Image.fromarray(packaged("grass")).convert("RGB").resize((6000, 4000), Image.Resampling.BICUBIC)
+    ground.paste(Image.fromarray(packaged("astronaut")).resize((200, 200), Image.Resampling.LANCZOS), (3600, 2000))
+    (tmp_path / "sad").mkdir()
+    ground.save(tmp_path / "sad" / "far.jpg", quality=92)
+    known = audit(read_manifest(tmp_path))
+    reader = load(brightness_bundle)
+    assert "no_face" not in by_kind(audit_faces(known, reader).audit)
+    _, regions = find_faces(known, reader.detector)
+    region = regions["sad/far.jpg"]
+    assert (region.x, region.y) == pytest.approx((3600 + 222 / 512 * 200, 2000 + 125 / 512 * 200), abs=15)
+
+
+def test_every_kind_is_in_the_catalogue() -> None:
+    assert CATALOGUE.keys() >= FACE_KINDS
+    assert CATALOGUE["no_face"].severity is Severity.ERROR
+
+
+def test_the_command_writes_table_json_csv_and_sheet(
+    folder: Path, brightness_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet, table = tmp_path / "sheet.png", tmp_path / "faults.csv"
+    status = mien("check", folder, "--faces", "--model", brightness_bundle, "--sheet", sheet, "--csv", table,
+                  "--json", tmp_path / "faults.json")  # fmt: skip
+    assert status == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.index("no face found") < out.index("label probably wrong")
+    rows = {(row["file"], row["kind"]): row for row in csv.DictReader(io.StringIO(table.read_text()))}
+    assert rows["sad/wrong.png", "label_suspect"]["label"] == "sad"
+    assert rows["sad/coffee.png", "no_face"]["severity"] == "error"
+    faults = {fault["kind"]: fault for fault in json.loads((tmp_path / "faults.json").read_text())["faults"]}
+    assert faults["face_too_small"]["notes"].keys() == {"happy/far.png"}
+    with Image.open(sheet) as image:
+        assert image.width > 500
+        assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 1000  # there are photographs on it
+
+
+def test_without_faces_nothing_looks_for_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mien("check", folder, "--json", "-")
+    assert not {fault["kind"] for fault in json.loads(capsys.readouterr().out)["faults"]} & FACE_KINDS
+
+
+def test_a_broken_file_among_the_pictures_is_still_reported(
+    folder: Path, brightness_bundle: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "d")
+    (copy / "sad" / "empty.jpg").write_bytes(b"")
+    looked = audit_faces(audit(read_manifest(copy)), load(brightness_bundle))
+    assert looked.audit.left_out == {"sad/empty.jpg": "zero-bytes", "sad/coffee.png": "no_face"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "mien"], "--faces"),
+        (["--leave-out", "label_suspect"], "--write-clean"),
+        (["--write-clean", "OUT", "--leave-out", "labels"], "is no kind of fault"),
+        (["--faces", "--sheet", "sheet.jpg"], "must end in .png"),
+        (["--json", "-", "--csv", "-"], "standard output"),
+    ],
+)
+def test_bad_calls_are_one_line(
+    folder: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert mien("check", folder, *[str(tmp_path / "out") if a == "OUT" else a for a in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mien: ")
+    assert err.count("\n") == 1
+    assert said in err

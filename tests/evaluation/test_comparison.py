@@ -1,0 +1,283 @@
+"""`mien compare`: reports read back, paired by file, and what is said of luck, on predictions with a known truth."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien.errors import ConfigError, DataError
+from mien.evaluation.comparison import compare
+from mien.evaluation.predictions import read_predictions
+from mien.evaluation.scoring import Scored
+from mien.metrics.classification import evaluate
+from mien.report.report import metrics_dict, predictions_csv
+
+Call = Callable[..., tuple[int, str, str]]
+
+TRUTH = np.random.default_rng(0).integers(0, 2, 1000)
+
+
+def answered(right: float, seed: int, truth: np.ndarray = TRUTH) -> np.ndarray:
+    """Answers of a model that is right so often; half of the pictures are easy, whichever the model."""
+    rng = np.random.default_rng(seed)
+    easy = np.random.default_rng(99).random(len(truth)) < 0.5
+    return np.asarray(truth ^ (rng.random(len(truth)) >= np.where(easy, 0.98, 2 * right - 0.98)))
+
+
+def report(
+    folder: Path,
+    right: float,
+    seed: int,
+    truth: np.ndarray = TRUTH,
+    classes: Sequence[str] = ("happy", "sad"),
+    groups: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    settings: str = "",
+    sha256: str | None = None,
+) -> Path:
+    """Write what `mien evaluate --out` leaves of a model that is right so often."""
+    n = len(truth)
+    answers = answered(right, seed, truth)
+    probabilities = np.full((n, len(classes)), 0.0)
+    confidence = np.random.default_rng(seed).uniform(0.55, 1, n)
+    probabilities[np.arange(n), answers] = confidence
+    probabilities[np.arange(n), 1 - answers] = 1 - confidence
+    names = names or [f"{classes[t]}/{number:04}.png" for number, t in enumerate(truth)]
+    scored = Scored(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups, sha256=sha256)
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics_dict(scored, "all of data", {"model": folder.name})))
+    (folder / "predictions.csv").write_text(predictions_csv(scored))
+    if settings:
+        (folder / "config.toml").write_text(settings)
+    return folder
+
+
+def sentence(*folders: Path) -> str:
+    return compare([read_predictions(folder) for folder in folders]).differences[0].sentence()
+
+
+# What is said
+
+
+def test_two_equally_good_models_may_differ_by_luck_and_a_better_one_does_not(tmp_path: Path) -> None:
+    first, second, better = (
+        report(tmp_path / f"m{seed}", right, seed) for right, seed in ((0.8, 1), (0.8, 2), (0.87, 3))
+    )
+    assert sentence(first, second).startswith("The difference between m1 and m2 may be luck: ")
+    assert sentence(first, better).startswith("m3 is more often right than m1, and that is more than luck: ")
+    assert sentence(better, first).startswith("m3 is more often right than m1, and that is more than luck: ")
+
+
+def test_equally_good_models_are_rarely_called_different(tmp_path: Path) -> None:
+    one = read_predictions(report(tmp_path / "m", 0.8, 0))
+    drawn = [replace(one, path=tmp_path / str(seed), answers=answered(0.8, seed)) for seed in range(13)]
+    called = [compare(pair).differences[0].more_than_luck for pair in pairwise(drawn)]
+    assert sum(called) <= 3  # 0.6 of 12 are expected; more than 3 have a chance of 0.2 %
+
+
+def test_runs_that_differ_only_by_their_seed_are_said_to(tmp_path: Path) -> None:
+    same = [report(tmp_path / f"s{seed}", 0.8, seed, settings=f"seed = {seed}\nepochs = 3\n") for seed in (1, 2)]
+    assert "may be luck, as for runs that differ only by their seed:" in sentence(*same)
+    lucky = report(tmp_path / "lucky", 0.9, 3, settings="seed = 7\nepochs = 3\n")
+    assert "they differ only by their seed, and another may turn it round" in sentence(same[0], lucky)
+    other = report(tmp_path / "other", 0.9, 4, settings="seed = 7\nepochs = 4\n")
+    assert "seed" not in sentence(same[0], other)
+
+
+def test_the_same_answers_are_not_told_apart(tmp_path: Path) -> None:
+    first = report(tmp_path / "a", 0.8, 1)
+    second = Path(shutil.copytree(first, tmp_path / "b"))
+    assert sentence(first, second) == "a and b are right on the same of 1,000 pictures."
+
+
+def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
+    """Each of 60 pictures ten times: what looks like 600 pictures is 60."""
+    truth = np.random.default_rng(1).integers(0, 2, 60).repeat(10)
+    groups = np.arange(60).repeat(10)
+    folders = []
+    for right, seed in ((0.78, 1), (0.86, 2)):
+        one = read_predictions(report(tmp_path / f"m{seed}", right, seed, truth[::10]))
+        folders.append(report(tmp_path / f"often{seed}", 0.8, seed, truth, groups=groups))
+        rows = list(csv.reader(io.StringIO((folders[-1] / "predictions.csv").read_text())))
+        for number, row in enumerate(rows[1:]):
+            row[2] = one.classes[one.answers[number // 10]]
+        (folders[-1] / "predictions.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    found = compare([read_predictions(folder) for folder in folders])
+    apart = found.differences[0]
+    assert apart.test.test == "sign flips by group"
+    assert apart.mcnemar.p < 0.01
+    assert apart.test.p > 0.05
+    assert not apart.more_than_luck
+    assert "60 groups in 600 pictures" in " ".join(found.notes)
+
+
+def test_several_are_each_set_against_the_first_and_corrected(tmp_path: Path) -> None:
+    folders = [
+        report(tmp_path / name, right, seed) for seed, (name, right) in enumerate([("a", 0.8), ("b", 0.82), ("c", 0.9)])
+    ]
+    found = compare([read_predictions(folder) for folder in folders])
+    assert [(one.first, one.second) for one in found.differences] == [("a", "b"), ("a", "c")]
+    plain = sorted(one.test.p for one in found.differences)
+    assert sorted(one.p for one in found.differences) == pytest.approx([2 * plain[0], max(plain[1], 2 * plain[0])])
+    assert "corrected for 2 comparisons (Holm)" in " ".join(found.notes)
+
+
+# Which pictures
+
+
+def test_pictures_are_paired_by_name_whatever_their_order_and_that_of_the_classes(tmp_path: Path) -> None:
+    straight = report(tmp_path / "a", 0.8, 1)
+    names = [f"{('happy', 'sad')[t]}/{number:04}.png" for number, t in enumerate(TRUTH)]
+    turned = report(tmp_path / "b", 0.8, 1, 1 - TRUTH, ("sad", "happy"), names=names)
+    lines = (turned / "predictions.csv").read_text().splitlines()
+    (turned / "predictions.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
+    found = compare([read_predictions(straight), read_predictions(turned)])
+    assert found.differences[0].sentence() == "a and b are right on the same of 1,000 pictures."
+    one, two = found.evaluations.values()
+    assert one.confusion.tolist() == two.confusion.tolist()
+    assert one.brier.value == pytest.approx(two.brier.value)
+
+
+def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
+    whole, part = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.9, 2, TRUTH[:400])
+    found = compare([read_predictions(whole), read_predictions(part)])
+    assert found.n == 400
+    assert "different pictures (a on 1,000 and b on 400); the 400 in common are used" in found.notes[0]
+    read = read_predictions(whole)
+    expected = evaluate(TRUTH[:400], read.probabilities[:400], read.classes, read.answers[:400])
+    assert found.evaluations["a"].accuracy == expected.accuracy
+
+
+def test_other_pictures_under_equal_names_are_warned_of(tmp_path: Path) -> None:
+    one, same, other = (
+        read_predictions(report(tmp_path / name, 0.9, seed, sha256=data))
+        for seed, (name, data) in enumerate((("one", "ab"), ("same", "ab"), ("other", "cd")))
+    )
+    assert not any("by their names alone" in note for note in compare([one, same]).notes)
+    assert any("by their names alone" in note for note in compare([one, other]).notes)
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    first = read_predictions(report(tmp_path / "a", 0.8, 1))
+    elsewhere = read_predictions(report(tmp_path / "b", 0.8, 1, names=[f"x/{n}.png" for n in range(1000)]))
+    with pytest.raises(DataError, match=r"no picture is in all reports .*'x/0.png'"):
+        compare([first, elsewhere])
+    names = list(first.names)
+    odd = read_predictions(report(tmp_path / "c", 0.8, 1, np.r_[1 - TRUTH[:3], TRUTH[3:]], names=names))
+    with pytest.raises(DataError, match=r"is labelled .* \(3 of 1000 pictures so\)"):
+        compare([first, odd])
+    three = read_predictions(report(tmp_path / "d", 0.8, 1, classes=("happy", "sad", "neither")))
+    with pytest.raises(DataError, match="its classes are happy, sad, neither"):
+        compare([first, three])
+    with pytest.raises(ConfigError, match="at least two"):
+        compare([first])
+    with pytest.raises(ConfigError, match="twice"):
+        compare([first, first])
+
+
+def test_reports_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    folders = [report(tmp_path / run / "report", 0.8, seed) for seed, run in enumerate("ab")]
+    assert list(compare([read_predictions(folder) for folder in folders]).evaluations) == ["a/report", "b/report"]
+
+
+# Reading
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    found = read_predictions(report(tmp_path / "a", 0.8, 1, groups=np.arange(1000) // 2))
+    assert (found.classes, len(found.names), found.part, found.model) == (("happy", "sad"), 1000, "all of data", "a")
+    assert found.truth.tolist() == TRUTH.tolist()
+    assert found.groups is not None
+    assert found.groups[:3] == ("0", "0", "1")
+    accuracy = json.loads((tmp_path / "a" / "metrics.json").read_text())["accuracy"]["value"]
+    assert (found.truth == found.answers).mean() == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (shutil.rmtree, "is no folder"),
+        (lambda f: (f / "metrics.json").write_text('{"about": [1]}'), "is not what mien evaluate writes"),
+        (lambda f: (f / "metrics.json").write_text("[" * 200_000), "is not JSON"),
+        (lambda f: (f / "predictions.csv").unlink(), "has no predictions.csv"),
+        (lambda f: (f / "metrics.json").write_text("{"), "is not JSON"),
+        (lambda f: (f / "metrics.json").write_text("[]"), "is not what mien evaluate writes"),
+        (lambda f: (f / "predictions.csv").write_text(""), "the header must be"),
+        (lambda f: (f / "predictions.csv").write_text("file,truth,answer,p_a\n"), "the header must be"),
+        (lambda f: (f / "predictions.csv").write_text("file,truth,answer,p_a,p_b\n"), "has no pictures"),
+        (lambda f: append(f, "x.png,happy,glad,0.5,0.5"), "row 1000 is damaged (file 'x.png')"),
+        (lambda f: append(f, "x.png,happy,sad"), "row 1000 is damaged"),
+        (lambda f: append(f, "x.png,happy,sad,0.5,much"), "not a number"),
+        (lambda f: append(f, "x.png,happy,sad,0.5,1.5"), "not in [0, 1]"),
+        (lambda f: append(f, "x.png,happy,sad,0.5,nan"), "not in [0, 1]"),
+        (lambda f: append(f, "x.png,happy,sad,0.5,0.5\nx.png,happy,sad,0.5,0.5"), "has 'x.png' twice"),
+        (lambda f: (f / "predictions.csv").write_bytes(b"\xff\xfe\x00"), "is not UTF-8"),
+    ],
+)
+def test_a_damaged_report_is_named_in_one_line(tmp_path: Path, spoil: Callable[[Path], Any], says: str) -> None:
+    folder = report(tmp_path / "a", 0.8, 1)
+    spoil(folder)
+    with pytest.raises(DataError) as error:
+        read_predictions(folder)
+    assert says in str(error.value)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def append(folder: Path, line: str) -> None:
+    with (folder / "predictions.csv").open("a") as stream:
+        stream.write(line + "\n")
+
+
+# The command
+
+
+def test_the_command_prints_figures_and_a_sentence(call: Call, tmp_path: Path) -> None:
+    first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.88, 2)
+    status, out, err = call("compare", first, second)
+    assert (status, err) == (0, "")
+    assert sentence(first, second) in out
+    found = compare([read_predictions(first), read_predictions(second)])
+    for evaluation in found.evaluations.values():
+        assert str(evaluation.accuracy) in out
+        assert str(evaluation.brier) in out
+
+
+def test_json_holds_everything(call: Call, tmp_path: Path) -> None:
+    first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.88, 2)
+    status, out, err = call("compare", first, second, "--json", "-")
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert found == json.loads(json.dumps(compare([read_predictions(f) for f in (first, second)]).to_dict()))
+    assert found["differences"][0]["more_than_luck"] is True
+    assert found["differences"][0]["mcnemar"]["p"] < 0.001
+    assert [one["name"] for one in found["reports"]] == ["a", "b"]
+
+
+def test_a_page_is_written_whole_and_needs_nothing_else(call: Call, tmp_path: Path) -> None:
+    first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b<&>", 0.88, 2)
+    out = tmp_path / "page"
+    assert call("compare", first, second, "--out", out)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["accuracy-differences.png", "compare.html", "compare.json"]
+    page = (out / "compare.html").read_text("utf-8")
+    assert "b&lt;&amp;&gt; is more often right than a" in page
+    assert "b<&>" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    status, _, err = call("compare", first, second, "--out", out)
+    assert status == 2
+    assert "already exists" in err
+
+
+def test_a_bad_call_is_one_line(call: Call, tmp_path: Path) -> None:
+    first = report(tmp_path / "a", 0.8, 1)
+    for arguments in ((), (first,), (first, tmp_path / "none"), (first, first)):
+        status, out, err = call("compare", *arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1), err

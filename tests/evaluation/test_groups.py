@@ -1,0 +1,253 @@
+"""Figures by given groups: the file, the figures against plain definitions, gaps and what is too small to say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.errors import DataError
+from mien.evaluation.groups import FEWEST, Groups, measure, read_groups
+from mien.evaluation.scoring import Scored
+from mien.metrics.calibration import reliability
+from mien.metrics.classification import evaluate
+from mien.metrics.estimates import Figure
+from mien.metrics.intervals import wilson
+from mien.report.document import Chart, Note, Section, Table
+from mien.report.sections.groups import groups_section
+
+NAMES = ["happy/a.png", "happy/b.png", "sad/c.png", "sad/d.png"]
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "groups.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def drawn(
+    rights: dict[str, tuple[int, float]], classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0
+) -> tuple[Scored, Groups]:
+    """Pictures of groups by name: how many, and how often they are answered rightly."""
+    rng = np.random.default_rng(seed)
+    values = [name for name, (n, _) in rights.items() for _ in range(n)]
+    right = np.array([rights[name][1] for name in values])
+    n, k = len(values), len(classes)
+    truth = np.arange(n) % k
+    answers = np.where(rng.random(n) < right, truth, (truth + rng.integers(1, k, n)) % k)
+    probabilities = rng.dirichlet(np.ones(k), n) + 2 * np.eye(k)[answers]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    scored = Scored(classes, tuple(f"{number:05}.png" for number in range(n)), truth, answers, probabilities)
+    return scored, Groups({"camera": tuple(values)})
+
+
+# The file
+
+
+def test_groups_are_found_by_relative_path(tmp_path: Path) -> None:
+    text = "file,age,camera\nsad/d.png,old,A\n./happy/a.png,young,B\nhappy\\b.png, old ,B\nsad/c.png,young,A\n"
+    found = read_groups(written(tmp_path, "\ufeff" + text), NAMES)
+    assert found.columns == {"age": ("young", "old", "young", "old"), "camera": ("B", "B", "A", "A")}
+    assert found.notes == ()
+    assert read_groups(written(tmp_path, text.replace(",", ";")), NAMES) == found
+
+
+def test_letters_of_one_or_of_two_code_points_are_alike(tmp_path: Path) -> None:
+    names = ["sad/e\u0301.png", "sad/b.png"]
+    assert read_groups(written(tmp_path, "file,g\nsad/é.png,1\nsad/b.png,2\n"), names).columns == {"g": ("1", "2")}
+
+
+def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
+    text = "file,age,all,none\nhappy/a.png,young,1,\nhappy/b.png,,1,\nsad/c.png,old,1,\nsad/c.png,old,1,\n\n"
+    text += "x/y.png,old,1,\n"
+    found = read_groups(written(tmp_path, text), NAMES)
+    assert found.columns == {"age": ("young", None, "old", None)}
+    notes = " ".join(found.notes)
+    for said in (
+        "'age' is empty for 1 pictures",
+        "Column 'all' is left out: all pictures are in one group",
+        "Column 'none' is left out: it is empty",
+        "1 of 4 pictures are not in groups.csv",
+        "1 files in groups.csv were not evaluated, like 'x/y.png'",
+    ):
+        assert said in notes
+
+
+def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(60)]
+    lines = [f"{name},{number / 7:.3f},{number % 2}" for number, name in enumerate(names)]
+    found = read_groups(written(tmp_path, "\n".join(["file,age,side", *lines])), names)
+    assert list(found.columns) == ["side"]
+    assert "Column 'age' is left out: it has 60 values; a grouping has at most 50, so give ranges." in found.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the header must be file and one column"),
+        ("name,age\nhappy/a.png,1\n", "the header must be file"),
+        ("file\nhappy/a.png\n", "the header must be file and one column"),
+        ("file,age,age\nhappy/a.png,1,2\n", "two columns have one name"),
+        ("file,age,\nhappy/a.png,1,2\n", "or one has none"),
+        ("file,age\nhappy/a.png,1,2\n", "line 2 has not the 2 columns"),
+        ("file,age\nhappy/a.png,1\n,2\n", "line 3 has not the 2 columns"),
+        ("file,age\nhappy/a.png,1\nhappy/a.png,2\n", "line 3 names 'happy/a.png' again, with other groups"),
+        ("file,age\na.png,1\n", "names none of the 4 pictures (it has 'a.png', they have 'happy/a.png')"),
+        ("file,age\n", "names none of the 4 pictures"),
+        ("file,age\nhappy/a.png,1\nhappy/b.png,1\n", "has no usable grouping"),
+    ],
+)
+def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DataError) as error:
+        read_groups(written(tmp_path, text), NAMES)
+    assert says in str(error.value)
+    assert "groups.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
+        read_groups(tmp_path / "none.csv", NAMES)
+
+
+# The figures
+
+
+@pytest.mark.parametrize("classes", [("happy", "sad"), ("happy", "sad", "neither")])
+def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[str, ...]) -> None:
+    scored, groups = drawn({"A": (200, 0.9), "B": (100, 0.7)}, classes)
+    (grouping,) = measure(scored, groups).groupings
+    assert [(part.name, part.evaluation.n) for part in grouping.parts] == [("A", 200), ("B", 100)]
+    rows = slice(200, 300)
+    alone = evaluate(scored.truth[rows], scored.probabilities[rows], classes, scored.answers[rows])
+    assert grouping.parts[1].evaluation.to_dict() == alone.to_dict()
+    confidence = scored.probabilities[rows].max(axis=1)
+    assert grouping.parts[1].ece == reliability(confidence, scored.is_right[rows], bins=12).error
+    others = scored.truth[rows] != 1
+    false = int((scored.answers[rows][others] == 1).sum())
+    rate = grouping.parts[1].false_positives["sad"]
+    assert rate == Figure(false / others.sum(), *wilson(false, int(others.sum())))
+
+
+def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
+    """A finds 90 of 100 sad and calls 10 of 100 happy ones sad; B 70 and 30; C 80 and 5."""
+    truth, answers, values = [], [], []
+    for name, hits, alarms in (("A", 90, 10), ("B", 70, 30), ("C", 80, 5)):
+        truth += [1] * 100 + [0] * 100
+        answers += [1] * hits + [0] * (100 - hits) + [1] * alarms + [0] * (100 - alarms)
+        values += [name] * 200
+    probabilities = np.eye(2)[answers]
+    names = tuple(f"{number}.png" for number in range(600))
+    scored = Scored(("happy", "sad"), names, np.array(truth), np.array(answers), probabilities)
+    (found,) = measure(scored, Groups({"camera": tuple(values)})).groupings
+    accuracy = found.gaps[0]
+    assert (accuracy.figure, accuracy.best, accuracy.worst) == ("accuracy", "A", "B")
+    assert accuracy.difference.value == pytest.approx(0.2)
+    assert accuracy.more_than_luck
+    assert found.odds is not None
+    assert (found.odds.figure, found.odds.best, found.odds.worst) == ("sad: false alarms", "B", "C")
+    assert found.odds.difference.value == pytest.approx(0.25)
+    assert 0.1 < found.odds.difference.low < 0.25 < found.odds.difference.high < 0.4
+
+
+def test_of_two_groups_the_interval_is_newcombes() -> None:
+    """Newcombe 1998 (Statistics in Medicine 17:873), method 10: 56 of 70 against 48 of 80 is 0.0524 to 0.3339."""
+    truth = np.zeros(150, dtype=np.int64)
+    answers = np.r_[np.arange(70) >= 56, np.arange(80) >= 48].astype(np.int64)
+    scored = Scored(("a", "b"), tuple(map(str, range(150))), truth, answers, np.eye(2)[answers])
+    values = ("x",) * 70 + ("y",) * 80
+    from mien.evaluation.groups import _gap
+
+    parts = measure(scored, Groups({"g": values})).groupings[0].parts
+    gap = _gap("accuracy", {part.name: part.evaluation.accuracy for part in parts})
+    assert gap is not None
+    assert (gap.difference.low, gap.difference.high) == pytest.approx((0.0524, 0.3339), abs=2e-4)
+
+
+def test_equally_good_groups_are_rarely_said_to_differ() -> None:
+    """Six groups give fifteen pairs; without allowing for that, a third of such groupings would be."""
+    sure = 0
+    for seed in range(60):
+        scored, groups = drawn(dict.fromkeys("ABCDEF", (100, 0.85)), seed=seed)
+        sure += measure(scored, groups).groupings[0].gaps[0].more_than_luck
+    assert sure <= 8  # 3 are expected; more than 8 have a chance of 0.5 %
+
+
+def test_too_small_groups_are_shown_but_make_no_gap() -> None:
+    scored, groups = drawn({"A": (300, 0.9), "B": (300, 0.88), "tiny": (FEWEST - 1, 0.1), "vague": (40, 0.5)})
+    (found,) = measure(scored, groups).groupings
+    by_name = {part.name: part for part in found.parts}
+    assert by_name["A"].too_small is None
+    assert by_name["tiny"].too_small == "29 pictures"
+    assert "only known to be between" in (by_name["vague"].too_small or "")
+    assert {found.gaps[0].best, found.gaps[0].worst} == {"A", "B"}
+    text = str(groups_section(measure(scored, groups)))
+    assert "Too small to say: vague (accuracy is only known" in text
+    alone, few = drawn({"A": (300, 0.9), "tiny": (20, 0.2)})
+    assert measure(alone, few).groupings[0].gaps == ()
+    assert measure(alone, few).groupings[0].odds is None
+    assert groups_section(measure(alone, few)).conclusion.startswith("No two groups are large enough")
+
+
+def test_copies_do_not_make_a_gap_certain() -> None:
+    scored, groups = drawn({"A": (40, 0.95), "B": (40, 0.75)}, seed=3)
+    often = Scored(
+        scored.classes, tuple(f"{n}.png" for n in range(800)), scored.truth.repeat(10), scored.answers.repeat(10),
+        scored.probabilities.repeat(10, axis=0), groups=np.arange(80).repeat(10),
+    )  # fmt: skip
+    copied = Groups({"camera": tuple(value for value in groups.columns["camera"] for _ in range(10))})
+    blind = measure(
+        Scored(*(getattr(often, f) for f in ("classes", "names", "truth", "answers", "probabilities"))), copied
+    )
+    assert blind.groupings[0].gaps[0].difference.low > 0
+    heeded = measure(often, copied).groupings[0]
+    widths = [part.evaluation.accuracy.high - part.evaluation.accuracy.low for part in heeded.parts]
+    assert min(widths) > 0.12
+    assert all(part.evaluation.n_groups == 40 for part in heeded.parts)
+
+
+def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
+    scored, groups = drawn({"A": (200, 0.9), "B": (200, 0.7)})
+    truth = scored.truth.copy()
+    truth[:200] = 0
+    from dataclasses import replace
+
+    found = measure(replace(scored, truth=truth), groups)
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    (grouping,) = plain["groupings"]
+    assert all(0 <= part["ece"]["low"] <= part["ece"]["value"] <= 1 for part in grouping["groups"])
+    assert grouping["groups"][0]["per_class"]["sad"]["recall"]["value"] is None
+    assert grouping["groups"][0]["false_positive_rate"]["happy"]["value"] is None
+    assert grouping["equalised_odds_difference"]["figure"] == "sad: false alarms"
+    assert "accuracy" in {gap["figure"] for gap in grouping["largest_gaps"]}
+    assert "roc_auc" not in {gap["figure"] for gap in grouping["largest_gaps"]}
+
+
+# The section
+
+
+def section(rights: dict[str, tuple[int, float]], seed: int = 0) -> Section:
+    return groups_section(measure(*drawn(rights, seed=seed)))
+
+
+def test_a_planted_gap_is_the_conclusion() -> None:
+    found = section({"old": (400, 0.93), "new": (400, 0.75)})
+    assert found.conclusion.startswith("By camera, accuracy is ")
+    assert found.conclusion.endswith("higher for old than for new: more than luck.")
+    tables = [part for part in found.parts if isinstance(part, Table)]
+    assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+    assert tables[0].columns[-1] == "ECE"
+    (chart,) = (part for part in found.parts if isinstance(part, Chart))
+    assert chart.name == "groups-1"
+    assert "old 0.9" in chart.alt
+
+
+def test_no_gap_is_said_with_what_it_may_still_be() -> None:
+    found = section({"old": (400, 0.85), "new": (400, 0.85)})
+    assert found.conclusion.startswith("No gap in accuracy between groups is more than luck; the largest may still be ")
+
+
+def test_notes_of_the_file_stand_in_the_section() -> None:
+    scored, groups = drawn({"A": (50, 0.9), "B": (50, 0.9)})
+    found = groups_section(measure(scored, Groups(groups.columns, ("3 of 9 pictures are not in x.csv.",))))
+    assert Note("3 of 9 pictures are not in x.csv.") in found.parts

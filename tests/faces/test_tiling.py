@@ -1,0 +1,178 @@
+"""What the face finder is shown of a picture, and where that lies in it: there and back."""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.faces.tiling import FRAME, GREY, LEAST, LOOKS, View, closer_views, paint, turned_views, whole_view
+from mien.faces.yunet import SIDE, STEP, Candidates
+
+SIZES = st.tuples(st.integers(1, 12000), st.integers(1, 12000))
+
+
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    left, top = draw(st.integers(0, 50)), draw(st.integers(0, 50))
+    width, height, columns, rows = (draw(st.integers(20, 150)) for _ in range(4))
+    x, y = draw(st.integers(0, 300)), draw(st.integers(0, 300))
+    return View(left, top, width, height, columns, rows, x, y, draw(st.integers(0, 3)))
+
+
+def in_input(view: View, x: float, y: float) -> tuple[float, float]:
+    """Where a point of the picture lies in the input: scale, then turn counter-clockwise step by step, then move."""
+    x, y = (x - view.left) * view.columns / view.width, (y - view.top) * view.rows / view.height
+    width, height = view.columns, view.rows
+    for _ in range(view.turns):
+        x, y = y, width - x
+        width, height = height, width
+    return view.x + x, view.y + y
+
+
+@given(view=views(), across=st.floats(0, 1), down=st.floats(0, 1))
+def test_points_go_there_and_back(view: View, across: float, down: float) -> None:
+    x, y = view.left + across * view.width, view.top + down * view.height
+    there = np.array(in_input(view, x, y), np.float32)
+    assert (there >= (view.x - 0.01, view.y - 0.01)).all()
+    assert (there <= np.add((view.x, view.y), view.extent) + 0.01).all()
+    assert view.points(there) == pytest.approx((x, y), abs=0.01)
+
+
+@settings(deadline=None, max_examples=40)
+@given(view=views(), across=st.floats(0.1, 0.9), down=st.floats(0.1, 0.9))
+def test_what_is_painted_lies_where_the_view_says(view: View, across: float, down: float) -> None:
+    x, y = view.left + round(across * view.width), view.top + round(down * view.height)
+    picture = np.zeros((200, 200, 3), np.uint8)
+    picture[y - 1 : y + 2, x - 1 : x + 2] = 255
+    bright = paint(picture, [view])[0, 0]
+    width, height = view.extent
+    bright = bright[view.y : view.y + height, view.x : view.x + width]
+    rows, columns = np.mgrid[: bright.shape[0], : bright.shape[1]] + 0.5
+    middle = np.array([(columns * bright).sum(), (rows * bright).sum()]) / bright.sum()
+    assert view.points(np.add(middle, (view.x, view.y))) == pytest.approx((x + 0.5, y + 0.5), abs=2.5)
+
+
+@given(view=views(), box=st.tuples(*[st.floats(0.05, 0.95)] * 4))
+def test_boxes_go_there_and_back(view: View, box: tuple[float, ...]) -> None:
+    xs, ys = (view.left + np.sort(box[:2]) * view.width), (view.top + np.sort(box[2:]) * view.height)
+    there = np.sort([in_input(view, x, y) for x, y in zip(xs, ys, strict=True)], axis=0).reshape(1, 4)
+    found = Candidates(there.astype(np.float32), np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32))
+    (back,) = view.in_picture(found).boxes
+    assert back == pytest.approx([xs[0], ys[0], xs[1], ys[1]], abs=0.02)
+
+
+@given(size=SIZES, turns=st.integers(0, 3))
+def test_the_whole_picture_is_shown_in_its_proportions(size: tuple[int, int], turns: int) -> None:
+    view = whole_view(size, turns)
+    assert (view.left, view.top, view.width, view.height) == (0, 0, *size)
+    assert max(view.columns, view.rows) == min(max(*size, LEAST), SIDE)
+    scale = max(view.columns, view.rows) / max(size)
+    assert (view.columns, view.rows) == pytest.approx((size[0] * scale, size[1] * scale), abs=1)
+    assert_inside([view])
+
+
+@given(size=SIZES, corners=st.none() | st.lists(st.floats(-500, 13000), min_size=4, max_size=4))
+def test_four_turns_lie_apart_and_within_the_picture(size: tuple[int, int], corners: list[float] | None) -> None:
+    if corners is not None:
+        corners = [*sorted(corners[::2]), *sorted(corners[1::2])]
+        corners = [corners[0], corners[2], corners[1], corners[3]]
+    shown = turned_views(size, corners)
+    assert [view.turns for view in shown] == [0, 1, 2, 3]
+    assert_inside(shown)
+    half = SIDE // 2
+    assert len({(view.x // half, view.y // half) for view in shown}) == 4
+    for view in shown:
+        assert view.x % half + view.extent[0] <= half
+        assert view.y % half + view.extent[1] <= half
+        assert 0 <= view.left < view.left + view.width <= size[0]
+        assert 0 <= view.top < view.top + view.height <= size[1]
+
+
+def test_the_surroundings_of_a_face_are_shown() -> None:
+    view = turned_views((1000, 800), (400, 300, 460, 380))[0]
+    assert (view.left, view.top, view.width, view.height) == (350, 260, 160, 160)
+    cut = turned_views((1000, 800), (0, 10, 60, 90))[0]
+    assert (cut.left, cut.top, cut.width, cut.height) == (0, 0, 110, 130)
+
+
+@settings(max_examples=300)
+@given(size=SIZES)
+def test_closer_views_cover_a_large_picture_and_are_few(size: tuple[int, int]) -> None:
+    shown = closer_views(size)
+    assert len(shown) <= 2 * LOOKS
+    assert_inside(shown)
+    if not shown:
+        assert max(size) <= 1.4 * SIDE or max(size) ** 2 < 2.5 * size[0] * size[1]
+        return
+    across, down = (
+        {(getattr(view, low), getattr(view, low) + getattr(view, length)) for view in shown}
+        for low, length in (("left", "width"), ("top", "height"))
+    )
+    for spans, length in ((sorted(across), size[0]), (sorted(down), size[1])):
+        assert (spans[0][0], spans[-1][1]) == (0, length)
+        assert all(later[0] < sooner[1] for sooner, later in pairwise(spans))
+    assert len(shown) == len(across) * len(down)
+
+
+def test_a_picture_that_gains_little_is_not_looked_at_closer() -> None:
+    assert closer_views((640, 480)) == []
+    assert closer_views((800, 600)) == []
+    assert len(closer_views((1280, 720))) > 1
+
+
+def assert_inside(shown: list[View]) -> None:
+    """Every view lies wholly in the input."""
+    for view in shown:
+        assert min(view.x, view.y) >= 0
+        assert view.x + view.extent[0] <= SIDE
+        assert view.y + view.extent[1] <= SIDE
+
+
+def test_the_input_is_blue_first_and_grey_around() -> None:
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = 200, 20
+    painted = paint(picture, [whole_view((200, 100))])
+    assert painted.dtype == np.float32
+    assert painted.shape == (1, 3, FRAME, FRAME)
+    assert painted[0, :, FRAME // 2, FRAME // 2].tolist() == [0, 20, 200]
+    for corner in ((2, 2), (-2, -2)):
+        assert painted[0, :, *corner].tolist() == [GREY] * 3
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "width"),
+    [
+        ((512, 512), 512, 512),
+        ((1024, 768), 480, 640),
+        ((500, 436), 448, 512),
+        ((48, 48), 384, 384),
+        ((9000, 90), 384, 640),
+    ],
+)
+def test_the_input_is_as_small_as_the_picture_allows(size: tuple[int, int], height: int, width: int) -> None:
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    assert paint(picture, [whole_view(size)]).shape == (1, 3, height, width)
+    assert paint(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
+
+
+@settings(deadline=None, max_examples=50)
+@given(size=st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
+def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) -> None:
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    for shown in ([whole_view(size)], turned_views(size), *([view] for view in closer_views(size)[:1])):
+        _, _, height, width = paint(picture, shown).shape
+        assert height % STEP == width % STEP == 0
+        assert max(height, width) <= SIDE
+        assert all(view.x + view.extent[0] <= width and view.y + view.extent[1] <= height for view in shown)
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_very_large_picture_is_averaged_not_sampled(turns: int) -> None:
+    """Single bright lines of a fine raster must not decide what a small copy looks like."""
+    picture: npt.NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (3200, 3200, 3), dtype=np.uint8)
+    painted = paint(picture, [whole_view((3200, 3200), turns)])
+    assert painted.std() < 45
+    assert painted.mean() == pytest.approx(127.5, abs=2)

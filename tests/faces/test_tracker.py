@@ -1,0 +1,222 @@
+"""People keep their numbers while they move, cross, shake and turn away; what is read from them is smoothed."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from mien.errors import ConfigError, InputError
+from mien.faces.tracker import PATIENCE, SMOOTHING, Follower, look, timed
+from mien.results import Box
+
+Crop = npt.NDArray[np.uint8]
+#: Where someone is at a time: the middle of the face, or None while it is out of sight.
+Path = Callable[[float], tuple[float, float] | None]
+
+
+def crop_of(who: int, noise: int = 0) -> Crop:
+    """A face of its own, with other noise in every frame."""
+    small = np.random.default_rng(who).integers(40, 216, (6, 6, 3), np.uint8)
+    large = np.asarray(Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC)).astype(int)
+    return np.clip(large + np.random.default_rng(noise).normal(0, 15, large.shape), 0, 255).astype(np.uint8)
+
+
+def follow(
+    paths: Sequence[Path], seconds: float, fps: float = 5, side: float = 60, jitter: float = 0.0, seed: int = 0
+) -> list[dict[int, int]]:
+    """The number that each person gets in each frame."""
+    rng = np.random.default_rng(seed)
+    follower, numbers = Follower(), []
+    for frame in range(int(seconds * fps)):
+        time = frame / fps
+        visible = [(who, place) for who, path in enumerate(paths) if (place := path(time)) is not None]
+        rng.shuffle(visible)
+        boxes, crops = [], []
+        for who, (x, y) in visible:
+            dx, dy, growth = rng.normal(0, jitter, 3)
+            width = round(side * (1 + growth))
+            boxes.append(Box(round(x + dx * side - width / 2), round(y + dy * side - width / 2), width, width))
+            crops.append(crop_of(int(who), frame))
+        people, _ = follower(time, boxes, crops, np.full((len(boxes), 2), 0.5))
+        numbers.append(dict(zip([int(who) for who, _ in visible], people, strict=True)))
+    return numbers
+
+
+def numbers_of(frames: list[dict[int, int]], who: int) -> set[int]:
+    return {frame[who] for frame in frames if who in frame}
+
+
+def standing(x: float, y: float = 200) -> Path:
+    return lambda _: (x, y)
+
+
+def away(path: Path, start: float, end: float) -> Path:
+    return lambda time: None if start <= time < end else path(time)
+
+
+def test_people_are_numbered_from_one_in_the_order_they_come() -> None:
+    frames = follow([standing(100), away(standing(400), 0, 1)], 3)
+    assert numbers_of(frames, 0) == {1}
+    assert numbers_of(frames, 1) == {2}
+
+
+@pytest.mark.parametrize("fps", [2, 5, 25])
+@pytest.mark.parametrize("seed", range(3))
+def test_shaking_boxes_change_nothing(fps: float, seed: int) -> None:
+    frames = follow([standing(100), standing(170), standing(240)], 4, fps, jitter=0.06, seed=seed)
+    assert [len(numbers_of(frames, who)) for who in range(3)] == [1, 1, 1]
+    assert len({number for frame in frames for number in frame.values()}) == 3
+
+
+@pytest.mark.parametrize("fps", [5, 10, 30])
+@pytest.mark.parametrize("jitter", [0.0, 0.05])
+def test_people_who_cross_keep_their_numbers(fps: float, jitter: float) -> None:
+    """They walk through each other's place; for a while the one behind is hidden."""
+    first: Path = lambda time: (100 + 100 * time, 200)  # noqa: E731
+    second: Path = lambda time: (500 - 100 * time, 215)  # noqa: E731
+    frames = follow([first, away(second, 1.8, 2.2)], 4, fps, jitter=jitter)
+    assert numbers_of(frames, 0) == {1} or numbers_of(frames, 0) == {2}
+    assert len(numbers_of(frames, 1)) == 1
+    assert numbers_of(frames, 0) != numbers_of(frames, 1)
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 1.6])
+@pytest.mark.parametrize("moving", [0, 30])
+def test_someone_who_turns_away_comes_back_as_the_same(seconds: float, moving: float) -> None:
+    walking: Path = lambda time: (400 + moving * time, 200)  # noqa: E731
+    frames = follow([standing(100), away(walking, 2, 2 + seconds), standing(700)], 6, jitter=0.03)
+    assert [len(numbers_of(frames, who)) for who in range(3)] == [1, 1, 1]
+    assert len({number for frame in frames for number in frame.values()}) == 3
+
+
+def test_two_neighbours_who_turn_away_are_not_swapped() -> None:
+    """They come back a little nearer to each other's place: looks decide."""
+    first: Path = lambda time: (200 if time < 2 else 232, 200)  # noqa: E731
+    second: Path = lambda time: (264 if time < 2 else 296, 200)  # noqa: E731
+    frames = follow([away(first, 2, 3), away(second, 2, 3)], 5)
+    assert numbers_of(frames, 0) != numbers_of(frames, 1)
+    assert len(numbers_of(frames, 0)) == len(numbers_of(frames, 1)) == 1
+
+
+def test_a_face_half_hidden_may_be_someone_new_but_not_for_long() -> None:
+    """Whoever passes in front makes another face of it, for two frames."""
+    follower, numbers = Follower(), []
+    for frame in range(30):
+        hidden = frame in {15, 16}
+        box, crop = (Box(100, 100, 34, 60), 255 - crop_of(0)) if hidden else (Box(100, 100, 60, 60), crop_of(0, frame))
+        numbers += follower(frame / 10, [box], [crop], np.ones((1, 2)) / 2)[0]
+    assert numbers == [1] * 15 + [2] * 2 + [1] * 13
+
+
+def test_someone_else_in_the_same_place_is_someone_else() -> None:
+    """As when a film cuts from one speaker to the other."""
+    frames = follow([away(standing(200), 2, 9), away(standing(200), 0, 2.8)], 5)
+    assert numbers_of(frames, 0).isdisjoint(numbers_of(frames, 1))
+
+
+def test_a_far_jump_is_someone_else() -> None:
+    assert len(numbers_of(follow([lambda time: (100 if time < 1 else 900, 200)], 2), 0)) == 2
+
+
+def test_whoever_stays_away_is_forgotten() -> None:
+    frames = follow([away(standing(200), 1, 1 + PATIENCE + 1)], 6)
+    assert numbers_of(frames, 0) == {1, 2}
+
+
+def test_memory_holds_only_who_was_seen_lately() -> None:
+    follower = Follower()
+    for number in range(300):
+        follower(number * 1.0, [Box(1 + 500 * (number % 2), 1, 50, 50)], [crop_of(number)], np.ones((1, 2)) / 2)
+    assert len(follower._people) <= PATIENCE + 1
+
+
+def test_an_even_face_has_no_looks_and_is_followed_by_place() -> None:
+    follower, even = Follower(), np.full((16, 16, 3), 90, np.uint8)
+    people = [follower(time, [Box(10, 10, 40, 40)], [even], np.ones((1, 2)) / 2)[0] for time in (0, 0.2, 0.4)]
+    assert people == [[1], [1], [1]]
+
+
+def test_looks_do_not_depend_on_light() -> None:
+    crop = crop_of(1)
+    darker = (crop * 0.5 + 20).astype(np.uint8)
+    assert look(crop) @ look(darker) > 0.99
+    assert math.isclose(look(crop) @ look(crop), 1)
+    assert look(crop) @ look(crop_of(2)) < 0.7
+    assert look(crop[..., :1]).shape == look(crop).shape
+
+
+# Smoothing
+
+
+def smooth(values: Sequence[float], fps: float) -> list[float]:
+    """What is made of the first probability of someone who does not move."""
+    follower = Follower()
+    rows = []
+    for number, value in enumerate(values):
+        row = np.array([[value, 1 - value]])
+        rows.append(follower(number / fps, [Box(10, 10, 50, 50)], [crop_of(0)], row)[1])
+    np.testing.assert_allclose([row.sum() for row in rows], 1)
+    return [float(row[0, 0]) for row in rows]
+
+
+@pytest.mark.parametrize("fps", [5, 7.5, 10, 24, 30, 60])
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("rising", [True, False])
+def test_a_sudden_change_is_found_within_300_ms(fps: float, threshold: float, rising: bool) -> None:
+    """The change may come just after frame 9 was taken, and is in the film from frame 10 on."""
+    before, after = (0.0, 1.0) if rising else (1.0, 0.0)
+    values = smooth([before] * 10 + [after] * 60, fps)
+    crossed = next(number for number, value in enumerate(values) if (value > threshold) == rising and number >= 10)
+    assert (crossed - 9) / fps <= 0.3
+
+
+@pytest.mark.parametrize(("fps", "most"), [(5, 0.8), (10, 0.65), (30, 0.4)])
+def test_noise_is_smoothed(fps: float, most: float) -> None:
+    noise = np.clip(np.random.default_rng(0).normal(0.5, 0.1, 2000), 0, 1)
+    assert np.std(smooth(noise.tolist(), fps)[20:]) < most * np.std(noise)
+
+
+def test_the_first_frame_is_taken_as_it_is_and_people_are_smoothed_apart() -> None:
+    follower = Follower()
+    boxes, crops = [Box(10, 10, 50, 50), Box(300, 10, 50, 50)], [crop_of(0), crop_of(1)]
+    _, rows = follower(0.0, boxes, crops, np.array([[1.0, 0.0], [0.2, 0.8]]))
+    np.testing.assert_array_equal(rows, [[1.0, 0.0], [0.2, 0.8]])
+    share = math.exp(-0.2 / SMOOTHING)
+    people, rows = follower(0.2, boxes[::-1], crops[::-1], np.array([[0.2, 0.8], [0.0, 1.0]]))
+    assert people == [2, 1]
+    np.testing.assert_allclose(rows, [[0.2, 0.8], [share, 1 - share]])
+
+
+def test_a_frame_without_faces() -> None:
+    people, rows = Follower()(0.0, [], [], np.empty((0, 3)))
+    assert people == []
+    assert rows.shape == (0, 3)
+
+
+# Times
+
+
+def test_frames_get_times() -> None:
+    frame = np.zeros((2, 2, 3), np.uint8)
+    assert [time for time, _ in timed([frame] * 4, fps=2)] == [0, 0.5, 1, 1.5]
+    assert [time for time, _ in timed([(3, frame), (4.5, frame), (4.5, frame)])] == [3, 4.5, 4.5]
+    live = [time for time, _ in timed(itertools.repeat(frame, 3))]
+    assert live[0] == 0
+    assert live == sorted(live)
+
+
+@pytest.mark.parametrize("times", [[1.0, 0.5], [float("nan")], [0.0, float("inf")]])
+def test_times_go_forward(times: list[float]) -> None:
+    frame = np.zeros((2, 2, 3), np.uint8)
+    with pytest.raises(InputError, match="in order"):
+        list(timed((time, frame) for time in times))
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan")])
+def test_an_fps_is_above_zero(fps: float) -> None:
+    with pytest.raises(ConfigError, match="frames per second"):
+        list(timed([], fps))

@@ -1,0 +1,132 @@
+"""Reading YuNet's raw outputs, and which of several boxes are one face."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.faces.yunet import (
+    SAME_FACE,
+    STEP,
+    STRIDES,
+    WEIGHTS,
+    Candidates,
+    YuNet,
+    decode,
+    free_size,
+    join,
+    load_weights,
+    overlap,
+    suppress,
+)
+
+Floats = npt.NDArray[np.float32]
+
+
+def test_only_declared_sizes_are_freed() -> None:
+    """Nodes and weights are those of the file; of what is declared, only heights, widths and numbers of squares go."""
+    before, after = (
+        onnx.load_from_string(load_weights(WEIGHTS)),
+        onnx.load_from_string(free_size(load_weights(WEIGHTS))),
+    )
+    onnx.checker.check_model(after)
+    channels = {1, 3, 4, 10, 16, 32, 64}
+    for kind in ("input", "output", "value_info"):
+        for old, new in zip(getattr(before.graph, kind), getattr(after.graph, kind), strict=True):
+            pairs = zip(old.type.tensor_type.shape.dim, new.type.tensor_type.shape.dim, strict=True)
+            for was, now in pairs:
+                assert now.dim_value == (was.dim_value if was.dim_value in channels else 0)
+                assert now.HasField("dim_value") == (was.dim_value in channels)
+        after.graph.ClearField(kind)
+        before.graph.ClearField(kind)
+    assert after == before
+
+
+def test_an_input_of_any_whole_steps() -> None:
+    network = YuNet(threads=1)
+    for height, width in itertools.product((STEP, 320, 640), (STEP, 352, 640)):
+        assert len(network(np.full((1, 3, height, width), 128, np.float32), 0.6)) == 0
+
+
+def silence(height: int = 640, width: int = 640) -> list[Floats]:
+    """The network's outputs where it sees nothing, in their order: cls, obj, bbox, kps, each for three strides."""
+    squares = [(height // stride) * (width // stride) for stride in STRIDES]
+    return [np.zeros((1, count, depth), np.float32) for depth in (1, 1, 4, 10) for count in squares]
+
+
+@pytest.mark.parametrize(("level", "stride"), list(enumerate(STRIDES)))
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 7), (9, 15)])
+@pytest.mark.parametrize(("height", "width"), [(640, 640), (320, 512)])
+def test_a_face_is_where_its_square_says(
+    level: int, stride: int, row: int, column: int, height: int, width: int
+) -> None:
+    outputs = silence(height, width)
+    square = row * (width // stride) + column
+    outputs[level][0, square], outputs[3 + level][0, square] = 0.81, 1.0
+    outputs[6 + level][0, square] = (0.5, 0.25, np.log(3), np.log(2))
+    outputs[9 + level][0, square] = np.arange(10) / 10
+    found = decode(outputs, 0.5, width)
+    assert found.scores == pytest.approx([0.9])
+    x, y = (column + 0.5) * stride, (row + 0.25) * stride
+    corners = [x - 1.5 * stride, y - stride, x + 1.5 * stride, y + stride]
+    assert found.boxes[0] == pytest.approx(corners, abs=1e-3)
+    points = [((column + number / 10) * stride, (row + (number + 1) / 10) * stride) for number in range(0, 10, 2)]
+    assert found.landmarks[0] == pytest.approx(np.array(points), abs=1e-3)
+
+
+def test_candidates_come_best_first_and_the_weak_are_left_out() -> None:
+    outputs = silence()
+    for square, score in ((10, 0.7), (500, 0.95), (900, 0.3), (6000, 0.8)):
+        outputs[0][0, square] = outputs[3][0, square] = score
+    assert decode(outputs, 0.5, 640).scores == pytest.approx([0.95, 0.8, 0.7])
+    assert len(decode(outputs, 0.96, 640)) == 0
+    assert len(decode(silence(), 0.01, 640)) == 0
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> Floats:
+    """Some boxes in a small picture, so that many overlap."""
+    corner, side = st.integers(0, 60), st.integers(1, 40)
+    rows = draw(st.lists(st.tuples(corner, corner, side, side), max_size=12))
+    return np.array([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32).reshape(-1, 4)
+
+
+def candidates(corners: Floats) -> Candidates:
+    count = len(corners)
+    scores = np.random.default_rng(count).permutation(np.linspace(0.5, 0.9, count)).astype(np.float32)
+    return Candidates(corners, np.zeros((count, 5, 2), np.float32), scores)
+
+
+@given(corners=boxes())
+def test_of_boxes_that_overlap_the_best_stays(corners: Floats) -> None:
+    given_ = candidates(corners)
+    kept = suppress(given_)
+    assert list(kept.scores) == sorted(kept.scores, reverse=True)
+    for index, box in enumerate(kept.boxes):
+        assert (overlap(box, np.delete(kept.boxes, index, axis=0)) <= SAME_FACE).all()
+    for box, score in zip(given_.boxes, given_.scores, strict=True):
+        same = overlap(box, kept.boxes) > SAME_FACE
+        assert (kept.scores[same] >= score).any()
+
+
+@given(first=boxes(), second=boxes())
+def test_overlap_is_the_shared_part(first: Floats, second: Floats) -> None:
+    for box in first:
+        pixels = np.zeros((2, 110, 110), bool)
+        shares = overlap(box, second)
+        for other, share in zip(second, shares, strict=True):
+            pixels[:] = False
+            for layer, (left, top, right, bottom) in zip(pixels, (box.astype(int), other.astype(int)), strict=True):
+                layer[top:bottom, left:right] = True
+            assert share == pytest.approx((pixels[0] & pixels[1]).sum() / (pixels[0] | pixels[1]).sum(), abs=1e-5)
+
+
+def test_joining() -> None:
+    one, two = (candidates(np.array([box], np.float32)) for box in ((0, 0, 5, 5), (9, 9, 20, 20)))
+    assert join([one, two]).boxes.tolist() == [[0, 0, 5, 5], [9, 9, 20, 20]]
+    assert len(join([])) == 0
+    assert len(suppress(join([]))) == 0

@@ -1,0 +1,314 @@
+"""Pictures are prepared in threads, a bounded number ahead and in order; large photographs are decoded small."""
+
+import io
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from skimage.data import astronaut, grass
+
+from mien.errors import ImageError, InputError
+from mien.faces.crop import crop, face_region
+from mien.faces.detector import Detector
+from mien.inference.preprocess import NO_FACE, ROOM, SHRINK_TO, Preparer, decode_whole, in_order, scaled
+from mien.io.image import RGB, decode
+from mien.results import Box, Detection
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(threads=1)
+
+
+def photograph(side: int, face: int) -> RGB:
+    """The astronaut's face, about `face` pixels wide, right and below the middle of a grey picture."""
+    picture = np.full((side, side, 3), 128, np.uint8)
+    head = astronaut()[20:240, 120:340]  # type: ignore[no-untyped-call]
+    size = round(face * 220 / 90)
+    small = np.asarray(Image.fromarray(head).resize((size, size), Image.Resampling.LANCZOS))
+    at = round(side * 0.55)
+    picture[at : at + size, at : at + size] = small
+    return picture
+
+
+def jpeg(picture: RGB, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92, **options)
+    return buffer.getvalue()
+
+
+def threads_of_ours() -> int:
+    return sum(thread.name.startswith("mien-picture") for thread in threading.enumerate())
+
+
+# In order
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_outcomes_come_in_the_order_of_the_items(threads: int) -> None:
+    pauses = np.random.default_rng(0).uniform(0, 0.01, 40)
+
+    def slowly(number: int) -> int:
+        time.sleep(pauses[number])
+        return number * number
+
+    assert list(in_order(slowly, range(40), threads)) == [number * number for number in range(40)]
+    assert list(in_order(slowly, [], threads)) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_only_a_few_items_are_taken_ahead(threads: int) -> None:
+    taken = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken
+
+    found = in_order(lambda item: item, endless(), threads)
+    for number in range(1, 50):
+        assert next(found) == number
+        assert taken - number <= (0 if threads == 1 else 4 * threads)
+    found.close()
+    assert threads_of_ours() == 0
+
+
+def test_a_closed_generator_leaves_no_threads() -> None:
+    started = threading.Event()
+
+    def wait(number: int) -> int:
+        started.set()
+        time.sleep(0.02)
+        return number
+
+    found = in_order(wait, range(1000), 3)
+    assert next(found) == 0
+    assert threads_of_ours() == 3
+    found.close()
+    assert threads_of_ours() == 0
+
+
+def test_an_error_comes_out_and_ends_the_threads() -> None:
+    def fails(number: int) -> int:
+        if number == 7:
+            raise InputError("seven")
+        return number
+
+    with pytest.raises(InputError, match="seven"):
+        list(in_order(fails, range(100), 3))
+    assert threads_of_ours() == 0
+
+    def broken() -> Iterator[int]:
+        yield from range(5)
+        raise InputError("no more")
+
+    with pytest.raises(InputError, match="no more"):
+        list(in_order(fails, broken(), 2))
+    assert threads_of_ours() == 0
+
+
+# One picture
+
+
+def test_without_a_finder_the_whole_picture_is_the_crop() -> None:
+    picture = photograph(300, 50)
+    found = Preparer(48, 3)(("a", picture))
+    assert (found.status, found.width, found.height, found.detections) == ("ok", 300, 300, (None,))
+    np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 3))
+
+
+def test_a_face_is_cropped_as_training_crops_it(detector: Detector) -> None:
+    picture = photograph(500, 80)
+    found = Preparer(48, 1, detector)(("a", picture))
+    (face,) = detector(picture)
+    assert found.detections == (face,)
+    np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 1, face_region(face)))
+
+
+def test_a_picture_without_a_face_says_what_to_do(detector: Detector) -> None:
+    found = Preparer(48, 1, detector)(("a", np.full((200, 300, 3), 90, np.uint8)))
+    assert (found.status, found.reason, found.width, found.height) == ("no_face", NO_FACE, 300, 200)
+    assert "--no-detect" in NO_FACE
+    assert found.crops == found.detections == ()
+
+
+def test_the_largest_faces_alone(detector: Detector) -> None:
+    picture = np.hstack([photograph(500, 50), photograph(500, 90)])
+    both = Preparer(48, 1, detector)(("a", picture)).detections
+    assert [found.box.width > 70 for found in both if found] == [True, False]
+    assert Preparer(48, 1, detector, limit=1)(("a", picture)).detections == both[:1]
+
+
+class Watched:
+    """A face finder that remembers the sizes of what it was shown."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector, self.shown = detector, list[tuple[int, ...]]()
+
+    def __call__(self, rgb: npt.NDArray[np.uint8], /, *, closer: bool = True) -> list[Detection]:
+        self.shown.append(rgb.shape[:2])
+        return self.detector(rgb, closer=closer)
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Of every JPEG that is decoded, the width and height that it is decoded at."""
+    found = list[tuple[int, int]]()
+    real = JpegImageFile.load_end
+
+    def load_end(self: JpegImageFile) -> None:
+        found.append(self.size)
+        real(self)
+
+    monkeypatch.setattr(JpegImageFile, "load_end", load_end)
+    return found
+
+
+def far_away(width: int, height: int, face: int) -> bytes:
+    """A JPEG of grass in which the astronaut's face is about `face` pixels wide."""
+    ground = Image.fromarray(grass()).convert("RGB")  # type: ignore[no-untyped-call]
+    picture = np.array(ground.resize((width, height), Image.Resampling.BICUBIC))
+    size = round(face * 512 / 90)
+    small = Image.fromarray(astronaut()).resize((size, size), Image.Resampling.LANCZOS)  # type: ignore[no-untyped-call]
+    picture[height // 2 : height // 2 + size, width // 2 : width // 2 + size] = np.asarray(small)
+    return jpeg(picture)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_large_photograph_is_decoded_small_and_answered_in_full_pixels(
+    detector: Detector, decodings: list[tuple[int, int]], turn: int
+) -> None:
+    picture = photograph(4 * SHRINK_TO, 700)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = jpeg(picture, exif=exif)
+    watched = Watched(detector)
+    found = Preparer(48, 1, watched)(("a", data))
+    assert watched.shown == decodings == [(SHRINK_TO, SHRINK_TO)]
+    full = decode(data, "a")
+    assert (found.width, found.height) == (4 * SHRINK_TO, 4 * SHRINK_TO)
+    one, other = found.detections[0], detector(full)[0]
+    assert one is not None
+    for name in ("x", "y", "width", "height"):
+        assert getattr(one.box, name) == pytest.approx(getattr(other.box, name), abs=60)
+    np.testing.assert_allclose(one.landmarks, other.landmarks, atol=40)
+
+
+@pytest.mark.parametrize(("width", "height", "face"), [(4000, 3000, 23), (6000, 4000, 35)])
+def test_a_face_lost_in_the_small_copy_is_found_as_in_an_array(
+    detector: Detector, decodings: list[tuple[int, int]], width: int, height: int, face: int
+) -> None:
+    data = far_away(width, height, face)
+    found = Preparer(48, 1, detector)(("a", data))
+    assert decodings == [(width // 2, height // 2) if face == 23 else (width // 4, height // 4), (width, height)]
+    expected = Preparer(48, 1, detector)(("a", decode(data, "a")))
+    assert (found.status, len(found.crops)) == ("ok", 1)
+    assert (found.width, found.height, found.detections) == (width, height, expected.detections)
+    assert 0.7 * face < found.boxes[0].width < 1.3 * face
+    np.testing.assert_array_equal(found.crops, expected.crops)
+
+
+def test_a_large_photograph_without_a_face_is_searched_in_full(detector: Detector) -> None:
+    watched = Watched(detector)
+    found = Preparer(48, 1, watched)(("a", jpeg(np.full((2000, 3000, 3), 90, np.uint8))))
+    assert (found.status, found.width, found.height) == ("no_face", 3000, 2000)
+    assert watched.shown == [(1000, 1500), (2000, 3000)]
+
+
+def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_picture(detector: Detector) -> None:
+    picture = photograph(4 * SHRINK_TO, 110)
+    data = jpeg(picture)
+    found = Preparer(48, 1, detector)(("a", data))
+    (face,) = found.detections
+    assert face is not None
+    assert 80 < face.box.width < 150
+    sharp = crop(decode(data, "a"), 48, 1, face_region(face))
+    assert np.abs(found.crops[0].astype(int) - sharp).mean() < 2
+
+
+def test_a_very_large_picture_is_answered_in_its_own_pixels(detector: Detector, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    large = Image.fromarray(photograph(1000, 180)).resize((6000, 6000), Image.Resampling.NEAREST)
+    large.save(path, compress_level=1)
+    found = Preparer(48, 1, detector)(("a", path))
+    assert (found.width, found.height) == (6000, 6000)
+    (face,), (small,) = found.detections, detector(photograph(1000, 180))
+    assert face is not None
+    assert (face.box.x, face.box.y, face.box.width) == pytest.approx(
+        (small.box.x * 6, small.box.y * 6, small.box.width * 6), abs=60
+    )
+
+
+def test_a_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow decodes a PNG to look for an orientation behind its pixels: not while somebody else decodes."""
+    buffer = io.BytesIO()
+    Image.fromarray(photograph(300, 50)).save(buffer, "PNG")
+    decoded = list[int]()
+    real = PngImageFile.load_end
+
+    def load_end(self: PngImageFile) -> None:
+        decoded.append(1)
+        real(self)
+
+    monkeypatch.setattr(PngImageFile, "load_end", load_end)
+    assert Preparer(48, 3)(("a", buffer.getvalue())).status == "ok"
+    assert decoded == [1]
+
+
+def test_all_that_decode_share_one_room() -> None:
+    """Readers of several models, and what is decoded to be shown, wait for each other."""
+    data, done = jpeg(photograph(99, 9)), list[object]()
+    jobs = [
+        lambda: done.append(Preparer(48, 1)(("a", data)).status),
+        lambda: done.append(Preparer(96, 3)(("a", data)).status),
+        lambda: done.append(decode_whole(data).shape),
+    ]
+    threads = [threading.Thread(target=job) for job in jobs]
+    with ROOM.held(sys.maxsize):
+        for thread in threads:
+            thread.start()
+        threads[-1].join(0.5)
+        assert done == []
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, done)) == ["(99, 99, 3)", "ok", "ok"]
+
+
+def test_a_picture_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
+    data = jpeg(photograph(2 * SHRINK_TO, 300))
+    (tmp_path / "a.jpg").write_bytes(data)
+    for source in (data, tmp_path / "a.jpg", str(tmp_path / "a.jpg"), decode(data, "a")):
+        np.testing.assert_array_equal(decode_whole(source), decode(data, "a"))
+    with pytest.raises(ImageError, match=r"no\.jpg: no such file"):
+        decode_whole(tmp_path / "no.jpg")
+
+
+def test_detections_are_scaled_into_the_picture() -> None:
+    found = Detection(Box(10, 20, 90, 30), ((11.0, 22.0),) * 5, 0.7)
+    expected = Detection(Box(40, 80, 359, 121), ((11 * 3.99, 22 * 4.02),) * 5, 0.7)
+    assert scaled(found, (50, 100, 3), (201, 399)) == expected
+    assert scaled(found, (50, 100, 3), (50, 100)) == found
+
+
+def test_what_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
+    prepare = Preparer(48, 1, detector)
+    for source, reason in (
+        (b"", "empty"),
+        (tmp_path / "no.jpg", "no such file"),
+        (jpeg(photograph(99, 9))[:900], "trunc"),
+    ):
+        found = prepare(("a", source))
+        assert found.status == "unreadable"
+        assert reason in (found.reason or "")
+        assert (found.width, found.crops) == (None, ())
+    with pytest.raises(InputError, match="a picture is a path"):
+        prepare(("a", 5))  # type: ignore[arg-type]

@@ -1,0 +1,263 @@
+"""Frames of any film come upright, at their times and in bounded number; what is no film is one line."""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from mien.errors import ConfigError, InputError, MissingExtraError, OutputError
+from mien.io.video import open_camera, open_video
+from mien.io.video_writer import VideoWriter
+
+Picture = npt.NDArray[np.uint8]
+WriteFilm = Callable[..., None]
+
+
+def numbered(count: int, rate: float = 30, width: int = 64, height: int = 48) -> Iterator[tuple[float, Picture]]:
+    """Frames whose grey says how many came before; every 10th step of 8 begins anew."""
+    for number in range(count):
+        yield number / rate, np.full((height, width, 3), 20 + 5 * (number % 40), np.uint8)
+
+
+def number_of(frame: Picture) -> int:
+    return round((float(frame.mean()) - 20) / 5)
+
+
+def quarters() -> Picture:
+    """A picture whose corners differ: white above left, grey above right, black below."""
+    frame = np.zeros((48, 64, 3), np.uint8)
+    frame[:24, :32], frame[:24, 32:] = 255, 128
+    return frame
+
+
+def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, Picture]], str | None]:
+    with open_video(path) as film:
+        return list(film.frames(fps)), film.fault
+
+
+@pytest.mark.parametrize(("fps", "step"), [(5, 6), (30, 1), (10, 3), (1000, 1), (0.5, 60)])
+def test_frames_are_taken_by_their_times(tmp_path: Path, write_film: WriteFilm, fps: float, step: int) -> None:
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(36))
+    frames, fault = read(path, fps)
+    assert fault is None
+    assert [number_of(frame) for _, frame in frames] == list(range(0, 36, step))
+    np.testing.assert_allclose([time for time, _ in frames], np.arange(0, 36, step) / 30, atol=0.001)
+    assert frames[0][1].shape == (48, 64, 3)
+    assert frames[0][1].dtype == np.uint8
+
+
+def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "film.mkv"
+    times = [0, 0.05, 0.1, 0.15, 1.0, 1.9, 2.0, 2.05, 2.1, 2.21]
+    write_film(path, [(time, frame) for time, (_, frame) in zip(times, numbered(10), strict=True)])
+    frames, fault = read(path, 5)
+    assert fault is None
+    assert [round(time, 2) for time, _ in frames] == [0, 1.0, 1.9, 2.0, 2.21]
+    assert [number_of(frame) for _, frame in frames] == [0, 4, 5, 6, 9]
+
+
+@pytest.mark.parametrize("start", [0.0, 7.5])
+def test_times_begin_at_zero(tmp_path: Path, write_film: WriteFilm, start: float) -> None:
+    path = tmp_path / "film.mkv"
+    write_film(path, [(start + time, frame) for time, frame in numbered(4)])
+    times = [time for time, _ in read(path)[0]]
+    np.testing.assert_allclose(times, np.arange(4) / 30, atol=0.002)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_film_is_turned_upright(tmp_path: Path, write_film: WriteFilm, turns: int, mirrored: bool) -> None:
+    """A phone stores what its sensor sees, and by how much it must be turned (clockwise) to be seen upright."""
+    path = tmp_path / "film.mp4"
+    shown = quarters()[:, ::-1] if mirrored else quarters()
+    write_film(path, [(0.0, np.rot90(shown, turns))], rotation=90 * turns, mirrored=mirrored)  # rot90: counterclockwise
+    ((_, frame),), _ = read(path)
+    assert frame.shape == (48, 64, 3)
+    assert np.abs(frame.astype(int) - quarters()).mean() < 8
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_film: WriteFilm, rotation: int) -> None:
+    """It counts objects and not their megabytes: frames it is left to add up to hundreds of MiB."""
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(60), rotation=rotation)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(read(path)[0]) == 60
+        kept = sum(type(one).__name__ == "VideoFrame" for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 2
+
+
+def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "film.mkv"
+    write_film(path, numbered(6), small=True, sound=True)
+    frames, fault = read(path)
+    assert fault is None
+    assert [frame.shape for _, frame in frames] == [(48, 64, 3)] * 6
+
+
+def test_a_film_of_one_frame(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(1))
+    frames, fault = read(path)
+    assert [time for time, _ in frames] == [0.0]
+    assert fault is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("film.mkv", {}), ("film.avi", {}), ("film.mp4", {"movflags": "+faststart"})]
+)
+def test_a_film_cut_short_is_read_up_to_there(
+    tmp_path: Path, write_film: WriteFilm, name: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / name
+    noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
+    write_film(path, [(number / 30, frame) for number, frame in enumerate(noise)], options=options)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    frames, fault = read(path)
+    assert 20 < len(frames) < 70
+    assert fault is not None
+    assert "the file is cut short" in fault
+    assert "\n" not in fault
+
+
+def test_damage_inside_is_passed_over(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "film.mkv"
+    noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
+    write_film(path, [(number / 30, frame) for number, frame in enumerate(noise)])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+    path.write_bytes(data)
+    frames, fault = read(path)
+    times = [time for time, _ in frames]
+    assert fault is not None
+    assert fault.startswith("is damaged in ")
+    assert times == sorted(times)
+    assert times[-1] > 2.5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "empty"), (b"not a film\n" * 100, "not a film that can be read"), (None, "no such file")],
+    ids=["empty", "text", "absent"],
+)
+def test_what_is_no_film(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "film.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as caught:
+        open_video(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("list_of", ["ffconcat version 1.0\nfile other.mkv\n", "#EXTM3U\n#EXTINF:1,\nother.mkv\n"])
+def test_a_playlist_is_no_film(tmp_path: Path, write_film: WriteFilm, list_of: str) -> None:
+    """What it names may be any file or address."""
+    write_film(tmp_path / "other.mkv", numbered(3))
+    (tmp_path / "film.mp4").write_text(list_of)
+    with pytest.raises(InputError, match="not a film"):
+        open_video(tmp_path / "film.mp4")
+
+
+def test_a_folder_is_no_film(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a regular file"):
+        open_video(tmp_path)
+
+
+def test_a_film_without_its_index_is_no_film(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(30))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(InputError, match="is it a film, and whole"):
+        open_video(path)
+
+
+def test_sound_alone_is_no_film(tmp_path: Path, write_film: WriteFilm) -> None:
+    path = tmp_path / "sound.mp4"
+    write_film(path, [], sound=True)
+    with pytest.raises(InputError, match="has no moving picture in it"):
+        open_video(path)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_frames_per_second_are_above_zero(tmp_path: Path, write_film: WriteFilm, fps: float) -> None:
+    path = tmp_path / "film.mp4"
+    write_film(path, numbered(1))
+    with open_video(path) as film, pytest.raises(ConfigError, match="frames per second"):
+        next(film.frames(fps))
+
+
+def test_without_pyav_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    for attempt in (lambda: open_video(tmp_path / "film.mp4"), lambda: VideoWriter(tmp_path / "film.mp4")):
+        with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"):
+            attempt()
+
+
+@pytest.mark.parametrize("camera", ["97", "/dev/no-such-camera", "no such camera"])
+def test_a_camera_that_is_not_there(camera: str) -> None:
+    with pytest.raises(InputError, match=f"^camera {camera}: ") as caught:
+        open_camera(camera)
+    assert "\n" not in str(caught.value)
+
+
+# Writing
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.MOV"])
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
+def test_a_written_film_can_be_read_again(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    path = tmp_path / name
+    times = [0, 0.2, 0.4, 1.0, 1.05]
+    with VideoWriter(path) as writer:
+        for number, time in enumerate(times):
+            writer.write(time, Image.new("RGB", size, (20 + 40 * number,) * 3))
+    frames, fault = read(path, 1000)
+    assert fault is None
+    np.testing.assert_allclose([time for time, _ in frames], times, atol=0.002)
+    np.testing.assert_allclose([frame.mean() for _, frame in frames], [20, 60, 100, 140, 180], atol=4)
+    assert frames[0][1].shape == (48, 64, 3)
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("written", [0, 3])
+@pytest.mark.parametrize("reason", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_film_leaves_nothing_behind(tmp_path: Path, reason: type[BaseException], written: int) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"older")
+    with pytest.raises(reason), VideoWriter(path) as writer:
+        for number in range(written):
+            writer.write(number, Image.new("RGB", (64, 48)))
+        raise reason
+    assert path.read_bytes() == b"older"
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"out.gif: a film is written as .mp4"):
+        VideoWriter(tmp_path / "out.gif")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"), VideoWriter(tmp_path / "file" / "out.mp4"):
+        raise AssertionError("was opened")
+
+
+def test_frames_of_another_size_are_fitted(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with VideoWriter(path) as writer:
+        writer.write(0, Image.new("RGB", (64, 48)))
+        writer.write(1, Image.new("RGB", (32, 32), "white"))
+    frames: Any = read(path)[0]
+    assert [frame.shape for _, frame in frames] == [(48, 64, 3)] * 2
+    assert frames[1][1].mean() > 240

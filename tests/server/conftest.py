@@ -1,0 +1,210 @@
+"""A real server on this machine, and the pictures that are sent to it."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+import mien
+from mien.cli.serve import KEY_VARIABLE
+from mien.inference.reader import Reader
+from mien.server import Limits, create_app
+from mien.server.runner import listen, runner
+from mien.server.workers import Workers
+
+
+@dataclass
+class Live:
+    """A server that runs: where, and what is in it. `verify` would only load certificates that nobody needs here."""
+
+    port: int
+    app: Any
+    server: Any
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, path: str = "/v1/predict", **options: Any) -> httpx.Response:
+        return httpx.post(self.url + path, **({"timeout": 60, "verify": False} | options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, **({"timeout": 60, "verify": False} | options))
+
+    def connect(self) -> socket.socket:
+        found = socket.create_connection(("127.0.0.1", self.port))
+        found.settimeout(60)
+        return found
+
+    def say(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send bytes on a connection of their own, and read what comes back until it is closed or complete."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return read_answer(connection)
+
+    def read(self, connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+        return read_answer(connection)
+
+
+def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (lower case) and body of one answer; status 0 where the connection was closed without one."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return 0, {}, data
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    while len(body) < int(headers.get("content-length", 0)):
+        chunk = connection.recv(65536)
+        if not chunk:
+            break
+        body += chunk
+    return int(lines[0].split()[1]), headers, body
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Live]]:
+    """A function that starts a server of some readers; keywords are those of Limits and `create_app`."""
+    running = []
+
+    def start(readers: Any, **options: Any) -> Live:
+        limits = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
+        app = create_app(readers, Limits(**limits), **({"threads": 2} | options))
+        listening = listen("127.0.0.1", 0)
+        server = runner(app, Limits(**limits))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        running.append((server, thread))
+        return Live(listening.getsockname()[1], app, server)
+
+    yield start
+    for server, _ in running:
+        server.stop()
+    for _, thread in running:
+        thread.join()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """A function that starts the command, and returns its process and address; keywords are for its environment."""
+    running = []
+
+    def run(*arguments: object, **variables: str) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE} | variables
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, (line, process.communicate())
+        return process, found.group()
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def reader() -> Reader:
+    """The shipped model."""
+    return mien.load(threads=1)
+
+
+def encoded(pixels: Any, kind: str = "JPEG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.asarray(pixels)).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """A function that writes pixels, uint8 (H, W, 3), as a file of some format, JPEG by default."""
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """An astronaut who smiles, 512x512, JPEG."""
+    return encoded(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="session")
+def face() -> bytes:
+    """Her face alone, 48x48, grey, PNG."""
+    pixels = skimage.data.astronaut()[30:230, 120:320]  # type: ignore[no-untyped-call]
+    return encoded(Image.fromarray(pixels).convert("L").resize((48, 48)), "PNG")
+
+
+@pytest.fixture(scope="session")
+def problem() -> Callable[[Any, str], dict[str, Any]]:
+    """A function that checks an answer to be a problem document of a code, and returns it."""
+
+    def check(answer: Any, code: str) -> dict[str, Any]:
+        status, headers, body = (
+            answer if isinstance(answer, tuple) else (answer.status_code, answer.headers, answer.content)
+        )
+        found: dict[str, Any] = json.loads(body)
+        assert (found["code"], found["status"]) == (code, status)
+        assert headers["content-type"] == "application/problem+json"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert found["type"].endswith(code)
+        assert found["title"] and found["detail"] and "\n" not in found["detail"]
+        assert ("retry-after" in headers) == (status == 503)
+        return found
+
+    return check
+
+
+@contextmanager
+def held(live: Any, threads: int = 1) -> Iterator[None]:
+    """Keep all worker threads of a server at work until the end of the block."""
+    workers: Workers = live.app.state.mien.workers
+    over, begun = threading.Event(), threading.Barrier(threads + 1)
+
+    def work(given: list[None]) -> list[None]:
+        begun.wait()
+        over.wait()
+        return given
+
+    jobs = [
+        asyncio.run_coroutine_threadsafe(workers.do(work, None, always=True), live.server._loop) for _ in range(threads)
+    ]
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        for job in jobs:
+            job.exception()
+
+
+@pytest.fixture(scope="session")
+def hold() -> Callable[..., AbstractContextManager[None]]:
+    """A context of (server, number of its threads) in which all its worker threads are kept at work."""
+    return held

@@ -1,0 +1,137 @@
+"""Mutated pictures and bodies: whatever comes, an answer of the documented kinds, no crash and no hang."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import mien
+from mien.data.synthetic.faces import draw_face
+from mien.server.models import Models
+from mien.server.problems import CODES, Problem
+from mien.server.uploads import Upload
+
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+MANY = 100_000
+BOUNDARY = b"edge"
+
+
+@pytest.fixture(scope="module")
+def seeds(encode: Callable[..., bytes]) -> list[bytes]:
+    """Drawn faces of all kinds that are read, and some that are not."""
+    found = []
+    for number, kind in enumerate([*KINDS, "EPS", "TGA", "ICO", "PCX"]):
+        found.append(encode(draw_face("happy", number, 40), kind))
+    return found
+
+
+def mutated(seeds: list[bytes], seed: int) -> bytes:
+    """One of the pictures with bytes changed, cut out, doubled, or spliced with another; headers more than the rest."""
+    rng = random.Random(seed)
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.choice((1, 1, 2, 4, 16))):
+        size = max(len(data), 1)
+        place = rng.randrange(min(size, 64) if rng.random() < 0.5 else size)
+        what = rng.randrange(7)
+        if what == 0:
+            data[place : place + 1] = bytes([rng.randrange(256)])
+        elif what == 1:
+            data[place : place + rng.choice((1, 2, 4))] = rng.choice(
+                (b"\xff\xff", b"\x00\x00", b"\x7f\xff\xff\xff", b"\x80")
+            )
+        elif what == 2:
+            del data[place : place + rng.randrange(1, 40)]
+        elif what == 3:
+            del data[place:]
+        elif what == 4:
+            data[place:place] = data[place : place + rng.randrange(1, 400)]
+        elif what == 5:
+            data[place:] = rng.choice(seeds)[place:]
+        else:
+            data[place:place] = rng.randbytes(rng.randrange(1, 40))
+    return bytes(data)
+
+
+def form(seeds: list[bytes], seed: int) -> bytes:
+    """A form with mutated pictures in it, itself mutated in one of three."""
+    rng = random.Random(seed)
+    body = b""
+    for number in range(rng.randrange(1, 4)):
+        name = rng.choice((b"a.png", b"../../etc/passwd", b"", b"\xff\xfe", b'"', b"x" * 300))
+        head = b'Content-Disposition: form-data; name="file"; filename="' + name + b'"\r\n\r\n'
+        body += b"--" + BOUNDARY + b"\r\n" + head + mutated(seeds, 3 * seed + number) + b"\r\n"
+    body += b"--" + BOUNDARY + b"--\r\n"
+    return mutated([body], seed) if rng.random() < 0.33 else body
+
+
+def check_decoder(bundle: Path, seeds: list[bytes], numbers: range) -> dict[str, int]:
+    """Read mutated pictures as the worker threads do; returns how many had each status."""
+    reader = mien.load(bundle, threads=1, detect=False)
+    models = Models(reader, 1_000_000)
+    counts: dict[str, int] = {}
+    for number in numbers:
+        (found,) = models.reading(reader)([[Upload("fuzz", mutated(seeds, number))]])
+        status = found.code if isinstance(found, Problem) else json.loads(found)[0]["status"]
+        counts[status] = counts.get(status, 0) + 1
+    assert set(counts) <= {"ok", "unreadable", "too_many_pixels"}
+    return counts
+
+
+def check_server(live: Any, seeds: list[bytes], numbers: range) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    with httpx.Client(base_url=live.url, timeout=60) as client:
+        for number, (path, headers, body) in zip(numbers, requests(seeds, numbers), strict=True):
+            answer = client.post(path, content=body, headers=headers)
+            counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
+            assert answer.status_code < 500, (number, answer.text)
+            if answer.status_code != 200:
+                assert answer.json()["code"] in CODES
+    return counts
+
+
+def requests(seeds: list[bytes], numbers: range) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    for number in numbers:
+        if number % 3 == 0:
+            kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+            yield "/v1/predict?detect=false", kind, form(seeds, number)
+        elif number % 3 == 1:
+            yield "/v1/predict", {"Content-Type": "image/png"}, mutated(seeds, number)
+        else:
+            yield "/v1/explain", {"Content-Type": "image/png"}, mutated(seeds, number)
+
+
+@pytest.fixture(scope="module")
+def bundle(make_bundle: Callable[..., Path]) -> Path:
+    return make_bundle(maps=True)
+
+
+@pytest.fixture(scope="module")
+def live(serve: Callable[..., Any], bundle: Path) -> Any:
+    return serve(mien.load(bundle, threads=1), pixels=1_000_000)
+
+
+def test_mutated_pictures_are_read_or_refused(bundle: Path, seeds: list[bytes]) -> None:
+    counts = check_decoder(bundle, seeds, range(500))
+    assert counts["ok"] > 50
+    assert counts["unreadable"] > 50
+
+
+def test_mutated_bodies_are_answered(live: Any, seeds: list[bytes]) -> None:
+    counts = check_server(live, seeds, range(90))
+    assert counts[200] > 20
+    assert counts[422] > 3
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_mutated_pictures(bundle: Path, seeds: list[bytes]) -> None:
+    print(check_decoder(bundle, seeds, range(MANY)))
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_bodies(live: Any, seeds: list[bytes]) -> None:
+    print(check_server(live, seeds, range(MANY // 10)))
+    assert live.get("/healthz").status_code == 200

@@ -1,0 +1,278 @@
+"""Who may ask: host, origin, key; and the headers of every answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from mien.errors import ConfigError
+from mien.inference.reader import Reader
+from mien.server import create_app
+from mien.server.metrics import Figures
+from mien.server.security import LOOPBACK, Guard, Key
+
+KEY = "correct horse battery staple"
+ROUTES = [
+    "/",
+    "/page/app.js",
+    "/v1/models",
+    "/v1/config",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/nothing",
+]
+FRIEND = "https://friend.example"
+
+
+@pytest.fixture(scope="module")
+def live(serve: Callable[..., Any], reader: Reader) -> Any:
+    return serve(reader, key=KEY, origins=[FRIEND])
+
+
+@pytest.fixture(scope="module")
+def keyless(serve: Callable[..., Any], reader: Reader) -> Any:
+    return serve(reader)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "localhost.evil",
+        "",
+        "[::2]",
+        "[",
+        "localhost@evil",
+        "evil@localhost",
+        "localhost:",
+        "localhost:http",
+        "localhost:65536",
+        "localhost.",
+        "localhost/",
+        "[127.0.0.1]",
+        "::1",
+    ],
+)
+@pytest.mark.parametrize("path", [*ROUTES, "/v1/predict", "/v1/explain"])
+def test_no_route_answers_to_another_host(keyless: Any, path: str, host: str, problem: Any) -> None:
+    for method in ("POST", "OPTIONS") if path in ("/v1/predict", "/v1/explain") else ("GET",):
+        problem(
+            keyless.say(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode()),
+            "forbidden_host",
+        )
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1234", "[::1]", "[::1]:8000"])
+def test_the_machine_itself_may_be_called_by_its_names(keyless: Any, host: str) -> None:
+    assert keyless.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def answers_to(host: str) -> bool:
+    """Whether a server of this machine alone lets a request with this Host header pass."""
+    passed = []
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", host.encode("latin-1"))]}
+    asyncio.run(Guard(inside, LOOPBACK, (), Key(None), Figures())(scope, None, send))  # type: ignore[arg-type]
+    return bool(passed)
+
+
+NAMES = ("localhost", "127.0.0.1", "[::1]")
+PIECES = st.sampled_from(
+    [*NAMES, "LocalHost", "::1", "[127.0.0.1]", "[localhost]", "127.1", ":", ":80", ":65535", ":65536", ":0x50", ".",
+     "@", "/", "?", "#", "\\", " ", "\t", "\0", "%", ",", "[", "]", "\xa0", "\xb2", "evil.example", "user:secret@"]
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(PIECES, st.text("localhost127.0:[]@ \xb2", max_size=4)), max_size=4).map("".join))
+@example("localhost:")
+@example("localhost\n")
+@example("localhost:\xb2")
+@example("localhost:-1")
+@example("localhost:+80")
+@example("localhost:8_0")
+@example("localhost:000080")
+@settings(deadline=None)
+def test_only_what_a_browser_sends_names_this_machine(host: str) -> None:
+    name = next((name for name in NAMES if host.lower().startswith(name)), None)
+    port = host[len(name) :] if name else None
+    expected = port == ""
+    if port and port[0] == ":" and set(port[1:]) <= set("0123456789"):
+        expected = 1 < len(port) <= 6 and int(port[1:]) <= 65535
+    assert answers_to(host) == expected
+
+
+@given(st.sampled_from(NAMES), st.integers(0, 65535), st.randoms())
+@settings(deadline=None)
+def test_every_port_and_any_case_will_do(name: str, port: int, random: Any) -> None:
+    sent = "".join(random.choice((letter.upper(), letter)) for letter in name)
+    assert answers_to(sent)
+    assert answers_to(f"{sent}:{port}")
+
+
+def test_a_websocket_of_another_host_is_refused(keyless: Any) -> None:
+    for headers in (
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": FRIEND},
+    ):
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        upgrade |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Host": "localhost"} | headers
+        text = "".join(f"{name}: {value}\r\n" for name, value in upgrade.items())
+        status, answered, _ = keyless.say(f"GET /v1/stream HTTP/1.1\r\n{text}\r\n".encode())
+        assert status == 403
+        assert "frame-ancestors 'none'" in answered["content-security-policy"]
+
+
+def test_a_websocket_of_another_page_is_refused(keyless: Any, live: Any) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://localhost:{keyless.port}/v1/stream", origin=Origin("http://evil.example"))
+    assert refused.value.response.status_code == 403
+    with connect(f"ws://localhost:{keyless.port}/v1/stream", origin=Origin(f"http://localhost:{keyless.port}")):
+        pass
+    with connect(f"ws://localhost:{live.port}/v1/stream", origin=Origin(FRIEND)):
+        pass
+
+
+def test_a_page_of_another_origin_may_not_ask(keyless: Any, face: bytes, problem: Any) -> None:
+    for origin in ("http://evil.example", "null", "http://localhost:1", "https://127.0.0.1", ""):
+        problem(keyless.post(content=face, headers={"Origin": origin}), "forbidden_origin")
+    assert keyless.post(content=face, headers={"Origin": keyless.url}).status_code == 200
+
+
+def test_without_named_origins_no_answer_is_for_another_page(keyless: Any, problem: Any) -> None:
+    asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}
+    import httpx
+
+    answer = httpx.options(f"{keyless.url}/v1/predict", headers=asked)
+    problem(answer, "forbidden_origin")
+    assert not any(name.startswith("access-control") for name in answer.headers)
+    assert not any(name.startswith("access-control") for name in keyless.get("/v1/models").headers)
+
+
+def test_a_named_origin_may_ask(live: Any, face: bytes, problem: Any) -> None:
+    import httpx
+
+    asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+    before = httpx.options(f"{live.url}/v1/predict", headers=asked)
+    assert before.status_code == 204
+    assert before.headers["access-control-allow-origin"] == FRIEND
+    assert "X-API-Key" in before.headers["access-control-allow-headers"]
+    assert "Origin" in before.headers["vary"]
+    answer = live.post(content=face, headers={"Origin": FRIEND, "X-API-Key": KEY})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, FRIEND)
+    # A refusal can be read by that page too.
+    refused = live.post(content=face, headers={"Origin": FRIEND})
+    problem(refused, "unauthorized")
+    assert refused.headers["access-control-allow-origin"] == FRIEND
+    problem(live.post(content=face, headers={"Origin": FRIEND + ".evil", "X-API-Key": KEY}), "forbidden_origin")
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {}, {"X-API-Key": "wrong"}, {"Authorization": f"Basic {KEY}"}, {"Authorization": "Bearer"},
+        {"X-API-Key": KEY[:-1]}, {"X-API-Key": KEY + "x"}, {"Authorization": "Bearer \xe9".encode("latin-1")},
+    ],
+    ids=["none", "wrong", "basic", "empty", "shorter", "longer", "no ascii"],
+)  # fmt: skip
+def test_the_key_must_be_right(live: Any, face: bytes, path: str, headers: Any, problem: Any) -> None:
+    answer = live.post(path, content=face, headers=headers)
+    problem(answer, "unauthorized")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_right_key_opens_every_route(live: Any, face: bytes) -> None:
+    for headers in ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}, {"Authorization": f"bearer  {KEY}"}):
+        assert live.post(content=face, headers=headers).status_code == 200
+        assert live.get("/metrics", headers=headers).status_code == 200
+
+
+def test_only_the_page_and_health_are_open(live: Any) -> None:
+    status = {path: live.get(path).status_code for path in ROUTES}
+    assert {path for path, code in status.items() if code == 401} == {
+        "/v1/models",
+        "/metrics",
+        "/openapi.json",
+        "/nothing",
+    }
+    assert status["/"] == status["/healthz"] == status["/readyz"] == status["/v1/config"] == 200
+
+
+def test_a_key_given_twice_is_no_key(live: Any, problem: Any) -> None:
+    head = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nX-API-Key: wrong\r\n\r\n"
+    problem(live.say(head.encode()), "unauthorized")
+
+
+def test_the_headers_are_on_every_answer(live: Any, keyless: Any, face: bytes) -> None:
+    answers = [server.get(path) for server in (live, keyless) for path in ROUTES]
+    answers += [keyless.post(content=face), keyless.post(content=b""), keyless.post("/v1/explain", content=face)]
+    assert {answer.status_code for answer in answers} == {200, 400, 401, 404}
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] in ("no-store", "no-cache")
+        assert "server" not in answer.headers
+
+
+def test_a_head_request_is_answered_like_any(keyless: Any) -> None:
+    import httpx
+
+    answer = httpx.head(f"{keyless.url}/")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "content-security-policy" in answer.headers
+
+
+def test_page_files_come_from_one_folder_only(keyless: Any, problem: Any) -> None:
+    for path in (
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page/..%2fapp.py",
+        "/page//etc/passwd",
+        "/page/%00",
+        "/page/",
+    ):
+        problem(keyless.say(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()), "not_found")
+
+
+def test_the_browser_asks_whether_a_file_has_changed(keyless: Any) -> None:
+    first = keyless.get("/page/index.html")
+    assert first.headers["content-type"] == "text/html; charset=utf-8"
+    again = keyless.get("/page/index.html", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert keyless.get("/").content == first.content
+
+
+def test_the_page_names_no_other_origin(keyless: Any) -> None:
+    """Its own policy would not let it load anything from elsewhere; it does not try either."""
+    text = keyless.get("/").text
+    assert 'src="http' not in text
+    assert "<script>" not in text
+    assert 'style="' not in text
+
+
+@pytest.mark.parametrize("key", ["", "  ", " key", "schl\u00fcssel", "two\nlines"])
+def test_a_key_that_no_header_can_hold_is_refused(reader: Reader, key: str) -> None:
+    with pytest.raises(ConfigError, match="key"):
+        create_app(reader, key=key)

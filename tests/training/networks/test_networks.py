@@ -1,0 +1,87 @@
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+
+from mien.errors import ConfigError
+from mien.training.augmentation.pipeline import augmentation_layers, augmented, resolve
+from mien.training.config import Activation, TrainConfig
+from mien.training.networks.networks import NETWORKS, build, classic, logits_of
+
+
+def test_classic_is_exactly_the_tutorials_network() -> None:
+    network = classic()
+    assert network.count_params() == 3_696_625
+    assert network.input.shape == (None, 256, 256, 3)
+    assert network.output.shape == (None, 1)
+    names = [type(layer).__name__ for layer in network.layers if layer.count_params() or "Pool" in type(layer).__name__]
+    assert names == ["Conv2D", "MaxPooling2D"] * 3 + ["Dense", "Dense"]
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_network_gives_probabilities_of_its_logits(name: str, classes: int, activation: str) -> None:
+    config = TrainConfig.make({"network": name, "size": 48, "width": 0.25, "activation": activation})
+    network = build(config, classes)
+    x = np.random.default_rng(0).integers(0, 256, (3, 48, 48, config.channels)).astype(np.float32)
+    found = np.asarray(network(x))
+    assert found.shape == (3, 1 if classes == 2 else classes)
+    assert ((found >= 0) & (found <= 1)).all()
+    logits = np.asarray(logits_of(network)(x), dtype=np.float64)
+    expected = 1 / (1 + np.exp(-logits)) if classes == 2 else np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])
+def test_activation_and_width_are_settable(activation: str) -> None:
+    small = build(TrainConfig.make({"network": "stack", "width": 0.25, "activation": activation}), 2)
+    large = build(TrainConfig.make({"network": "stack", "width": 0.5, "activation": activation}), 2)
+    assert large.count_params() > 2 * small.count_params()
+    used = {layer.activation.__name__ for layer in small.layers if type(layer).__name__ == "Activation"}
+    assert activation in used
+
+
+@pytest.mark.parametrize("name", get_args(Activation))
+def test_every_activation_that_is_offered_is_one_of_keras(name: str) -> None:
+    values = keras.ops.convert_to_tensor(np.linspace(-3, 3, 12, dtype=np.float32).reshape(2, 6))
+    found = np.asarray(keras.activations.get(name)(values))
+    assert found.shape == (2, 6)
+    assert np.isfinite(found).all()
+
+
+def test_too_small_an_input_is_said_so() -> None:
+    with pytest.raises(ConfigError, match="--size 16: is too small for the network 'classic'"):
+        build(TrainConfig.make({"network": "classic", "size": 16}), 2)
+
+
+def test_a_level_is_the_start_and_single_transforms_win() -> None:
+    found = resolve(TrainConfig(augment="light", rotation=45.0, flip=False))
+    assert (found.rotation, found.flip) == (45.0, False)
+    assert found.zoom == 0.1
+    assert augmentation_layers(resolve(TrainConfig(augment="none")), 0) == []
+
+
+def test_augmentation_acts_in_training_only_and_differs_by_picture() -> None:
+    config = TrainConfig.make({"size": 32, "width": 0.25, "augment": "strong"})
+    image = keras.Input((32, 32, 1))
+    network = keras.Model(image, keras.layers.Rescaling(1.0)(image))
+    model = augmented(network, config)
+    face = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 1)).astype(np.float32)
+    x = np.repeat(face, 6, axis=0)
+    np.testing.assert_array_equal(np.asarray(model(x, training=False)), x)
+    seen = np.asarray(model(x, training=True))
+    assert len({picture.tobytes() for picture in seen}) == 6
+    assert seen.min() >= 0
+    assert seen.max() <= 255
+
+
+def test_flip_mirrors_and_nothing_else() -> None:
+    config = TrainConfig.make({"size": 32, "augment": "none", "flip": True, "seed": 1})
+    face = np.random.default_rng(0).integers(0, 256, (32, 32, 1)).astype(np.float32)
+    x = np.repeat(face[np.newaxis], 16, axis=0)
+    for layer in augmentation_layers(resolve(config), 1):
+        x = layer(x, training=True)
+    pictures = {picture.tobytes() for picture in np.asarray(x)}
+    assert pictures == {face.tobytes(), face[:, ::-1].copy().tobytes()}

@@ -1,0 +1,328 @@
+"""Starting from trained weights: what is taken over, from where, what it brings, and what is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mien.cli.train import command
+from mien.data.synthetic.faces import draw_face, write_dataset
+from mien.errors import BundleError, ConfigError, TrainingError
+from mien.faces.crop import crop
+from mien.inference.bundle import load_bundle
+from mien.inference.classifier import Classifier
+from mien.training import run
+from mien.training.config import TrainConfig
+from mien.training.loop.batches import Part
+from mien.training.loop.fit import fit
+from mien.training.loop.schedule import Epoch
+from mien.training.networks.networks import build, logits_of
+from mien.training.networks.pretrained import (
+    HEAD,
+    WEIGHTS_FILE,
+    configured,
+    configured_for_few,
+    load_trunk,
+    write_weights,
+)
+
+SIZE = 32
+#: A network that learns drawings within seconds.
+SETTINGS = {
+    "network": "classic", "size": SIZE, "colour": "grey", "activation": "elu", "learning_rate": 2e-3, "batch_size": 16,
+    "schedule": "cosine", "warmup_epochs": 0.5, "augment": "none", "flip": True,
+}  # fmt: skip
+
+
+def drawings(classes: tuple[str, ...], per_class: int, seed: int) -> Part:
+    """Faces drawn anew, in memory."""
+    names = [name for name in classes for _ in range(per_class)]
+    crops = [crop(draw_face(name, seed * 1_000_000 + number, 48), SIZE, 1) for number, name in enumerate(names)]
+    targets = np.eye(len(classes), dtype=np.float32)[[classes.index(name) for name in names]]
+    return Part(np.stack(crops), np.arange(len(names)), targets, np.ones(len(names), np.float32))
+
+
+def fresh(config: TrainConfig, classes: int) -> Any:
+    keras.utils.set_random_seed(config.seed)
+    network = build(config, classes)
+    load_trunk(network, config)
+    return network
+
+
+def trunk(network: Any) -> list[np.ndarray[Any, Any]]:
+    head = {id(weight) for weight in network.get_layer(HEAD).weights}
+    return [np.array(weight) for weight in network.weights if id(weight) not in head]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TrainConfig]:
+    """A network that tells happy, sad and neutral drawings apart, and its settings."""
+    classes = ("happy", "sad", "neutral")
+    config = TrainConfig.make({**SETTINGS, "epochs": 10})
+    network = fresh(config, 3)
+    history = fit(network, config, drawings(classes, 200, 1), drawings(classes, 40, 2), tmp_path_factory.mktemp("fit"))
+    assert max(row.val_accuracy for row in history) > 0.6
+    return network, config
+
+
+@pytest.fixture(scope="module")
+def weights(trained: tuple[Any, TrainConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with that network's `weights.npz`."""
+    folder = tmp_path_factory.mktemp("bundle") / "looks"
+    write_weights(*trained, folder / WEIGHTS_FILE)
+    return folder
+
+
+@pytest.fixture
+def shipped_weights(shipped: Path, weights: Path) -> Path:
+    """An installation whose model `mien` can be trained on from, and whose `mien-two` cannot."""
+    shutil.copy(weights / WEIGHTS_FILE, shipped / "mien" / WEIGHTS_FILE)
+    return shipped / "mien"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_all_but_the_head_is_taken_over_within_half_precision(
+    trained: tuple[Any, TrainConfig], weights: Path, classes: int
+) -> None:
+    network = fresh(configured({"start_from": str(weights)}), classes)
+    for found, expected in zip(trunk(network), trunk(trained[0]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2**-11, atol=2**-25)
+        assert found.std() > 0 or expected.std() == 0
+    units = 1 if classes == 2 else classes
+    assert network.output.shape == (None, units)
+    picture = drawings(("happy",), 1, 3).crops.astype(np.float32)
+    np.testing.assert_allclose(np.asarray(network(picture)), np.full((1, units), 1 / max(units, 2)), atol=1e-6)
+
+
+def test_what_a_network_sees_comes_from_the_weights_and_the_rest_is_fine_tuning(weights: Path) -> None:
+    config = configured({"start_from": str(weights), "size": SIZE, "epochs": 8, "batch_size": 4})
+    assert (config.network, config.size, config.colour, config.width) == ("classic", SIZE, "grey", 1.0)
+    assert (config.epochs, config.batch_size, config.freeze_epochs, config.optimizer) == (8, 4, 2, "adamw")
+    with np.load(weights / WEIGHTS_FILE, allow_pickle=False) as file:
+        assert {file[name].dtype for name in file.files} == {np.dtype(np.float16), np.dtype(np.uint8)}
+        assert json.loads(file["settings"].tobytes())["dropout"] == 0.0
+
+
+def test_forty_drawings_are_enough_for_a_network_that_has_seen_others(weights: Path, tmp_path: Path) -> None:
+    classes = ("happy", "sad")
+    few, held_out, test = drawings(classes, 20, 5), drawings(classes, 20, 6), drawings(classes, 100, 7)
+
+    def accuracy(settings: dict[str, Any], name: str) -> float:
+        config = configured({**settings, "epochs": 8, "batch_size": 8})
+        network = fresh(config, 2)
+        (tmp_path / name).mkdir()
+        fit(network, config, few, held_out, tmp_path / name)
+        sad = np.asarray(network(test.crops.astype(np.float32)))[:, 0] >= 0.5
+        return float((sad == test.truth).mean())
+
+    tuned, scratch = accuracy({"start_from": str(weights)}, "tuned"), accuracy(SETTINGS, "scratch")
+    assert tuned > 0.85
+    assert tuned > scratch + 0.2
+
+
+def test_a_shipped_model_is_named_and_any_folder_kept_in_full(
+    shipped_weights: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mien").mkdir()  # a folder without weights does not hide the shipped model
+    assert configured({"start_from": "mien"}).start_from == "mien"
+    monkeypatch.chdir(weights.parent)
+    assert configured({"start_from": weights.name}).start_from == str(weights)
+
+
+@pytest.mark.parametrize("inner", [".", "final"])
+def test_a_finished_run_is_started_from_in_full_precision(
+    trained: tuple[Any, TrainConfig], tmp_path: Path, inner: str
+) -> None:
+    network, config = trained
+    for folder in {tmp_path, tmp_path / inner}:
+        folder.mkdir(exist_ok=True)
+        (folder / "config.toml").write_text(config.to_toml())
+    network.save(tmp_path / inner / "model.keras")
+    found = fresh(configured({"start_from": str(tmp_path)}), 4)
+    for ours, theirs in zip(trunk(found), trunk(network), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Store other settings beside the same weights; None leaves one out."""
+    with np.load(folder / WEIGHTS_FILE) as file:
+        arrays = dict(file)
+    settings = {**json.loads(arrays.pop("settings").tobytes()), **changes}
+    packed = json.dumps({name: value for name, value in settings.items() if value is not None}).encode()
+    np.savez(folder / WEIGHTS_FILE, settings=np.frombuffer(packed, np.uint8), **arrays)
+
+
+def cut(folder: Path) -> None:
+    path = folder / WEIGHTS_FILE
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def spoil(folder: Path) -> None:
+    path = folder / WEIGHTS_FILE
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def one_array(folder: Path) -> None:
+    with (folder / WEIGHTS_FILE).open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+def pickled(folder: Path) -> None:
+    np.savez(folder / WEIGHTS_FILE, settings=np.array([print], dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (cut, "is damaged"),
+        (spoil, "is damaged"),
+        (pickled, "is damaged"),
+        (lambda folder: (folder / WEIGHTS_FILE).write_text("not weights"), "is damaged"),
+        (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"\x93NUMPY" + bytes(200)), "is damaged"),
+        (one_array, "is damaged"),
+        (lambda folder: rewrite(folder, width=0.5), "holds weights of another network"),
+        (lambda folder: rewrite(folder, network="stack", size=48), "holds weights of another network"),
+        (lambda folder: rewrite(folder, network="vast"), "is not for a network of this mien (--network vast"),
+        (lambda folder: rewrite(folder, size="large"), "is not for a network of this mien (--size 'large'"),
+        (lambda folder: rewrite(folder, colour=None), "is damaged ('colour')"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_one_line(
+    weights: Path, tmp_path: Path, change: Callable[[Path], Any], words: str
+) -> None:
+    folder = shutil.copytree(weights, tmp_path / "looks")
+    change(folder)
+    with pytest.raises(BundleError) as caught:
+        fresh(configured({"start_from": str(folder)}), 2)
+    assert str(caught.value).startswith(f"--from {folder}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_source_says_what_would_be(shipped_weights: Path, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").write_text("")
+    cases = {
+        "mein": "no such model; give a shipped model (mien), a bundle with weights.npz or a finished run",
+        "mien-two": "has no weights.npz to start from",
+        str(tmp_path): "has no weights.npz to start from",
+        str(weights / WEIGHTS_FILE): "is a file",
+        str(tmp_path / "run"): f"this run is not finished; finish it with mien train --resume {tmp_path / 'run'}",
+    }
+    for name, words in cases.items():
+        with pytest.raises(BundleError) as caught:
+            configured({"start_from": name})
+        assert f"--from {name}: {words}" in str(caught.value)
+
+
+def test_a_contradicting_setting_is_named(weights: Path) -> None:
+    for name, value, own in (("size", 48, 32), ("width", 0.5, 1.0), ("network", "stack", "classic")):
+        with pytest.raises(ConfigError, match=f"--{name} {value}: the weights of --from .* are for {own}; leave it"):
+            configured({"start_from": str(weights), name: value})
+    config = TrainConfig.make({"start_from": str(weights), "network": "classic"})  # 256 pixels, where they are for 32
+    with pytest.raises(ConfigError, match="--size 256: the weights"):
+        load_trunk(build(TrainConfig.make(SETTINGS), 2), config)
+
+
+def test_a_weight_too_large_for_half_precision_is_refused(trained: tuple[Any, TrainConfig], tmp_path: Path) -> None:
+    network = keras.models.clone_model(trained[0])
+    network.set_weights([np.full_like(value, 1e5) for value in network.get_weights()])
+    with pytest.raises(TrainingError, match="does not fit half precision"):
+        write_weights(network, trained[1], tmp_path / WEIGHTS_FILE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "named", [{"network": "residual"}, {"size": 48}, {"colour": "rgb"}, {"width": 0.5}, {"start_from": "none"}]
+)
+def test_who_names_a_network_or_none_gets_it(shipped_weights: Path, named: dict[str, Any]) -> None:
+    assert configured_for_few({"epochs": 3}) == configured({"start_from": "mien", "epochs": 3})
+    assert configured_for_few(named) is None
+    assert configured(named).start_from is None
+
+
+def test_without_shipped_weights_nothing_is_chosen(shipped: Path) -> None:
+    assert configured_for_few({}) is None
+    shutil.rmtree(shipped / "mien")
+    assert configured_for_few({}) is None
+
+
+def test_few_pictures_start_from_the_shipped_model_and_the_run_says_so(
+    shipped_weights: Path, faces: Path, tmp_path: Path
+) -> None:
+    arguments = [str(faces), "--out", str(tmp_path / "run"), "--epochs", "1"]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    line = "28 training pictures are few: starting from the shipped model 'mien' (from scratch: --from none)"
+    assert line in done.stderr.splitlines()
+    config = (tmp_path / "run" / "config.toml").read_text()
+    assert 'start_from = "mien"' in config
+    assert 'network = "classic"' in config
+    assert json.loads((tmp_path / "run" / "bundle" / "config.json").read_text())["about"]["started_from"] == "mien"
+
+
+class Told(run.QuietReporter):
+    """Keeps the news, and stops a run after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs, self.news = epochs, list[str]()
+
+    def say(self, text: str) -> None:
+        self.news.append(text)
+
+    def on_epoch(self, row: Epoch) -> None:
+        if row.epoch == self.epochs:
+            raise KeyboardInterrupt
+
+
+class Stopped(run.QuietReporter):
+    """Stops a run before its first epoch is done."""
+
+    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+        raise KeyboardInterrupt
+
+
+def test_many_pictures_train_what_was_asked_for(
+    shipped_weights: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "FEW_PICTURES", 28)
+    told = Told(1)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(run.Source(faces), TrainConfig.make(SETTINGS), tmp_path / "run", told, for_few=configured_for_few({}))
+    assert "start_from" not in (tmp_path / "run" / "config.toml").read_text()
+    assert not [line for line in told.news if "mien" in line]
+
+
+def test_a_begun_run_goes_on_without_its_source_and_a_new_one_cannot(weights: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "drawn", 12, seed=1, size=48)
+    source = shutil.copytree(weights, tmp_path / "source")
+    config = configured({"start_from": str(source), "epochs": 2})
+    for name, epochs in (("begun", 1), ("new", 0)):
+        with pytest.raises(KeyboardInterrupt):
+            run.train(run.Source(tmp_path / "drawn"), config, tmp_path / name, Told(epochs) if epochs else Stopped())
+    shutil.rmtree(source)
+    assert len(run.resume(tmp_path / "begun").history) == 2
+    with pytest.raises(BundleError, match="no such model"):
+        run.resume(tmp_path / "new")
+
+
+def test_the_shipped_weights_are_those_of_the_shipped_model() -> None:
+    """All of them, head included, give the logits of the shipped graph but for half precision."""
+    shipped = load_bundle()
+    with np.load(shipped.path / WEIGHTS_FILE) as file:
+        settings = json.loads(file["settings"].tobytes())
+        network = build(TrainConfig.make(settings), len(shipped.config.labels))
+        network.set_weights([file[f"weight{number}"].astype(np.float32) for number in range(len(network.weights))])
+    crops = np.stack([crop(draw_face(("happy", "sad")[seed % 2], seed), 48, 1) for seed in range(8)])
+    found = np.asarray(logits_of(network)(crops.astype(np.float32)))
+    expected, _ = Classifier(shipped, threads=1)(crops)
+    np.testing.assert_allclose(found, expected, atol=0.03)

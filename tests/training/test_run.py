@@ -1,0 +1,331 @@
+"""Training as a person does it: whole runs through the command, killed, interrupted, resumed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reporters import Heard
+
+import mien
+from mien.data.dataset import read_manifest
+from mien.data.synthetic.faces import write_dataset
+from mien.errors import DataError, OutputError, TrainingError
+from mien.training import run
+from mien.training.config import TrainConfig
+from mien.training.loop.fit import read_history
+from mien.training.plan import plan_split
+
+TINY = {"size": 24, "width": 0.25, "batch_size": 16, "augment": "light", "label_smoothing": 0.0}
+COMMAND = [sys.executable, "-m", "mien"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces, enough for a tiny network to learn from."""
+    folder = tmp_path_factory.mktemp("data") / "drawn"
+    write_dataset(folder, 60, seed=3, size=48)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> run.Finished:
+    """A finished tiny run, for the tests that only look at one."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    return run.train(run.Source(data), TrainConfig.make({**TINY, "epochs": 2}), out)
+
+
+def mien_command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def flags(settings: dict[str, object]) -> list[str]:
+    return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> None:
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names == {
+        "augmented.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv", "metrics.json",
+        "model.keras", "precision-recall.png", "predictions.csv", "reliability.png", "report.html", "risk-coverage.png",
+        "roc.png", "run.json", "samples.png", "split.csv", "thresholds.png", "training-accuracy.png",
+        "training-loss.png",
+    }  # fmt: skip
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    for title in ("How it was trained", "Pictures to look at", "Which mistakes", finished.folder.name):
+        assert title in page
+    about = json.loads((finished.folder / "run.json").read_text())
+    assert about["source"]["path"] == str(data)
+    assert sum(sum(part.values()) for part in about["counts"].values()) == 120
+    with (finished.folder / "split.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    shares = {part: sum(row["part"] == part for row in rows) for part in ("train", "validation", "test")}
+    assert shares == {"train": 84, "validation": 24, "test": 12}
+    metrics = json.loads((finished.folder / "metrics.json").read_text())
+    low, high = metrics["accuracy"]["low"], metrics["accuracy"]["high"]
+    assert 0 <= low < metrics["accuracy"]["value"] <= high <= 1
+
+
+@pytest.mark.parametrize(("each", "fitted"), [(40, False), (250, True)])
+def test_too_few_pictures_to_fit_a_temperature_are_said(tmp_path: Path, each: int, fitted: bool) -> None:
+    write_dataset(tmp_path / "drawn", each, seed=5, size=32)
+    heard = Heard()
+    config = TrainConfig.make({**TINY, "network": "classic", "epochs": 1, "validation_share": 0.3})
+    found = run.train(run.Source(tmp_path / "drawn"), config, tmp_path / "run", heard)
+    count = 2 * round(0.3 * each)
+    few = (
+        f"the probabilities are not calibrated: {count} validation pictures are too few to fit a temperature "
+        "(100 are needed), so it stays 1"
+    )
+    temperature = mien.inference.bundle.load_bundle(found.folder).config.temperature
+    assert (few not in heard.said) == (temperature != 1) == fitted
+    words = f"temperature {temperature:.3f}" if fitted else few
+    assert words in (found.folder / "report.html").read_text(encoding="utf-8")
+    assert json.loads((found.folder / "metrics.json").read_text())["about"]["calibration"] == words
+
+
+def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
+    def parts(seed: int) -> tuple[str, ...]:
+        checked, _ = run.check_source(run.Source(data), run.QuietReporter())
+        return plan_split(checked, TrainConfig(seed=seed)).parts
+
+    assert parts(1) == parts(1)
+    assert parts(1) != parts(2)
+
+
+def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: run.Finished, data: Path) -> None:
+    import keras
+
+    network = keras.models.load_model(finished.folder / "model.keras")
+    reader = mien.load(finished.folder)
+    manifest = read_manifest(data)
+    crops = np.stack([_crop(data / sample.name) for sample in manifest.samples[:8]])
+    keras_sad = np.asarray(network(crops.astype(np.float32)))[:, 0]
+    np.testing.assert_allclose(reader.logits(crops)[:, 1], np.log(keras_sad / (1 - keras_sad)), atol=1e-3)
+    with (finished.folder / "predictions.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            result = reader.predict(data / row["file"])
+            assert result.answer == row["answer"]
+            assert result.face.probabilities["sad"] == pytest.approx(float(row["p_sad"]), abs=1e-5)
+
+
+def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    from mien.faces.crop import crop
+    from mien.io.image import load_image
+
+    return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
+
+
+def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.Finished, data: Path) -> None:
+    found = mien_command("evaluate", data, "--model", finished.folder)
+    assert found.returncode == 0
+    with (finished.folder / "split.csv").open() as stream:
+        count = sum(row["part"] == "train" for row in csv.DictReader(stream))
+    assert found.stderr.startswith(f"mien: {count} of these 120 pictures were trained on, so the figures flatter")
+    held_out = mien_command("evaluate", "--model", finished.folder)
+    assert "trained on" not in held_out.stderr
+
+
+def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: run.Finished) -> None:
+    found = mien_command("evaluate", "--model", finished.folder, "--json", "-")
+    assert found.returncode == 0, found.stderr
+    stored = json.loads((finished.folder / "metrics.json").read_text())
+    assert json.loads(found.stdout)["accuracy"] == stored["accuracy"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: str) -> None:
+    """Upright against upside-down faces: a tiny network learns it in seconds, and only by learning."""
+    from PIL import Image
+
+    write_dataset(tmp_path / "drawn", 120, seed=11, size=48)
+    for label, turned in (("upright", False), ("upside-down", True)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for path in (tmp_path / "drawn" / ("sad" if turned else "happy")).iterdir():
+            with Image.open(path) as image:
+                (image.rotate(180) if turned else image).save(tmp_path / "data" / label / f"{path.stem}.png")
+    settings = {**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3, "optimizer": optimizer}
+    config = TrainConfig.make(settings)
+    done = run.train(run.Source(tmp_path / "data"), config, tmp_path / "run")
+    assert done.scored.evaluation().accuracy.low >= 0.6
+    assert done.history[-1].accuracy > done.history[0].accuracy + 0.1
+
+
+def test_sgd_and_several_classes_and_soft_labels_train(faces: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "drawn", 20, seed=5, size=48, classes=("happy", "sad", "neutral"))
+    rows = ["file,happy,neutral,sad"]
+    for sample in read_manifest(tmp_path / "drawn").samples:
+        votes = {name: 8 if name == sample.label else 1 for name in ("happy", "neutral", "sad")}
+        rows.append(f"{sample.name},{votes['happy']},{votes['neutral']},{votes['sad']}")
+    table = tmp_path / "drawn" / "labels.csv"
+    table.write_text("\n".join(rows))
+    config = TrainConfig.make({**TINY, "network": "stack", "size": 32, "epochs": 2, "optimizer": "sgd",
+                               "activation": "gelu", "class_weight": "balanced"})  # fmt: skip
+    done = run.train(run.Source(table), config, tmp_path / "run")
+    assert done.scored.classes == ("happy", "neutral", "sad")
+    assert set(mien.load(tmp_path / "run").predict(faces / "happy" / "happy-00001.jpg").face.probabilities) == {
+        "happy", "neutral", "sad",
+    }  # fmt: skip
+    plan, crops = run.open_parts(tmp_path / "run")
+    from mien.training.plan import make_part
+
+    targets = make_part(plan, crops, "train").targets
+    np.testing.assert_allclose(np.sort(targets, axis=1)[0], [0.1, 0.1, 0.8], atol=1e-6)
+
+
+def test_kill_9_and_resume_gives_the_history_of_an_uninterrupted_run(data: Path, tmp_path: Path) -> None:
+    settings = {**TINY, "epochs": 6, "dropout": 0.3, "augment": "strong"}
+    options = ["--deterministic", *flags(settings)]
+    whole = mien_command("train", data, "--out", tmp_path / "whole", *options)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [*COMMAND, "train", str(data), "--out", str(tmp_path / "killed"), *options], stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and len(read_history(tmp_path / "killed")) < 2:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 2 <= len(read_history(tmp_path / "killed")) < 6
+    resumed = mien_command("train", "--resume", tmp_path / "killed")
+    assert resumed.returncode == 0, resumed.stderr
+    expected, found = read_history(tmp_path / "whole"), read_history(tmp_path / "killed")
+    for field in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        np.testing.assert_allclose(
+            [getattr(row, field) for row in found], [getattr(row, field) for row in expected], atol=1e-6, rtol=0
+        )
+    ours, theirs = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("killed", "whole"))
+    assert ours["accuracy"] == theirs["accuracy"]
+    again = mien_command("train", "--resume", tmp_path / "killed")
+    assert again.returncode == 2
+    assert "this run is finished" in again.stderr
+
+
+def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path / "run"), *flags({**TINY, "epochs": 500})]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mien", "train", str(data), *options], stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not read_history(tmp_path / "run"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "mien: interrupted"
+    assert "oneDNN" not in errors
+    assert f"mien train --resume {tmp_path / 'run'}" in errors
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "run").glob("*.part*"))
+
+
+def test_a_folder_whose_name_looks_like_markup(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "[" / "b]x"
+    done = mien_command("train", data, "--out", out, *flags({**TINY, "epochs": 1}))
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert f"--model {out}" in done.stdout
+    done = mien_command("train", "--resume", out)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_cross_validation_judges_every_picture_once(data: Path, tmp_path: Path) -> None:
+    config = TrainConfig.make({**TINY, "epochs": 1})
+    done = run.train(run.Source(data), config, tmp_path / "cv", k=3)
+    assert sorted(done.scored.names) == sorted(sample.name for sample in read_manifest(data).samples)
+    assert done.part == "3-fold cross-validation, pooled"
+    assert mien.load(tmp_path / "cv").predict(data / done.scored.names[0]).status == "ok"
+    (tmp_path / "cv" / "metrics.json").unlink()
+    (tmp_path / "cv" / "fold-2" / "metrics.json").unlink()
+    again = run.resume(tmp_path / "cv")
+    np.testing.assert_allclose(again.scored.probabilities, done.scored.probabilities, atol=1e-6)
+
+
+def test_given_parts_are_used_as_given_and_leaked_copies_are_not_trained_on(data: Path, tmp_path: Path) -> None:
+    import shutil
+
+    for label in ("happy", "sad"):
+        files = sorted((data / label).iterdir())
+        for part, chosen in (("train", files[:30]), ("val", files[30:45])):
+            (tmp_path / "d" / part / label).mkdir(parents=True)
+            for path in chosen:
+                shutil.copy(path, tmp_path / "d" / part / label)
+        shutil.copy(files[32], tmp_path / "d" / "train" / label / f"leak{files[32].suffix}")
+    done = run.train(run.Source(tmp_path / "d"), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "run")
+    assert done.part.startswith("validation (no test part")
+    assert len(done.scored.names) == 30
+    with (tmp_path / "run" / "split.csv").open() as stream:
+        names = [row["file"] for row in csv.DictReader(stream)]
+    assert not [name for name in names if "leak" in name]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["left_out"] == {"split-leak": 2}
+
+
+def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, faces: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "one" / "happy").mkdir(parents=True)
+    (tmp_path / "two" / "happy").mkdir(parents=True)
+    (tmp_path / "two" / "sad").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    for number, path in enumerate(sorted((faces / "happy").iterdir())[:6]):
+        (tmp_path / "one" / "happy" / path.name).write_bytes(path.read_bytes())
+        target = "happy" if number < 4 else "sad"
+        (tmp_path / "two" / target / path.name).write_bytes(path.read_bytes())
+    source, config = run.Source, TrainConfig.make({**TINY, "epochs": 1})
+    with pytest.raises(OutputError, match="already exists"):
+        run.train(source(data), config, tmp_path / "taken")
+    cases = {
+        "one": "only one class, 'happy'",
+        "two": "class 'sad' has 2 usable images",
+        "empty": "no labelled images found",
+        "missing": "no such file or folder",
+    }
+    for name, words in cases.items():
+        with pytest.raises(DataError, match=words) as caught:
+            run.train(source(tmp_path / name), config, tmp_path / "out")
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out.part").exists()
+    with pytest.raises(TrainingError, match="no such run folder"):
+        run.resume(tmp_path / "missing")
+    with pytest.raises(TrainingError, match="is not a run folder"):
+        run.resume(tmp_path / "taken")
+
+
+def test_a_run_whose_pictures_have_gone_says_so(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "d", 20, seed=1, size=48)
+    checked, _ = run.check_source(run.Source(tmp_path / "d"), run.QuietReporter())
+    config = TrainConfig.make({**TINY, "epochs": 1})
+    run.start(run.Source(tmp_path / "d"), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
+    next((tmp_path / "d" / "sad").iterdir()).unlink()
+    with pytest.raises(TrainingError, match=r"is no longer there \(1 files are missing\)"):
+        run.resume(tmp_path / "r")
+
+
+def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
+    checked, _ = run.check_source(run.Source(data), run.QuietReporter())
+    config = TrainConfig.make({**TINY, "epochs": 1})
+    run.start(run.Source(data), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
+    (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(TrainingError, match=r"checkpoint\.npz: the checkpoint is damaged"):
+        run.resume(tmp_path / "r")
+
+
+@pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a small disk")
+def test_a_full_disk_is_one_line_and_training_can_go_on_elsewhere(data: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("no right to mount")
+    try:
+        found = mien_command("train", data, "--out", disk / "run", *flags({**TINY, "epochs": 1}))
+        assert found.returncode == 2
+        assert "cannot be written (No space left on device)" in found.stderr.splitlines()[-1]
+        assert "Traceback" not in found.stderr
+        assert not list(disk.rglob("*.part*"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
