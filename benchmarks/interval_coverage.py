@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.metrics.bootstrap import percentile_interval, resamplings
-from mien.metrics.classification import checked_answers, evaluate
-from mien.metrics.estimates import Evaluation, Figure
+from mien.metrics.classification import checked_answers, classification_metrics
+from mien.metrics.estimates import ClassificationMetrics, Estimate
 from mien.metrics.resampled import replicate
 
 Ints = npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ class Population:
         alarms = np.array([(1 - prevalence) * (1 - normal.cdf(normal.inv_cdf(q) + shift)) for q in quantiles])
         return float((found / (found + alarms)).mean())
 
-    def draw(self, n: int, rng: np.random.Generator) -> Evaluation:
+    def draw(self, n: int, rng: np.random.Generator) -> ClassificationMetrics:
         truth = np.arange(n) % self.k if self.prevalence == "fixed" else rng.choice(self.k, n, p=self.weights)
         off = rng.integers(1, self.k, n)
         answers = np.where(rng.random(n) < self.p, truth, (truth + off) % self.k)
@@ -83,10 +83,10 @@ class Population:
         noise += np.sqrt(SHARED) * rng.standard_normal((n, 1))
         shift = np.sqrt(2) * NormalDist().inv_cdf(self.p)
         scores = noise + shift * (truth[:, None] == np.arange(self.k))
-        return evaluate(truth, scores, [str(c) for c in range(self.k)], answers)
+        return classification_metrics(truth, scores, [str(c) for c in range(self.k)], answers)
 
 
-def figures(result: Evaluation) -> dict[str, Figure]:
+def figures(result: ClassificationMetrics) -> dict[str, Estimate]:
     """The figures under the names of `Population.true_figures`; those of one class are class 1's."""
     one = result.per_class["1"]
     return {
@@ -143,9 +143,9 @@ def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> 
     for repeat in range(repeats):
         truth, answers, group = clustered(kind, n, p, rng)
         found = {
-            "alone": limits(evaluate(truth, np.zeros((n, 2)), ["0", "1"], answers)),
+            "alone": limits(classification_metrics(truth, np.zeros((n, 2)), ["0", "1"], answers)),
             "percentile": percentiles(truth, answers, group, repeat),
-            "by group": limits(evaluate(truth, np.zeros((n, 2)), ["0", "1"], answers, group, repeat)),
+            "by group": limits(classification_metrics(truth, np.zeros((n, 2)), ["0", "1"], answers, group, repeat)),
         }
         for way, intervals in found.items():
             for figure, (low, high) in intervals.items():
@@ -153,7 +153,7 @@ def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> 
     return {name: count / repeats for name, count in held.items()}
 
 
-def limits(result: Evaluation) -> dict[str, tuple[float, float]]:
+def limits(result: ClassificationMetrics) -> dict[str, tuple[float, float]]:
     chosen = {"accuracy": result.accuracy, "F1": result.per_class["1"].f1}
     return {name: (figure.low, figure.high) for name, figure in chosen.items()}
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.cores import available_cores
-from mien.data.drawings import BIAS, DRAWN, WEIGHTS, measure
+from mien.data.drawings import BIAS, DRAWN, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import in_order, opened
@@ -46,7 +46,7 @@ def look(folder: Path, drawn: bool) -> Folder:
         try:
             with opened(read_file(path), str(path), detector) as seen:
                 first = seen.faces[0] if seen.faces else None
-                return astuple(measure(seen.rgb, first.box, first.score)) if first else ()
+                return astuple(measure_face(seen.rgb, first.box, first.score)) if first else ()
         except ImageError:
             return None
 

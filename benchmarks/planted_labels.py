@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.dataset import read_manifest
-from mien.data.label_issues import suspects
+from mien.data.label_issues import find_label_issues
 from mien.errors import MienError
-from mien.evaluation.scoring import Scored, score
+from mien.evaluation.scoring import Predictions, score
 from mien.inference.reader import Reader, load
 from mien.metrics.classification import roc_auc
 from mien.metrics.ranking import average_precision
@@ -41,7 +41,7 @@ WANTED = 0.7
 def by_suspicion(shares: Floats, labels: Ints) -> Floats:
     """The margin of every suspect, float64 (N,); -1 for what is none."""
     found = np.full(len(labels), -1.0)
-    for doubt in suspects(shares, labels):
+    for doubt in find_label_issues(shares, labels):
         found[doubt.index] = doubt.margin
     return found
 
@@ -66,7 +66,7 @@ def planted(truth: Ints, share: float, seed: int) -> tuple[Ints, Bools]:
     return np.where(turned, 1 - truth, truth), turned
 
 
-def measure(name: str, scored: Scored, share: float, repeats: int, kept: Bools | None = None) -> Iterator[str]:
+def measure(name: str, scored: Predictions, share: float, repeats: int, kept: Bools | None = None) -> Iterator[str]:
     """One row of the table for each ranking."""
     chosen = np.ones(len(scored.truth), bool) if kept is None else kept
     shares, truth = scored.probabilities[chosen], scored.truth[chosen]
@@ -83,7 +83,7 @@ def measure(name: str, scored: Scored, share: float, repeats: int, kept: Bools |
         yield f"| {name} | {len(truth)} | {100 * wrong:.1f} % | {ranking} | {spread}{missed} | {np.mean(areas):.3f} |"
 
 
-def fer2013(reader: Reader, data: Path) -> tuple[Scored, Bools]:
+def fer2013(reader: Reader, data: Path) -> tuple[Predictions, Bools]:
     """The validation faces that are not also in train, and of which of them all ten votes say what the label says."""
     manifest = read_manifest(data / "fer2013/fer2013.zip", CLASSES)
     learned = {manifest.read(one.name) for one in manifest.samples if one.split == "train"}

@@ -26,7 +26,7 @@ from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError, TrainingError
 from mien.evaluation import slices
-from mien.evaluation.scoring import Scored, score
+from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.shortcuts import hints_chart
 from mien.explanation.attention import AttentionSummary, mean_map, summarise
 from mien.inference.reader import Reader, load
@@ -91,9 +91,9 @@ def side_by_side(found: AttentionSummary, path: Path) -> None:
 def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
     print(f"\n## Network trained on {name} pictures")
     for part in SETS:
-        scored: Scored = score(reader, read_manifest(sets / part, CLASSES))
+        scored: Predictions = score(reader, read_manifest(sets / part, CLASSES))
         assert scored.crops is not None
-        found = slices.measure(scored.crops, scored.detections, scored)
+        found = slices.measure_slices(scored.crops, scored.detections, scored)
         recalls = ", ".join(f"{label} {figures.recall}" for label, figures in scored.evaluation().per_class.items())
         print(f"\n{part}: accuracy {scored.evaluation().accuracy}; recall {recalls}")
         print(f"  slices: {slices.slices_section(found).conclusion}")

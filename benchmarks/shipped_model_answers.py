@@ -8,10 +8,11 @@ import numpy.typing as npt
 from choose_rule import Rule, choose_rule
 
 from mien.inference.bundle import BundleConfig
-from mien.inference.calibration import answers, fit_temperature, probabilities
+from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.decision import answers
 from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics.calibration import risk_coverage
-from mien.metrics.classification import evaluate, proportion
+from mien.metrics.classification import classification_metrics, proportion
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
 
@@ -94,7 +95,7 @@ def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, r
         said = answered[majority == EXPRESSIONS.index(face)]
         figure = proportion(int((said == THREE.index(answer)).sum()), len(said))
         found.rows.append(Row(section, f"{face} called {answer}", len(said), figure, limits if is_rule else None))
-    result = evaluate(in_three(majority), three_probabilities(rows), THREE, answered)
+    result = classification_metrics(in_three(majority), three_probabilities(rows), THREE, answered)
     found.rows.append(Row(section, "macro-F1 of happy, sad and neither", result.n, result.macro_f1))
     found.rows.append(Row(section, "accuracy of happy, sad and neither", result.n, result.accuracy))
 

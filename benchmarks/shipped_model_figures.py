@@ -12,7 +12,7 @@ from mien.inference.calibration import fit_temperature, probabilities
 from mien.inference.reader import Reader
 from mien.labels import EXPRESSIONS
 from mien.metrics.calibration import reliability, risk_coverage
-from mien.metrics.classification import evaluate, proportion
+from mien.metrics.classification import classification_metrics, proportion
 from mien.metrics.significance import change
 from shipped_model_answers import risks, three_ways
 from shipped_model_changes import CHANGES, Change, apply
@@ -184,7 +184,7 @@ def classes(found: Measured, fold: Fold, logits: Floats) -> None:
     """Add precision, recall and F1 of every class, against both kinds of labels."""
     for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
         known = truth != UNDECIDED
-        result = evaluate(truth[known], probabilities(logits[known]), EXPRESSIONS)
+        result = classification_metrics(truth[known], probabilities(logits[known]), EXPRESSIONS)
         section = f"Seven classes, {labels}"
         for name, figures in result.per_class.items():
             for what in ("precision", "recall", "f1"):

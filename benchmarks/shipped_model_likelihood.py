@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.inference.calibration import fit_temperature, probabilities
-from mien.metrics.classification import Figure
+from mien.metrics.classification import Estimate
 from mien.metrics.intervals import Z95
 from shipped_model_rows import Floats, Measured, Row
 
@@ -36,8 +36,8 @@ def losses(logits: Floats, truth: Ints) -> Floats:
     return -np.log(np.maximum(chosen, 1e-12))
 
 
-def mean(values: Floats) -> Figure:
+def mean(values: Floats) -> Estimate:
     """The mean with its 95 % interval by the normal approximation, faces taken as independent."""
     value = float(values.mean())
     reach = Z95 * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Figure(value, max(value - reach, 0.0), value + reach)
+    return Estimate(value, max(value - reach, 0.0), value + reach)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability
-from mien.metrics.classification import Figure
+from mien.metrics.classification import Estimate
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Row:
     section: str
     name: str
     n: int
-    figure: Figure
+    figure: Estimate
     limits: Limits | None = None
     is_change: bool = False
     note: str = ""
@@ -92,7 +92,7 @@ class Measured:
         }
 
 
-def _points(figure: Figure) -> str:
+def _points(figure: Estimate) -> str:
     return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
 
 

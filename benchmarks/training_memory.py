@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     require_keras("the benchmark")
     from mien.training.config import TrainConfig
-    from mien.training.loop.batches import Part
+    from mien.training.loop.batches import TrainingArrays
     from mien.training.loop.fit import fit
     from mien.training.networks.networks import build
 
@@ -40,8 +40,8 @@ def main() -> None:
         rng = np.random.default_rng(0)
         rows = np.sort(rng.choice(options.pictures, options.trained, replace=False))
         targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, options.trained)]
-        part = Part(crops, rows, targets, np.ones(options.trained, np.float32))
-        few = Part(crops, rows[:64], targets[:64], np.ones(64, np.float32))
+        part = TrainingArrays(crops, rows, targets, np.ones(options.trained, np.float32))
+        few = TrainingArrays(crops, rows[:64], targets[:64], np.ones(64, np.float32))
         watcher.start()
         history = fit(build(config, 2), config, part, few, Path(folder))
         stop.set()

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.inference.calibration import Over, answers
+from mien.inference.decision import Over, answers
 from mien.labels import EXPRESSIONS
 
 Floats = npt.NDArray[np.float64]

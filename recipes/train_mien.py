@@ -182,7 +182,7 @@ def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
     from mien.training import run
 
     with TrainingScreen(out) as screen:
-        run.train_or_resume(run.Source(source, EXPRESSIONS), TrainConfig.make(settings), out, screen)
+        run.train_or_resume(run.TrainingSource(source, EXPRESSIONS), TrainConfig.make(settings), out, screen)
 
 
 def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]:

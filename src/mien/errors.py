@@ -51,7 +51,7 @@ class BundleError(MienError):
     """A model folder is missing a part, damaged or not ours."""
 
 
-class FinderError(MienError):
+class DetectorError(MienError):
     """The face finder's weights are missing or damaged."""
 
 

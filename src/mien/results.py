@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from mien.errors import ImageError, InputError
 
 Status = Literal["ok", "no_face", "unreadable"]
@@ -164,3 +167,19 @@ class FrameResult(ImageResult):
         """Return the row that `--json` and `--jsonl` give for this frame: that of a picture, and its time."""
         row = super().to_dict()
         return {"source": row.pop("source"), "time": round(self.time, 3), **row}
+
+
+@dataclass(frozen=True, eq=False)
+class FaceHeat:
+    """What in one face speaks for one label.
+
+    `heat` is float32 (S, S) in [0, 1] over `crop`, uint8 (S, S, C), which is what the network saw; 1 is the
+    strongest evidence in it, 0 none or evidence against. `corners` are those of the crop in the upright picture,
+    float64 (4, 2), x and y in pixels, clockwise from the crop's upper left; they may lie outside the picture.
+    """
+
+    label: str
+    method: str
+    heat: npt.NDArray[np.float32]
+    crop: npt.NDArray[np.uint8]
+    corners: npt.NDArray[np.float64]

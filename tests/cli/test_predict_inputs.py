@@ -23,7 +23,7 @@ from mien.cli.predict_table import SHOWN, summary
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ConfigError
 from mien.inference.reader import load
-from mien.io.inputs import Entry
+from mien.io.inputs import InputItem
 from mien.results import ImageResult
 
 MakeBundle = Callable[..., Path]
@@ -190,7 +190,7 @@ def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -
     reader = load(bundle)
     drawer = Drawer(Path("drawn"), resumed=False)
     for name in ("in/a.png", "in/deep/a.png"):
-        drawer.draw(Entry(name), reader.predict(name))
+        drawer.draw(InputItem(name), reader.predict(name))
     for name, drawing in (("in/a.png", "a.jpg"), ("in/deep/a.png", "a-2.jpg")):
         with Image.open(name) as before, Image.open(f"drawn/{drawing}") as after:
             small = after.resize((20, 20), Image.Resampling.BOX)
@@ -203,7 +203,7 @@ def test_a_picture_that_is_gone_before_it_is_drawn_is_said(
 ) -> None:
     draw = Drawer.draw
 
-    def late(drawer: Drawer, entry: Entry, result: ImageResult) -> None:
+    def late(drawer: Drawer, entry: InputItem, result: ImageResult) -> None:
         Path("in/deep/b.jpg").unlink(missing_ok=True)
         draw(drawer, entry, result)
 
@@ -217,14 +217,14 @@ def test_a_picture_that_is_gone_before_it_is_drawn_is_said(
 @pytest.mark.parametrize("names", [["a.png", "a-2.png", "b/a.png", "A.jpg"], ["a.png"] * 4, ["", "..", "x" * 300, "."]])
 def test_no_two_drawings_have_one_name(tmp_path: Path, names: list[str]) -> None:
     drawer = Drawer(tmp_path / "drawn", resumed=False)
-    given = [drawer.skip(Entry(name)) for name in names]
+    given = [drawer.skip(InputItem(name)) for name in names]
     assert len({name.lower() for name in given}) == len(names)
     assert all(name and len(name) < 100 and "/" not in name for name in given)
 
 
 def test_a_resumed_drawing_goes_on_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("drawn before")
-    assert Drawer(tmp_path, resumed=True).skip(Entry("a.png")) == "a"
+    assert Drawer(tmp_path, resumed=True).skip(InputItem("a.png")) == "a"
     with pytest.raises(ConfigError, match="is not empty"):
         Drawer(tmp_path, resumed=False)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.data.audit import Audit, audit, severities
 from mien.data.dataset import read_manifest
-from mien.data.issues import CATALOGUE, Fault, Severity
+from mien.data.issues import CATALOGUE, Issue, Severity
 from mien.data.synthetic.corrupt import spoil_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 
@@ -24,13 +24,13 @@ def check(path: Path, strict: bool = False) -> Audit:
     return audit(read_manifest(path), strict_extensions=strict)
 
 
-def by_kind(found: Audit) -> dict[str, Fault]:
+def by_kind(found: Audit) -> dict[str, Issue]:
     kinds = {fault.kind: fault for fault in found.faults}
     assert len(kinds) == len(found.faults)
     return kinds
 
 
-def quiet(found: Audit) -> dict[str, Fault]:
+def quiet(found: Audit) -> dict[str, Issue]:
     """The faults without those that every small test folder has."""
     return {kind: fault for kind, fault in by_kind(found).items() if kind not in ("few-images", "class-imbalance")}
 

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw
 
-from mien.data.drawings import DRAWN, drawn_score, measure
+from mien.data.drawings import DRAWN, drawn_score, measure_face
 from mien.results import Box
 
 FACE = Box(176, 68, 92, 124)  # in the astronaut
@@ -77,11 +77,11 @@ def test_a_grey_face_in_a_colourful_picture_is_of_stone() -> None:
     picture[..., 1] = np.minimum(picture[..., 1] // 3 * 2, 255)  # a colourful scene
     part = picture[FACE.y - 10 : FACE.y + FACE.height + 10, FACE.x - 10 : FACE.x + FACE.width + 10]
     part[:] = part.mean(axis=2, keepdims=True).astype(np.uint8)
-    assert measure(picture, FACE, 0.92).stone > 0.9
+    assert measure_face(picture, FACE, 0.92).stone > 0.9
     assert drawn_score(picture, FACE, 0.92) >= DRAWN
     grey = np.repeat(packaged("astronaut").mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
-    assert measure(grey, FACE, 0.92).stone == 0  # an old photograph is grey all over
-    assert measure(packaged("astronaut"), FACE, 0.92).stone == 0
+    assert measure_face(grey, FACE, 0.92).stone == 0  # an old photograph is grey all over
+    assert measure_face(packaged("astronaut"), FACE, 0.92).stone == 0
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 1, 1), Box(5, 5, 2, 1), Box(0, 0, 3, 40)])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.tables import Table, read_table
+from mien.data.tables import LabelTable, read_table
 from mien.errors import DataError
 from mien.labels import FER2013_CODES
 
 
-def table(text: str | bytes) -> Table:
+def table(text: str | bytes) -> LabelTable:
     return read_table(text.encode() if isinstance(text, str) else text, "t.csv")
 
 

@@ -16,8 +16,8 @@ import pytest
 from mien.errors import ConfigError, DataError
 from mien.evaluation.comparison import compare
 from mien.evaluation.predictions import read_predictions
-from mien.evaluation.scoring import Scored
-from mien.metrics.classification import evaluate
+from mien.evaluation.scoring import Predictions
+from mien.metrics.classification import classification_metrics
 from mien.report.report import metrics_dict, predictions_csv
 
 Call = Callable[..., tuple[int, str, str]]
@@ -51,7 +51,7 @@ def report(
     probabilities[np.arange(n), answers] = confidence
     probabilities[np.arange(n), 1 - answers] = 1 - confidence
     names = names or [f"{classes[t]}/{number:04}.png" for number, t in enumerate(truth)]
-    scored = Scored(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups, sha256=sha256)
+    scored = Predictions(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups, sha256=sha256)
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(metrics_dict(scored, "all of data", {"model": folder.name})))
     (folder / "predictions.csv").write_text(predictions_csv(scored))
@@ -79,7 +79,7 @@ def test_two_equally_good_models_may_differ_by_luck_and_a_better_one_does_not(tm
 def test_equally_good_models_are_rarely_called_different(tmp_path: Path) -> None:
     one = read_predictions(report(tmp_path / "m", 0.8, 0))
     drawn = [replace(one, path=tmp_path / str(seed), answers=answered(0.8, seed)) for seed in range(13)]
-    called = [compare(pair).differences[0].more_than_luck for pair in pairwise(drawn)]
+    called = [compare(pair).differences[0].significant for pair in pairwise(drawn)]
     assert sum(called) <= 3  # 0.6 of 12 are expected; more than 3 have a chance of 0.2 %
 
 
@@ -115,7 +115,7 @@ def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
     assert apart.test.test == "sign flips by group"
     assert apart.mcnemar.p < 0.01
     assert apart.test.p > 0.05
-    assert not apart.more_than_luck
+    assert not apart.significant
     assert "60 groups in 600 pictures" in " ".join(found.notes)
 
 
@@ -152,7 +152,7 @@ def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
     assert found.n == 400
     assert "different pictures (a on 1,000 and b on 400); the 400 in common are used" in found.notes[0]
     read = read_predictions(whole)
-    expected = evaluate(TRUTH[:400], read.probabilities[:400], read.classes, read.answers[:400])
+    expected = classification_metrics(TRUTH[:400], read.probabilities[:400], read.classes, read.answers[:400])
     assert found.evaluations["a"].accuracy == expected.accuracy
 
 
@@ -257,7 +257,7 @@ def test_json_holds_everything(call: Call, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert found == json.loads(json.dumps(compare([read_predictions(f) for f in (first, second)]).to_dict()))
-    assert found["differences"][0]["more_than_luck"] is True
+    assert found["differences"][0]["significant"] is True
     assert found["differences"][0]["mcnemar"]["p"] < 0.001
     assert [one["name"] for one in found["reports"]] == ["a", "b"]
 

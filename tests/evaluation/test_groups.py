@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.evaluation.groups import FEWEST, Groups, measure, read_groups
-from mien.evaluation.scoring import Scored
+from mien.evaluation.groups import FEWEST, Groups, measure_groups, read_groups
+from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import reliability
-from mien.metrics.classification import evaluate
-from mien.metrics.estimates import Figure
+from mien.metrics.classification import classification_metrics
+from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import wilson
-from mien.report.document import Chart, Note, Section, Table
+from mien.report.document import Note, Section, Table
 from mien.report.sections.groups import groups_section
+from mien.viz.charts import Chart
 
 NAMES = ["happy/a.png", "happy/b.png", "sad/c.png", "sad/d.png"]
 
@@ -27,7 +28,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def drawn(
     rights: dict[str, tuple[int, float]], classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0
-) -> tuple[Scored, Groups]:
+) -> tuple[Predictions, Groups]:
     """Pictures of groups by name: how many, and how often they are answered rightly."""
     rng = np.random.default_rng(seed)
     values = [name for name, (n, _) in rights.items() for _ in range(n)]
@@ -37,7 +38,7 @@ def drawn(
     answers = np.where(rng.random(n) < right, truth, (truth + rng.integers(1, k, n)) % k)
     probabilities = rng.dirichlet(np.ones(k), n) + 2 * np.eye(k)[answers]
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    scored = Scored(classes, tuple(f"{number:05}.png" for number in range(n)), truth, answers, probabilities)
+    scored = Predictions(classes, tuple(f"{number:05}.png" for number in range(n)), truth, answers, probabilities)
     return scored, Groups({"camera": tuple(values)})
 
 
@@ -116,17 +117,17 @@ def test_a_missing_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [("happy", "sad"), ("happy", "sad", "neither")])
 def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[str, ...]) -> None:
     scored, groups = drawn({"A": (200, 0.9), "B": (100, 0.7)}, classes)
-    (grouping,) = measure(scored, groups).groupings
+    (grouping,) = measure_groups(scored, groups).groupings
     assert [(part.name, part.evaluation.n) for part in grouping.parts] == [("A", 200), ("B", 100)]
     rows = slice(200, 300)
-    alone = evaluate(scored.truth[rows], scored.probabilities[rows], classes, scored.answers[rows])
+    alone = classification_metrics(scored.truth[rows], scored.probabilities[rows], classes, scored.answers[rows])
     assert grouping.parts[1].evaluation.to_dict() == alone.to_dict()
     confidence = scored.probabilities[rows].max(axis=1)
     assert grouping.parts[1].ece == reliability(confidence, scored.is_right[rows], bins=12).error
     others = scored.truth[rows] != 1
     false = int((scored.answers[rows][others] == 1).sum())
     rate = grouping.parts[1].false_positives["sad"]
-    assert rate == Figure(false / others.sum(), *wilson(false, int(others.sum())))
+    assert rate == Estimate(false / others.sum(), *wilson(false, int(others.sum())))
 
 
 def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
@@ -138,12 +139,12 @@ def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
         values += [name] * 200
     probabilities = np.eye(2)[answers]
     names = tuple(f"{number}.png" for number in range(600))
-    scored = Scored(("happy", "sad"), names, np.array(truth), np.array(answers), probabilities)
-    (found,) = measure(scored, Groups({"camera": tuple(values)})).groupings
+    scored = Predictions(("happy", "sad"), names, np.array(truth), np.array(answers), probabilities)
+    (found,) = measure_groups(scored, Groups({"camera": tuple(values)})).groupings
     accuracy = found.gaps[0]
     assert (accuracy.figure, accuracy.best, accuracy.worst) == ("accuracy", "A", "B")
     assert accuracy.difference.value == pytest.approx(0.2)
-    assert accuracy.more_than_luck
+    assert accuracy.significant
     assert found.odds is not None
     assert (found.odds.figure, found.odds.best, found.odds.worst) == ("sad: false alarms", "B", "C")
     assert found.odds.difference.value == pytest.approx(0.25)
@@ -154,11 +155,11 @@ def test_of_two_groups_the_interval_is_newcombes() -> None:
     """Newcombe 1998 (Statistics in Medicine 17:873), method 10: 56 of 70 against 48 of 80 is 0.0524 to 0.3339."""
     truth = np.zeros(150, dtype=np.int64)
     answers = np.r_[np.arange(70) >= 56, np.arange(80) >= 48].astype(np.int64)
-    scored = Scored(("a", "b"), tuple(map(str, range(150))), truth, answers, np.eye(2)[answers])
+    scored = Predictions(("a", "b"), tuple(map(str, range(150))), truth, answers, np.eye(2)[answers])
     values = ("x",) * 70 + ("y",) * 80
     from mien.evaluation.groups import _gap
 
-    parts = measure(scored, Groups({"g": values})).groupings[0].parts
+    parts = measure_groups(scored, Groups({"g": values})).groupings[0].parts
     gap = _gap("accuracy", {part.name: part.evaluation.accuracy for part in parts})
     assert gap is not None
     assert (gap.difference.low, gap.difference.high) == pytest.approx((0.0524, 0.3339), abs=2e-4)
@@ -169,38 +170,38 @@ def test_equally_good_groups_are_rarely_said_to_differ() -> None:
     sure = 0
     for seed in range(60):
         scored, groups = drawn(dict.fromkeys("ABCDEF", (100, 0.85)), seed=seed)
-        sure += measure(scored, groups).groupings[0].gaps[0].more_than_luck
+        sure += measure_groups(scored, groups).groupings[0].gaps[0].significant
     assert sure <= 8  # 3 are expected; more than 8 have a chance of 0.5 %
 
 
 def test_too_small_groups_are_shown_but_make_no_gap() -> None:
     scored, groups = drawn({"A": (300, 0.9), "B": (300, 0.88), "tiny": (FEWEST - 1, 0.1), "vague": (40, 0.5)})
-    (found,) = measure(scored, groups).groupings
+    (found,) = measure_groups(scored, groups).groupings
     by_name = {part.name: part for part in found.parts}
     assert by_name["A"].too_small is None
     assert by_name["tiny"].too_small == "29 pictures"
     assert "only known to be between" in (by_name["vague"].too_small or "")
     assert {found.gaps[0].best, found.gaps[0].worst} == {"A", "B"}
-    text = str(groups_section(measure(scored, groups)))
+    text = str(groups_section(measure_groups(scored, groups)))
     assert "Too small to say: vague (accuracy is only known" in text
     alone, few = drawn({"A": (300, 0.9), "tiny": (20, 0.2)})
-    assert measure(alone, few).groupings[0].gaps == ()
-    assert measure(alone, few).groupings[0].odds is None
-    assert groups_section(measure(alone, few)).conclusion.startswith("No two groups are large enough")
+    assert measure_groups(alone, few).groupings[0].gaps == ()
+    assert measure_groups(alone, few).groupings[0].odds is None
+    assert groups_section(measure_groups(alone, few)).conclusion.startswith("No two groups are large enough")
 
 
 def test_copies_do_not_make_a_gap_certain() -> None:
     scored, groups = drawn({"A": (40, 0.95), "B": (40, 0.75)}, seed=3)
-    often = Scored(
+    often = Predictions(
         scored.classes, tuple(f"{n}.png" for n in range(800)), scored.truth.repeat(10), scored.answers.repeat(10),
         scored.probabilities.repeat(10, axis=0), groups=np.arange(80).repeat(10),
     )  # fmt: skip
     copied = Groups({"camera": tuple(value for value in groups.columns["camera"] for _ in range(10))})
-    blind = measure(
-        Scored(*(getattr(often, f) for f in ("classes", "names", "truth", "answers", "probabilities"))), copied
+    blind = measure_groups(
+        Predictions(*(getattr(often, f) for f in ("classes", "names", "truth", "answers", "probabilities"))), copied
     )
     assert blind.groupings[0].gaps[0].difference.low > 0
-    heeded = measure(often, copied).groupings[0]
+    heeded = measure_groups(often, copied).groupings[0]
     widths = [part.evaluation.accuracy.high - part.evaluation.accuracy.low for part in heeded.parts]
     assert min(widths) > 0.12
     assert all(part.evaluation.n_groups == 40 for part in heeded.parts)
@@ -212,7 +213,7 @@ def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
     truth[:200] = 0
     from dataclasses import replace
 
-    found = measure(replace(scored, truth=truth), groups)
+    found = measure_groups(replace(scored, truth=truth), groups)
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     (grouping,) = plain["groupings"]
     assert all(0 <= part["ece"]["low"] <= part["ece"]["value"] <= 1 for part in grouping["groups"])
@@ -227,7 +228,7 @@ def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
 
 
 def section(rights: dict[str, tuple[int, float]], seed: int = 0) -> Section:
-    return groups_section(measure(*drawn(rights, seed=seed)))
+    return groups_section(measure_groups(*drawn(rights, seed=seed)))
 
 
 def test_a_planted_gap_is_the_conclusion() -> None:
@@ -249,5 +250,5 @@ def test_no_gap_is_said_with_what_it_may_still_be() -> None:
 
 def test_notes_of_the_file_stand_in_the_section() -> None:
     scored, groups = drawn({"A": (50, 0.9), "B": (50, 0.9)})
-    found = groups_section(measure(scored, Groups(groups.columns, ("3 of 9 pictures are not in x.csv.",))))
+    found = groups_section(measure_groups(scored, Groups(groups.columns, ("3 of 9 pictures are not in x.csv.",))))
     assert Note("3 of 9 pictures are not in x.csv.") in found.parts

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.perturbations import (
     KINDS,
-    Change,
+    Perturbation,
     add_noise,
     blur,
     brighten,
@@ -44,7 +44,7 @@ def pictures() -> st.SearchStrategy[Any]:
 @settings(max_examples=20)
 @given(crops=pictures(), which=st.integers(0, 4), seed=st.integers(0, 9))
 def test_every_strength_keeps_shape_and_type_and_the_neutral_one_every_value(
-    kind: Change, crops: Picture, which: int, seed: int
+    kind: Perturbation, crops: Picture, which: int, seed: int
 ) -> None:
     before = crops.copy()
     same = kind.apply(crops, kind.neutral, seed)
@@ -56,7 +56,7 @@ def test_every_strength_keeps_shape_and_type_and_the_neutral_one_every_value(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_five_strengths_leave_ever_less_of_a_face(kind: Change, drawn: Picture) -> None:
+def test_five_strengths_leave_ever_less_of_a_face(kind: Perturbation, drawn: Picture) -> None:
     assert len(kind.strengths) == 5
     steps = np.diff([kind.neutral, *kind.strengths])
     assert (steps > 0).all() or (steps < 0).all()

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import InputError
-from mien.evaluation.robustness import Robustness, first_reach, measure, read_crops, robustness_section
+from mien.evaluation.robustness import Robustness, first_reach, measure_robustness, read_crops, robustness_section
 from mien.evaluation.scoring import score
 from mien.inference.reader import load
 from mien.labels import EXPRESSIONS
-from mien.report.document import Chart, Note, Table
+from mien.report.document import Note, Table
+from mien.viz.charts import Chart
 
 Picture = npt.NDArray[np.uint8]
 
@@ -34,7 +35,7 @@ def bright_and_dark() -> tuple[Picture, npt.NDArray[np.int64]]:
 @pytest.fixture(scope="module")
 def found(brightness_bundle: Path, bright_and_dark: tuple[Picture, npt.NDArray[np.int64]]) -> Robustness:
     crops, truth = bright_and_dark
-    return measure(load(brightness_bundle, detect=False), crops, truth, ("happy", "sad"), "answer")
+    return measure_robustness(load(brightness_bundle, detect=False), crops, truth, ("happy", "sad"), "answer")
 
 
 def test_what_matters_to_the_model_is_found_and_what_does_not_is_not(found: Robustness) -> None:
@@ -87,7 +88,9 @@ def test_the_section_says_what_to_conclude(found: Robustness) -> None:
 def test_a_model_that_guesses_is_not_called_robust(make_bundle: Callable[..., Path]) -> None:
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (60, 16, 16, 3)).astype(np.uint8)
-    found = measure(load(make_bundle(), detect=False), crops, rng.integers(0, 2, 60), ("happy", "sad"), "answer")
+    found = measure_robustness(
+        load(make_bundle(), detect=False), crops, rng.integers(0, 2, 60), ("happy", "sad"), "answer"
+    )
     note = robustness_section(found).parts[0]
     assert isinstance(note, Note) and note.kind == "warning" and "chance" in note.text
 
@@ -98,7 +101,7 @@ def test_a_limit_takes_some_pictures_and_the_seed_says_which(make_bundle: Callab
     reader = load(make_bundle(), detect=False)
     shares: list[float] = []
     first, again, other = (
-        measure(reader, crops, truth, ("happy", "sad"), "answer", seed, 20, shares.append).to_dict()
+        measure_robustness(reader, crops, truth, ("happy", "sad"), "answer", seed, 20, shares.append).to_dict()
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -139,7 +142,7 @@ def test_nothing_to_measure_is_refused_in_one_line(make_bundle: Callable[..., Pa
     crops = np.zeros((2, 16, 16, 3), np.uint8)
     for some, truth in ((crops[:0], np.zeros(0, int)), (crops, np.zeros(3, int))):
         with pytest.raises(InputError, match="give at least one each"):
-            measure(reader, some, truth, ("happy", "sad"), "answer")
+            measure_robustness(reader, some, truth, ("happy", "sad"), "answer")
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=6), st.floats(0.01, 0.9))

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError, OutputError
-from mien.evaluation.scoring import Scored, pool, rows, score
+from mien.evaluation.scoring import Predictions, pool, rows, score
 from mien.report.report import metrics_dict, predictions_csv, write_report
 from mien.viz import plots
 
@@ -37,14 +37,14 @@ def seven(make_bundle: MakeBundle) -> mien.Reader:
     return mien.load(make_bundle(labels), threads=1)
 
 
-def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0) -> Scored:
+def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0) -> Predictions:
     """Scores of a model that is right more often than not."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, len(classes), n)
     shares = rng.dirichlet(np.ones(len(classes)), n) + np.eye(len(classes))[truth] * 0.4
     shares /= shares.sum(axis=1, keepdims=True)
     names = tuple(f"{classes[code]}/{index}.png" for index, code in enumerate(truth))
-    return Scored(classes, names, truth, shares.argmax(axis=1), shares)
+    return Predictions(classes, names, truth, shares.argmax(axis=1), shares)
 
 
 # Scoring
@@ -313,7 +313,7 @@ def test_a_report_is_written_whole(tmp_path: Path, classes: tuple[str, ...]) -> 
 
 
 def test_undefined_figures_are_null_not_nan(tmp_path: Path) -> None:
-    scored = Scored(("happy", "sad"), ("a", "b"), np.zeros(2, int), np.zeros(2, int), np.array([[0.9, 0.1]] * 2))
+    scored = Predictions(("happy", "sad"), ("a", "b"), np.zeros(2, int), np.zeros(2, int), np.array([[0.9, 0.1]] * 2))
     assert math.isnan(scored.evaluation().roc_auc.value)
     write_report(scored, tmp_path, "one class only")
     text = (tmp_path / "metrics.json").read_text()
@@ -323,7 +323,7 @@ def test_undefined_figures_are_null_not_nan(tmp_path: Path) -> None:
 
 def test_names_that_spoil_tables_are_kept(tmp_path: Path) -> None:
     names = ('a,"b".png', "two\nlines.png", "caf\udce9.png", "ünï☹.png")
-    scored = Scored(("x", "y"), names, np.array([0, 1, 0, 1]), np.array([0, 1, 1, 1]), np.array([[0.6, 0.4]] * 4))
+    scored = Predictions(("x", "y"), names, np.array([0, 1, 0, 1]), np.array([0, 1, 1, 1]), np.array([[0.6, 0.4]] * 4))
     write_report(scored, tmp_path, "odd names")
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as stream:
         found = [row["file"] for row in csv.DictReader(stream)]

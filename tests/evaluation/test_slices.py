@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from mien.data.synthetic.faces import draw_face
 from mien.errors import InputError
 from mien.evaluation.attributes import of_crops, of_faces, turn
-from mien.evaluation.scoring import Scored
-from mien.evaluation.shortcuts import GRID, hints
-from mien.evaluation.slices import Slices, luck, measure, slices_section
-from mien.report.document import Chart, Note, Table
+from mien.evaluation.scoring import Predictions
+from mien.evaluation.shortcuts import GRID, find_shortcuts
+from mien.evaluation.slices import Slices, luck, measure_slices, slices_section
+from mien.report.document import Note, Table
 from mien.results import Box, Detection
+from mien.viz.charts import Chart
 
 Picture = npt.NDArray[np.uint8]
 CLASSES = ("happy", "sad")
@@ -29,11 +30,11 @@ def drawn() -> Picture:
     return np.stack([draw_face(CLASSES[seed % 2], seed, 32) for seed in range(200)])
 
 
-def scored_as(answers: npt.ArrayLike, truth: npt.ArrayLike, classes: tuple[str, ...] = CLASSES) -> Scored:
+def scored_as(answers: npt.ArrayLike, truth: npt.ArrayLike, classes: tuple[str, ...] = CLASSES) -> Predictions:
     codes = np.asarray(answers)
     shares = np.full((len(codes), len(classes)), 0.1)
     shares[np.arange(len(codes)), codes] = 0.9
-    return Scored(classes, tuple(f"{n}.png" for n in range(len(codes))), np.asarray(truth), codes, shares)
+    return Predictions(classes, tuple(f"{n}.png" for n in range(len(codes))), np.asarray(truth), codes, shares)
 
 
 def face(roll: float = 0.0, nose: float = 0.0, side: int = 80, score: float = 0.9) -> Detection:
@@ -95,9 +96,9 @@ def test_a_model_that_fails_in_the_dark_is_said_to(drawn: Picture) -> None:
     truth = np.arange(200) % 2
     brightness = drawn.mean(axis=(1, 2, 3))
     answers = np.where(brightness < np.quantile(brightness, 0.25), 1 - truth, truth)
-    found = measure(drawn, None, scored_as(answers, truth))
+    found = measure_slices(drawn, None, scored_as(answers, truth))
     dark = by_key(found)["brightness"]
-    assert dark.more_than_luck and dark.gap > 0.9
+    assert dark.significant and dark.gap > 0.9
     assert dark.worst is dark.bins[0] and dark.worst.accuracy.value < 0.1
     assert found.slices[0] is dark, "the surest gap comes first"
     section = slices_section(found)
@@ -114,7 +115,7 @@ def test_copies_of_pictures_tell_no_more_of_a_bin(drawn: Picture) -> None:
     answers = np.where(np.arange(200) % 7 == 0, 1 - truth, truth)
     often = scored_as(answers.repeat(5), truth.repeat(5))
     once, blind, heeded = (
-        measure(crops, None, scored)
+        measure_slices(crops, None, scored)
         for crops, scored in (
             (drawn, scored_as(answers, truth)),
             (drawn.repeat(5, axis=0), often),
@@ -137,8 +138,8 @@ def test_faces_turned_away_that_are_misread_are_found_by_their_landmarks(drawn: 
     truth = np.arange(200) % 2
     away = np.arange(200) % 5 == 0
     detections = [face(nose=0.6 if one else 0.02, side=50 + number) for number, one in enumerate(away)]
-    found = measure(drawn, detections, scored_as(np.where(away, 1 - truth, truth), truth))
-    assert found.slices[0].measure.key == "turn" and found.slices[0].more_than_luck
+    found = measure_slices(drawn, detections, scored_as(np.where(away, 1 - truth, truth), truth))
+    assert found.slices[0].measure.key == "turn" and found.slices[0].significant
     assert {"face_size", "roll", "turn", "doubt"} - by_key(found).keys() <= {"roll", "doubt"}, "those have one bin"
 
 
@@ -148,8 +149,8 @@ def test_a_measure_that_only_goes_with_a_harder_class_is_no_gap(drawn: Picture) 
     truth = np.arange(200) % 2
     crops = (drawn * np.where(truth == 1, 0.3, 1.0)[:, None, None, None]).astype(np.uint8)
     answers = np.where((truth == 1) & (rng.random(200) < 0.4), 0, truth)
-    dark = by_key(measure(crops, None, scored_as(answers, truth)))["brightness"]
-    assert dark.gap > 0.25 and not dark.more_than_luck
+    dark = by_key(measure_slices(crops, None, scored_as(answers, truth)))["brightness"]
+    assert dark.gap > 0.25 and not dark.significant
 
 
 def test_luck_is_called_more_than_luck_as_seldom_as_stated() -> None:
@@ -166,13 +167,13 @@ def test_luck_is_called_more_than_luck_as_seldom_as_stated() -> None:
 
 def test_a_model_without_mistakes_has_no_gap(drawn: Picture) -> None:
     truth = np.arange(200) % 2
-    found = measure(drawn, None, scored_as(truth, truth))
+    found = measure_slices(drawn, None, scored_as(truth, truth))
     assert all(one.gap == 0 and one.p == 1 for one in found.slices)
     assert "no gap" in slices_section(found).conclusion.lower()
 
 
 def test_a_handful_of_pictures_is_too_few_to_compare(drawn: Picture) -> None:
-    found = measure(drawn[:9], None, scored_as([0] * 9, [0, 1, 0] * 3))
+    found = measure_slices(drawn[:9], None, scored_as([0] * 9, [0, 1, 0] * 3))
     assert found.slices == () == found.of_labels
     section = slices_section(found)
     assert section.conclusion == "Too few pictures to compare any." and section.parts == ()
@@ -185,7 +186,7 @@ def test_whatever_comes_there_are_figures(n: int, k: int, channels: int, side: i
     crops = rng.integers(0, 256, (n, side, side, channels)).astype(np.uint8)
     if seed % 3 == 0:
         crops[:] = 9
-    found = measure(crops, None, scored_as(rng.integers(0, k, n), rng.integers(0, k, n), tuple("abcd"[:k])))
+    found = measure_slices(crops, None, scored_as(rng.integers(0, k, n), rng.integers(0, k, n), tuple("abcd"[:k])))
     json.dumps(found.to_dict(), allow_nan=False)
     for one in found.slices:
         assert sum(each.n for each in one.bins) == n and 0 < one.p <= 1 and 0 <= one.gap <= 1
@@ -193,7 +194,7 @@ def test_whatever_comes_there_are_figures(n: int, k: int, channels: int, side: i
 
 def test_one_crop_for_each_answer(drawn: Picture) -> None:
     with pytest.raises(InputError, match="3 crops for 2 answers"):
-        measure(drawn[:3], None, scored_as([0, 1], [0, 1]))
+        measure_slices(drawn[:3], None, scored_as([0, 1], [0, 1]))
 
 
 # Marks at the border
@@ -209,7 +210,7 @@ def test_a_mark_in_a_corner_that_goes_with_a_label_is_exposed(
     marked = drawn.copy()
     top, left = (0 if place == 0 else 29 for place in corner)
     marked[truth == 1, top : top + 3, left : left + 3] = mark
-    found = measure(marked, None, scored_as(truth, truth))
+    found = measure_slices(marked, None, scored_as(truth, truth))
     worst = found.of_labels[0]
     assert (worst.row, worst.column) == corner and worst.tells and worst.area.value > 0.85
     section = slices_section(found)
@@ -221,7 +222,7 @@ def test_a_mark_in_a_corner_that_goes_with_a_label_is_exposed(
 
 def test_drawn_faces_without_a_mark_are_not_accused(drawn: Picture) -> None:
     truth = np.arange(200) % 2
-    found = measure(drawn, None, scored_as(truth, truth))
+    found = measure_slices(drawn, None, scored_as(truth, truth))
     assert found.of_labels and not any(hint.tells for hint in (*found.of_labels, *found.of_answers))
     assert not any(isinstance(part, Note) for part in slices_section(found).parts)
 
@@ -232,7 +233,7 @@ def test_a_model_that_answers_by_a_mark_which_no_longer_goes_with_the_label_is_e
     truth, has_mark = np.arange(200) % 2, np.arange(200) // 2 % 2 == 1
     marked = drawn.copy()
     marked[has_mark, :4, -4:] = 255
-    found = measure(marked, None, scored_as(has_mark.astype(int), truth))
+    found = measure_slices(marked, None, scored_as(has_mark.astype(int), truth))
     assert not found.of_labels[0].tells
     assert found.of_answers[0].tells and found.of_answers[0].place == "upper right corner"
     assert "the model answers sad" in found.of_answers[0].warning()
@@ -243,7 +244,7 @@ def test_a_model_that_answers_by_a_mark_which_no_longer_goes_with_the_label_is_e
 
 
 def test_every_block_of_the_border_is_looked_at_and_named_once(drawn: Picture) -> None:
-    found = hints(drawn, CLASSES, np.arange(200) % 2, "label")
+    found = find_shortcuts(drawn, CLASSES, np.arange(200) % 2, "label")
     assert len(found) == 4 * (GRID - 1) == len({hint.place for hint in found})
     assert all(hint.label == "sad" for hint in found), "what tells one of two classes tells the other"
     assert [hint.area.low for hint in found] == sorted((hint.area.low for hint in found), reverse=True)
@@ -254,5 +255,5 @@ def test_of_several_classes_the_one_with_the_mark_is_named(drawn: Picture) -> No
     truth = np.arange(200) % 4
     marked = drawn.copy()
     marked[truth == 2, :4, :4] = 0
-    best = hints(marked, ("a", "b", "c", "d"), truth, "label")[0]
+    best = find_shortcuts(marked, ("a", "b", "c", "d"), truth, "label")[0]
     assert (best.label, best.place, best.tells) == ("c", "upper left corner", True)

@@ -6,22 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.evaluation.scoring import Scored
-from mien.evaluation.thresholds import measure, thresholds_section
+from mien.evaluation.scoring import Predictions
+from mien.evaluation.thresholds import measure_thresholds, thresholds_section
 
 CLASSES = ("happy", "sad")
 
 
-def scored(scores: list[float], truth: list[int], classes: tuple[str, str] = CLASSES) -> Scored:
+def scored(scores: list[float], truth: list[int], classes: tuple[str, str] = CLASSES) -> Predictions:
     """Scores of the second class."""
     second = np.array(scores)
     shares = np.stack([1 - second, second], axis=1)
     names = tuple(f"{number}.png" for number in range(len(truth)))
-    return Scored(classes, names, np.array(truth), (second >= 0.5).astype(int), shares)
+    return Predictions(classes, names, np.array(truth), (second >= 0.5).astype(int), shares)
 
 
 def test_errors_are_counted_by_what_was_answered() -> None:
-    found = measure(scored([0.1, 0.6, 0.4, 0.9], [0, 0, 1, 1]), {"sad": 5})
+    found = measure_thresholds(scored([0.1, 0.6, 0.4, 0.9], [0, 0, 1, 1]), {"sad": 5})
     assert found.present.wrong == {"sad": 1, "happy": 1}
     assert found.present.recall == {"sad": 0.5, "happy": 0.5}
     assert found.present.accuracy == 0.5
@@ -33,8 +33,10 @@ def test_errors_are_counted_by_what_was_answered() -> None:
 
 
 def test_the_other_order_of_classes_says_the_same() -> None:
-    straight = measure(scored([0.15, 0.65, 0.45, 0.95], [0, 0, 1, 1]), {"sad": 5})
-    turned = measure(scored([0.85, 0.35, 0.55, 0.05], [1, 1, 0, 0], ("sad", "happy")), {"sad": 5}, positive="sad")
+    straight = measure_thresholds(scored([0.15, 0.65, 0.45, 0.95], [0, 0, 1, 1]), {"sad": 5})
+    turned = measure_thresholds(
+        scored([0.85, 0.35, 0.55, 0.05], [1, 1, 0, 0], ("sad", "happy")), {"sad": 5}, positive="sad"
+    )
     assert turned.to_dict() == straight.to_dict()
 
 
@@ -45,7 +47,7 @@ def test_the_other_order_of_classes_says_the_same() -> None:
 )
 def test_no_threshold_is_cheaper_than_the_cheapest(pairs: list[tuple[float, int]], cost: float, present: float) -> None:
     scores, truth = map(list, zip(*pairs, strict=True))
-    found = measure(scored(scores, truth), {"sad": cost}, present)
+    found = measure_thresholds(scored(scores, truth), {"sad": cost}, present)
     assert 0 < found.cheapest.threshold < 1
     assert found.cheapest.cost <= min(found.curve.min(), found.present.cost) + 1e-9
     if found.cheapest.cost == found.present.cost:
@@ -55,7 +57,7 @@ def test_no_threshold_is_cheaper_than_the_cheapest(pairs: list[tuple[float, int]
 
 
 def test_a_threshold_that_cannot_be_bettered_stays() -> None:
-    found = measure(scored([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]), present=0.37)
+    found = measure_thresholds(scored([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]), present=0.37)
     assert found.cheapest.threshold == 0.37
     assert found.saved == (0, 0)
     assert "is the cheapest on these pictures" in thresholds_section(found).conclusion
@@ -65,12 +67,12 @@ def test_luck_is_called_luck() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 60)
     noise = scored(list(np.clip(0.5 + rng.normal(0, 0.2, 60), 0, 1)), list(truth))
-    found = measure(noise)
+    found = measure_thresholds(noise)
     assert found.cheapest.cost < found.present.cost
     assert found.saved[0] <= 0
     assert "may be luck" in thresholds_section(found).conclusion
     shifted = scored(list(np.clip(0.25 + 0.2 * truth + rng.normal(0, 0.02, 60), 0, 1)), list(truth))
-    clear = measure(shifted)
+    clear = measure_thresholds(shifted)
     assert 0.25 < clear.cheapest.threshold < 0.45
     assert clear.saved[0] > 10
     assert "more than luck" in thresholds_section(clear).conclusion
@@ -81,19 +83,19 @@ def test_copies_of_one_picture_make_the_interval_wider() -> None:
     truth = np.repeat(rng.integers(0, 2, 30), 10)
     scores = np.repeat(rng.random(30), 10)
     alone = scored(list(scores), list(truth))
-    grouped = Scored(
+    grouped = Predictions(
         CLASSES, alone.names, alone.truth, alone.answers, alone.probabilities, groups=np.repeat(np.arange(30), 10)
     )
-    (low, high), (group_low, group_high) = measure(alone).saved, measure(grouped).saved
+    (low, high), (group_low, group_high) = measure_thresholds(alone).saved, measure_thresholds(grouped).saved
     assert group_high - group_low > 2 * (high - low)
 
 
 def test_only_one_class_occurs() -> None:
-    found = measure(scored([0.1, 0.9], [1, 1]))
+    found = measure_thresholds(scored([0.1, 0.9], [1, 1]))
     assert found.cheapest.threshold < 0.1
     assert found.to_dict()["rows"][0]["recall"] == {"sad": 1.0, "happy": None}
 
 
 def test_a_cost_of_an_unknown_class() -> None:
     with pytest.raises(ConfigError, match=r"^--cost gloomy: no such class; the data has happy, sad$"):
-        measure(scored([0.1, 0.9], [0, 1]), {"gloomy": 2})
+        measure_thresholds(scored([0.1, 0.9], [0, 1]), {"gloomy": 2})

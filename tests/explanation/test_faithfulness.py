@@ -11,7 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 import mien
 from mien.errors import DataError
 from mien.explanation.explainer import explainer_of
-from mien.explanation.faithfulness import BASELINES, CURVES, STEPS, blurred, centre_heat, measure, random_heat, stages
+from mien.explanation.faithfulness import (
+    BASELINES,
+    CURVES,
+    STEPS,
+    blurred,
+    centre_heat,
+    measure_faithfulness,
+    random_heat,
+    stages,
+)
 
 MakeBundle = Callable[..., Path]
 Crops = npt.NDArray[np.uint8]
@@ -61,7 +70,7 @@ SAD = np.ones(30, np.int64)
 
 
 def test_the_true_reason_beats_every_baseline_on_both_curves(corner_reader: mien.Reader, crops: Crops) -> None:
-    found = measure(corner_reader, crops, SAD, corner, "cam")
+    found = measure_faithfulness(corner_reader, crops, SAD, corner, "cam")
     assert all(found.differences[curve][name].beats for curve in CURVES for name in BASELINES)
     assert found.conclusion.endswith("they beat every baseline.")
     # A quarter of the pixels taken away is all that counts; then nothing changes any more.
@@ -70,7 +79,7 @@ def test_the_true_reason_beats_every_baseline_on_both_curves(corner_reader: mien
 
 
 def test_a_wrong_reason_loses_to_every_baseline(corner_reader: mien.Reader, crops: Crops) -> None:
-    found = measure(corner_reader, crops, SAD, far_corner, "cam")
+    found = measure_faithfulness(corner_reader, crops, SAD, far_corner, "cam")
     differences = [found.differences[curve][name] for curve in CURVES for name in BASELINES]
     assert all(one.mean < 0 and not one.beats for one in differences)
     assert "no better than chance" in found.conclusion
@@ -78,7 +87,7 @@ def test_a_wrong_reason_loses_to_every_baseline(corner_reader: mien.Reader, crop
 
 def test_chance_does_not_beat_chance(corner_reader: mien.Reader, crops: Crops) -> None:
     rng = np.random.default_rng(7)
-    found = measure(
+    found = measure_faithfulness(
         corner_reader, crops, SAD, lambda crops, labels: rng.random(crops.shape[:3]).astype(np.float32), "cam"
     )
     low, high = found.differences["deletion"]["random"].interval
@@ -87,13 +96,15 @@ def test_chance_does_not_beat_chance(corner_reader: mien.Reader, crops: Crops) -
 
 def test_occlusion_is_faithful_to_a_model_that_it_can_see_through(corner_reader: mien.Reader, crops: Crops) -> None:
     explainer = explainer_of(corner_reader, "occlusion")
-    found = measure(corner_reader, crops[:12], SAD[:12], explainer, "occlusion")
+    found = measure_faithfulness(corner_reader, crops[:12], SAD[:12], explainer, "occlusion")
     assert found.differences["deletion"]["patches"].beats
     assert found.differences["insertion"]["patches"].beats
 
 
 def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops: Crops) -> None:
-    one, same, other = (measure(corner_reader, crops[:6], SAD[:6], corner, "cam", seed).to_dict() for seed in (0, 0, 1))
+    one, same, other = (
+        measure_faithfulness(corner_reader, crops[:6], SAD[:6], corner, "cam", seed).to_dict() for seed in (0, 0, 1)
+    )
     assert one == same != other
     assert one["pictures"] == 6 and len(one["deletion"]["cam"]["curve"]) == STEPS
     assert one["deletion"]["random"]["interval"][0] < one["deletion"]["random"]["method_better_by"]
@@ -101,7 +112,7 @@ def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops:
 
 def test_one_picture_has_no_interval(corner_reader: mien.Reader, crops: Crops) -> None:
     with pytest.raises(DataError, match="1 pictures; at least 2"):
-        measure(corner_reader, crops[:1], SAD[:1], corner, "cam")
+        measure_faithfulness(corner_reader, crops[:1], SAD[:1], corner, "cam")
 
 
 def test_pixels_go_in_the_order_of_their_heat() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mien.explanation.saliency import class_activation, covered, covers, enlarged, heats, log_odds, occlusion
+from mien.explanation.saliency import class_activation, enlarged, heats, log_odds, occlude, occlusion, occlusion_masks
 from mien.inference.calibration import probabilities
 
 maps_of = arrays(np.float32, array_shapes(min_dims=3, max_dims=3, max_side=8), elements=st.floats(-50, 50, width=32))
@@ -58,7 +58,7 @@ def test_heat_is_strongest_where_the_map_is() -> None:
 
 @pytest.mark.parametrize("size", [8, 16, 48, 57, 256])
 def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
-    squares = covers(size)
+    squares = occlusion_masks(size)
     assert squares.min() == 0 and squares.max() == size
     count = np.zeros((size, size), int)
     for top, left, bottom, right in squares:
@@ -70,8 +70,8 @@ def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
 
 def test_a_covered_crop_differs_in_its_square_alone() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    squares = covers(16)
-    for copy, (top, left, bottom, right) in zip(covered(crop, squares), squares, strict=True):
+    squares = occlusion_masks(16)
+    for copy, (top, left, bottom, right) in zip(occlude(crop, squares), squares, strict=True):
         inside = np.zeros((16, 16), bool)
         inside[top:bottom, left:right] = True
         np.testing.assert_array_equal(copy[~inside], crop[~inside])
@@ -79,7 +79,7 @@ def test_a_covered_crop_differs_in_its_square_alone() -> None:
 
 
 def test_occlusion_points_at_the_square_that_counts() -> None:
-    squares = covers(16)
+    squares = occlusion_masks(16)
     hits = (squares[:, 0] <= 12) & (squares[:, 2] > 12) & (squares[:, 1] <= 3) & (squares[:, 3] > 3)
     found = occlusion(hits.astype(float), squares, 16)
     assert found[12, 3] == found.max() == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from skimage import data
 
-from mien.errors import ConfigError, FinderError
+from mien.errors import ConfigError, DetectorError
 from mien.faces import yunet
 from mien.faces.detector import Detector, clip, detections, only_tiny
 from mien.faces.tiling import paint, whole_view
@@ -211,10 +211,10 @@ def test_a_sliver_is_searched_without_complaint(detector: Detector, shape: tuple
 def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Pixels) -> None:
     monkeypatch.setattr(yunet, "WEIGHTS", tmp_path / "yunet.onnx")
     detector = Detector()
-    with pytest.raises(FinderError, match=r"yunet\.onnx: the face finder's weights are missing; install mien again"):
+    with pytest.raises(DetectorError, match=r"yunet\.onnx: the face finder's weights are missing; install mien again"):
         detector(astronaut)
     (tmp_path / "yunet.onnx").write_bytes(b"something else")
-    with pytest.raises(FinderError, match="is not the face finder's weights file; install mien again") as caught:
+    with pytest.raises(DetectorError, match="is not the face finder's weights file; install mien again") as caught:
         detector(astronaut)
     assert "\n" not in str(caught.value)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import ConfigError, InputError
-from mien.faces.tracker import PATIENCE, SMOOTHING, Follower, look, timed
+from mien.faces.tracker import PATIENCE, SMOOTHING, Tracker, look, timed
 from mien.results import Box
 
 Crop = npt.NDArray[np.uint8]
@@ -30,7 +30,7 @@ def follow(
 ) -> list[dict[int, int]]:
     """The number that each person gets in each frame."""
     rng = np.random.default_rng(seed)
-    follower, numbers = Follower(), []
+    follower, numbers = Tracker(), []
     for frame in range(int(seconds * fps)):
         time = frame / fps
         visible = [(who, place) for who, path in enumerate(paths) if (place := path(time)) is not None]
@@ -104,7 +104,7 @@ def test_two_neighbours_who_turn_away_are_not_swapped() -> None:
 
 def test_a_face_half_hidden_may_be_someone_new_but_not_for_long() -> None:
     """Whoever passes in front makes another face of it, for two frames."""
-    follower, numbers = Follower(), []
+    follower, numbers = Tracker(), []
     for frame in range(30):
         hidden = frame in {15, 16}
         box, crop = (Box(100, 100, 34, 60), 255 - crop_of(0)) if hidden else (Box(100, 100, 60, 60), crop_of(0, frame))
@@ -128,14 +128,14 @@ def test_whoever_stays_away_is_forgotten() -> None:
 
 
 def test_memory_holds_only_who_was_seen_lately() -> None:
-    follower = Follower()
+    follower = Tracker()
     for number in range(300):
         follower(number * 1.0, [Box(1 + 500 * (number % 2), 1, 50, 50)], [crop_of(number)], np.ones((1, 2)) / 2)
     assert len(follower._people) <= PATIENCE + 1
 
 
 def test_an_even_face_has_no_looks_and_is_followed_by_place() -> None:
-    follower, even = Follower(), np.full((16, 16, 3), 90, np.uint8)
+    follower, even = Tracker(), np.full((16, 16, 3), 90, np.uint8)
     people = [follower(time, [Box(10, 10, 40, 40)], [even], np.ones((1, 2)) / 2)[0] for time in (0, 0.2, 0.4)]
     assert people == [[1], [1], [1]]
 
@@ -154,7 +154,7 @@ def test_looks_do_not_depend_on_light() -> None:
 
 def smooth(values: Sequence[float], fps: float) -> list[float]:
     """What is made of the first probability of someone who does not move."""
-    follower = Follower()
+    follower = Tracker()
     rows = []
     for number, value in enumerate(values):
         row = np.array([[value, 1 - value]])
@@ -181,7 +181,7 @@ def test_noise_is_smoothed(fps: float, most: float) -> None:
 
 
 def test_the_first_frame_is_taken_as_it_is_and_people_are_smoothed_apart() -> None:
-    follower = Follower()
+    follower = Tracker()
     boxes, crops = [Box(10, 10, 50, 50), Box(300, 10, 50, 50)], [crop_of(0), crop_of(1)]
     _, rows = follower(0.0, boxes, crops, np.array([[1.0, 0.0], [0.2, 0.8]]))
     np.testing.assert_array_equal(rows, [[1.0, 0.0], [0.2, 0.8]])
@@ -192,7 +192,7 @@ def test_the_first_frame_is_taken_as_it_is_and_people_are_smoothed_apart() -> No
 
 
 def test_a_frame_without_faces() -> None:
-    people, rows = Follower()(0.0, [], [], np.empty((0, 3)))
+    people, rows = Tracker()(0.0, [], [], np.empty((0, 3)))
     assert people == []
     assert rows.shape == (0, 3)
 

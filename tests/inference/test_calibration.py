@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mien.inference.calibration import (
-    TEMPERATURE_BOUNDS,
-    answer_probabilities,
-    answers,
-    decide,
-    fit_temperature,
-    negative_log_likelihood,
-    possible_answers,
-    probabilities,
-    two_way,
-)
+from mien.inference.calibration import TEMPERATURE_BOUNDS, fit_temperature, negative_log_likelihood, probabilities
+from mien.inference.decision import answer_probabilities, answers, decide, possible_answers, two_way
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mien.errors import InputError
 from mien.metrics.bootstrap import grouped_interval, percentile_interval, resamplings, share_interval, t_quantile
-from mien.metrics.classification import evaluate
+from mien.metrics.classification import classification_metrics
 from mien.metrics.intervals import wilson, wilson_of_mean
 
 
@@ -114,7 +114,7 @@ def test_intervals_by_group_hold_the_truth_where_those_of_independent_samples_do
     for _ in range(repeats):
         truth, answers, group = clustered(p, 50, 4, rng)
         for row, groups in enumerate((None, group)):
-            found = evaluate(truth, np.zeros((200, 2)), ["happy", "sad"], answers, groups)
+            found = classification_metrics(truth, np.zeros((200, 2)), ["happy", "sad"], answers, groups)
             figures = (found.accuracy, found.per_class["sad"].f1)
             held[row] += [figure.low <= p <= figure.high for figure in figures]
     assert (held[0] / repeats < 0.9).all(), held

@@ -15,10 +15,10 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from mien.errors import InputError
 from mien.metrics.classification import (
-    Evaluation,
-    Figure,
+    ClassificationMetrics,
+    Estimate,
     average_precision,
-    evaluate,
+    classification_metrics,
     precision_recall_curve,
     roc_auc,
     roc_curve,
@@ -46,7 +46,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str
     return rng.choice(true_of, n), scores, rng.choice(answers_of, n), [f"class {c}" for c in range(k)]
 
 
-def all_figures(result: Evaluation) -> dict[str, Figure]:
+def all_figures(result: ClassificationMetrics) -> dict[str, Estimate]:
     found = {name: getattr(result, name) for name in MACRO}
     for name, row in result.per_class.items():
         found |= {f"{name} {figure}": getattr(row, figure) for figure in OF_CLASS}
@@ -66,7 +66,7 @@ def sk_auc(positive: np.ndarray, scores: np.ndarray) -> float:
 def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     truth, scores, answers, names = case
     labels = list(range(len(names)))
-    result = evaluate(truth, scores, names, answers)
+    result = classification_metrics(truth, scores, names, answers)
 
     assert result.n == len(truth)
     np.testing.assert_array_equal(result.confusion, sk.confusion_matrix(truth, answers, labels=labels))
@@ -108,7 +108,7 @@ def test_brier_is_that_of_scikit_learn(case: Any) -> None:
     truth, scores, _, names = case
     totals = scores.sum(axis=1, keepdims=True)
     probabilities = np.where(totals > 0, scores / np.where(totals > 0, totals, 1), 1 / len(names))
-    found = evaluate(truth, probabilities, names).brier
+    found = classification_metrics(truth, probabilities, names).brier
     if len(names) == 2:
         expected = sk.brier_score_loss(truth, probabilities[:, 1], pos_label=1, labels=[0, 1])
     else:
@@ -123,7 +123,7 @@ def test_macro_auc_is_that_of_scikit_learn_when_every_class_occurs() -> None:
     truth = np.arange(90) % 3
     probabilities = rng.dirichlet(np.ones(3), 90)
     expected = sk.roc_auc_score(truth, probabilities, multi_class="ovr", average="macro")
-    assert evaluate(truth, probabilities, ["a", "b", "c"]).roc_auc.value == pytest.approx(expected)
+    assert classification_metrics(truth, probabilities, ["a", "b", "c"]).roc_auc.value == pytest.approx(expected)
 
 
 @settings(max_examples=150, deadline=None)
@@ -161,12 +161,12 @@ def test_precision_recall_curve_and_average_precision_are_those_of_scikit_learn(
 
 
 def test_answers_default_to_the_likeliest_class_and_the_first_on_ties() -> None:
-    result = evaluate([0, 1, 1], [[0.5, 0.5], [0.5, 0.5], [0.1, 0.9]], ["happy", "sad"])
+    result = classification_metrics([0, 1, 1], [[0.5, 0.5], [0.5, 0.5], [0.1, 0.9]], ["happy", "sad"])
     assert result.confusion.tolist() == [[1, 0], [1, 1]]
 
 
 def test_rows_are_the_truth_and_columns_the_answer() -> None:
-    result = evaluate([0, 0, 0, 1], np.zeros((4, 2)), ["happy", "sad"], answers=[1, 1, 0, 1])
+    result = classification_metrics([0, 0, 0, 1], np.zeros((4, 2)), ["happy", "sad"], answers=[1, 1, 0, 1])
     assert result.confusion.tolist() == [[1, 2], [0, 1]]
     assert result.per_class["happy"].recall.value == pytest.approx(1 / 3)
     assert result.per_class["sad"].precision.value == pytest.approx(1 / 3)
@@ -176,13 +176,13 @@ def test_rows_are_the_truth_and_columns_the_answer() -> None:
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: Any) -> None:
     truth, scores, answers, names = case
-    before = all_figures(evaluate(truth, scores, names, answers))
+    before = all_figures(classification_metrics(truth, scores, names, answers))
     samples, order = list(range(len(truth))), list(range(len(names)))
     random.shuffle(samples)
     random.shuffle(order)
     place = np.argsort(order)  # the new number of each old class
     after = all_figures(
-        evaluate(
+        classification_metrics(
             place[truth][samples],
             scores[:, order][samples],
             [names[c] for c in order],
@@ -204,7 +204,7 @@ def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: 
 @given(cases())
 def test_intervals_hold_their_figure_stay_in_range_and_never_collapse(case: Any) -> None:
     truth, scores, answers, names = case
-    for name, figure in all_figures(evaluate(truth, scores, names, answers)).items():
+    for name, figure in all_figures(classification_metrics(truth, scores, names, answers)).items():
         if math.isnan(figure.value):
             assert math.isnan(figure.low), name
             assert math.isnan(figure.high), name
@@ -293,13 +293,13 @@ def test_macro_f1_interval_narrows_with_the_square_root_of_the_samples() -> None
 def test_an_undefined_figure_counts_as_zero_and_may_be_anything() -> None:
     """Class "neither" is never answered: a third of the macro precision is unknown."""
     truth, answers = np.arange(300) % 3, np.arange(300) % 3 % 2
-    result = evaluate(truth, np.zeros((300, 3)), ["happy", "sad", "neither"], answers)
+    result = classification_metrics(truth, np.zeros((300, 3)), ["happy", "sad", "neither"], answers)
     assert math.isnan(result.per_class["neither"].precision.value)
     assert result.macro_precision.value == pytest.approx((0.5 + 1 + 0) / 3)
     assert result.macro_precision.high > result.macro_precision.value + 1 / 3
 
 
-def held(figure: Figure, true: float) -> bool:
+def held(figure: Estimate, true: float) -> bool:
     return figure.low <= true <= figure.high
 
 
@@ -340,7 +340,7 @@ def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(n: int, p: flo
     for _ in range(repeats):
         truth = rng.integers(0, 2, n)
         answers = truth ^ (rng.random(n) >= p)
-        result = evaluate(truth, np.zeros((n, 2)), ["happy", "sad"], answers)
+        result = classification_metrics(truth, np.zeros((n, 2)), ["happy", "sad"], answers)
         figures = [result.accuracy, result.per_class["sad"].f1, result.macro_f1, result.balanced_accuracy]
         seen += [held(figure, p) for figure in figures]
     coverage = seen / repeats
@@ -359,7 +359,7 @@ def test_intervals_of_seven_classes_hold_the_truth() -> None:
         truth = rng.integers(0, k, n)
         answers = np.where(rng.random(n) < p, truth, (truth + rng.integers(1, k, n)) % k)
         scores = rng.standard_normal((n, k)) + shift * (truth[:, None] == np.arange(k))
-        result = evaluate(truth, scores, [str(c) for c in range(k)], answers)
+        result = classification_metrics(truth, scores, [str(c) for c in range(k)], answers)
         figures = [result.balanced_accuracy, result.macro_precision, result.macro_f1, result.roc_auc]
         seen += [held(figure, p) for figure in figures]
     coverage = seen / repeats
@@ -378,7 +378,7 @@ def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
     for _ in range(repeats):
         sad = rng.random(150)
         truth = (rng.random(150) < sad).astype(np.int64)
-        found = evaluate(truth, np.stack([1 - sad, sad], axis=1), ["happy", "sad"])
+        found = classification_metrics(truth, np.stack([1 - sad, sad], axis=1), ["happy", "sad"])
         assert found.per_class["sad"].support
         seen += [
             held(found.brier, 1 / 6),
@@ -392,12 +392,12 @@ def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
 
 
 def test_a_figure_prints_itself() -> None:
-    assert str(Figure(0.92749, 0.913, 0.9386)) == "0.927 [0.913, 0.939]"
-    assert str(Figure(math.nan, math.nan, math.nan)) == "undefined"
+    assert str(Estimate(0.92749, 0.913, 0.9386)) == "0.927 [0.913, 0.939]"
+    assert str(Estimate(math.nan, math.nan, math.nan)) == "undefined"
 
 
 def test_to_dict_is_json_and_undefined_is_null() -> None:
-    result = evaluate([0, 0], [[0.9, 0.1], [0.8, 0.2]], ["happy", "sad"])
+    result = classification_metrics([0, 0], [[0.9, 0.1], [0.8, 0.2]], ["happy", "sad"])
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["classes"] == ["happy", "sad"]
     assert plain["n"] == 2
@@ -409,7 +409,7 @@ def test_to_dict_is_json_and_undefined_is_null() -> None:
 
 
 def test_the_confusion_matrix_cannot_be_changed() -> None:
-    result = evaluate([0, 1], [[0.9, 0.1], [0.2, 0.8]], ["happy", "sad"])
+    result = classification_metrics([0, 1], [[0.9, 0.1], [0.2, 0.8]], ["happy", "sad"])
     with pytest.raises(ValueError, match="read-only"):
         result.confusion[0, 0] = 5
 
@@ -445,7 +445,7 @@ GOOD: dict[str, Any] = {"truth": [0, 1], "probabilities": [[0.9, 0.1], [0.2, 0.8
 )
 def test_a_wrong_input_is_named_in_one_line(change: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=re.escape(says)) as error:
-        evaluate(**(GOOD | change))
+        classification_metrics(**(GOOD | change))
     assert "\n" not in str(error.value)
 
 
@@ -474,9 +474,12 @@ def copied(n: int, times: int, seed: int = 0) -> tuple[Any, Any, Any]:
 
 def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
     names = ["a", "b", "c"]
-    once = evaluate(*copied(150, 1)[:2], names)
+    once = classification_metrics(*copied(150, 1)[:2], names)
     truth, probabilities, groups = copied(150, 5)
-    blind, heeded = evaluate(truth, probabilities, names), evaluate(truth, probabilities, names, groups=groups)
+    blind, heeded = (
+        classification_metrics(truth, probabilities, names),
+        classification_metrics(truth, probabilities, names, groups=groups),
+    )
     assert (once.n_groups, blind.n_groups, heeded.n_groups, heeded.n) == (150, 750, 150, 750)
     figures = all_figures(once) | {"brier": once.brier}
     for name, figure in (all_figures(heeded) | {"brier": heeded.brier}).items():
@@ -491,8 +494,8 @@ def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
 def test_intervals_by_group_are_never_narrower_and_stay_in_range(case: Any, size: int) -> None:
     truth, scores, answers, names = case
     groups = np.arange(len(truth)) // size
-    alone = all_figures(evaluate(truth, scores, names, answers))
-    for name, figure in all_figures(evaluate(truth, scores, names, answers, groups)).items():
+    alone = all_figures(classification_metrics(truth, scores, names, answers))
+    for name, figure in all_figures(classification_metrics(truth, scores, names, answers, groups)).items():
         assert figure.value == pytest.approx(alone[name].value, nan_ok=True), name
         if not math.isnan(figure.value):
             assert 0 <= figure.low <= alone[name].low <= alone[name].high <= figure.high <= 1, name
@@ -502,7 +505,7 @@ def test_all_right_is_not_certain_however_the_pictures_are_grouped() -> None:
     truth = np.ones(20, dtype=np.int64)
     probabilities = np.tile([0.0, 1.0], (20, 1))
     for groups in (None, np.arange(20), np.arange(20) // 2, np.zeros(20)):
-        found = evaluate(truth, probabilities, ["happy", "sad"], groups=groups)
+        found = classification_metrics(truth, probabilities, ["happy", "sad"], groups=groups)
         assert found.accuracy.value == 1
         assert found.accuracy.low <= 0.8389
         assert found.per_class["sad"].f1.low < 0.92
@@ -511,20 +514,25 @@ def test_all_right_is_not_certain_however_the_pictures_are_grouped() -> None:
 
 def test_the_same_seed_gives_the_same_intervals_and_the_order_of_groups_does_not_matter() -> None:
     truth, probabilities, groups = copied(40, 3)
-    found = [evaluate(truth, probabilities, list("abc"), groups=g).to_dict() for g in (groups, groups, groups * 7 - 3)]
+    found = [
+        classification_metrics(truth, probabilities, list("abc"), groups=g).to_dict()
+        for g in (groups, groups, groups * 7 - 3)
+    ]
     assert found[0] == found[1] == found[2]
     names = np.array([f"person {group:03}" for group in groups])
-    assert evaluate(truth, probabilities, list("abc"), groups=names).to_dict() == found[0]
+    assert classification_metrics(truth, probabilities, list("abc"), groups=names).to_dict() == found[0]
 
 
 def test_every_sample_needs_a_group() -> None:
     with pytest.raises(InputError, match=r"groups: shape is \(1,\)"):
-        evaluate(**GOOD, groups=[3])
+        classification_metrics(**GOOD, groups=[3])
 
 
 def test_a_share_has_wilsons_interval_and_a_wider_one_by_group() -> None:
     hits = np.arange(60) % 6 != 0
     assert (share(hits).low, share(hits).high) == pytest.approx(wilson(50, 60))
-    expected = evaluate(np.ones(60, int), np.zeros((60, 2)), ["a", "b"], hits.astype(int), np.arange(60) // 3).accuracy
+    expected = classification_metrics(
+        np.ones(60, int), np.zeros((60, 2)), ["a", "b"], hits.astype(int), np.arange(60) // 3
+    ).accuracy
     assert share(hits, np.arange(60) // 3) == expected
     assert math.isnan(share(np.zeros(0, bool)).value)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.metrics.classification import checked_answers, evaluate
+from mien.metrics.classification import checked_answers, classification_metrics
 from mien.metrics.intervals import paired_difference
 from mien.metrics.significance import FIGURES, change, compare_hits, differences, holm
 
@@ -98,7 +98,7 @@ def test_a_difference_is_that_of_the_two_evaluations(size: int) -> None:
     both = [drawn(300, skill, truth, seed) for skill, seed in ((0.3, 1), (0.8, 2))]
     first, second = (checked_answers(truth, p, list("abc"), groups=groups) for p in both)
     found = differences(first, second)
-    one, two = (evaluate(truth, p, list("abc"), groups=groups) for p in both)
+    one, two = (classification_metrics(truth, p, list("abc"), groups=groups) for p in both)
     assert tuple(found) == FIGURES
     for name, figure in found.items():
         assert figure.value == pytest.approx(getattr(two, name).value - getattr(one, name).value), name

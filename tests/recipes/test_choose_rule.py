@@ -10,9 +10,10 @@ from choose_rule import GRID, OVER_NEUTRAL, Rule, choose_rule
 
 from mien.errors import InputError
 from mien.inference.bundle import BundleConfig
-from mien.inference.calibration import decide, probabilities
+from mien.inference.calibration import probabilities
+from mien.inference.decision import decide
 from mien.labels import EXPRESSIONS
-from mien.metrics.classification import evaluate
+from mien.metrics.classification import classification_metrics
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,7 +45,9 @@ def rate(said: list[str], truth: Ints, face: str, answer: str) -> float:
 
 def macro_f1(said: list[str], truth: Ints) -> float:
     three = [THREE.index(name) if (name := EXPRESSIONS[code]) in THREE else 2 for code in truth]
-    return evaluate(three, np.zeros((len(said), 3)), THREE, [THREE.index(word) for word in said]).macro_f1.value
+    return classification_metrics(
+        three, np.zeros((len(said), 3)), THREE, [THREE.index(word) for word in said]
+    ).macro_f1.value
 
 
 @pytest.mark.parametrize("limit", [0.01, 0.04, 0.2])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.evaluation.scoring import Scored
+from mien.evaluation.scoring import Predictions
 from mien.report.document import Gallery
 from mien.report.sections.gallery import LARGEST, SHOWN, choose, gallery_section
 
 CLASSES = ("angry", "happy", "sad")
 
 
-def made_up(n: int = 300, size: int = 16, channels: int = 3) -> Scored:
+def made_up(n: int = 300, size: int = 16, channels: int = 3) -> Predictions:
     """Answers that are right more often than not; each crop has one grey level of its own."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, n)
@@ -22,7 +22,7 @@ def made_up(n: int = 300, size: int = 16, channels: int = 3) -> Scored:
     levels = (np.arange(n) % 256).astype(np.uint8)
     crops = np.broadcast_to(levels[:, None, None, None], (n, size, size, channels)).copy()
     names = tuple(f"{number}.png" for number in range(n))
-    return Scored(CLASSES, names, truth, shares.argmax(axis=1), shares, crops=crops)
+    return Predictions(CLASSES, names, truth, shares.argmax(axis=1), shares, crops=crops)
 
 
 def test_the_gallery_shows_what_it_says() -> None:
@@ -88,4 +88,4 @@ def test_the_heatmap_of_the_answer_stands_to_the_right() -> None:
 
 def test_no_crops_no_gallery() -> None:
     base = made_up(30)
-    assert gallery_section(Scored(base.classes, base.names, base.truth, base.answers, base.probabilities)) is None
+    assert gallery_section(Predictions(base.classes, base.names, base.truth, base.answers, base.probabilities)) is None

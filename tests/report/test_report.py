@@ -13,11 +13,12 @@ import mien
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.evaluation.provenance import grouped, training_section
-from mien.evaluation.scoring import Scored, score
+from mien.evaluation.scoring import Predictions, score
 from mien.metrics.calibration import area_under_risk
-from mien.report.document import Chart, Gallery, Note, Section, Table
+from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
-from mien.report.report import Extras, write_report
+from mien.report.report import ReportContext, write_report
+from mien.viz.charts import Chart
 
 MakeBundle = Callable[..., Path]
 SEVEN = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -75,7 +76,7 @@ class Page(HTMLParser):
         return [value for value in found if not value.startswith(("#", "data:image/png;base64,"))]
 
 
-def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0, size: int = 16) -> Scored:
+def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0, size: int = 16) -> Predictions:
     """Scores of a model that is right more often than not, with what it saw."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, len(classes), n)
@@ -83,23 +84,23 @@ def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int 
     shares /= shares.sum(axis=1, keepdims=True)
     names = tuple(f"{classes[code]}/{index}.png" for index, code in enumerate(truth))
     crops = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-    return Scored(classes, names, truth, shares.argmax(axis=1), shares, crops=crops)
+    return Predictions(classes, names, truth, shares.argmax(axis=1), shares, crops=crops)
 
 
-def written(scored: Scored, folder: Path, extras: Extras | None = None) -> tuple[Page, str]:
+def written(scored: Predictions, folder: Path, extras: ReportContext | None = None) -> tuple[Page, str]:
     write_report(scored, folder, "a test", {"model": "linear", "seed": 7}, extras)
     text = (folder / "report.html").read_text(encoding="utf-8")
     return Page(text), text
 
 
 @pytest.fixture(scope="module", params=[("happy", "sad"), SEVEN], ids=["two", "seven"])
-def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scored, Path, Page]:
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Predictions, Path, Page]:
     """Answers, the folder of their report, and its page."""
     scored, folder = made_up(300, request.param, seed=3), tmp_path_factory.mktemp("report")
     return scored, folder, written(scored, folder)[0]
 
 
-def test_a_report_is_one_page_that_loads_nothing(report: tuple[Scored, Path, Page]) -> None:
+def test_a_report_is_one_page_that_loads_nothing(report: tuple[Predictions, Path, Page]) -> None:
     _, folder, found = report
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert found.loaded() == []
@@ -109,7 +110,7 @@ def test_a_report_is_one_page_that_loads_nothing(report: tuple[Scored, Path, Pag
     assert len(text) < 5_000_000
 
 
-def test_every_figure_of_metrics_json_is_said(report: tuple[Scored, Path, Page]) -> None:
+def test_every_figure_of_metrics_json_is_said(report: tuple[Predictions, Path, Page]) -> None:
     scored, folder, found = report
     figures = json.loads((folder / "metrics.json").read_text())
     per_class = [row[name] for row in figures["per_class"].values() for name in row if isinstance(row[name], dict)]
@@ -133,7 +134,7 @@ def test_names_are_words_and_never_markup(tmp_path: Path) -> None:
     classes = ("<b>happy</b>", "$sad$ & <i>")
     base = made_up(5, classes)
     truth, answers = np.array([0, 1, 0, 1, 0]), np.array([1, 0, 1, 1, 0])
-    scored = Scored(
+    scored = Predictions(
         classes, nasty, truth, answers, base.probabilities, skipped=(("<u>.png", "is <empty>"),),
         no_face=("<p>.png",), crops=base.crops,
     )  # fmt: skip
@@ -145,7 +146,7 @@ def test_names_are_words_and_never_markup(tmp_path: Path) -> None:
     assert "alert(1)</script>" not in text
 
 
-def test_a_page_can_be_read_aloud(report: tuple[Scored, Path, Page]) -> None:
+def test_a_page_can_be_read_aloud(report: tuple[Predictions, Path, Page]) -> None:
     scored, folder, found = report
     text = (folder / "report.html").read_text(encoding="utf-8")
     headings = [tag for tag, _ in found.tags if tag in ("h1", "h2", "h3")]
@@ -175,7 +176,7 @@ def test_degenerate_answers_still_make_a_page(tmp_path: Path, case: str) -> None
     truth, answers, shares = DEGENERATE[case]
     names = tuple(f"{number}.png" for number in range(len(truth)))
     crops = np.zeros((len(truth), 16, 16, 1), np.uint8)
-    scored = Scored(("happy", "sad"), names, np.array(truth), np.array(answers), np.array(shares), crops=crops)
+    scored = Predictions(("happy", "sad"), names, np.array(truth), np.array(answers), np.array(shares), crops=crops)
     found, text = written(scored, tmp_path)
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
     assert not re.search(r"\bnan\b", found.text)
@@ -190,7 +191,7 @@ def test_a_class_that_is_never_answered_or_never_occurs(tmp_path: Path) -> None:
     base = made_up(40, SEVEN)
     truth = np.where(base.truth == 2, 0, base.truth)
     answers = np.where(base.answers == 4, 0, base.answers)
-    found, _ = written(Scored(SEVEN, base.names, truth, answers, base.probabilities), tmp_path)
+    found, _ = written(Predictions(SEVEN, base.names, truth, answers, base.probabilities), tmp_path)
     assert "undefined" in found.text
     assert not re.search(r"\bnan\b", found.text)
 
@@ -203,14 +204,14 @@ def test_a_heatmap_stands_beside_the_crop_whether_the_model_has_maps_or_not(
         scored = score(reader, read_manifest(faces))
         folder = tmp_path / str(maps)
         folder.mkdir()
-        found, _ = written(scored, folder, Extras(reader))
+        found, _ = written(scored, folder, ReportContext(reader))
         sizes = {(one["width"], one["height"]) for tag, one in found.tags if tag == "img"}
         assert sizes == {("224", "112")}
         assert "right what in it spoke for the answer" in found.text and how in found.text
         assert ("class activation map" in found.text) == maps
 
 
-def test_the_area_under_risk_and_coverage_has_its_interval(report: tuple[Scored, Path, Page]) -> None:
+def test_the_area_under_risk_and_coverage_has_its_interval(report: tuple[Predictions, Path, Page]) -> None:
     scored, folder, found = report
     area = json.loads((folder / "metrics.json").read_text())["risk_coverage"]["area"]
     assert area == area_under_risk(scored.confidence, scored.is_right).to_dict()
@@ -220,7 +221,7 @@ def test_the_area_under_risk_and_coverage_has_its_interval(report: tuple[Scored,
 
 def test_no_crops_no_gallery(tmp_path: Path) -> None:
     base = made_up(30)
-    found, _ = written(Scored(base.classes, base.names, base.truth, base.answers, base.probabilities), tmp_path)
+    found, _ = written(Predictions(base.classes, base.names, base.truth, base.answers, base.probabilities), tmp_path)
     assert found.count("img") == 0
 
 
@@ -244,7 +245,7 @@ def test_faults_and_doubtful_labels_are_named(make_bundle: MakeBundle, faces: Pa
     assert len(set(scored.groups.tolist())) == len(scored.names) - sum(len(group) - 1 for group in found.copies)
     folder = tmp_path / "out"
     folder.mkdir()
-    read, _ = written(scored, folder, Extras(reader, audit=found, audited="all of data"))
+    read, _ = written(scored, folder, ReportContext(reader, audit=found, audited="all of data"))
     for word in (
         "same picture under two labels",
         "web page under an image name",
@@ -285,7 +286,7 @@ def test_a_history_becomes_two_curves(tmp_path: Path) -> None:
 def test_sections_of_others_stand_in_the_page(tmp_path: Path) -> None:
     parts = (Table(("a", "b"), (("x", "1.5"),), "what to conclude"), Note("careful", "warning"), Gallery(()))
     own = Section("mine", "A title", "One thing.", parts)
-    found, text = written(made_up(), tmp_path, Extras(sections=(own,), figures={"mine": {"a": 1}}))
+    found, text = written(made_up(), tmp_path, ReportContext(sections=(own,), figures={"mine": {"a": 1}}))
     for word in ("A title", "One thing.", "what to conclude", "careful", "1.5"):
         assert word in found.text
     assert 'class="warning"' in text
@@ -297,7 +298,7 @@ def test_a_page_of_nothing_is_a_page() -> None:
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium (apt-get install chromium)")
-def test_a_browser_asks_for_nothing_and_shows_both_colour_schemes(report: tuple[Scored, Path, Page]) -> None:
+def test_a_browser_asks_for_nothing_and_shows_both_colour_schemes(report: tuple[Predictions, Path, Page]) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     address = (report[1] / "report.html").as_uri()
     papers = []

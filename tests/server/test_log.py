@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from mien.server.lifecycle import Gate, State
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 
 HOST = b"Host: localhost\r\n"
 POST = b"POST /v1/predict HTTP/1.1\r\n" + HOST
@@ -110,7 +110,7 @@ def test_a_fault_of_the_server_is_logged_once(kind: str, caplog: pytest.LogCaptu
 
     async def ask() -> None:
         with suppress(ArithmeticError):  # which closes a stream
-            await Gate(broken, State(), Figures())({"type": kind, "path": "/"}, None, send)  # type: ignore[arg-type]
+            await Gate(broken, State(), ServerMetrics())({"type": kind, "path": "/"}, None, send)  # type: ignore[arg-type]
 
     with caplog.at_level(logging.DEBUG):
         asyncio.run(ask())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.explanation.explainer import FaceHeat
+from mien.results import FaceHeat
 from mien.server.models import EXPLAINED_SIDE, shrunk
 
 

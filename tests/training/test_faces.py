@@ -68,9 +68,9 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(scraped: Path, tmp_path_factory: pytest.TempPathFactory) -> run.Finished:
+def finished(scraped: Path, tmp_path_factory: pytest.TempPathFactory) -> run.TrainingResult:
     config = TrainConfig.make({**TINY, "faces": True})
-    return run.train(run.Source(scraped), config, tmp_path_factory.mktemp("runs") / "faces")
+    return run.train(run.TrainingSource(scraped), config, tmp_path_factory.mktemp("runs") / "faces")
 
 
 def test_pictures_without_a_face_are_left_out_and_counted_in_one_line(
@@ -85,7 +85,7 @@ def test_pictures_without_a_face_are_left_out_and_counted_in_one_line(
     assert "faces = true" in (tmp_path / "run" / "config.toml").read_text()
 
 
-def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.Finished, scraped: Path) -> None:
+def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.TrainingResult, scraped: Path) -> None:
     about = json.loads((finished.folder / "run.json").read_text())
     assert about["left_out"] == {"no_face": 3}
     with (finished.folder / "split.csv").open() as stream:
@@ -98,7 +98,7 @@ def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.Finished, 
     assert (judged.answers == judged.truth).mean() > 0.9
 
 
-def test_its_bundle_reads_faces(finished: run.Finished) -> None:
+def test_its_bundle_reads_faces(finished: run.TrainingResult) -> None:
     assert load_bundle(finished.folder).config.framing == "face"
     picture = photograph(bright=False, seed=1001)
     result = mien.load(finished.folder).predict(picture)
@@ -107,7 +107,7 @@ def test_its_bundle_reads_faces(finished: run.Finished) -> None:
     assert result.face.box.width < 110
 
 
-def test_what_is_trained_on_is_what_is_read(finished: run.Finished, scraped: Path) -> None:
+def test_what_is_trained_on_is_what_is_read(finished: run.TrainingResult, scraped: Path) -> None:
     """The crop that the cache holds is the one that the reader makes of the same file."""
     plan, crops = run.open_parts(finished.folder)
     reader = mien.load(finished.folder)
@@ -118,7 +118,7 @@ def test_what_is_trained_on_is_what_is_read(finished: run.Finished, scraped: Pat
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_faces_and_whole_pictures_are_cached_apart(finished: run.Finished, scraped: Path, tmp_path: Path) -> None:
+def test_faces_and_whole_pictures_are_cached_apart(finished: run.TrainingResult, scraped: Path, tmp_path: Path) -> None:
     plan, _ = run.open_parts(finished.folder)
     faces = cached_crops(plan.manifest, 24, 1, tmp_path, regions=plan.regions)
     whole = cached_crops(plan.manifest, 24, 1, tmp_path)
@@ -130,19 +130,19 @@ def test_faces_and_whole_pictures_are_cached_apart(finished: run.Finished, scrap
 
 
 def test_every_fold_knows_the_faces_and_a_run_reads_them_back(scraped: Path, tmp_path: Path) -> None:
-    checked, regions = run.check_source(run.Source(scraped), run.QuietReporter(), faces=True)
+    checked, regions = run.check_source(run.TrainingSource(scraped), run.QuietReporter(), faces=True)
     config = TrainConfig.make({**TINY, "faces": True})
     for plan in plan_folds(checked, config, 3, regions):
         assert plan.regions == regions
         assert {sample.name for sample in plan.manifest.samples} == set(regions)
-    run.start(run.Source(scraped), config, tmp_path / "r", plan, run.QuietReporter())
+    run.start(run.TrainingSource(scraped), config, tmp_path / "r", plan, run.QuietReporter())
     again = read_plan(tmp_path / "r", read_manifest(scraped))
     assert again.regions == regions
     assert again.parts == plan.parts
 
 
 def test_whole_pictures_stay_the_default(scraped: Path, tmp_path: Path) -> None:
-    finished = run.train(run.Source(scraped), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "whole")
+    finished = run.train(run.TrainingSource(scraped), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "whole")
     assert load_bundle(finished.folder).config.framing == "whole"
     header = (finished.folder / "split.csv").read_text().splitlines()[0]
     assert header == "file,label,part,group"

@@ -35,10 +35,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> run.Finished:
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> run.TrainingResult:
     """A finished tiny run, for the tests that only look at one."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    return run.train(run.Source(data), TrainConfig.make({**TINY, "epochs": 2}), out)
+    return run.train(run.TrainingSource(data), TrainConfig.make({**TINY, "epochs": 2}), out)
 
 
 def mien_command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def flags(settings: dict[str, object]) -> list[str]:
     return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def test_a_run_folder_holds_everything(finished: run.Finished, data: Path) -> None:
+def test_a_run_folder_holds_everything(finished: run.TrainingResult, data: Path) -> None:
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
         "augmented.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv", "metrics.json",
@@ -77,7 +77,7 @@ def test_too_few_pictures_to_fit_a_temperature_are_said(tmp_path: Path, each: in
     write_dataset(tmp_path / "drawn", each, seed=5, size=32)
     heard = Heard()
     config = TrainConfig.make({**TINY, "network": "classic", "epochs": 1, "validation_share": 0.3})
-    found = run.train(run.Source(tmp_path / "drawn"), config, tmp_path / "run", heard)
+    found = run.train(run.TrainingSource(tmp_path / "drawn"), config, tmp_path / "run", heard)
     count = 2 * round(0.3 * each)
     few = (
         f"the probabilities are not calibrated: {count} validation pictures are too few to fit a temperature "
@@ -92,14 +92,14 @@ def test_too_few_pictures_to_fit_a_temperature_are_said(tmp_path: Path, each: in
 
 def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
     def parts(seed: int) -> tuple[str, ...]:
-        checked, _ = run.check_source(run.Source(data), run.QuietReporter())
+        checked, _ = run.check_source(run.TrainingSource(data), run.QuietReporter())
         return plan_split(checked, TrainConfig(seed=seed)).parts
 
     assert parts(1) == parts(1)
     assert parts(1) != parts(2)
 
 
-def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: run.Finished, data: Path) -> None:
+def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: run.TrainingResult, data: Path) -> None:
     import keras
 
     network = keras.models.load_model(finished.folder / "model.keras")
@@ -122,7 +122,7 @@ def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
 
 
-def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.Finished, data: Path) -> None:
+def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.TrainingResult, data: Path) -> None:
     found = mien_command("evaluate", data, "--model", finished.folder)
     assert found.returncode == 0
     with (finished.folder / "split.csv").open() as stream:
@@ -132,7 +132,7 @@ def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.Finished,
     assert "trained on" not in held_out.stderr
 
 
-def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: run.Finished) -> None:
+def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: run.TrainingResult) -> None:
     found = mien_command("evaluate", "--model", finished.folder, "--json", "-")
     assert found.returncode == 0, found.stderr
     stored = json.loads((finished.folder / "metrics.json").read_text())
@@ -152,7 +152,7 @@ def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: s
                 (image.rotate(180) if turned else image).save(tmp_path / "data" / label / f"{path.stem}.png")
     settings = {**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3, "optimizer": optimizer}
     config = TrainConfig.make(settings)
-    done = run.train(run.Source(tmp_path / "data"), config, tmp_path / "run")
+    done = run.train(run.TrainingSource(tmp_path / "data"), config, tmp_path / "run")
     assert done.scored.evaluation().accuracy.low >= 0.6
     assert done.history[-1].accuracy > done.history[0].accuracy + 0.1
 
@@ -167,7 +167,7 @@ def test_sgd_and_several_classes_and_soft_labels_train(faces: Path, tmp_path: Pa
     table.write_text("\n".join(rows))
     config = TrainConfig.make({**TINY, "network": "stack", "size": 32, "epochs": 2, "optimizer": "sgd",
                                "activation": "gelu", "class_weight": "balanced"})  # fmt: skip
-    done = run.train(run.Source(table), config, tmp_path / "run")
+    done = run.train(run.TrainingSource(table), config, tmp_path / "run")
     assert done.scored.classes == ("happy", "neutral", "sad")
     assert set(mien.load(tmp_path / "run").predict(faces / "happy" / "happy-00001.jpg").face.probabilities) == {
         "happy", "neutral", "sad",
@@ -235,7 +235,7 @@ def test_a_folder_whose_name_looks_like_markup(data: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_cross_validation_judges_every_picture_once(data: Path, tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "epochs": 1})
-    done = run.train(run.Source(data), config, tmp_path / "cv", k=3)
+    done = run.train(run.TrainingSource(data), config, tmp_path / "cv", k=3)
     assert sorted(done.scored.names) == sorted(sample.name for sample in read_manifest(data).samples)
     assert done.part == "3-fold cross-validation, pooled"
     assert mien.load(tmp_path / "cv").predict(data / done.scored.names[0]).status == "ok"
@@ -255,7 +255,7 @@ def test_given_parts_are_used_as_given_and_leaked_copies_are_not_trained_on(data
             for path in chosen:
                 shutil.copy(path, tmp_path / "d" / part / label)
         shutil.copy(files[32], tmp_path / "d" / "train" / label / f"leak{files[32].suffix}")
-    done = run.train(run.Source(tmp_path / "d"), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "run")
+    done = run.train(run.TrainingSource(tmp_path / "d"), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "run")
     assert done.part.startswith("validation (no test part")
     assert len(done.scored.names) == 30
     with (tmp_path / "run" / "split.csv").open() as stream:
@@ -274,7 +274,7 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
         (tmp_path / "one" / "happy" / path.name).write_bytes(path.read_bytes())
         target = "happy" if number < 4 else "sad"
         (tmp_path / "two" / target / path.name).write_bytes(path.read_bytes())
-    source, config = run.Source, TrainConfig.make({**TINY, "epochs": 1})
+    source, config = run.TrainingSource, TrainConfig.make({**TINY, "epochs": 1})
     with pytest.raises(OutputError, match="already exists"):
         run.train(source(data), config, tmp_path / "taken")
     cases = {
@@ -297,18 +297,20 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
 
 def test_a_run_whose_pictures_have_gone_says_so(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", 20, seed=1, size=48)
-    checked, _ = run.check_source(run.Source(tmp_path / "d"), run.QuietReporter())
+    checked, _ = run.check_source(run.TrainingSource(tmp_path / "d"), run.QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    run.start(run.Source(tmp_path / "d"), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
+    run.start(
+        run.TrainingSource(tmp_path / "d"), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter()
+    )
     next((tmp_path / "d" / "sad").iterdir()).unlink()
     with pytest.raises(TrainingError, match=r"is no longer there \(1 files are missing\)"):
         run.resume(tmp_path / "r")
 
 
 def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
-    checked, _ = run.check_source(run.Source(data), run.QuietReporter())
+    checked, _ = run.check_source(run.TrainingSource(data), run.QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    run.start(run.Source(data), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
+    run.start(run.TrainingSource(data), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
     (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(TrainingError, match=r"checkpoint\.npz: the checkpoint is damaged"):
         run.resume(tmp_path / "r")

@@ -9,7 +9,7 @@ from PIL import Image
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.scoring import score
-from mien.evaluation.slices import measure, slices_section
+from mien.evaluation.slices import measure_slices, slices_section
 from mien.explanation.attention import summarise
 from mien.inference.reader import load
 from mien.training import run
@@ -32,17 +32,17 @@ def write(folder: Path, first: int, count: int, marked: bool) -> Path:
 @pytest.mark.slow
 def test_a_planted_shortcut_is_exposed_by_the_slices_and_by_the_map(tmp_path: Path) -> None:
     data = write(tmp_path / "train", 0, 200, marked=True)
-    run.train(run.Source(data), TrainConfig.make(SETTINGS), tmp_path / "run")
+    run.train(run.TrainingSource(data), TrainConfig.make(SETTINGS), tmp_path / "run")
     reader = load(tmp_path / "run")
     clean = score(reader, read_manifest(write(tmp_path / "clean", 1000, 100, marked=False)))
     marked = score(reader, read_manifest(write(tmp_path / "marked", 1000, 100, marked=True)))
     assert marked.evaluation().accuracy.value > 0.9
     assert clean.evaluation().accuracy.value < 0.7, "or else the network has not learned the mark"
     assert marked.crops is not None and clean.crops is not None
-    found = measure(marked.crops, marked.detections, marked)
+    found = measure_slices(marked.crops, marked.detections, marked)
     assert found.of_labels[0].tells and found.of_labels[0].place == "lower right corner"
     assert "lower right corner alone tells sad" in slices_section(found).conclusion
-    assert not any(hint.tells for hint in measure(clean.crops, clean.detections, clean).of_labels)
+    assert not any(hint.tells for hint in measure_slices(clean.crops, clean.detections, clean).of_labels)
     looked = summarise(reader, marked.crops, marked.truth, marked.classes)
     sad = next(one for one in looked.classes if one.label == "sad")
     assert looked.suspect

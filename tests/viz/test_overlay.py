@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.explanation.explainer import Explained, FaceHeat, explain, explain_labels
+from mien.explanation.explainer import Explained, explain, explain_labels
 from mien.explanation.figures import class_sheet, cut_out, heat_picture
+from mien.results import FaceHeat
 from mien.viz.overlay import colours, heat_layer, overlay, overlay_faces, placed
 
 

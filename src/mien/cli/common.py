@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # rich is imported where something is drawn: JSON into a pipe
     from rich.console import Console
     from rich.table import Table
 
-    from mien.metrics.classification import Evaluation
+    from mien.metrics.estimates import ClassificationMetrics
+
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -137,7 +138,7 @@ def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float =
         yield lambda count=1: bar.advance(task, count)
 
 
-def figures_table(evaluation: "Evaluation", title: str, note: str = "") -> "Table":
+def figures_table(evaluation: "ClassificationMetrics", title: str, note: str = "") -> "Table":
     """Lay out an evaluation: the overall figures, then one row per class, each with its interval; a note below."""
     from rich.table import Table
     from rich.text import Text

@@ -17,7 +17,7 @@ from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.reader import load
 from mien.io.atomic import new_folder, refuse_existing
 from mien.io.image import load_image
-from mien.metrics.classification import Evaluation
+from mien.metrics.classification import ClassificationMetrics
 from mien.training.backend import require_keras
 from mien.viz.mosaic import mosaic, save_png
 
@@ -105,10 +105,10 @@ def _train(clean: Path, out: Path, seed: int) -> Any:
     _step(4, "Split 70/20/10, train, evaluate on the test part, export  (mien train)")
     config = TrainConfig.make({**SETTINGS, "seed": seed})
     with TrainingScreen(out / "run") as reporter:
-        return run.train(run.Source(clean), config, out / "run", reporter)
+        return run.train(run.TrainingSource(clean), config, out / "run", reporter)
 
 
-def _baseline(out: Path) -> Evaluation:
+def _baseline(out: Path) -> ClassificationMetrics:
     from mien.training.baseline import pixel_baseline
     from mien.training.plan import make_part
     from mien.training.run import open_parts
@@ -135,7 +135,9 @@ def _predict(out: Path, model: Path, seed: int) -> list[tuple[str, Any]]:
     return list(zip(truths, results, strict=True))
 
 
-def _conclude(out: Path, found: Evaluation, baseline: Evaluation, results: list[tuple[str, Any]]) -> None:
+def _conclude(
+    out: Path, found: ClassificationMetrics, baseline: ClassificationMetrics, results: list[tuple[str, Any]]
+) -> None:
     screen = console()
     right = int(np.sum([truth == result.answer for truth, result in results]))
     _step(6, "The figures, on the test part (drawings)")

@@ -24,14 +24,15 @@ from mien.cli.common import (
 from mien.cli.text import one_line
 from mien.data.dataset import Manifest, read_manifest
 from mien.errors import ConfigError, DataError
-from mien.evaluation.scoring import READINGS, Scored, score
+from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import find_bundle, set_threshold
+from mien.inference.decision import ANSWER_FIELDS
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
 
 if TYPE_CHECKING:
     from mien.evaluation.thresholds import Thresholds
-    from mien.report.report import Extras
+    from mien.report.report import ReportContext
 
 #: Data of more pictures is audited in the part that is measured alone: finding copies takes a second for 600.
 AUDITED = 10_000
@@ -108,7 +109,9 @@ def command(
         if lines and written:
             _set_threshold(Path(written), lines, scored, part)
     if json_target != "-":
-        note = f"judged by {READINGS[scored.by]}" + (", of the largest face in each picture" if reader.detect else "")
+        note = f"judged by {ANSWER_FIELDS[scored.by]}" + (
+            ", of the largest face in each picture" if reader.detect else ""
+        )
         console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
         if lines and choose_threshold:
             before, now = lines.present.threshold, lines.cheapest.threshold
@@ -171,35 +174,35 @@ def _refuse_unfit(model: str | None) -> None:
 
 
 def _lines(
-    scored: Scored, reader: Reader, costs: dict[str, float], model: str | None
+    scored: Predictions, reader: Reader, costs: dict[str, float], model: str | None
 ) -> tuple["Thresholds | None", str | None]:
     """Return what every threshold costs and, where one is to be chosen for `model`, the bundle it is written into."""
-    from mien.evaluation.thresholds import measure
+    from mien.evaluation.thresholds import measure_thresholds
 
     labels = reader.config.labels
     own = scored.by == "answer" and len(labels) == 2
     if len(scored.classes) != 2:
         return None, None
-    found = measure(scored, costs, reader.threshold if own else 0.5, labels[1] if own else None)
+    found = measure_thresholds(scored, costs, reader.threshold if own else 0.5, labels[1] if own else None)
     if model is None or found.cheapest == found.present:
         return found, None
     return found, str(find_bundle(model))
 
 
-def _set_threshold(bundle: Path, found: "Thresholds", scored: Scored, part: str) -> None:
+def _set_threshold(bundle: Path, found: "Thresholds", scored: Predictions, part: str) -> None:
     why = {"on": part, "pictures": len(scored.names), "costs": dict(found.costs), "before": found.present.threshold}
     set_threshold(bundle, found.cheapest.threshold, why)
 
 
 def _measure(
-    scored: Scored, reader: Reader, whole: Manifest, manifest: Manifest, robustness: bool, groups: Path | None
-) -> tuple[Scored, "Extras"]:
+    scored: Predictions, reader: Reader, whole: Manifest, manifest: Manifest, robustness: bool, groups: Path | None
+) -> tuple[Predictions, "ReportContext"]:
     """Measure what a report says besides: faults and copies, slices, groups and robustness."""
     from mien.data.audit import audit
     from mien.evaluation import slices
     from mien.evaluation.provenance import grouped
-    from mien.evaluation.robustness import measure, robustness_section
-    from mien.report.report import Extras
+    from mien.evaluation.robustness import measure_robustness, robustness_section
+    from mien.report.report import ReportContext
 
     sections, figures = [], {}
     audited = whole if len(whole.samples) <= AUDITED else manifest
@@ -207,12 +210,13 @@ def _measure(
         faults = audit(audited, on_progress=report)
     scored = grouped(scored, manifest, faults.copies)
     if scored.crops is not None:
-        by_slice = slices.measure(scored.crops, scored.detections if reader.detect else None, scored, scored.seed)
+        by_slice = slices.measure_slices(
+            scored.crops, scored.detections if reader.detect else None, scored, scored.seed
+        )
         sections.append(slices.slices_section(by_slice))
         figures["slices"] = by_slice.to_dict()
     if groups is not None:
-        from mien.evaluation.groups import measure as measure_groups
-        from mien.evaluation.groups import read_groups
+        from mien.evaluation.groups import measure_groups, read_groups
         from mien.report.sections.groups import groups_section
 
         by_group = measure_groups(scored, read_groups(groups, scored.names))
@@ -222,13 +226,13 @@ def _measure(
         if scored.crops is None:
             raise ConfigError("--robustness: these pictures are too large and too many to keep; give fewer")
         with progress_bar("changing pictures") as report:
-            hardened = measure(
+            hardened = measure_robustness(
                 reader, scored.crops, scored.truth, scored.classes, scored.by, scored.seed, on_progress=report
             )
         sections.append(robustness_section(hardened))
         figures["robustness"] = hardened.to_dict()
     scope = "all of the data" if audited is whole else "the part that was measured"
-    return scored, Extras(reader, None, faults, scope, sections=tuple(sections), figures=figures)
+    return scored, ReportContext(reader, None, faults, scope, sections=tuple(sections), figures=figures)
 
 
 def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> dict[str, Any]:
@@ -241,7 +245,7 @@ def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> d
     }  # fmt: skip
 
 
-def _say_what_was_trained_on(data: Path, model: Path, scored: Scored) -> None:
+def _say_what_was_trained_on(data: Path, model: Path, scored: Predictions) -> None:
     """Say on stderr how many of the pictures the run itself was trained on, where DATA is what it was made from."""
     try:
         about = json.loads((model / "run.json").read_text(encoding="utf-8"))
@@ -259,7 +263,7 @@ def _say_what_was_trained_on(data: Path, model: Path, scored: Scored) -> None:
         )
 
 
-def _say_what_does_not_count(scored: Scored) -> None:
+def _say_what_does_not_count(scored: Predictions) -> None:
     """Name a few of the pictures without a face and of the unreadable ones on stderr, and count them."""
     for name in scored.no_face[:5]:
         click.echo(f"mien: {one_line(name)}: no face was found", err=True)

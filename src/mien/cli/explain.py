@@ -13,7 +13,7 @@ from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Method, explain_labels
 from mien.inference.reader import Faces
 from mien.io.atomic import new_file
-from mien.io.inputs import Entry, Inputs
+from mien.io.inputs import InputItem, Inputs
 
 if TYPE_CHECKING:
     from mien.explanation.explainer import Explained
@@ -128,7 +128,7 @@ def _check_names(out: Path | None, array: Path | None, pictures: int) -> None:
         raise ConfigError(f"--out {out}: is one file for {pictures} pictures; give a folder")
 
 
-def _explained(opened: Opened, entry: Entry, names: tuple[str | None, ...]) -> list["Explained"]:
+def _explained(opened: Opened, entry: InputItem, names: tuple[str | None, ...]) -> list["Explained"]:
     picture = entry.picture()
     if isinstance(picture, ImageError):
         raise picture
@@ -138,7 +138,7 @@ def _explained(opened: Opened, entry: Entry, names: tuple[str | None, ...]) -> l
         raise ImageError(entry.name, error.reason) from None
 
 
-def _targets(entries: list[Entry], out: Path | None, several: bool) -> list[Path | None]:
+def _targets(entries: list[InputItem], out: Path | None, several: bool) -> list[Path | None]:
     if out is None or not several:
         return [out] * len(entries)
     stems = Stems()
@@ -174,7 +174,7 @@ def _write_array(found: list["Explained"], path: Path) -> None:
             )  # fmt: skip
 
 
-def _say(found: list["Explained"], entry: Entry, target: Path | None) -> None:
+def _say(found: list["Explained"], entry: InputItem, target: Path | None) -> None:
     from mien.cli.text import one_line
 
     result = found[0].result

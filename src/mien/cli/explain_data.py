@@ -16,13 +16,14 @@ from mien.cli.text import one_line
 from mien.data.dataset import read_manifest
 from mien.explanation.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
 from mien.explanation.explainer import Crops
-from mien.explanation.faithfulness import CURVES, Faithfulness, measure
+from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
 from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
-from mien.report.document import Chart, Section
+from mien.report.document import Section
 from mien.report.html import page
+from mien.viz.charts import Chart
 from mien.viz.mosaic import save_png
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def explain_data(
     if faithfulness:
         labels = predicted(reader, crops, label_indices(reader, crops, [manifest.classes[index] for index in truth]))
         with progress_bar("taking pixels away") as report:
-            faithful = measure(reader, crops, labels, opened.explainer, opened.method, on_progress=report)
+            faithful = measure_faithfulness(reader, crops, labels, opened.explainer, opened.method, on_progress=report)
     if out:
         with new_folder(out) as folder:
             sections = _write(folder, attention, faithful, {"data": part, "sha256": reader.config.sha256})

@@ -8,7 +8,7 @@ from PIL import Image
 from mien.errors import ConfigError, ImageError
 from mien.io.atomic import new_file
 from mien.io.image import IMAGE_SUFFIXES, load_image
-from mien.io.inputs import VIDEO_SUFFIXES, Entry
+from mien.io.inputs import VIDEO_SUFFIXES, InputItem
 from mien.results import ImageResult
 
 #: The longest side that a JPEG can have, in pixels.
@@ -61,11 +61,11 @@ class Drawer:
         self._stems = Stems()
         self.failed = 0
 
-    def skip(self, entry: Entry) -> str:
+    def skip(self, entry: InputItem) -> str:
         """Return the name of an entry's drawing, without its ending; no other entry gets it."""
         return self._stems(entry.name)
 
-    def draw(self, entry: Entry, result: ImageResult) -> None:
+    def draw(self, entry: InputItem, result: ImageResult) -> None:
         """Write the drawing of a picture that could be read, whole or not at all."""
         from mien.viz.annotate import annotate
 

@@ -16,9 +16,17 @@ from mien.errors import ConfigError, ImageError, OutputError
 from mien.inference.bundle import BundleConfig
 from mien.inference.reader import Reader
 from mien.io.atomic import refuse_existing
-from mien.io.formats import Row, csv_text, json_text, jsonl_text, probability_labels, require_parquet, write_parquet
+from mien.io.formats import (
+    ResultRow,
+    csv_text,
+    json_text,
+    jsonl_text,
+    probability_labels,
+    require_parquet,
+    write_parquet,
+)
 from mien.io.image import ImageSource
-from mien.io.inputs import Entry, Inputs
+from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal, journal_of
 from mien.version import __version__
 
@@ -62,7 +70,7 @@ class Output:
         if not self.streams and not (resumable and journal_of(Path(self.target)).exists()):
             refuse_existing(Path(self.target))
 
-    def write(self, rows: Iterable[Row], labels: tuple[str, ...], film: bool = False) -> None:
+    def write(self, rows: Iterable[ResultRow], labels: tuple[str, ...], film: bool = False) -> None:
         """Write rows as they come, those of pictures or of a `film`."""
         if self.kind == "parquet":
             write_parquet(rows, Path(self.target), labels, film)
@@ -105,7 +113,7 @@ class Job:
         """How many pictures were read, and then were gone when they were to be drawn."""
         return self._drawer.failed if self._drawer else 0
 
-    def run(self, write: Callable[[Iterable[Row]], None]) -> None:
+    def run(self, write: Callable[[Iterable[ResultRow]], None]) -> None:
         """Hand all rows to `write` as they come."""
         self._open_drawer(resumed=False)
         with self._reading(iter(self._inputs)) as rows:
@@ -150,14 +158,14 @@ class Job:
         names = {"count": survey.count, "sha256": survey.sha256} if survey.count else {"given": self._inputs.names}
         return {**identity(self._reader.config, self._options), "list of inputs": names}
 
-    def _catch_up(self, journal: Journal) -> Iterator[Entry]:
+    def _catch_up(self, journal: Journal) -> Iterator[InputItem]:
         """Pass over the entries whose rows are in the journal, and return the others.
 
         Rows are kept in whole batches, as `Reader.predict_named` forms them: a picture is read again in the
         company it had, and so its last digits are the same.
         """
         entries = iter(self._inputs)
-        block: list[Entry] = []
+        block: list[InputItem] = []
         kept, crops, whole, end = 0, 0, None, None
         for row, end in journal.replay():
             entry = next(entries, None)
@@ -176,7 +184,7 @@ class Job:
         journal.keep(kept, whole)
         return chain(block, entries if following is None else chain([following], entries))
 
-    def _pass_over(self, block: list[Entry]) -> int:
+    def _pass_over(self, block: list[InputItem]) -> int:
         count = len(block)
         if self._drawer:
             for entry in block:
@@ -189,13 +197,13 @@ class Job:
             self._drawer = Drawer(self._draw, resumed)
 
     @contextmanager
-    def _reading(self, entries: Iterator[Entry], done: int = 0) -> Iterator[Iterator[Row]]:
+    def _reading(self, entries: Iterator[InputItem], done: int = 0) -> Iterator[Iterator[ResultRow]]:
         bar = counting_bar("reading pictures", self._survey.count, done)
         with bar as advance, closing(self._read(entries, advance)) as rows:
             yield rows
 
-    def _read(self, entries: Iterator[Entry], advance: Callable[[], None]) -> Generator[Row, None, None]:
-        waiting: deque[Entry] = deque()
+    def _read(self, entries: Iterator[InputItem], advance: Callable[[], None]) -> Generator[ResultRow, None, None]:
+        waiting: deque[InputItem] = deque()
 
         def pictures() -> Iterator[tuple[str, ImageSource | ImageError]]:
             for entry in entries:
@@ -211,7 +219,7 @@ class Job:
             advance()
             yield result.to_dict()
 
-    def _counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def _counted(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
         least = max(_PHOTOGRAPH, _TIMES * self._reader.config.input_size)
         for row in rows:
             self.counts[row["status"]] += 1

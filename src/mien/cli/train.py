@@ -26,7 +26,7 @@ from mien.training.backend import require_keras
 from mien.training.config import read_settings
 from mien.training.networks.pretrained import configured, configured_for_few
 from mien.training.runs import CONFIG, RUN, read_unfinished
-from mien.training.source import Source
+from mien.training.source import TrainingSource
 
 
 @click.command("train")
@@ -67,9 +67,9 @@ def command(
     print_finished(finished)
 
 
-def read_source(data: Path, classes: str | None, rename: tuple[str, ...]) -> Source:
+def read_source(data: Path, classes: str | None, rename: tuple[str, ...]) -> TrainingSource:
     """Read the files and labels of a source; DataError where there are none to train on."""
-    source = Source(data, *data_arguments(classes, rename))
+    source = TrainingSource(data, *data_arguments(classes, rename))
     require_trainable(source.manifest)
     return source
 

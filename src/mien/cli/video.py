@@ -15,7 +15,7 @@ from mien.cli.predict_job import Output
 from mien.cli.text import one_line
 from mien.errors import ConfigError
 from mien.inference.reader import Reader
-from mien.io.formats import Row, probability_labels
+from mien.io.formats import ResultRow, probability_labels
 from mien.io.image import RGB
 from mien.io.video import FPS, Video, open_camera, open_video
 from mien.io.video_writer import VideoWriter, require_film_name
@@ -84,7 +84,7 @@ def _check_targets(source: str, output: Output, draw: Path | None, timeline: Pat
         require_matplotlib()
 
 
-def _write(output: Output, reader: Reader, rows: Iterable[Row]) -> None:
+def _write(output: Output, reader: Reader, rows: Iterable[ResultRow]) -> None:
     if output.kind is None:
         for _ in rows:
             pass
@@ -94,7 +94,7 @@ def _write(output: Output, reader: Reader, rows: Iterable[Row]) -> None:
 
 def _collected(
     frames: Iterable[FrameResult], seen: Timeline, duration: float | None, report: Callable[[float], None]
-) -> Iterator[Row]:
+) -> Iterator[ResultRow]:
     for result in frames:
         seen.add(result)
         if duration:

@@ -10,7 +10,7 @@ from mien.cores import available_cores
 from mien.data.dataset import Manifest, Sample
 from mien.data.duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from mien.data.inspection import FileFacts, inspect_file
-from mien.data.issues import CATALOGUE, Fault, Finding, Severity
+from mien.data.issues import CATALOGUE, Finding, Issue, Severity
 from mien.errors import ImageError
 
 Progress = Callable[[float], None]
@@ -29,7 +29,7 @@ class Audit:
     """
 
     manifest: Manifest
-    faults: tuple[Fault, ...]
+    faults: tuple[Issue, ...]
     left_out: dict[str, str]
     copies: tuple[tuple[str, ...], ...]
     facts: dict[str, FileFacts]
@@ -213,17 +213,17 @@ def _fault(
     facts: dict[str, FileFacts],
     detail: str = "",
     notes: Mapping[str, str] | None = None,
-) -> Fault:
+) -> Issue:
     entry = CATALOGUE[kind]
     notes = notes or {}
     files = names if notes else sorted(names)
     first = facts.get(names[0]) if names else None
     reason = first.reason or "" if first and first.kinds[:1] == (kind,) else ""
     detail = detail or notes.get(files[0] if files else "", reason)
-    return Fault(kind, entry.severity, entry.title, entry.fix, tuple(files), tuple(groups), detail, notes)
+    return Issue(kind, entry.severity, entry.title, entry.fix, tuple(files), tuple(groups), detail, notes)
 
 
-def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Fault]:
+def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Issue]:
     """Judge the classes by what is left of them."""
     kept = _usable_rows(manifest, left_out)
     counts = {name: sum(sample.label == name for sample in kept) for name in manifest.classes}

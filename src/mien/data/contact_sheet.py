@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.data.audit import Audit
-from mien.data.issues import Fault
+from mien.data.issues import Issue
 from mien.errors import ImageError
 from mien.io.image import decode
 from mien.viz.mosaic import mosaic
@@ -53,7 +53,7 @@ def _thumbnails(found: Audit, names: list[str]) -> dict[str, npt.NDArray[np.uint
     return shown
 
 
-def _rest(fault: Fault, count: int, shown: int) -> str:
+def _rest(fault: Issue, count: int, shown: int) -> str:
     return f" (the {'worst' if fault.notes else 'first'} {shown})" if shown < count else ""
 
 

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mien.data.tables import SPLIT_NAMES, Table, read_table
+from mien.data.tables import SPLIT_NAMES, LabelTable, read_table
 from mien.errors import DataError, ImageError
 from mien.io.image import IMAGE_SUFFIXES, RGB, decode, read_file
-from mien.io.sources import FolderSource, Source, is_folder, open_source
+from mien.io.sources import FileSource, FolderSource, is_folder, open_source
 
 TABLE_NAME = "labels.csv"
 
@@ -50,7 +50,7 @@ class Manifest:
     path: Path
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
-    source: Source
+    source: FileSource
     problems: tuple[Problem, ...] = ()
     empty_classes: tuple[str, ...] = ()
     pixels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -90,7 +90,7 @@ def read_manifest(
     """
     rename = rename or {}
     if path.suffix.lower() in (".csv", ".tsv") and not is_folder(path):
-        source: Source = FolderSource(path.parent, listed=False)  # the table says which of its files count
+        source: FileSource = FolderSource(path.parent, listed=False)  # the table says which of its files count
         found = _from_table(read_table(_table_bytes(path), str(path)), source, PurePosixPath())
     else:
         source = open_source(path)
@@ -132,7 +132,7 @@ def _table_bytes(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _from_source(source: Source, path: Path) -> _Found:
+def _from_source(source: FileSource, path: Path) -> _Found:
     root = _root(source)
     prefix = "" if root == PurePosixPath() else f"{root}/"
     top_files = [name for name in source.names if name.startswith(prefix) and "/" not in name[len(prefix) :]]
@@ -152,7 +152,7 @@ def _from_source(source: Source, path: Path) -> _Found:
     return found
 
 
-def _root(source: Source) -> PurePosixPath:
+def _root(source: FileSource) -> PurePosixPath:
     """Step into folders that only wrap one other folder (`data.zip/data/happy/…`)."""
     root = PurePosixPath()
     while True:
@@ -170,7 +170,7 @@ def _root(source: Source) -> PurePosixPath:
         root = below
 
 
-def _from_folders(source: Source, prefix: str) -> _Found:
+def _from_folders(source: FileSource, prefix: str) -> _Found:
     """Read class folders or split folders; files directly in the root belong to no class."""
     folders = [name[len(prefix) :] for name in source.folders if name.startswith(prefix) and name != prefix]
     split_folders = {name for name in folders if "/" not in name and name.lower() in SPLIT_NAMES}
@@ -196,7 +196,7 @@ def _from_folders(source: Source, prefix: str) -> _Found:
     return found
 
 
-def _from_table(table: Table, source: Source, root: PurePosixPath) -> _Found:
+def _from_table(table: LabelTable, source: FileSource, root: PurePosixPath) -> _Found:
     found = _Found([], table.vote_names)
     found.problems = [Problem(f"row {bad.number}", bad.reason) for bad in table.bad]
     known = set(source.names)
@@ -215,7 +215,7 @@ def _inside(root: PurePosixPath, name: str) -> str:
     return (root / name.replace("\\", "/")).as_posix()
 
 
-def _outside_file(name: str, source: Source) -> bool:
+def _outside_file(name: str, source: FileSource) -> bool:
     """A folder's table may point outside the folder (`../pictures/a.jpg`); an archive's may not."""
     try:
         return source.path.is_dir() and (source.path / name).is_file()
@@ -231,7 +231,7 @@ def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
 
 
 def _finish(
-    path: Path, source: Source, found: _Found, classes: Sequence[str] | None, rename: Mapping[str, str]
+    path: Path, source: FileSource, found: _Found, classes: Sequence[str] | None, rename: Mapping[str, str]
 ) -> Manifest:
     unknown = sorted(set(rename) - {s[1] for s in found.samples if s[1]} - set(found.vote_names) - found.empty)
     if unknown:

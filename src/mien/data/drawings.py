@@ -52,12 +52,12 @@ def drawn_score(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> fl
 
     `finder_score` is how sure the face finder was, in [0, 1].
     """
-    found = measure(rgb, box, finder_score)
+    found = measure_face(rgb, box, finder_score)
     total = BIAS + sum(weight * getattr(found, name) for name, weight in WEIGHTS.items())
     return float(1 / (1 + np.exp(-total)))
 
 
-def measure(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> Measures:
+def measure_face(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> Measures:
     """Take the measures of a face, arguments as in `drawn_score`."""
     face = Image.fromarray(np.ascontiguousarray(rgb[box.y : box.y + box.height, box.x : box.x + box.width]))
     coarse = face.resize((_COARSE, _COARSE), Image.Resampling.BILINEAR)

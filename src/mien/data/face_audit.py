@@ -13,12 +13,11 @@ from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
 from mien.data.drawings import DRAWN, drawn_score
 from mien.data.issues import Finding
-from mien.data.label_issues import suspects
-from mien.errors import DataError, ImageError
-from mien.evaluation.scoring import choose_reading, shares_of
+from mien.data.label_issues import find_label_issues
+from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.calibration import answer_probabilities
+from mien.inference.decision import answer_probabilities, choose_field, shares_of
 from mien.inference.preprocess import Opened, in_order, opened
 from mien.inference.reader import Reader
 from mien.results import Detection
@@ -91,9 +90,7 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
 def _why_unchecked(known: Audit, reader: Reader) -> str | None:
     if len(known.manifest.classes) < 2:
         return "there is only one class"
-    try:
-        choose_reading(reader, known.manifest)
-    except DataError:
+    if choose_field(reader.config.labels, reader.answers, known.manifest.classes) is None:
         return f"the model '{reader.config.name}' does not know all of {', '.join(known.manifest.classes)}"
     return None
 
@@ -207,5 +204,5 @@ def _suspects(
             ),
             doubt.margin,
         )
-        for doubt in suspects(shares, labels)
+        for doubt in find_label_issues(shares, labels)
     ]

@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class IssueKind:
     """One kind of fault in words."""
 
     severity: Severity
@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Issue:
     """One kind of fault as found in a dataset.
 
     `files` are the faulty files only: of duplicates those that are left out, while `groups` lists each
@@ -75,37 +75,45 @@ class Fault:
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 CATALOGUE = {
-    "one-class": Entry(_E, "only one class", "add a folder with images of a second class"),
-    "empty-class": Entry(_E, "class folder without images", "put images into it or remove the folder"),
-    "missing-in-part": Entry(_E, "class absent from a part", "add images there, or leave the class out with --classes"),
-    "label-conflict": Entry(_E, "same picture under two labels", "decide which label is right, delete the other copy"),
-    "split-leak": Entry(_E, "same picture in train and held-out part", "left out of training; delete the train copy"),
-    "unreadable": Entry(_E, "file cannot be read", "make the file readable (chmod u+r) or remove it"),
-    "zero-bytes": Entry(_E, "empty file", "download it again or delete it"),
-    "lfs-pointer": Entry(_E, "Git LFS pointer", "run git lfs pull in the dataset's repository"),
-    "html": Entry(_E, "web page under an image name", "delete it; the download was refused or redirected"),
-    "text": Entry(_E, "text under an image name", "delete it"),
-    "not-an-image": Entry(_E, "not an image", "delete it"),
-    "truncated": Entry(_E, "truncated or damaged image", "download it again or delete it"),
-    "unsupported-type": Entry(_E, "unsupported type", "convert it to JPEG or PNG"),
-    "strict-extension": Entry(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
-    "too-small": Entry(_E, "too small", "find a larger copy or delete it"),
-    "absurd-size": Entry(_E, "absurd dimensions", "crop it to the face or delete it"),
-    "no_face": Entry(_E, "no face found", "delete it, or crop it closer to a face that can be seen"),
-    "bad-entry": Entry(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
-    "exact-duplicate": Entry(_W, "exact duplicate", "the first copy is used; delete the others"),
-    "near-duplicate": Entry(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
-    "wrong-extension": Entry(_W, "extension lies about the type", "read by content; --write-clean renames it"),
-    "not_a_photograph": Entry(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
-    "label_suspect": Entry(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
-    "several_faces": Entry(_W, "several faces of like size", "the largest is taken; crop it to the one that is meant"),
-    "face_cut_off": Entry(_W, "face cut off by the border", "find a copy that shows the whole face"),
-    "face_too_small": Entry(_W, "face too small", "find a larger copy"),
-    "few-images": Entry(_W, "very few images", "collect more, and judge by cross-validation (--folds 5)"),
-    "class-imbalance": Entry(_W, "classes of unequal size", "train with --class-weight balanced"),
-    "cmyk": Entry(_N, "CMYK colours", "converted to RGB when read"),
-    "palette": Entry(_N, "palette colours", "converted to RGB when read"),
-    "sixteen-bit": Entry(_N, "16-bit values", "scaled to 8 bits when read"),
-    "alpha": Entry(_N, "transparency", "laid on white when read"),
-    "exif-rotated": Entry(_N, "rotated by EXIF", "turned upright when read"),
+    "one-class": IssueKind(_E, "only one class", "add a folder with images of a second class"),
+    "empty-class": IssueKind(_E, "class folder without images", "put images into it or remove the folder"),
+    "missing-in-part": IssueKind(
+        _E, "class absent from a part", "add images there, or leave the class out with --classes"
+    ),
+    "label-conflict": IssueKind(
+        _E, "same picture under two labels", "decide which label is right, delete the other copy"
+    ),
+    "split-leak": IssueKind(
+        _E, "same picture in train and held-out part", "left out of training; delete the train copy"
+    ),
+    "unreadable": IssueKind(_E, "file cannot be read", "make the file readable (chmod u+r) or remove it"),
+    "zero-bytes": IssueKind(_E, "empty file", "download it again or delete it"),
+    "lfs-pointer": IssueKind(_E, "Git LFS pointer", "run git lfs pull in the dataset's repository"),
+    "html": IssueKind(_E, "web page under an image name", "delete it; the download was refused or redirected"),
+    "text": IssueKind(_E, "text under an image name", "delete it"),
+    "not-an-image": IssueKind(_E, "not an image", "delete it"),
+    "truncated": IssueKind(_E, "truncated or damaged image", "download it again or delete it"),
+    "unsupported-type": IssueKind(_E, "unsupported type", "convert it to JPEG or PNG"),
+    "strict-extension": IssueKind(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
+    "too-small": IssueKind(_E, "too small", "find a larger copy or delete it"),
+    "absurd-size": IssueKind(_E, "absurd dimensions", "crop it to the face or delete it"),
+    "no_face": IssueKind(_E, "no face found", "delete it, or crop it closer to a face that can be seen"),
+    "bad-entry": IssueKind(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
+    "exact-duplicate": IssueKind(_W, "exact duplicate", "the first copy is used; delete the others"),
+    "near-duplicate": IssueKind(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
+    "wrong-extension": IssueKind(_W, "extension lies about the type", "read by content; --write-clean renames it"),
+    "not_a_photograph": IssueKind(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
+    "label_suspect": IssueKind(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
+    "several_faces": IssueKind(
+        _W, "several faces of like size", "the largest is taken; crop it to the one that is meant"
+    ),
+    "face_cut_off": IssueKind(_W, "face cut off by the border", "find a copy that shows the whole face"),
+    "face_too_small": IssueKind(_W, "face too small", "find a larger copy"),
+    "few-images": IssueKind(_W, "very few images", "collect more, and judge by cross-validation (--folds 5)"),
+    "class-imbalance": IssueKind(_W, "classes of unequal size", "train with --class-weight balanced"),
+    "cmyk": IssueKind(_N, "CMYK colours", "converted to RGB when read"),
+    "palette": IssueKind(_N, "palette colours", "converted to RGB when read"),
+    "sixteen-bit": IssueKind(_N, "16-bit values", "scaled to 8 bits when read"),
+    "alpha": IssueKind(_N, "transparency", "laid on white when read"),
+    "exif-rotated": IssueKind(_N, "rotated by EXIF", "turned upright when read"),
 }

@@ -10,7 +10,7 @@ FEWEST = 5
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelIssue:
     """Sample number `index` looks like class number `other`, whose probability exceeds its own label's by `margin`."""
 
     index: int
@@ -18,7 +18,7 @@ class Suspect:
     margin: float
 
 
-def suspects(shares: npt.ArrayLike, labels: npt.ArrayLike) -> list[Suspect]:
+def find_label_issues(shares: npt.ArrayLike, labels: npt.ArrayLike) -> list[LabelIssue]:
     """Find the samples whose label is probably wrong, worst first (Northcutt, Jiang and Chuang, JAIR 2021).
 
     `shares` float (N, K) are probabilities over K classes, rows summing to 1, from a model that was not
@@ -37,7 +37,7 @@ def suspects(shares: npt.ArrayLike, labels: npt.ArrayLike) -> list[Suspect]:
     other = reached.argmax(axis=1)
     margin = reached[np.arange(len(rows)), other] - own
     worst_first = np.argsort(-margin, kind="stable")
-    return [Suspect(int(i), int(other[i]), float(margin[i])) for i in worst_first if margin[i] > 0]
+    return [LabelIssue(int(i), int(other[i]), float(margin[i])) for i in worst_first if margin[i] > 0]
 
 
 def _thresholds(

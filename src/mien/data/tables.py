@@ -28,7 +28,7 @@ SPLIT_NAMES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One usable row: `label` is None where only votes are given; votes follow the table's class names."""
 
     number: int
@@ -49,15 +49,15 @@ class BadRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class LabelTable:
     """A parsed table: its usable rows, its bad rows, and the class names of its vote columns."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     bad: tuple[BadRow, ...]
     vote_names: tuple[str, ...] = ()
 
 
-def read_table(data: bytes, name: str) -> Table:
+def read_table(data: bytes, name: str) -> LabelTable:
     """Parse a labelled CSV; columns may be separated by commas, semicolons or tabs.
 
     Two kinds are known by their header: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it), and
@@ -95,10 +95,10 @@ def _decode(data: bytes, name: str) -> str:
         raise DataError(f"{name}: is not UTF-8 text; save the table as CSV UTF-8") from None
 
 
-def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> Table:
+def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> LabelTable:
     emotion, pixels = keys.index("emotion"), keys.index("pixels")
     usage = keys.index("usage") if "usage" in keys else None
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     bad: list[BadRow] = []
     for number, cells in enumerate(reader):
         if not any(cells):
@@ -110,8 +110,8 @@ def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> Table:
         except (ValueError, IndexError) as error:
             bad.append(BadRow(number, str(error) if isinstance(error, ValueError) else "has too few columns"))
             continue
-        rows.append(Row(number, f"row{number:07d}.png", label, split, None, None, image))
-    return Table(tuple(rows), tuple(bad))
+        rows.append(TableRow(number, f"row{number:07d}.png", label, split, None, None, image))
+    return LabelTable(tuple(rows), tuple(bad))
 
 
 def _code(cell: str) -> int:
@@ -145,21 +145,21 @@ def _split(cell: str) -> str | None:
     return SPLIT_NAMES[text.lower()]
 
 
-def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]], name: str) -> Table:
+def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]], name: str) -> LabelTable:
     known: dict[str, int] = {key: keys.index(key) for key in ("file", "label", "split", "group") if key in keys}
     extra = [index for index in range(len(keys)) if index not in known.values() and header[index]]
     lines = [(number, cells) for number, cells in enumerate(reader) if any(cells)]
     votes = _vote_columns(header, extra, lines, required="label" not in known)
     if "label" not in known and len(votes) < 2:
         raise DataError(f"{name}: has no column 'label', and no two numeric columns of votes per class")
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     bad: list[BadRow] = []
     for number, cells in lines:
         try:
             rows.append(_file_row(number, cells, known, votes))
         except ValueError as error:
             bad.append(BadRow(number, str(error)))
-    return Table(tuple(rows), tuple(bad), tuple(header[index] for index in votes))
+    return LabelTable(tuple(rows), tuple(bad), tuple(header[index] for index in votes))
 
 
 def _vote_columns(header: list[str], extra: list[int], lines: list[tuple[int, list[str]]], required: bool) -> list[int]:
@@ -179,7 +179,7 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[int]) -> Row:
+def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[int]) -> TableRow:
     found = {key: cells[index].strip() if index < len(cells) else "" for key, index in known.items()}
     if not found["file"]:
         raise ValueError("has no file")
@@ -191,4 +191,4 @@ def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[
     if not found.get("label") and shares is None:
         raise ValueError("has no label")
     split = _split(found["split"]) if "split" in found else None
-    return Row(number, found["file"], found.get("label") or None, split, found.get("group") or None, shares)
+    return TableRow(number, found["file"], found.get("label") or None, split, found.get("group") or None, shares)

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Measure:
+class Attribute:
     """A number of each picture: what it is called, what it means, and where its bins end; None: at its quartiles."""
 
     key: str
@@ -25,28 +25,47 @@ class Measure:
 
 
 _OF_CROPS = (
-    Measure("brightness", "Brightness", "mean of the crop, 0 to 255"),
-    Measure("contrast", "Contrast", "standard deviation of the crop, in values of 255"),
-    Measure("sharpness", "Sharpness", "variance of the Laplacian over that of the crop; noise counts as sharp too",
-            form="{:.2f}"),
-    Measure("asymmetry", "Asymmetry", "1 less the correlation of the crop with its mirror image: light from a side, a "
-            "turned head, something before one half", form="{:.2f}"),
-)  # fmt: skip
+    Attribute("brightness", "Brightness", "mean of the crop, 0 to 255"),
+    Attribute("contrast", "Contrast", "standard deviation of the crop, in values of 255"),
+    Attribute(
+        "sharpness",
+        "Sharpness",
+        "variance of the Laplacian over that of the crop; noise counts as sharp too",
+        form="{:.2f}",
+    ),
+    Attribute(
+        "asymmetry",
+        "Asymmetry",
+        "1 less the correlation of the crop with its mirror image: light from a side, a "
+        "turned head, something before one half",
+        form="{:.2f}",
+    ),
+)
 # Why the score stands for occlusion: with a square over 20 % of the face's box it tells covered faces from the same
 # ones uncovered better (area under the ROC curve 0.77 to 0.96, by what covers them) than the asymmetry of the crop
 # does (0.62 to 0.74), on the 110 first pictures of a scraped folder; see the lab log.
 _OF_FACES = (
-    Measure("face_size", "Face size", "side of the face's box in the picture, in pixels", (32, 64, 128, 256)),
-    Measure("roll", "Head roll", "angle of the line between the eyes from level, in degrees", (5, 10, 20)),
-    Measure("turn", "Turn of the head", "how far the tip of the nose is from midway between the eyes, in distances "
-            "between the eyes; a profile has no such distance and may count as turned too little or too much",
-            (0.1, 0.2, 0.4), "{:.1f}"),
-    Measure("doubt", "Finder's doubt", "1 less the face finder's score: rises where a face is partly hidden, the best "
-            "estimate of occlusion here, but also where it is blurred, cut off or turned", form="{:.2f}"),
-)  # fmt: skip
+    Attribute("face_size", "Face size", "side of the face's box in the picture, in pixels", (32, 64, 128, 256)),
+    Attribute("roll", "Head roll", "angle of the line between the eyes from level, in degrees", (5, 10, 20)),
+    Attribute(
+        "turn",
+        "Turn of the head",
+        "how far the tip of the nose is from midway between the eyes, in distances "
+        "between the eyes; a profile has no such distance and may count as turned too little or too much",
+        (0.1, 0.2, 0.4),
+        "{:.1f}",
+    ),
+    Attribute(
+        "doubt",
+        "Finder's doubt",
+        "1 less the face finder's score: rises where a face is partly hidden, the best "
+        "estimate of occlusion here, but also where it is blurred, cut off or turned",
+        form="{:.2f}",
+    ),
+)
 
 
-def of_crops(crops: npt.NDArray[np.uint8]) -> Iterator[tuple[Measure, Floats]]:
+def of_crops(crops: npt.NDArray[np.uint8]) -> Iterator[tuple[Attribute, Floats]]:
     """Measure the crops uint8 (N, S, S, C), [0, 255], alone: each measure with its values, float64 (N,)."""
     parts = [_looks(crops[start : start + _CHUNK]) for start in range(0, len(crops), _CHUNK)]
     yield from zip(_OF_CROPS, np.concatenate(parts, axis=1), strict=True)
@@ -67,7 +86,7 @@ def _looks(crops: npt.NDArray[np.uint8]) -> Floats:
     )
 
 
-def of_faces(detections: Sequence[Detection | None]) -> Iterator[tuple[Measure, Floats]]:
+def of_faces(detections: Sequence[Detection | None]) -> Iterator[tuple[Attribute, Floats]]:
     """Measure the faces found: each measure with its values, float64 (N,), nan where the whole picture was taken."""
     if not any(detections):
         return

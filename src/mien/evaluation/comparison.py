@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mien.errors import ConfigError, DataError
-from mien.evaluation.predictions import Predictions
-from mien.metrics.classification import checked_answers, evaluate
-from mien.metrics.estimates import Evaluation, Figure
+from mien.evaluation.predictions import SavedPredictions
+from mien.metrics.classification import checked_answers, classification_metrics
+from mien.metrics.estimates import ClassificationMetrics, Estimate
 from mien.metrics.significance import PairedTest, compare_hits, differences, holm
 from mien.text import listed
 
@@ -30,14 +30,14 @@ class Difference:
     first: str
     second: str
     n: int
-    figures: dict[str, Figure]
+    figures: dict[str, Estimate]
     test: PairedTest
     mcnemar: PairedTest
     p: float
     only_by_seed: bool = False
 
     @property
-    def more_than_luck(self) -> bool:
+    def significant(self) -> bool:
         """Whether one is right more often by more than the luck of the pictures."""
         return self.p < LEVEL
 
@@ -50,7 +50,7 @@ class Difference:
         test = f"{self.test.test}, p {_p(self.p)}"
         if self.test.only_first + self.test.only_second == 0:
             return f"{self.first} and {self.second} are right on the same of {self.n:,} pictures."
-        if self.more_than_luck:
+        if self.significant:
             again = "; yet they differ only by their seed, and another may turn it round" if self.only_by_seed else ""
             return (
                 f"{better} is more often right than {worse}, and that is more than luck: {by} on {self.n:,} pictures "
@@ -74,7 +74,7 @@ class Difference:
             "test": self.test.to_dict(),
             "mcnemar": self.mcnemar.to_dict(),
             "p_corrected": self.p,
-            "more_than_luck": self.more_than_luck,
+            "significant": self.significant,
             "only_by_seed": self.only_by_seed,
             "sentence": self.sentence(),
         }
@@ -84,7 +84,7 @@ class Difference:
 class Comparison:
     """Reports by their names, all measured on the same `n` pictures, and how each differs from the first."""
 
-    evaluations: dict[str, Evaluation]
+    evaluations: dict[str, ClassificationMetrics]
     models: dict[str, str]
     n: int
     differences: tuple[Difference, ...]
@@ -103,7 +103,7 @@ class Comparison:
         }
 
 
-def compare(reports: Sequence[Predictions], seed: int = 0) -> Comparison:
+def compare(reports: Sequence[SavedPredictions], seed: int = 0) -> Comparison:
     """Compare each report with the first, on the pictures that all of them have.
 
     Raises ConfigError for fewer than two reports or one given twice, and DataError where their classes or labels
@@ -123,7 +123,7 @@ def compare(reports: Sequence[Predictions], seed: int = 0) -> Comparison:
     _require_one_truth(alike)
     groups = next((report.groups for report in alike if report.groups is not None), None)
     evaluations = {
-        name: evaluate(report.truth, report.probabilities, report.classes, report.answers, groups, seed)
+        name: classification_metrics(report.truth, report.probabilities, report.classes, report.answers, groups, seed)
         for name, report in zip(names, alike, strict=True)
     }
     found = [
@@ -140,7 +140,7 @@ def compare(reports: Sequence[Predictions], seed: int = 0) -> Comparison:
     )
 
 
-def _names(reports: Sequence[Predictions]) -> list[str]:
+def _names(reports: Sequence[SavedPredictions]) -> list[str]:
     """The shortest ends of their paths that tell all reports apart."""
     parts = [report.path.resolve().parts for report in reports]
     if len(set(parts)) < len(parts):
@@ -153,7 +153,7 @@ def _names(reports: Sequence[Predictions]) -> list[str]:
     return names
 
 
-def _in_common(reports: Sequence[Predictions]) -> tuple[str, ...]:
+def _in_common(reports: Sequence[SavedPredictions]) -> tuple[str, ...]:
     known = set(reports[0].names).intersection(*(report.names for report in reports[1:]))
     if not known:
         raise DataError(
@@ -163,7 +163,7 @@ def _in_common(reports: Sequence[Predictions]) -> tuple[str, ...]:
     return tuple(name for name in reports[0].names if name in known)
 
 
-def _reduced(report: Predictions, names: tuple[str, ...], classes: tuple[str, ...]) -> Predictions:
+def _reduced(report: SavedPredictions, names: tuple[str, ...], classes: tuple[str, ...]) -> SavedPredictions:
     """The same report for these pictures and with its classes in this order."""
     place = {name: row for row, name in enumerate(report.names)}
     rows = np.array([place[name] for name in names])
@@ -180,7 +180,7 @@ def _reduced(report: Predictions, names: tuple[str, ...], classes: tuple[str, ..
     )
 
 
-def _require_one_truth(reports: Sequence[Predictions]) -> None:
+def _require_one_truth(reports: Sequence[SavedPredictions]) -> None:
     first = reports[0]
     for other in reports[1:]:
         odd = np.flatnonzero(other.truth != first.truth)
@@ -194,7 +194,12 @@ def _require_one_truth(reports: Sequence[Predictions]) -> None:
 
 
 def _difference(
-    first_name: str, first: Predictions, second_name: str, second: Predictions, groups: Sequence[str] | None, seed: int
+    first_name: str,
+    first: SavedPredictions,
+    second_name: str,
+    second: SavedPredictions,
+    groups: Sequence[str] | None,
+    seed: int,
 ) -> Difference:
     one, two = (
         checked_answers(report.truth, report.probabilities, report.classes, report.answers, groups)
@@ -214,14 +219,14 @@ def _difference(
     )
 
 
-def _only_by_seed(first: Predictions, second: Predictions) -> bool:
+def _only_by_seed(first: SavedPredictions, second: SavedPredictions) -> bool:
     one, two = first.settings, second.settings
     if one is None or two is None or one == two:
         return False
     return {**one, "seed": None} == {**two, "seed": None}
 
 
-def _notes(names: list[str], reports: Sequence[Predictions], evaluation: Evaluation) -> list[str]:
+def _notes(names: list[str], reports: Sequence[SavedPredictions], evaluation: ClassificationMetrics) -> list[str]:
     n, notes = evaluation.n, []
     if len({report.data_sha256 for report in reports} - {None}) > 1:
         notes.append(
@@ -241,15 +246,15 @@ def _notes(names: list[str], reports: Sequence[Predictions], evaluation: Evaluat
     return notes
 
 
-def _leaves_out_0(figure: Figure) -> bool:
+def _leaves_out_0(figure: Estimate) -> bool:
     return figure.low > 0 or figure.high < 0
 
 
-def _turned(figure: Figure) -> Figure:
-    return Figure(-figure.value, -figure.high, -figure.low)
+def _turned(figure: Estimate) -> Estimate:
+    return Estimate(-figure.value, -figure.high, -figure.low)
 
 
-def _interval(figure: Figure) -> str:
+def _interval(figure: Estimate) -> str:
     return f"{100 * figure.low:+.1f} to {100 * figure.high:+.1f}"
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from mien.data.tables import csv_rows
 from mien.errors import DataError
-from mien.evaluation.scoring import Scored
+from mien.evaluation.scoring import Predictions
 from mien.metrics.classification import share
-from mien.metrics.estimates import Evaluation, Figure
+from mien.metrics.estimates import ClassificationMetrics, Estimate
 from mien.metrics.intervals import Z95
 from mien.metrics.validation import Bools
 from mien.report.sections.calibration import calibration
@@ -44,16 +44,16 @@ class Groups:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class GroupResult:
     """One group: its figures, its calibration error, and of each class the share of others that are answered so.
 
     `too_small` says why nothing can be said of it; None where something can.
     """
 
     name: str
-    evaluation: Evaluation
-    ece: Figure
-    false_positives: Mapping[str, Figure]
+    evaluation: ClassificationMetrics
+    ece: Estimate
+    false_positives: Mapping[str, Estimate]
     too_small: str | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,10 +74,10 @@ class Gap:
     figure: str
     best: str
     worst: str
-    difference: Figure
+    difference: Estimate
 
     @property
-    def more_than_luck(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.difference.low > 0
 
@@ -85,7 +85,7 @@ class Gap:
         """All fields, ready for JSON."""
         return {
             "figure": self.figure, "higher": self.best, "lower": self.worst, **self.difference.to_dict(),
-            "more_than_luck": self.more_than_luck,
+            "significant": self.significant,
         }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ class Grouping:
     """
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[GroupResult, ...]
     gaps: tuple[Gap, ...]
     odds: Gap | None
     without: int  # pictures for which no group is given
@@ -116,7 +116,7 @@ class Grouping:
 
 
 @dataclass(frozen=True, eq=False)
-class GroupFigures:
+class GroupMetrics:
     """What was found in every grouping, and what was amiss with the groups file."""
 
     groupings: tuple[Grouping, ...]
@@ -198,15 +198,15 @@ def _no_grouping(values: Sequence[str | None]) -> str | None:
     return {0: "it is empty", 1: "all pictures are in one group"}.get(count)
 
 
-def measure(scored: Scored, groups: Groups) -> GroupFigures:
+def measure_groups(scored: Predictions, groups: Groups) -> GroupMetrics:
     """Return every figure in every group, the largest gaps and the equalised-odds differences.
 
     Copies of one picture, where known (`scored.groups`), count as one draw.
     """
-    return GroupFigures(tuple(_grouping(scored, name, of) for name, of in groups.columns.items()), groups.notes)
+    return GroupMetrics(tuple(_grouping(scored, name, of) for name, of in groups.columns.items()), groups.notes)
 
 
-def _grouping(scored: Scored, name: str, values: Sequence[str | None]) -> Grouping:
+def _grouping(scored: Predictions, name: str, values: Sequence[str | None]) -> Grouping:
     given = np.array([value or "" for value in values])
     sizes = Counter(value for value in values if value is not None)
     order = sorted(sizes, key=lambda value: (-sizes[value], value))
@@ -218,7 +218,7 @@ def _grouping(scored: Scored, name: str, values: Sequence[str | None]) -> Groupi
     )
 
 
-def _part(scored: Scored, name: str, chosen: Bools) -> Part:
+def _part(scored: Predictions, name: str, chosen: Bools) -> GroupResult:
     own = _only(scored, chosen)
     found = own.evaluation()
     rates = {}
@@ -226,10 +226,10 @@ def _part(scored: Scored, name: str, chosen: Bools) -> Part:
         others = own.truth != code
         copies = None if own.groups is None else own.groups[others]
         rates[label] = share(own.answers[others] == code, copies, own.seed)
-    return Part(name, found, calibration(own).error, rates, _too_small(found))
+    return GroupResult(name, found, calibration(own).error, rates, _too_small(found))
 
 
-def _only(scored: Scored, chosen: Bools) -> Scored:
+def _only(scored: Predictions, chosen: Bools) -> Predictions:
     """The answers to the chosen pictures (N,), without the pictures."""
     return replace(
         scored, names=tuple(compress(scored.names, chosen)), truth=scored.truth[chosen], answers=scored.answers[chosen],
@@ -238,7 +238,7 @@ def _only(scored: Scored, chosen: Bools) -> Scored:
     )  # fmt: skip
 
 
-def _too_small(found: Evaluation) -> str | None:
+def _too_small(found: ClassificationMetrics) -> str | None:
     if found.n < FEWEST:
         return f"{found.n} picture{'s' * (found.n != 1)}"
     width = found.accuracy.high - found.accuracy.low
@@ -249,7 +249,7 @@ def _too_small(found: Evaluation) -> str | None:
     )
 
 
-def _odds(classes: Sequence[str], parts: Sequence[Part]) -> Gap | None:
+def _odds(classes: Sequence[str], parts: Sequence[GroupResult]) -> Gap | None:
     chosen = classes[1:] if len(classes) == 2 else classes
     rates = {}
     for label in chosen:
@@ -259,7 +259,7 @@ def _odds(classes: Sequence[str], parts: Sequence[Part]) -> Gap | None:
     return max(gaps, key=lambda gap: gap.difference.value, default=None)
 
 
-def _gap(name: str, of: Mapping[str, Figure], among: int = 1) -> Gap | None:
+def _gap(name: str, of: Mapping[str, Estimate], among: int = 1) -> Gap | None:
     """The largest difference of a figure between two groups; its interval holds for all pairs of `among` figures."""
     known = {group: figure for group, figure in of.items() if not math.isnan(figure.value)}
     if len(known) < 2:
@@ -272,4 +272,4 @@ def _gap(name: str, of: Mapping[str, Figure], among: int = 1) -> Gap | None:
     value = high.value - low.value
     down = reach * math.hypot(high.value - high.low, low.high - low.value)
     up = reach * math.hypot(high.high - high.value, low.value - low.low)
-    return Gap(name, best, worst, Figure(value, max(-1.0, value - down), min(1.0, value + up)))
+    return Gap(name, best, worst, Estimate(value, max(-1.0, value - down), min(1.0, value + up)))

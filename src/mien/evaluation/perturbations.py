@@ -25,7 +25,7 @@ Fill = Literal["black", "grey", "stripes"]
 
 
 @dataclass(frozen=True)
-class Change:
+class Perturbation:
     """One kind of change.
 
     `name` is what it is called, `unit` what its strengths are counted in, and `words` says it with a strength in
@@ -167,26 +167,82 @@ def _somewhere(picture: Picture, percent: float, rng: np.random.Generator) -> Pi
 #: The changes by which robustness is measured. Lengths are in shares of the crop's side, so that networks of any
 #: input size are asked the same; JPEG, which works in blocks of 8 pixels, is applied to the crop as it is.
 KINDS = (
-    Change("Rotation", "degrees, either way", "{} degrees of rotation", 0, (5, 10, 20, 30, 45), _either_way),
-    Change("Face smaller", "% of its usual size", "faces of {} % of their usual size", 100, (90, 80, 70, 60, 50),
-           lambda p, s, _: rescale(p, s / 100)),
-    Change("Face larger", "% of its usual size", "faces of {} % of their usual size", 100, (110, 120, 135, 150, 175),
-           lambda p, s, _: rescale(p, s / 100)),
-    Change("Shift", "% of the side, any way", "a shift by {} % of the side", 0, (4, 8, 12, 18, 25), _somewhere),
-    Change("Darker", "% of the brightness", "{} % of the brightness", 100, (80, 60, 40, 25, 10),
-           lambda p, s, _: brighten(p, s / 100)),
-    Change("Brighter", "% of the brightness", "{} % of the brightness", 100, (125, 150, 200, 250, 300),
-           lambda p, s, _: brighten(p, s / 100)),
-    Change("Contrast", "% of the contrast", "{} % of the contrast", 100, (80, 60, 40, 25, 10),
-           lambda p, s, _: stretch(p, s / 100)),
-    Change("Blur", "σ in % of the side", "blur of σ {} % of the side", 0, (1, 2, 3, 4, 6),
-           lambda p, s, _: blur(p, s / 100 * len(p))),
-    Change("Noise", "σ of 255", "noise of σ {} of 255", 0, (5, 10, 20, 35, 50), add_noise),
-    Change("JPEG", "quality", "JPEG quality {}", 100, (70, 50, 30, 15, 5), lambda p, s, _: recompress(p, round(s))),
-    Change("Occlusion", "% of the area, black", "{} % of the picture hidden", 0, (5, 10, 20, 30, 40),
-           lambda p, s, rng: hide(p, s / 100, rng)),
-    Change("Striped cover", "% of the area", "{} % of the picture behind stripes", 0, (5, 10, 20, 30, 40),
-           lambda p, s, rng: hide(p, s / 100, rng, "stripes")),
-    Change("Low resolution", "% of the pixels on a side", "{} % of the pixels on a side", 100, (75, 50, 35, 25, 15),
-           lambda p, s, _: coarsen(p, max(round(len(p) * s / 100), 1))),
-)  # fmt: skip
+    Perturbation("Rotation", "degrees, either way", "{} degrees of rotation", 0, (5, 10, 20, 30, 45), _either_way),
+    Perturbation(
+        "Face smaller",
+        "% of its usual size",
+        "faces of {} % of their usual size",
+        100,
+        (90, 80, 70, 60, 50),
+        lambda p, s, _: rescale(p, s / 100),
+    ),
+    Perturbation(
+        "Face larger",
+        "% of its usual size",
+        "faces of {} % of their usual size",
+        100,
+        (110, 120, 135, 150, 175),
+        lambda p, s, _: rescale(p, s / 100),
+    ),
+    Perturbation("Shift", "% of the side, any way", "a shift by {} % of the side", 0, (4, 8, 12, 18, 25), _somewhere),
+    Perturbation(
+        "Darker",
+        "% of the brightness",
+        "{} % of the brightness",
+        100,
+        (80, 60, 40, 25, 10),
+        lambda p, s, _: brighten(p, s / 100),
+    ),
+    Perturbation(
+        "Brighter",
+        "% of the brightness",
+        "{} % of the brightness",
+        100,
+        (125, 150, 200, 250, 300),
+        lambda p, s, _: brighten(p, s / 100),
+    ),
+    Perturbation(
+        "Contrast",
+        "% of the contrast",
+        "{} % of the contrast",
+        100,
+        (80, 60, 40, 25, 10),
+        lambda p, s, _: stretch(p, s / 100),
+    ),
+    Perturbation(
+        "Blur",
+        "σ in % of the side",
+        "blur of σ {} % of the side",
+        0,
+        (1, 2, 3, 4, 6),
+        lambda p, s, _: blur(p, s / 100 * len(p)),
+    ),
+    Perturbation("Noise", "σ of 255", "noise of σ {} of 255", 0, (5, 10, 20, 35, 50), add_noise),
+    Perturbation(
+        "JPEG", "quality", "JPEG quality {}", 100, (70, 50, 30, 15, 5), lambda p, s, _: recompress(p, round(s))
+    ),
+    Perturbation(
+        "Occlusion",
+        "% of the area, black",
+        "{} % of the picture hidden",
+        0,
+        (5, 10, 20, 30, 40),
+        lambda p, s, rng: hide(p, s / 100, rng),
+    ),
+    Perturbation(
+        "Striped cover",
+        "% of the area",
+        "{} % of the picture behind stripes",
+        0,
+        (5, 10, 20, 30, 40),
+        lambda p, s, rng: hide(p, s / 100, rng, "stripes"),
+    ),
+    Perturbation(
+        "Low resolution",
+        "% of the pixels on a side",
+        "{} % of the pixels on a side",
+        100,
+        (75, 50, 35, 25, 15),
+        lambda p, s, _: coarsen(p, max(round(len(p) * s / 100), 1)),
+    ),
+)

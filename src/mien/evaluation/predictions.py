@@ -17,7 +17,7 @@ METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.toml"
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class SavedPredictions:
     """One evaluation of N pictures among K classes.
 
     names (N), all different; truth and answers int64 (N,) in [0, K); probabilities float64 (N, K); `groups` (N) names
@@ -38,7 +38,7 @@ class Predictions:
     data_sha256: str | None = None
 
 
-def read_predictions(folder: Path) -> Predictions:
+def read_predictions(folder: Path) -> SavedPredictions:
     """Read a report or run folder.
 
     Raises DataError, one line, where it is none, or its files are damaged or disagree.
@@ -80,7 +80,9 @@ def _settings(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _predictions(folder: Path, metrics: Mapping[str, Any], header: list[str], rows: list[list[str]]) -> Predictions:
+def _predictions(
+    folder: Path, metrics: Mapping[str, Any], header: list[str], rows: list[list[str]]
+) -> SavedPredictions:
     path = folder / PREDICTIONS
     classes = tuple(name[2:] for name in header if name.startswith("p_"))
     wanted = ["file", "truth", "answer", *(f"p_{name}" for name in classes)]
@@ -94,7 +96,7 @@ def _predictions(folder: Path, metrics: Mapping[str, Any], header: list[str], ro
         what = "has no pictures" if not names else f"has '{_repeated(names)}' twice"
         raise DataError(f"{path}: {what}; evaluate again")
     about = metrics.get("about") or {}
-    return Predictions(
+    return SavedPredictions(
         path=folder,
         classes=classes,
         names=names,

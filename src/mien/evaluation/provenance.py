@@ -15,10 +15,11 @@ import numpy as np
 
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest
-from mien.data.label_issues import Suspect, suspects
+from mien.data.label_issues import LabelIssue, find_label_issues
 from mien.data.split import merge_groups
-from mien.evaluation.scoring import READINGS, Scored
-from mien.report.document import Note, Part, Section, Table
+from mien.evaluation.scoring import Predictions
+from mien.inference.decision import ANSWER_FIELDS
+from mien.report.document import Block, Note, Section, Table
 from mien.text import counted
 from mien.version import __version__
 from mien.viz import diagrams
@@ -40,24 +41,24 @@ def origin(seed: int) -> dict[str, Any]:
     return {"seed": seed, "command": command, "created": created, "versions": versions}
 
 
-def grouped(scored: Scored, manifest: Manifest, copies: Sequence[Sequence[str]]) -> Scored:
+def grouped(scored: Predictions, manifest: Manifest, copies: Sequence[Sequence[str]]) -> Predictions:
     """Return the same with its groups: those that the data names, people say, joined with the `copies`."""
     given = {one.name: one.group for one in manifest.samples if one.group}
     return replace(scored, groups=np.array(merge_groups(scored.names, given, copies), np.int64))
 
 
-def data_section(scored: Scored, audit: Audit | None, scope: str) -> Section:
+def data_section(scored: Predictions, audit: Audit | None, scope: str) -> Section:
     """Say what is wrong with the data: faults of files, and labels that are probably wrong.
 
     `scope` says in words what was audited.
     """
     counts = zip(scored.classes, np.bincount(scored.truth, minlength=len(scored.classes)).tolist(), strict=True)
-    parts: list[Part] = [Note(f"Pictures that count: {', '.join(f'{name} {count:,}' for name, count in counts)}.")]
+    parts: list[Block] = [Note(f"Pictures that count: {', '.join(f'{name} {count:,}' for name, count in counts)}.")]
     copies = 0
     if audit is not None:
         copies = len(audit.named(SPOILING) & set(scored.names))
         parts.append(_faults(audit, scope))
-    doubtful = suspects(scored.probabilities, scored.truth)
+    doubtful = find_label_issues(scored.probabilities, scored.truth)
     if doubtful:
         parts.append(_doubtful(scored, doubtful))
     share = f"{len(doubtful):,} of {len(scored.names):,} labels are in doubt"
@@ -76,7 +77,7 @@ def _faults(audit: Audit, scope: str) -> Table | Note:
     return Table(columns, tuple(rows), f"Faults of {scope}, worst first.")
 
 
-def _doubtful(scored: Scored, found: Sequence[Suspect]) -> Table:
+def _doubtful(scored: Predictions, found: Sequence[LabelIssue]) -> Table:
     rows = []
     for one in found[:SUSPECTS]:
         truth, other = scored.classes[scored.truth[one.index]], scored.classes[one.other]
@@ -125,9 +126,9 @@ def training_section(run: Path) -> Section | None:
     return Section("training", "How it was trained", conclusion, charts)
 
 
-def origin_section(scored: Scored, part: str, about: Mapping[str, Any]) -> Section:
+def origin_section(scored: Predictions, part: str, about: Mapping[str, Any]) -> Section:
     """Say what is needed to do it again."""
-    rows = [("measured on", part), ("judged by", READINGS[scored.by])]
+    rows = [("measured on", part), ("judged by", ANSWER_FIELDS[scored.by])]
     rows += [("sha256 of the model" if name == "sha256" else name, text) for name, text in _flat(about)]
     if scored.sha256:
         rows.append(("sha256 of the data", scored.sha256))

@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.evaluation.perturbations import KINDS, Change
-from mien.evaluation.scoring import Reading
-from mien.inference.calibration import answers
+from mien.evaluation.perturbations import KINDS, Perturbation
+from mien.inference.decision import AnswerField, answers
 from mien.inference.reader import Reader
 from mien.labels import NEITHER
-from mien.metrics.classification import Figure, share
+from mien.metrics.classification import Estimate, share
 from mien.metrics.estimates import points
 from mien.metrics.significance import change as paired_change
-from mien.report.document import Chart, Note, Section, Table
+from mien.report.document import Note, Section, Table
 from mien.text import listed
-from mien.viz.charts import ACCENT, FAINT, MUTED, chart
+from mien.viz.charts import ACCENT, FAINT, MUTED, Chart, chart
 
 #: The loss of accuracy whose strength is sought, as a share.
 FALL = 0.05
@@ -38,9 +37,9 @@ class Tolerance:
     within them. `earliest` and `latest` are where the interval's ends have: the likely range of `limit`.
     """
 
-    change: Change
-    accuracy: tuple[Figure, ...]
-    lost: tuple[Figure, ...]
+    change: Perturbation
+    accuracy: tuple[Estimate, ...]
+    lost: tuple[Estimate, ...]
     limit: float | None
     earliest: float | None
     latest: float | None
@@ -68,7 +67,7 @@ class Robustness:
     of: int
     seed: int
     classes: int
-    unchanged: Figure
+    unchanged: Estimate
     kinds: tuple[Tolerance, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,8 +82,8 @@ class Robustness:
         }
 
 
-def measure(
-    reader: Reader, crops: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], classes: Sequence[str], by: Reading,
+def measure_robustness(
+    reader: Reader, crops: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], classes: Sequence[str], by: AnswerField,
     seed: int = 0, limit: int = 1000, on_progress: Callable[[float], None] | None = None,
 ) -> Robustness:  # fmt: skip
     """Read changed pictures and compare the answers with those for the same pictures unchanged.
@@ -124,7 +123,7 @@ def measure(
 
 
 def read_crops(
-    reader: Reader, crops: npt.NDArray[np.uint8], classes: Sequence[str], by: Reading
+    reader: Reader, crops: npt.NDArray[np.uint8], classes: Sequence[str], by: AnswerField
 ) -> npt.NDArray[np.int64]:
     """Return the answers to crops uint8 (N, S, S, C), judged by that field of a face: int64 (N,) into `classes`."""
     config, rows = reader.config, reader.probabilities(crops)
@@ -139,7 +138,7 @@ def read_crops(
     return best
 
 
-def _tolerance(kind: Change, before: Bools, hits: Sequence[Bools]) -> Tolerance:
+def _tolerance(kind: Perturbation, before: Bools, hits: Sequence[Bools]) -> Tolerance:
     lost = tuple(paired_change(before, after) for after in hits)
 
     def reached(losses: Sequence[float]) -> float | None:
@@ -216,7 +215,7 @@ def _curves(found: Robustness) -> Chart:
     )
 
 
-def _panel(panel: Any, kind: Tolerance, unchanged: Figure) -> None:
+def _panel(panel: Any, kind: Tolerance, unchanged: Estimate) -> None:
     places = (kind.change.neutral, *kind.change.strengths)
     figures = (unchanged, *kind.accuracy)
     values = [figure.value for figure in figures]

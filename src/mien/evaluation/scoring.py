@@ -4,36 +4,26 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
+from mien.inference.decision import AnswerField, choose_field, shares_of
 from mien.inference.preprocess import Prepared
 from mien.inference.reader import Reader
-from mien.labels import EXPRESSIONS
 from mien.metrics.calibration import area_under_risk
-from mien.metrics.classification import Evaluation, Figure, evaluate
+from mien.metrics.classification import ClassificationMetrics, Estimate, classification_metrics
 from mien.results import Detection, Face
 
 #: Crops are kept up to so many bytes; what is larger is judged all the same, without gallery and slices.
 MOST_CROPS = 1 << 30
 
-Reading = Literal["answer", "two_way", "expressions", "probabilities"]
-
-#: Which field of a face was set beside the label, in words.
-READINGS: dict[Reading, str] = {
-    "answer": "answer, by the model's own rule",
-    "two_way": "two_way, P(happy) / (P(happy) + P(sad)) at 0.5",
-    "expressions": "expressions, the most probable of the data's classes",
-    "probabilities": "probabilities, the most probable of the data's classes",
-}
-
 
 @dataclass(frozen=True)
-class Scored:
+class Predictions:
     """What a model said of labelled pictures.
 
     names (N), truth int64 (N,) and answers int64 (N,) as indices into `classes`, probabilities float64
@@ -51,7 +41,7 @@ class Scored:
     answers: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     skipped: tuple[tuple[str, str], ...] = ()
-    by: Reading = "answer"
+    by: AnswerField = "answer"
     no_face: tuple[str, ...] = ()
     crops: npt.NDArray[np.uint8] | None = None
     detections: tuple[Detection | None, ...] | None = None
@@ -70,27 +60,29 @@ class Scored:
         return np.asarray(self.probabilities[np.arange(len(self.answers)), self.answers])
 
     @cached_property
-    def risk_area(self) -> Figure:
+    def risk_area(self) -> Estimate:
         """The area under the risk-coverage curve, its interval by a bootstrap over the groups."""
         return area_under_risk(self.confidence, self.is_right, self.groups, self.seed)
 
-    def evaluation(self) -> Evaluation:
+    def evaluation(self) -> ClassificationMetrics:
         """Return every figure with its interval, by a bootstrap over the groups where these are known."""
         return self._evaluation
 
     @cached_property
-    def _evaluation(self) -> Evaluation:
-        return evaluate(self.truth, self.probabilities, self.classes, self.answers, self.groups, self.seed)
+    def _evaluation(self) -> ClassificationMetrics:
+        return classification_metrics(
+            self.truth, self.probabilities, self.classes, self.answers, self.groups, self.seed
+        )
 
 
-def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Scored:
+def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Predictions:
     """Read every sample of a manifest and set the answers, of the largest face in each, beside the labels.
 
-    `choose_reading` says which field of a face is judged. Where the data has only some of its classes,
+    `judged_field` says which field of a face is judged. Where the data has only some of its classes,
     probabilities are taken among these. Raises DataError where the data has a class that the model does
     not know, or fewer than two classes, or no picture can be judged.
     """
-    by = choose_reading(reader, manifest)
+    by = judged_field(reader, manifest)
     if len(manifest.classes) < 2:
         raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
     kept = _Kept(reader, len(manifest.samples))
@@ -115,7 +107,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     answers = shares.argmax(axis=1)
     if by == "answer":
         answers = np.array([manifest.classes.index(label) for label in kept.answered])
-    return Scored(
+    return Predictions(
         manifest.classes, tuple(kept.names), np.array(kept.truth), answers, shares, tuple(skipped), by,
         tuple(no_face), kept.crops, tuple(kept.detections), sha256=digest.hexdigest(),
     )  # fmt: skip
@@ -148,29 +140,12 @@ class _Kept:
         return None if self._crops is None else self._crops[: len(self.names)]
 
 
-def shares_of(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
-    """Return probabilities of some of a model's labels as shares among these, float64 (N, K), rows summing to 1."""
-    shares = np.maximum(np.array(rows), 1e-12)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def choose_reading(reader: Reader, manifest: Manifest) -> Reading:
-    """Return which field of a face is to be judged by these labels.
-
-    Happy and sad are `two_way` for a model that knows more than the two, any of the seven are
-    `expressions` for a model of seven, all that a model may answer is its `answer` (happy, sad and
-    neither, say), and some of that are `probabilities`. Raises DataError for a class that is none of these.
-    """
-    classes, labels = set(manifest.classes), set(reader.config.labels)
-    if classes == {"happy", "sad"} and classes < labels:
-        return "two_way"
-    if classes <= labels == set(EXPRESSIONS):
-        return "expressions"
-    if classes == set(reader.answers):
-        return "answer"
-    if classes <= set(reader.answers):
-        return "probabilities"
-    raise _unknown(reader, manifest)
+def judged_field(reader: Reader, manifest: Manifest) -> AnswerField:
+    """Return which field of a face is judged by these labels, as `choose_field` does; DataError if none can be."""
+    found = choose_field(reader.config.labels, reader.answers, manifest.classes)
+    if found is None:
+        raise _unknown(reader, manifest)
+    return found
 
 
 def _unknown(reader: Reader, manifest: Manifest) -> DataError:
@@ -196,12 +171,12 @@ def _nothing_judged(manifest: Manifest, no_face: int) -> DataError:
     return DataError(f"{manifest.path}: none of the {count} pictures could be read")
 
 
-def _read(face: Face, by: Reading) -> Mapping[str, float]:
+def _read(face: Face, by: AnswerField) -> Mapping[str, float]:
     found = {"two_way": face.two_way, "expressions": face.expressions}.get(by)
     return face.probabilities if found is None else found
 
 
-def pool(parts: Sequence[Scored]) -> Scored:
+def pool(parts: Sequence[Predictions]) -> Predictions:
     """Join the scores of several folds of one source, each made by the model that had not seen them.
 
     Groups are taken to be numbered alike in all folds.
@@ -209,7 +184,7 @@ def pool(parts: Sequence[Scored]) -> Scored:
     crops = [part.crops for part in parts if part.crops is not None]
     groups = [part.groups for part in parts if part.groups is not None]
     detections = [part.detections for part in parts if part.detections is not None]
-    return Scored(
+    return Predictions(
         parts[0].classes,
         tuple(name for part in parts for name in part.names),
         np.concatenate([part.truth for part in parts]),
@@ -234,7 +209,7 @@ def _picture(manifest: Manifest, sample: Sample, digest: "hashlib._Hash") -> byt
     return data
 
 
-def rows(scored: Scored) -> Iterator[dict[str, Any]]:
+def rows(scored: Predictions) -> Iterator[dict[str, Any]]:
     """Yield one row per picture: file, truth, answer, the probability of every class, and, where known, the group."""
     for index, name in enumerate(scored.names):
         probabilities = zip(scored.classes, scored.probabilities[index], strict=True)

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mien.metrics.classification import Figure, roc_auc
+from mien.metrics.classification import Estimate, roc_auc
 from mien.metrics.intervals import auc_interval
-from mien.report.document import Chart, Table
-from mien.viz.charts import ACCENT, FAINT, INK, MUTED, PAPER, chart
+from mien.report.document import Table
+from mien.viz.charts import ACCENT, FAINT, INK, MUTED, PAPER, Chart, chart
 
 #: The crop is seen in a grid of so many by so many blocks, of which those at the border are looked at.
 GRID = 8
@@ -28,7 +28,7 @@ _WHOSE: dict[Of, str] = {"label": "are labelled", "answer": "the model answers"}
 
 
 @dataclass(frozen=True)
-class Hint:
+class Shortcut:
     """How well one number of one block, alone, tells one class from the others.
 
     `row` and `column` are the block's, from 0 at the upper left of a GRID x GRID grid; `number` is what was measured
@@ -43,7 +43,7 @@ class Hint:
     of: Of
     label: str
     more: bool
-    area: Figure
+    area: Estimate
 
     @property
     def tells(self) -> bool:
@@ -88,7 +88,9 @@ class Hint:
         }
 
 
-def hints(crops: npt.NDArray[np.uint8], classes: tuple[str, ...], codes: npt.NDArray[np.int64], of: Of) -> list[Hint]:
+def find_shortcuts(
+    crops: npt.NDArray[np.uint8], classes: tuple[str, ...], codes: npt.NDArray[np.int64], of: Of
+) -> list[Shortcut]:
     """Say how well each block at the border tells a class: the best number and class of each block, best block first.
 
     Args:
@@ -109,14 +111,14 @@ def hints(crops: npt.NDArray[np.uint8], classes: tuple[str, ...], codes: npt.NDA
     z = NormalDist().inv_cdf(1 - 0.025 / tries)
     found = []
     for row, column in blocks:
-        best: tuple[float, Hint] | None = None
+        best: tuple[float, Shortcut] | None = None
         for number, values in _numbers(crops, row, column):
             for code in known:
                 area = roc_auc(codes == code, values)
                 low, high = auc_interval(max(area, 1 - area), int(counts[code]), len(codes) - int(counts[code]), z)
-                figure = Figure(max(area, 1 - area), low, high)
+                figure = Estimate(max(area, 1 - area), low, high)
                 if best is None or low > best[0]:
-                    best = low, Hint(row, column, number, of, classes[code], area >= 0.5, figure)
+                    best = low, Shortcut(row, column, number, of, classes[code], area >= 0.5, figure)
         if best:
             found.append(best)
     return [hint for _, hint in sorted(found, key=lambda pair: -pair[0])]
@@ -132,7 +134,7 @@ def _numbers(crops: npt.NDArray[np.uint8], row: int, column: int) -> Iterator[tu
     yield "contrast", np.ptp(block, axis=(1, 2)).max(axis=1).astype(np.float64)
 
 
-def hints_table(found: Sequence[Hint]) -> Table:
+def hints_table(found: Sequence[Shortcut]) -> Table:
     """Return hints as a table of the report."""
     rows = [
         (
@@ -152,7 +154,7 @@ def hints_table(found: Sequence[Hint]) -> Table:
     )
 
 
-def hints_chart(found: Sequence[Hint]) -> Chart:
+def hints_chart(found: Sequence[Shortcut]) -> Chart:
     """Draw how well each block tells the labels and the answers: the grid of each, with the areas under the curve."""
     kinds = sorted({hint.of for hint in found}, reverse=True)
     best = max(found, key=lambda hint: hint.area.low)

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.evaluation.attributes import Measure, of_crops, of_faces
-from mien.evaluation.scoring import Scored
-from mien.evaluation.shortcuts import FEWEST, Hint, hints, hints_chart, hints_table
-from mien.metrics.classification import Figure, share
-from mien.report.document import Chart, Note, Section, Table
+from mien.evaluation.attributes import Attribute, of_crops, of_faces
+from mien.evaluation.scoring import Predictions
+from mien.evaluation.shortcuts import FEWEST, Shortcut, find_shortcuts, hints_chart, hints_table
+from mien.metrics.classification import Estimate, share
+from mien.report.document import Note, Section, Table
 from mien.results import Detection
 from mien.text import listed
-from mien.viz.charts import ACCENT, FAINT, INK, MUTED, chart
+from mien.viz.charts import ACCENT, FAINT, INK, MUTED, Chart, chart
 
 #: A gap with a corrected probability below this is called more than luck.
 LUCK = 0.05
@@ -36,7 +36,7 @@ class Bin:
 
     words: str
     n: int
-    accuracy: Figure
+    accuracy: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Slice:
     differ most. `p` is how often luck alone makes bins differ as much (see `measure`), corrected for all slices.
     """
 
-    measure: Measure
+    measure: Attribute
     bins: tuple[Bin, ...]
     best: Bin
     worst: Bin
@@ -59,7 +59,7 @@ class Slice:
         return self.best.accuracy.value - self.worst.accuracy.value
 
     @property
-    def more_than_luck(self) -> bool:
+    def significant(self) -> bool:
         """Whether the bins differ by more than luck explains."""
         return self.p < LUCK
 
@@ -73,7 +73,7 @@ class Slice:
             "best": self.best.words,
             "worst": self.worst.words,
             "p": self.p,
-            "more_than_luck": self.more_than_luck,
+            "significant": self.significant,
         }
 
 
@@ -82,10 +82,10 @@ class Slices:
     """Accuracy by every measure, and what blocks at the border tell, of labels and of answers, best block first."""
 
     n: int
-    accuracy: Figure
+    accuracy: Estimate
     slices: tuple[Slice, ...]
-    of_labels: tuple[Hint, ...]
-    of_answers: tuple[Hint, ...]
+    of_labels: tuple[Shortcut, ...]
+    of_answers: tuple[Shortcut, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, ready for JSON."""
@@ -97,8 +97,8 @@ class Slices:
         }
 
 
-def measure(
-    crops: npt.NDArray[np.uint8], detections: Sequence[Detection | None] | None, scored: Scored, seed: int = 0
+def measure_slices(
+    crops: npt.NDArray[np.uint8], detections: Sequence[Detection | None] | None, scored: Predictions, seed: int = 0
 ) -> Slices:
     """Compare a model's accuracy between pictures that differ in how they were taken.
 
@@ -126,13 +126,13 @@ def measure(
         slice_ = _slice(kind, values, scored, np.random.default_rng(seed))
         if slice_:
             found.append(slice_)
-    labels = tuple(hints(crops, scored.classes, scored.truth, "label"))
-    answered = tuple(hints(crops, scored.classes, scored.answers, "answer"))
+    labels = tuple(find_shortcuts(crops, scored.classes, scored.truth, "label"))
+    answered = tuple(find_shortcuts(crops, scored.classes, scored.answers, "answer"))
     accuracy = share(scored.is_right, scored.groups, scored.seed)
     return Slices(n, accuracy, _corrected(found), labels, answered)
 
 
-def _slice(kind: Measure, values: Floats, scored: Scored, rng: np.random.Generator) -> Slice | None:
+def _slice(kind: Attribute, values: Floats, scored: Predictions, rng: np.random.Generator) -> Slice | None:
     known = np.isfinite(values)
     values, right, truth = values[known], scored.is_right[known], scored.truth[known]
     groups = np.arange(len(values)) if scored.groups is None else scored.groups[known]
@@ -206,12 +206,12 @@ def slices_section(found: Slices) -> Section:
     return Section("slices", "By light, sharpness, size and pose", _conclusion(found), tuple(parts))
 
 
-def _telling(found: Slices) -> list[Hint]:
+def _telling(found: Slices) -> list[Shortcut]:
     """The best block of labels and of answers, where it tells."""
     return [hint for best in (found.of_labels[:1], found.of_answers[:1]) for hint in best if hint.tells]
 
 
-def _whose(hint: Hint) -> str:
+def _whose(hint: Shortcut) -> str:
     return f"{hint.label} pictures" if hint.of == "label" else f"which pictures the model answers {hint.label}"
 
 
@@ -221,7 +221,7 @@ def _conclusion(found: Slices) -> str:
         "a mark before trusting any figure"
         for hint in _telling(found)[:1]
     ]
-    gaps = [one for one in found.slices if one.more_than_luck]
+    gaps = [one for one in found.slices if one.significant]
     if gaps:
         most = max(gaps, key=lambda one: one.gap)
         others = [one.measure.name.lower() for one in gaps if one is not most]
@@ -244,7 +244,7 @@ def _chart(found: Slices) -> Chart:
         axes.axvline(100 * found.accuracy.value, color=MUTED, linewidth=0.8, linestyle="--")
         ticks, words, place = [], [], 0
         for one in found.slices:
-            mark = " *" if one.more_than_luck else ""
+            mark = " *" if one.significant else ""
             axes.text(0, place, f"{one.measure.name}{mark}", transform=axes.get_yaxis_transform(), va="center",
                       fontweight="bold", color=INK, fontsize=9)  # fmt: skip
             for number, each in enumerate(one.bins, start=place + 1):
@@ -284,7 +284,7 @@ def _table(found: Slices) -> Table:
             f"{one.best.words} (n {one.best.n}): {_percent(one.best.accuracy)}",
             f"{100 * one.gap:.1f}",
             f"{one.p:.3f}" if one.p >= 0.001 else "< 0.001",
-            "more than luck" if one.more_than_luck else "may be luck",
+            "more than luck" if one.significant else "may be luck",
         )
         for one in found.slices
     ]
@@ -297,5 +297,5 @@ def _table(found: Slices) -> Table:
     )
 
 
-def _percent(figure: Figure) -> str:
+def _percent(figure: Estimate) -> str:
     return f"{100 * figure.value:.1f} %"

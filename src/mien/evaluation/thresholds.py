@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ConfigError
-from mien.evaluation.scoring import Scored
+from mien.evaluation.scoring import Predictions
 from mien.metrics.bootstrap import percentile_interval, resamplings
 from mien.metrics.intervals import Interval
 from mien.metrics.validation import members
@@ -22,7 +22,7 @@ SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
-class Row:
+class OperatingPoint:
     """What a threshold comes to: `wrong` answers of each class, by its name, and what they cost per 100 pictures."""
 
     threshold: float
@@ -53,10 +53,10 @@ class Thresholds:
     positive: str
     other: str
     costs: Mapping[str, float]
-    present: Row
-    cheapest: Row
+    present: OperatingPoint
+    cheapest: OperatingPoint
     saved: Interval
-    rows: tuple[Row, ...]
+    rows: tuple[OperatingPoint, ...]
     grid: Floats
     curve: Floats
 
@@ -80,8 +80,8 @@ def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[st
     return {name: costs.get(name, 1.0) for name in classes}
 
 
-def measure(
-    scored: Scored, costs: Mapping[str, float] | None = None, present: float = 0.5, positive: str | None = None
+def measure_thresholds(
+    scored: Predictions, costs: Mapping[str, float] | None = None, present: float = 0.5, positive: str | None = None
 ) -> Thresholds:
     """Work out what every threshold would cost on these pictures of two classes.
 
@@ -94,7 +94,7 @@ def measure(
     place = scored.classes.index(name)
     score, truth = scored.probabilities[:, place], scored.truth == place
 
-    def row(threshold: float) -> Row:
+    def row(threshold: float) -> OperatingPoint:
         return _row(score, truth, threshold, (name, other), prices)
 
     candidates = _between(score)
@@ -122,7 +122,7 @@ def _between(score: Floats) -> Floats:
 
 
 def _saved(
-    scored: Scored, score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float],
+    scored: Predictions, score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float],
     costs: tuple[float, float],
 ) -> Interval:  # fmt: skip
     """Bootstrap, by group, what the second threshold saves per 100 pictures against the first."""
@@ -137,7 +137,7 @@ def _saved(
 
 def _row(
     score: Floats, truth: npt.NDArray[np.bool_], threshold: float, names: tuple[str, str], costs: Mapping[str, float]
-) -> Row:
+) -> OperatingPoint:
     name, other = names
     answered = score >= threshold
     false_alarms, misses = int((answered & ~truth).sum()), int((~answered & truth).sum())
@@ -147,7 +147,7 @@ def _row(
         other: 1 - false_alarms / (n - positives) if positives < n else np.nan,
     }
     cost = 100 * (false_alarms * costs[name] + misses * costs[other]) / n
-    return Row(threshold, {name: false_alarms, other: misses}, recall, 1 - (false_alarms + misses) / n, cost)
+    return OperatingPoint(threshold, {name: false_alarms, other: misses}, recall, 1 - (false_alarms + misses) / n, cost)
 
 
 def thresholds_section(found: Thresholds, written: str | None = None) -> Section:

@@ -17,7 +17,7 @@ from mien.errors import DataError, ImageError
 from mien.explanation.explainer import Crops, Explainer, Heats, Method, default_method, explainer_of
 from mien.explanation.regions import ELLIPSES, REGIONS, aligned, in_crop, region_masks
 from mien.faces.crop import face_region
-from mien.inference.calibration import possible_answers
+from mien.inference.decision import possible_answers
 from mien.inference.reader import Reader
 from mien.report.document import Gallery, Note, Picture, Section, Table
 from mien.results import Detection
@@ -41,7 +41,7 @@ _Z95 = 1.959964
 
 
 @dataclass(frozen=True)
-class Share:
+class RegionShare:
     """A share of the attention in [0, 1], mean over pictures, its 95 % interval, and the `area` share it lies on."""
 
     value: float
@@ -69,7 +69,7 @@ class ClassAttention:
     empty: int
     heat: Heats
     face: npt.NDArray[np.uint8]
-    shares: Mapping[str, Share]
+    shares: Mapping[str, RegionShare]
     rim: Mapping[str, float]
 
     @property
@@ -274,7 +274,9 @@ class _Gathered:
         rows = np.array(self._shares) if pictures else np.zeros((1, len(REGIONS)))
         half = _Z95 * rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.ones(len(REGIONS))
         shares = {
-            name: Share(float(mean), (max(float(mean - one), 0.0), min(float(mean + one), 1.0)), float(mask.mean()))
+            name: RegionShare(
+                float(mean), (max(float(mean - one), 0.0), min(float(mean + one), 1.0)), float(mask.mean())
+            )
             for (name, mask), mean, one in zip(self._masks.items(), rows.mean(axis=0), half, strict=True)
         }
         cells = np.array(self._rim).mean(axis=0) if pictures else np.zeros(len(self._cells))

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ConfigError, ImageError
-from mien.explanation.saliency import class_activation, covered, covers, heats, log_odds, occlusion
+from mien.explanation.saliency import class_activation, heats, log_odds, occlude, occlusion, occlusion_masks
 from mien.faces.crop import face_region
 from mien.inference.preprocess import Prepared, decode_whole
 from mien.inference.reader import Reader
 from mien.io.image import ImageSource
-from mien.results import Face, ImageResult
+from mien.results import Face, FaceHeat, ImageResult
 
 #: How a heatmap is made. The last three, by gradients, need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -25,22 +25,6 @@ Explainer: TypeAlias = Callable[[Crops, npt.NDArray[np.int64]], Heats]
 
 #: Copies of a crop with a part covered are read so many at a time.
 _BATCH = 64
-
-
-@dataclass(frozen=True, eq=False)
-class FaceHeat:
-    """What in one face speaks for one label.
-
-    `heat` is float32 (S, S) in [0, 1] over `crop`, uint8 (S, S, C), which is what the network saw; 1 is the
-    strongest evidence in it, 0 none or evidence against. `corners` are those of the crop in the upright picture,
-    float64 (4, 2), x and y in pixels, clockwise from the crop's upper left; they may lie outside the picture.
-    """
-
-    label: str
-    method: str
-    heat: Heats
-    crop: Crops
-    corners: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +124,11 @@ def _cam(reader: Reader, crops: Crops, labels: npt.NDArray[np.int64]) -> Heats:
 
 def _occlusion(reader: Reader, crops: Crops, labels: npt.NDArray[np.int64]) -> Heats:
     size = reader.config.input_size
-    squares = covers(size)
+    squares = occlusion_masks(size)
     before = log_odds(reader.logits(crops), labels)
     maps = np.empty((len(crops), size, size), np.float32)
     for number, (crop, label) in enumerate(zip(crops, labels, strict=True)):
-        after = log_odds(reader.logits(covered(crop, squares), _BATCH), np.repeat(label, len(squares)))
+        after = log_odds(reader.logits(occlude(crop, squares), _BATCH), np.repeat(label, len(squares)))
         maps[number] = occlusion(before[number] - after, squares, size)
     return heats(maps, size)
 

@@ -108,7 +108,7 @@ def _worse(difference: Difference | None) -> dict[str, Any]:
     return {"method_better_by": round(difference.mean, 4), "interval": [round(end, 4) for end in difference.interval]}
 
 
-def measure(
+def measure_faithfulness(
     reader: Reader, crops: Crops, labels: npt.NDArray[np.int64], explainer: Explainer, method: str, seed: int = 0,
     on_progress: Callable[[float], None] | None = None,
 ) -> Faithfulness:  # fmt: skip

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.explanation.attention import SIDE, AttentionSummary, ClassAttention, mean_map
-from mien.explanation.explainer import Explained, FaceHeat
-from mien.results import Box, Face, ImageResult
+from mien.explanation.explainer import Explained
+from mien.results import Box, Face, FaceHeat, ImageResult
 from mien.viz.annotate import SMALLEST, SMALLEST_TEXT, annotate
 from mien.viz.overlay import colours, overlay, overlay_faces
 

@@ -60,7 +60,7 @@ def heats(maps: Floats, size: int) -> Floats:
     return np.asarray(positive / np.where(peaks > 0, peaks, 1), np.float32)
 
 
-def covers(size: int) -> npt.NDArray[np.int64]:
+def occlusion_masks(size: int) -> npt.NDArray[np.int64]:
     """Return the squares with which a crop is covered in turn, int64 (P, 4): top, left, bottom, right, in pixels.
 
     Together they cover every pixel. The first lies in the upper left corner, the last in the lower right one.
@@ -72,7 +72,7 @@ def covers(size: int) -> npt.NDArray[np.int64]:
     return np.stack([tops, lefts, tops + side, lefts + side], axis=1)
 
 
-def covered(crop: Pixels, squares: npt.NDArray[np.int64]) -> Pixels:
+def occlude(crop: Pixels, squares: npt.NDArray[np.int64]) -> Pixels:
     """Return copies (P, S, S, C) of a crop uint8 (S, S, C), in each of which a square has the crop's mean colour."""
     found = np.repeat(crop[np.newaxis], len(squares), axis=0)
     mean = crop.mean(axis=(0, 1)).round().astype(np.uint8)

@@ -66,7 +66,7 @@ class Person:
         return self.middle + self.velocity * _STEADY * (1 - math.exp(-gone / _STEADY))
 
 
-class Follower:
+class Tracker:
     """Numbers the people in a film, and smooths what is read from each; one for each film.
 
     Faces of one person are matched over frames by position, size and looks, also after up to `PATIENCE`

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import FinderError
+from mien.errors import DetectorError
 from mien.runtime import open_session
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +64,7 @@ class YuNet:
         try:
             self._session = open_session(free_size(model), threads)
         except Exception as error:  # onnxruntime has no public exception tree
-            raise FinderError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
+            raise DetectorError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
 
     def __call__(self, bgr: Floats, threshold: float) -> Candidates:
@@ -82,9 +82,11 @@ def load_weights(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError:
-        raise FinderError(f"{path}: the face finder's weights are missing; install mien again (pip install)") from None
+        raise DetectorError(
+            f"{path}: the face finder's weights are missing; install mien again (pip install)"
+        ) from None
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise FinderError(f"{path}: is not the face finder's weights file; install mien again (pip install)")
+        raise DetectorError(f"{path}: is not the face finder's weights file; install mien again (pip install)")
     return data
 
 

@@ -1,37 +1,12 @@
-"""Logits to probabilities, and probabilities to an answer.
-
-A model answers one of its labels; or, where its bundle has a rule `answer_from`, one of the labels named
-there or `neither`. The rule maps a label to the probability in (0, 1) from which on it is answered;
-`answer_over` beside it may ask more of a label: to be some times as probable as another one.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+"""Turn logits into calibrated probabilities; fit the temperature."""
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.labels import NEITHER
-
 Floats = npt.NDArray[np.float64]
-#: For a label, how many times as probable as each of some others it must be.
-Over = Mapping[str, Mapping[str, float]]
 
 #: A temperature outside these bounds says that the data was too small or too easy to fit one.
 TEMPERATURE_BOUNDS = (0.25, 8.0)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer, its probability in [0, 1], and why it is not the most probable label (None where it is).
-
-    The probability of `neither` is that of all labels which the rule does not name.
-    """
-
-    label: str
-    probability: float
-    why: str | None
 
 
 def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
@@ -40,111 +15,6 @@ def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     result: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return result
-
-
-def possible_answers(labels: Sequence[str], answer_from: Mapping[str, float] | None = None) -> tuple[str, ...]:
-    """Return everything a model may answer: its labels, or those its rule names and `neither`."""
-    return tuple(labels) if answer_from is None else (*answer_from, NEITHER)
-
-
-def answer_probabilities(
-    by_label: Mapping[str, float], answer_from: Mapping[str, float] | None = None
-) -> dict[str, float]:
-    """Return the probability of every possible answer; `neither` has what the rule's labels leave."""
-    if answer_from is None:
-        return dict(by_label)
-    rest = math.fsum(value for label, value in by_label.items() if label not in answer_from)
-    return {label: by_label[label] for label in answer_from} | {NEITHER: min(rest, 1.0)}
-
-
-def decide(
-    row: npt.ArrayLike,
-    labels: Sequence[str],
-    threshold: float = 0.5,
-    answer_from: Mapping[str, float] | None = None,
-    answer_over: Over | None = None,
-) -> Answer:
-    """Choose the answer for one row of probabilities (K,).
-
-    With a rule `answer_from`, the most probable of the labels that reach their probability there is
-    answered (the first of equals in the rule's order), or `neither` where none does; a label named in
-    `answer_over` must also be at least so many times as probable as the others named with it. Without a
-    rule, the second of two labels is answered when its probability is at least `threshold`, and of more
-    labels the most probable (the first of equals).
-    """
-    values = np.asarray(row, dtype=np.float64)
-    if answer_from is not None:
-        by_label = {label: float(value) for label, value in zip(labels, values, strict=True)}
-        return _decide_by_rule(by_label, answer_from, answer_over or {})
-    best = int(values.argmax())
-    chosen = int(values[1] >= threshold) if len(labels) == 2 else best
-    why = None if values[chosen] >= values[best] else f"threshold {threshold:g} for {labels[1]}"
-    return Answer(labels[chosen], float(values[chosen]), why)
-
-
-def _decide_by_rule(by_label: Mapping[str, float], answer_from: Mapping[str, float], answer_over: Over) -> Answer:
-    reached = [label for label in answer_from if _unmet(by_label, label, answer_from, answer_over) is None]
-    chosen = max(reached, key=by_label.__getitem__, default=NEITHER)
-    probability = answer_probabilities(by_label, answer_from)[chosen]
-    return Answer(chosen, probability, _why(by_label, chosen, answer_from, answer_over))
-
-
-def _unmet(
-    by_label: Mapping[str, float], label: str, answer_from: Mapping[str, float], answer_over: Over
-) -> str | None:
-    """Say what keeps the rule from answering `label`; None where nothing does."""
-    value, limit = by_label[label], answer_from[label]
-    if value < limit:
-        # Rounded up, it might seem to reach the limit that it is below.
-        shown = value if round(value, 2) < limit else math.floor(value * 100) / 100
-        return f"{label} {shown:.2f} is below {limit:g}"
-    for other, times in answer_over.get(label, {}).items():
-        if value < times * by_label[other]:
-            return f"{label} {value:.2f} is below {times:g} times {other} {by_label[other]:.2f}"
-    return None
-
-
-def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, float], answer_over: Over) -> str | None:
-    best = max(by_label, key=by_label.__getitem__)
-    top = by_label[best]
-    if by_label.get(chosen, -1.0) >= top:
-        return None
-    if best in answer_from:
-        return _unmet(by_label, best, answer_from, answer_over)
-    if chosen == NEITHER:
-        return f"most probable is {best} {top:.2f}"
-    return f"{chosen} reaches {answer_from[chosen]:g}, though {best} is {top:.2f}"
-
-
-def answers(
-    rows: Floats,
-    labels: Sequence[str],
-    threshold: float = 0.5,
-    answer_from: Mapping[str, float] | None = None,
-    answer_over: Over | None = None,
-) -> npt.NDArray[np.int64]:
-    """Return what `decide` answers for every row of probabilities (N, K): indices (N,) into `possible_answers`."""
-    if answer_from is not None:
-        named = rows[:, [labels.index(label) for label in answer_from]]
-        reached = named >= list(answer_from.values())
-        for number, label in enumerate(answer_from):
-            for other, times in (answer_over or {}).get(label, {}).items():
-                reached[:, number] &= named[:, number] >= times * rows[:, labels.index(other)]
-        best = np.where(reached.any(axis=1), np.where(reached, named, -1.0).argmax(axis=1), len(answer_from))
-    else:
-        best = rows[:, 1] >= threshold if len(labels) == 2 else rows.argmax(axis=1)
-    found: npt.NDArray[np.int64] = best.astype(np.int64)
-    return found
-
-
-def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
-    """Return happy against sad, forced to sum to 1; None for a model that does not know both."""
-    if not {"happy", "sad"} <= by_label.keys():
-        return None
-    happy, sad = by_label["happy"], by_label["sad"]
-    total = happy + sad
-    share = happy / total if total > 0 else 0.5
-    return {"happy": share, "sad": 1.0 - share}
 
 
 def negative_log_likelihood(logits: Floats, targets: Floats, temperature: float) -> float:

@@ -22,9 +22,9 @@ from mien.errors import ConfigError, DataError, ImageError, MienError, MissingEx
 from mien.inference.bundle import Bundle
 from mien.inference.reader import Faces, Reader
 from mien.io.atomic import readable_errors
-from mien.io.formats import Row, probability_labels, write_parquet
+from mien.io.formats import ResultRow, probability_labels, write_parquet
 from mien.io.image import ImageSource
-from mien.io.inputs import Entry
+from mien.io.inputs import InputItem
 from mien.io.parquet_parts import LIST, Parts
 from mien.io.sources import ZipSource
 
@@ -92,7 +92,7 @@ class PartWriter:
             attempt.replace(path)
         return counts
 
-    def _rows(self, number: int, start: int, counts: Counter[str]) -> Iterator[Row]:
+    def _rows(self, number: int, start: int, counts: Counter[str]) -> Iterator[ResultRow]:
         for result in self._reader.predict_named(self._pictures(number, start)):
             counts[result.status] += 1
             yield result.to_dict()
@@ -120,7 +120,9 @@ class PartWriter:
                 self._archives = {archive: None}
         source = self._archives[archive]
         try:
-            return ImageError(name, "its archive is gone") if source is None else Entry(name, source, member).picture()
+            return (
+                ImageError(name, "its archive is gone") if source is None else InputItem(name, source, member).picture()
+            )
         except KeyError:
             return ImageError(name, "is in its archive no more")
 

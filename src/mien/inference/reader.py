@@ -16,10 +16,11 @@ from mien.cores import available_cores
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.faces.tracker import Follower, Frame, timed
+from mien.faces.tracker import Frame, Tracker, timed
 from mien.inference.bundle import Bundle, load_bundle
-from mien.inference.calibration import answer_probabilities, decide, possible_answers, probabilities, two_way
+from mien.inference.calibration import probabilities
 from mien.inference.classifier import Classifier
+from mien.inference.decision import answer_probabilities, decide, possible_answers, two_way
 from mien.inference.preprocess import Prepared, Preparer, in_order
 from mien.io.image import ImageSource, load_image
 from mien.labels import EXPRESSIONS
@@ -150,7 +151,7 @@ class Reader:
         probabilities smoothed: `mien.faces.tracker.Follower`. Answers are the model's own rule on smoothed
         probabilities. Raises InputError for a frame that is no picture, or a time before the last one.
         """
-        follow = Follower()
+        follow = Tracker()
         for time, frame in timed(frames, fps):
             picture = self._preparer((source, frame))
             rows = self.probabilities(np.stack(picture.crops)) if picture.crops else np.empty((0, 0))

@@ -20,7 +20,7 @@ from mien.labels import EXPRESSIONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = Mapping[str, Any]
+ResultRow = Mapping[str, Any]
 
 #: Lines in a row group of a Parquet file; no more than these are held.
 ROW_GROUP = 8192
@@ -29,7 +29,7 @@ _FILM = ("time", "person")
 _CSV = ("source", "status", "reason", "x", "y", "width", "height", "score", *_FACE)
 
 
-def json_text(rows: Iterable[Row]) -> Iterator[str]:
+def json_text(rows: Iterable[ResultRow]) -> Iterator[str]:
     """Yield the text of one JSON array, indented by two."""
     before = "[\n"
     for row in rows:
@@ -38,13 +38,13 @@ def json_text(rows: Iterable[Row]) -> Iterator[str]:
     yield "\n]\n" if before == ",\n" else "[]\n"
 
 
-def jsonl_text(rows: Iterable[Row]) -> Iterator[str]:
+def jsonl_text(rows: Iterable[ResultRow]) -> Iterator[str]:
     """Yield a line of JSON per row."""
     for row in rows:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def csv_text(rows: Iterable[Row], labels: Sequence[str], film: bool = False) -> Iterator[str]:
+def csv_text(rows: Iterable[ResultRow], labels: Sequence[str], film: bool = False) -> Iterator[str]:
     """Yield the heading and the lines of a CSV; probabilities of `labels` as columns `p_LABEL`, with six decimals.
 
     With `film` it has the columns `time` and `person` too.
@@ -60,7 +60,7 @@ def csv_text(rows: Iterable[Row], labels: Sequence[str], film: bool = False) -> 
     yield _taken(buffer)
 
 
-def write_parquet(rows: Iterable[Row], path: Path, labels: Sequence[str], film: bool = False) -> None:
+def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], film: bool = False) -> None:
     """Write a Parquet file whole or not at all, `ROW_GROUP` lines at a time; MissingExtraError without pyarrow.
 
     With `film` it has the columns `time` and `person` too.
@@ -75,7 +75,7 @@ def write_parquet(rows: Iterable[Row], path: Path, labels: Sequence[str], film: 
             writer.write_table(pa.Table.from_pylist(group, schema))
 
 
-def flat_rows(row: Row, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
+def flat_rows(row: ResultRow, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield one flat dict per face of a row, or one for a picture without.
 
     `x`, `y`, `width` and `height` are the face's box in pixels, `picture_width` and `picture_height` the

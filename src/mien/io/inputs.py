@@ -27,7 +27,7 @@ _HEAD = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InputItem:
     """One picture to read: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`."""
 
     name: str
@@ -48,7 +48,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Survey:
+class InputSummary:
     """How many pictures there are, and the sha256 of their names in order; None of standard input."""
 
     count: int | None
@@ -77,24 +77,24 @@ class Inputs:
         self._archives: dict[str, ZipSource] = {}
         self._ways = [(name, self._way(name)) for name in names]
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[InputItem]:
         """Go through all pictures."""
         for name, way in self._ways:
             yield from way(name)
 
-    def survey(self, check: Callable[[str], None] | None = None) -> Survey:
+    def survey(self, check: Callable[[str], None] | None = None) -> InputSummary:
         """Go through all names once, handing each to `check`; standard input is left alone."""
         if not self.repeatable:
-            return Survey(None, None)
+            return InputSummary(None, None)
         digest, count = hashlib.sha256(), 0
         for entry in self:
             if check is not None:
                 check(entry.name)
             digest.update(entry.name.encode("utf-8", "surrogatepass") + b"\0")
             count += 1
-        return Survey(count, digest.hexdigest())
+        return InputSummary(count, digest.hexdigest())
 
-    def _way(self, name: str) -> Callable[[str], Iterator[Entry]]:
+    def _way(self, name: str) -> Callable[[str], Iterator[InputItem]]:
         """Decide what a name is."""
         if not name:  # Path("") would be the working directory, which is never meant
             raise InputError("'': an empty name; give a picture, a folder or a list")
@@ -114,10 +114,10 @@ class Inputs:
             return self._glob
         raise InputError(f"{name}: no such file or folder")
 
-    def _folder(self, name: str) -> Iterator[Entry]:
+    def _folder(self, name: str) -> Iterator[InputItem]:
         return _some(_pictures_below(Path(name), self._without), f"{Path(name)}: has no pictures in it")
 
-    def _glob(self, name: str) -> Iterator[Entry]:
+    def _glob(self, name: str) -> Iterator[InputItem]:
         """Like a shell, but sorted, and of the files only those that are pictures."""
         parts = PurePath(name).parts
         first = next(index for index, part in enumerate(parts) if _WILD.search(part))
@@ -126,16 +126,16 @@ class Inputs:
         found = _pictures_below(top, self._without, depth, lambda place: matches(place.split("/"), pattern))
         return _some(found, f"{name}: matches no pictures")
 
-    def _archive(self, name: str) -> Iterator[Entry]:
+    def _archive(self, name: str) -> Iterator[InputItem]:
         source = self._archives[name]
-        found = {member: Entry(f"{name}/{member}", source, member) for member in source.names}
+        found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
         found = {member: entry for member, entry in found.items() if _is_member_picture(source, member)}
         for item in source.refused:
             if _named_like_picture(item.name):
-                found[item.name] = Entry(f"{name}/{item.name}", fault=item.reason)
+                found[item.name] = InputItem(f"{name}/{item.name}", fault=item.reason)
         return _some((found[member] for member in sorted(found)), f"{name}: has no pictures in it")
 
-    def _standard_input(self, name: str) -> Iterator[Entry]:
+    def _standard_input(self, name: str) -> Iterator[InputItem]:
         if self._stdin is None:
             raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
         return _some(_entries(_stdin_lines(self._stdin)), f"{name}: standard input names no pictures")
@@ -155,11 +155,11 @@ def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
 
 
-def _single(name: str) -> Iterator[Entry]:
-    yield Entry(name)
+def _single(name: str) -> Iterator[InputItem]:
+    yield InputItem(name)
 
 
-def _list(name: str) -> Iterator[Entry]:
+def _list(name: str) -> Iterator[InputItem]:
     return _some(_entries(_list_lines(Path(name))), f"{Path(name)}: lists no paths")
 
 
@@ -183,11 +183,11 @@ def _lines(stream: BinaryIO, otherwise: str) -> Iterator[str]:
         yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
 
 
-def _entries(lines: Iterable[str]) -> Iterator[Entry]:
-    return (Entry(line.strip()) for line in lines if line.strip())
+def _entries(lines: Iterable[str]) -> Iterator[InputItem]:
+    return (InputItem(line.strip()) for line in lines if line.strip())
 
 
-def _some(entries: Iterable[Entry], otherwise: str) -> Iterator[Entry]:
+def _some(entries: Iterable[InputItem], otherwise: str) -> Iterator[InputItem]:
     """Yield all entries; InputError where there are none."""
     entry = None
     for entry in entries:
@@ -198,18 +198,18 @@ def _some(entries: Iterable[Entry], otherwise: str) -> Iterator[Entry]:
 
 def _pictures_below(
     top: Path, without: Path | None, depth: int | None = None, wanted: Callable[[str], bool] = bool
-) -> Iterator[Entry]:
-    faults: list[Entry] = []
+) -> Iterator[InputItem]:
+    faults: list[InputItem] = []
 
     def refuse(place: str, error: OSError) -> None:
         if not place:
             raise InputError(f"{top}: the folder cannot be read ({error.strerror})")
-        faults.append(Entry(str(top / place), fault=f"the folder cannot be read ({error.strerror})"))
+        faults.append(InputItem(str(top / place), fault=f"the folder cannot be read ({error.strerror})"))
 
     hollow: str | None = None  # a folder with a picture's name is a row, if nothing was found in it
     for place, folder in walk(top, refuse, depth, without):
         if hollow is not None and not place.startswith(f"{hollow}/"):
-            yield Entry(str(top / hollow))
+            yield InputItem(str(top / hollow))
             hollow = None
         yield from faults
         faults.clear()
@@ -219,9 +219,9 @@ def _pictures_below(
             hollow = place if _named_like_picture(place) else None
         elif _is_picture(top / place):
             hollow = None
-            yield Entry(str(top / place))
+            yield InputItem(str(top / place))
     if hollow is not None:
-        yield Entry(str(top / hollow))
+        yield InputItem(str(top / hollow))
     yield from faults
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from mien.errors import OutputError
 from mien.io.atomic import lock, new_file, readable_errors, what_changed, write_text
 from mien.io.formats import require_parquet
-from mien.io.inputs import Entry, Survey
+from mien.io.inputs import InputItem, InputSummary
 
 #: Pictures in a part: half a minute of one core's work, which is what a lost machine costs per core.
 PART = 1000
@@ -81,7 +81,9 @@ class Parts:
             path.unlink(missing_ok=True)
 
 
-def begin(folder: Path, inputs: Iterable[Entry], job: Mapping[str, Any], size: int = PART) -> tuple[Parts, list[int]]:
+def begin(
+    folder: Path, inputs: Iterable[InputItem], job: Mapping[str, Any], size: int = PART
+) -> tuple[Parts, list[int]]:
     """List the inputs in the folder and agree on the job; returns the parts, and where each begins in the list."""
     with new_file(folder / LIST) as path:
         survey, starts = list_inputs(inputs, path, size)
@@ -90,7 +92,7 @@ def begin(folder: Path, inputs: Iterable[Entry], job: Mapping[str, Any], size: i
     return Parts(folder, survey.count or 0, size), starts
 
 
-def list_inputs(inputs: Iterable[Entry], path: Path, size: int = PART) -> tuple[Survey, list[int]]:
+def list_inputs(inputs: Iterable[InputItem], path: Path, size: int = PART) -> tuple[InputSummary, list[int]]:
     """Write the names of all pictures, one JSON array per line; returns their number and sha256 and where parts begin.
 
     The sha256 is that of `Inputs.survey`. Where a part begins is the offset in bytes of its first line.
@@ -105,7 +107,7 @@ def list_inputs(inputs: Iterable[Entry], path: Path, size: int = PART) -> tuple[
             stream.write(line.encode() + b"\n")
             digest.update(entry.name.encode("utf-8", "surrogatepass") + b"\0")
             count += 1
-    return Survey(count, digest.hexdigest()), starts
+    return InputSummary(count, digest.hexdigest()), starts
 
 
 def agree(folder: Path, job: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ class Refused:
     reason: str
 
 
-class Source(Protocol):
+class FileSource(Protocol):
     """Named bytes: `names` are relative POSIX paths, sorted; `folders` those of every folder."""
 
     path: Path
@@ -222,6 +222,6 @@ def is_folder(path: Path) -> bool:
     return stat.S_ISDIR(mode)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> FileSource:
     """Open a folder or a zip archive; DataError where it is neither."""
     return FolderSource(path) if is_folder(path) else ZipSource(path)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError
 from mien.metrics.bootstrap import resamplings, share_interval
-from mien.metrics.estimates import Figure
+from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import Z95
 from mien.metrics.validation import members
 
@@ -35,7 +35,7 @@ class Reliability:
     confidence: Floats
     accuracy: Floats
     counts: Ints
-    error: Figure
+    error: Estimate
     noise: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def reliability(
     low = value - mean_noise - Z95 * math.sqrt(noise_variance)
     high = value + Z95 * math.sqrt(float((weights**2 * spread).sum()))
     claimed, _ = _absolute_noise(weights, mean_confidence * (1 - mean_confidence) / counts)
-    error = Figure(value, max(0.0, low), min(1.0, high))
+    error = Estimate(value, max(0.0, low), min(1.0, high))
     return Reliability(mean_confidence, accuracy, counts, error, claimed)
 
 
@@ -120,7 +120,7 @@ def risk_coverage(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[F
 
 def area_under_risk(
     confidence: npt.ArrayLike, is_right: npt.ArrayLike, groups: npt.ArrayLike | None = None, seed: int = 0
-) -> Figure:
+) -> Estimate:
     """Area under the risk-coverage curve: the mean of its risks over all coverages (Geifman, Uziel and El-Yaniv 2019).
 
     0 is best; a confidence that says nothing has the error rate. The 95 % interval is of a bootstrap by group.
@@ -141,7 +141,7 @@ def area_under_risk(
     drawn = np.concatenate([_areas(rows[:, member], wrong) for rows in resamplings(count, seed=seed)])
     value = float(_areas(np.ones((1, len(score))), wrong)[0])
     low, high = share_interval(value, drawn, count)
-    return Figure(value, max(0.0, min(low, value)), min(1.0, max(high, value)))
+    return Estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)))
 
 
 def _areas(counts: npt.NDArray[Any], wrong: Floats) -> Floats:

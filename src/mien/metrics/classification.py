@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError
 from mien.metrics.bootstrap import resamplings, share_interval
-from mien.metrics.estimates import UNDEFINED, ClassFigures, Evaluation, Figure
+from mien.metrics.estimates import UNDEFINED, ClassificationMetrics, ClassMetrics, Estimate
 from mien.metrics.intervals import (
     Interval,
     auc_interval,
@@ -38,12 +38,12 @@ from mien.metrics.validation import Bools, Floats, Ints, finite, labels, members
 
 __all__ = [
     "UNDEFINED",
-    "ClassFigures",
-    "Evaluation",
-    "Figure",
+    "ClassMetrics",
+    "ClassificationMetrics",
+    "Estimate",
     "average_precision",
     "checked_answers",
-    "evaluate",
+    "classification_metrics",
     "precision_recall_curve",
     "proportion",
     "roc_auc",
@@ -53,14 +53,14 @@ __all__ = [
 ]
 
 
-def evaluate(
+def classification_metrics(
     truth: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     classes: Sequence[str],
     answers: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
     seed: int = 0,
-) -> Evaluation:
+) -> ClassificationMetrics:
     """Score N answers among K >= 2 classes.
 
     Args:
@@ -87,7 +87,7 @@ def evaluate(
     )
 
 
-def share(is_hit: npt.ArrayLike, groups: npt.ArrayLike | None = None, seed: int = 0) -> Figure:
+def share(is_hit: npt.ArrayLike, groups: npt.ArrayLike | None = None, seed: int = 0) -> Estimate:
     """Return the share of hits: with Wilson's interval, or of groups that of `evaluate`; undefined for no samples.
 
     Args:
@@ -138,7 +138,7 @@ def _brier_losses(true: Ints, scores: Floats) -> Floats:
     return np.asarray(errors[:, 1] if scores.shape[1] == 2 else errors.sum(axis=1))
 
 
-def _independent(given: Answers, names: tuple[str, ...]) -> Evaluation:
+def _independent(given: Answers, names: tuple[str, ...]) -> ClassificationMetrics:
     """All figures, with the intervals of independent samples."""
     true, scores, (n, k) = given.truth, given.scores, given.scores.shape
     confusion = np.bincount(true * k + given.answers, minlength=k * k).reshape(k, k).astype(np.int64)
@@ -149,7 +149,7 @@ def _independent(given: Answers, names: tuple[str, ...]) -> Evaluation:
     recalls, recall_interval = [row.recall for row in rows], mean_of_proportions(hits[seen], occurs[seen])
     precisions = [row.average_precision for row in rows]
     mean_precision = np.array([figure.value for figure in precisions])[seen]
-    return Evaluation(
+    return ClassificationMetrics(
         classes=names,
         n=n,
         n_groups=n,
@@ -168,7 +168,7 @@ def _independent(given: Answers, names: tuple[str, ...]) -> Evaluation:
     )
 
 
-def _by_group(given: Answers, found: Evaluation, drawn: Replicates) -> Evaluation:
+def _by_group(given: Answers, found: ClassificationMetrics, drawn: Replicates) -> ClassificationMetrics:
     """The same figures with intervals from the bootstrap by group."""
     k = len(found.classes)
     of_class, answered = given.truth[:, None] == np.arange(k), given.answers[:, None] == np.arange(k)
@@ -199,11 +199,11 @@ def _by_group(given: Answers, found: Evaluation, drawn: Replicates) -> Evaluatio
     return replace(found, n_groups=given.groups, brier=_scaled(brier, top), per_class=per_class, **means)
 
 
-def _scaled(figure: Figure, factor: float) -> Figure:
-    return Figure(figure.value * factor, figure.low * factor, figure.high * factor)
+def _scaled(figure: Estimate, factor: float) -> Estimate:
+    return Estimate(figure.value * factor, figure.low * factor, figure.high * factor)
 
 
-def _wider(figure: Figure, replicates: Floats, groups: float) -> Figure:
+def _wider(figure: Estimate, replicates: Floats, groups: float) -> Estimate:
     """A figure with the wider of its interval for independent samples and that of its bootstrap."""
     if math.isnan(figure.value):
         return figure
@@ -217,12 +217,12 @@ def _pooled(groups: Ints) -> float:
     return float(len(known) ** 2 / (1 / known).sum()) if len(known) else 0.0
 
 
-def _class_figures(c: int, positive: Bools, scores: Floats, confusion: Ints) -> ClassFigures:
+def _class_figures(c: int, positive: Bools, scores: Floats, confusion: Ints) -> ClassMetrics:
     hits, occurs, answered = int(confusion[c, c]), int(confusion[c].sum()), int(confusion[:, c].sum())
     misses, rest = occurs + answered - 2 * hits, len(scores) - occurs
     auc = roc_auc(positive, scores)
     precision = average_precision(positive, scores)
-    return ClassFigures(
+    return ClassMetrics(
         precision=proportion(hits, answered),
         recall=proportion(hits, occurs),
         f1=_figure(2 * hits / (2 * hits + misses), f1_interval(hits, misses)) if hits + misses else UNDEFINED,
@@ -232,7 +232,7 @@ def _class_figures(c: int, positive: Bools, scores: Floats, confusion: Ints) -> 
     )
 
 
-def _macro_auc(true: Ints, scores: Floats, rows: Sequence[ClassFigures]) -> Figure:
+def _macro_auc(true: Ints, scores: Floats, rows: Sequence[ClassMetrics]) -> Estimate:
     present = [c for c, row in enumerate(rows) if row.support]
     if len(present) == 1:
         return UNDEFINED
@@ -240,13 +240,13 @@ def _macro_auc(true: Ints, scores: Floats, rows: Sequence[ClassFigures]) -> Figu
     return _mean([rows[c].roc_auc for c in present], interval)
 
 
-def _brier(losses: Floats, k: int) -> Figure:
+def _brier(losses: Floats, k: int) -> Estimate:
     if math.isnan(losses[0]):
         return UNDEFINED
     top = _top_loss(k)
     mean = float(losses.mean()) / top
     low, high = wilson_of_mean(mean, float(losses.var()) / top**2, len(losses))
-    return Figure(mean * top, max(0.0, min(low, mean)) * top, min(1.0, max(high, mean)) * top)
+    return Estimate(mean * top, max(0.0, min(low, mean)) * top, min(1.0, max(high, mean)) * top)
 
 
 def _top_loss(k: int) -> float:
@@ -254,12 +254,12 @@ def _top_loss(k: int) -> float:
     return 1.0 if k == 2 else 2.0
 
 
-def proportion(hits: float, n: int) -> Figure:
+def proportion(hits: float, n: int) -> Estimate:
     """Return the share of hits with Wilson's interval, undefined for n = 0; hits may be a mean over several draws."""
     return _figure(hits / n, wilson(hits, n)) if n else UNDEFINED
 
 
-def _mean(figures: Sequence[Figure], interval: Interval) -> Figure:
+def _mean(figures: Sequence[Estimate], interval: Interval) -> Estimate:
     """Mean of figures, given the interval of the mean of the defined ones.
 
     An undefined one counts as 0, and could be anything from 0 to 1.
@@ -270,7 +270,7 @@ def _mean(figures: Sequence[Figure], interval: Interval) -> Figure:
     return _figure(sum(known) / len(figures), (low * share, high * share + 1 - share))
 
 
-def _figure(value: float, interval: Interval) -> Figure:
+def _figure(value: float, interval: Interval) -> Estimate:
     """A figure whose interval holds its value and stays in [0, 1] to the last bit, whatever the rounding."""
     low, high = interval
-    return Figure(value, low=max(0.0, min(value, low)), high=min(1.0, max(value, high)))
+    return Estimate(value, low=max(0.0, min(value, low)), high=min(1.0, max(value, high)))

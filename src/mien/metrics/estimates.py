@@ -13,7 +13,7 @@ from mien.metrics.validation import Ints
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A figure in [0, 1] and its 95 % interval; all three are nan where the figure is undefined."""
 
     value: float
@@ -32,22 +32,22 @@ class Figure:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-UNDEFINED = Figure(math.nan, math.nan, math.nan)
+UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     """The figures of one class against the rest.
 
     Undefined are: the precision of a class never answered, the recall and the average precision of a class that never
     occurs, the F1 of a class that does neither, and the ROC AUC where the class or the rest never occurs.
     """
 
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    roc_auc: Figure
-    average_precision: Figure
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    roc_auc: Estimate
+    average_precision: Estimate
     support: int  # how many samples truly are of this class
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class ClassFigures:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class ClassificationMetrics:
     """All figures of N answers among K classes.
 
     The means over classes treat undefined figures as scikit-learn does. In `macro_precision`, `macro_recall`,
@@ -71,15 +71,15 @@ class Evaluation:
     n: int
     n_groups: int  # how many of the samples are independent draws; n where nothing is known of groups
     confusion: Ints  # (K, K), rows the truth, columns the answer; read-only
-    accuracy: Figure
-    balanced_accuracy: Figure
-    macro_precision: Figure
-    macro_recall: Figure
-    macro_f1: Figure
-    roc_auc: Figure
-    average_precision: Figure
-    brier: Figure
-    per_class: dict[str, ClassFigures]
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    macro_precision: Estimate
+    macro_recall: Estimate
+    macro_f1: Estimate
+    roc_auc: Estimate
+    average_precision: Estimate
+    brier: Estimate
+    per_class: dict[str, ClassMetrics]
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON: undefined figures are None, the confusion matrix a list of rows."""
@@ -88,7 +88,7 @@ class Evaluation:
 
 def _plain(x: Any) -> Any:
     """`x` as JSON types."""
-    if isinstance(x, Figure | ClassFigures):
+    if isinstance(x, Estimate | ClassMetrics):
         return x.to_dict()
     if isinstance(x, np.ndarray | tuple):
         return np.asarray(x).tolist()
@@ -97,12 +97,12 @@ def _plain(x: Any) -> Any:
     return x
 
 
-def interval_words(figure: Figure) -> str:
+def interval_words(figure: Estimate) -> str:
     """Return a figure's interval as `0.913 – 0.939`, or a dash where it is undefined."""
     return "–" if math.isnan(figure.value) else f"{figure.low:.3f} – {figure.high:.3f}"
 
 
-def points(figure: Figure) -> str:
+def points(figure: Estimate) -> str:
     """Return a difference in points, hundredths: `+1.2 [-0.3, +2.7]`, or `undefined`."""
     if math.isnan(figure.value):
         return "undefined"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError
 from mien.metrics.bootstrap import AT_ONCE, REPEATS, percentile_interval, resamplings
-from mien.metrics.estimates import UNDEFINED, Figure
+from mien.metrics.estimates import UNDEFINED, Estimate
 from mien.metrics.intervals import Interval, paired_difference, wilson
 from mien.metrics.resampled import Answers, replicate
 from mien.metrics.validation import Bools, Floats, members
@@ -108,7 +108,7 @@ def holm(p: list[float]) -> list[float]:
     return corrected
 
 
-def differences(first: Answers, second: Answers, repeats: int = REPEATS, seed: int = 0) -> dict[str, Figure]:
+def differences(first: Answers, second: Answers, repeats: int = REPEATS, seed: int = 0) -> dict[str, Estimate]:
     """Return how much higher every figure of FIGURES is for the second, each with its 95 % interval; nan if undefined.
 
     The intervals are of a paired bootstrap: the same groups are drawn for both. That of the accuracy of independent
@@ -138,7 +138,7 @@ def differences(first: Answers, second: Answers, repeats: int = REPEATS, seed: i
     return found
 
 
-def change(before: npt.ArrayLike, after: npt.ArrayLike) -> Figure:
+def change(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate:
     """Return how much higher the share of hits is after than before, with Newcombe's paired interval.
 
     Args:
@@ -160,9 +160,9 @@ def _nothing_varies(groups: int, top: float) -> Interval:
     return -most * top, most * top
 
 
-def _figure(value: float, interval: Interval, top: float) -> Figure:
+def _figure(value: float, interval: Interval, top: float) -> Estimate:
     """A difference whose interval holds it and stays in [-top, top]."""
     if math.isnan(value):
         return UNDEFINED
     low, high = interval
-    return Figure(value, max(-top, min(low, value)), min(top, max(high, value)))
+    return Estimate(value, max(-top, min(low, value)), min(top, max(high, value)))

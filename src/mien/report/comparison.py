@@ -6,10 +6,10 @@ from pathlib import Path
 from mien.evaluation.comparison import Comparison, Difference
 from mien.io.atomic import new_file, write_text
 from mien.metrics.estimates import interval_words, points
-from mien.report.document import Chart, Note, Section, Table
+from mien.report.document import Note, Section, Table
 from mien.report.html import Key, page
 from mien.text import listed
-from mien.viz.charts import ACCENT, MUTED, Axes, chart, plain
+from mien.viz.charts import ACCENT, MUTED, Axes, Chart, chart, plain
 
 #: The figures that are set side by side, and their names.
 SHOWN = {
@@ -61,10 +61,10 @@ def verdict(found: Comparison) -> str:
     if len(found.differences) == 1:
         return found.differences[0].sentence()
     first = found.differences[0].first
-    sure = [one for one in found.differences if one.more_than_luck]
+    sure = [one for one in found.differences if one.significant]
     better = [one.second for one in sure if one.figures["accuracy"].value > 0]
     worse = [one.second for one in sure if one.figures["accuracy"].value < 0]
-    rest = [one.second for one in found.differences if not one.more_than_luck]
+    rest = [one.second for one in found.differences if not one.significant]
     said = [
         f"{listed(names)} {'is' if len(names) == 1 else 'are'} {words} {first}"
         for names, words in (
@@ -128,7 +128,7 @@ def _forest(found: Comparison) -> Chart:
 def _draw(axis: Axes, differences: tuple[Difference, ...]) -> None:
     axis.axvline(0, color=MUTED, linewidth=1, zorder=0)
     for lane, one in enumerate(reversed(differences)):
-        figure, colour = one.figures["accuracy"], ACCENT if one.more_than_luck else MUTED
+        figure, colour = one.figures["accuracy"], ACCENT if one.significant else MUTED
         axis.plot([100 * figure.low, 100 * figure.high], [lane, lane], color=colour)
         axis.plot([100 * figure.value], [lane], "o", color=colour)
     axis.set_yticks(range(len(differences)), [plain(one.second, 30) for one in reversed(differences)])

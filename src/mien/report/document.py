@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mien.viz.charts import Chart
+
 
 @dataclass(frozen=True)
 class Table:
@@ -11,22 +13,6 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawing, made by `mien.viz.charts.chart`.
-
-    `name` names its file and is unique in a report; `svg` is an inline `<svg>` whose colours are CSS variables, so
-    that it is light or dark as the page is; `png` is the same drawing as a file, light. `caption` says what to
-    conclude from it, `alt` what it shows, for those who cannot see it.
-    """
-
-    name: str
-    svg: str
-    png: bytes
-    caption: str
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class Gallery:
     caption: str = ""
 
 
-Part = Table | Chart | Note | Gallery
+Block = Table | Chart | Note | Gallery
 
 
 @dataclass(frozen=True)
@@ -66,4 +52,4 @@ class Section:
     key: str
     title: str
     conclusion: str
-    parts: tuple[Part, ...]
+    parts: tuple[Block, ...]

@@ -9,7 +9,8 @@ from html import escape as escaped
 from itertools import groupby
 from pathlib import Path
 
-from mien.report.document import Chart, Gallery, Note, Part, Picture, Section, Table
+from mien.report.document import Block, Gallery, Note, Picture, Section, Table
+from mien.viz.charts import Chart
 
 #: A drawing wider than this, in points, is scrolled on a telephone; a table of more columns stands alone on its line.
 WIDE, NARROW_COLUMNS = 380.0, 4
@@ -82,18 +83,18 @@ def _section(section: Section) -> str:
     )
 
 
-def _parts(parts: Sequence[Part]) -> Iterator[str]:
+def _parts(parts: Sequence[Block]) -> Iterator[str]:
     """Charts and narrow tables stand side by side where there is room."""
     for in_line, group in groupby(parts, _fits_beside):
         inner = "".join(_part(part) for part in group)
         yield f'<div class="side-by-side">\n{inner}</div>\n' if in_line else inner
 
 
-def _fits_beside(part: Part) -> bool:
+def _fits_beside(part: Block) -> bool:
     return isinstance(part, Chart) or (isinstance(part, Table) and 2 < len(part.columns) <= NARROW_COLUMNS)
 
 
-def _part(part: Part) -> str:
+def _part(part: Block) -> str:
     match part:
         case Table():
             return _table(part)

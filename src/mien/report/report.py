@@ -14,15 +14,16 @@ import numpy.typing as npt
 from mien.data.audit import Audit
 from mien.evaluation import thresholds
 from mien.evaluation.provenance import data_section, origin_section, training_section
-from mien.evaluation.scoring import Scored, rows
+from mien.evaluation.scoring import Predictions, rows
 from mien.evaluation.thresholds import Thresholds
 from mien.explanation.explainer import default_method, explain_crops
 from mien.inference.reader import Reader
 from mien.io.atomic import new_file, write_text
-from mien.report.document import Chart, Section
+from mien.report.document import Section
 from mien.report.html import page
 from mien.report.sections import calibration, performance
 from mien.report.sections.gallery import Heats, gallery_section
+from mien.viz.charts import Chart
 
 REPORT, METRICS, PREDICTIONS = "report.html", "metrics.json", "predictions.csv"
 #: How the heatmaps of the gallery are made.
@@ -33,7 +34,7 @@ HOW = {
 
 
 @dataclass(frozen=True)
-class Extras:
+class ReportContext:
     """What a report says beyond the answers themselves, where it is known.
 
     `reader` makes the heatmaps of the gallery, `run` is a run folder with its history, `audit` the faults of the
@@ -52,14 +53,18 @@ class Extras:
 
 
 def write_report(
-    scored: Scored, folder: Path, part: str, about: Mapping[str, Any] | None = None, extras: Extras | None = None
+    scored: Predictions,
+    folder: Path,
+    part: str,
+    about: Mapping[str, Any] | None = None,
+    extras: ReportContext | None = None,
 ) -> dict[str, Any]:
     """Write `report.html`, `metrics.json`, `predictions.csv` and the charts as PNG files into an existing folder.
 
     `part` says in words what was scored. Returns what `metrics.json` holds. Raises OutputError where
     the folder cannot be written.
     """
-    extras = extras or Extras()
+    extras = extras or ReportContext()
     found = metrics_dict(scored, part, about, extras)
     sections = _sections(scored, part, about or {}, extras)
     write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
@@ -72,10 +77,10 @@ def write_report(
 
 
 def metrics_dict(
-    scored: Scored, part: str, about: Mapping[str, Any] | None = None, extras: Extras | None = None
+    scored: Predictions, part: str, about: Mapping[str, Any] | None = None, extras: ReportContext | None = None
 ) -> dict[str, Any]:
     """Return the figures of an evaluation, JSON-ready."""
-    extras = extras or Extras()
+    extras = extras or ReportContext()
     trust = calibration.calibration(scored)
     lines = _lines(scored, extras)
     return {
@@ -93,7 +98,7 @@ def metrics_dict(
     }
 
 
-def predictions_csv(scored: Scored) -> str:
+def predictions_csv(scored: Predictions) -> str:
     """Return one CSV row per picture: file, truth, answer, and the probability of every class."""
     buffer = io.StringIO()
     names = ["file", "truth", "answer", *(f"p_{label}" for label in scored.classes)]
@@ -104,13 +109,13 @@ def predictions_csv(scored: Scored) -> str:
     return buffer.getvalue()
 
 
-def _lines(scored: Scored, extras: Extras) -> Thresholds | None:
+def _lines(scored: Predictions, extras: ReportContext) -> Thresholds | None:
     if extras.lines or len(scored.classes) != 2:
         return extras.lines
-    return thresholds.measure(scored)
+    return thresholds.measure_thresholds(scored)
 
 
-def _sections(scored: Scored, part: str, about: Mapping[str, Any], extras: Extras) -> list[Section]:
+def _sections(scored: Predictions, part: str, about: Mapping[str, Any], extras: ReportContext) -> list[Section]:
     evaluation, trust, lines = scored.evaluation(), calibration.calibration(scored), _lines(scored, extras)
     found = [
         performance.figures_section(scored, evaluation, trust),
@@ -128,7 +133,7 @@ def _sections(scored: Scored, part: str, about: Mapping[str, Any], extras: Extra
     return [section for section in found if section is not None]
 
 
-def _page(scored: Scored, part: str, about: Mapping[str, Any], sections: list[Section]) -> str:
+def _page(scored: Predictions, part: str, about: Mapping[str, Any], sections: list[Section]) -> str:
     evaluation, trust = scored.evaluation(), calibration.calibration(scored)
     name = str(about.get("model") or about.get("run") or "The model")
     verdict, deck = performance.verdict(scored, evaluation, trust, name)
@@ -136,7 +141,7 @@ def _page(scored: Scored, part: str, about: Mapping[str, Any], sections: list[Se
     return page(f"{name} on {part}", kicker, verdict, deck, performance.keys(evaluation, trust), sections)
 
 
-def _heats(scored: Scored, reader: Reader | None) -> tuple[Heats | None, str]:
+def _heats(scored: Predictions, reader: Reader | None) -> tuple[Heats | None, str]:
     """Return what draws the heatmap of an answer, by the best method that the model allows, and that in words."""
     if reader is None:
         return None, ""

@@ -17,7 +17,7 @@ from mien.inference.reader import Reader
 from mien.server import openapi
 from mien.server.lifecycle import Gate, State
 from mien.server.limits import Limits
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.params import ExplainQuery, ReadQuery, parse
 from mien.server.problems import Problem
@@ -40,7 +40,7 @@ class Server:
         self.models = Models(readers, limits.pixels)
         self.workers = Workers(threads, limits.waiting, limits.seconds)
         self.memory = Memory(limits.held_bytes)
-        self.figures, self.state, self.page = Figures(), State(), Page()
+        self.figures, self.state, self.page = ServerMetrics(), State(), Page()
         self.streams = Streams(self.models, self.workers, limits, self.figures)
         self.state.on_close.append(self.streams.close)
         self.figures.watch("mien_waiting", "Requests that wait to be worked on", lambda: self.workers.waiting)

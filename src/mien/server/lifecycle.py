@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
 from mien.server.security import OPEN, OPEN_BELOW, refuse, route_path
 
@@ -33,7 +33,7 @@ class State:
 class Gate:
     """Counts the requests to an ASGI application, and answers for it where it fails."""
 
-    def __init__(self, app: ASGIApp, state: State, figures: Figures) -> None:
+    def __init__(self, app: ASGIApp, state: State, figures: ServerMetrics) -> None:
         self._app, self._state, self._figures = app, state, figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _BINS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-class Figures:
+class ServerMetrics:
     """Counters of one application: requests, pictures, frames, and what was refused."""
 
     def __init__(self) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import ConfigError, ImageError
-from mien.explanation.explainer import FaceHeat, Method, explain
+from mien.explanation.explainer import Method, explain
 from mien.inference.reader import Faces, Reader
 from mien.io.image import RGB, TOO_MANY_PIXELS, ImageSource, open_header
+from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.viz.overlay import heat_layer, overlay_faces

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mien.errors import ConfigError
 from mien.server.lifecycle import State
 from mien.server.limits import Limits
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
 from mien.server.security import HEADERS
 
@@ -41,7 +41,7 @@ class Connection(H11Protocol):
     most = 1000
     #: WebSockets, also those that have not shown a key and those that are being closed: each may hold a message.
     most_sockets = 24
-    figures: Figures
+    figures: ServerMetrics
     _deadline: asyncio.TimerHandle | None = None
     _upgraded = False
 

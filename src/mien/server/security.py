@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import ConfigError
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
 
 #: What a server bound to the machine itself is called.
@@ -75,7 +75,7 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key, figures: Figures
+        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key, figures: ServerMetrics
     ) -> None:
         self._app, self._key, self._figures = app, key, figures
         self._hosts = None if hosts is None else frozenset(_as_sent(host) for host in hosts)
@@ -133,7 +133,7 @@ class Guard:
         return origin if origin is not None and origin.lower() in self._origins else None
 
 
-async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send, figures: Figures) -> None:
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send, figures: ServerMetrics) -> None:
     """Count a problem, and answer with its document, to a WebSocket too, where the server can."""
     figures.refused.labels(problem.code).inc()
     if scope["type"] == "http":

@@ -14,7 +14,7 @@ from mien.inference.reader import Reader
 from mien.io.image import RGB
 from mien.results import FrameResult
 from mien.server.limits import Limits
-from mien.server.metrics import Figures
+from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
@@ -93,7 +93,7 @@ class Newest:
 class Streams:
     """All streams of an application."""
 
-    def __init__(self, models: Models, workers: Workers, limits: Limits, figures: Figures) -> None:
+    def __init__(self, models: Models, workers: Workers, limits: Limits, figures: ServerMetrics) -> None:
         self._models, self._workers, self._limits, self._figures = models, workers, limits, figures
         self._closing: set[asyncio.Event] = set()
 

@@ -17,7 +17,7 @@ from mien.data.split import PARTS, folds, merge_groups, split
 from mien.errors import TrainingError
 from mien.faces.crop import Region
 from mien.training.config import TrainConfig
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 
 SPLIT_FILE = "split.csv"
 _HEADER = ("file", "label", "part", "group")
@@ -132,7 +132,7 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
     return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {}, regions)
 
 
-def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: bool = False) -> Part:
+def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: bool = False) -> TrainingArrays:
     """Return one part of a plan as arrays; `balanced` makes every class weigh the same in the loss."""
     rows = np.flatnonzero(np.array(plan.parts) == name)
     samples = [plan.manifest.samples[row] for row in rows]
@@ -142,7 +142,7 @@ def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: boo
         codes = targets.argmax(axis=1)
         per_class = np.bincount(codes, minlength=targets.shape[1])
         weights = (len(codes) / (targets.shape[1] * np.maximum(per_class, 1)))[codes].astype(np.float32)
-    return Part(crops, rows, targets, weights)
+    return TrainingArrays(crops, rows, targets, weights)
 
 
 def _targets(samples: Iterable[Sample], classes: tuple[str, ...]) -> npt.NDArray[np.float32]:

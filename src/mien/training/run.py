@@ -17,19 +17,19 @@ from mien.data.dataset import read_manifest
 from mien.data.split import PARTS
 from mien.errors import ConfigError, MienError, TrainingError
 from mien.evaluation.provenance import origin
-from mien.evaluation.scoring import Scored, pool, score
+from mien.evaluation.scoring import Predictions, pool, score
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import ENOUGH_TO_FIT
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, readable_errors, refuse_existing, write_text
-from mien.report.report import Extras, write_report
+from mien.report.report import ReportContext, write_report
 from mien.training.augmentation import preview
 from mien.training.backend import versions
 from mien.training.config import FROM_SCRATCH, TrainConfig, flag, read_settings
 from mien.training.export.artifacts import draw_curves, save_bundle, save_keras
 from mien.training.export.onnx import Agreement
 from mien.training.loop import checkpoint
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.cache import Crops, cached_crops
 from mien.training.loop.fit import fit, read_history
 from mien.training.loop.schedule import Epoch, best_epoch, why_stop
@@ -47,15 +47,15 @@ from mien.training.plan import (
     read_plan,
 )
 from mien.training.runs import CONFIG, FAILED, METRICS, RUN, read_about, read_unfinished
-from mien.training.source import QuietReporter, Reporter, Source, check_source
+from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
 
 __all__ = [
     "CONFIG",
     "METRICS",
-    "Finished",
     "QuietReporter",
     "Reporter",
-    "Source",
+    "TrainingResult",
+    "TrainingSource",
     "best_epoch",
     "check_source",
     "read_history",
@@ -67,20 +67,20 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainingResult:
     """What a run came to: its folder, its score on the judged part, which part that was, and the export."""
 
     folder: Path
-    scored: Scored
+    scored: Predictions
     part: str
     history: tuple[Epoch, ...]
     agreement: Agreement | None
 
 
 def train(
-    source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None, k: int = 0,
+    source: TrainingSource, config: TrainConfig, out: Path, reporter: Reporter | None = None, k: int = 0,
     for_few: TrainConfig | None = None,
-) -> Finished:  # fmt: skip
+) -> TrainingResult:  # fmt: skip
     """Train on labelled data and leave a finished run folder at `out`; with `k` folds, cross-validate too.
 
     `for_few` is the config to use instead where there are fewer than FEW_PICTURES to train on; its seed
@@ -106,7 +106,7 @@ def train(
     return resume(out, reporter)
 
 
-def train_or_resume(source: Source, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
+def train_or_resume(source: TrainingSource, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
     """Train as `train` does, go on where an earlier call was interrupted, or do nothing where that run is complete."""
     if (out / METRICS).exists():
         return
@@ -116,7 +116,7 @@ def train_or_resume(source: Source, config: TrainConfig, out: Path, reporter: Re
         train(source, config, out, reporter)
 
 
-def start(source: Source, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
+def start(source: TrainingSource, config: TrainConfig, out: Path, plan: Plan, reporter: Reporter) -> None:
     """Make the run folder, complete with settings and split, before the first step of training."""
     counts = {part: plan.part(part).counts() for part in PARTS if part in plan.parts}
     if config.tensorboard:
@@ -152,7 +152,7 @@ def first_network(config: TrainConfig, classes: int, begun: bool = False) -> Any
     return network
 
 
-def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
+def resume(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
     """Continue a run from its last finished epoch, or finish what comes after training.
 
     Raises TrainingError when the folder is no run, is finished already, or its data has gone. What stops a run is
@@ -168,7 +168,7 @@ def resume(folder: Path, reporter: Reporter | None = None) -> Finished:
         raise
 
 
-def _go_on(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Finished:
+def _go_on(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
     if about.get("folds"):
         return _resume_folds(folder, about, reporter)
     config = TrainConfig.make(read_settings(folder / CONFIG))
@@ -185,7 +185,12 @@ def _go_on(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Finish
 
 
 def _fit(
-    network: Any, config: TrainConfig, training: Part, validation: Part, folder: Path, reporter: Reporter
+    network: Any,
+    config: TrainConfig,
+    training: TrainingArrays,
+    validation: TrainingArrays,
+    folder: Path,
+    reporter: Reporter,
 ) -> list[Epoch]:
     if not config.tensorboard:
         return fit(network, config, training, validation, folder, reporter)
@@ -203,7 +208,7 @@ def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> t
 
 
 def _stored_plan(folder: Path, about: Mapping[str, Any]) -> Plan:
-    source = Source.from_dict(about["source"])
+    source = TrainingSource.from_dict(about["source"])
     return read_plan(folder, read_manifest(source.path, source.classes, source.rename))
 
 
@@ -214,9 +219,9 @@ def _cache_folder(folder: Path) -> Path:
 
 
 def _finish(
-    folder: Path, config: TrainConfig, plan: Plan, network: Any, validation: Part, history: Sequence[Epoch],
+    folder: Path, config: TrainConfig, plan: Plan, network: Any, validation: TrainingArrays, history: Sequence[Epoch],
     about: Mapping[str, Any], reporter: Reporter,
-) -> Finished:  # fmt: skip
+) -> TrainingResult:  # fmt: skip
     stopped = why_stop(config, history)
     best = history[best_epoch(history)]
     reporter.say(f"kept epoch {best.epoch} (validation accuracy {best.val_accuracy:.4f}); stopped: {stopped}")
@@ -235,12 +240,12 @@ def _finish(
         scored = replace(_score(reader, plan, judged, report), seed=config.seed)
     made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
     made_by["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
-    write_report(scored, folder, describe_part(judged), made_by, Extras(reader, folder))
+    write_report(scored, folder, describe_part(judged), made_by, ReportContext(reader, folder))
     (folder / checkpoint.FILE).unlink(missing_ok=True)
-    return Finished(folder, scored, describe_part(judged), tuple(history), agreement)
+    return TrainingResult(folder, scored, describe_part(judged), tuple(history), agreement)
 
 
-def _uncalibrated(validation: Part) -> str | None:
+def _uncalibrated(validation: TrainingArrays) -> str | None:
     """Say that there are too few pictures to fit a temperature; None where there are enough."""
     if len(validation.rows) >= ENOUGH_TO_FIT:
         return None
@@ -256,8 +261,8 @@ def describe_part(part: str) -> str:
 
 
 def _cross_validate(
-    source: Source, config: TrainConfig, out: Path, plans: Sequence[Plan], reporter: Reporter
-) -> Finished:
+    source: TrainingSource, config: TrainConfig, out: Path, plans: Sequence[Plan], reporter: Reporter
+) -> TrainingResult:
     """Lay out one run folder per fold and one for the model to keep, then work through them."""
     k = len(plans)
     with new_folder(out) as folder:
@@ -273,7 +278,7 @@ def _fold_names(k: int) -> list[str]:
     return [f"fold-{number + 1}" for number in range(k)]
 
 
-def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Finished:
+def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
     scores = []
     for number, name in enumerate(_fold_names(about["folds"])):
         reporter.say(f"fold {number + 1} of {about['folds']}")
@@ -289,17 +294,17 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
         scored = pool(scores)
         part = f"{about['folds']}-fold cross-validation, pooled"
         write_report(scored, folder, part, {"run": folder.name, **origin(0)})
-    return Finished(folder, scored, part, (), None)
+    return TrainingResult(folder, scored, part, (), None)
 
 
-def _fold_score(folder: Path, reporter: Reporter) -> Scored:
+def _fold_score(folder: Path, reporter: Reporter) -> Predictions:
     if not (folder / METRICS).exists():
         return resume(folder, reporter).scored
     plan = _stored_plan(folder, read_about(folder))
     return _score(_reader(folder), plan, "test")
 
 
-def _score(reader: Reader, plan: Plan, part: str, report: Callable[[float], None] | None = None) -> Scored:
+def _score(reader: Reader, plan: Plan, part: str, report: Callable[[float], None] | None = None) -> Predictions:
     """Score a part of a plan, whose groups of copies and people are one draw each in the intervals."""
     scored = score(reader, plan.part(part), report)
     group_of = {one.name: group for one, group in zip(plan.manifest.samples, plan.groups, strict=True)}

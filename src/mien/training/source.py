@@ -38,7 +38,7 @@ class QuietReporter(Quiet):
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSource:
     """Labelled data as a user names it: a path, the classes to use, and names to map.
 
     `manifest` is what is there, read when first asked for (make a new Source after the data changed); it raises
@@ -60,12 +60,12 @@ class Source:
         return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> "Source":
+    def from_dict(cls, row: Mapping[str, Any]) -> "TrainingSource":
         """Read back what `to_dict` gave."""
         return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
 
 
-def check_source(source: Source, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
+def check_source(source: TrainingSource, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
     """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
     manifest = source.manifest
     with reporter.progress("checking the pictures") as report:

@@ -5,10 +5,10 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError
-from mien.report.document import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ else:
     Axes = Any
 
 __all__ = [
-    "ACCENT", "CATEGORIES", "FAINT", "INK", "MUTED", "PAPER", "SETTINGS", "STYLES", "Axes", "chart", "plain",
+    "ACCENT", "CATEGORIES", "FAINT", "INK", "MUTED", "PAPER", "SETTINGS", "STYLES", "Axes", "Chart", "chart", "plain",
     "require_matplotlib",
 ]  # fmt: skip
 
@@ -58,6 +58,22 @@ SETTINGS: Any = {
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
 }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing, made by `chart`.
+
+    `name` names its file and is unique in a report; `svg` is an inline `<svg>` whose colours are CSS variables, so
+    that it is light or dark as the page is; `png` is the same drawing as a file, light. `caption` says what to
+    conclude from it, `alt` what it shows, for those who cannot see it.
+    """
+
+    name: str
+    svg: str
+    png: bytes
+    caption: str
+    alt: str
 
 
 def require_matplotlib() -> None:

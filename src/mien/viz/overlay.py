@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.explanation.explainer import FaceHeat
+from mien.results import FaceHeat
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]

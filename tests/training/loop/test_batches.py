@@ -5,15 +5,15 @@ import numpy as np
 from mien.data.dataset import read_manifest
 from mien.faces.crop import crop
 from mien.io.image import load_image
-from mien.training.loop.batches import Feed, Part
+from mien.training.loop.batches import Feed, TrainingArrays
 from mien.training.loop.cache import cached_crops
 
 
-def part(count: int = 10) -> Part:
+def part(count: int = 10) -> TrainingArrays:
     crops = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1) * np.ones((1, 4, 4, 1), np.uint8)
     rows = np.arange(count) * 2
     targets = np.eye(2, dtype=np.float32)[rows // 2 % 2]
-    return Part(crops, rows, targets, np.ones(count, np.float32))
+    return TrainingArrays(crops, rows, targets, np.ones(count, np.float32))
 
 
 def test_an_epoch_holds_every_picture_once_with_its_label() -> None:

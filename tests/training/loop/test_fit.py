@@ -13,7 +13,7 @@ import pytest
 
 from mien.training.config import TrainConfig
 from mien.training.loop import checkpoint
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.fit import fit
 from mien.training.loop.schedule import Epoch, Quiet
 from mien.training.networks.networks import build
@@ -22,12 +22,12 @@ from mien.training.networks.pretrained import HEAD
 TINY = {"network": "stack", "size": 24, "width": 0.1, "start_from": "somewhere", "batch_size": 8}
 
 
-def noise(count: int, seed: int) -> Part:
+def noise(count: int, seed: int) -> TrainingArrays:
     """Pictures without any meaning: enough to see which weights move."""
     rng = np.random.default_rng(seed)
     crops = rng.integers(0, 256, (count, 24, 24, 1), np.uint8)
     targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
-    return Part(crops, np.arange(count), targets, np.ones(count, np.float32))
+    return TrainingArrays(crops, np.arange(count), targets, np.ones(count, np.float32))
 
 
 class Copies(Quiet):

@@ -183,7 +183,7 @@ def test_a_whole_run_from_a_file_and_another_from_that_run(faces: Path, weights:
 
     settings = {"backbone": NAME, "backbone_weights": str(weights), "size": 32, "epochs": 2, "freeze_epochs": 1}
     out = tmp_path / "first"
-    finished = run.train(run.Source(faces), configured(settings), out)
+    finished = run.train(run.TrainingSource(faces), configured(settings), out)
     assert finished.agreement is not None
     assert load_bundle(out).config.maps
     again = configured({"start_from": str(out), "epochs": 2, "freeze_epochs": 1})

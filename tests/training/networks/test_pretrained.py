@@ -19,7 +19,7 @@ from mien.inference.bundle import load_bundle
 from mien.inference.classifier import Classifier
 from mien.training import run
 from mien.training.config import TrainConfig
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.fit import fit
 from mien.training.loop.schedule import Epoch
 from mien.training.networks.networks import build, logits_of
@@ -40,12 +40,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def drawings(classes: tuple[str, ...], per_class: int, seed: int) -> Part:
+def drawings(classes: tuple[str, ...], per_class: int, seed: int) -> TrainingArrays:
     """Faces drawn anew, in memory."""
     names = [name for name in classes for _ in range(per_class)]
     crops = [crop(draw_face(name, seed * 1_000_000 + number, 48), SIZE, 1) for number, name in enumerate(names)]
     targets = np.eye(len(classes), dtype=np.float32)[[classes.index(name) for name in names]]
-    return Part(np.stack(crops), np.arange(len(names)), targets, np.ones(len(names), np.float32))
+    return TrainingArrays(np.stack(crops), np.arange(len(names)), targets, np.ones(len(names), np.float32))
 
 
 def fresh(config: TrainConfig, classes: int) -> Any:
@@ -297,7 +297,13 @@ def test_many_pictures_train_what_was_asked_for(
     monkeypatch.setattr(run, "FEW_PICTURES", 28)
     told = Told(1)
     with pytest.raises(KeyboardInterrupt):
-        run.train(run.Source(faces), TrainConfig.make(SETTINGS), tmp_path / "run", told, for_few=configured_for_few({}))
+        run.train(
+            run.TrainingSource(faces),
+            TrainConfig.make(SETTINGS),
+            tmp_path / "run",
+            told,
+            for_few=configured_for_few({}),
+        )
     assert "start_from" not in (tmp_path / "run" / "config.toml").read_text()
     assert not [line for line in told.news if "mien" in line]
 
@@ -308,7 +314,9 @@ def test_a_begun_run_goes_on_without_its_source_and_a_new_one_cannot(weights: Pa
     config = configured({"start_from": str(source), "epochs": 2})
     for name, epochs in (("begun", 1), ("new", 0)):
         with pytest.raises(KeyboardInterrupt):
-            run.train(run.Source(tmp_path / "drawn"), config, tmp_path / name, Told(epochs) if epochs else Stopped())
+            run.train(
+                run.TrainingSource(tmp_path / "drawn"), config, tmp_path / name, Told(epochs) if epochs else Stopped()
+            )
     shutil.rmtree(source)
     assert len(run.resume(tmp_path / "begun").history) == 2
     with pytest.raises(BundleError, match="no such model"):

@@ -12,7 +12,7 @@ from mien.errors import ConfigError, OutputError
 from mien.training.runs import list_runs
 from mien.training.search.experiment import experiment
 from mien.training.search.sweep import Sweep
-from mien.training.source import Source
+from mien.training.source import TrainingSource
 
 Call = Callable[..., tuple[int, str, str]]
 BASE = {"network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 1, "batch_size": 16}
@@ -35,7 +35,7 @@ learning_rate = [0.001, 0.01]
 def done(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep of one seed and two values."""
     out = tmp_path_factory.mktemp("sweeps") / "rates"
-    experiment(Source(faces), Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), out)
+    experiment(TrainingSource(faces), Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), out)
     return out
 
 
@@ -82,7 +82,7 @@ def test_a_name_that_keras_alone_knows_is_refused_before_the_first_run(faces: Pa
         "", {"epochs": 1, "size": 32, "backbone_weights": "none"}, {"backbone": ("MobileNet", "MobilNet")}, (0,)
     )
     with pytest.raises(ConfigError, match=r"--backbone MobilNet: is none of keras\.applications; like MobileNet"):
-        experiment(Source(faces), sweep, tmp_path / "out")
+        experiment(TrainingSource(faces), sweep, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_an_unfinished_run_is_gone_on_with(done: Path, faces: Path) -> None:
     run = done / "learning_rate=0.01_seed=0"
     (run / "metrics.json").unlink()
     history = (run / "history.csv").read_text()
-    outcome = experiment(Source(faces), Sweep("", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), done)
+    outcome = experiment(TrainingSource(faces), Sweep("", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), done)
     assert len(outcome.runs) == 2
     assert len((run / "history.csv").read_text().splitlines()) == len(history.splitlines())
 
@@ -98,17 +98,17 @@ def test_an_unfinished_run_is_gone_on_with(done: Path, faces: Path) -> None:
 def test_another_sweep_is_refused(done: Path, faces: Path, tmp_path: Path) -> None:
     grid = {"learning_rate": (0.001, 0.01)}
     with pytest.raises(OutputError, match="was begun with another base"):
-        experiment(Source(faces), Sweep("", {**BASE, "epochs": 2}, grid, (0,)), done)
+        experiment(TrainingSource(faces), Sweep("", {**BASE, "epochs": 2}, grid, (0,)), done)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="holds no experiment"):
-        experiment(Source(faces), Sweep("", BASE, grid, (0,)), tmp_path)
+        experiment(TrainingSource(faces), Sweep("", BASE, grid, (0,)), tmp_path)
 
 
 def test_a_run_that_fails_is_reported_and_the_others_go_on(faces: Path, tmp_path: Path) -> None:
     base = {**BASE, "optimizer": "sgd", "activation": "exponential"}
     del base["epochs"]
     sweep = Sweep("", {**base, "epochs": 1}, {"learning_rate": (1e-6, 10.0)}, (0,))
-    outcome = experiment(Source(faces), sweep, tmp_path / "out")
+    outcome = experiment(TrainingSource(faces), sweep, tmp_path / "out")
     assert [cell.values["learning_rate"] for cell, _ in outcome.failed] == [10.0]
     assert "1 runs failed" in outcome.sentence()
     assert json.loads((tmp_path / "out" / "experiment.json").read_text())["failed"][0]["reason"]
@@ -128,9 +128,9 @@ def test_damaged_files_of_an_experiment_are_named(done: Path, faces: Path, tmp_p
     shutil.copytree(done, out)
     sweep = Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,))
     (out / "learning_rate=0.001_seed=0" / "metrics.json").write_text("{")
-    outcome = experiment(Source(faces), sweep, out)
+    outcome = experiment(TrainingSource(faces), sweep, out)
     assert [run.cell.folder for run in outcome.runs] == ["learning_rate=0.01_seed=0"]
     assert "is damaged" in outcome.failed[0][1]
     (out / "job.json").write_text("{")
     with pytest.raises(OutputError, match=r"job\.json: cannot be read"):
-        experiment(Source(faces), sweep, out)
+        experiment(TrainingSource(faces), sweep, out)

@@ -22,7 +22,7 @@ from mien.errors import DataError, OutputError, TrainingError
 from mien.training.search.results import read_result, write_result
 from mien.training.search.study import Budget
 from mien.training.search.tune import Options, Tuning, tune
-from mien.training.source import Source
+from mien.training.source import TrainingSource
 
 pytest.importorskip("optuna")
 
@@ -41,7 +41,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(data: Path, out: Path, trials: int = 2, settings: dict[str, Any] | None = None) -> Tuning:
-    return tune(Source(data), {**TINY, **(settings or {})}, out, Options(Budget(trials)), SEARCH)
+    return tune(TrainingSource(data), {**TINY, **(settings or {})}, out, Options(Budget(trials)), SEARCH)
 
 
 def accuracies(found: Tuning) -> list[float | None]:
@@ -96,7 +96,7 @@ def test_every_trial_says_what_it_came_to(
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
     heard = Heard()
     wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
-    tune(Source(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), heard)
+    tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), heard)
     (said,) = [text for text in heard.said if text.startswith("trial 0")]
     assert said.startswith("trial 0: stopped early (")
     assert "the loss is no longer a number" in said
@@ -165,7 +165,7 @@ def test_the_split_is_the_one_that_training_makes(faces: Path, tmp_path: Path) -
 
     run(faces, tmp_path / "study", 1)
     rows = [row.split(",") for row in (tmp_path / "study" / "split.csv").read_text().splitlines()[1:]]
-    checked, _ = check_source(Source(faces), QuietReporter())
+    checked, _ = check_source(TrainingSource(faces), QuietReporter())
     plan = plan_split(checked, TrainConfig.make(TINY))
     want = {
         (sample.name, part) for sample, part in zip(plan.manifest.samples, plan.parts, strict=True) if part != "test"
@@ -203,7 +203,7 @@ def test_damaged_files_of_a_study_are_named(
 
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
     wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
-    found = tune(Source(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
+    found = tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
     assert all(trial.user_attrs["seconds"] > 0 for trial in found.study.trials())  # also before a first epoch
     with pytest.raises(TrainingError, match="no trial was finished"):
         read_result(found)

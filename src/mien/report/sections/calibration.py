@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.evaluation.scoring import Scored
+from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability, reliability, risk_coverage
 from mien.report.document import Section, Table
 from mien.text import percent
@@ -17,13 +17,13 @@ FEW = 100
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
-def calibration(scored: Scored) -> Reliability:
+def calibration(scored: Predictions) -> Reliability:
     """Compare the confidence of the answers with how often they are right, in up to 15 bins of at least 8 answers."""
     bins = min(15, max(1, len(scored.names) // 8))
     return reliability(scored.confidence, scored.is_right, bins, scored.groups)
 
 
-def calibration_in_words(scored: Scored, trust: Reliability) -> str:
+def calibration_in_words(scored: Predictions, trust: Reliability) -> str:
     """Say in one sentence whether the probabilities can be taken at their word."""
     if len(scored.names) < FEW:
         return "So few pictures say little: read the intervals, not the figures."
@@ -36,7 +36,7 @@ def calibration_in_words(scored: Scored, trust: Reliability) -> str:
     return f"It is too {'sure' if gap > 0 else 'unsure'} of itself, by {points} on average ({error})."
 
 
-def trust_section(scored: Scored, trust: Reliability) -> Section:
+def trust_section(scored: Predictions, trust: Reliability) -> Section:
     """The reliability diagram: can the probabilities be taken at their word?"""
     claimed, right = float(scored.confidence.mean()), float(scored.is_right.mean())
     few = "Too few pictures to judge its probabilities by. " if len(scored.names) < FEW else ""
@@ -59,7 +59,7 @@ def trust_section(scored: Scored, trust: Reliability) -> Section:
     return Section("trust", "Can its probabilities be trusted?", conclusion, (drawn, table))
 
 
-def abstention_section(scored: Scored) -> Section:
+def abstention_section(scored: Predictions) -> Section:
     """Risk against coverage: what is gained when the least certain answers are left to a person."""
     coverage, risk = risk_coverage(scored.confidence, scored.is_right)
     ordered = np.sort(scored.confidence)[::-1]
@@ -89,7 +89,7 @@ def abstention_section(scored: Scored) -> Section:
     return Section("abstention", "When it may stay silent", conclusion, (drawn, table))
 
 
-def risk_dict(scored: Scored, points: int = 100) -> dict[str, Any]:
+def risk_dict(scored: Predictions, points: int = 100) -> dict[str, Any]:
     """Return the risk-coverage curve at up to so many coverages, JSON-ready, and the area under the whole curve."""
     coverage, risk = risk_coverage(scored.confidence, scored.is_right)
     kept = np.unique(np.linspace(0, len(risk) - 1, min(points, len(risk))).round().astype(int))

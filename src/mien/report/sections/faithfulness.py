@@ -3,8 +3,8 @@
 import numpy as np
 
 from mien.explanation.faithfulness import BASELINES, STEPS, Faithfulness
-from mien.report.document import Chart, Section, Table
-from mien.viz.charts import ACCENT, CATEGORIES, MUTED, STYLES, Axes, chart, plain
+from mien.report.document import Section, Table
+from mien.viz.charts import ACCENT, CATEGORIES, MUTED, STYLES, Axes, Chart, chart, plain
 
 _DONE = {"deletion": "taken away", "insertion": "given back"}
 

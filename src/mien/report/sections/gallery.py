@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.evaluation.scoring import Scored
-from mien.report.document import Gallery, Note, Part, Picture, Section
+from mien.evaluation.scoring import Predictions
+from mien.report.document import Block, Gallery, Note, Picture, Section
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import overlay
 
@@ -22,7 +22,7 @@ SHOWN = {"errors": 12, "uncertain": 8, "right": 8}
 LARGEST = 112
 
 
-def gallery_section(scored: Scored, heats: Heats | None = None, how: str = "") -> Section | None:
+def gallery_section(scored: Predictions, heats: Heats | None = None, how: str = "") -> Section | None:
     """Return the most confident errors, the least certain and random right answers; None where no crops were kept.
 
     `heats` draws the heatmaps beside them; `how` says in words by what method.
@@ -42,7 +42,7 @@ def gallery_section(scored: Scored, heats: Heats | None = None, how: str = "") -
         "uncertain": "Least certain: two answers are about equally probable. These are the ones to leave to a person.",
         "right": "Right answers, drawn at random: what an ordinary picture looks like.",
     }
-    parts: list[Part] = [
+    parts: list[Block] = [
         Gallery(_pictures(scored, scored.crops, groups[kind], heats), caption)
         for kind, caption in captions.items()
         if len(groups[kind])
@@ -53,7 +53,7 @@ def gallery_section(scored: Scored, heats: Heats | None = None, how: str = "") -
     return Section("gallery", "Pictures to look at", conclusion, tuple(parts))
 
 
-def choose(scored: Scored, seed: int = 0) -> dict[str, Ints]:
+def choose(scored: Predictions, seed: int = 0) -> dict[str, Ints]:
     """Return indices (M,) of each kind, as many as SHOWN says at most: `errors`, surest first, `uncertain`, `right`."""
     wrong = np.flatnonzero(~scored.is_right)
     errors = wrong[np.argsort(-scored.confidence[wrong], kind="stable")][: SHOWN["errors"]]
@@ -65,7 +65,9 @@ def choose(scored: Scored, seed: int = 0) -> dict[str, Ints]:
     return {"errors": errors, "uncertain": uncertain, "right": drawn}
 
 
-def _pictures(scored: Scored, seen: npt.NDArray[np.uint8], indices: Ints, heats: Heats | None) -> tuple[Picture, ...]:
+def _pictures(
+    scored: Predictions, seen: npt.NDArray[np.uint8], indices: Ints, heats: Heats | None
+) -> tuple[Picture, ...]:
     crops = seen[indices]
     maps = heats(crops, scored.answers[indices]) if heats else [None] * len(crops)
     return tuple(
@@ -74,7 +76,7 @@ def _pictures(scored: Scored, seen: npt.NDArray[np.uint8], indices: Ints, heats:
     )
 
 
-def _caption(scored: Scored, index: int) -> str:
+def _caption(scored: Predictions, index: int) -> str:
     truth, answer = scored.classes[scored.truth[index]], scored.classes[scored.answers[index]]
     sure = scored.confidence[index]
     said = f"{answer} {sure:.3f}" if sure < 0.9995 else f"{answer} over 0.999"

@@ -1,11 +1,11 @@
 """Figures in given groups as a section of a report."""
 
-from mien.evaluation.groups import FEWEST, WIDEST, Gap, GroupFigures, Grouping, Part
-from mien.metrics.estimates import Figure
-from mien.report.document import Chart, Note, Section, Table
-from mien.report.document import Part as SectionPart
+from mien.evaluation.groups import FEWEST, WIDEST, Gap, Grouping, GroupMetrics, GroupResult
+from mien.metrics.estimates import Estimate
+from mien.report.document import Block as SectionPart
+from mien.report.document import Note, Section, Table
 from mien.text import listed
-from mien.viz.charts import ACCENT, MUTED, Axes, chart, plain
+from mien.viz.charts import ACCENT, MUTED, Axes, Chart, chart, plain
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -18,7 +18,7 @@ COLUMNS = {
 }
 
 
-def groups_section(found: GroupFigures) -> Section:
+def groups_section(found: GroupMetrics) -> Section:
     """Say how good the answers are in every group, and where the gaps are."""
     parts: list[SectionPart] = []
     for number, grouping in enumerate(found.groupings, 1):
@@ -27,7 +27,7 @@ def groups_section(found: GroupFigures) -> Section:
     return Section("groups", "As good for everyone?", _conclusion(found), tuple(parts))
 
 
-def _conclusion(found: GroupFigures) -> str:
+def _conclusion(found: GroupMetrics) -> str:
     said = [_said(one) for one in found.groupings]
     sure = [text for text, is_sure in said if is_sure]
     if sure:
@@ -45,7 +45,7 @@ def _conclusion(found: GroupFigures) -> str:
 def _said(grouping: Grouping) -> tuple[str, bool]:
     """What the gap in accuracy, or else the largest one, comes to in words, and whether it is more than luck."""
     gaps = [*grouping.gaps[:1], *([grouping.odds] if grouping.odds else [])]
-    gap = next((one for one in gaps if one.more_than_luck), None)
+    gap = next((one for one in gaps if one.significant), None)
     if gap is None:
         return "", False
     what = {"accuracy": "accuracy"}.get(gap.figure, f"the rate of '{gap.figure}'")
@@ -85,7 +85,7 @@ def _grouping_parts(grouping: Grouping, number: int) -> list[SectionPart]:
     return parts
 
 
-def _figures(part: Part) -> tuple[str, ...]:
+def _figures(part: GroupResult) -> tuple[str, ...]:
     return (*(_short(getattr(part.evaluation, name)) for name in COLUMNS), _short(part.ece))
 
 
@@ -109,7 +109,7 @@ def _gaps(grouping: Grouping) -> Table:
     if grouping.odds:
         named.append((f"equalised odds ({grouping.odds.figure})", grouping.odds))
     rows = tuple(
-        (name, gap.best, gap.worst, _points(gap), "more than luck" if gap.more_than_luck else "may be luck")
+        (name, gap.best, gap.worst, _points(gap), "more than luck" if gap.significant else "may be luck")
         for name, gap in named
     )
     return Table(
@@ -118,7 +118,7 @@ def _gaps(grouping: Grouping) -> Table:
     )  # fmt: skip
 
 
-def _short(figure: Figure) -> str:
+def _short(figure: Estimate) -> str:
     return "–" if figure.value != figure.value else f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
 
 

@@ -2,10 +2,10 @@
 
 import math
 
-from mien.evaluation.scoring import Scored
+from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability
-from mien.metrics.estimates import ClassFigures, Evaluation, Figure, interval_words
-from mien.report.document import Note, Part, Section, Table
+from mien.metrics.estimates import ClassificationMetrics, ClassMetrics, Estimate, interval_words
+from mien.report.document import Block, Note, Section, Table
 from mien.report.html import Key
 from mien.report.sections.calibration import FEW, calibration_in_words
 from mien.text import counted, percent
@@ -32,7 +32,7 @@ PER_CLASS = {
 MISTAKES = 8
 
 
-def verdict(scored: Scored, evaluation: Evaluation, trust: Reliability, name: str) -> tuple[str, str]:
+def verdict(scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability, name: str) -> tuple[str, str]:
     """Say in one sentence, and in a few that follow, what the figures come to."""
     right = evaluation.accuracy
     first = (
@@ -43,7 +43,7 @@ def verdict(scored: Scored, evaluation: Evaluation, trust: Reliability, name: st
     return first, " ".join(rest)
 
 
-def _beside_guessing(evaluation: Evaluation) -> str:
+def _beside_guessing(evaluation: ClassificationMetrics) -> str:
     most = max(evaluation.per_class, key=lambda name: evaluation.per_class[name].support)
     share = evaluation.per_class[most].support / evaluation.n
     if share == 1:
@@ -53,7 +53,7 @@ def _beside_guessing(evaluation: Evaluation) -> str:
     return f"That is not shown to be better than always answering {most}, which is right on {percent(share)}."
 
 
-def _weakest(evaluation: Evaluation) -> str:
+def _weakest(evaluation: ClassificationMetrics) -> str:
     if evaluation.accuracy.value == 1:
         return f"No mistake was made; the true accuracy may still be as low as {percent(evaluation.accuracy.low)}."
     recalls = {name: row.recall.value for name, row in evaluation.per_class.items() if row.support}
@@ -63,7 +63,7 @@ def _weakest(evaluation: Evaluation) -> str:
     return f"It is weakest on {worst}, of which it finds {percent(recalls[worst])}; {most} taken for {max(others)[1]}."
 
 
-def mistakes(evaluation: Evaluation) -> list[tuple[str, str, int]]:
+def mistakes(evaluation: ClassificationMetrics) -> list[tuple[str, str, int]]:
     """Return what was taken for what and how often, most frequent first: (label, answer, count)."""
     names, matrix = evaluation.classes, evaluation.confusion
     places = [(row, column) for row in range(len(names)) for column in range(len(names)) if row != column]
@@ -71,7 +71,7 @@ def mistakes(evaluation: Evaluation) -> list[tuple[str, str, int]]:
     return sorted((one for one in found if one[2]), key=lambda one: -one[2])
 
 
-def keys(evaluation: Evaluation, trust: Reliability) -> list[Key]:
+def keys(evaluation: ClassificationMetrics, trust: Reliability) -> list[Key]:
     """Return the figures for the head of a report."""
     shown = {"Accuracy": evaluation.accuracy, "Balanced accuracy": evaluation.balanced_accuracy}
     shown |= {"Macro F1": evaluation.macro_f1, "ROC-AUC": evaluation.roc_auc}
@@ -79,7 +79,7 @@ def keys(evaluation: Evaluation, trust: Reliability) -> list[Key]:
     return [Key(name, _value(figure), interval_words(figure)) for name, figure in shown.items()]
 
 
-def figures_section(scored: Scored, evaluation: Evaluation, trust: Reliability) -> Section:
+def figures_section(scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability) -> Section:
     """All figures with their intervals, and those of each class."""
     found = {name: trust.error if name == "ece" else getattr(evaluation, name) for name in MEANINGS}
     rows = tuple(
@@ -89,7 +89,7 @@ def figures_section(scored: Scored, evaluation: Evaluation, trust: Reliability) 
         (name, f"{row.support:,}", *(_short(getattr(row, field)) for field in PER_CLASS))
         for name, row in evaluation.per_class.items()
     )
-    parts: list[Part] = [
+    parts: list[Block] = [
         Table(("figure", "value", "95 % interval", "what it says"), rows),
         Table(
             ("class", "pictures", *PER_CLASS.values()), per_class, "Each class against the rest, with 95 % intervals."
@@ -106,7 +106,7 @@ def figures_section(scored: Scored, evaluation: Evaluation, trust: Reliability) 
     return Section("figures", "Figures", spread + few, tuple(parts))
 
 
-def _intervals_in_words(evaluation: Evaluation) -> str:
+def _intervals_in_words(evaluation: ClassificationMetrics) -> str:
     if evaluation.n_groups < evaluation.n:
         return (
             f"Intervals: bootstrap of {evaluation.n_groups:,} groups, since pictures of one group are not independent; "
@@ -115,8 +115,8 @@ def _intervals_in_words(evaluation: Evaluation) -> str:
     return "Intervals take pictures as independent (Wilson's for shares); several of one person make them too narrow."
 
 
-def _what_does_not_count(scored: Scored) -> list[Part]:
-    notes: list[Part] = []
+def _what_does_not_count(scored: Predictions) -> list[Block]:
+    notes: list[Block] = []
     if scored.no_face:
         share = f"{len(scored.no_face):,} of {len(scored.names) + len(scored.no_face):,} pictures"
         notes.append(Note(f"In {share} no face was found; they do not count.", "warning"))
@@ -126,7 +126,7 @@ def _what_does_not_count(scored: Scored) -> list[Part]:
     return notes
 
 
-def confusion_section(evaluation: Evaluation) -> Section:
+def confusion_section(evaluation: ClassificationMetrics) -> Section:
     """The confusion matrix, and which mistakes are the most frequent."""
     found = mistakes(evaluation)
     total = sum(count for _, _, count in found)
@@ -136,7 +136,7 @@ def confusion_section(evaluation: Evaluation) -> Section:
         conclusion = f"The most frequent mistake: {truth} taken for {answer}, {most:,} of {counted(total, 'mistake')}."
     recalls = ", ".join(f"{name} {_value(row.recall)}" for name, row in evaluation.per_class.items())
     side = min(1.3 + 0.62 * len(evaluation.classes), 8.0)
-    parts: list[Part] = [
+    parts: list[Block] = [
         chart(
             "confusion",
             lambda axis: diagrams.confusion(axis, evaluation.confusion, evaluation.classes),
@@ -154,7 +154,7 @@ def confusion_section(evaluation: Evaluation) -> Section:
     return Section("confusion", "Which mistakes", conclusion, tuple(parts))
 
 
-def curves_section(scored: Scored, evaluation: Evaluation) -> Section:
+def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Section:
     """ROC and precision-recall curves: of the second class for two, one against the rest for more."""
     two = len(scored.classes) == 2
     codes = [1] if two else list(range(len(scored.classes)))
@@ -186,7 +186,7 @@ def curves_section(scored: Scored, evaluation: Evaluation) -> Section:
     return Section("curves", "At every threshold", _curves_in_words(scored, evaluation.roc_auc), drawn)
 
 
-def _curves_in_words(scored: Scored, area: Figure) -> str:
+def _curves_in_words(scored: Predictions, area: Estimate) -> str:
     if math.isnan(area.value):
         return "Only one class occurs, so there is nothing to tell apart."
     pair = ("A picture of a class", "one of another class")
@@ -195,14 +195,14 @@ def _curves_in_words(scored: Scored, area: Figure) -> str:
     return f"{pair[0]} gets a higher score for it than {pair[1]} {percent(area.value)} of the time (ROC-AUC)."
 
 
-def _of(row: ClassFigures, figure: str) -> Figure:
-    found: Figure = getattr(row, figure)
+def _of(row: ClassMetrics, figure: str) -> Estimate:
+    found: Estimate = getattr(row, figure)
     return found
 
 
-def _value(figure: Figure) -> str:
+def _value(figure: Estimate) -> str:
     return "undefined" if math.isnan(figure.value) else f"{figure.value:.3f}"
 
 
-def _short(figure: Figure) -> str:
+def _short(figure: Estimate) -> str:
     return _value(figure) if math.isnan(figure.value) else f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from mien.training.augmentation.pipeline import augmentation_layers, resolve
 from mien.training.config import TrainConfig
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 from mien.training.plan import Plan
 from mien.viz.mosaic import mosaic, save_png
 
 Pictures = npt.NDArray[np.uint8]
 
 
-def draw(folder: Path, plan: Plan, train: Part, config: TrainConfig) -> None:
+def draw(folder: Path, plan: Plan, train: TrainingArrays, config: TrainConfig) -> None:
     """Write `samples.png` (labelled) and `augmented.png` (as the network sees them) of the training part."""
     chosen = choose(train.truth, len(plan.manifest.classes), 10, config.seed)
     counts = np.bincount(train.truth, minlength=len(plan.manifest.classes))

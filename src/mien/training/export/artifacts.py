@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mien.inference.calibration import fit_temperature
 from mien.training.config import TrainConfig
 from mien.training.export.onnx import Agreement, export_bundle
-from mien.training.loop.batches import Part
+from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.networks import logits_of
 from mien.viz import plots
@@ -41,7 +41,12 @@ def save_keras(folder: Path, network: Any) -> None:
 
 
 def save_bundle(
-    folder: Path, network: Any, config: TrainConfig, classes: Sequence[str], validation: Part, about: Mapping[str, Any]
+    folder: Path,
+    network: Any,
+    config: TrainConfig,
+    classes: Sequence[str],
+    validation: TrainingArrays,
+    about: Mapping[str, Any],
 ) -> Agreement:
     """Export a network to `bundle`, its temperature fitted on the validation part, compared on that part's crops."""
     started = {} if config.start_from is None else {"started_from": Path(config.start_from).name}
@@ -53,7 +58,7 @@ def save_bundle(
     )  # fmt: skip
 
 
-def _logits(network: Any, part: Part) -> npt.NDArray[np.float64]:
+def _logits(network: Any, part: TrainingArrays) -> npt.NDArray[np.float64]:
     model = logits_of(network)
     blocks = [
         np.asarray(model(np.asarray(part.crops[part.rows[i : i + 8]], np.float32), training=False))

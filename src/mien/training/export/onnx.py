@@ -21,8 +21,8 @@ from keras import layers
 
 from mien.errors import ExportError
 from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
-from mien.inference.calibration import possible_answers
 from mien.inference.classifier import Classifier
+from mien.inference.decision import possible_answers
 from mien.io.atomic import new_folder
 from mien.training.export.graph import fuse_standardisation, replace_erfc
 

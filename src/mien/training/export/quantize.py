@@ -20,7 +20,8 @@ from mien.data.dataset import draw_pictures, read_manifest
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
-from mien.inference.calibration import answers, negative_log_likelihood, possible_answers
+from mien.inference.calibration import negative_log_likelihood
+from mien.inference.decision import answers, possible_answers
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_onnxruntime

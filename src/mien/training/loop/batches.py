@@ -17,7 +17,7 @@ _AHEAD = 2  # batches made in advance
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingArrays:
     """One part of a dataset: rows of a shared array of crops, with their targets.
 
     crops: uint8 (N, S, S, C), [0, 255], all pictures. rows: int64 (M,), which of them. targets: float32
@@ -52,7 +52,7 @@ class Feed:
     """
 
     def __init__(
-        self, part: Part, batch_size: int, seed: int, epoch: int | None, one_unit: bool, mixup: float = 0.0
+        self, part: TrainingArrays, batch_size: int, seed: int, epoch: int | None, one_unit: bool, mixup: float = 0.0
     ) -> None:
         self._part, self._batch_size, self._mixup = part, batch_size, mixup
         self._key = (seed, epoch or 0)

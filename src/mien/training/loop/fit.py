@@ -16,7 +16,7 @@ from mien.io.atomic import write_text
 from mien.training.augmentation.pipeline import augmented
 from mien.training.config import TrainConfig
 from mien.training.loop import checkpoint
-from mien.training.loop.batches import Feed, Part
+from mien.training.loop.batches import Feed, TrainingArrays
 from mien.training.loop.ema import WeightAverage
 from mien.training.loop.muon import Muon
 from mien.training.loop.schedule import MIN_IMPROVEMENT, Epoch, Listener, Quiet, is_frozen, learning_rate, why_stop
@@ -25,7 +25,12 @@ from mien.training.networks.pretrained import HEAD
 
 
 def fit(
-    network: Any, config: TrainConfig, train: Part, validation: Part, folder: Path, listener: Listener | None = None
+    network: Any,
+    config: TrainConfig,
+    train: TrainingArrays,
+    validation: TrainingArrays,
+    folder: Path,
+    listener: Listener | None = None,
 ) -> list[Epoch]:
     """Train `network` in place, with `freeze_epochs` only its head at first, and leave it with its best weights.
 
@@ -108,7 +113,7 @@ def _hits(truth: Any, logits: Any) -> Any:
 
 
 def _one_epoch(
-    model: Any, average: WeightAverage, config: TrainConfig, train: Part, validation: Part,
+    model: Any, average: WeightAverage, config: TrainConfig, train: TrainingArrays, validation: TrainingArrays,
     history: Sequence[Epoch], listener: Listener,
 ) -> Epoch:  # fmt: skip
     one_unit = model.output.shape[-1] == 1

@@ -20,7 +20,7 @@ from mien.training.networks.networks import build
 from mien.training.plan import Plan, plan_split
 from mien.training.search.effects import Effect, Mean, effects, mean_over_seeds
 from mien.training.search.sweep import JOB, Cell, Sweep
-from mien.training.source import QuietReporter, Reporter, Source, check_source
+from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
 from mien.viz.charts import ACCENT, FAINT, MUTED, Axes, chart, plain
 
 RESULT, TABLE, PLOT = "experiment.json", "experiment.csv", "comparison.png"
@@ -83,7 +83,7 @@ class Outcome:
 
 
 def experiment(
-    source: Source, sweep: Sweep, out: Path, reporter: Reporter | None = None,
+    source: TrainingSource, sweep: Sweep, out: Path, reporter: Reporter | None = None,
     on_run: Callable[[Cell, Path], Reporter] | None = None,
 ) -> Outcome:  # fmt: skip
     """Train every cell of a sweep on a source, each in a run folder in `out`, and write what came of it there.
@@ -124,7 +124,7 @@ def experiment(
     return outcome
 
 
-def _try_networks(source: Source, cells: Sequence[Cell]) -> None:
+def _try_networks(source: TrainingSource, cells: Sequence[Cell]) -> None:
     """Build each network of a sweep once: names and sizes that Keras refuses must not end it after hours."""
     tried = set()
     for cell in cells:
@@ -136,7 +136,7 @@ def _try_networks(source: Source, cells: Sequence[Cell]) -> None:
     keras.utils.clear_session(free_memory=True)
 
 
-def _claim(out: Path, source: Source, sweep: Sweep) -> int:
+def _claim(out: Path, source: TrainingSource, sweep: Sweep) -> int:
     """Make or check the folder of a sweep and keep other processes off it until the handle is closed."""
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _claim(out: Path, source: Source, sweep: Sweep) -> int:
 
 
 def _train(
-    source: Source, cell: Cell, folder: Path, checked: dict[bool, tuple[Audit, dict[str, Region]]],
+    source: TrainingSource, cell: Cell, folder: Path, checked: dict[bool, tuple[Audit, dict[str, Region]]],
     reporter: Reporter, listener: Reporter,
 ) -> None:  # fmt: skip
     """Train one cell, or go on where it was interrupted."""
@@ -167,7 +167,7 @@ def _train(
 
 
 def _split(
-    source: Source, cell: Cell, checked: dict[bool, tuple[Audit, dict[str, Region]]], reporter: Reporter
+    source: TrainingSource, cell: Cell, checked: dict[bool, tuple[Audit, dict[str, Region]]], reporter: Reporter
 ) -> Plan:
     """Split the data as a cell wants them; they are checked once for all cells."""
     faces = cell.config.faces

@@ -29,7 +29,7 @@ from mien.training.plan import SPLIT_FILE, Plan, make_part, plan_split, read_pla
 from mien.training.run import CONFIG, first_network
 from mien.training.search.space import Space, make_space, resolved
 from mien.training.search.study import ABOUT, Budget, Pruner, Study, note_spent, open_study, origin, run_trials, spent
-from mien.training.source import QuietReporter, Reporter, Source, check_source
+from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
 
 STUDY, TRIALS = "study.db", "trials"
 _SEEN = ("train", "validation")
@@ -60,7 +60,7 @@ class Options:
 
 
 def tune(
-    source: Source, settings: Mapping[str, Any], out: Path, options: Options,
+    source: TrainingSource, settings: Mapping[str, Any], out: Path, options: Options,
     search: tuple[str, ...] | None = None, reporter: Reporter | None = None,
     on_trial: Callable[[int, TrainConfig, Space], Reporter] | None = None,
 ) -> Tuning:  # fmt: skip
@@ -120,12 +120,12 @@ def exclusive(out: Path, say: Callable[[str], None] = lambda text: None) -> Iter
         os.close(handle)
 
 
-def _fresh_plan(source: Source, base: TrainConfig, reporter: Reporter) -> Plan:
+def _fresh_plan(source: TrainingSource, base: TrainConfig, reporter: Reporter) -> Plan:
     checked, regions = check_source(source, reporter, base.faces)
     return _without_test(plan_split(checked, base, regions))
 
 
-def _plan(source: Source, base: TrainConfig, out: Path, reporter: Reporter, fresh: Plan | None) -> Plan:
+def _plan(source: TrainingSource, base: TrainConfig, out: Path, reporter: Reporter, fresh: Plan | None) -> Plan:
     """Return `fresh` or split the source, or read back the split of an earlier call; without the test part."""
     about = {"data": source.to_dict(), "seed": base.seed, "faces": base.faces}
     about["shares"] = [base.validation_share, base.test_share]
