@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.evaluation.perturbations import Fill, Picture, blur, brighten, hide, recompress, rescale, rotate
+from mien.arrays import UInt8
+from mien.evaluation.perturbations import Fill, blur, brighten, hide, recompress, rescale, rotate
 
-Draw = Callable[[Picture, np.random.Generator], Picture]
+Draw = Callable[[UInt8, np.random.Generator], UInt8]
 
 DRAWS = 5  # of what is random
 
@@ -45,7 +46,7 @@ CHANGES = (
 )
 
 
-def apply(draw: Draw, pictures: Picture, seed: int) -> Picture:
+def apply(draw: Draw, pictures: UInt8, seed: int) -> UInt8:
     """Change every picture of (N, 48, 48); the same seed gives the same pictures."""
     rng = np.random.default_rng(seed)
     return np.stack([draw(picture, rng) for picture in pictures])

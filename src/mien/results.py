@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from mien.arrays import Float32, Float64, UInt8
 from mien.errors import ImageError, InputError
 
 Status = Literal["ok", "no_face", "unreadable"]
@@ -180,6 +178,6 @@ class FaceHeat:
 
     label: str
     method: str
-    heat: npt.NDArray[np.float32]
-    crop: npt.NDArray[np.uint8]
-    corners: npt.NDArray[np.float64]
+    heat: Float32
+    crop: UInt8
+    corners: Float64

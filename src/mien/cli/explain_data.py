@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Int64, UInt8
 from mien.cli.common import console, progress_bar, require_new_folder, to_json
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
@@ -15,7 +15,6 @@ from mien.cli.predict_draw import refuse_picture_name
 from mien.cli.text import one_line
 from mien.data.dataset import read_manifest
 from mien.explanation.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
-from mien.explanation.explainer import Crops
 from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
 from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
@@ -75,7 +74,7 @@ def explain_data(
     return 0
 
 
-def predicted(reader: Reader, crops: Crops, possible: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def predicted(reader: Reader, crops: UInt8, possible: Int64) -> Int64:
     """Return the most probable label of each crop, int64 (N,), among those that are `possible` of any (indices).
 
     A curve follows what the model says, right or wrong (Petsiuk et al., 2018): evidence for a label that it does not

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 from rich.text import Text
 
+from mien.arrays import UInt8
 from mien.cli.common import console, data_arguments, data_options, require_parent
 from mien.cli.settings import make_config, training_options
 from mien.cli.text import one_line
@@ -67,7 +67,7 @@ def _augmented(manifest: Manifest, per_class: int, config: Any) -> Any:
     return augmented_mosaic(pictures, config)
 
 
-def _pictures(manifest: Manifest, label: str, wanted: int, seed: int) -> list[npt.NDArray[np.uint8]]:
+def _pictures(manifest: Manifest, label: str, wanted: int, seed: int) -> list[UInt8]:
     """Decode up to `wanted` random readable samples of a class."""
     names = sorted({sample.name for sample in manifest.samples if sample.label == label})
     found = list(draw_pictures(manifest, names, wanted, seed))

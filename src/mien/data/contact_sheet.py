@@ -3,9 +3,9 @@
 from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import UInt8
 from mien.data.audit import Audit
 from mien.data.issues import Issue
 from mien.errors import ImageError
@@ -24,7 +24,7 @@ def contact_sheet(found: Audit) -> Image.Image:
 
     Kinds of which nothing can be shown, such as damaged files, are left out.
     """
-    rows: dict[str, list[npt.NDArray[np.uint8]]] = {}
+    rows: dict[str, list[UInt8]] = {}
     captions: dict[str, list[str]] = {}
     labels = {sample.name: sample.label for sample in found.manifest.samples}
     for fault in found.faults:
@@ -39,8 +39,8 @@ def contact_sheet(found: Audit) -> Image.Image:
     return mosaic(rows, title, TILE, captions=captions)
 
 
-def _thumbnails(found: Audit, names: list[str]) -> dict[str, npt.NDArray[np.uint8]]:
-    shown: dict[str, npt.NDArray[np.uint8]] = {}
+def _thumbnails(found: Audit, names: list[str]) -> dict[str, UInt8]:
+    shown: dict[str, UInt8] = {}
     for name in names:
         if len(shown) == MOST:
             break

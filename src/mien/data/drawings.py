@@ -12,9 +12,9 @@ told is measured by benchmarks/left_out_drawings.py.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Float32, UInt8
 from mien.results import Box
 
 #: From this score on a picture is taken for a drawing.
@@ -25,8 +25,6 @@ _TONES = 32  # levels of grey that are told apart in the coarse face
 #: What each of the measures counts in the sum, and what is added to it; refitted by benchmarks/left_out_drawings.py.
 WEIGHTS = {"doubt": 1.6, "one_tone": 1.1, "flat": 3.7, "motley": 0.9, "lines": 1.3, "stone": 6.0}
 BIAS = -5.2
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Measures:
     stone: float
 
 
-def drawn_score(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> float:
+def drawn_score(rgb: UInt8, box: Box, finder_score: float) -> float:
     """Return how much a face looks drawn, in [0, 1]; `rgb` is uint8 (H, W, 3), `box` in its pixels.
 
     `finder_score` is how sure the face finder was, in [0, 1].
@@ -57,7 +55,7 @@ def drawn_score(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> fl
     return float(1 / (1 + np.exp(-total)))
 
 
-def measure_face(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> Measures:
+def measure_face(rgb: UInt8, box: Box, finder_score: float) -> Measures:
     """Take the measures of a face, arguments as in `drawn_score`."""
     face = Image.fromarray(np.ascontiguousarray(rgb[box.y : box.y + box.height, box.x : box.x + box.width]))
     coarse = face.resize((_COARSE, _COARSE), Image.Resampling.BILINEAR)
@@ -74,20 +72,20 @@ def measure_face(rgb: npt.NDArray[np.uint8], box: Box, finder_score: float) -> M
     )
 
 
-def _colourfulness(image: Image.Image) -> Floats:
+def _colourfulness(image: Image.Image) -> Float32:
     """Return the largest less the smallest channel of every pixel, float32 (h, w)."""
     values = np.asarray(image, np.float32)
     return np.asarray(values.max(axis=2) - values.min(axis=2))
 
 
-def _stone(vivid: Floats, rgb: npt.NDArray[np.uint8]) -> float:
+def _stone(vivid: Float32, rgb: UInt8) -> float:
     skin = np.median(vivid[_COARSE // 4 : -_COARSE // 6, _COARSE // 6 : -_COARSE // 6])
     whole = Image.fromarray(rgb).resize((_COARSE, _COARSE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     around = np.percentile(_colourfulness(whole), 90)
     return float(np.clip((around - 50) / 20, 0, 1) * np.clip((18 - skin) / 6, 0, 1))
 
 
-def _fine(face: Image.Image) -> Floats:
+def _fine(face: Image.Image) -> Float32:
     """Return a face's grey values, float32 (h, w, 1), in its own pixels or reduced to 128 on its longer side."""
     grey, scale = face.convert("L"), _FINE / max(face.size)
     if scale < 1:
@@ -96,7 +94,7 @@ def _fine(face: Image.Image) -> Floats:
     return np.asarray(grey, np.float32)[..., np.newaxis]
 
 
-def _steps(values: Floats) -> Floats:
+def _steps(values: Float32) -> Float32:
     """Return how much each pixel of (h, w, c) differs at most from its right and lower neighbour, in any channel."""
     if min(values.shape[:2]) < 2:
         return np.zeros(1, np.float32)

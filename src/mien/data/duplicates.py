@@ -18,15 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Bool, Float32, Float64, UInt8
 from mien.errors import InputError
 
 __all__ = ["Fingerprint", "fingerprint", "near_duplicate_groups"]
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
-Doubles = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Thumbs = npt.NDArray[np.uint8]
 
 SIDE = 32  # pixels of a thumb
 BITS = 64
@@ -55,10 +52,10 @@ class Fingerprint:
     """
 
     hash: int
-    thumb: Thumbs
+    thumb: UInt8
 
 
-def fingerprint(grey: npt.NDArray[np.uint8]) -> Fingerprint:
+def fingerprint(grey: UInt8) -> Fingerprint:
     """Fingerprint of one upright grey picture, uint8 (H, W), 0-255, any size from 1 × 1.
 
     Raises InputError if the array is not uint8, not two-dimensional or empty.
@@ -107,7 +104,7 @@ def near_duplicate_groups(
 
 
 def _join_near(
-    thumbs: Thumbs,
+    thumbs: UInt8,
     hashes: npt.NDArray[np.uint64],
     sets: "_DisjointSets",
     on_progress: Callable[[float], None] | None,
@@ -133,7 +130,7 @@ def _join_near(
         on_progress(1.0)
 
 
-def _join_verified(thumbs: Thumbs, left: Ints, right: Ints, sets: "_DisjointSets") -> None:
+def _join_verified(thumbs: UInt8, left: Ints, right: Ints, sets: "_DisjointSets") -> None:
     while True:
         # Pairs that earlier ones have joined need no look: a thousand copies of one picture cost some
         # thousand alignments, not half a million.
@@ -171,7 +168,7 @@ class _DisjointSets:
 # --- candidates
 
 
-def _cosines() -> Doubles:
+def _cosines() -> Float64:
     """The lowest DCT-II basis vectors, float64 (12, 32)."""
     angle = np.pi * (2 * np.arange(SIDE) + 1) / (2 * SIDE)
     return np.asarray(np.cos(np.arange(FREQUENCIES)[:, None] * angle), dtype=np.float64)
@@ -187,14 +184,14 @@ COSINES = _cosines()
 LOW_ROWS, LOW_COLUMNS = _zigzag()
 
 
-def _low_frequencies(thumbs: npt.NDArray[Any], rows: Doubles = COSINES, columns: Doubles = COSINES) -> Floats:
+def _low_frequencies(thumbs: npt.NDArray[Any], rows: Float64 = COSINES, columns: Float64 = COSINES) -> Float32:
     """The 64 lowest DCT-II coefficients after the mean, float32 (N, 64), of thumbs (N, 32, 32)."""
     spectrum = rows @ thumbs.astype(np.float64) @ columns.T
     # Rounding makes the sign of what is zero but for arithmetic noise the same everywhere.
     return np.ascontiguousarray(spectrum[:, LOW_ROWS, LOW_COLUMNS].round(6), dtype=np.float32)
 
 
-def _tangent_planes(thumbs: Thumbs) -> Floats:
+def _tangent_planes(thumbs: UInt8) -> Float32:
     """An orthonormal basis (N, 5, 64) of each picture's low frequencies and their change under four motions.
 
     The share of another picture's unit vector that lies in the plane says how well a small scaling and shift
@@ -210,7 +207,7 @@ def _tangent_planes(thumbs: Thumbs) -> Floats:
     return np.ascontiguousarray(np.linalg.qr(stacked)[0].transpose(0, 2, 1), dtype=np.float32)
 
 
-def _in_plane(unit: Floats, planes: Floats) -> Floats:
+def _in_plane(unit: Float32, planes: Float32) -> Float32:
     """The squared part of each unit vector (N, 64) that lies in its plane (N, 5, 64): (N,), 0 to 1."""
     return np.asarray(np.square(np.einsum("nk,ntk->nt", unit, planes)).sum(axis=1), dtype=np.float32)
 
@@ -231,12 +228,12 @@ def _close_hashes(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[float, Ints,
 # --- verification
 
 
-def _same_picture(a: Floats, b: Floats) -> Mask:
+def _same_picture(a: Float32, b: Float32) -> Bool:
     tone, detail = _agreement(a, b)
     return (tone >= MIN_TONE) & (detail >= MIN_DETAIL)
 
 
-def _agreement(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+def _agreement(a: Float32, b: Float32) -> tuple[Float32, Float32]:
     """How well `a`, once aligned, explains `b`, both float32 (N, 32, 32): tone and detail, (N,), at most 1.
 
     tone: the share of the grey variance of `b` that is explained; a shared silhouette can bring it near 1.
@@ -260,7 +257,7 @@ def _agreement(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return np.where(plausible, tone, 0.0).astype(np.float32), _detail(predicted, b, inside)
 
 
-def _detail(a: Floats, b: Floats, inside: Mask) -> Floats:
+def _detail(a: Float32, b: Float32, inside: Bool) -> Float32:
     """Cosine between the two-pixel differences of `a` and `b` across and down, (N, 32, 32) → (N,)."""
     ab, aa, bb = (np.zeros(len(a), np.float32) for _ in range(3))
     for near, far in ((np.s_[:, 2:], np.s_[:, :-2]), (np.s_[:, :, 2:], np.s_[:, :, :-2])):
@@ -272,12 +269,12 @@ def _detail(a: Floats, b: Floats, inside: Mask) -> Floats:
     return np.asarray(ab / np.sqrt(np.maximum(aa * bb, 1e-6)), dtype=np.float32)
 
 
-def _halved(thumbs: Floats) -> Floats:
+def _halved(thumbs: Float32) -> Float32:
     half = SIDE // 2
     return np.asarray(thumbs.reshape(-1, half, 2, half, 2).mean(axis=(2, 4)), dtype=np.float32)
 
 
-def _brightness_line(x: Floats, y: Floats, use: Mask) -> tuple[Floats, Floats]:
+def _brightness_line(x: Float32, y: Float32, use: Bool) -> tuple[Float32, Float32]:
     """Least-squares gain and offset of y ≈ gain x + offset over the pixels in `use`, each (N, 1, 1)."""
     weight = use.astype(np.float32)
     count = np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1.0)
@@ -289,7 +286,7 @@ def _brightness_line(x: Floats, y: Floats, use: Mask) -> tuple[Floats, Floats]:
     return gain, mean_y - gain * mean_x
 
 
-def _align(a: Floats, b: Floats, steps: int = 4) -> tuple[Floats, Floats]:
+def _align(a: Float32, b: Float32, steps: int = 4) -> tuple[Float32, Float32]:
     """Scale change and shift, per axis, that bring `a` onto `b`, both float32 (N, S, S).
 
     Returns (across, down), each float32 (N, 2): (scale - 1, shift in half-widths). Gauss-Newton on
@@ -317,7 +314,7 @@ def _align(a: Floats, b: Floats, steps: int = 4) -> tuple[Floats, Floats]:
     return across, down
 
 
-def _warp(pictures: Floats, across: Floats, down: Floats) -> tuple[Floats, Mask]:
+def _warp(pictures: Float32, across: Float32, down: Float32) -> tuple[Float32, Bool]:
     """Each picture sampled at its scaled and shifted pixel places, and which samples lie inside it."""
     side = pictures.shape[1]
     columns, inside_x = _sampling(across, side)
@@ -326,7 +323,7 @@ def _warp(pictures: Floats, across: Floats, down: Floats) -> tuple[Floats, Mask]
     return warped, inside_y[:, :, None] & inside_x[:, None, :]
 
 
-def _sampling(motion: Floats, side: int) -> tuple[Floats, Mask]:
+def _sampling(motion: Float32, side: int) -> tuple[Float32, Bool]:
     """Bilinear weights (N, side, side), target by source pixel, and which targets lie inside, (N, side)."""
     centre, half = (side - 1) / 2, side / 2
     source = (_places(side) * (1 + motion[:, :1]) + motion[:, 1:]) * half + centre
@@ -336,6 +333,6 @@ def _sampling(motion: Floats, side: int) -> tuple[Floats, Mask]:
     return np.asarray(weights, dtype=np.float32), np.asarray(inside)
 
 
-def _places(side: int) -> Floats:
+def _places(side: int) -> Float32:
     """Pixel centres in half-widths from the middle, float32 (side,)."""
     return ((np.arange(side) - (side - 1) / 2) / (side / 2)).astype(np.float32)

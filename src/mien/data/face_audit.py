@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64, UInt8
 from mien.cores import available_cores
 from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
@@ -48,7 +48,7 @@ class _Seen:
 
     sample: Sample
     findings: tuple[tuple[Finding, float], ...]
-    crop: npt.NDArray[np.uint8] | None = None
+    crop: UInt8 | None = None
 
 
 def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> FaceAudit:
@@ -63,7 +63,7 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
     unchecked = _why_unchecked(known, reader)
     findings: list[tuple[Finding, float]] = []
     judged: list[Sample] = []
-    rows: list[npt.NDArray[np.float64]] = []
+    rows: list[Float64] = []
     block: list[_Seen] = []
 
     def classify() -> None:
@@ -179,7 +179,7 @@ def _beyond(face: Detection, width: int, height: int) -> float:
     return max(0.0, BORDER - float(room))
 
 
-def _shares(reader: Reader, crops: npt.NDArray[np.uint8], known: Audit) -> npt.NDArray[np.float64]:
+def _shares(reader: Reader, crops: UInt8, known: Audit) -> Float64:
     """Return the probabilities among the data's classes, float64 (N, K), rows summing to 1."""
     config = reader.config
     rows = []
@@ -190,9 +190,7 @@ def _shares(reader: Reader, crops: npt.NDArray[np.uint8], known: Audit) -> npt.N
     return shares_of(rows)
 
 
-def _suspects(
-    judged: Sequence[Sample], shares: npt.NDArray[np.float64], classes: tuple[str, ...]
-) -> list[tuple[Finding, float]]:
+def _suspects(judged: Sequence[Sample], shares: Float64, classes: tuple[str, ...]) -> list[tuple[Finding, float]]:
     labels = [classes.index(sample.label) for sample in judged]
     return [
         (

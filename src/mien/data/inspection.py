@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.image import load_upright, open_header, orientation, to_grey
 
@@ -58,7 +58,7 @@ class FileFacts:
     width: int = 0
     height: int = 0
     format: str = ""
-    grey: npt.NDArray[np.uint8] | None = None
+    grey: UInt8 | None = None
 
     @property
     def usable(self) -> bool:
@@ -146,7 +146,7 @@ def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
     return None
 
 
-def _small_grey(header: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+def _small_grey(header: Image.Image, name: str) -> UInt8:
     image = to_grey(load_upright(header, name, shrink_to=_FINGERPRINT_SIDE))
     if min(image.size) > 2 * _FINGERPRINT_SIDE:
         image = image.reduce(min(image.size) // _FINGERPRINT_SIDE)

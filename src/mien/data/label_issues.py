@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
+
 #: A class needs this many pictures before its mean says how sure the model is of it.
 FEWEST = 5
 
@@ -40,10 +42,8 @@ def find_label_issues(shares: npt.ArrayLike, labels: npt.ArrayLike) -> list[Labe
     return [LabelIssue(int(i), int(other[i]), float(margin[i])) for i in worst_first if margin[i] > 0]
 
 
-def _thresholds(
-    rows: npt.NDArray[np.float64], own: npt.NDArray[np.float64], given: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _thresholds(rows: Float64, own: Float64, given: Int64) -> Float64:
     counts = np.bincount(given, minlength=rows.shape[1])
     totals = np.bincount(given, own, minlength=rows.shape[1])
-    means: npt.NDArray[np.float64] = np.where(counts >= FEWEST, totals / np.maximum(counts, 1), np.inf)
+    means: Float64 = np.where(counts >= FEWEST, totals / np.maximum(counts, 1), np.inf)
     return means

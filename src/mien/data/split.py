@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
 from mien.errors import DataError
 
 PARTS = ("train", "validation", "test")
@@ -37,9 +37,7 @@ def merge_groups(names: Sequence[str], given: Mapping[str, str], copies: Iterabl
     return [numbers.setdefault(root(name), len(numbers)) for name in names]
 
 
-def split(
-    labels: Sequence[str], groups: Sequence[int], seed: int, ratios: Sequence[float] = RATIOS
-) -> npt.NDArray[np.int64]:
+def split(labels: Sequence[str], groups: Sequence[int], seed: int, ratios: Sequence[float] = RATIOS) -> Int64:
     """Assign every sample to a part, keeping groups whole and each part's class shares alike.
 
     `labels` and `groups` have one entry per sample (N); `ratios` are the wanted shares, summing to 1.
@@ -66,9 +64,7 @@ def split(
     return parts
 
 
-def _deal(
-    counts: npt.NDArray[np.int64], wanted: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def _deal(counts: Int64, wanted: Float64, rng: np.random.Generator) -> Int64:
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     have = np.zeros_like(wanted)
@@ -82,6 +78,6 @@ def _deal(
     return chosen
 
 
-def folds(labels: Sequence[str], groups: Sequence[int], seed: int, k: int) -> npt.NDArray[np.int64]:
+def folds(labels: Sequence[str], groups: Sequence[int], seed: int, k: int) -> Int64:
     """Assign every sample to one of `k` folds of equal size, as `split` does; int64 (N,)."""
     return split(labels, groups, seed, [1 / k] * k)

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64, UInt8
 from mien.results import Detection
 
 _CHUNK = 256  # crops measured together
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,13 @@ _OF_FACES = (
 )
 
 
-def of_crops(crops: npt.NDArray[np.uint8]) -> Iterator[tuple[Attribute, Floats]]:
+def of_crops(crops: UInt8) -> Iterator[tuple[Attribute, Float64]]:
     """Measure the crops uint8 (N, S, S, C), [0, 255], alone: each measure with its values, float64 (N,)."""
     parts = [_looks(crops[start : start + _CHUNK]) for start in range(0, len(crops), _CHUNK)]
     yield from zip(_OF_CROPS, np.concatenate(parts, axis=1), strict=True)
 
 
-def _looks(crops: npt.NDArray[np.uint8]) -> Floats:
+def _looks(crops: UInt8) -> Float64:
     """Brightness, contrast, sharpness and asymmetry of crops (N, S, S, C): float64 (4, N)."""
     weights = np.array([0.299, 0.587, 0.114] if crops.shape[3] == 3 else [1.0], np.float32)
     luma = crops.astype(np.float32) @ weights
@@ -86,7 +84,7 @@ def _looks(crops: npt.NDArray[np.uint8]) -> Floats:
     )
 
 
-def of_faces(detections: Sequence[Detection | None]) -> Iterator[tuple[Attribute, Floats]]:
+def of_faces(detections: Sequence[Detection | None]) -> Iterator[tuple[Attribute, Float64]]:
     """Measure the faces found: each measure with its values, float64 (N,), nan where the whole picture was taken."""
     if not any(detections):
         return

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from mien.arrays import Bool
 from mien.data.tables import csv_rows
 from mien.errors import DataError
 from mien.evaluation.scoring import Predictions
 from mien.metrics.classification import share
 from mien.metrics.estimates import ClassificationMetrics, Estimate
 from mien.metrics.intervals import Z95
-from mien.metrics.validation import Bools
 from mien.report.sections.calibration import calibration
 
 #: With fewer pictures, all of them right, an accuracy of 0.89 is still not excluded.
@@ -218,7 +218,7 @@ def _grouping(scored: Predictions, name: str, values: Sequence[str | None]) -> G
     )
 
 
-def _part(scored: Predictions, name: str, chosen: Bools) -> GroupResult:
+def _part(scored: Predictions, name: str, chosen: Bool) -> GroupResult:
     own = _only(scored, chosen)
     found = own.evaluation()
     rates = {}
@@ -229,7 +229,7 @@ def _part(scored: Predictions, name: str, chosen: Bools) -> GroupResult:
     return GroupResult(name, found, calibration(own).error, rates, _too_small(found))
 
 
-def _only(scored: Predictions, chosen: Bools) -> Predictions:
+def _only(scored: Predictions, chosen: Bool) -> Predictions:
     """The answers to the chosen pictures (N,), without the pictures."""
     return replace(
         scored, names=tuple(compress(scored.names, chosen)), truth=scored.truth[chosen], answers=scored.answers[chosen],

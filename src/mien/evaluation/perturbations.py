@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-Picture = npt.NDArray[np.uint8]
+from mien.arrays import UInt8
+
 #: A picture, a strength and a source of what is random in; the changed picture out.
-Alter = Callable[[Picture, float, np.random.Generator], Picture]
+Alter = Callable[[UInt8, float, np.random.Generator], UInt8]
 #: What a square is covered by.
 Fill = Literal["black", "grey", "stripes"]
 
@@ -40,7 +41,7 @@ class Perturbation:
     strengths: tuple[float, ...]
     alter: Alter
 
-    def apply(self, pictures: Picture, strength: float, seed: int = 0) -> Picture:
+    def apply(self, pictures: UInt8, strength: float, seed: int = 0) -> UInt8:
         """Change every one of the pictures uint8 (N, S, S, C), C being 1 or 3; the same seed gives the same pictures.
 
         What is random (a direction, a place, grain) is drawn for each picture alike at every strength, so that
@@ -56,14 +57,14 @@ class Perturbation:
         return changed
 
 
-def rotate(picture: Picture, degrees: float, *, black: bool = False) -> Picture:
+def rotate(picture: UInt8, degrees: float, *, black: bool = False) -> UInt8:
     """Turn the picture about its middle, counter-clockwise as pictures are seen; bicubic."""
     margin = len(picture) // 3  # a turned square reaches 0.21 of its side beyond itself
     turned = Image.fromarray(_grounded(picture, margin, black)).rotate(degrees, Image.Resampling.BICUBIC)
     return np.asarray(turned)[margin : margin + len(picture), margin : margin + len(picture)]
 
 
-def rescale(picture: Picture, size: float, *, black: bool = False) -> Picture:
+def rescale(picture: UInt8, size: float, *, black: bool = False) -> UInt8:
     """Show what is in the picture at `size` times its usual size, above 0, in a frame of the same size; bilinear."""
     side = len(picture)
     reach = side / size / 2
@@ -74,42 +75,42 @@ def rescale(picture: Picture, size: float, *, black: bool = False) -> Picture:
     return np.asarray(ground.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
-def shift(picture: Picture, right: int, down: int) -> Picture:
+def shift(picture: UInt8, right: int, down: int) -> UInt8:
     """Move what is in the picture by whole pixels, less than its side."""
     side, margin = len(picture), max(abs(right), abs(down))
     ground = _grounded(picture, margin, black=False)
     return ground[margin - down : margin - down + side, margin - right : margin - right + side]
 
 
-def brighten(picture: Picture, factor: float) -> Picture:
+def brighten(picture: UInt8, factor: float) -> UInt8:
     """Multiply every value; what is beyond 255 becomes 255."""
     return _rounded(picture * factor)
 
 
-def stretch(picture: Picture, factor: float) -> Picture:
+def stretch(picture: UInt8, factor: float) -> UInt8:
     """Multiply the contrast: every value's distance from the picture's mean."""
     mean = picture.mean()
     return _rounded(mean + (picture - mean) * factor)
 
 
-def blur(picture: Picture, sigma: float) -> Picture:
+def blur(picture: UInt8, sigma: float) -> UInt8:
     """Blur by a Gaussian (Pillow's, of three boxes) with a standard deviation of `sigma` pixels."""
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(sigma)))
 
 
-def add_noise(picture: Picture, sigma: float, rng: np.random.Generator) -> Picture:
+def add_noise(picture: UInt8, sigma: float, rng: np.random.Generator) -> UInt8:
     """Add independent normal noise of standard deviation `sigma`, in values of 255, to every value."""
     return _rounded(picture + sigma * rng.standard_normal(picture.shape, np.float32))
 
 
-def recompress(picture: Picture, quality: int) -> Picture:
+def recompress(picture: UInt8, quality: int) -> UInt8:
     """Store the picture as JPEG of that quality, 1 to 100, and read it again."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(buffer))
 
 
-def hide(picture: Picture, share: float, rng: np.random.Generator, fill: Fill = "black") -> Picture:
+def hide(picture: UInt8, share: float, rng: np.random.Generator, fill: Fill = "black") -> UInt8:
     """Cover a square somewhere in the picture, `share` of its area, by black, the picture's mean grey or stripes.
 
     Of whole pixels it is as near to that square as there is one: 21 by 22 for 20 % of 48 by 48.
@@ -127,39 +128,39 @@ def hide(picture: Picture, share: float, rng: np.random.Generator, fill: Fill = 
     return hidden
 
 
-def _stripes(shape: tuple[int, ...], rng: np.random.Generator) -> Picture:
+def _stripes(shape: tuple[int, ...], rng: np.random.Generator) -> UInt8:
     """A picture of stripes of two random tones, in a random direction, 1/48 to 1/12 of the side wide, as on cloth."""
     side = shape[0]
     angle, period = math.pi * rng.random(), side * math.exp(rng.uniform(math.log(1 / 24), math.log(1 / 6)))
     down, across = np.mgrid[:side, :side]
     phase = (across * math.cos(angle) + down * math.sin(angle)) / period
     tones = rng.integers(0, 256, 2).astype(np.uint8)
-    striped: Picture = tones[np.floor(2 * phase).astype(np.int64) % 2]
+    striped: UInt8 = tones[np.floor(2 * phase).astype(np.int64) % 2]
     return striped.reshape((side, side, *(1,) * (len(shape) - 2)))
 
 
-def coarsen(picture: Picture, side: int) -> Picture:
+def coarsen(picture: UInt8, side: int) -> UInt8:
     """Shrink the picture to `side` pixels and enlarge it again; bilinear, with antialiasing."""
     small = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(small.resize((len(picture), len(picture)), Image.Resampling.BILINEAR))
 
 
-def _grounded(picture: Picture, margin: int, black: bool) -> Picture:
+def _grounded(picture: UInt8, margin: int, black: bool) -> UInt8:
     """The picture on new ground, `margin` pixels on each side: its edges repeated, or black."""
     around = ((margin, margin), (margin, margin), *((0, 0),) * (picture.ndim - 2))
     return np.pad(picture, around) if black else np.pad(picture, around, mode="edge")
 
 
-def _rounded(values: npt.NDArray[np.floating]) -> Picture:
-    rounded: Picture = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _rounded(values: npt.NDArray[np.floating]) -> UInt8:
+    rounded: UInt8 = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return rounded
 
 
-def _either_way(picture: Picture, degrees: float, rng: np.random.Generator) -> Picture:
+def _either_way(picture: UInt8, degrees: float, rng: np.random.Generator) -> UInt8:
     return rotate(picture, degrees if rng.random() < 0.5 else -degrees)
 
 
-def _somewhere(picture: Picture, percent: float, rng: np.random.Generator) -> Picture:
+def _somewhere(picture: UInt8, percent: float, rng: np.random.Generator) -> UInt8:
     angle, length = 2 * math.pi * rng.random(), percent / 100 * len(picture)
     return shift(picture, round(length * math.cos(angle)), round(length * math.sin(angle)))
 

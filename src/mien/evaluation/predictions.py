@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mien.arrays import Float64, Int64
 from mien.data.tables import csv_rows
 from mien.errors import DataError
-from mien.metrics.validation import Floats, Ints
 
 METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.toml"
 
@@ -28,9 +28,9 @@ class SavedPredictions:
     path: Path
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    truth: Ints
-    answers: Ints
-    probabilities: Floats
+    truth: Int64
+    answers: Int64
+    probabilities: Float64
     groups: tuple[str, ...] | None
     part: str
     model: str
@@ -111,7 +111,7 @@ def _predictions(
     )
 
 
-def _probabilities(path: Path, cells: Sequence[Sequence[str]]) -> Floats:
+def _probabilities(path: Path, cells: Sequence[Sequence[str]]) -> Float64:
     try:
         found = np.array(cells, dtype=np.float64)
     except ValueError as error:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Bool, Int64, UInt8
 from mien.errors import InputError
 from mien.evaluation.perturbations import KINDS, Perturbation
 from mien.inference.decision import AnswerField, answers
@@ -23,8 +23,6 @@ from mien.viz.charts import ACCENT, FAINT, MUTED, Chart, chart
 FALL = 0.05
 #: From this accuracy down there is little to lose, and a change that costs nothing says nothing.
 NEAR_CHANCE = 0.1
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +81,7 @@ class Robustness:
 
 
 def measure_robustness(
-    reader: Reader, crops: npt.NDArray[np.uint8], truth: npt.NDArray[np.int64], classes: Sequence[str], by: AnswerField,
+    reader: Reader, crops: UInt8, truth: Int64, classes: Sequence[str], by: AnswerField,
     seed: int = 0, limit: int = 1000, on_progress: Callable[[float], None] | None = None,
 ) -> Robustness:  # fmt: skip
     """Read changed pictures and compare the answers with those for the same pictures unchanged.
@@ -122,9 +120,7 @@ def measure_robustness(
     return Robustness(len(taken), len(crops), seed, len(classes), share(before), tuple(found))
 
 
-def read_crops(
-    reader: Reader, crops: npt.NDArray[np.uint8], classes: Sequence[str], by: AnswerField
-) -> npt.NDArray[np.int64]:
+def read_crops(reader: Reader, crops: UInt8, classes: Sequence[str], by: AnswerField) -> Int64:
     """Return the answers to crops uint8 (N, S, S, C), judged by that field of a face: int64 (N,) into `classes`."""
     config, rows = reader.config, reader.probabilities(crops)
     if by == "answer":
@@ -134,11 +130,11 @@ def read_crops(
     if config.answer_from is not None:
         rest = [column for name, column in columns.items() if name not in config.answer_from]
         columns[NEITHER] = np.sum(rest, axis=0)
-    best: npt.NDArray[np.int64] = np.stack([columns[name] for name in classes], axis=1).argmax(axis=1)
+    best: Int64 = np.stack([columns[name] for name in classes], axis=1).argmax(axis=1)
     return best
 
 
-def _tolerance(kind: Perturbation, before: Bools, hits: Sequence[Bools]) -> Tolerance:
+def _tolerance(kind: Perturbation, before: Bool, hits: Sequence[Bool]) -> Tolerance:
     lost = tuple(paired_change(before, after) for after in hits)
 
     def reached(losses: Sequence[float]) -> float | None:

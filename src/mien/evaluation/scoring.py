@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.inference.decision import AnswerField, choose_field, shares_of
@@ -37,25 +37,25 @@ class Predictions:
 
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    truth: npt.NDArray[np.int64]
-    answers: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float64]
+    truth: Int64
+    answers: Int64
+    probabilities: Float64
     skipped: tuple[tuple[str, str], ...] = ()
     by: AnswerField = "answer"
     no_face: tuple[str, ...] = ()
-    crops: npt.NDArray[np.uint8] | None = None
+    crops: UInt8 | None = None
     detections: tuple[Detection | None, ...] | None = None
-    groups: npt.NDArray[np.int64] | None = None
+    groups: Int64 | None = None
     sha256: str | None = None
     seed: int = 0
 
     @property
-    def is_right(self) -> npt.NDArray[np.bool_]:
+    def is_right(self) -> Bool:
         """Which answers are right, bool (N,)."""
         return np.asarray(self.answers == self.truth)
 
     @property
-    def confidence(self) -> npt.NDArray[np.float64]:
+    def confidence(self) -> Float64:
         """The probability of each answer, float64 (N,) in [0, 1]."""
         return np.asarray(self.probabilities[np.arange(len(self.answers)), self.answers])
 
@@ -136,7 +136,7 @@ class _Kept:
         self.detections.append(prepared.detections[0])
 
     @property
-    def crops(self) -> npt.NDArray[np.uint8] | None:
+    def crops(self) -> UInt8 | None:
         return None if self._crops is None else self._crops[: len(self.names)]
 
 

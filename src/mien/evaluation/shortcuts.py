@@ -6,8 +6,8 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64, Int64, UInt8
 from mien.metrics.classification import Estimate, roc_auc
 from mien.metrics.intervals import auc_interval
 from mien.report.document import Table
@@ -22,7 +22,6 @@ TELLS = 0.7
 #: A class needs this many pictures, and the others together as many.
 FEWEST = 20
 
-Floats = npt.NDArray[np.float64]
 Of = Literal["label", "answer"]
 _WHOSE: dict[Of, str] = {"label": "are labelled", "answer": "the model answers"}
 
@@ -88,9 +87,7 @@ class Shortcut:
         }
 
 
-def find_shortcuts(
-    crops: npt.NDArray[np.uint8], classes: tuple[str, ...], codes: npt.NDArray[np.int64], of: Of
-) -> list[Shortcut]:
+def find_shortcuts(crops: UInt8, classes: tuple[str, ...], codes: Int64, of: Of) -> list[Shortcut]:
     """Say how well each block at the border tells a class: the best number and class of each block, best block first.
 
     Args:
@@ -124,7 +121,7 @@ def find_shortcuts(
     return [hint for _, hint in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _numbers(crops: npt.NDArray[np.uint8], row: int, column: int) -> Iterator[tuple[str, Floats]]:
+def _numbers(crops: UInt8, row: int, column: int) -> Iterator[tuple[str, Float64]]:
     """What is measured of one block of every crop: (name, float64 (N,))."""
     edges = np.linspace(0, crops.shape[1], GRID + 1).round().astype(int)
     block = crops[:, edges[row] : edges[row + 1], edges[column] : edges[column + 1]]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.errors import InputError
 from mien.evaluation.attributes import Attribute, of_crops, of_faces
 from mien.evaluation.scoring import Predictions
@@ -25,9 +25,6 @@ from mien.viz.charts import ACCENT, FAINT, INK, MUTED, Chart, chart
 LUCK = 0.05
 #: So many times the mistakes are dealt out anew to see what luck does.
 DEALS = 4999
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +95,7 @@ class Slices:
 
 
 def measure_slices(
-    crops: npt.NDArray[np.uint8], detections: Sequence[Detection | None] | None, scored: Predictions, seed: int = 0
+    crops: UInt8, detections: Sequence[Detection | None] | None, scored: Predictions, seed: int = 0
 ) -> Slices:
     """Compare a model's accuracy between pictures that differ in how they were taken.
 
@@ -132,7 +129,7 @@ def measure_slices(
     return Slices(n, accuracy, _corrected(found), labels, answered)
 
 
-def _slice(kind: Attribute, values: Floats, scored: Predictions, rng: np.random.Generator) -> Slice | None:
+def _slice(kind: Attribute, values: Float64, scored: Predictions, rng: np.random.Generator) -> Slice | None:
     known = np.isfinite(values)
     values, right, truth = values[known], scored.is_right[known], scored.truth[known]
     groups = np.arange(len(values)) if scored.groups is None else scored.groups[known]
@@ -155,7 +152,7 @@ def _slice(kind: Attribute, values: Floats, scored: Predictions, rng: np.random.
     return Slice(kind, tuple(bins), best, worst, p)
 
 
-def luck(bins: Ints, wrong: npt.NDArray[np.bool_], truth: Ints, rng: np.random.Generator) -> float:
+def luck(bins: Int64, wrong: Bool, truth: Int64, rng: np.random.Generator) -> float:
     """How often mistakes dealt out at random within each true class differ between bins as much as these do.
 
     `bins` int (N,) from 0, `wrong` bool (N,), `truth` int (N,). Returns a p-value in (0, 1].
@@ -183,7 +180,7 @@ def _corrected(found: Sequence[Slice]) -> tuple[Slice, ...]:
     return tuple(out)
 
 
-def _words(edges: Floats, number: int, form: str) -> str:
+def _words(edges: Float64, number: int, form: str) -> str:
     said = [form.format(edge) for edge in edges]
     if number == 0:
         return f"up to {said[0]}"

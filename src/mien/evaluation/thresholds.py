@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Bool, Float64
 from mien.errors import ConfigError
 from mien.evaluation.scoring import Predictions
 from mien.metrics.bootstrap import percentile_interval, resamplings
@@ -14,8 +14,6 @@ from mien.metrics.intervals import Interval
 from mien.metrics.validation import members
 from mien.report.document import Note, Section, Table
 from mien.viz.charts import ACCENT, CATEGORIES, MUTED, Axes, chart, plain
-
-Floats = npt.NDArray[np.float64]
 
 #: Thresholds that the table shows besides the present and the cheapest one.
 SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -57,8 +55,8 @@ class Thresholds:
     cheapest: OperatingPoint
     saved: Interval
     rows: tuple[OperatingPoint, ...]
-    grid: Floats
-    curve: Floats
+    grid: Float64
+    curve: Float64
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the curve, ready for JSON."""
@@ -111,7 +109,7 @@ def measure_thresholds(
     return Thresholds(name, other, prices, now, cheapest, saved, tuple(row(t) for t in shown), grid, curve)
 
 
-def _between(score: Floats) -> Floats:
+def _between(score: Float64) -> Float64:
     """Thresholds (M,) in (0, 1), one for every way in which these scores can be parted, and as round as may be."""
     edges = np.concatenate([[0.0], np.unique(score), [1.0]])
     middles = (edges[:-1] + edges[1:]) / 2
@@ -122,7 +120,7 @@ def _between(score: Floats) -> Floats:
 
 
 def _saved(
-    scored: Predictions, score: Floats, truth: npt.NDArray[np.bool_], thresholds: tuple[float, float],
+    scored: Predictions, score: Float64, truth: Bool, thresholds: tuple[float, float],
     costs: tuple[float, float],
 ) -> Interval:  # fmt: skip
     """Bootstrap, by group, what the second threshold saves per 100 pictures against the first."""
@@ -136,7 +134,7 @@ def _saved(
 
 
 def _row(
-    score: Floats, truth: npt.NDArray[np.bool_], threshold: float, names: tuple[str, str], costs: Mapping[str, float]
+    score: Float64, truth: Bool, threshold: float, names: tuple[str, str], costs: Mapping[str, float]
 ) -> OperatingPoint:
     name, other = names
     answered = score >= threshold

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from mien.arrays import Bool, Float32, Int64, UInt8
 from mien.data.dataset import Manifest
 from mien.errors import DataError, ImageError
-from mien.explanation.explainer import Crops, Explainer, Heats, Method, default_method, explainer_of
+from mien.explanation.explainer import Explainer, Method, default_method, explainer_of
 from mien.explanation.regions import ELLIPSES, REGIONS, aligned, in_crop, region_masks
 from mien.faces.crop import face_region
 from mien.inference.decision import possible_answers
@@ -24,8 +24,6 @@ from mien.results import Detection
 from mien.text import listed
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import overlay
-
-Ints = npt.NDArray[np.int64]
 
 #: The frame of a crop, by which a mark at its rim is found: cells along each side.
 RIM = 6
@@ -67,8 +65,8 @@ class ClassAttention:
     label: str
     pictures: int
     empty: int
-    heat: Heats
-    face: npt.NDArray[np.uint8]
+    heat: Float32
+    face: UInt8
     shares: Mapping[str, RegionShare]
     rim: Mapping[str, float]
 
@@ -157,7 +155,7 @@ class AttentionSummary:
 
 
 def summarise(
-    reader: Reader, crops: Crops, truth: Ints, classes: Sequence[str],
+    reader: Reader, crops: UInt8, truth: Int64, classes: Sequence[str],
     detections: Sequence[Detection | None] | None = None, method: Method | None = None,
     explainer: Explainer | None = None, on_progress: Callable[[float], None] | None = None,
 ) -> AttentionSummary:  # fmt: skip
@@ -189,7 +187,7 @@ def summarise(
     return AttentionSummary(reader.config.name, chosen, sum(one is not None for one in known), found)
 
 
-def label_indices(reader: Reader, crops: Crops, names: Sequence[str]) -> Ints:
+def label_indices(reader: Reader, crops: UInt8, names: Sequence[str]) -> Int64:
     """Return the model's label, int64 (N,), for which each crop of a named class is explained (see `summarise`)."""
     labels, rule = reader.config.labels, reader.config.answer_from
     if set(names) <= set(labels):
@@ -205,7 +203,7 @@ def label_indices(reader: Reader, crops: Crops, names: Sequence[str]) -> Ints:
 
 def draw_crops(
     reader: Reader, manifest: Manifest, limit: int, seed: int = 0, on_progress: Callable[[float], None] | None = None
-) -> tuple[Crops, Ints, tuple[Detection | None, ...]]:
+) -> tuple[UInt8, Int64, tuple[Detection | None, ...]]:
     """Read up to `limit` pictures of a manifest, as many of each class as there are, drawn by `seed`.
 
     Returns the largest face of each picture: crops uint8 (N, S, S, C), classes int64 (N,) and detections (N).
@@ -252,7 +250,7 @@ class _Gathered:
         self._rim: list[list[float]] = []
         self.faces = 0
 
-    def add(self, crop: npt.NDArray[np.uint8], heat: Heats, found: Detection | None) -> None:
+    def add(self, crop: UInt8, heat: Float32, found: Detection | None) -> None:
         """Add one crop and its heatmap; each picture counts the same, however strong its evidence is."""
         grey = crop.mean(axis=2).astype(np.float32)
         total = float(heat.sum())
@@ -286,7 +284,7 @@ class _Gathered:
         return ClassAttention(label, pictures, self.faces - pictures, heat, face, shares, rim)
 
 
-def rim_cells(size: int) -> dict[str, npt.NDArray[np.bool_]]:
+def rim_cells(size: int) -> dict[str, Bool]:
     """Return the cells along the frame of a crop, RIM to a side, as masks bool (size, size) by name.
 
     Of each only the part beside the face, and no cell of which that is less than a third: at the lower edge lies the

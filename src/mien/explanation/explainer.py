@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, Float64, Int64, UInt8
 from mien.errors import ConfigError, ImageError
 from mien.explanation.saliency import class_activation, heats, log_odds, occlude, occlusion, occlusion_masks
 from mien.faces.crop import face_region
@@ -18,10 +18,8 @@ from mien.results import Face, FaceHeat, ImageResult
 #: How a heatmap is made. The last three, by gradients, need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
 
-Heats = npt.NDArray[np.float32]
-Crops = npt.NDArray[np.uint8]
-#: Crops uint8 (N, S, S, C) and labels int64 (N,) to heatmaps float32 (N, S, S) in [0, 1].
-Explainer: TypeAlias = Callable[[Crops, npt.NDArray[np.int64]], Heats]
+#: UInt8 uint8 (N, S, S, C) and labels int64 (N,) to heatmaps float32 (N, S, S) in [0, 1].
+Explainer: TypeAlias = Callable[[UInt8, Int64], Float32]
 
 #: Copies of a crop with a part covered are read so many at a time.
 _BATCH = 64
@@ -32,7 +30,7 @@ class Explained:
     """One picture, upright, uint8 (H, W, 3), RGB; what was read from it; and a heatmap for each of its faces."""
 
     result: ImageResult
-    picture: npt.NDArray[np.uint8]
+    picture: UInt8
     faces: tuple[FaceHeat, ...]
 
 
@@ -78,8 +76,8 @@ def explain_labels(
 
 
 def explain_crops(
-    reader: Reader, crops: Crops, labels: npt.NDArray[np.int64], method: Method | None = None
-) -> Heats:  # fmt: skip
+    reader: Reader, crops: UInt8, labels: Int64, method: Method | None = None
+) -> Float32:  # fmt: skip
     """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C), [0, 255].
 
     `labels` are int64 (N,), indices into the model's labels. Raises ConfigError for a method that the model
@@ -118,11 +116,11 @@ def shown_label(reader: Reader, face: Face) -> str:
     return max((name for name in by_label if name in reader.config.labels), key=by_label.__getitem__)
 
 
-def _cam(reader: Reader, crops: Crops, labels: npt.NDArray[np.int64]) -> Heats:
+def _cam(reader: Reader, crops: UInt8, labels: Int64) -> Float32:
     return heats(class_activation(reader.maps(crops), labels), reader.config.input_size)
 
 
-def _occlusion(reader: Reader, crops: Crops, labels: npt.NDArray[np.int64]) -> Heats:
+def _occlusion(reader: Reader, crops: UInt8, labels: Int64) -> Float32:
     size = reader.config.input_size
     squares = occlusion_masks(size)
     before = log_odds(reader.logits(crops), labels)
@@ -133,7 +131,7 @@ def _occlusion(reader: Reader, crops: Crops, labels: npt.NDArray[np.int64]) -> H
     return heats(maps, size)
 
 
-def _corners(prepared: Prepared) -> list[npt.NDArray[np.float64]]:
+def _corners(prepared: Prepared) -> list[Float64]:
     width, height = prepared.width or 1, prepared.height or 1
     whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     return [face_region(found).corners if found else whole for found in prepared.detections]

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from mien.arrays import Float32, Float64, Int64, UInt8
 from mien.errors import DataError
-from mien.explanation.explainer import Crops, Explainer, Heats
+from mien.explanation.explainer import Explainer
 from mien.explanation.saliency import enlarged
 from mien.inference.reader import Reader
 
-Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 
 #: Points of a curve: shares of the pixels from none to all.
@@ -67,8 +66,8 @@ class Faithfulness:
 
     method: str
     pictures: int
-    curves: Mapping[str, Mapping[str, Floats]]
-    areas: Mapping[str, Mapping[str, Floats]]
+    curves: Mapping[str, Mapping[str, Float64]]
+    areas: Mapping[str, Mapping[str, Float64]]
     differences: Mapping[str, Mapping[str, Difference]]
 
     @property
@@ -109,7 +108,7 @@ def _worse(difference: Difference | None) -> dict[str, Any]:
 
 
 def measure_faithfulness(
-    reader: Reader, crops: Crops, labels: npt.NDArray[np.int64], explainer: Explainer, method: str, seed: int = 0,
+    reader: Reader, crops: UInt8, labels: Int64, explainer: Explainer, method: str, seed: int = 0,
     on_progress: Callable[[float], None] | None = None,
 ) -> Faithfulness:  # fmt: skip
     """Measure how faithful the heatmaps of `explainer` are to the model, and how they compare with baselines.
@@ -123,7 +122,7 @@ def measure_faithfulness(
             f"faithfulness: {len(crops)} pictures; at least 2 are needed for an interval, 100 for a useful one"
         )
     rng = np.random.default_rng(seed)
-    found: dict[str, dict[str, list[Floats]]] = {curve: {} for curve in CURVES}
+    found: dict[str, dict[str, list[Float64]]] = {curve: {} for curve in CURVES}
     for start in range(0, len(crops), _BLOCK):
         block, names = crops[start : start + _BLOCK], labels[start : start + _BLOCK]
         size = block.shape[1]
@@ -144,20 +143,20 @@ def measure_faithfulness(
     )
 
 
-def random_heat(rng: np.random.Generator, size: int, cells: int) -> Heats:
+def random_heat(rng: np.random.Generator, size: int, cells: int) -> Float32:
     """Return noise float32 (size, size) in [0, 1], drawn on a grid of `cells` a side and smooth between."""
-    found: Heats = enlarged(rng.random((1, cells, cells)).astype(np.float32), size)[0]
+    found: Float32 = enlarged(rng.random((1, cells, cells)).astype(np.float32), size)[0]
     return found
 
 
-def centre_heat(size: int) -> Heats:
+def centre_heat(size: int) -> Float32:
     """Return a Gaussian in the middle, float32 (size, size) in [0, 1], its standard deviation a quarter of the side."""
     away = (np.arange(size) + 0.5) / size - 0.5
     bell = np.exp(-0.5 * (away / 0.25) ** 2)
     return np.asarray(np.outer(bell, bell), np.float32)
 
 
-def stages(crop: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], heat: Heats, rng: np.random.Generator) -> Crops:
+def stages(crop: UInt8, other: UInt8, heat: Float32, rng: np.random.Generator) -> UInt8:
     """Turn a crop into another of its size (S, S, C), the pixels with most heat first: uint8 (STEPS, S, S, C).
 
     The first is the crop itself, the last the other one. Pixels of equal heat go in random order.
@@ -171,9 +170,7 @@ def stages(crop: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], heat: Heat
     return np.where(changed, other, crop).astype(np.uint8)
 
 
-def _curve(
-    reader: Reader, curve: str, crop: npt.NDArray[np.uint8], label: int, heat: Heats, rng: np.random.Generator
-) -> Floats:
+def _curve(reader: Reader, curve: str, crop: UInt8, label: int, heat: Float32, rng: np.random.Generator) -> Float64:
     if curve == "deletion":
         steps = stages(crop, np.broadcast_to(crop.mean(axis=(0, 1)).round().astype(np.uint8), crop.shape), heat, rng)
     else:
@@ -181,13 +178,13 @@ def _curve(
     return np.asarray(reader.probabilities(steps)[:, label])
 
 
-def blurred(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def blurred(crop: UInt8) -> UInt8:
     """Return a crop uint8 (S, S, C) so blurred that no expression is left to see."""
     image = Image.fromarray(crop[..., 0] if crop.shape[2] == 1 else crop)
     return np.asarray(image.filter(ImageFilter.GaussianBlur(crop.shape[0] * BLUR))).reshape(crop.shape)
 
 
-def _summed(method: str, found: Mapping[str, Mapping[str, Floats]], rng: np.random.Generator) -> Faithfulness:
+def _summed(method: str, found: Mapping[str, Mapping[str, Float64]], rng: np.random.Generator) -> Faithfulness:
     areas = {curve: {order: _area(rows) for order, rows in orders.items()} for curve, orders in found.items()}
     differences = {
         "deletion": {name: _difference(areas["deletion"][name] - areas["deletion"][method], rng) for name in BASELINES},
@@ -199,12 +196,12 @@ def _summed(method: str, found: Mapping[str, Mapping[str, Floats]], rng: np.rand
     return Faithfulness(method, len(areas["deletion"][method]), curves, areas, differences)
 
 
-def _area(rows: Floats) -> Floats:
+def _area(rows: Float64) -> Float64:
     """Area under each curve (N, STEPS), by the trapezoidal rule over shares of pixels in [0, 1]."""
     return np.asarray((rows[:, 1:] + rows[:, :-1]).mean(axis=1) / 2)
 
 
-def _difference(values: Floats, rng: np.random.Generator) -> Difference:
+def _difference(values: Float64, rng: np.random.Generator) -> Difference:
     means = values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1)
     low, high = np.percentile(means, (2.5, 97.5))
     return Difference(float(values.mean()), (float(low), float(high)))

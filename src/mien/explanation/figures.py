@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.arrays import Float64, UInt8
 from mien.explanation.attention import SIDE, AttentionSummary, ClassAttention, mean_map
 from mien.explanation.explainer import Explained
 from mien.results import Box, Face, FaceHeat, ImageResult
@@ -93,7 +93,7 @@ def _on_parts(one: ClassAttention) -> str:
     return ", ".join(f"{name} {one.shares[name].value:.0%}" for name in ("mouth", "eyes", "brows"))
 
 
-def cut_out(rgb: npt.NDArray[np.uint8], corners: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.uint8]:
+def cut_out(rgb: UInt8, corners: Float64, side: int) -> UInt8:
     """Return the square between four corners of a picture (as in FaceHeat), uint8 (side, side, 3); beyond it, grey."""
     across, down = (corners[1] - corners[0]) / side, (corners[3] - corners[0]) / side
     matrix = (across[0], down[0], corners[0][0], across[1], down[1], corners[0][1])
@@ -103,7 +103,7 @@ def cut_out(rgb: npt.NDArray[np.uint8], corners: npt.NDArray[np.float64], side: 
     return np.asarray(cut)
 
 
-def _panel(rgb: npt.NDArray[np.uint8], face: FaceHeat) -> npt.NDArray[np.uint8]:
+def _panel(rgb: UInt8, face: FaceHeat) -> UInt8:
     square = np.array([[0, 0], [PANEL, 0], [PANEL, PANEL], [0, PANEL]], np.float64)
     return overlay(cut_out(rgb, face.corners, PANEL), face.heat, square, STRENGTH)
 

@@ -9,13 +9,10 @@ so framed, mien's networks see faces. In the crops that `mien.faces.crop.face_re
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Bool, Float32, Float64
 from mien.results import Landmarks
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 #: The person's right eye, left eye, tip of the nose, right and left corner of the mouth, as in `Detection`.
 CANONICAL = np.array([[0.312, 0.368], [0.688, 0.368], [0.5, 0.589], [0.347, 0.764], [0.653, 0.764]])
@@ -32,7 +29,7 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
 REGIONS = (*ELLIPSES, "background")
 
 
-def region_masks(size: int) -> dict[str, Mask]:
+def region_masks(size: int) -> dict[str, Bool]:
     """Return each region of REGIONS in a canonical crop as a mask bool (size, size); every pixel is in exactly one."""
     place = (np.arange(size) + 0.5) / size
     free = np.ones((size, size), np.bool_)
@@ -47,13 +44,13 @@ def region_masks(size: int) -> dict[str, Mask]:
     return found
 
 
-def in_crop(landmarks: Landmarks, corners: Floats) -> Floats:
+def in_crop(landmarks: Landmarks, corners: Float64) -> Float64:
     """Return landmarks of a picture as shares of a crop's side (5, 2); `corners` (4, 2) as in FaceHeat."""
     edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=1)
     return np.asarray(np.linalg.solve(edges, (np.array(landmarks) - corners[0]).T).T)
 
 
-def to_canonical(points: Floats) -> tuple[float, float, float, float]:
+def to_canonical(points: Float64) -> tuple[float, float, float, float]:
     """Return the turn, scale and shift that bring points (5, 2) nearest to CANONICAL: a, b, x, y.
 
     A point (u, v) goes to (a·u - b·v + x, b·u + a·v + y); least squares (Umeyama, 1991).
@@ -67,7 +64,7 @@ def to_canonical(points: Floats) -> tuple[float, float, float, float]:
     return a, b, float(x), float(y)
 
 
-def aligned(values: npt.NDArray[np.float32], points: Floats, fill: float = 0.0) -> npt.NDArray[np.float32]:
+def aligned(values: Float32, points: Float64, fill: float = 0.0) -> Float32:
     """Return a crop's values (S, S) so moved that its landmarks, shares of its side (5, 2), are canonical.
 
     Where the crop does not reach stands `fill`. Landmarks of which no face can be made (all on one spot) move nothing.

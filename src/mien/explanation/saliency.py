@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
+from mien.arrays import Float32, Int64, UInt8
 
 #: A covering patch is this share of the crop's side, and moves by this share of its own (Zeiler and Fergus, 2014).
 PATCH, STEP = 1 / 4, 1 / 3
 
 
-def log_odds(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Floats:
+def log_odds(logits: npt.NDArray[np.floating], labels: Int64) -> Float32:
     """Return the log-odds log(p / (1 - p)) of a label for each row, float32 (N,), in nats.
 
     `logits` are float (N, K) and `labels` int (N,), indices in [0, K).
@@ -31,7 +30,7 @@ def log_odds(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) ->
     return np.asarray(logits[rows, labels] - rest, np.float32)
 
 
-def class_activation(maps: Floats, labels: npt.NDArray[np.int64]) -> Floats:
+def class_activation(maps: Float32, labels: Int64) -> Float32:
     """Return class activation maps float32 (N, h, w), whose means are the labels' scores: exact, no gradients.
 
     `maps` are float (N, h, w, K), of which the mean over h and w is the logits (Zhou et al., "Learning Deep
@@ -42,7 +41,7 @@ def class_activation(maps: Floats, labels: npt.NDArray[np.int64]) -> Floats:
     return np.asarray(chosen - maps[rows, :, :, 1 - labels] if maps.shape[-1] == 2 else chosen, np.float32)
 
 
-def enlarged(maps: Floats, size: int) -> Floats:
+def enlarged(maps: Float32, size: int) -> Float32:
     """Return maps (N, h, w) at `size` pixels a side, float32 (N, size, size), bilinear as CAM and Grad-CAM do it."""
     if maps.shape[1:] == (size, size):
         return np.asarray(maps, np.float32)
@@ -50,7 +49,7 @@ def enlarged(maps: Floats, size: int) -> Floats:
     return np.stack([np.asarray(one) for one in found]) if found else np.empty((0, size, size), np.float32)
 
 
-def heats(maps: Floats, size: int) -> Floats:
+def heats(maps: Float32, size: int) -> Float32:
     """Turn maps of evidence (N, h, w), in any unit, into heatmaps float32 (N, size, size) in [0, 1].
 
     Negative values become 0, and each map is divided by its own greatest value, if it has one above 0.
@@ -60,7 +59,7 @@ def heats(maps: Floats, size: int) -> Floats:
     return np.asarray(positive / np.where(peaks > 0, peaks, 1), np.float32)
 
 
-def occlusion_masks(size: int) -> npt.NDArray[np.int64]:
+def occlusion_masks(size: int) -> Int64:
     """Return the squares with which a crop is covered in turn, int64 (P, 4): top, left, bottom, right, in pixels.
 
     Together they cover every pixel. The first lies in the upper left corner, the last in the lower right one.
@@ -72,7 +71,7 @@ def occlusion_masks(size: int) -> npt.NDArray[np.int64]:
     return np.stack([tops, lefts, tops + side, lefts + side], axis=1)
 
 
-def occlude(crop: Pixels, squares: npt.NDArray[np.int64]) -> Pixels:
+def occlude(crop: UInt8, squares: Int64) -> UInt8:
     """Return copies (P, S, S, C) of a crop uint8 (S, S, C), in each of which a square has the crop's mean colour."""
     found = np.repeat(crop[np.newaxis], len(squares), axis=0)
     mean = crop.mean(axis=(0, 1)).round().astype(np.uint8)
@@ -81,7 +80,7 @@ def occlude(crop: Pixels, squares: npt.NDArray[np.int64]) -> Pixels:
     return found
 
 
-def occlusion(drops: npt.NDArray[np.floating], squares: npt.NDArray[np.int64], size: int) -> Floats:
+def occlusion(drops: npt.NDArray[np.floating], squares: Int64, size: int) -> Float32:
     """Return a map float32 (size, size): by how much the log-odds fell, on average over the squares on a pixel.
 
     `drops` (P,) is by how much they fell with each of the `squares` of `covers` filled (occlusion sensitivity, Zeiler

@@ -4,13 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Float64, UInt8
 from mien.errors import InputError
 from mien.results import Box, Detection
-
-Pixels = npt.NDArray[np.uint8]
 
 #: Side of the square that frames a face, over the mean side of the box in which YuNet finds it: on average
 #: a frame of FER2013 (48 pixels, middle on the box's) lies so around its face.
@@ -44,12 +42,12 @@ class Region:
             raise InputError(f"{self}: give finite numbers and a side of at least 1 pixel")
 
     @property
-    def corners(self) -> npt.NDArray[np.float64]:
+    def corners(self) -> Float64:
         """Where the corners of its crop lie in the picture, (4, 2): x and y, clockwise from the crop's upper left."""
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         across, down = np.array([cos, sin]), np.array([-sin, cos])
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self.side / 2
-        found: npt.NDArray[np.float64] = np.array([self.x, self.y]) + signs[:, :1] * across + signs[:, 1:] * down
+        found: Float64 = np.array([self.x, self.y]) + signs[:, :1] * across + signs[:, 1:] * down
         return found
 
 
@@ -66,7 +64,7 @@ def face_region(detection: Detection) -> Region:
     return Region(box.x + box.width / 2, box.y + box.height / 2, side, angle)
 
 
-def crop(rgb: Pixels, size: int, channels: int, region: Box | Region | None = None) -> Pixels:
+def crop(rgb: UInt8, size: int, channels: int, region: Box | Region | None = None) -> UInt8:
     """Cut a box or a region out of a picture and resize it to a square.
 
     `rgb` is uint8 (H, W, 3), RGB, [0, 255]. A Box is in its pixels and must lie inside it; None is the
@@ -88,12 +86,12 @@ def crop(rgb: Pixels, size: int, channels: int, region: Box | Region | None = No
     return np.asarray(image).reshape(size, size, channels)
 
 
-def _to_image(rgb: Pixels, channels: int) -> Image.Image:
+def _to_image(rgb: UInt8, channels: int) -> Image.Image:
     image = Image.fromarray(np.ascontiguousarray(rgb))
     return image.convert("L") if channels == 1 else image
 
 
-def _upright(rgb: Pixels, size: int, channels: int, region: Region) -> Image.Image:
+def _upright(rgb: UInt8, size: int, channels: int, region: Region) -> Image.Image:
     """Cut a square out of a picture and turn it upright, in about the picture's own pixels.
 
     A quarter turn has its edges at whole pixels and is exact. Anything else is cut with a pixel more around

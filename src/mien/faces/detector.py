@@ -8,15 +8,12 @@ its side or upside down, and small faces in a large picture.
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from mien.arrays import UInt8
 from mien.errors import ConfigError
 from mien.faces.tiling import View, closer_views, paint, turned_views, whole_view
 from mien.faces.yunet import Candidates, YuNet, join, suppress
 from mien.results import Box, Detection
 
-Pixels = npt.NDArray[np.uint8]
 #: Width and height in pixels.
 Size = tuple[int, int]
 
@@ -47,7 +44,7 @@ class Detector:
         self._loading = threading.Lock()
         self._net: YuNet | None = None
 
-    def __call__(self, rgb: Pixels, /, *, closer: bool = True) -> list[Detection]:
+    def __call__(self, rgb: UInt8, /, *, closer: bool = True) -> list[Detection]:
         """Find the faces of a picture, largest first.
 
         `rgb` is uint8 (H, W, 3), RGB, [0, 255]. Boxes lie inside it and, like landmarks, are in its pixels,
@@ -62,12 +59,12 @@ class Detector:
         parts = [self._look(rgb, [view], CLOSER_DOUBT)[0] for view in closer_views(size)]
         return detections(suppress(join([found, *parts])), size)
 
-    def _look(self, rgb: Pixels, views: list[View], doubt: float = 0.0) -> list[Candidates]:
+    def _look(self, rgb: UInt8, views: list[View], doubt: float = 0.0) -> list[Candidates]:
         """Run the network once over an input that shows all of `views`; the candidates of each, in the picture."""
         found = self._network()(paint(rgb, views), self._raised(doubt))
         return [view.in_picture(found) for view in views]
 
-    def _turn(self, rgb: Pixels, size: Size) -> tuple[int, Candidates]:
+    def _turn(self, rgb: UInt8, size: Size) -> tuple[int, Candidates]:
         """Return by how many quarter turns the picture has to be turned, and its faces; one look, if that is sure."""
         first = self._look(rgb, [whole_view(size)])[0]
         if _best(first) >= SURE:
@@ -85,7 +82,7 @@ class Detector:
         again = self._look(rgb, [whole_view(size, turns)])[0]
         return turns, suppress(join([four[turns], again]))
 
-    def _four(self, rgb: Pixels, size: Size, found: Candidates) -> list[Candidates]:
+    def _four(self, rgb: UInt8, size: Size, found: Candidates) -> list[Candidates]:
         """Look at the best face found, or else at the whole picture, in 0, 1, 2 and 3 quarter turns."""
         best = found.boxes[found.scores.argmax()].tolist() if len(found) else None
         return self._look(rgb, turned_views(size, best))

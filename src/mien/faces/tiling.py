@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Float32, UInt8
 from mien.faces.yunet import SIDE, STEP, Candidates
 
-Floats = npt.NDArray[np.float32]
 #: Width and height in pixels.
 Size = tuple[int, int]
 #: Left, top, width and height, in pixels.
@@ -54,7 +53,7 @@ class View:
         """Width and height in the input, after turning."""
         return (self.rows, self.columns) if self.turns % 2 else (self.columns, self.rows)
 
-    def points(self, points: Floats) -> Floats:
+    def points(self, points: Float32) -> Float32:
         """Return points (..., 2), each (x, y) in the input, in the picture's pixels."""
         x, y = points[..., 0] - self.x, points[..., 1] - self.y
         if self.turns == 1:
@@ -110,7 +109,7 @@ def closer_views(size: Size) -> list[View]:
     ]
 
 
-def paint(rgb: npt.NDArray[np.uint8], views: Sequence[View]) -> Floats:
+def paint(rgb: UInt8, views: Sequence[View]) -> Float32:
     """Lay views of an RGB picture, uint8 (H, W, 3), into one input: float32 (1, 3, H', W'), BGR, [0, 255].
 
     The network's time goes with its pixels, so it is as small as the views allow, but no smaller than `FRAME`; H'
@@ -125,7 +124,7 @@ def paint(rgb: npt.NDArray[np.uint8], views: Sequence[View]) -> Floats:
     return canvas[np.newaxis, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
 
 
-def _resized(rgb: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
+def _resized(rgb: UInt8, view: View) -> UInt8:
     """Return the view's piece of the picture at its size in the input, not yet turned: uint8 (rows, columns, 3)."""
     # Of a very large picture every n-th pixel is enough: what is left is still averaged over twice and more.
     step = max(min(view.width // view.columns, view.height // view.rows) // 2, 1)

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Float64, UInt8
 from mien.errors import ConfigError, InputError
 from mien.results import Box
-
-Floats = npt.NDArray[np.float64]
-Frame = npt.NDArray[np.uint8]
 
 #: How long someone who is out of sight is remembered, in seconds.
 PATIENCE = 2.0
@@ -54,13 +51,13 @@ class Person:
     number: int
     since: float
     time: float
-    middle: Floats
+    middle: Float64
     side: float
-    look: Floats
-    velocity: Floats
-    row: Floats
+    look: Float64
+    velocity: Float64
+    row: Float64
 
-    def expected(self, time: float) -> Floats:
+    def expected(self, time: float) -> Float64:
         """Return where the middle of the face is expected to be; the velocity is believed less and less."""
         gone = time - self.time
         return self.middle + self.velocity * _STEADY * (1 - math.exp(-gone / _STEADY))
@@ -79,8 +76,8 @@ class Tracker:
         self._numbers = count(1)
 
     def __call__(
-        self, time: float, boxes: Sequence[Box], crops: Sequence[npt.NDArray[np.uint8]], rows: Floats
-    ) -> tuple[list[int], Floats]:
+        self, time: float, boxes: Sequence[Box], crops: Sequence[UInt8], rows: Float64
+    ) -> tuple[list[int], Float64]:
         """Take the faces of one frame, and return whose they are and their smoothed rows.
 
         `time` is in seconds and never goes back; `boxes` are in pixels, `crops` are uint8 (S, S, C) and show
@@ -104,7 +101,7 @@ class Tracker:
         smoothed = np.stack([person.row for person in found]) if found else np.asarray(rows, np.float64)
         return [person.number for person in found], smoothed
 
-    def _match(self, time: float, seen: Sequence[tuple[Floats, float, Floats]]) -> dict[int, Person]:
+    def _match(self, time: float, seen: Sequence[tuple[Float64, float, Float64]]) -> dict[int, Person]:
         """Pair faces with people, the least cost first."""
         pairs = [
             (cost, number, place)
@@ -120,13 +117,13 @@ class Tracker:
                 taken.add(place)
         return matched
 
-    def _appear(self, time: float, face: tuple[Floats, float, Floats], row: Floats) -> Person:
+    def _appear(self, time: float, face: tuple[Float64, float, Float64], row: Float64) -> Person:
         middle, side, looks = face
         person = Person(next(self._numbers), time, time, middle, side, looks, np.zeros(2), np.asarray(row, np.float64))
         self._people.append(person)
         return person
 
-    def _see(self, person: Person, time: float, face: tuple[Floats, float, Floats], row: Floats) -> None:
+    def _see(self, person: Person, time: float, face: tuple[Float64, float, Float64], row: Float64) -> None:
         gone = max(time - person.time, 1e-3)
         middle, person.side, looks = face
         steady = 1 - math.exp(-gone / _STEADY)
@@ -136,7 +133,7 @@ class Tracker:
         person.middle, person.time = middle, time
 
 
-def timed(frames: Iterable[Frame | tuple[float, Frame]], fps: float | None = None) -> Iterator[tuple[float, Frame]]:
+def timed(frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = None) -> Iterator[tuple[float, UInt8]]:
     """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
 
     Raises InputError for a time before the last one or a frame that is no array, and ConfigError for an `fps`
@@ -162,7 +159,7 @@ def timed(frames: Iterable[Frame | tuple[float, Frame]], fps: float | None = Non
         yield time, frame
 
 
-def look(crop: npt.NDArray[np.uint8]) -> Floats:
+def look(crop: UInt8) -> Float64:
     """Return what a face, uint8 (S, S, C), looks like: grey, small, free of brightness and contrast; of length 1."""
     image = Image.fromarray(crop[..., 0] if crop.shape[2] == 1 else crop).convert("L")
     return _normalised(
@@ -170,7 +167,7 @@ def look(crop: npt.NDArray[np.uint8]) -> Floats:
     )
 
 
-def _cost(person: Person, time: float, middle: Floats, side: float, looks: Floats) -> float | None:
+def _cost(person: Person, time: float, middle: Float64, side: float, looks: Float64) -> float | None:
     """How little a face is like what is expected of a person; None where it cannot be theirs."""
     gone = time - person.time
     reach = min(_REACH + _REACH_PER_SECOND * gone, _FARTHEST)
@@ -183,11 +180,11 @@ def _cost(person: Person, time: float, middle: Floats, side: float, looks: Float
     return distance / reach + growth + 1.5 * (1 - alike) + doubt
 
 
-def _middle(box: Box) -> Floats:
+def _middle(box: Box) -> Float64:
     return np.array([box.x + box.width / 2, box.y + box.height / 2])
 
 
-def _normalised(values: Floats) -> Floats:
+def _normalised(values: Float64) -> Float64:
     """Return the values less their mean, of length 1; an even surface is all zeros."""
     centred = values - values.mean()
     length = float(np.linalg.norm(centred))

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float32
 from mien.errors import DetectorError
 from mien.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 #: Longest side of the network's input, in pixels, and what each of its sides is a multiple of.
 SIDE, STEP = 640, 32
@@ -40,9 +39,9 @@ class Candidates:
     in [0, 1].
     """
 
-    boxes: Floats
-    landmarks: Floats
-    scores: Floats
+    boxes: Float32
+    landmarks: Float32
+    scores: Float32
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -67,13 +66,13 @@ class YuNet:
             raise DetectorError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
 
-    def __call__(self, bgr: Floats, threshold: float) -> Candidates:
+    def __call__(self, bgr: Float32, threshold: float) -> Candidates:
         """Find faces.
 
         `bgr` is float32 (1, 3, H, W), channels BGR, [0, 255]; H and W are multiples of 32. Returns the candidates
         that score at least `threshold`, one per face, best first, in pixels of the input.
         """
-        outputs: Sequence[Floats] = self._session.run(self._outputs, {"input": bgr})
+        outputs: Sequence[Float32] = self._session.run(self._outputs, {"input": bgr})
         return suppress(decode(outputs, threshold, bgr.shape[3]))
 
 
@@ -102,7 +101,7 @@ def free_size(model: bytes) -> bytes:
     return model[:begin] + _DECLARED.sub(rb"\1 ", model[begin:])
 
 
-def decode(outputs: Sequence[Floats], threshold: float, width: int) -> Candidates:
+def decode(outputs: Sequence[Float32], threshold: float, width: int) -> Candidates:
     """Read the network's raw outputs: `cls`, `obj`, `bbox` and `kps`, each for strides 8, 16 and 32.
 
     They are of an input `width` pixels wide. Each square gives two probabilities, whose geometric mean is the score;
@@ -138,16 +137,16 @@ def join(parts: Sequence[Candidates]) -> Candidates:
     return Candidates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
 
-def overlap(box: Floats, boxes: Floats) -> Floats:
+def overlap(box: Float32, boxes: Float32) -> Float32:
     """Return the intersection over union of one box (4,) with each of boxes (N, 4): float32 (N,) in [0, 1]."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = np.prod(np.maximum(sides, 0), axis=1)
     union = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
-    quotient: Floats = shared / np.maximum(union, np.finfo(np.float32).tiny)
+    quotient: Float32 = shared / np.maximum(union, np.finfo(np.float32).tiny)
     return quotient
 
 
-def _squares(found: npt.NDArray[np.intp], counts: Sequence[int], width: int) -> tuple[Floats, Floats]:
+def _squares(found: npt.NDArray[np.intp], counts: Sequence[int], width: int) -> tuple[Float32, Float32]:
     """Return column and row (N, 2) and side (N, 1) of those squares that are `found` among all, stride by stride."""
     level = np.searchsorted(np.cumsum(counts), found, side="right")
     side = np.array(STRIDES)[level]

@@ -3,21 +3,21 @@
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from mien.arrays import Float64
 
 #: A temperature outside these bounds says that the data was too small or too easy to fit one.
 TEMPERATURE_BOUNDS = (0.25, 8.0)
 
 
-def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
+def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Float64:
     """Softmax of `logits` (..., K) divided by `temperature`; float64 (..., K), rows sum to 1."""
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    result: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    result: Float64 = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return result
 
 
-def negative_log_likelihood(logits: Floats, targets: Floats, temperature: float) -> float:
+def negative_log_likelihood(logits: Float64, targets: Float64, temperature: float) -> float:
     """Mean cross-entropy in nats of targets (N, K), rows summing to 1, under the tempered softmax."""
     scaled = logits / temperature
     log_sum = np.log(np.exp(scaled - scaled.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))

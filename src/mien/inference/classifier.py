@@ -1,13 +1,11 @@
 """Square crops in, logits out: one onnxruntime session on the CPU."""
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, UInt8
 from mien.errors import BundleError
 from mien.inference.bundle import Bundle
 from mien.runtime import open_session
-
-Floats = npt.NDArray[np.float32]
 
 
 class Classifier:
@@ -46,7 +44,7 @@ class Classifier:
                 f"and wants {' and '.join(self._outputs)}; export the model again"
             )
 
-    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[Floats, Floats | None]:
+    def __call__(self, crops: UInt8) -> tuple[Float32, Float32 | None]:
         """Classify crops.
 
         `crops` is uint8 (N, S, S, C), [0, 255], RGB or grey as the bundle says. Returns logits float32

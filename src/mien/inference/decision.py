@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
 from mien.labels import EXPRESSIONS, NEITHER
 
-Floats = npt.NDArray[np.float64]
 #: For a label, how many times as probable as each of some others it must be.
 Over = Mapping[str, Mapping[str, float]]
 
@@ -117,12 +117,12 @@ def _why(by_label: Mapping[str, float], chosen: str, answer_from: Mapping[str, f
 
 
 def answers(
-    rows: Floats,
+    rows: Float64,
     labels: Sequence[str],
     threshold: float = 0.5,
     answer_from: Mapping[str, float] | None = None,
     answer_over: Over | None = None,
-) -> npt.NDArray[np.int64]:
+) -> Int64:
     """Return what `decide` answers for every row of probabilities (N, K): indices (N,) into `possible_answers`."""
     if answer_from is not None:
         named = rows[:, [labels.index(label) for label in answer_from]]
@@ -133,7 +133,7 @@ def answers(
         best = np.where(reached.any(axis=1), np.where(reached, named, -1.0).argmax(axis=1), len(answer_from))
     else:
         best = rows[:, 1] >= threshold if len(labels) == 2 else rows.argmax(axis=1)
-    found: npt.NDArray[np.int64] = best.astype(np.int64)
+    found: Int64 = best.astype(np.int64)
     return found
 
 
@@ -147,7 +147,7 @@ def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
     return {"happy": share, "sad": 1.0 - share}
 
 
-def shares_of(rows: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+def shares_of(rows: Sequence[Sequence[float]]) -> Float64:
     """Return probabilities of some of a model's labels as shares among these, float64 (N, K), rows summing to 1."""
     shares = np.maximum(np.array(rows), 1e-12)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))

@@ -9,9 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import only_tiny
@@ -125,7 +123,7 @@ class Prepared:
     width: int | None = None
     height: int | None = None
     detections: tuple[Detection | None, ...] = ()
-    crops: tuple[npt.NDArray[np.uint8], ...] = ()
+    crops: tuple[UInt8, ...] = ()
 
     @property
     def boxes(self) -> list[Box]:

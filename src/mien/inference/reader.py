@@ -10,13 +10,13 @@ from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, Float64, UInt8
 from mien.cores import available_cores
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.faces.tracker import Frame, Tracker, timed
+from mien.faces.tracker import Tracker, timed
 from mien.inference.bundle import Bundle, load_bundle
 from mien.inference.calibration import probabilities
 from mien.inference.classifier import Classifier
@@ -131,7 +131,7 @@ class Reader:
                     block, crops = [], 0
             yield from zip(block, self._results(block), strict=True)
 
-    def read_faces(self, rgb: npt.NDArray[np.uint8], detections: Sequence[Detection]) -> tuple[Face, ...]:
+    def read_faces(self, rgb: UInt8, detections: Sequence[Detection]) -> tuple[Face, ...]:
         """Read faces that were found in a picture, uint8 (H, W, 3), RGB, [0, 255], in whose pixels they are given."""
         picture = load_image(rgb)
         size, channels = self.config.input_size, self.config.input_channels
@@ -140,7 +140,7 @@ class Reader:
         return tuple(self._face(found.box, found, row) for found, row in zip(detections, rows, strict=True))
 
     def watch(
-        self, frames: Iterable[Frame | tuple[float, Frame]], fps: float | None = None, *, source: str = "<frames>"
+        self, frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = None, *, source: str = "<frames>"
     ) -> Iterator[FrameResult]:
         """Read frames one by one as they come, follow the people in them and smooth what is read from each.
 
@@ -163,11 +163,11 @@ class Reader:
             size = picture.width, picture.height
             yield FrameResult(source, picture.status, picture.reason, *size, self.config.name, faces, time)
 
-    def probabilities(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float64]:
+    def probabilities(self, crops: UInt8, batch_size: int = 32) -> Float64:
         """Return calibrated probabilities float64 (N, K) for crops uint8 (N, S, S, C), [0, 255]."""
         return probabilities(self.logits(crops, batch_size), self.config.temperature)
 
-    def logits(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float32]:
+    def logits(self, crops: UInt8, batch_size: int = 32) -> Float32:
         """Return what the network says, float32 (N, K), for crops uint8 (N, S, S, C), [0, 255]."""
         parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
         found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
@@ -175,7 +175,7 @@ class Reader:
             raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
         return found
 
-    def maps(self, crops: npt.NDArray[np.uint8], batch_size: int = 32) -> npt.NDArray[np.float32]:
+    def maps(self, crops: UInt8, batch_size: int = 32) -> Float32:
         """Return class activation maps float32 (N, h, w, K), whose means are the logits, for crops uint8 (N, S, S, C).
 
         Raises ConfigError for a model whose graph has none (`config.maps`).
@@ -193,7 +193,7 @@ class Reader:
     def _results(self, pictures: Sequence[Prepared]) -> Iterator[ImageResult]:
         """Classify the crops of some pictures together."""
         crops = [one for picture in pictures for one in picture.crops]
-        rows: Iterator[npt.NDArray[np.float64]] = iter(self.probabilities(np.stack(crops)) if crops else ())
+        rows: Iterator[Float64] = iter(self.probabilities(np.stack(crops)) if crops else ())
         for picture in pictures:
             own = islice(rows, len(picture.crops))
             faces = tuple(
@@ -203,7 +203,7 @@ class Reader:
             size = picture.width, picture.height
             yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
 
-    def _face(self, box: Box, found: Detection | None, row: npt.NDArray[np.float64]) -> Face:
+    def _face(self, box: Box, found: Detection | None, row: Float64) -> Face:
         labels, rule = self.config.labels, self.config.answer_from
         by_label = {label: float(value) for label, value in zip(labels, row, strict=True)}
         answer = decide(row, labels, self.threshold, rule, self.config.answer_over)

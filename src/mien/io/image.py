@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from mien.arrays import Float32, UInt8
 from mien.errors import ImageError, InputError
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
-RGB: TypeAlias = npt.NDArray[np.uint8]
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | UInt8
+RGB: TypeAlias = UInt8
 
 #: What the names of picture files end in, in lower case.
 IMAGE_SUFFIXES = frozenset(
@@ -288,7 +288,7 @@ def _deep_scale(image: Image.Image) -> float:
     return 255.0 if image.mode == "F" and largest <= 1 else 1.0
 
 
-def _deep_values(image: Image.Image) -> npt.NDArray[np.float32]:
+def _deep_values(image: Image.Image) -> Float32:
     return np.nan_to_num(np.asarray(image, dtype=np.float32))
 
 
@@ -297,7 +297,7 @@ def _deep_to_8_bit(image: Image.Image, scale: float) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
-def _from_array(array: npt.NDArray[np.uint8]) -> RGB:
+def _from_array(array: UInt8) -> RGB:
     if array.dtype != np.uint8:
         raise InputError(f"an array of {array.dtype}: give uint8 values in 0-255, (array * 255).astype('uint8')")
     if array.ndim == 2:

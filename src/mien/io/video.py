@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import RGB
 from mien.errors import ConfigError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-RGB = npt.NDArray[np.uint8]
 
 #: Frames read per second of a film, unless told otherwise.
 FPS = 5.0

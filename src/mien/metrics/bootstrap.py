@@ -18,12 +18,10 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
 from mien.errors import InputError
 from mien.metrics.intervals import Z95, Interval, wilson_of_mean
 from mien.metrics.validation import members
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 REPEATS = 1000
 #: So many numbers are resampled at a time: 32 MB.
@@ -31,7 +29,7 @@ AT_ONCE = 1 << 22
 
 
 def grouped_interval(
-    statistic: Callable[[Ints], float],
+    statistic: Callable[[Int64], float],
     n: int,
     groups: npt.ArrayLike | None = None,
     repeats: int = REPEATS,
@@ -66,7 +64,7 @@ def grouped_interval(
     return percentile_interval(np.array(values), len(parts))
 
 
-def resamplings(groups: int, repeats: int = REPEATS, seed: int = 0) -> Iterator[Ints]:
+def resamplings(groups: int, repeats: int = REPEATS, seed: int = 0) -> Iterator[Int64]:
     """Draw as many groups as there are, with replacement, again and again.
 
     Yields int64 (B, groups), how often each group is drawn in each of B resamplings, until there are `repeats`.
@@ -79,7 +77,7 @@ def resamplings(groups: int, repeats: int = REPEATS, seed: int = 0) -> Iterator[
         yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups)
 
 
-def percentile_interval(replicates: Floats, groups: int) -> Interval:
+def percentile_interval(replicates: Float64, groups: int) -> Interval:
     """Return the 95 % expanded percentile interval of a figure; (nan, nan) where no replicate is defined.
 
     Args:
@@ -97,7 +95,7 @@ def percentile_interval(replicates: Floats, groups: int) -> Interval:
     return float(low), float(high)
 
 
-def share_interval(value: float, replicates: Floats, groups: float) -> Interval:
+def share_interval(value: float, replicates: Float64, groups: float) -> Interval:
     """Return the 95 % interval of a figure in [0, 1] from its bootstrap; Wilson's own for a share of single samples.
 
     The figure is taken as the mean of one number for each group, of which one more at 0 and one more at 1 are

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
 from mien.errors import InputError
 from mien.metrics.bootstrap import resamplings, share_interval
 from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import Z95
 from mien.metrics.validation import members
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +30,9 @@ class Reliability:
         answers. An estimate near it says that no miscalibration was found, not that there is so much of it.
     """
 
-    confidence: Floats
-    accuracy: Floats
-    counts: Ints
+    confidence: Float64
+    accuracy: Float64
+    counts: Int64
     error: Estimate
     noise: float
 
@@ -97,7 +95,7 @@ def reliability(
     return Reliability(mean_confidence, accuracy, counts, error, claimed)
 
 
-def risk_coverage(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[Floats, Floats]:
+def risk_coverage(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[Float64, Float64]:
     """Points of the risk-coverage curve: the error rate when only the most confident answers are kept.
 
     From Geifman and El-Yaniv 2017 (NeurIPS). Answers of equal confidence share their hits evenly.
@@ -144,14 +142,14 @@ def area_under_risk(
     return Estimate(value, max(0.0, min(low, value)), min(1.0, max(high, value)))
 
 
-def _areas(counts: npt.NDArray[Any], wrong: Floats) -> Floats:
+def _areas(counts: npt.NDArray[Any], wrong: Float64) -> Float64:
     """Mean risk (B,) where the answers, from the most confident down, count so often (B, N)."""
     kept = np.cumsum(counts, axis=1, dtype=np.float64)
     risk = np.divide(np.cumsum(counts * wrong, axis=1), kept, out=np.zeros_like(kept), where=kept > 0)
     return np.asarray((counts * risk).sum(axis=1) / kept[:, -1])
 
 
-def _between_groups(gaps: Floats, parts: list[npt.NDArray[Any]], member: Ints) -> Floats:
+def _between_groups(gaps: Float64, parts: list[npt.NDArray[Any]], member: Int64) -> Float64:
     """Variance (B,) of the mean gap of each bin, its groups taken as independent and their answers as they are."""
     found = []
     for part in parts:
@@ -160,13 +158,13 @@ def _between_groups(gaps: Floats, parts: list[npt.NDArray[Any]], member: Ints) -
     return np.array(found)
 
 
-def _absolute_noise(weights: Floats, variances: Floats) -> tuple[float, float]:
+def _absolute_noise(weights: Float64, variances: Float64) -> tuple[float, float]:
     """Mean and variance of the weighted sum of |x| for independent normal x with mean 0."""
     mean = math.sqrt(2 / math.pi) * float((weights * np.sqrt(variances)).sum())
     return mean, (1 - 2 / math.pi) * float((weights**2 * variances).sum())
 
 
-def _checked(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _checked(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[Float64, Float64]:
     """Confidences (N,) and hits (N,) in [0, 1], answers of equal confidence sharing theirs."""
     score, right = np.asarray(confidence), np.asarray(is_right)
     if score.ndim != 1 or len(score) == 0 or score.dtype.kind not in "fiu":

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64
 from mien.errors import InputError
 from mien.metrics.bootstrap import resamplings, share_interval
 from mien.metrics.estimates import UNDEFINED, ClassificationMetrics, ClassMetrics, Estimate
@@ -34,7 +35,7 @@ from mien.metrics.intervals import (
 )
 from mien.metrics.ranking import average_precision, precision_recall_curve, roc_auc, roc_curve
 from mien.metrics.resampled import Answers, Replicates, replicate
-from mien.metrics.validation import Bools, Floats, Ints, finite, labels, members
+from mien.metrics.validation import finite, labels, members
 
 __all__ = [
     "UNDEFINED",
@@ -130,7 +131,7 @@ def checked_answers(
     return Answers(true, answered, scores, _brier_losses(true, scores), members(groups, n))
 
 
-def _brier_losses(true: Ints, scores: Floats) -> Floats:
+def _brier_losses(true: Int64, scores: Float64) -> Float64:
     """Each sample's part (N,) of the Brier score; nan where the scores are no probabilities."""
     if scores.min() < 0 or scores.max() > 1 or np.abs(scores.sum(axis=1) - 1).max() > 1e-4:
         return np.full(len(scores), math.nan)
@@ -203,7 +204,7 @@ def _scaled(figure: Estimate, factor: float) -> Estimate:
     return Estimate(figure.value * factor, figure.low * factor, figure.high * factor)
 
 
-def _wider(figure: Estimate, replicates: Floats, groups: float) -> Estimate:
+def _wider(figure: Estimate, replicates: Float64, groups: float) -> Estimate:
     """A figure with the wider of its interval for independent samples and that of its bootstrap."""
     if math.isnan(figure.value):
         return figure
@@ -211,13 +212,13 @@ def _wider(figure: Estimate, replicates: Floats, groups: float) -> Estimate:
     return _figure(figure.value, (min(low, figure.low), max(high, figure.high)))
 
 
-def _pooled(groups: Ints) -> float:
+def _pooled(groups: Int64) -> float:
     """How many groups would tell as much of a proportion as the mean of one proportion of each class does."""
     known = groups[groups > 0]
     return float(len(known) ** 2 / (1 / known).sum()) if len(known) else 0.0
 
 
-def _class_figures(c: int, positive: Bools, scores: Floats, confusion: Ints) -> ClassMetrics:
+def _class_figures(c: int, positive: Bool, scores: Float64, confusion: Int64) -> ClassMetrics:
     hits, occurs, answered = int(confusion[c, c]), int(confusion[c].sum()), int(confusion[:, c].sum())
     misses, rest = occurs + answered - 2 * hits, len(scores) - occurs
     auc = roc_auc(positive, scores)
@@ -232,7 +233,7 @@ def _class_figures(c: int, positive: Bools, scores: Floats, confusion: Ints) -> 
     )
 
 
-def _macro_auc(true: Ints, scores: Floats, rows: Sequence[ClassMetrics]) -> Estimate:
+def _macro_auc(true: Int64, scores: Float64, rows: Sequence[ClassMetrics]) -> Estimate:
     present = [c for c, row in enumerate(rows) if row.support]
     if len(present) == 1:
         return UNDEFINED
@@ -240,7 +241,7 @@ def _macro_auc(true: Ints, scores: Floats, rows: Sequence[ClassMetrics]) -> Esti
     return _mean([rows[c].roc_auc for c in present], interval)
 
 
-def _brier(losses: Floats, k: int) -> Estimate:
+def _brier(losses: Float64, k: int) -> Estimate:
     if math.isnan(losses[0]):
         return UNDEFINED
     top = _top_loss(k)

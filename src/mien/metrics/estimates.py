@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.metrics.validation import Ints
+from mien.arrays import Int64
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ClassificationMetrics:
     classes: tuple[str, ...]
     n: int
     n_groups: int  # how many of the samples are independent draws; n where nothing is known of groups
-    confusion: Ints  # (K, K), rows the truth, columns the answer; read-only
+    confusion: Int64  # (K, K), rows the truth, columns the answer; read-only
     accuracy: Estimate
     balanced_accuracy: Estimate
     macro_precision: Estimate

@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64
 from mien.errors import InputError
 
 Z95 = 1.959964
 """The 97.5 % quantile of the standard normal."""
 
 Interval = tuple[float, float]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def wilson(successes: float, n: float, z: float = Z95) -> Interval:
@@ -168,7 +167,7 @@ def _auc_low(auc: float, positives: int, negatives: int, z: float) -> float:
     return inside
 
 
-def mean_of_proportions(successes: Ints, totals: Ints, z: float = Z95) -> Interval:
+def mean_of_proportions(successes: Int64, totals: Int64, z: float = Z95) -> Interval:
     """Interval of the plain mean of K independent proportions.
 
     Args:
@@ -181,7 +180,7 @@ def mean_of_proportions(successes: Ints, totals: Ints, z: float = Z95) -> Interv
     return _effective_wilson(float((successes / totals).mean()), float(smooth.mean()), variance, z)
 
 
-def mean_of_f1(confusion: Ints, z: float = Z95) -> Interval:
+def mean_of_f1(confusion: Int64, z: float = Z95) -> Interval:
     """Interval of the mean F1 over the classes that occur or are answered.
 
     Args:
@@ -199,7 +198,7 @@ def mean_of_f1(confusion: Ints, z: float = Z95) -> Interval:
     return _effective_wilson(value, float(f1[known].mean()), float(variance), z)
 
 
-def _f1_covariance(confusion: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+def _f1_covariance(confusion: npt.NDArray[Any]) -> tuple[Float64, Float64]:
     """F1 (K,) and its covariance (K, K); a class with neither truth nor answers has 0.
 
     By the delta method on multinomial counts: with s_k the sum of class k's row and column, one more sample
@@ -209,13 +208,13 @@ def _f1_covariance(confusion: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     hits, total = np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
     divisor = np.where(total > 0, total, 1.0)
     f1 = 2 * hits / divisor
-    covariance: Floats = (confusion + confusion.T) * np.outer(f1 / divisor, f1 / divisor)
+    covariance: Float64 = (confusion + confusion.T) * np.outer(f1 / divisor, f1 / divisor)
     variance = hits * (2 * (1 - f1) / divisor) ** 2 + (total - 2 * hits) * (f1 / divisor) ** 2
     np.fill_diagonal(covariance, variance)
     return f1, covariance
 
 
-def mean_of_aucs(is_positive: npt.NDArray[np.bool_], scores: Floats, z: float = Z95) -> Interval:
+def mean_of_aucs(is_positive: Bool, scores: Float64, z: float = Z95) -> Interval:
     """Interval of the mean of K areas under the ROC curve, all from the same N samples.
 
     The variances are Newcombe's, each at the middle of its class's interval, so never 0; the correlations are
@@ -238,13 +237,13 @@ def mean_of_aucs(is_positive: npt.NDArray[np.bool_], scores: Floats, z: float = 
     return _effective_wilson(sum(aucs) / k, sum(middles) / k, variance, z)
 
 
-def average_ranks(scores: Floats) -> Floats:
+def average_ranks(scores: Float64) -> Float64:
     """Ranks (N,) from 1, equal scores sharing the mean of theirs."""
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], dtype=np.float64)
 
 
-def auc_pulls(is_positive: npt.NDArray[np.bool_], scores: Floats) -> tuple[float, Floats]:
+def auc_pulls(is_positive: Bool, scores: Float64) -> tuple[float, Float64]:
     """The area and each sample's pull (N,) on it; two areas covary as the sum of their pulls' products.
 
     By the ranks of Sun and Xu 2014, IEEE Signal Processing Letters 21:1389.
@@ -260,14 +259,14 @@ def auc_pulls(is_positive: npt.NDArray[np.bool_], scores: Floats) -> tuple[float
     return min(1.0, max(0.0, auc)), pulls
 
 
-def _correlation(covariance: Floats) -> Floats:
+def _correlation(covariance: Float64) -> Float64:
     """Correlations (K, K), none below 0; a figure without variance, such as an area of 1, is given 1.
 
     Positive correlation only widens the interval of a mean; a negative one could narrow it to nothing.
     """
     sd = np.sqrt(np.diag(covariance))
     scale = np.outer(sd, sd)
-    r: Floats = np.divide(covariance, scale, out=np.ones_like(covariance), where=scale > 0)
+    r: Float64 = np.divide(covariance, scale, out=np.ones_like(covariance), where=scale > 0)
     return np.maximum(r, 0.0)
 
 

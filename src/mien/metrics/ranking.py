@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.metrics.validation import Bools, Floats, binary
+from mien.arrays import Bool, Float64
+from mien.metrics.validation import binary
 
 Counts = npt.NDArray[Any]
 """(B, N) integers or floats of at least 0: how often each of N samples counts in each of B resamplings."""
 
 
-def roc_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
+def roc_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Float64, Float64, Float64]:
     """Points of the ROC curve, from "none is positive" to "all are", as scikit-learn's `roc_curve`.
 
     Args:
@@ -40,7 +41,7 @@ def roc_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats
     return _rate(fp), _rate(tp), np.append(np.inf, threshold)
 
 
-def precision_recall_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
+def precision_recall_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Float64, Float64, Float64]:
     """Points of the precision-recall curve, as scikit-learn's `precision_recall_curve`.
 
     Args:
@@ -99,7 +100,7 @@ def average_precision(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> floa
     return float(areas(positive, score, np.ones((1, len(score))))[1][0])
 
 
-def areas(positive: Bools, score: Floats, counts: Counts) -> tuple[Floats, Floats]:
+def areas(positive: Bool, score: Float64, counts: Counts) -> tuple[Float64, Float64]:
     """Return the area under the ROC curve and the average precision, each (B,), of each resampling.
 
     The area is nan where one side is not drawn, the average precision where no positive is.
@@ -116,13 +117,13 @@ def areas(positive: Bools, score: Floats, counts: Counts) -> tuple[Floats, Float
     return auc, np.divide(found, total, out=np.full(len(tp), math.nan), where=total > 0)
 
 
-def _steps(positive: Bools, score: Floats) -> tuple[Floats, Floats, Floats]:
+def _steps(positive: Bool, score: Float64) -> tuple[Float64, Float64, Float64]:
     """Cumulative true and false positives and their thresholds, each (M,), one for each different score from above."""
     tp, fp = _cumulated(positive, score, np.ones((1, len(score))))
     return tp[0], fp[0], np.unique(score)[::-1]
 
 
-def _cumulated(positive: Bools, score: Floats, counts: Counts) -> tuple[Floats, Floats]:
+def _cumulated(positive: Bool, score: Float64, counts: Counts) -> tuple[Float64, Float64]:
     """Cumulative true and false positives (B, M), one column for each of M different scores, from the highest down."""
     order = np.argsort(-score, kind="stable")
     last_of_tie = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
@@ -132,7 +133,7 @@ def _cumulated(positive: Bools, score: Floats, counts: Counts) -> tuple[Floats, 
     return tp, both - tp
 
 
-def _rate(cumulated: Floats) -> Floats:
+def _rate(cumulated: Float64) -> Float64:
     """Cumulative counts as fractions of the last, after a leading 0; nan throughout when there are none."""
     total = cumulated[-1]
     return np.append(0, cumulated) / total if total else np.full(len(cumulated) + 1, np.nan)

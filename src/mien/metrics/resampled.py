@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64
 from mien.metrics.ranking import areas
-from mien.metrics.validation import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,18 +21,18 @@ class Answers:
     Brier score (nan where the scores are no probabilities), member int64 (N,) the group of each, from 0.
     """
 
-    truth: Ints
-    answers: Ints
-    scores: Floats
-    losses: Floats
-    member: Ints
+    truth: Int64
+    answers: Int64
+    scores: Float64
+    losses: Float64
+    member: Int64
 
     @property
     def groups(self) -> int:
         """How many groups there are."""
         return int(self.member.max()) + 1
 
-    def groups_with(self, chosen: Bools) -> int:
+    def groups_with(self, chosen: Bool) -> int:
         """How many groups have at least one of these samples, bool (N,)."""
         return len(np.unique(self.member[chosen]))
 
@@ -42,15 +41,15 @@ class Answers:
 class Replicates:
     """Figures in R resamplings, nan where undefined: (R,) of all samples, (R, K) of each class."""
 
-    accuracy: Floats
-    brier: Floats
-    precision: Floats
-    recall: Floats
-    f1: Floats
-    roc_auc: Floats
-    average_precision: Floats
+    accuracy: Float64
+    brier: Float64
+    precision: Float64
+    recall: Float64
+    f1: Float64
+    roc_auc: Float64
+    average_precision: Float64
 
-    def overall(self) -> dict[str, Floats]:
+    def overall(self) -> dict[str, Float64]:
         """Return the figures of all classes together, each (R,), as `mien.metrics.estimates.Evaluation` defines
         them."""
         two = self.recall.shape[1] == 2
@@ -66,7 +65,7 @@ class Replicates:
         }
 
 
-def replicate(of: Answers, draws: Iterable[Ints]) -> Replicates:
+def replicate(of: Answers, draws: Iterable[Int64]) -> Replicates:
     """Return every figure of each resampling; `draws` are rows (B, G) of how often each group is drawn.
 
     One row of ones is the samples as they are.
@@ -78,14 +77,14 @@ def replicate(of: Answers, draws: Iterable[Ints]) -> Replicates:
     return Replicates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _sum_by_group(of: Answers, values: Floats) -> Floats:
+def _sum_by_group(of: Answers, values: Float64) -> Float64:
     """Sums (G, C) of the rows of values (N, C) of each group."""
     found = np.zeros((of.groups, values.shape[1]))
     np.add.at(found, of.member, values)
     return found
 
 
-def _figures(of: Answers, counts: npt.NDArray[np.int64], cells: Floats, losses: Floats, k: int) -> tuple[Floats, ...]:
+def _figures(of: Answers, counts: Int64, cells: Float64, losses: Float64, k: int) -> tuple[Float64, ...]:
     """The figures of some resamplings, in the order of Replicates; counts (B, G)."""
     weights = counts.astype(np.float64)
     confusion = (weights @ cells).reshape(-1, k, k)
@@ -105,16 +104,16 @@ def _figures(of: Answers, counts: npt.NDArray[np.int64], cells: Floats, losses: 
     )
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def _ratio(part: Float64, whole: Float64) -> Float64:
     return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
 
-def _mean_with_zeros(replicates: Floats) -> Floats:
+def _mean_with_zeros(replicates: Float64) -> Float64:
     """Means (R,) over the classes of (R, K), those that are undefined counting as 0."""
     return np.asarray(np.nan_to_num(replicates, nan=0.0).mean(axis=1))
 
 
-def _mean_of_known(replicates: Floats) -> Floats:
+def _mean_of_known(replicates: Float64) -> Float64:
     """Means (R,) over the classes of (R, K) where they are defined; nan where none is."""
     known = (~np.isnan(replicates)).sum(axis=1)
     return _ratio(np.nansum(replicates, axis=1), known)

@@ -11,12 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Bool, Float64
 from mien.errors import InputError
 from mien.metrics.bootstrap import AT_ONCE, REPEATS, percentile_interval, resamplings
 from mien.metrics.estimates import UNDEFINED, Estimate
 from mien.metrics.intervals import Interval, paired_difference, wilson
 from mien.metrics.resampled import Answers, replicate
-from mien.metrics.validation import Bools, Floats, members
+from mien.metrics.validation import members
 
 Test = Literal["McNemar, exact", "McNemar, mid-p", "sign flips by group"]
 
@@ -44,7 +45,7 @@ class PairedTest:
         return {"test": self.test, "p": self.p, "only_first": self.only_first, "only_second": self.only_second}
 
 
-def compare_hits(first: Bools, second: Bools, groups: npt.ArrayLike | None = None, seed: int = 0) -> PairedTest:
+def compare_hits(first: Bool, second: Bool, groups: npt.ArrayLike | None = None, seed: int = 0) -> PairedTest:
     """Test whether two classifiers are right equally often.
 
     Independent samples: McNemar's test (1947, Psychometrika 12:153) on those that only one gets right, its exact
@@ -84,7 +85,7 @@ def _binomial(b: int, c: int, mid: bool) -> float:
     return min(1.0, float(2 * terms.sum() - (terms[-1] if mid else 0)))
 
 
-def _flipped(lead: Floats, seed: int) -> float:
+def _flipped(lead: Float64, seed: int) -> float:
     lead = lead[lead != 0]
     if len(lead) == 0:
         return 1.0

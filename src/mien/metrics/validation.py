@@ -3,14 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Bool, Float64, Int64
 from mien.errors import InputError
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
-
-def finite(values: npt.ArrayLike, what: str) -> Floats:
+def finite(values: npt.ArrayLike, what: str) -> Float64:
     """Return numbers as float64 of the same shape; InputError, naming `what`, where some are no finite numbers."""
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -21,7 +18,7 @@ def finite(values: npt.ArrayLike, what: str) -> Floats:
     return array
 
 
-def labels(values: npt.ArrayLike, what: str, n: int, k: int) -> Ints:
+def labels(values: npt.ArrayLike, what: str, n: int, k: int) -> Int64:
     """Return labels (n,) as int64; InputError, naming `what`, unless they are integers in [0, k)."""
     try:
         array = np.asarray(values)
@@ -36,7 +33,7 @@ def labels(values: npt.ArrayLike, what: str, n: int, k: int) -> Ints:
     return array.astype(np.int64)
 
 
-def binary(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Bools, Floats]:
+def binary(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Bool, Float64]:
     """Return truth (N,) as booleans and scores (N,) as float64, N >= 1; InputError where they are neither."""
     score = finite(scores, "scores")
     if score.ndim != 1 or len(score) == 0:
@@ -44,7 +41,7 @@ def binary(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Bools, Fl
     return labels(is_positive, "is_positive", len(score), 2).astype(np.bool_), score
 
 
-def members(groups: npt.ArrayLike | None, n: int) -> Ints:
+def members(groups: npt.ArrayLike | None, n: int) -> Int64:
     """Return for every sample the number of its group, int64 (n,), from 0 without gaps; each its own for None.
 
     Raises:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
 from mien.evaluation import thresholds
 from mien.evaluation.provenance import data_section, origin_section, training_section
@@ -147,7 +147,7 @@ def _heats(scored: Predictions, reader: Reader | None) -> tuple[Heats | None, st
         return None, ""
     known, method = reader.config.labels, default_method(reader)
 
-    def heats(crops: npt.NDArray[np.uint8], answers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def heats(crops: UInt8, answers: Int64) -> Float32:
         names = [scored.classes[answer] for answer in answers]
         # An answer that is none of the labels (neither) is explained by the most probable of them.
         likeliest = reader.logits(crops).argmax(axis=1)

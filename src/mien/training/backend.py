@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32
 from mien.errors import ConfigError, ExportError, MissingExtraError
 from mien.version import __version__
 
@@ -99,7 +99,7 @@ def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[A
     return result, mean, variance
 
 
-def gradient(function: Callable[[Any], Any], x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def gradient(function: Callable[[Any], Any], x: Float32) -> Float32:
     """Return the gradient of the sum of `function(x)` by `x`, of the same shape.
 
     `function` takes and gives tensors of the backend. Raises ConfigError for a backend other than TensorFlow and JAX.

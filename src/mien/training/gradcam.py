@@ -13,17 +13,14 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
+from mien.arrays import Float32, Float64, Int64, UInt8
 from mien.errors import ConfigError
 from mien.explanation.saliency import heats
 from mien.training.backend import gradient
 from mien.training.export.onnx import before_squash, linear_head
 
-Floats = npt.NDArray[np.float32]
-Crops = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
 GradMethod = Literal["grad-cam", "grad-cam++", "layer-cam"]
 
 _BATCH = 16
@@ -62,16 +59,16 @@ class GradCam:
         self._head = _after(features, raw, self.layer)
         self._method, self._scaling = method, scaling
 
-    def __call__(self, crops: Crops, labels: Labels) -> Floats:
+    def __call__(self, crops: UInt8, labels: Int64) -> Float32:
         """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C) and labels int64 (N,)."""
         return heats(self.raw(crops, labels), crops.shape[1])
 
-    def raw(self, crops: Crops, labels: Labels) -> Floats:
+    def raw(self, crops: UInt8, labels: Int64) -> Float32:
         """Return weighted sums of the layer's features float32 (N, h, w), in which negative values are kept."""
         parts = [self._raw(crops[i : i + _BATCH], labels[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
         return np.concatenate(parts) if parts else np.empty((0, *self._trunk.output_shape[1:3]), np.float32)
 
-    def _raw(self, crops: Crops, labels: Labels) -> Floats:
+    def _raw(self, crops: UInt8, labels: Int64) -> Float32:
         factor, offset = self._scaling
         features = np.asarray(self._trunk(crops.astype(np.float32) * factor + offset, training=False))
         slopes = gradient(lambda tensor: self._scores(tensor, labels), features)
@@ -80,7 +77,7 @@ class GradCam:
         weights = _plus_weights(features, slopes) if self._method == "grad-cam++" else slopes.mean(axis=(1, 2))
         return np.asarray(np.einsum("nhwc,nc->nhw", features, weights), np.float32)
 
-    def _scores(self, features: Any, labels: Labels) -> Any:
+    def _scores(self, features: Any, labels: Int64) -> Any:
         """Return the score of each label (N,): its logit, of two labels its logit minus the other's (of a unit, ±z)."""
         z = self._head(features, training=False)
         count = z.shape[-1]
@@ -91,7 +88,7 @@ class GradCam:
         return keras.ops.sum(z * chosen, axis=-1)
 
 
-def _plus_weights(features: Floats, slopes: Floats) -> Floats:
+def _plus_weights(features: Float32, slopes: Float32) -> Float32:
     """Return the weights of Grad-CAM++, float32 (N, C), for the exponential of the score.
 
     Its higher derivatives are powers of the first (Chattopadhay et al., "Grad-CAM++", WACV 2018, equations 15
@@ -125,7 +122,7 @@ def _after(features: Any, network: Any, name: str) -> Any:
 
 
 def weight_randomisation(
-    network: Any, crops: Crops, labels: Labels, method: GradMethod = "grad-cam", seed: int = 0
+    network: Any, crops: UInt8, labels: Int64, method: GradMethod = "grad-cam", seed: int = 0
 ) -> list[tuple[str, float]]:
     """Destroy a network's weights from the last layer to the first, and see whether its heatmaps go with them.
 
@@ -148,19 +145,19 @@ def weight_randomisation(
     return found
 
 
-def rank_correlation(maps: Floats, others: Floats) -> float:
+def rank_correlation(maps: Float32, others: Float32) -> float:
     """Return Spearman's rank correlation of maps (N, h, w) with others, mean over N; 0 for a map all of one value."""
     return float(np.mean([_spearman(one.ravel(), other.ravel()) for one, other in zip(maps, others, strict=True)]))
 
 
-def _spearman(one: Floats, other: Floats) -> float:
+def _spearman(one: Float32, other: Float32) -> float:
     first, second = _ranks(one), _ranks(other)
     if first.std() == 0 or second.std() == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _ranks(values: Floats) -> npt.NDArray[np.float64]:
+def _ranks(values: Float32) -> Float64:
     """Return the rank of each value; equal ones share the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

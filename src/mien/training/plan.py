@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample, require_trainable
 from mien.data.split import PARTS, folds, merge_groups, split
@@ -98,7 +98,7 @@ def plan_final(fold_plan: Plan) -> Plan:
     return replace(fold_plan, parts=tuple("train" if part == "test" else part for part in fold_plan.parts))
 
 
-def _fold_parts(which: npt.NDArray[np.int64], i: int, k: int) -> tuple[str, ...]:
+def _fold_parts(which: Int64, i: int, k: int) -> tuple[str, ...]:
     names = {i: "test", (i + 1) % k: "validation"}
     return tuple(names.get(int(fold), "train") for fold in which)
 
@@ -132,7 +132,7 @@ def read_plan(folder: Path, manifest: Manifest) -> Plan:
     return Plan(replace(manifest, samples=samples), tuple(r[2] for r in rows), tuple(r[3] for r in rows), {}, regions)
 
 
-def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: bool = False) -> TrainingArrays:
+def make_part(plan: Plan, crops: UInt8, name: str, balanced: bool = False) -> TrainingArrays:
     """Return one part of a plan as arrays; `balanced` makes every class weigh the same in the loss."""
     rows = np.flatnonzero(np.array(plan.parts) == name)
     samples = [plan.manifest.samples[row] for row in rows]
@@ -145,7 +145,7 @@ def make_part(plan: Plan, crops: npt.NDArray[np.uint8], name: str, balanced: boo
     return TrainingArrays(crops, rows, targets, weights)
 
 
-def _targets(samples: Iterable[Sample], classes: tuple[str, ...]) -> npt.NDArray[np.float32]:
+def _targets(samples: Iterable[Sample], classes: tuple[str, ...]) -> Float32:
     hard = np.eye(len(classes), dtype=np.float32)
     return np.stack(
         [hard[classes.index(s.label)] if s.target is None else np.array(s.target, np.float32) for s in samples]

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mien.arrays import UInt8
 from mien.data.dataset import read_manifest
 from mien.data.split import PARTS
 from mien.errors import ConfigError, MienError, TrainingError
@@ -30,7 +31,7 @@ from mien.training.export.artifacts import draw_curves, save_bundle, save_keras
 from mien.training.export.onnx import Agreement
 from mien.training.loop import checkpoint
 from mien.training.loop.batches import TrainingArrays
-from mien.training.loop.cache import Crops, cached_crops
+from mien.training.loop.cache import cached_crops
 from mien.training.loop.fit import fit, read_history
 from mien.training.loop.schedule import Epoch, best_epoch, why_stop
 from mien.training.loop.tensorboard import EventLog, require_tensorboard
@@ -199,7 +200,7 @@ def _fit(
         return fit(network, config, training, validation, folder, log)
 
 
-def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> tuple[Plan, Crops]:
+def open_parts(folder: Path, report: Callable[[float], None] | None = None) -> tuple[Plan, UInt8]:
     """Return the split of a run and the crops of all its pictures, decoded at most once."""
     config = TrainConfig.make(read_settings(folder / CONFIG))
     plan = _stored_plan(folder, read_about(folder))

@@ -6,12 +6,10 @@ from itertools import cycle
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.arrays import Bool, Int64, UInt8
 from mien.results import Box, Face, ImageResult
-
-Rectangles = npt.NDArray[np.int64]
 
 # Okabe and Ito's palette and a grey, which are told apart with every common kind of colour blindness.
 _FIXED = {
@@ -41,7 +39,7 @@ def answer_colours(answers: Sequence[str]) -> dict[str, str]:
     return known | dict(others)
 
 
-def annotate(rgb: npt.NDArray[np.uint8], result: ImageResult) -> Image.Image:
+def annotate(rgb: UInt8, result: ImageResult) -> Image.Image:
     """Draw what was read from a picture into it.
 
     `rgb` is that picture upright, uint8 (H, W, 3), RGB, [0, 255], and `result` what a Reader gave for it.
@@ -96,7 +94,7 @@ def place_labels(
     return places
 
 
-def _best(places: Rectangles, size: tuple[int, int], taken: Rectangles, others: Rectangles) -> tuple[int, int] | None:
+def _best(places: Int64, size: tuple[int, int], taken: Int64, others: Int64) -> tuple[int, int] | None:
     """Return the first place that is free and covers no other face, or else the first that is free."""
     free = places[~_overlaps(places, size, taken)]
     if not len(free):
@@ -106,14 +104,14 @@ def _best(places: Rectangles, size: tuple[int, int], taken: Rectangles, others: 
     return left, top
 
 
-def _overlaps(places: Rectangles, size: tuple[int, int], others: Rectangles) -> npt.NDArray[np.bool_]:
+def _overlaps(places: Int64, size: tuple[int, int], others: Int64) -> Bool:
     """Whether a label of `size` at each of the places (N, 2) would overlap any of the rectangles (M, 4)."""
     start, end = places[:, np.newaxis], places[:, np.newaxis] + np.array(size)
-    found: npt.NDArray[np.bool_] = ((start < others[:, 2:]) & (end > others[:, :2])).all(axis=2).any(axis=1)
+    found: Bool = ((start < others[:, 2:]) & (end > others[:, :2])).all(axis=2).any(axis=1)
     return found
 
 
-def _beside(box: Box, size: tuple[int, int], width: int, height: int) -> Rectangles:
+def _beside(box: Box, size: tuple[int, int], width: int, height: int) -> Int64:
     """Return the places at a box (N, 2), the best first, that lie inside the picture."""
     wide, high = size
     right, bottom = box.x + box.width, box.y + box.height
@@ -126,7 +124,7 @@ def _beside(box: Box, size: tuple[int, int], width: int, height: int) -> Rectang
     return _inside(places, size, width, height)
 
 
-def _anywhere(box: Box, size: tuple[int, int], width: int, height: int, taken: Rectangles) -> Rectangles:
+def _anywhere(box: Box, size: tuple[int, int], width: int, height: int, taken: Int64) -> Int64:
     """Return places all over the picture, the nearest to the box first.
 
     With those that touch the labels already there, one of them is free if there is any free place at all.
@@ -140,9 +138,9 @@ def _anywhere(box: Box, size: tuple[int, int], width: int, height: int, taken: R
     return _inside(places, size, width, height)
 
 
-def _inside(places: Sequence[tuple[int, int]], size: tuple[int, int], width: int, height: int) -> Rectangles:
+def _inside(places: Sequence[tuple[int, int]], size: tuple[int, int], width: int, height: int) -> Int64:
     found = np.array(places, np.int64).reshape(-1, 2)
-    keep: Rectangles = found[((found >= 0) & (found + np.array(size) <= (width, height))).all(axis=1)]
+    keep: Int64 = found[((found >= 0) & (found + np.array(size) <= (width, height))).all(axis=1)]
     return keep
 
 

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64, Int64
 from mien.metrics.calibration import Reliability
 from mien.metrics.classification import precision_recall_curve, roc_curve, wilson
 from mien.viz.charts import ACCENT, CATEGORIES, FAINT, INK, MUTED, STYLES, Axes, plain
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 #: Shorter names stand level under their column.
 SHORT_NAMES = 24
@@ -24,7 +21,7 @@ def style(number: int) -> dict[str, Any]:
     return {"color": CATEGORIES[number % len(CATEGORIES)], "linestyle": STYLES[number // 3 % len(STYLES)]}
 
 
-def confusion(axis: Axes, matrix: Ints, classes: Sequence[str]) -> None:
+def confusion(axis: Axes, matrix: Int64, classes: Sequence[str]) -> None:
     """Draw a confusion matrix (K, K), rows truth, columns answer: counts, and shares of each row."""
     names = [plain(name, 16) for name in classes]
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -52,7 +49,7 @@ def confusion(axis: Axes, matrix: Ints, classes: Sequence[str]) -> None:
     axis.tick_params(length=0)
 
 
-def roc(axis: Axes, truth: Ints, probabilities: Floats, named: Mapping[int, str]) -> None:
+def roc(axis: Axes, truth: Int64, probabilities: Float64, named: Mapping[int, str]) -> None:
     """Draw a ROC curve for each of the classes `named`, by number, against the rest; one that has no rest has none."""
     for number, (code, name) in enumerate(named.items()):
         if 0 < (positive := truth == code).sum() < len(truth):
@@ -63,7 +60,7 @@ def roc(axis: Axes, truth: Ints, probabilities: Floats, named: Mapping[int, str]
     _legend(axis, "lower right")
 
 
-def precision_recall(axis: Axes, truth: Ints, probabilities: Floats, named: Mapping[int, str]) -> None:
+def precision_recall(axis: Axes, truth: Int64, probabilities: Float64, named: Mapping[int, str]) -> None:
     """Draw a precision-recall curve for each of the classes `named`, by number; one that never occurs has none."""
     for number, (code, name) in enumerate(named.items()):
         if 0 < (positive := truth == code).sum() < len(truth):
@@ -88,7 +85,7 @@ def reliability(axis: Axes, diagram: Reliability, name: str = "") -> None:
     axis.grid(True)
 
 
-def risk_coverage(axis: Axes, curves: Mapping[str, tuple[Floats, Floats]]) -> None:
+def risk_coverage(axis: Axes, curves: Mapping[str, tuple[Float64, Float64]]) -> None:
     """Draw the share of wrong answers among the most confident ones that are kept, one curve for each name."""
     for number, (name, (coverage, risk)) in enumerate(curves.items()):
         settled = np.arange(len(risk)) >= min(20, len(risk) // 20)  # the first few answers are noise

@@ -4,16 +4,15 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from mien.arrays import UInt8
 from mien.io.atomic import new_file
 from mien.viz.annotate import annotate
 
 __all__ = ["annotate", "mosaic", "save_png"]
 
-Pictures = Sequence[npt.NDArray[np.uint8]]
+Pictures = Sequence[UInt8]
 _PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
 _GAP, _MARGIN, _HEADING, _CAPTION = 4, 16, 26, 14
 
@@ -50,7 +49,7 @@ def mosaic(
     return sheet
 
 
-def _tile(picture: npt.NDArray[np.uint8], side: int) -> Image.Image:
+def _tile(picture: UInt8, side: int) -> Image.Image:
     image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

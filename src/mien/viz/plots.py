@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from mien.arrays import Float64, Int64
 from mien.io.atomic import new_file
 from mien.metrics.calibration import Reliability
 from mien.viz import diagrams
@@ -50,7 +48,7 @@ def curves(
         axes[1].legend(fontsize=9, loc="lower right")
 
 
-def confusion(path: Path, matrix: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> None:
+def confusion(path: Path, matrix: Int64, classes: Sequence[str], title: str) -> None:
     """Draw a confusion matrix (K, K), rows truth, columns answer: counts, and shares of each row."""
     side = max(4.4, 0.75 * len(classes) + 2.2)
     with _drawn(path, 1, side + 0.6, side) as (axis,):
@@ -68,9 +66,7 @@ def reliability(path: Path, found: Mapping[str, Reliability]) -> None:
             axis.set_visible(False)
 
 
-def risk_coverage(
-    path: Path, curves: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], title: str
-) -> None:
+def risk_coverage(path: Path, curves: Mapping[str, tuple[Float64, Float64]], title: str) -> None:
     """Draw risk-coverage curves; `curves` maps the name of each to what `mien.metrics.calibration.risk_coverage`
     gives."""
     with _drawn(path, 1, 6.4, 5.2) as (axis,):

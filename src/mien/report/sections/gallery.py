@@ -3,18 +3,16 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from mien.arrays import Float32, Int64, UInt8
 from mien.evaluation.scoring import Predictions
 from mien.report.document import Block, Gallery, Note, Picture, Section
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import overlay
 
-Ints = npt.NDArray[np.int64]
-Crops = npt.NDArray[np.uint8]
-#: Crops uint8 (N, S, S, C) and answers int64 (N,), as numbers of the data's classes, to heatmaps (N, S, S) in [0, 1].
-Heats = Callable[[Crops, Ints], npt.NDArray[np.float32]]
+#: UInt8 uint8 (N, S, S, C) and answers int64 (N,), as numbers of the data's classes, to heatmaps (N, S, S) in [0, 1].
+Heats = Callable[[UInt8, Int64], Float32]
 
 #: Pictures of each kind.
 SHOWN = {"errors": 12, "uncertain": 8, "right": 8}
@@ -53,7 +51,7 @@ def gallery_section(scored: Predictions, heats: Heats | None = None, how: str = 
     return Section("gallery", "Pictures to look at", conclusion, tuple(parts))
 
 
-def choose(scored: Predictions, seed: int = 0) -> dict[str, Ints]:
+def choose(scored: Predictions, seed: int = 0) -> dict[str, Int64]:
     """Return indices (M,) of each kind, as many as SHOWN says at most: `errors`, surest first, `uncertain`, `right`."""
     wrong = np.flatnonzero(~scored.is_right)
     errors = wrong[np.argsort(-scored.confidence[wrong], kind="stable")][: SHOWN["errors"]]
@@ -65,9 +63,7 @@ def choose(scored: Predictions, seed: int = 0) -> dict[str, Ints]:
     return {"errors": errors, "uncertain": uncertain, "right": drawn}
 
 
-def _pictures(
-    scored: Predictions, seen: npt.NDArray[np.uint8], indices: Ints, heats: Heats | None
-) -> tuple[Picture, ...]:
+def _pictures(scored: Predictions, seen: UInt8, indices: Int64, heats: Heats | None) -> tuple[Picture, ...]:
     crops = seen[indices]
     maps = heats(crops, scored.answers[indices]) if heats else [None] * len(crops)
     return tuple(
@@ -84,7 +80,7 @@ def _caption(scored: Predictions, index: int) -> str:
     return f"{first}\n{scored.names[index]}"
 
 
-def _png(crop: Crops, heat: npt.NDArray[np.float32] | None) -> bytes:
+def _png(crop: UInt8, heat: Float32 | None) -> bytes:
     """One crop, uint8 (S, S, C), as PNG; with a heatmap, the crop with it laid on stands to its right."""
     rgb = np.repeat(crop, 3, axis=2) if crop.shape[2] == 1 else crop
     size = len(rgb)

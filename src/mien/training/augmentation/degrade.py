@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from mien.arrays import Float32, Float64
 from mien.training.augmentation.base import RandomLayer
 
 _FACTORS = (1.5, 2.0, 3.0)  # how much smaller a low-resolution picture was
@@ -105,10 +105,10 @@ class RandomDegradation(RandomLayer):
         return ops.reshape(blocks, (-1, 8 * rows, 8 * columns, channels))[:, :height, :width]
 
 
-def _cosines() -> npt.NDArray[np.float32]:
+def _cosines() -> Float32:
     """The orthonormal 8×8 matrix of the discrete cosine transform (type II)."""
     k, n = np.mgrid[:8, :8]
-    found: npt.NDArray[np.float64] = np.sqrt(2 / 8) * np.cos(np.pi * (2 * n + 1) * k / 16)
+    found: Float64 = np.sqrt(2 / 8) * np.cos(np.pi * (2 * n + 1) * k / 16)
     found[0] /= math.sqrt(2)
     return found.astype(np.float32)
 

@@ -5,15 +5,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Int64, UInt8
 from mien.training.augmentation.pipeline import augmentation_layers, resolve
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
 from mien.training.plan import Plan
 from mien.viz.mosaic import mosaic, save_png
-
-Pictures = npt.NDArray[np.uint8]
 
 
 def draw(folder: Path, plan: Plan, train: TrainingArrays, config: TrainConfig) -> None:
@@ -27,7 +25,7 @@ def draw(folder: Path, plan: Plan, train: TrainingArrays, config: TrainConfig) -
     save_png(augmented_mosaic(pictures, config), folder / "augmented.png")
 
 
-def choose(truth: npt.NDArray[np.int64], classes: int, per_class: int, seed: int) -> list[npt.NDArray[np.int64]]:
+def choose(truth: Int64, classes: int, per_class: int, seed: int) -> list[Int64]:
     """Pick up to `per_class` random positions of every class, seeded and in order."""
     rng = np.random.default_rng(seed)
     found = []
@@ -37,11 +35,11 @@ def choose(truth: npt.NDArray[np.int64], classes: int, per_class: int, seed: int
     return found
 
 
-def augmented_mosaic(pictures: dict[str, Pictures], config: TrainConfig, draws: int = 2) -> Any:
+def augmented_mosaic(pictures: dict[str, UInt8], config: TrainConfig, draws: int = 2) -> Any:
     """Draw each class's pictures (N, S, S, C) plain and then `draws` times as the network will see them."""
     keras.utils.set_random_seed(config.seed)
     layers = augmentation_layers(resolve(config), config.seed)
-    rows: dict[str, list[Pictures]] = {}
+    rows: dict[str, list[UInt8]] = {}
     for name, found in pictures.items():
         if not len(found):  # a class of soft labels that is nowhere the largest share
             continue

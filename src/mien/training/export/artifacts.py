@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float64
 from mien.inference.calibration import fit_temperature
 from mien.training.config import TrainConfig
 from mien.training.export.onnx import Agreement, export_bundle
@@ -58,7 +58,7 @@ def save_bundle(
     )  # fmt: skip
 
 
-def _logits(network: Any, part: TrainingArrays) -> npt.NDArray[np.float64]:
+def _logits(network: Any, part: TrainingArrays) -> Float64:
     model = logits_of(network)
     blocks = [
         np.asarray(model(np.asarray(part.crops[part.rows[i : i + 8]], np.float32), training=False))

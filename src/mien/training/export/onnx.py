@@ -16,9 +16,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
+from mien.arrays import Float32, UInt8
 from mien.errors import ExportError
 from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
 from mien.inference.classifier import Classifier
@@ -49,7 +49,7 @@ class Agreement:
 def export_bundle(
     network: Any,
     labels: Sequence[str],
-    crops: npt.NDArray[np.uint8],
+    crops: UInt8,
     out: Path,
     *,
     temperature: float = 1.0,
@@ -91,7 +91,7 @@ def export_bundle(
     return agreement
 
 
-def compare(model: Any, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Agreement:
+def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
     """Run crops through Keras and onnxruntime; ExportError unless they agree."""
     if not len(crops):
         raise ExportError("no crops to compare Keras and ONNX on; give some with --data")
@@ -117,7 +117,7 @@ def compare(model: Any, bundle: Bundle, crops: npt.NDArray[np.uint8]) -> Agreeme
     return Agreement(len(crops), difference, same)
 
 
-def _undecided(logits: npt.NDArray[np.float32]) -> float:
+def _undecided(logits: Float32) -> float:
     """The smallest distance between the best and the second best logit over all crops."""
     ordered = np.sort(logits, axis=1)
     return float((ordered[:, -1] - ordered[:, -2]).min())

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import Float32, Float64, UInt8
 from mien.data.dataset import draw_pictures, read_manifest
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
@@ -26,9 +26,6 @@ from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_onnxruntime
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
-
-Crops = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 
 #: Fewer crops than this tell too little about the range of every activation.
 LEAST_CROPS = 32
@@ -61,7 +58,7 @@ class Quantised:
         )
 
 
-def quantize_bundle(bundle: Path, crops: Crops, out: Path, *, name: str | None = None) -> Quantised:
+def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None = None) -> Quantised:
     """Write an int8 copy of a bundle and return how it compares with the original.
 
     `crops` are uint8 (N, S, S, C), [0, 255], real pictures in any order: every second one sets the range
@@ -89,7 +86,7 @@ def quantize_bundle(bundle: Path, crops: Crops, out: Path, *, name: str | None =
     return found
 
 
-def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> Crops:
+def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> UInt8:
     """Return up to `count` crops for a bundle, uint8 (N, S, S, C), [0, 255], from a labelled source.
 
     They are drawn by `seed` from its train part, or from all where it has no parts, so that held-out
@@ -104,7 +101,7 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> C
     return np.stack(found)
 
 
-def _check_crops(crops: Crops, bundle: Bundle) -> None:
+def _check_crops(crops: UInt8, bundle: Bundle) -> None:
     size, channels = bundle.config.input_size, bundle.config.input_channels
     if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, channels):
         raise ExportError(
@@ -114,7 +111,7 @@ def _check_crops(crops: Crops, bundle: Bundle) -> None:
         raise ExportError(f"{len(crops)} crops are too few to set the ranges by; give at least {LEAST_CROPS}")
 
 
-def _candidate(original: Bundle, crops: Crops, folder: Path, name: str, averaged: bool) -> Bundle:
+def _candidate(original: Bundle, crops: UInt8, folder: Path, name: str, averaged: bool) -> Bundle:
     graph = _int8_graph(original.model, crops, averaged)
     config = replace(
         original.config,
@@ -133,12 +130,12 @@ def _candidate(original: Bundle, crops: Crops, folder: Path, name: str, averaged
     return Bundle(folder, config, graph)
 
 
-def _cross_entropy(expected: Floats, found: Floats) -> float:
+def _cross_entropy(expected: Float64, found: Float64) -> float:
     """How far probabilities (N, K) are from the expected ones: smallest, the expected's own entropy, where equal."""
     return negative_log_likelihood(np.log(np.maximum(found, 1e-9)), expected, 1.0)
 
 
-def _int8_graph(graph: bytes, crops: Crops, averaged: bool) -> bytes:
+def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
     """Return the ONNX bytes of the quantised graph; ExportError where there is nothing to quantise.
 
     `averaged`: ranges are means of the extremes of batches, not the extremes of all crops.
@@ -185,12 +182,12 @@ def _int8_graph(graph: bytes, crops: Crops, averaged: bool) -> bytes:
 
 
 class _Crops:
-    """Crops in small batches, as onnxruntime's calibration asks for them."""
+    """UInt8 in small batches, as onnxruntime's calibration asks for them."""
 
-    def __init__(self, crops: Crops) -> None:
-        self._batches: Iterator[Crops] = (crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH))
+    def __init__(self, crops: UInt8) -> None:
+        self._batches: Iterator[UInt8] = (crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH))
 
-    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+    def get_next(self) -> dict[str, Float32] | None:
         """Return the next batch, None after the last."""
         batch = next(self._batches, None)
         return None if batch is None else {"image": batch.astype(np.float32)}
@@ -208,7 +205,7 @@ def _float_nodes(model: Any) -> list[str]:
     return [node.name for node in (*nodes[: layers[1]], *nodes[layers[-1] :])]
 
 
-def _compare(original: Bundle, before: Floats, quantised: Bundle, after: Floats) -> Quantised:
+def _compare(original: Bundle, before: Float64, quantised: Bundle, after: Float64) -> Quantised:
     config = original.config
     first, second = (
         answers(rows, config.labels, config.threshold, config.answer_from, config.answer_over)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Batch: TypeAlias = tuple[Floats, Floats, Floats]
+from mien.arrays import Float32, Int64, UInt8
+
+Batch: TypeAlias = tuple[Float32, Float32, Float32]
 
 _AHEAD = 2  # batches made in advance
 
@@ -24,18 +24,18 @@ class TrainingArrays:
     (M, K), rows summing to 1. weights: float32 (M,), how much each counts in the loss.
     """
 
-    crops: npt.NDArray[np.uint8]
-    rows: npt.NDArray[np.int64]
-    targets: Floats
-    weights: Floats
+    crops: UInt8
+    rows: Int64
+    targets: Float32
+    weights: Float32
 
     @property
-    def truth(self) -> npt.NDArray[np.int64]:
+    def truth(self) -> Int64:
         """Index (M,) of each sample's class; where the label is soft, of its largest share."""
-        codes: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
+        codes: Int64 = self.targets.argmax(axis=1)
         return codes
 
-    def pictures(self, limit: int | None = None) -> npt.NDArray[np.uint8]:
+    def pictures(self, limit: int | None = None) -> UInt8:
         """Return (up to `limit` evenly spread) crops of this part in memory, uint8 (M, S, S, C)."""
         chosen = self.rows
         if limit is not None and len(chosen) > limit:
@@ -78,7 +78,7 @@ class Feed:
         rng, count = np.random.default_rng((*self._key, index)), len(batch[0])
         share, others = rng.beta(self._mixup, self._mixup, count).astype(np.float32), rng.permutation(count)
 
-        def blend(values: Floats) -> Floats:
+        def blend(values: Float32) -> Float32:
             own = share.reshape(-1, *(1,) * (values.ndim - 1))
             return own * values + (1 - own) * values[others]
 

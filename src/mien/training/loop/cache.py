@@ -7,22 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from mien.arrays import UInt8
 from mien.cores import available_cores
 from mien.data.dataset import Manifest
 from mien.faces.crop import Region, crop
 from mien.io.atomic import new_file
 from mien.io.image import decode
 
-Crops = npt.NDArray[np.uint8]
 _BLOCK = 256
 
 
 def cached_crops(
     manifest: Manifest, size: int, channels: int, folder: Path, on_progress: Callable[[float], None] | None = None,
     regions: Mapping[str, Region] | None = None,
-) -> Crops:  # fmt: skip
+) -> UInt8:  # fmt: skip
     """Return the crops of all samples, in manifest order, as a read-only map of a file in `folder`.
 
     uint8 (N, size, size, channels), [0, 255]. `regions` says by name what of a sample is taken; of others it
@@ -50,7 +49,7 @@ def _write(
     manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region], path: Path,
     report: Callable[[float], None],
 ) -> None:  # fmt: skip
-    def one(name: str) -> Crops:
+    def one(name: str) -> UInt8:
         return crop(decode(manifest.read(name), name), size, channels, regions.get(name))
 
     names = [sample.name for sample in manifest.samples]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import UInt8
 from mien.errors import TrainingError
 from mien.io.atomic import new_file
 from mien.training.loop.ema import Arrays, WeightAverage
@@ -73,9 +74,9 @@ def _groups(model: Any) -> dict[str, list[Any]]:
     return {"variable": list(model.variables), "optimizer": list(model.optimizer.variables)}
 
 
-def _pack(history: Sequence[Epoch]) -> npt.NDArray[np.uint8]:
+def _pack(history: Sequence[Epoch]) -> UInt8:
     return np.frombuffer(json.dumps([asdict(row) for row in history]).encode(), np.uint8)
 
 
-def _unpack(packed: npt.NDArray[np.uint8]) -> list[Epoch]:
+def _unpack(packed: UInt8) -> list[Epoch]:
     return [Epoch(**row) for row in json.loads(packed.tobytes())]

@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
+from mien.arrays import Float64
 from mien.errors import ConfigError
 from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig
 from mien.training.networks.pretrained import zero_head
@@ -88,7 +88,7 @@ def _prepared(name: str, x: Any) -> Any:
     return x
 
 
-def preprocessing(name: str) -> tuple[bool, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def preprocessing(name: str) -> tuple[bool, Float64, Float64]:
     """Return what a backbone's `preprocess_input` does, found by asking it.
 
     Whether RGB becomes BGR, then the factors (3,) and offsets (3,) of each channel.

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
+from mien.arrays import UInt8
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ExportError, ImageError
 from mien.faces.crop import crop
@@ -61,7 +61,7 @@ def _scales_itself(network: Any) -> bool:
     return any(isinstance(layer, layers.Rescaling | layers.Normalization) for layer in network._flatten_layers())
 
 
-def _pictures(data: Path | None, size: int, channels: int) -> npt.NDArray[np.uint8]:
+def _pictures(data: Path | None, size: int, channels: int) -> UInt8:
     if data is None:
         faces = [draw_face(("happy", "sad")[seed % 2], seed) for seed in range(_COMPARED)]
         return np.stack([crop(face, size, channels) for face in faces])

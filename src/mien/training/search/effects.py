@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from mien.arrays import Float64
 
 LEVEL = 0.05
 
@@ -95,7 +94,7 @@ def mean_over_seeds(values: Sequence[float]) -> Mean:
     return Mean(mean, mean - half, mean + half, n)
 
 
-def effect_of(factor: str, levels: Sequence[str], table: Floats, factors: int = 1) -> Effect:
+def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int = 1) -> Effect:
     """Judge one factor from `table` (levels, blocks), the figure of each of its values in each block.
 
     `factors` is how many are judged at once.
@@ -112,7 +111,7 @@ def effect_of(factor: str, levels: Sequence[str], table: Floats, factors: int = 
     return Effect(factor, named, blocks, min(1.0, p * factors), widest * math.sqrt(noise / blocks))
 
 
-def analyse(table: Floats) -> tuple[float, float]:
+def analyse(table: Float64) -> tuple[float, float]:
     """Return the p-value of the rows of `table` (levels, blocks) being alike, and the variance of the noise.
 
     At least two rows and two columns; the F test of an analysis of variance with blocks.

@@ -17,11 +17,12 @@ from typing import Any
 
 import keras
 
+from mien.arrays import UInt8
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import LOCK, lock, read_json, readable_errors, refuse_foreign, write_text
 from mien.training.config import FROM_SCRATCH, TrainConfig
 from mien.training.loop import checkpoint
-from mien.training.loop.cache import Crops, cached_crops
+from mien.training.loop.cache import cached_crops
 from mien.training.loop.fit import fit, read_history
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.pretrained import FEW_PICTURES, configured, configured_for_few
@@ -204,7 +205,7 @@ class _Trials:
         training = make_part(self._plan, crops, "train", config.class_weight == "balanced")
         return fit(network, config, training, make_part(self._plan, crops, "validation"), folder, listener)
 
-    def _crops(self, config: TrainConfig) -> Crops:
+    def _crops(self, config: TrainConfig) -> UInt8:
         cache = self._out / ".cache"
         with exclusive(self._out):  # several processes would decode the same pictures into one file
             return cached_crops(self._plan.manifest, config.size, config.channels, cache, None, self._plan.regions)
