@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage.data
+from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.cli import main
@@ -26,6 +27,10 @@ from mien.labels import EXPRESSIONS
 Picture = npt.NDArray[np.uint8]
 
 NOBODY = 65534
+
+# A loaded machine must not fail a test: no example has a time limit.
+settings.register_profile("mien", deadline=None)
+settings.load_profile("mien")
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from mien.errors import InputError
 Grey = npt.NDArray[np.uint8]
 
 seeds = st.integers(0, 10_000)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def picture(seed: int, side: int = 128) -> Grey:

@@ -174,7 +174,7 @@ def test_every_kind_is_in_the_catalogue() -> None:
     hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
     keep=st.floats(0.05, 1),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_whatever_the_bytes_there_is_an_answer(data: bytes, hits: list[tuple[float, int]], keep: float) -> None:
     damaged = bytearray(data[: max(1, int(len(data) * keep))]) or bytearray(1)
     for place, value in hits:

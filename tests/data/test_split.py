@@ -14,7 +14,7 @@ LABELS = st.sampled_from(["happy", "sad", "fear"])
 
 
 @given(st.lists(st.tuples(LABELS, st.integers(0, 30)), min_size=1, max_size=200), st.integers(0, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_groups_stay_whole_and_every_sample_has_a_part(samples: list[tuple[str, int]], seed: int) -> None:
     labels, groups = [s[0] for s in samples], [s[1] for s in samples]
     try:
@@ -36,7 +36,7 @@ def test_groups_stay_whole_and_every_sample_has_a_part(samples: list[tuple[str, 
 
 
 @given(st.integers(30, 400), st.integers(30, 400), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shares_are_kept_per_class_when_all_are_single(happy: int, sad: int, seed: int) -> None:
     labels = ["happy"] * happy + ["sad"] * sad
     parts = split(labels, range(happy + sad), seed)
@@ -47,7 +47,7 @@ def test_shares_are_kept_per_class_when_all_are_single(happy: int, sad: int, see
 
 
 @given(st.integers(0, 50))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_many_small_groups_come_close_to_70_20_10(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 6, 150)
@@ -62,7 +62,7 @@ def test_many_small_groups_come_close_to_70_20_10(seed: int) -> None:
 
 
 @given(st.integers(2, 10), st.integers(10, 60), st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_folds_are_of_equal_size(k: int, per_class: int, seed: int) -> None:
     labels = ["happy", "sad"] * per_class
     which = folds(labels, range(2 * per_class), seed, k)
@@ -109,7 +109,7 @@ def test_named_groups_and_copies_are_joined() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 19), min_size=2, max_size=4), max_size=12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_joining_is_transitive(copies: list[list[int]]) -> None:
     names = [str(i) for i in range(20)]
     numbers = merge_groups(names, {}, [[str(i) for i in group] for group in copies])

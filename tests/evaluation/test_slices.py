@@ -179,7 +179,7 @@ def test_a_handful_of_pictures_is_too_few_to_compare(drawn: Picture) -> None:
     assert section.conclusion == "Too few pictures to compare any." and section.parts == ()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 60), st.integers(2, 4), st.sampled_from([1, 3]), st.integers(GRID, 20), st.integers(0, 99))
 def test_whatever_comes_there_are_figures(n: int, k: int, channels: int, side: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

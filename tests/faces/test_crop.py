@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -79,7 +79,6 @@ def difference(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> floa
     return float(np.abs(one.astype(int) - other).max())
 
 
-@settings(deadline=None)
 @given(data=st.data(), size=st.integers(1, 120), channels=CHANNELS)
 def test_a_straight_region_inside_is_the_plain_box(data: st.DataObject, size: int, channels: int) -> None:
     side = data.draw(st.integers(1, SIDE))
@@ -88,7 +87,6 @@ def test_a_straight_region_inside_is_the_plain_box(data: st.DataObject, size: in
     np.testing.assert_array_equal(crop(RGB, size, channels, region), crop(RGB, size, channels, Box(x, y, side, side)))
 
 
-@settings(deadline=None)
 @given(
     x=st.integers(-60, 160), y=st.integers(-60, 160), half=st.integers(2, 40), channels=CHANNELS,
     angle=st.sampled_from([0.0, 90.0, -90.0, 180.0, 33.0, -7.5, 250.0]),
@@ -99,7 +97,6 @@ def test_beyond_the_edge_its_pixels_repeat(x: int, y: int, half: int, channels: 
     assert difference(found, expected) <= 1  # rounding
 
 
-@settings(deadline=None)
 @given(x=ANYWHERE, y=ANYWHERE, side=st.floats(1, FARTHEST), angle=st.floats(-720, 720), channels=CHANNELS)
 def test_any_region_gives_a_crop(x: float, y: float, side: float, angle: float, channels: int) -> None:
     found = crop(RGB, 16, channels, Region(x, y, side, angle))
@@ -111,7 +108,6 @@ def test_any_region_gives_a_crop(x: float, y: float, side: float, angle: float, 
         assert found[..., channel].max() <= source[..., channel].max()
 
 
-@settings(deadline=None)
 @given(angle=st.floats(-180, 180), side=st.floats(150, 280))
 def test_a_rolled_picture_comes_out_upright(angle: float, side: float) -> None:
     upright = smooth(400)
@@ -185,7 +181,6 @@ def test_a_tiny_face_has_a_region() -> None:
     assert face_region(face(0, 1, 1, 1, 1)).side >= 1
 
 
-@settings(deadline=None)
 @given(roll=st.floats(-180, 180))
 def test_framing_does_not_depend_on_the_size_of_the_picture(roll: float) -> None:
     assume(abs(abs(roll - 90 * round(roll / 90)) - LEFT_ROLLED) > 1e-6)

@@ -41,7 +41,7 @@ def test_points_go_there_and_back(view: View, across: float, down: float) -> Non
     assert view.points(there) == pytest.approx((x, y), abs=0.01)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(view=views(), across=st.floats(0.1, 0.9), down=st.floats(0.1, 0.9))
 def test_what_is_painted_lies_where_the_view_says(view: View, across: float, down: float) -> None:
     x, y = view.left + round(across * view.width), view.top + round(down * view.height)
@@ -158,7 +158,7 @@ def test_the_input_is_as_small_as_the_picture_allows(size: tuple[int, int], heig
     assert paint(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(size=st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
 def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) -> None:
     picture = np.zeros((size[1], size[0], 3), np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -471,7 +471,6 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
 
 
-@settings(deadline=None)
 @given(
     labels=st.lists(NAMES, min_size=2, max_size=9, unique_by=str.strip),
     size=st.integers(8, 1024),
@@ -495,7 +494,6 @@ def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathF
     assert load_bundle(folder).config == config
 
 
-@settings(deadline=None)
 @given(name=st.sampled_from([*FIELDS, "about", "answer_from", "format", "version"]), value=JSON)
 def test_any_value_anywhere_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: Any

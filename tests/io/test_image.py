@@ -117,7 +117,7 @@ STORED = {
     kind=st.sampled_from(["PNG", "JPEG", "TIFF", "WEBP"]),
     size=st.tuples(st.integers(16, 60), st.integers(16, 60)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_exif_orientation_is_turned_upright(value: int, kind: str, size: tuple[int, int]) -> None:
     picture = PICTURE.resize(size)
     turn = STORED[value]
@@ -387,7 +387,7 @@ HEADS = [
 
 @pytest.mark.filterwarnings("ignore:::PIL")
 @given(head=st.sampled_from(HEADS), tail=st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_random_bytes_raise_nothing_but_image_errors(head: bytes, tail: bytes) -> None:
     try:
         found = decode(head + tail, "x")
@@ -403,7 +403,7 @@ WHOLE = [data for data, _ in (*COLOURED.values(), *GREYS.values())]
 
 @pytest.mark.filterwarnings("ignore:::PIL")
 @given(data=st.sampled_from(WHOLE), hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_flipped_bytes_raise_nothing_but_image_errors(data: bytes, hits: list[tuple[float, int]]) -> None:
     damaged = bytearray(data)
     for place, value in hits:

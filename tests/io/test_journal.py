@@ -38,7 +38,7 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
 
 @example(cut=142, tail=b"\n")
 @given(cut=st.integers(0, 10_000), tail=st.sampled_from([b"", b"\0" * 40, b'{"source"', b"\xff\n", b"[1]\n", b"\n"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_cut_off_the_rows_before_stay(
     cut: int, tail: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -201,7 +201,7 @@ def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
 
 
 @given(hits=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 255)), min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_damaged_archive_raises_nothing_else(
     hits: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

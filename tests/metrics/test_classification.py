@@ -61,7 +61,7 @@ def sk_auc(positive: np.ndarray, scores: np.ndarray) -> float:
 # --- the figures -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases())
 def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     truth, scores, answers, names = case
@@ -102,7 +102,7 @@ def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     assert math.isnan(result.brier.value) == (not np.allclose(scores.sum(axis=1), 1))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases())
 def test_brier_is_that_of_scikit_learn(case: Any) -> None:
     truth, scores, _, names = case
@@ -126,7 +126,7 @@ def test_macro_auc_is_that_of_scikit_learn_when_every_class_occurs() -> None:
     assert classification_metrics(truth, probabilities, ["a", "b", "c"]).roc_auc.value == pytest.approx(expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 3).map(float), st.floats(-1e9, 1e9))), min_size=1))
 def test_roc_curve_and_auc_are_those_of_scikit_learn(samples: list[tuple[bool, float]]) -> None:
     positive, scores = np.array([p for p, _ in samples]), np.array([s for _, s in samples])
@@ -142,7 +142,7 @@ def test_roc_curve_and_auc_are_those_of_scikit_learn(samples: list[tuple[bool, f
         assert area == pytest.approx(np.trapezoid(curve[1], curve[0]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 3).map(float), st.floats(-1e9, 1e9))), min_size=1))
 def test_precision_recall_curve_and_average_precision_are_those_of_scikit_learn(
     samples: list[tuple[bool, float]],
@@ -172,7 +172,7 @@ def test_rows_are_the_truth_and_columns_the_answer() -> None:
     assert result.per_class["sad"].precision.value == pytest.approx(1 / 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: Any) -> None:
     truth, scores, answers, names = case
@@ -200,7 +200,7 @@ def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: 
 # --- the intervals -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_intervals_hold_their_figure_stay_in_range_and_never_collapse(case: Any) -> None:
     truth, scores, answers, names = case
@@ -489,7 +489,7 @@ def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
     assert blind.accuracy.high - blind.accuracy.low < 0.5 * (heeded.accuracy.high - heeded.accuracy.low)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cases(), st.integers(1, 12))
 def test_intervals_by_group_are_never_narrower_and_stay_in_range(case: Any, size: int) -> None:
     truth, scores, answers, names = case

@@ -32,7 +32,7 @@ def test_answers_are_as_described(live: Any, path: str, mode: Any, examples: int
     if path == "/v1/explain":
         unknown.append(positive_data_acceptance)
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=examples < 10)
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=examples < 10)
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
         answer = case.call(base_url=live.url)

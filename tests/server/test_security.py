@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -107,7 +107,6 @@ PIECES = st.sampled_from(
 @example("localhost:+80")
 @example("localhost:8_0")
 @example("localhost:000080")
-@settings(deadline=None)
 def test_only_what_a_browser_sends_names_this_machine(host: str) -> None:
     name = next((name for name in NAMES if host.lower().startswith(name)), None)
     port = host[len(name) :] if name else None
@@ -118,7 +117,6 @@ def test_only_what_a_browser_sends_names_this_machine(host: str) -> None:
 
 
 @given(st.sampled_from(NAMES), st.integers(0, 65535), st.randoms())
-@settings(deadline=None)
 def test_every_port_and_any_case_will_do(name: str, port: int, random: Any) -> None:
     sent = "".join(random.choice((letter.upper(), letter)) for letter in name)
     assert answers_to(sent)

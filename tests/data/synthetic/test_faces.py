@@ -27,7 +27,7 @@ def drawn(count: int, first: int = 0) -> tuple[Pictures, Pictures]:
     return np.stack(pictures), labels.astype(np.uint8)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(EXPRESSIONS), st.integers(0, 2**64 - 1), st.integers(24, 128))
 def test_any_seed_and_size_gives_the_same_picture_twice(expression: str, seed: int, size: int) -> None:
     picture = draw_face(expression, seed, size)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
@@ -77,7 +77,6 @@ def test_the_shipped_sweeps_are_sound(name: str, cells: int) -> None:
     assert {cell.config.network for cell in found.cells()} == {"stack"}
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
 def test_the_interval_holds_the_mean_and_is_students(values: list[float]) -> None:
     from scipy import stats  # type: ignore[import-untyped]
