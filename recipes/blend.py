@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fer_targets import grey, read_rows
 
 from mien.io.atomic import new_folder
+from mien.io.layout import CONFIG, KERAS
 from mien.training.config import TrainConfig, read_settings
-from mien.training.runs import CONFIG
 
 PICTURES, BATCH, PASSES = 25_600, 256, 2
 MOMENTUM = 0.99
@@ -29,7 +29,7 @@ def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> No
 
     from mien.training.export.artifacts import save_keras
 
-    network, other = (keras.saving.load_model(run / "model.keras", safe_mode=True) for run in (first, second))
+    network, other = (keras.saving.load_model(run / KERAS, safe_mode=True) for run in (first, second))
     pairs = zip(network.get_weights(), other.get_weights(), strict=True)
     network.set_weights([share * ours + (1 - share) * theirs for ours, theirs in pairs])
     config = TrainConfig.make(read_settings(second / CONFIG))

@@ -11,6 +11,7 @@ from fer_targets import grey, read_rows, write_rows
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from mien.inference.calibration import probabilities
+from mien.io.layout import KERAS
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -43,7 +44,7 @@ def opinion(run: Path, pictures: Bytes, targets: Floats) -> Floats:
     import keras
 
     print(f"asking {run.name} about {len(pictures)} pictures", flush=True)
-    network = keras.saving.load_model(run / "model.keras", safe_mode=True)
+    network = keras.saving.load_model(run / KERAS, safe_mode=True)
     trunk = keras.Model(network.input, network.get_layer("logits").input)
     seen = np.stack([features(trunk, view) for view in (pictures, pictures[:, :, ::-1])])
     flat = seen.reshape(-1, seen.shape[-1])

@@ -28,10 +28,10 @@ from choose_rule import Rule, choose_rule
 
 from mien.cli.train import TrainingScreen
 from mien.inference.calibration import fit_temperature, probabilities
+from mien.io.layout import CONFIG, KERAS
 from mien.labels import EXPRESSIONS
 from mien.training.backend import require_keras
 from mien.training.config import TrainConfig, read_settings
-from mien.training.runs import CONFIG
 
 # The validation fold is read as the figures of the model card are measured.
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -202,7 +202,7 @@ def release(run: Path, fold: Fold, out: Path) -> None:
     from mien.training.networks.pretrained import WEIGHTS_FILE, write_weights
 
     config = TrainConfig.make(read_settings(run / CONFIG))
-    network = keras.saving.load_model(run / "model.keras", safe_mode=True)
+    network = keras.saving.load_model(run / KERAS, safe_mode=True)
     faces = fold.pictures[..., np.newaxis]
     temperature, rule = calibrate(logits_of(network).predict(faces, batch_size=512, verbose=0), fold)
     print(f"temperature {temperature:.4f}, {rule}")

@@ -29,6 +29,7 @@ from mien.inference.bundle import find_bundle, set_threshold
 from mien.inference.decision import ANSWER_FIELDS
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
+from mien.io.layout import REPORT, RUN, SPLIT, is_run
 
 if TYPE_CHECKING:
     from mien.evaluation.thresholds import Thresholds
@@ -119,7 +120,7 @@ def command(
             said = f"{now:g} in place of {before:g}, in {written}" if written else stays
             console().print(f"threshold {said}", markup=False, soft_wrap=True)
         if out:
-            click.echo(one_line(f"all of it is in {out / 'report.html'}"))
+            click.echo(one_line(f"all of it is in {out / REPORT}"))
     _say_what_does_not_count(scored)
     if data and model:
         _say_what_was_trained_on(data, Path(model), scored)
@@ -248,8 +249,8 @@ def _about(reader: Reader, data: Path | None, model: str | None, seed: int) -> d
 def _say_what_was_trained_on(data: Path, model: Path, scored: Predictions) -> None:
     """Say on stderr how many of the pictures the run itself was trained on, where DATA is what it was made from."""
     try:
-        about = json.loads((model / "run.json").read_text(encoding="utf-8"))
-        with (model / "split.csv").open(newline="", encoding="utf-8") as stream:
+        about = json.loads((model / RUN).read_text(encoding="utf-8"))
+        with (model / SPLIT).open(newline="", encoding="utf-8") as stream:
             seen = {row["file"] for row in csv.DictReader(stream) if row["part"] == "train"}
         same = Path(about["source"]["path"]) == data.resolve()
     except (OSError, ValueError, KeyError, TypeError):
@@ -292,7 +293,7 @@ def _choose(
     if classes or rename:
         raise ConfigError("--classes and --map: need DATA; a run is measured on its own part")
     folder = Path(model)
-    if not (folder / "run.json").exists():
+    if not is_run(folder):
         raise ConfigError(f"{model}: is no run folder, so it has no data of its own; give DATA")
     from mien.training.backend import require_keras
 

@@ -8,10 +8,11 @@ from typing import cast
 from mien.errors import ConfigError
 from mien.explanation.explainer import Explainer, Method, default_method, explainer_of
 from mien.inference.reader import Faces, Reader, load
+from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.labels import parse_classes
 
 #: Where a run folder keeps its Keras model; the second is that of a cross-validated one.
-_IN_RUN = ("model.keras", "final/model.keras")
+_IN_RUN = (KERAS, f"{FINAL}/{KERAS}")
 _KERAS = (".keras", ".h5", ".hdf5")
 
 
@@ -35,7 +36,7 @@ def open_model(
     path = None if model is None else Path(model)
     if path is not None and path.suffix in _KERAS and path.is_file():
         run = path.parent
-        if (run / "bundle").is_dir():
+        if (run / BUNDLE).is_dir():
             if labels:
                 raise ConfigError(f"--labels: {path} belongs to a run, which knows its labels; leave it out")
             reader = load(run, faces=faces, detect=detect)

@@ -22,10 +22,11 @@ from mien.cli.common import (
 from mien.cli.settings import join_settings, training_options
 from mien.data.dataset import require_trainable
 from mien.errors import ConfigError
+from mien.io.layout import CONFIG, is_run
 from mien.training.backend import require_keras
 from mien.training.config import read_settings
 from mien.training.networks.pretrained import configured, configured_for_few
-from mien.training.runs import CONFIG, RUN, read_unfinished
+from mien.training.runs import read_unfinished
 from mien.training.source import TrainingSource
 
 
@@ -108,7 +109,7 @@ class TrainingScreen:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Stop the live line; say how to continue where the run was interrupted."""
         self._stop_live()
-        if kind is not None and (self._folder / RUN).exists():
+        if kind is not None and is_run(self._folder):
             self._screen.print(f"continue with: mien train --resume {self._folder}", soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:

@@ -15,10 +15,10 @@ from mien.cli.text import one_line
 from mien.cli.train import BriefScreen, read_source
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_foreign
+from mien.io.layout import SPLIT
 from mien.training.backend import require_keras
 from mien.training.config import read_training_settings
 from mien.training.networks.pretrained import configured
-from mien.training.plan import SPLIT_FILE
 from mien.training.search.space import SPACE, make_space, parse_fixed, resolved, settings_words
 from mien.training.search.study import ABOUT, Budget, Pruner, require_optuna
 from mien.viz.charts import require_matplotlib
@@ -66,7 +66,7 @@ def command(
     # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
     base = configured(settings)
     make_space(resolved(settings, base), base, names)
-    refuse_foreign(out, "study", SPLIT_FILE, ABOUT)
+    refuse_foreign(out, "study", SPLIT, ABOUT)
     source = read_source(data, classes, rename)
     require_optuna()
     require_matplotlib()

@@ -12,8 +12,7 @@ import numpy as np
 from mien.arrays import Float64, Int64
 from mien.data.tables import csv_rows
 from mien.errors import DataError
-
-METRICS, PREDICTIONS, CONFIG = "metrics.json", "predictions.csv", "config.toml"
+from mien.io.layout import CONFIG, METRICS, PREDICTIONS
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from mien.data.label_issues import LabelIssue, find_label_issues
 from mien.data.split import merge_groups
 from mien.evaluation.scoring import Predictions
 from mien.inference.decision import ANSWER_FIELDS
+from mien.io.layout import HISTORY
 from mien.report.document import Block, Note, Section, Table
 from mien.text import counted
 from mien.version import __version__
 from mien.viz import diagrams
 from mien.viz.charts import Axes, chart
 
-HISTORY = "history.csv"
 #: So many suspects are named in the report; `mien check --faces` names all.
 SUSPECTS = 12
 #: Faults that make figures wrong, and not only training worse.

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import BundleError, ConfigError
 from mien.io.atomic import write_text
+from mien.io.layout import BUNDLE, CONFIG
 from mien.labels import NEITHER, check_labels
 
 FORMAT = "mien-bundle"
@@ -200,10 +201,10 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
         raise BundleError(f"{path}: no such model; give a bundle, a run folder or a shipped model ({names})")
     if not path.is_dir():
         raise BundleError(f"{path}: is a file; give the bundle's folder, or make one with mien export")
-    for folder in (path, path / "bundle"):
+    for folder in (path, path / BUNDLE):
         if (folder / CONFIG_FILE).exists() or (folder / MODEL_FILE).exists():
             return folder
-    if (path / "config.toml").exists():
+    if (path / CONFIG).exists():
         raise BundleError(f"{path}: this run has no bundle yet; finish it with mien train --resume {path}")
     raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
 

@@ -1,15 +1,36 @@
-"""The files of a run folder, and which module writes each.
+"""Names of the files in a run folder, and which module writes each.
 
-A run folder holds all of them; a report folder (`mien evaluate --out`) holds METRICS, PREDICTIONS and REPORT.
+A run folder holds all of them. A report folder (`mien evaluate --out`) holds METRICS, PREDICTIONS and REPORT.
 """
 
-#: Settings, labelled source and split: written before the first step, by `mien.training.run`.
+from pathlib import Path
+
+#: Settings, labelled source and split. Written before the first step, by `mien.training.run`.
 CONFIG, RUN, SPLIT = "config.toml", "run.json", "split.csv"
+#: Mosaics of labelled and of augmented training images: `mien.training.augmentation.preview`.
+SAMPLES, AUGMENTED = "samples.png", "augmented.png"
 #: One row per epoch, and the state to resume from: `mien.training.loop`.
 HISTORY, CHECKPOINT = "history.csv", "checkpoint.npz"
-#: The trained network as Keras and as a bundle: `mien.training.export.artifacts`.
-KERAS, BUNDLE = "model.keras", "bundle"
+#: The network as Keras and as a bundle, and its learning curves: `mien.training.export.artifacts`.
+KERAS, BUNDLE, CURVES = "model.keras", "bundle", "curves.png"
 #: The evaluation: `mien.report.report`. A run is finished when METRICS exists.
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.csv", "report.html"
-#: Why a run could not go on, in one line; absent while it may: `mien.training.run`.
+#: Why training stopped with an error, in one line; absent after it is resumed: `mien.training.run`.
 FAILED = "failed.txt"
+#: The run inside a cross-validated run whose model is used: `mien.training.folds`.
+FINAL = "final"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run, finished or not."""
+    return (folder / RUN).exists()
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether a run has a checkpoint to resume from."""
+    return (folder / CHECKPOINT).exists()
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run is trained and evaluated."""
+    return (folder / METRICS).exists()

@@ -19,13 +19,13 @@ from mien.evaluation.thresholds import Thresholds
 from mien.explanation.explainer import default_method, explain_crops
 from mien.inference.reader import Reader
 from mien.io.atomic import new_file, write_text
+from mien.io.layout import METRICS, PREDICTIONS, REPORT
 from mien.report.document import Section
 from mien.report.html import page
 from mien.report.sections import calibration, performance
 from mien.report.sections.gallery import Heats, gallery_section
 from mien.viz.charts import Chart
 
-REPORT, METRICS, PREDICTIONS = "report.html", "metrics.json", "predictions.csv"
 #: How the heatmaps of the gallery are made.
 HOW = {
     "cam": "class activation map",

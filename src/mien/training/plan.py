@@ -16,10 +16,10 @@ from mien.data.dataset import Manifest, Sample, require_trainable
 from mien.data.split import PARTS, folds, merge_groups, split
 from mien.errors import TrainingError
 from mien.faces.crop import Region
+from mien.io.layout import SPLIT
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
 
-SPLIT_FILE = "split.csv"
 _HEADER = ("file", "label", "part", "group")
 _REGION = ("x", "y", "side", "angle")
 
@@ -112,7 +112,7 @@ def _usable(audit: Audit) -> tuple[Manifest, list[int]]:
 
 def read_plan(folder: Path, manifest: Manifest) -> Plan:
     """Read `split.csv` of a run back against its source; TrainingError where a file has gone."""
-    path = folder / SPLIT_FILE
+    path = folder / SPLIT
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             table = list(csv.DictReader(stream))

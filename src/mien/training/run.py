@@ -23,13 +23,26 @@ from mien.inference.bundle import load_bundle
 from mien.inference.calibration import ENOUGH_TO_FIT
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, readable_errors, refuse_existing, write_text
+from mien.io.layout import (
+    BUNDLE,
+    CHECKPOINT,
+    CONFIG,
+    FAILED,
+    FINAL,
+    METRICS,
+    RUN,
+    SAMPLES,
+    SPLIT,
+    is_begun,
+    is_finished,
+    is_run,
+)
 from mien.report.report import ReportContext, write_report
 from mien.training.augmentation import preview
 from mien.training.backend import versions
 from mien.training.config import FROM_SCRATCH, TrainConfig, flag, read_settings
 from mien.training.export.artifacts import draw_curves, save_bundle, save_keras
 from mien.training.export.onnx import Agreement
-from mien.training.loop import checkpoint
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.cache import cached_crops
 from mien.training.loop.fit import fit, read_history
@@ -39,7 +52,6 @@ from mien.training.networks.backbone import load_backbone
 from mien.training.networks.networks import build
 from mien.training.networks.pretrained import FEW_PICTURES, load_trunk
 from mien.training.plan import (
-    SPLIT_FILE,
     Plan,
     make_part,
     plan_final,
@@ -47,12 +59,10 @@ from mien.training.plan import (
     plan_split,
     read_plan,
 )
-from mien.training.runs import CONFIG, FAILED, METRICS, RUN, read_about, read_unfinished
+from mien.training.runs import read_about, read_unfinished
 from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
 
 __all__ = [
-    "CONFIG",
-    "METRICS",
     "QuietReporter",
     "Reporter",
     "TrainingResult",
@@ -109,7 +119,7 @@ def train(
 
 def train_or_resume(source: TrainingSource, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
     """Train as `train` does, go on where an earlier call was interrupted, or do nothing where that run is complete."""
-    if (out / METRICS).exists():
+    if is_finished(out):
         return
     if out.exists():
         resume(out, reporter)
@@ -125,7 +135,7 @@ def start(source: TrainingSource, config: TrainConfig, out: Path, plan: Plan, re
     first_network(config, len(plan.manifest.classes))  # one that cannot be built must leave no folder behind
     with new_folder(out) as folder:
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
-        (folder / SPLIT_FILE).write_text(plan.to_csv(), encoding="utf-8")
+        (folder / SPLIT).write_text(plan.to_csv(), encoding="utf-8")
         about = {
             "source": source.to_dict(),
             "classes": list(plan.manifest.classes),
@@ -175,11 +185,11 @@ def _go_on(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Traini
     config = TrainConfig.make(read_settings(folder / CONFIG))
     with reporter.progress("decoding the pictures") as report:
         plan, crops = open_parts(folder, report)
-    network = first_network(config, len(plan.manifest.classes), begun=(folder / checkpoint.FILE).exists())
+    network = first_network(config, len(plan.manifest.classes), begun=is_begun(folder))
     training = make_part(plan, crops, "train", config.class_weight == "balanced")
     validation = make_part(plan, crops, "validation")
     with readable_errors(folder):
-        if not (folder / "samples.png").exists():
+        if not (folder / SAMPLES).exists():
             preview.draw(folder, plan, training, config)
         history = _fit(network, config, training, validation, folder, reporter)
         return _finish(folder, config, plan, network, validation, history, about, reporter)
@@ -195,7 +205,7 @@ def _fit(
 ) -> list[Epoch]:
     if not config.tensorboard:
         return fit(network, config, training, validation, folder, reporter)
-    begun = (folder / checkpoint.FILE).exists()
+    begun = is_begun(folder)
     with contextlib.closing(EventLog(folder, read_history(folder) if begun else [], reporter)) as log:
         return fit(network, config, training, validation, folder, log)
 
@@ -216,7 +226,7 @@ def _stored_plan(folder: Path, about: Mapping[str, Any]) -> Plan:
 def _cache_folder(folder: Path) -> Path:
     """Folds share the cache of the run they belong to."""
     parent = folder.resolve().parent
-    return parent.parent / ".cache" if (parent / RUN).exists() else parent / ".cache"
+    return parent.parent / ".cache" if is_run(parent) else parent / ".cache"
 
 
 def _finish(
@@ -229,7 +239,7 @@ def _finish(
     draw_curves(folder, history)
     save_keras(folder, network)
     agreement = None
-    if not (folder / "bundle").exists():
+    if not (folder / BUNDLE).exists():
         classes, counts = plan.manifest.classes, {"counts": about["counts"]}
         agreement = save_bundle(folder, network, config, classes, validation, counts)
         reporter.say(f"exported: {agreement}")
@@ -242,7 +252,7 @@ def _finish(
     made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
     made_by["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     write_report(scored, folder, describe_part(judged), made_by, ReportContext(reader, folder))
-    (folder / checkpoint.FILE).unlink(missing_ok=True)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(folder, scored, describe_part(judged), tuple(history), agreement)
 
 
@@ -267,7 +277,7 @@ def _cross_validate(
     """Lay out one run folder per fold and one for the model to keep, then work through them."""
     k = len(plans)
     with new_folder(out) as folder:
-        for name, plan in zip([*_fold_names(k), "final"], [*plans, plan_final(plans[0])], strict=True):
+        for name, plan in zip([*_fold_names(k), FINAL], [*plans, plan_final(plans[0])], strict=True):
             start(source, config, folder / name, plan, QuietReporter())
         about = {"source": source.to_dict(), "folds": k, "classes": list(plans[0].manifest.classes)}
         (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -285,12 +295,12 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
         reporter.say(f"fold {number + 1} of {about['folds']}")
         scores.append(_fold_score(folder / name, reporter))
     reporter.say("the model to keep, trained on all folds but the one that chooses its epoch")
-    if not (folder / "final" / METRICS).exists():
-        resume(folder / "final", reporter)
+    if not is_finished(folder / FINAL):
+        resume(folder / FINAL, reporter)
     with readable_errors(folder):
-        if not (folder / "bundle").exists():
-            with new_folder(folder / "bundle") as bundle:
-                for path in (folder / "final" / "bundle").iterdir():
+        if not (folder / BUNDLE).exists():
+            with new_folder(folder / BUNDLE) as bundle:
+                for path in (folder / FINAL / BUNDLE).iterdir():
                     (bundle / path.name).write_bytes(path.read_bytes())
         scored = pool(scores)
         part = f"{about['folds']}-fold cross-validation, pooled"
@@ -299,7 +309,7 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
 
 
 def _fold_score(folder: Path, reporter: Reporter) -> Predictions:
-    if not (folder / METRICS).exists():
+    if not is_finished(folder):
         return resume(folder, reporter).scored
     plan = _stored_plan(folder, read_about(folder))
     return _score(_reader(folder), plan, "test")
@@ -314,7 +324,7 @@ def _score(reader: Reader, plan: Plan, part: str, report: Callable[[float], None
 
 def _reader(folder: Path) -> Reader:
     """Return a run's own model; it reads what it was trained on, whole pictures or the largest face in each."""
-    return Reader(load_bundle(folder / "bundle"), faces="largest")
+    return Reader(load_bundle(folder / BUNDLE), faces="largest")
 
 
 def judged_manifest(folder: Path) -> tuple[Any, str]:

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.errors import MienError, TrainingError
+from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
 from mien.training.config import read_settings
-
-CONFIG, RUN, METRICS = "config.toml", "run.json", "metrics.json"
-#: Why a run could not go on, in one line; absent while it may.
-FAILED = "failed.txt"
 
 State = Literal["finished", "unfinished", "failed", "damaged"]
 SORTS = ("accuracy", "created", "name")
@@ -63,7 +60,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 def read_unfinished(folder: Path) -> dict[str, Any]:
     """Return what `run.json` says of a run to be continued; TrainingError where it is no run, or finished."""
     about = read_about(folder)
-    if (folder / METRICS).exists():
+    if is_finished(folder):
         raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
     return about
 
@@ -95,7 +92,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
-    if (folder / RUN).exists():
+    if is_run(folder):
         yield folder
         return
     for child in sorted(folder.iterdir()):
@@ -106,7 +103,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 def _read(folder: Path) -> Run:
     about = json.loads((folder / RUN).read_text(encoding="utf-8"))
     settings = read_settings(folder / CONFIG)
-    history = list(_epochs(folder / "history.csv"))
+    history = list(_epochs(folder / HISTORY))
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
         "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(map(str, about["classes"])),

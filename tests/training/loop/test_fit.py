@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mien.io.layout import CHECKPOINT
 from mien.training.config import TrainConfig
 from mien.training.loop import checkpoint
 from mien.training.loop.batches import TrainingArrays
@@ -37,7 +38,7 @@ class Copies(Quiet):
         self.folder = folder
 
     def on_epoch(self, row: Epoch) -> None:
-        shutil.copy(self.folder / checkpoint.FILE, self.folder / f"epoch-{row.epoch}.npz")
+        shutil.copy(self.folder / CHECKPOINT, self.folder / f"epoch-{row.epoch}.npz")
 
 
 def test_the_trunk_keeps_still_while_frozen_and_moves_after(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ RESUMED = """
         folder = Path(sys.argv[1]) / name
         folder.mkdir()
         if begun:
-            shutil.copy(Path(sys.argv[1]) / "whole" / f"epoch-{begun}.npz", folder / "checkpoint.npz")
+            shutil.copy(Path(sys.argv[1]) / "whole" / f"epoch-{begun}.npz", folder / CHECKPOINT)
         keras.utils.set_random_seed(0)
         history = fit(build(config, 2), config, noise(24, 1), noise(8, 2), folder, Copies(folder))
         return [(row.loss, row.accuracy, row.val_loss, row.val_accuracy, row.learning_rate) for row in history]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from mien.arrays import Int64, UInt8
+from mien.io.layout import AUGMENTED, SAMPLES
 from mien.training.augmentation.pipeline import augmentation_layers, resolve
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
@@ -21,8 +22,8 @@ def draw(folder: Path, plan: Plan, train: TrainingArrays, config: TrainConfig) -
     pictures = {name: np.asarray(train.crops[train.rows[chosen[i]]]) for i, name in enumerate(plan.manifest.classes)}
     headings = {name: f"{name}: {counts[i]} in training" for i, name in enumerate(plan.manifest.classes)}
     labelled = {headings[name]: list(found) for name, found in pictures.items()}
-    save_png(mosaic(labelled, "Labelled training pictures, as cropped"), folder / "samples.png")
-    save_png(augmented_mosaic(pictures, config), folder / "augmented.png")
+    save_png(mosaic(labelled, "Labelled training pictures, as cropped"), folder / SAMPLES)
+    save_png(augmented_mosaic(pictures, config), folder / AUGMENTED)
 
 
 def choose(truth: Int64, classes: int, per_class: int, seed: int) -> list[Int64]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mien.arrays import Float64
 from mien.inference.calibration import fit_temperature
+from mien.io.layout import BUNDLE, CURVES, KERAS
 from mien.training.config import TrainConfig
 from mien.training.export.onnx import Agreement, export_bundle
 from mien.training.loop.batches import TrainingArrays
@@ -21,7 +22,7 @@ _COMPARED_CROPS = 64
 def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     """Draw `curves.png` from a history."""
     plots.curves(
-        folder / "curves.png",
+        folder / CURVES,
         [row.epoch for row in history],
         ([row.loss for row in history], [row.val_loss for row in history]),
         ([row.accuracy for row in history], [row.val_accuracy for row in history]),
@@ -31,7 +32,7 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
 
 def save_keras(folder: Path, network: Any) -> None:
     """Write `model.keras`, whole or not at all."""
-    path = folder / "model.keras"
+    path = folder / KERAS
     part = path.with_name("model.part.keras")  # Keras insists on the ending
     try:
         network.save(part)
@@ -51,7 +52,7 @@ def save_bundle(
     """Export a network to `bundle`, its temperature fitted on the validation part, compared on that part's crops."""
     started = {} if config.start_from is None else {"started_from": Path(config.start_from).name}
     return export_bundle(
-        network, classes, validation.pictures(_COMPARED_CROPS), folder / "bundle",
+        network, classes, validation.pictures(_COMPARED_CROPS), folder / BUNDLE,
         temperature=fit_temperature(_logits(network, validation), validation.targets), name=folder.name,
         framing="face" if config.faces else "whole",
         about={"network": config.network, "run": folder.name, **started, **about},

@@ -16,8 +16,6 @@ from mien.io.atomic import new_file
 from mien.training.loop.ema import Arrays, WeightAverage
 from mien.training.loop.schedule import Epoch
 
-FILE = "checkpoint.npz"
-
 
 def save(path: Path, model: Any, average: WeightAverage, best: Arrays, history: Sequence[Epoch]) -> None:
     """Write everything needed to go on, whole or not at all."""

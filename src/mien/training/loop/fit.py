@@ -13,6 +13,7 @@ import keras
 
 from mien.errors import TrainingError
 from mien.io.atomic import write_text
+from mien.io.layout import CHECKPOINT, HISTORY
 from mien.training.augmentation.pipeline import augmented
 from mien.training.config import TrainConfig
 from mien.training.loop import checkpoint
@@ -43,7 +44,7 @@ def fit(
     faster = twin(network, config.precision)
     model = augmented(logits_of(faster), config)
     average = WeightAverage(faster.variables, config.weight_average)
-    path = folder / checkpoint.FILE
+    path = folder / CHECKPOINT
     saved = checkpoint.load(path) if path.exists() else None
     history = saved.history if saved else []
     compile_model(model, faster, config, is_frozen(config, history))
@@ -183,12 +184,12 @@ def write_history(folder: Path, history: Sequence[Epoch]) -> None:
     writer = csv.DictWriter(buffer, [field.name for field in fields(Epoch)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in history)
-    write_text(folder / "history.csv", buffer.getvalue())
+    write_text(folder / HISTORY, buffer.getvalue())
 
 
 def read_history(folder: Path) -> list[Epoch]:
     """Read `history.csv` of a run; an empty list where there is none yet."""
-    path = folder / "history.csv"
+    path = folder / HISTORY
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as stream:

@@ -19,6 +19,7 @@ from mien.errors import BundleError, ConfigError, TrainingError
 from mien.inference import bundle
 from mien.inference.bundle import DEFAULT_MODEL, shipped_models
 from mien.io.atomic import new_file
+from mien.io.layout import CONFIG, FINAL, KERAS
 from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, flag, read_settings
 
 WEIGHTS_FILE = "weights.npz"
@@ -30,7 +31,6 @@ HEAD = "logits"
 #: What a network must share with the weights it starts from, and what is stored with them.
 _SHARED = ("network", "size", "colour", "width", "activation", "backbone")
 _STORED = (*_SHARED, "dropout")
-_KERAS_FILE, _RUN_CONFIG = "model.keras", "config.toml"
 _DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 Arrays = list[npt.NDArray[Any]]
@@ -125,15 +125,15 @@ def zero_head(network: Any) -> None:
 def _find(name: str) -> Path:
     """Return the file to start from: `weights.npz`, or a run's `model.keras`. A folder goes before a shipped name."""
     folder = Path(name)
-    for inner in (WEIGHTS_FILE, _KERAS_FILE, f"final/{_KERAS_FILE}"):
+    for inner in (WEIGHTS_FILE, KERAS, f"{FINAL}/{KERAS}"):
         path = folder / inner
-        if path.exists() and (path.name == WEIGHTS_FILE or path.with_name(_RUN_CONFIG).exists()):
+        if path.exists() and (path.name == WEIGHTS_FILE or path.with_name(CONFIG).exists()):
             return path
     models = [model for model in shipped_models() if (bundle.SHIPPED / model / WEIGHTS_FILE).exists()]
     if name in models:
         return bundle.SHIPPED / name / WEIGHTS_FILE
     fix = f"give a shipped model ({', '.join(models) or 'none here'}), a bundle with {WEIGHTS_FILE} or a finished run"
-    if folder.is_dir() and (folder / _RUN_CONFIG).exists():
+    if folder.is_dir() and (folder / CONFIG).exists():
         raise BundleError(f"--from {name}: this run is not finished; finish it with mien train --resume {name}")
     if folder.is_dir() or name in shipped_models():
         raise BundleError(f"--from {name}: has no {WEIGHTS_FILE} to start from; {fix}")
@@ -150,8 +150,8 @@ def _agree(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> No
 def _settings(path: Path, name: str) -> dict[str, Any]:
     """Return the network settings that belong to a file of weights, checked."""
     try:
-        of_run = path.name == _KERAS_FILE
-        raw = read_settings(path.with_name(_RUN_CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
+        of_run = path.name == KERAS
+        raw = read_settings(path.with_name(CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
         config = TrainConfig.make({key: raw.get(key) if key == "backbone" else raw[key] for key in _STORED})
     except ConfigError as error:
         raise BundleError(f"--from {name}: {path} is not for a network of this mien ({error})") from None
@@ -161,7 +161,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
 
 
 def _arrays(path: Path, name: str) -> Arrays:
-    if path.name == _KERAS_FILE:
+    if path.name == KERAS:
         from mien.training.networks.foreign import open_keras
 
         return [np.asarray(weight) for weight in open_keras(path).weights]

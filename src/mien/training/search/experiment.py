@@ -15,6 +15,7 @@ from mien.data.audit import Audit
 from mien.errors import OutputError, TrainingError
 from mien.faces.crop import Region
 from mien.io.atomic import LOCK, lock, new_file, read_json, readable_errors, refuse_foreign, what_changed, write_text
+from mien.io.layout import METRICS, is_finished
 from mien.training import run
 from mien.training.networks.networks import build
 from mien.training.plan import Plan, plan_split
@@ -96,7 +97,7 @@ def experiment(
     reporter = reporter or QuietReporter()
     cells = sweep.cells()
     checked: dict[bool, tuple[Audit, dict[str, Region]]] = {}
-    _try_networks(source, [cell for cell in cells if not (out / cell.folder / run.METRICS).exists()])
+    _try_networks(source, [cell for cell in cells if not is_finished(out / cell.folder)])
     if not out.exists():  # data that cannot be used leave no folder behind
         _split(source, cells[0], checked, reporter)
     handle = _claim(out, source, sweep)
@@ -106,7 +107,7 @@ def experiment(
         for cell in cells:
             folder = out / cell.folder
             try:
-                fresh = not (folder / run.METRICS).exists()
+                fresh = not is_finished(folder)
                 if fresh:
                     listener = on_run(cell, folder) if on_run else QuietReporter()
                     _train(source, cell, folder, checked, reporter, listener)
@@ -180,7 +181,7 @@ def _split(
 def _done(cell: Cell, folder: Path) -> Done:
     """Read a finished run back; TrainingError where its files are damaged."""
     try:
-        metrics = json.loads((folder / run.METRICS).read_text(encoding="utf-8"))
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         history = run.read_history(folder)
         kept = history[run.best_epoch(history)].epoch
         return Done(cell, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)

@@ -20,14 +20,14 @@ import keras
 from mien.arrays import UInt8
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import LOCK, lock, read_json, readable_errors, refuse_foreign, write_text
+from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
 from mien.training.config import FROM_SCRATCH, TrainConfig
-from mien.training.loop import checkpoint
 from mien.training.loop.cache import cached_crops
 from mien.training.loop.fit import fit, read_history
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.pretrained import FEW_PICTURES, configured, configured_for_few
-from mien.training.plan import SPLIT_FILE, Plan, make_part, plan_split, read_plan
-from mien.training.run import CONFIG, first_network
+from mien.training.plan import Plan, make_part, plan_split, read_plan
+from mien.training.run import first_network
 from mien.training.search.space import Space, make_space, resolved
 from mien.training.search.study import ABOUT, Budget, Pruner, Study, note_spent, open_study, origin, run_trials, spent
 from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
@@ -137,7 +137,7 @@ def _plan(source: TrainingSource, base: TrainConfig, out: Path, reporter: Report
         return read_plan(out, source.manifest)
     refuse_foreign(out, "study", ABOUT)
     plan = fresh or _fresh_plan(source, base, reporter)
-    write_text(out / SPLIT_FILE, plan.to_csv())
+    write_text(out / SPLIT, plan.to_csv())
     write_text(path, json.dumps(about, indent=2) + "\n")
     return plan
 
@@ -185,7 +185,7 @@ class _Trials:
             raise optuna.TrialPruned(str(error)) from None
         finally:
             keras.utils.clear_session(free_memory=True)
-        (folder / checkpoint.FILE).unlink(missing_ok=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
         return history[best_epoch(history)].val_accuracy
 
     def _deadline(self, trial: Any) -> float:
@@ -196,7 +196,7 @@ class _Trials:
 
     def _train(self, config: TrainConfig, folder: Path, listener: "_Watch") -> list[Epoch]:
         folder.mkdir(parents=True, exist_ok=True)
-        begun = (folder / checkpoint.FILE).exists()
+        begun = is_begun(folder)
         crops = self._crops(config)
         network = first_network(config, len(self._plan.manifest.classes), begun=begun)
         write_text(folder / CONFIG, config.to_toml())
