@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from mien.cli.text import one_line
+from mien.cli.terminal import one_line
 from mien.errors import MienError
 from mien.version import __version__
 

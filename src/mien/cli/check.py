@@ -8,18 +8,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.cli.common import (
-    console,
-    counting_bar,
-    data_arguments,
-    data_options,
-    model_option,
-    progress_bar,
-    require_parent,
-    to_json,
-    write_result,
-)
-from mien.cli.text import one_line
+from mien.cli.options import data_options, model_option, parse_data_options
+from mien.cli.progress import counting_bar, progress_bar
+from mien.cli.terminal import console, one_line
 from mien.data import clean
 from mien.data.audit import Audit, audit
 from mien.data.contact_sheet import contact_sheet
@@ -27,6 +18,7 @@ from mien.data.dataset import read_manifest
 from mien.data.issues import CATALOGUE, Severity
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_existing
+from mien.io.targets import require_writable, to_json, write_output
 from mien.viz.mosaic import save_png
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -60,15 +52,15 @@ def command(
         raise ConfigError("--model: judges the labels of faces; give --faces, too")
     kinds = _kinds(leave_out, write_clean)
     _check_outputs(json_target, csv_target, sheet, write_clean)
-    manifest = read_manifest(data, *data_arguments(classes, rename))
+    manifest = read_manifest(data, *parse_data_options(classes, rename))
     with progress_bar(f"reading {len(manifest.samples)} files") as report:
         found = audit(manifest, strict_extensions=strict_extensions, on_progress=report)
     if faces:
         found = _look_at_faces(found, model)
     if json_target:
-        write_result(to_json(found.to_dict()), json_target)
+        write_output(to_json(found.to_dict()), json_target)
     if csv_target:
-        write_result(to_csv(found), csv_target)
+        write_output(to_csv(found), csv_target)
     if sheet:
         save_png(contact_sheet(found), sheet)
     if "-" not in (json_target, csv_target):
@@ -94,7 +86,7 @@ def _check_outputs(json_target: str | None, csv_target: str | None, sheet: Path 
         refuse_existing(out)
     for target in (json_target, csv_target, sheet):
         if target:
-            require_parent(target)
+            require_writable(target)
     if json_target == csv_target == "-":
         raise ConfigError("--json - and --csv -: only one of them can go to standard output")
     if sheet and sheet.suffix.lower() != ".png":

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.common import console, require_report, to_json, write_result
-from mien.cli.text import one_line
+from mien.cli.options import require_report
+from mien.cli.terminal import console, one_line
 from mien.io.atomic import new_folder
+from mien.io.targets import to_json, write_output
 
 if TYPE_CHECKING:
     from mien.report.document import Table
@@ -33,7 +34,7 @@ def command(reports: tuple[Path, ...], out: Path | None, json_target: str | None
         with new_folder(out) as folder:
             write_page(found, folder)
     if json_target:
-        write_result(to_json(found.to_dict()), json_target)
+        write_output(to_json(found.to_dict()), json_target)
     if json_target != "-":
         screen = console()
         for table in (side_by_side(found), difference_table(found)):

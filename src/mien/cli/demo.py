@@ -8,7 +8,9 @@ import numpy as np
 from rich.table import Table
 
 from mien.cli.check import print_audit
-from mien.cli.common import console, counting_bar, figures_table, free_folder, progress_bar
+from mien.cli.progress import counting_bar, progress_bar
+from mien.cli.tables import metrics_table
+from mien.cli.terminal import console
 from mien.data.audit import Audit, audit
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
@@ -17,6 +19,7 @@ from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.reader import load
 from mien.io.atomic import new_folder, refuse_existing
 from mien.io.image import load_image
+from mien.io.targets import free_folder
 from mien.metrics.classification import ClassificationMetrics
 from mien.training.backend import require_keras
 from mien.viz.mosaic import mosaic, save_png
@@ -141,7 +144,7 @@ def _conclude(
     screen = console()
     right = int(np.sum([truth == result.answer for truth, result in results]))
     _step(6, "The figures, on the test part (drawings)")
-    screen.print(figures_table(found, "The network"))
+    screen.print(metrics_table(found, "The network"))
     table = Table()
     for column in ("accuracy on the same test part", "with its 95 % interval"):
         table.add_column(column)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 from rich.text import Text
 
-from mien.cli.common import console, write_result
 from mien.cli.doctor_extras import check_extra, extras
 from mien.cli.doctor_system import Check, system_checks
-from mien.cli.text import one_line
+from mien.cli.terminal import console, one_line
+from mien.io.targets import write_output
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "red"), "info": (" ", "")}
 
@@ -28,7 +28,7 @@ def command(target: str | None) -> int:
     broken = sum(check.state == "broken" for check in checks)
     if target is not None:
         rows = [check.to_dict() for check in checks]
-        write_result(json.dumps({"ok": not broken, "checks": rows}, indent=2) + "\n", target)
+        write_output(json.dumps({"ok": not broken, "checks": rows}, indent=2) + "\n", target)
     if target != "-":
         _print(checks, broken)
     return 1 if broken else 0

@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.common import (
-    console,
-    data_arguments,
-    data_options,
-    figures_table,
-    model_option,
-    progress_bar,
-    require_report,
-    to_json,
-    write_result,
-)
-from mien.cli.text import one_line
+from mien.cli.options import data_options, model_option, parse_data_options, require_report
+from mien.cli.progress import progress_bar
+from mien.cli.tables import metrics_table
+from mien.cli.terminal import console, one_line
 from mien.data.dataset import Manifest, read_manifest
 from mien.errors import ConfigError, DataError
 from mien.evaluation.scoring import Predictions, score
@@ -30,6 +22,7 @@ from mien.inference.decision import ANSWER_FIELDS
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
 from mien.io.layout import REPORT, RUN, SPLIT, is_run
+from mien.io.targets import to_json, write_output
 
 if TYPE_CHECKING:
     from mien.evaluation.thresholds import Thresholds
@@ -88,7 +81,7 @@ def command(
     if choose_threshold:
         _refuse_unfit(model)
     require_report(out, json_target)
-    whole, manifest, part = _choose(data, model, *data_arguments(classes, rename), detect)
+    whole, manifest, part = _choose(data, model, *parse_data_options(classes, rename), detect)
     _check_prices(prices, manifest)
     # A run's own samples are what it was trained on, crops already where it is a model of faces.
     reader = load(model, faces="largest", detect=False if data is None else detect)
@@ -106,14 +99,14 @@ def command(
         if folder:
             write_report(scored, folder, part, about, extras)
         if json_target:
-            write_result(to_json(metrics_dict(scored, part, about, extras)), json_target)
+            write_output(to_json(metrics_dict(scored, part, about, extras)), json_target)
         if lines and written:
             _set_threshold(Path(written), lines, scored, part)
     if json_target != "-":
         note = f"judged by {ANSWER_FIELDS[scored.by]}" + (
             ", of the largest face in each picture" if reader.detect else ""
         )
-        console().print(figures_table(scored.evaluation(), f"Figures on: {part}", note))
+        console().print(metrics_table(scored.evaluation(), f"Figures on: {part}", note))
         if lines and choose_threshold:
             before, now = lines.present.threshold, lines.cheapest.threshold
             stays = f"stays at {now:g}, none is cheaper here"

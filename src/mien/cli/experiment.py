@@ -8,10 +8,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.cli.common import console, data_options, one_of, require_parent, write_result
-from mien.cli.text import one_line
+from mien.cli.options import data_options, only_one
+from mien.cli.terminal import console, one_line
 from mien.cli.train import BriefScreen, read_source
 from mien.io.atomic import refuse_foreign
+from mien.io.targets import require_writable, write_output
 from mien.training.backend import require_keras
 from mien.training.search.sweep import JOB, read_sweep
 from mien.viz.charts import require_matplotlib
@@ -33,10 +34,10 @@ def command(
     The same command goes on where it was interrupted; finished runs are kept. Ends with the mean and the 95 %
     interval of each cell, a plot, and a sentence that says what matters and what is noise.
     """
-    one_of({"json": json_target, "csv": csv_target} if json_target == csv_target == "-" else {})
+    only_one({"json": json_target, "csv": csv_target} if json_target == csv_target == "-" else {})
     for target in (json_target, csv_target):
         if target is not None:
-            require_parent(target)
+            require_writable(target)
     found = read_sweep(sweep)
     out = out or Path("mien-runs") / sweep.stem
     # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
@@ -60,7 +61,7 @@ def command(
         outcome = experiment(source, found, out, screen.news, on_run)
     for target, path in ((json_target, out / RESULT), (csv_target, out / TABLE)):
         if target is not None:
-            write_result(path.read_text(encoding="utf-8"), target)
+            write_output(path.read_text(encoding="utf-8"), target)
     if "-" not in (json_target, csv_target):
         _print(outcome, out, PLOT)
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.common import data_arguments, data_options, model_option, same_file
 from mien.cli.explain_model import Opened, open_model
+from mien.cli.options import data_options, model_option, parse_data_options
 from mien.cli.predict_draw import Stems, refuse_picture_name
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Method, explain_labels
 from mien.inference.reader import Faces
 from mien.io.atomic import new_file
 from mien.io.inputs import InputItem, Inputs
+from mien.io.targets import same_file
 
 if TYPE_CHECKING:
     from mien.explanation.explainer import Explained
@@ -66,7 +67,7 @@ def command(
         _refuse({"label": label, "array": array})
         if len(inputs) > 1:
             raise ConfigError(f"{inputs[1]}: --summary and --faithfulness take one labelled source")
-        wanted = data_arguments(classes, rename)
+        wanted = parse_data_options(classes, rename)
         return explain_data(opened, Path(inputs[0]), wanted, summary, faithfulness, limit or 200, out)
     given = {"limit": limit, "classes": classes, "map": rename or None}
     for name, value in given.items():
@@ -175,7 +176,7 @@ def _write_array(found: list["Explained"], path: Path) -> None:
 
 
 def _say(found: list["Explained"], entry: InputItem, target: Path | None) -> None:
-    from mien.cli.text import one_line
+    from mien.cli.terminal import one_line
 
     result = found[0].result
     if not result.faces:

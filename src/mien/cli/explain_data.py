@@ -8,11 +8,11 @@ import click
 import numpy as np
 
 from mien.arrays import Int64, UInt8
-from mien.cli.common import console, progress_bar, require_new_folder, to_json
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
 from mien.cli.predict_draw import refuse_picture_name
-from mien.cli.text import one_line
+from mien.cli.progress import progress_bar
+from mien.cli.terminal import console, one_line
 from mien.data.dataset import read_manifest
 from mien.explanation.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
 from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
@@ -20,6 +20,7 @@ from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
+from mien.io.targets import require_new_folder, to_json
 from mien.report.document import Section
 from mien.report.html import page
 from mien.viz.charts import Chart

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from mien.cli.common import console, require_new_folder
+from mien.cli.terminal import console
 from mien.errors import ConfigError
+from mien.io.targets import require_new_folder
 from mien.labels import parse_classes
 from mien.training.backend import require_keras, require_keras_file
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mien.cli.common import model_option
+from mien.cli.options import model_option
 from mien.cli.predict_job import Job, Output
 from mien.cli.predict_table import print_table, summary
 from mien.errors import ConfigError

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mien.cli.common import counting_bar
 from mien.cli.predict_job import identity
+from mien.cli.progress import counting_bar
 from mien.errors import ConfigError
 from mien.inference.bundle import load_bundle
 from mien.inference.ray import Work, read_parts, require_ray

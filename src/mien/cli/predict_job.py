@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from mien.cli.common import counting_bar, is_device, one_of, require_parent, same_file, write_pieces
+from mien.cli.options import only_one
 from mien.cli.predict_draw import Drawer
+from mien.cli.progress import counting_bar
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.inference.bundle import BundleConfig
 from mien.inference.reader import Reader
@@ -28,6 +29,7 @@ from mien.io.formats import (
 from mien.io.image import ImageSource
 from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal, journal_of
+from mien.io.targets import is_device, require_writable, same_file, write_pieces
 from mien.version import __version__
 
 #: Crops that are classified together.
@@ -46,9 +48,9 @@ class Output:
     @staticmethod
     def chosen(targets: Mapping[str, str | None]) -> "Output":
         """Read the options; ConfigError or OutputError where they cannot be followed."""
-        kind = one_of(dict(targets))
+        kind = only_one(dict(targets))
         output = Output(kind, targets[kind] or "" if kind else "-")
-        require_parent(output.target)
+        require_writable(output.target)
         if kind == "parquet":
             if output.streams:
                 raise ConfigError(f"--parquet {output.target}: give a file; Parquet cannot be written to a stream")

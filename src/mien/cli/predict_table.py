@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from mien.cli.common import console
-from mien.cli.text import one_line
+from mien.cli.terminal import console, one_line
 
 Row = Mapping[str, Any]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from mien.cli.common import console, one_of, write_result
-from mien.cli.text import one_line
+from mien.cli.options import only_one
+from mien.cli.terminal import console, one_line
+from mien.io.targets import write_output
 from mien.training.runs import SORTS, Run, list_runs
 
 
@@ -20,12 +21,12 @@ from mien.training.runs import SORTS, Run, list_runs
 @click.option("--csv", "csv_target", metavar="FILE", help="as CSV, - for standard output")
 def command(folder: Path, sort: str, json_target: str | None, csv_target: str | None) -> None:
     """List the runs in FOLDER (mien-runs) with their figures, those of experiments and folders in it, too."""
-    one_of({"json": json_target, "csv": csv_target})
+    only_one({"json": json_target, "csv": csv_target})
     found = list_runs(folder, sort)
     if json_target is not None:
-        write_result(json.dumps([run.to_dict() for run in found], indent=2) + "\n", json_target)
+        write_output(json.dumps([run.to_dict() for run in found], indent=2) + "\n", json_target)
     elif csv_target is not None:
-        write_result(_csv(found), csv_target)
+        write_output(_csv(found), csv_target)
     else:
         _print(found, folder)
 

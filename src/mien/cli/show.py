@@ -8,12 +8,13 @@ import numpy as np
 from rich.text import Text
 
 from mien.arrays import UInt8
-from mien.cli.common import console, data_arguments, data_options, require_parent
+from mien.cli.options import data_options, parse_data_options
 from mien.cli.settings import make_config, training_options
-from mien.cli.text import one_line
+from mien.cli.terminal import console, one_line
 from mien.data.dataset import Manifest, draw_pictures, read_manifest
 from mien.errors import ConfigError, DataError
 from mien.faces.crop import crop
+from mien.io.targets import require_writable
 from mien.viz.mosaic import mosaic, save_png
 
 
@@ -32,11 +33,11 @@ def command(
     With --augment LEVEL (none, light, strong) or any other setting of mien train, the samples are
     drawn as the network will see them.
     """
-    require_parent(out)
+    require_writable(out)
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: must end in .png")
     config = make_config(config_file, flags)
-    manifest = read_manifest(data, *data_arguments(classes, rename))
+    manifest = read_manifest(data, *parse_data_options(classes, rename))
     if config_file or any(value is not None for name, value in flags.items() if name != "seed"):
         picture = _augmented(manifest, min(per_class, 10), config)
     else:

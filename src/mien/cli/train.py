@@ -10,19 +10,15 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from mien.cli.common import (
-    console,
-    data_arguments,
-    data_options,
-    figures_table,
-    free_folder,
-    progress_bar,
-    require_new_folder,
-)
+from mien.cli.options import data_options, parse_data_options
+from mien.cli.progress import progress_bar
 from mien.cli.settings import join_settings, training_options
+from mien.cli.tables import metrics_table
+from mien.cli.terminal import console
 from mien.data.dataset import require_trainable
 from mien.errors import ConfigError
 from mien.io.layout import CONFIG, is_run
+from mien.io.targets import free_folder, require_new_folder
 from mien.training.backend import require_keras
 from mien.training.config import read_settings
 from mien.training.networks.pretrained import configured, configured_for_few
@@ -70,7 +66,7 @@ def command(
 
 def read_source(data: Path, classes: str | None, rename: tuple[str, ...]) -> TrainingSource:
     """Read the files and labels of a source; DataError where there are none to train on."""
-    source = TrainingSource(data, *data_arguments(classes, rename))
+    source = TrainingSource(data, *parse_data_options(classes, rename))
     require_trainable(source.manifest)
     return source
 
@@ -188,7 +184,7 @@ class BriefScreen(TrainingScreen):
 def print_finished(finished: Any) -> None:
     """Print the figures and where everything is."""
     screen = console()
-    screen.print(figures_table(finished.scored.evaluation(), f"Figures on: {finished.part}"))
+    screen.print(metrics_table(finished.scored.evaluation(), f"Figures on: {finished.part}"))
     screen.print(f"run      {finished.folder}  (report.html, metrics.json, history.csv, curves.png, …)",
                  soft_wrap=True, markup=False)  # fmt: skip
     screen.print(f"use it   mien predict photo.jpg --model {finished.folder}", soft_wrap=True, markup=False)

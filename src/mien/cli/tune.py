@@ -9,13 +9,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.cli.common import console, data_options, require_parent
-from mien.cli.common import write_result as write_text_result
-from mien.cli.text import one_line
+from mien.cli.options import data_options
+from mien.cli.terminal import console, one_line
 from mien.cli.train import BriefScreen, read_source
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import SPLIT
+from mien.io.targets import require_writable, write_output
 from mien.training.backend import require_keras
 from mien.training.config import read_training_settings
 from mien.training.networks.pretrained import configured
@@ -59,7 +59,7 @@ def command(
     if minutes is not None and not math.isfinite(minutes):
         raise ConfigError(f"--minutes {minutes}: must be a number of minutes, like 30")
     if json_target is not None:
-        require_parent(json_target)
+        require_writable(json_target)
     settings = _settings(config_file, fix, seed)
     names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
     out = out or Path("mien-runs") / f"tune-{data.resolve().stem}"
@@ -85,7 +85,7 @@ def command(
     with exclusive(out):
         write_result(found, out)
     if json_target is not None:
-        write_text_result((out / "summary.json").read_text(encoding="utf-8"), json_target)
+        write_output((out / "summary.json").read_text(encoding="utf-8"), json_target)
     if json_target != "-":
         _print(found, data, out)
 

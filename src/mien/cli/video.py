@@ -10,13 +10,14 @@ from threading import Event
 
 import click
 
-from mien.cli.common import console, progress_bar, require_parent, same_file
 from mien.cli.predict_job import Output
-from mien.cli.text import one_line
+from mien.cli.progress import progress_bar
+from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.image import RGB
+from mien.io.targets import require_writable, same_file
 from mien.io.video import FPS, Video, open_camera, open_video
 from mien.io.video_writer import VideoWriter, require_film_name
 from mien.results import FrameResult
@@ -71,7 +72,7 @@ def _check_targets(source: str, output: Output, draw: Path | None, timeline: Pat
             continue
         if same_file(source, path):
             raise ConfigError(f"{option} {path}: is the film that is read; give another file")
-        require_parent(path)
+        require_writable(path)
         if same_file(path, output.target) or (path is timeline and draw and same_file(path, draw)):
             raise ConfigError(f"{option} {path}: two things cannot be written to one file; give another name")
     if draw:

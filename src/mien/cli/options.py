@@ -1,0 +1,50 @@
+"""Options that several verbs share, and checks of what was given to them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mien.errors import ConfigError
+from mien.io.targets import require_new_folder, require_writable
+from mien.labels import parse_classes, parse_rename
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def data_options(function: Function) -> Function:
+    """Add `--classes` and `--map`, which every verb that reads labelled data takes."""
+    function = click.option("--map", "rename", multiple=True, metavar="OLD=NEW", help="rename classes")(function)
+    return click.option("--classes", metavar="A,B", help="use only these classes, in this order")(function)
+
+
+def model_option(function: Function) -> Function:
+    """Add `--model`, which every verb that runs a model takes."""
+    return click.option(
+        "--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien, the shipped one]"
+    )(function)
+
+
+def parse_data_options(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[str, ...] | None, dict[str, str]]:
+    """Read what `data_options` collected."""
+    return (parse_classes(classes) if classes else None), parse_rename(rename)
+
+
+def only_one(given: dict[str, Any]) -> str | None:
+    """Return the name of the one option that was given, None for none; ConfigError for several."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise ConfigError(f"--{names[0]} and --{names[1]}: give only one of them")
+    return names[0] if names else None
+
+
+def require_report(out: Path | None, json_target: str | None) -> None:
+    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
+    if out:
+        from mien.viz.charts import require_matplotlib
+
+        require_new_folder(out)
+        require_matplotlib()
+    if json_target:
+        require_writable(json_target)
