@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.cores import available_cores
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.corrupt import spoil_dataset
 from mien.data.synthetic.faces import draw_face
+from mien.runtime import available_cores
 
 CLASSES = ("happy", "sad")
 DRAWN = 250  # per class

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.cores import available_cores
 from mien.data.drawings import BIAS, DRAWN, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import in_order, opened
 from mien.io.image import IMAGE_SUFFIXES, read_file
 from mien.metrics.intervals import wilson
+from mien.runtime import available_cores
 
 Floats = npt.NDArray[np.float64]
 PHOTOGRAPHS, RIDGE, FOLDS = 3.0, 1.0, 5

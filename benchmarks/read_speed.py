@@ -23,9 +23,9 @@ from skimage.data import astronaut
 
 import mien
 from latency import processor
-from mien.cores import available_cores
 from mien.faces.crop import crop, face_region
 from mien.io.image import load_image
+from mien.runtime import available_cores
 
 WIDTH = 1024
 BATCH = 32

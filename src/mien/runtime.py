@@ -1,18 +1,95 @@
-"""How mien opens a graph in onnxruntime: on the CPU, quietly, and with nothing read from beside it."""
+"""Share the machine politely: cores, memory between threads, silence on stderr, and onnxruntime sessions."""
 
+import ctypes
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from mien.cores import available_cores
+
+def available_cores() -> int:
+    """Return how many cores this process may use (a container often grants fewer than the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class MemoryBudget:
+    """A number of bytes that threads share; a thread waits until the bytes it needs are free.
+
+    Threads are served in turn, so a large request is not overtaken by small ones. A request above the budget
+    gets the whole budget.
+
+    Example:
+        >>> budget = MemoryBudget(100)
+        >>> with budget.reserve(1_000):
+        ...     print("alone")
+        alone
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._turn, self._changed = threading.Lock(), threading.Condition()
+
+    @contextmanager
+    def reserve(self, size: int) -> Iterator[None]:
+        """Reserve `size` bytes while the block runs. A thread that holds a reservation must not ask for another."""
+        size = min(size, self._size)
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+def release_freed_memory() -> None:
+    """Return freed memory to the system if the C library keeps it.
+
+    glibc keeps what a thread has freed for that thread: hundreds of megabytes after a very large image, which no
+    other thread can use.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+@contextmanager
+def quiet_stderr(show_on_error: bool = False) -> Iterator[None]:
+    """Silence file descriptor 2 while the block runs: C++ code logs there, past Python's `sys.stderr`.
+
+    With `show_on_error`, what was held back is written if the block raises.
+    """
+    import tempfile
+
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() if show_on_error else open(os.devnull, "wb") as held:  # noqa: PTH123
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            if show_on_error:
+                held.seek(0)
+                os.write(kept, held.read())
+            raise
+        finally:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def quiet_onnxruntime() -> Any:
     """Import onnxruntime with its telemetry off, and leave the environment as it was.
 
     From version 1.29 the official wheels write a device id and a database below the home folder and send
-    events, unless this variable is set when the library is first imported; it is read once. Where a
-    program has imported onnxruntime before, that program's choice stands.
+    events, unless this variable is set when the library is first imported; it is read once. If a program has
+    imported onnxruntime before, that program's choice stands.
     """
     if "onnxruntime" in sys.modules:
         return sys.modules["onnxruntime"]
@@ -30,8 +107,9 @@ def quiet_onnxruntime() -> Any:
 def open_session(model: bytes, threads: int | None = None) -> Any:
     """Return an InferenceSession of an ONNX graph; several threads may run it at the same time.
 
-    `threads` is how many threads one run may use; None is one per core this process may use. Raises
-    whatever onnxruntime raises (it has no public exception tree); nothing is printed.
+    It runs on the CPU, prints nothing, and reads no file besides the graph. `threads` is how many threads one
+    run may use; None is one per core this process may use. Raises whatever onnxruntime raises (it has no
+    public exception tree).
     """
     onnxruntime = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()

@@ -18,7 +18,7 @@ from skimage.data import astronaut, grass
 from mien.errors import ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.preprocess import NO_FACE, ROOM, SHRINK_TO, Preparer, decode_whole, in_order, scaled
+from mien.inference.preprocess import DECODING_BUDGET, NO_FACE, SHRINK_TO, Preparer, decode_whole, in_order, scaled
 from mien.io.image import RGB, decode
 from mien.results import Box, Detection
 
@@ -273,7 +273,7 @@ def test_all_that_decode_share_one_room() -> None:
         lambda: done.append(decode_whole(data).shape),
     ]
     threads = [threading.Thread(target=job) for job in jobs]
-    with ROOM.held(sys.maxsize):
+    with DECODING_BUDGET.reserve(sys.maxsize):
         for thread in threads:
             thread.start()
         threads[-1].join(0.5)

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from mien.cores import available_cores
 from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError
 from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
+from mien.runtime import available_cores
 from mien.version import __version__
 
 State = Literal["ok", "missing", "broken", "info"]

@@ -11,9 +11,9 @@ from signal import SIGINT
 
 import click
 
-from mien.cores import available_cores
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
+from mien.runtime import available_cores
 
 #: Where the API key is read from if no file is named.
 KEY_VARIABLE = "MIEN_API_KEY"

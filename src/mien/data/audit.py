@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.cores import available_cores
 from mien.data.dataset import Manifest, Sample
 from mien.data.duplicates import Fingerprint, fingerprint, near_duplicate_groups
 from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issues import CATALOGUE, Finding, Issue, Severity
 from mien.errors import ImageError
+from mien.runtime import available_cores
 
 Progress = Callable[[float], None]
 

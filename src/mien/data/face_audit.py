@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 
 from mien.arrays import Float64, UInt8
-from mien.cores import available_cores
 from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
 from mien.data.drawings import DRAWN, drawn_score
@@ -21,6 +20,7 @@ from mien.inference.decision import answer_probabilities, choose_field, shares_o
 from mien.inference.preprocess import Opened, in_order, opened
 from mien.inference.reader import Reader
 from mien.results import Detection
+from mien.runtime import available_cores
 
 #: A face whose box is less than this many pixels wide and high, on average, shows too little of its expression.
 LEAST_SIDE = 32

@@ -14,8 +14,8 @@ from mien.errors import ImageError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import only_tiny
 from mien.io.image import RGB, ImageSource, decode_with_size, decoding_bytes, load_image, read_file
-from mien.memory import Room, return_freed
 from mien.results import Box, Detection, Status
+from mien.runtime import MemoryBudget, release_freed_memory
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -26,11 +26,11 @@ SHRINK_TO = 960
 #: Pictures with more pixels than this are shrunk by a whole number once decoded, before faces are looked for.
 LARGE_PIXELS = 24_000_000
 
-#: What the pictures that this process is decoding may take together, 512 MiB; one that needs more is decoded alone.
-ROOM = Room(512 * 2**20)
+#: Images that this process is decoding share this memory, 512 MiB; one that needs more is decoded alone.
+DECODING_BUDGET = MemoryBudget(512 * 2**20)
 
-#: What a picture took to decode is returned to the system from this many bytes on.
-MUCH = 32 * 2**20
+#: Memory for decoding is returned to the system if it was more than this, in bytes.
+RELEASE_ABOVE = 32 * 2**20
 
 JPEG = b"\xff\xd8\xff"
 
@@ -71,10 +71,10 @@ def decoded(
     Nothing else may be decoded in the block. Raises ImageError.
     """
     needed = decoding_bytes(data, name, shrink_to=shrink_to, max_pixels=max_pixels)
-    with ROOM.held(needed):
+    with DECODING_BUDGET.reserve(needed):
         found = decode_with_size(data, name, shrink_to=shrink_to, max_pixels=max_pixels)
-        if needed > MUCH:
-            return_freed()
+        if needed > RELEASE_ABOVE:
+            release_freed_memory()
         yield found
 
 

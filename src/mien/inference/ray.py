@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import socket
-import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from mien.io.image import ImageSource
 from mien.io.inputs import InputItem
 from mien.io.parquet_parts import LIST, Parts
 from mien.io.sources import ZipSource
+from mien.runtime import quiet_stderr
 
 #: How often a run begins a part whose worker died: a picture that kills it must not do so for ever.
 ATTEMPTS = 4
@@ -182,7 +182,7 @@ def _ray(workers: int | None) -> Iterator[Any]:
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     if address:
         _knock(address)
-    with _environment(_QUIET), _muted():
+    with _environment(_QUIET), quiet_stderr():
         ray = require_ray()
         try:
             ray.init(address=address or "local", logging_level="critical", log_to_driver=False, **own)
@@ -222,18 +222,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Keep what libraries write to stderr from below Python off it: Ray's says even that it was told to be silent."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)

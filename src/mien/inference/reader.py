@@ -12,7 +12,6 @@ from typing import Literal, get_args
 import numpy as np
 
 from mien.arrays import Float32, Float64, UInt8
-from mien.cores import available_cores
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
@@ -25,6 +24,7 @@ from mien.inference.preprocess import Prepared, Preparer, in_order
 from mien.io.image import ImageSource, load_image
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
+from mien.runtime import available_cores
 
 #: Which of the faces in a picture are read.
 Faces = Literal["largest", "all"]

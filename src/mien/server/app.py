@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mien.cores import available_cores
 from mien.inference.reader import Reader
+from mien.runtime import available_cores
 from mien.server import openapi
 from mien.server.lifecycle import Gate, State
 from mien.server.limits import Limits

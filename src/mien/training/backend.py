@@ -2,9 +2,8 @@
 
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from mien.arrays import Float32
 from mien.errors import ConfigError, ExportError, MissingExtraError
+from mien.runtime import quiet_stderr
 from mien.version import __version__
 
 
@@ -25,7 +25,7 @@ def require_keras(what: str, deterministic: bool = False) -> None:
     if deterministic:
         os.environ["TF_DETERMINISTIC_OPS"] = "1"
     try:
-        with _quiet():
+        with nullcontext() if "keras" in sys.modules else quiet_stderr(show_on_error=True):
             import keras
 
             keras.ops.zeros(1)  # what TensorFlow has to say of the processor, it says at its first step
@@ -45,27 +45,6 @@ def require_keras_file(path: Path) -> None:
         raise ExportError(f"{path}: no such file")
     if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
         raise ExportError(f"{path}: is not a .keras or .h5 file")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back what is written to stderr, also by C++ code, which no setting silences; not where it fails."""
-    if "keras" in sys.modules:
-        yield
-        return
-    sys.stderr.flush()
-    before = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(before, held.read())
-            raise
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
 
 
 def versions() -> dict[str, str]:

@@ -5,10 +5,8 @@ import hashlib
 import io
 import json
 import logging
-import os
-import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +22,7 @@ from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
 from mien.inference.classifier import Classifier
 from mien.inference.decision import possible_answers
 from mien.io.atomic import new_folder
+from mien.runtime import quiet_stderr
 from mien.training.export.graph import fuse_standardisation, replace_erfc
 
 #: The largest difference of logits between Keras and ONNX that is still rounding, absolute and relative.
@@ -210,7 +209,7 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     logging_level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet_stderr():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr():
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False)
         return _rewritten(path)
@@ -219,21 +218,6 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     finally:
         logging.disable(logging_level)
         path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Send file descriptor 2 to nowhere: TensorFlow's C++ code logs there, past Python's `sys.stderr`."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _rewritten(path: Path) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import UInt8
-from mien.cores import available_cores
 from mien.data.dataset import Manifest
 from mien.faces.crop import Region, crop
 from mien.io.atomic import new_file
 from mien.io.image import decode
+from mien.runtime import available_cores
 
 _BLOCK = 256
 

@@ -1,5 +1,6 @@
-"""Threads share a number of bytes: never more together, nobody waits for ever, and whoever needs all gets it."""
+"""Threads share a memory budget and never exceed it; stderr is silenced and comes back."""
 
+import os
 import sys
 import threading
 import time
@@ -9,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.memory import Room, return_freed
+from mien.runtime import MemoryBudget, quiet_stderr, release_freed_memory
 
 
 def test_threads_never_hold_more_together_than_there_is() -> None:
-    room, lock, held, most = Room(100), threading.Lock(), list[int](), list[int]()
+    budget, lock, held, most = MemoryBudget(100), threading.Lock(), list[int](), list[int]()
 
     def work(size: int) -> None:
-        with room.held(size):
+        with budget.reserve(size):
             with lock:
                 held.append(size)
                 most.append(sum(held))
@@ -32,17 +33,17 @@ def test_threads_never_hold_more_together_than_there_is() -> None:
 
 
 def test_what_needs_more_than_there_is_runs_alone() -> None:
-    room, order = Room(100), list[str]()
+    budget, order = MemoryBudget(100), list[str]()
     small_in, go = threading.Event(), threading.Event()
 
     def small() -> None:
-        with room.held(10):
+        with budget.reserve(10):
             small_in.set()
             go.wait()
             order.append("small")
 
     def huge() -> None:
-        with room.held(10_000):
+        with budget.reserve(10_000):
             order.append("huge")
 
     threads = [threading.Thread(target=small), threading.Thread(target=huge)]
@@ -55,10 +56,10 @@ def test_what_needs_more_than_there_is_runs_alone() -> None:
     assert order == ["small", "huge"]
 
 
-def test_room_is_free_again_after_an_error() -> None:
-    room = Room(100)
+def test_the_budget_is_free_again_after_an_error() -> None:
+    budget = MemoryBudget(100)
     for _ in range(3):
-        with pytest.raises(ValueError, match="no picture"), room.held(100):
+        with pytest.raises(ValueError, match="no picture"), budget.reserve(100):
             raise ValueError("no picture")
 
 
@@ -75,10 +76,27 @@ def test_freed_memory_goes_back_to_the_system() -> None:
         keep.append(bytes([2]) * 60_000)  # on top of them: glibc alone would keep all that is below
         del pieces[:]
         before.append(resident())
-        return_freed()
+        release_freed_memory()
 
     pieces, keep, before = list[bytes](), list[bytes](), list[int]()
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert resident() < before[0] - 60_000_000
+
+
+def test_stderr_is_quiet_and_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+    with quiet_stderr():
+        os.write(2, b"from C++\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+@pytest.mark.parametrize("show", [False, True])
+def test_what_was_held_back_is_shown_after_an_error_only_if_asked(
+    capfd: pytest.CaptureFixture[str], show: bool
+) -> None:
+    with pytest.raises(ValueError, match="broken"), quiet_stderr(show_on_error=show):
+        os.write(2, b"from C++\n")
+        raise ValueError("broken")
+    assert capfd.readouterr().err == ("from C++\n" if show else "")
