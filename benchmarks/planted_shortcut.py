@@ -27,9 +27,10 @@ from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError, TrainingError
 from mien.evaluation import slices
 from mien.evaluation.scoring import Predictions, score
-from mien.evaluation.shortcuts import hints_chart
-from mien.explanation.attention import AttentionSummary, mean_map, summarise
+from mien.explanation.attention import AttentionSummary, summarise
+from mien.explanation.figures import mean_map
 from mien.inference.reader import Reader, load
+from mien.report.sections.slices import hints_chart, slices_section
 
 Picture = npt.NDArray[np.uint8]
 CLASSES = ("happy", "sad")
@@ -96,7 +97,7 @@ def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
         found = slices.measure_slices(scored.crops, scored.detections, scored)
         recalls = ", ".join(f"{label} {figures.recall}" for label, figures in scored.evaluation().per_class.items())
         print(f"\n{part}: accuracy {scored.evaluation().accuracy}; recall {recalls}")
-        print(f"  slices: {slices.slices_section(found).conclusion}")
+        print(f"  slices: {slices_section(found).conclusion}")
         for best in (*found.of_labels[:1], *found.of_answers[:1]):  # no answers: a class that is hardly answered
             print(f"    {best.of} {best.label}, {best.place}, {best.number}: {best.area}, tells: {best.tells}")
         looked = summarise(reader, scored.crops, scored.truth, scored.classes, scored.detections)

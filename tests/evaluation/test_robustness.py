@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import InputError
-from mien.evaluation.robustness import Robustness, first_reach, measure_robustness, read_crops, robustness_section
+from mien.evaluation.robustness import Robustness, first_reach, measure_robustness, read_crops
 from mien.evaluation.scoring import score
 from mien.inference.reader import load
 from mien.labels import EXPRESSIONS
 from mien.report.document import Note, Table
+from mien.report.sections.robustness import robustness_section
 from mien.viz.charts import Chart
 
 Picture = npt.NDArray[np.uint8]

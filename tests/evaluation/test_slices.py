@@ -15,8 +15,9 @@ from mien.errors import InputError
 from mien.evaluation.attributes import of_crops, of_faces, turn
 from mien.evaluation.scoring import Predictions
 from mien.evaluation.shortcuts import GRID, find_shortcuts
-from mien.evaluation.slices import Slices, luck, measure_slices, slices_section
+from mien.evaluation.slices import Slices, luck, measure_slices
 from mien.report.document import Note, Table
+from mien.report.sections.slices import slices_section
 from mien.results import Box, Detection
 from mien.viz.charts import Chart
 

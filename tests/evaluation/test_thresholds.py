@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mien.errors import ConfigError
 from mien.evaluation.scoring import Predictions
-from mien.evaluation.thresholds import measure_thresholds, thresholds_section
+from mien.evaluation.thresholds import measure_thresholds
+from mien.report.sections.thresholds import thresholds_section
 
 CLASSES = ("happy", "sad")
 

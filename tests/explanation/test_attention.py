@@ -17,16 +17,16 @@ from mien.data.dataset import read_manifest
 from mien.errors import DataError
 from mien.explanation.attention import (
     RIM,
-    attention_section,
     draw_crops,
     label_indices,
-    mean_map,
     rim_cells,
     summarise,
 )
+from mien.explanation.figures import mean_map
 from mien.explanation.regions import CANONICAL, REGIONS, aligned, in_crop, region_masks, to_canonical
 from mien.faces.crop import face_region
 from mien.report.document import Gallery, Table
+from mien.report.sections.attention import attention_section
 
 MakeBundle = Callable[..., Path]
 Crops = npt.NDArray[np.uint8]

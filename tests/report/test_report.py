@@ -12,12 +12,13 @@ import pytest
 import mien
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
-from mien.evaluation.provenance import grouped, training_section
+from mien.evaluation.provenance import grouped
 from mien.evaluation.scoring import Predictions, score
 from mien.metrics.calibration import area_under_risk
 from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
 from mien.report.report import ReportContext, write_report
+from mien.report.sections.provenance import training_section
 from mien.viz.charts import Chart
 
 MakeBundle = Callable[..., Path]

@@ -9,9 +9,10 @@ from PIL import Image
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.scoring import score
-from mien.evaluation.slices import measure_slices, slices_section
+from mien.evaluation.slices import measure_slices
 from mien.explanation.attention import summarise
 from mien.inference.reader import load
+from mien.report.sections.slices import slices_section
 from mien.training import run
 from mien.training.config import TrainConfig
 

@@ -193,10 +193,12 @@ def _measure(
 ) -> tuple[Predictions, "ReportContext"]:
     """Measure what a report says besides: faults and copies, slices, groups and robustness."""
     from mien.data.audit import audit
-    from mien.evaluation import slices
     from mien.evaluation.provenance import grouped
-    from mien.evaluation.robustness import measure_robustness, robustness_section
+    from mien.evaluation.robustness import measure_robustness
+    from mien.evaluation.slices import measure_slices
     from mien.report.report import ReportContext
+    from mien.report.sections.robustness import robustness_section
+    from mien.report.sections.slices import slices_section
 
     sections, figures = [], {}
     audited = whole if len(whole.samples) <= AUDITED else manifest
@@ -204,10 +206,8 @@ def _measure(
         faults = audit(audited, on_progress=report)
     scored = grouped(scored, manifest, faults.copies)
     if scored.crops is not None:
-        by_slice = slices.measure_slices(
-            scored.crops, scored.detections if reader.detect else None, scored, scored.seed
-        )
-        sections.append(slices.slices_section(by_slice))
+        by_slice = measure_slices(scored.crops, scored.detections if reader.detect else None, scored, scored.seed)
+        sections.append(slices_section(by_slice))
         figures["slices"] = by_slice.to_dict()
     if groups is not None:
         from mien.evaluation.groups import measure_groups, read_groups

@@ -14,7 +14,7 @@ from mien.cli.predict_draw import refuse_picture_name
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.data.dataset import read_manifest
-from mien.explanation.attention import AttentionSummary, attention_section, draw_crops, label_indices, summarise
+from mien.explanation.attention import AttentionSummary, draw_crops, label_indices, summarise
 from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
 from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
@@ -23,6 +23,7 @@ from mien.io.atomic import new_folder, write_text
 from mien.io.targets import require_new_folder, to_json
 from mien.report.document import Section
 from mien.report.html import page
+from mien.report.sections.attention import attention_section
 from mien.viz.charts import Chart
 from mien.viz.mosaic import save_png
 

@@ -23,7 +23,6 @@ from mien.evaluation.scoring import Predictions
 from mien.metrics.classification import share
 from mien.metrics.estimates import ClassificationMetrics, Estimate
 from mien.metrics.intervals import Z95
-from mien.report.sections.calibration import calibration
 
 #: With fewer pictures, all of them right, an accuracy of 0.89 is still not excluded.
 FEWEST = 30
@@ -226,7 +225,7 @@ def _part(scored: Predictions, name: str, chosen: Bool) -> GroupResult:
         others = own.truth != code
         copies = None if own.groups is None else own.groups[others]
         rates[label] = share(own.answers[others] == code, copies, own.seed)
-    return GroupResult(name, found, calibration(own).error, rates, _too_small(found))
+    return GroupResult(name, found, own.reliability.error, rates, _too_small(found))
 
 
 def _only(scored: Predictions, chosen: Bool) -> Predictions:

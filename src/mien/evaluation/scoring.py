@@ -14,7 +14,7 @@ from mien.errors import DataError, ImageError
 from mien.inference.decision import AnswerField, choose_field, shares_of
 from mien.inference.preprocess import Prepared
 from mien.inference.reader import Reader
-from mien.metrics.calibration import area_under_risk
+from mien.metrics.calibration import Reliability, area_under_risk, reliability
 from mien.metrics.classification import ClassificationMetrics, Estimate, classification_metrics
 from mien.results import Detection, Face
 
@@ -63,6 +63,12 @@ class Predictions:
     def risk_area(self) -> Estimate:
         """The area under the risk-coverage curve, its interval by a bootstrap over the groups."""
         return area_under_risk(self.confidence, self.is_right, self.groups, self.seed)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Confidence against accuracy, in up to 15 bins of at least 8 answers."""
+        bins = min(15, max(1, len(self.names) // 8))
+        return reliability(self.confidence, self.is_right, bins, self.groups)
 
     def evaluation(self) -> ClassificationMetrics:
         """Return every figure with its interval, by a bootstrap over the groups where these are known."""

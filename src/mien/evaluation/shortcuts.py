@@ -1,6 +1,6 @@
 """Marks at the border of pictures, such as watermarks, that go with a class: what each block alone tells of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -10,8 +10,6 @@ import numpy as np
 from mien.arrays import Float64, Int64, UInt8
 from mien.metrics.classification import Estimate, roc_auc
 from mien.metrics.intervals import auc_interval
-from mien.report.document import Table
-from mien.viz.charts import ACCENT, FAINT, INK, MUTED, PAPER, Chart, chart
 
 #: The crop is seen in a grid of so many by so many blocks, of which those at the border are looked at.
 GRID = 8
@@ -23,7 +21,7 @@ TELLS = 0.7
 FEWEST = 20
 
 Of = Literal["label", "answer"]
-_WHOSE: dict[Of, str] = {"label": "are labelled", "answer": "the model answers"}
+WHOSE: dict[Of, str] = {"label": "are labelled", "answer": "the model answers"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Shortcut:
 
     def warning(self) -> str:
         """Say what the block tells, and what to do about it."""
-        amount, whose = "more" if self.more else "less", _WHOSE[self.of]
+        amount, whose = "more" if self.more else "less", WHOSE[self.of]
         advice = (
             "A network may learn a watermark, frame or background there in place of the face: look at such pictures, "
             "and measure on pictures without it."
@@ -129,55 +127,3 @@ def _numbers(crops: UInt8, row: int, column: int) -> Iterator[tuple[str, Float64
     for channel, name in enumerate(names):
         yield name, block[..., channel].mean(axis=(1, 2), dtype=np.float64)
     yield "contrast", np.ptp(block, axis=(1, 2)).max(axis=1).astype(np.float64)
-
-
-def hints_table(found: Sequence[Shortcut]) -> Table:
-    """Return hints as a table of the report."""
-    rows = [
-        (
-            f"pictures that {_WHOSE[hint.of]} {hint.label}",
-            hint.place,
-            f"{'more' if hint.more else 'less'} {hint.number}",
-            str(hint.area),
-            "yes" if hint.tells else "no",
-        )
-        for hint in found
-    ]
-    return Table(
-        ("Told from the others", "Block", "By", "Area under the ROC curve", "Far better than chance"),
-        tuple(rows),
-        f"How well a single block at the border, of {GRID} by {GRID}, tells a class; 0.5 is chance. A corner that "
-        "tells one is most likely a watermark.",
-    )
-
-
-def hints_chart(found: Sequence[Shortcut]) -> Chart:
-    """Draw how well each block tells the labels and the answers: the grid of each, with the areas under the curve."""
-    kinds = sorted({hint.of for hint in found}, reverse=True)
-    best = max(found, key=lambda hint: hint.area.low)
-
-    def draw(axes: Any) -> None:
-        axes.set_axis_off()
-        axes.set_xlim(-0.2, 2 * GRID + 1.2)
-        axes.set_ylim(GRID + 0.2, -1.2)
-        axes.set_aspect("equal")
-        for number, kind in enumerate(kinds):
-            left = number * (GRID + 1)
-            axes.text(left, -0.4, f"pictures that {_WHOSE[kind]} a class", color=INK, fontsize=9)
-            axes.text(left + GRID / 2, GRID / 2, "face", color=MUTED, fontsize=9, ha="center", va="center")
-            for hint in (hint for hint in found if hint.of == kind):
-                place = (left + hint.column, hint.row)
-                for colour, alpha in ((FAINT, 1.0), (ACCENT, min(2 * (hint.area.value - 0.5), 1.0))):
-                    axes.bar(place[0], 0.94, 0.94, place[1], align="edge", color=colour, alpha=alpha, linewidth=0)
-                dark = hint.area.value > 0.8
-                axes.text(place[0] + 0.5, place[1] + 0.55, f"{hint.area.value:.2f}"[1:] if hint.area.value < 1 else "1",
-                          color=PAPER if dark else INK, fontsize=7, ha="center", va="center")  # fmt: skip
-
-    return chart(
-        "border",
-        draw,
-        caption=f"How well each block at the border, alone, tells a class: area under the ROC curve, .50 is chance. "
-        f"The strongest is the {best.place}, for {best.label}.",
-        alt=f"A grid of {GRID} by {GRID} blocks; the {best.place} has the largest area, {best.area}.",
-        height=3.6,
-    )

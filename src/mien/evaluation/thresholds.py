@@ -12,8 +12,6 @@ from mien.evaluation.scoring import Predictions
 from mien.metrics.bootstrap import percentile_interval, resamplings
 from mien.metrics.intervals import Interval
 from mien.metrics.validation import members
-from mien.report.document import Note, Section, Table
-from mien.viz.charts import ACCENT, CATEGORIES, MUTED, Axes, chart, plain
 
 #: Thresholds that the table shows besides the present and the cheapest one.
 SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -146,70 +144,3 @@ def _row(
     }
     cost = 100 * (false_alarms * costs[name] + misses * costs[other]) / n
     return OperatingPoint(threshold, {name: false_alarms, other: misses}, recall, 1 - (false_alarms + misses) / n, cost)
-
-
-def thresholds_section(found: Thresholds, written: str | None = None) -> Section:
-    """Say what each threshold costs; `written` is the bundle that the cheapest was written into."""
-    name, other = found.positive, found.other
-    now, best = found.present, found.cheapest
-    prices = f"a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
-    if best.threshold == now.threshold:
-        conclusion = f"The threshold in use, {now.threshold:g}, is the cheapest on these pictures, where {prices}."
-    else:
-        conclusion = (
-            f"Answering {name} from {best.threshold:g} on in place of {now.threshold:g} would take the cost from "
-            f"{now.cost:.2f} to {best.cost:.2f} per 100 pictures, where {prices}; "
-            + (
-                "that may be luck."
-                if found.saved[0] <= 0
-                else "more than luck, though it was chosen on these pictures."
-            )
-        )
-    marks = {now.threshold: " (in use)", best.threshold: " (cheapest)"}
-    if now.threshold == best.threshold:
-        marks = {now.threshold: " (in use, cheapest)"}
-    rows = tuple(
-        (
-            f"{row.threshold:g}{marks.get(row.threshold, '')}", f"{row.wrong[name]:,}", f"{row.wrong[other]:,}",
-            _share(row.recall[name]), _share(row.recall[other]), f"{row.accuracy:.3f}", f"{row.cost:.2f}",
-        )
-        for row in found.rows
-    )  # fmt: skip
-    columns = (
-        f"{name} from", f"wrongly {name}", f"wrongly {other}", f"recall {name}", f"recall {other}", "accuracy",
-        "cost per 100",
-    )  # fmt: skip
-    drawn = chart(
-        "thresholds", lambda axis: _draw(axis, found), width=6.6, height=2.7,
-        caption="Cost per 100 pictures at each threshold. A flat valley says that the choice matters little.",
-        alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present; least {best.cost:.2f}.",
-    )  # fmt: skip
-    note = Note(
-        f"Chosen on these pictures, a threshold flatters itself on them: measure it on others. {_how(found)}"
-        if written is None
-        else f"{best.threshold:g} now stands in {written}. Measure it on other pictures: it was chosen on these."
-    )
-    return Section("thresholds", "Where to draw the line", conclusion, (drawn, Table(columns, rows), note))
-
-
-def _how(found: Thresholds) -> str:
-    return (
-        f"--cost {found.positive}=5 says what a wrong {found.positive} costs, --choose-threshold writes the cheapest."
-    )
-
-
-def _share(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.3f}"
-
-
-def _draw(axis: Axes, found: Thresholds) -> None:
-    axis.plot(found.grid, found.curve, color=ACCENT)
-    for row, colour, name in ((found.present, MUTED, "in use"), (found.cheapest, CATEGORIES[1], "cheapest")):
-        axis.axvline(row.threshold, color=colour, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
-        axis.plot([row.threshold], [row.cost], "o", color=colour, markersize=5, label=f"{name}: {row.threshold:g}")
-    axis.set_xlim(0, 1)
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel(f"answer {plain(found.positive, 20)} from this probability on")
-    axis.set_ylabel("cost per 100 pictures")
-    axis.grid(axis="y")
-    axis.legend(fontsize=8.5)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from mien.arrays import Bool, Float32, Int64, UInt8
 from mien.data.dataset import Manifest
@@ -19,11 +18,8 @@ from mien.explanation.regions import ELLIPSES, REGIONS, aligned, in_crop, region
 from mien.faces.crop import face_region
 from mien.inference.decision import possible_answers
 from mien.inference.reader import Reader
-from mien.report.document import Gallery, Note, Picture, Section, Table
 from mien.results import Detection
 from mien.text import listed
-from mien.viz.mosaic import png_bytes
-from mien.viz.overlay import overlay
 
 #: The frame of a crop, by which a mark at its rim is found: cells along each side.
 RIM = 6
@@ -32,8 +28,6 @@ RIM = 6
 SUSPECT = 2.0
 #: Share of the attention on the background from which on the network is said not to look at faces.
 AWAY = 0.4
-#: Side of a drawn mean map, in pixels.
-SIDE = 192
 _BATCH = 32
 _Z95 = 1.959964
 
@@ -314,39 +308,3 @@ def _leading(one: ClassAttention) -> str:
     name = max((name for name in REGIONS if name in ELLIPSES), key=lambda name: one.shares[name].density)
     share = one.shares[name]
     return f"at the {name} ({share.value:.0%} of the evidence on {share.area:.0%} of the area)"
-
-
-def attention_section(found: AttentionSummary) -> Section:
-    """Return the section of a report: the mean maps, and the share of the attention on each region."""
-    pictures = tuple(
-        Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.pictures} heatmaps on the mean face")
-        for one in found.classes
-    )
-    rows = tuple(
-        (one.label, *(f"{one.shares[name].value:.0%}" for name in REGIONS), "{} {:.1f}×".format(*one.hottest))
-        for one in found.classes
-    )
-    area = found.classes[0].shares
-    rows += (("an even spread", *(f"{area[name].area:.0%}" for name in REGIONS), "1.0×"),)
-    table = Table(
-        ("class", *REGIONS, "most at the rim"), rows,
-        "Share of the evidence on each region; a network that reads faces has more on some than an even spread has.",
-    )  # fmt: skip
-    note = Note(found.conclusion, "warning" if found.suspect else "info")
-    how = f"{found.method}; {found.aligned} faces aligned by their landmarks; outlined: brows, eyes, nose, mouth, face."
-    return Section(
-        "attention", "Where the network looks", found.conclusion, (Gallery(pictures, how), table)
-        + ((note,) if found.suspect else ()),
-    )  # fmt: skip
-
-
-def mean_map(one: ClassAttention) -> Image.Image:
-    """Draw a class's mean map on its mean face, SIDE pixels a side, with the regions outlined."""
-    face = Image.fromarray(one.face).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    square = np.array([[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]], np.float64)
-    image = Image.fromarray(overlay(np.asarray(face), one.heat, square, 0.7))
-    pen = ImageDraw.Draw(image)
-    for ellipses in ELLIPSES.values():
-        for x, y, wide, high in ellipses:
-            pen.ellipse([SIDE * value for value in (x - wide, y - high, x + wide, y + high)], outline="#FFFFFF")
-    return image

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import Float64, UInt8
-from mien.explanation.attention import SIDE, AttentionSummary, ClassAttention, mean_map
+from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.explainer import Explained
+from mien.explanation.regions import ELLIPSES
 from mien.results import Box, Face, FaceHeat, ImageResult
 from mien.viz.annotate import SMALLEST, SMALLEST_TEXT, annotate
 from mien.viz.overlay import colours, overlay, overlay_faces
@@ -17,6 +18,8 @@ from mien.viz.overlay import colours, overlay, overlay_faces
 _PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (95, 95, 95)
 #: Side of a panel of the sheet, and the room around it, in pixels.
 PANEL, GAP = 208, 12
+#: Side of a drawn mean map, in pixels.
+SIDE = 192
 _TEXT = 15
 #: How strongly the colours of heat cover the picture.
 STRENGTH = 0.7
@@ -87,6 +90,18 @@ def summary_sheet(found: AttentionSummary) -> Image.Image:
         for below, words in enumerate((f"{one.label}, {one.pictures} pictures", _on_parts(one))):
             pen.text((x, y + SIDE + 2 + below * line), words, (_INK, _FAINT)[below], text if below == 0 else _font(12))
     return _with_strip(sheet, found.conclusion, size=_TEXT)
+
+
+def mean_map(one: ClassAttention) -> Image.Image:
+    """Draw a class's mean map on its mean face, SIDE pixels a side, with the regions outlined."""
+    face = Image.fromarray(one.face).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    square = np.array([[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]], np.float64)
+    image = Image.fromarray(overlay(np.asarray(face), one.heat, square, 0.7))
+    pen = ImageDraw.Draw(image)
+    for ellipses in ELLIPSES.values():
+        for x, y, wide, high in ellipses:
+            pen.ellipse([SIDE * value for value in (x - wide, y - high, x + wide, y + high)], outline="#FFFFFF")
+    return image
 
 
 def _on_parts(one: ClassAttention) -> str:

@@ -12,10 +12,8 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
-from mien.evaluation import thresholds
-from mien.evaluation.provenance import data_section, origin_section, training_section
 from mien.evaluation.scoring import Predictions, rows
-from mien.evaluation.thresholds import Thresholds
+from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
 from mien.inference.reader import Reader
 from mien.io.atomic import new_file, write_text
@@ -24,6 +22,8 @@ from mien.report.document import Section
 from mien.report.html import page
 from mien.report.sections import calibration, performance
 from mien.report.sections.gallery import Heats, gallery_section
+from mien.report.sections.provenance import data_section, origin_section, training_section
+from mien.report.sections.thresholds import thresholds_section
 from mien.viz.charts import Chart
 
 #: How the heatmaps of the gallery are made.
@@ -81,7 +81,7 @@ def metrics_dict(
 ) -> dict[str, Any]:
     """Return the figures of an evaluation, JSON-ready."""
     extras = extras or ReportContext()
-    trust = calibration.calibration(scored)
+    trust = scored.reliability
     lines = _lines(scored, extras)
     return {
         "part": part,
@@ -112,18 +112,18 @@ def predictions_csv(scored: Predictions) -> str:
 def _lines(scored: Predictions, extras: ReportContext) -> Thresholds | None:
     if extras.lines or len(scored.classes) != 2:
         return extras.lines
-    return thresholds.measure_thresholds(scored)
+    return measure_thresholds(scored)
 
 
 def _sections(scored: Predictions, part: str, about: Mapping[str, Any], extras: ReportContext) -> list[Section]:
-    evaluation, trust, lines = scored.evaluation(), calibration.calibration(scored), _lines(scored, extras)
+    evaluation, trust, lines = scored.evaluation(), scored.reliability, _lines(scored, extras)
     found = [
         performance.figures_section(scored, evaluation, trust),
         performance.confusion_section(evaluation),
         performance.curves_section(scored, evaluation),
         calibration.trust_section(scored, trust),
         calibration.abstention_section(scored),
-        thresholds.thresholds_section(lines, extras.written) if lines else None,
+        thresholds_section(lines, extras.written) if lines else None,
         gallery_section(scored, *_heats(scored, extras.reader)),
         *extras.sections,
         data_section(scored, extras.audit, extras.audited),
@@ -134,7 +134,7 @@ def _sections(scored: Predictions, part: str, about: Mapping[str, Any], extras: 
 
 
 def _page(scored: Predictions, part: str, about: Mapping[str, Any], sections: list[Section]) -> str:
-    evaluation, trust = scored.evaluation(), calibration.calibration(scored)
+    evaluation, trust = scored.evaluation(), scored.reliability
     name = str(about.get("model") or about.get("run") or "The model")
     verdict, deck = performance.verdict(scored, evaluation, trust, name)
     kicker = f"mien evaluate · {name} on {part}"

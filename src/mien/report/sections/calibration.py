@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mien.evaluation.scoring import Predictions
-from mien.metrics.calibration import Reliability, reliability, risk_coverage
+from mien.metrics.calibration import Reliability, risk_coverage
 from mien.report.document import Section, Table
 from mien.text import percent
 from mien.viz import diagrams
@@ -15,12 +15,6 @@ from mien.viz.charts import chart
 FEW = 100
 #: Shares of pictures answered for which the abstention table has a row.
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-
-
-def calibration(scored: Predictions) -> Reliability:
-    """Compare the confidence of the answers with how often they are right, in up to 15 bins of at least 8 answers."""
-    bins = min(15, max(1, len(scored.names) // 8))
-    return reliability(scored.confidence, scored.is_right, bins, scored.groups)
 
 
 def calibration_in_words(scored: Predictions, trust: Reliability) -> str:

@@ -1,0 +1,123 @@
+"""Show how much accuracy is left under each perturbation: curves, limits and losses."""
+
+from typing import Any
+
+from mien.evaluation.robustness import FALL, NEAR_CHANCE, Robustness, Tolerance
+from mien.metrics.estimates import Estimate, points
+from mien.report.document import Note, Section, Table
+from mien.text import listed
+from mien.viz.charts import ACCENT, FAINT, MUTED, Chart, chart
+
+
+def robustness_section(found: Robustness) -> Section:
+    """Return the report's section: what to conclude, the curves, and two tables."""
+    untested = Note(
+        f"What is changed is what the network sees, {found.n:,} of {found.of:,} crops. Whether a face that is turned, "
+        "dark or small is still found in its picture is not in these figures."
+    )
+    parts: list[Chart | Note | Table] = [_curves(found), _limits(found), _losses(found), untested]
+    if found.unchanged.value <= 1 / found.classes + NEAR_CHANCE:
+        text = f"The model is hardly better than chance on these pictures ({found.unchanged}): changes cannot cost it"
+        parts.insert(0, Note(f"{text} much, and these figures do not say that it is robust.", "warning"))
+    return Section("robustness", "Robustness", _conclusion(found), tuple(parts))
+
+
+def _conclusion(found: Robustness) -> str:
+    reached = [kind for kind in found.kinds if kind.limit is not None]
+    kept = [kind.change.name.lower() for kind in found.kinds if kind.limit is None]
+    start = f"Of {found.n} pictures {100 * found.unchanged.value:.1f} % are read rightly as they are"
+    if not reached:
+        return f"{start}, and no change that was tried costs 5 points."
+    said = listed([kind.change.words.format(_number(kind.limit or 0.0)) for kind in reached])
+    rest = f"; within the range tried it never does by {listed(kept)}" if kept else ""
+    return f"{start}; that falls by 5 points at {said}{rest}."
+
+
+def _curves(found: Robustness) -> Chart:
+    columns, rows = 3, -(-len(found.kinds) // 3)
+    lowest = min(figure.low for kind in found.kinds for figure in kind.accuracy)
+
+    def draw(axes: Any) -> None:
+        axes.set_axis_off()
+        for number, kind in enumerate(found.kinds):
+            row, column = divmod(number, columns)
+            place = (column / columns + 0.02, 1 - (row + 0.72) / rows, 0.76 / columns, 0.52 / rows)
+            panel = axes.inset_axes(place)
+            _panel(panel, kind, found.unchanged)
+            panel.set_ylim(max(0.0, lowest - 0.03), 1.0)
+            panel.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+            panel.tick_params(labelsize=8)
+
+    return chart(
+        "robustness",
+        draw,
+        caption="Share of right answers at rising strength, with 95 % intervals. The thin line is the accuracy of the "
+        "same pictures unchanged, the dashed one 5 points below it; the circle is where the curve crosses that.",
+        alt=_conclusion(found),
+        height=1.75 * rows,
+    )
+
+
+def _panel(panel: Any, kind: Tolerance, unchanged: Estimate) -> None:
+    places = (kind.change.neutral, *kind.change.strengths)
+    figures = (unchanged, *kind.accuracy)
+    values = [figure.value for figure in figures]
+    panel.axhline(unchanged.value, color=FAINT, linewidth=1)
+    panel.axhline(unchanged.value - FALL, color=MUTED, linewidth=0.8, linestyle="--")
+    panel.fill_between(
+        places, [figure.low for figure in figures], [figure.high for figure in figures], color=ACCENT, alpha=0.18,
+        linewidth=0,
+    )  # fmt: skip
+    panel.plot(places, values, color=ACCENT, marker="o", markersize=3, linewidth=1.4)
+    if kind.limit is not None:
+        panel.plot([kind.limit], [unchanged.value - FALL], "o", markersize=7, color=MUTED, fillstyle="none")
+    if places[-1] < places[0]:
+        panel.invert_xaxis()
+    panel.set_title(kind.change.name, fontsize=9.5)
+    panel.set_xlabel(kind.change.unit, fontsize=8, color=MUTED)
+
+
+def _limits(found: Robustness) -> Table:
+    rows = [
+        (
+            kind.change.name,
+            kind.change.unit,
+            f"{kind.change.strengths[0]:g} to {kind.change.strengths[-1]:g}",
+            "not within the range" if kind.limit is None else _number(kind.limit),
+            _range(kind),
+            points(kind.lost[-1]),
+        )
+        for kind in found.kinds
+    ]
+    return Table(
+        ("Change", "Counted in", "Tried", "5 points lost at", "95 % range of that", "Points at the strongest"),
+        tuple(rows),
+        "The strength at which accuracy has fallen by 5 points, between the strengths tried by straight lines.",
+    )
+
+
+def _range(kind: Tolerance) -> str:
+    if kind.earliest is None:
+        return "beyond the range"
+    return f"{_number(kind.earliest)} to " + ("beyond the range" if kind.latest is None else _number(kind.latest))
+
+
+def _losses(found: Robustness) -> Table:
+    rows = [
+        (
+            kind.change.name,
+            *(f"{strength:g}: {points(lost)}" for strength, lost in zip(kind.change.strengths, kind.lost, strict=True)),
+        )
+        for kind in found.kinds
+    ]
+    return Table(
+        ("Change", "weakest", "", "", "", "strongest"),
+        tuple(rows),
+        f"Points of accuracy, changed less unchanged, on the same {found.n} pictures, with 95 % intervals of the "
+        "paired difference (Newcombe 1998); where an interval holds 0, it may be luck. Pictures count as independent "
+        "here, so that copies, or many of one person, make all intervals of this section too narrow.",
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
