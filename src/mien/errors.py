@@ -3,13 +3,13 @@
 ::
 
     MienError
-    ├── InputError (also ValueError)     what was given is wrong: a picture, a dataset, an option
-    │   ├── ImageError                   one picture cannot be read
-    │   ├── DataError                    a labelled source cannot be used
+    ├── InputError (also ValueError)     an image, a dataset or an option cannot be used
+    │   ├── ImageError                   one image cannot be read
+    │   ├── DataError                    labelled data cannot be used
     │   └── ConfigError                  a setting is unknown or out of range
     ├── OutputError (also OSError)       a result cannot be written, or already exists
-    ├── BundleError                      a model folder is missing a part, damaged or not ours
-    ├── FinderError                      the face finder's weights are missing or damaged
+    ├── BundleError                      a model folder is missing a file, damaged or not written by mien
+    ├── DetectorError                    the face detector's weights are missing or damaged
     ├── TrainingError                    training cannot go on, or a run cannot be resumed
     ├── ExportError                      the exported network does not agree with the trained one
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
@@ -17,26 +17,51 @@
 A message is one line that names the file, what is wrong and the fix.
 """
 
+from typing import Literal
+
+#: Why an image cannot be read. `damaged`: cut short, or its decoder fails; `too-large`: bytes of the file;
+#: `too-many-pixels`, `too-much-memory`: what it would be once decoded; `unreadable`: anything else.
+ImageErrorCode = Literal[
+    "missing", "denied", "not-a-file", "too-large", "empty", "not-an-image", "damaged", "too-many-pixels",
+    "too-much-memory", "unsupported", "no-face", "unreadable",
+]  # fmt: skip
+
 
 class MienError(Exception):
-    """Root of everything that mien raises on purpose."""
+    """Root of every exception that mien raises on purpose."""
 
 
 class InputError(MienError, ValueError):
-    """What was given cannot be used."""
+    """An image, a dataset or an option cannot be used."""
 
 
 class ImageError(InputError):
-    """One picture cannot be read; `reason` is the sentence without the file name."""
+    """One image cannot be read.
 
-    def __init__(self, source: str, reason: str) -> None:
+    Args:
+        source: the name of the image.
+        reason: the rest of the sentence: what is wrong.
+        code: the kind of error, for programs.
+
+    Example:
+        >>> error = ImageError("me.jpg", "no such file", "missing")
+        >>> str(error), error.code
+        ('me.jpg: no such file', 'missing')
+    """
+
+    def __init__(self, source: str, reason: str, code: ImageErrorCode = "unreadable") -> None:
         super().__init__(f"{source}: {reason}")
         self.source = source
         self.reason = reason
+        self.code = code
+
+    def renamed(self, source: str) -> "ImageError":
+        """Return the same error for an image of another name, without a traceback."""
+        return ImageError(source, self.reason, self.code)
 
 
 class DataError(InputError):
-    """A labelled source cannot be used."""
+    """Labelled data cannot be used."""
 
 
 class ConfigError(InputError):
@@ -44,15 +69,28 @@ class ConfigError(InputError):
 
 
 class OutputError(MienError, OSError):
-    """A result cannot be written, or its place is already taken."""
+    """A result cannot be written, or its name is already taken.
+
+    `problem` is the message without `kept`, which says what remains of the result.
+
+    Example:
+        >>> error = OutputError("rows.csv: cannot be written (disk full)", kept="nothing was kept")
+        >>> str(error)
+        'rows.csv: cannot be written (disk full); nothing was kept'
+    """
+
+    def __init__(self, problem: str, kept: str | None = None) -> None:
+        super().__init__(problem if kept is None else f"{problem}; {kept}")
+        self.problem = problem
+        self.kept = kept
 
 
 class BundleError(MienError):
-    """A model folder is missing a part, damaged or not ours."""
+    """A model folder is missing a file, damaged or not written by mien."""
 
 
 class DetectorError(MienError):
-    """The face finder's weights are missing or damaged."""
+    """The face detector's weights are missing or damaged."""
 
 
 class TrainingError(MienError):

@@ -119,7 +119,9 @@ class ImageResult:
     def face(self) -> Face:
         """The first (largest) face; ImageError where there is none."""
         if not self.faces:
-            raise ImageError(self.source, self.reason or "no face was found")
+            raise ImageError(
+                self.source, self.reason or "no face was found", "no-face" if self.status == "no_face" else "unreadable"
+            )
         return self.faces[0]
 
     @property

@@ -118,6 +118,6 @@ def test_a_full_disk_is_one_line_that_says_what_is_kept(tmp_path: Path) -> None:
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, journal._file)
         os.close(full)
-        with pytest.raises(OutputError, match=r"No space left on device; 1 rows are kept in .*out\.csv\.part"):
+        with pytest.raises(OutputError, match=r"No space left on device\); 1 rows are kept in .*out\.csv\.part"):
             journal.append(ROWS[1])
     assert rows_of(tmp_path / "out.csv") == ROWS[:1]

@@ -136,7 +136,7 @@ def _explained(opened: Opened, entry: InputItem, names: tuple[str | None, ...]) 
     try:
         return explain_labels(opened.reader, picture, names, opened.method, opened.explainer)
     except ImageError as error:
-        raise ImageError(entry.name, error.reason) from None
+        raise error.renamed(entry.name) from None
 
 
 def _targets(entries: list[InputItem], out: Path | None, several: bool) -> list[Path | None]:

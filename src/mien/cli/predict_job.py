@@ -151,9 +151,8 @@ class Job:
         try:
             self._output.write(self._counted(row for row, _ in journal.replay()), self.labels)
         except OutputError as error:
-            reason = str(error).removesuffix("; nothing was kept")
-            kept = f"{journal.rows} rows are kept in {journal.path}"
-            raise OutputError(f"{reason}; {kept}, the same command goes on from there") from error
+            kept = f"{journal.rows} rows are kept in {journal.path}, the same command goes on from there"
+            raise OutputError(error.problem, kept) from error
 
     def _identity(self) -> dict[str, Any]:
         survey = self._survey

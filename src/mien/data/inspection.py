@@ -75,7 +75,7 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     try:
         header = open_header(data, name)
     except ImageError as error:
-        return FileFacts(name, (_unopened_kind(data, error.reason),), error.reason, digest, len(data))
+        return FileFacts(name, (_unopened_kind(data, error),), error.reason, digest, len(data))
     width, height, file_format = header.width, header.height, header.format or ""
     try:
         broken = _unusable_header(header)
@@ -97,8 +97,8 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     return FileFacts(name, kinds, reason, digest, len(data), width, height, file_format, grey)
 
 
-def _unopened_kind(data: bytes, reason: str) -> str:
-    if reason.startswith("has more than"):
+def _unopened_kind(data: bytes, error: ImageError) -> str:
+    if error.code == "too-many-pixels":
         return "absurd-size"
     known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
     return "truncated" if known else "not-an-image"

@@ -130,4 +130,4 @@ def readable_errors(path: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); nothing was kept") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})", kept="nothing was kept") from error

@@ -47,8 +47,6 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 
 #: Pictures with more pixels than this are refused before decoding (where Pillow itself holds a file for a bomb).
 MAX_PIXELS = 178_956_970
-#: Why such a picture is refused.
-TOO_MANY_PIXELS = f"has more than {MAX_PIXELS} pixels"
 
 #: Pictures that take more memory than this once decoded are refused before that, in bytes: 117 million pixels of
 #: colour, 179 of grey, 52 as WebP.
@@ -110,18 +108,22 @@ def read_file(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(name, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
+            raise ImageError(name, _not_a_file(status.st_mode), "not-a-file")
         if status.st_size > MAX_BYTES:
-            raise ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?")
+            raise ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?", "too-large")
         return path.read_bytes()
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError(name, "no such file") from None
+        raise ImageError(name, "no such file", "missing") from None
     except PermissionError:
-        raise ImageError(name, "permission denied; make the file readable") from None
+        raise ImageError(name, "permission denied; make the file readable", "denied") from None
     except (OSError, ValueError) as error:
         raise ImageError(name, f"cannot be read ({_first_line(error)})") from None
+
+
+def _not_a_file(mode: int) -> str:
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
 
 
 def begins_like_picture(head: bytes) -> bool:
@@ -152,7 +154,9 @@ def decode_with_size(
         del header, image  # this may be half a gigabyte, which turning need not hold as well
         upright = rgb if turned == 1 else np.asarray(Image.fromarray(rgb).transpose(_TURNS[turned]))
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
-        raise ImageError(name, f"cannot be converted from {mode} to RGB ({_first_line(error)})") from None
+        raise ImageError(
+            name, f"cannot be converted from {mode} to RGB ({_first_line(error)})", "unsupported"
+        ) from None
     return (upright, *(size if turned < 5 else size[::-1]))
 
 
@@ -203,12 +207,12 @@ def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int 
     try:
         _draft(image, shrink_to, max_pixels)
         if _decoded_bytes(image) > MAX_DECODED:
-            raise ImageError(name, f"takes more than {MAX_DECODED >> 20} MiB once decoded")
+            raise ImageError(name, f"takes more than {MAX_DECODED >> 20} MiB once decoded", "too-much-memory")
         image.load()
     except ImageError:
         raise
     except Exception as error:  # each decoder raises its own
-        raise ImageError(name, f"is truncated or damaged ({_first_line(error)})") from None
+        raise ImageError(name, f"is truncated or damaged ({_first_line(error)})", "damaged") from None
     return image
 
 
@@ -240,18 +244,22 @@ def orientation(image: Image.Image) -> int:
 def open_header(data: bytes, name: str) -> Image.Image:
     """Read an image file's header only: format, mode and size, checked against the limits."""
     if not data:
-        raise ImageError(name, "is empty (zero bytes)")
+        raise ImageError(name, "is empty (zero bytes)", "empty")
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise ImageError(name, "is not an image that can be decoded") from None
+        raise ImageError(name, "is not an image that can be decoded", "not-an-image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(name, TOO_MANY_PIXELS) from None
+        raise _too_many_pixels(name) from None
     except Exception as error:
-        raise ImageError(name, f"has a damaged header ({_first_line(error)})") from None
+        raise ImageError(name, f"has a damaged header ({_first_line(error)})", "damaged") from None
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(name, TOO_MANY_PIXELS)
+        raise _too_many_pixels(name)
     return image
+
+
+def _too_many_pixels(name: str) -> ImageError:
+    return ImageError(name, f"has more than {MAX_PIXELS} pixels", "too-many-pixels")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

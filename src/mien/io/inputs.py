@@ -44,7 +44,7 @@ class InputItem:
         try:
             return self.archive.read(self.member)
         except ImageError as error:
-            return ImageError(self.name, error.reason)
+            return error.renamed(self.name)
 
 
 @dataclass(frozen=True)
@@ -250,4 +250,4 @@ def _open_archive(path: Path) -> ZipSource:
     try:
         return ZipSource(path)
     except DataError as error:
-        raise InputError(str(error).replace("a folder, a .csv or ", "")) from None
+        raise InputError(str(error)) from None

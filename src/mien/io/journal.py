@@ -121,8 +121,8 @@ class Journal(AbstractContextManager["Journal"]):
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             kept = f"{self.rows} rows are kept in {self.path}, the same command goes on from there"
-            reason = f"{error.strerror or error}; {kept if self.rows else 'nothing was kept'}"
-            raise OutputError(f"{self._out}: cannot be written ({reason})") from error
+            problem = f"{self._out}: cannot be written ({error.strerror or error})"
+            raise OutputError(problem, kept if self.rows else "nothing was kept") from error
 
     def _close(self) -> None:
         os.close(self._file)

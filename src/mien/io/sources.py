@@ -70,7 +70,7 @@ class FolderSource:
         try:
             return read_file(self.path / name)
         except ImageError as error:
-            raise ImageError(name, error.reason) from None
+            raise error.renamed(name) from None
 
     def stamp(self, name: str) -> tuple[int, int]:
         """Return (size in bytes, modification time in ns); zeros where the file cannot be reached."""
@@ -85,16 +85,17 @@ class ZipSource:
     """The members of a zip archive, read in place: nothing is unpacked to disk.
 
     Members with absolute or `..` paths, links, encrypted members and bombs are refused, never read.
+    Raises DataError for a file that is not the `expected` one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected: str = "a readable zip archive") -> None:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
         except PermissionError:
             raise DataError(f"{path}: permission denied; make the file readable") from None
         except Exception as error:  # a damaged directory makes zipfile raise nearly anything
-            raise DataError(f"{path}: is not a folder, a .csv or a readable zip archive ({error})") from None
+            raise DataError(f"{path}: is not {expected} ({error})") from None
         self._lock = threading.Lock()
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.refused: list[Refused] = []
@@ -125,11 +126,11 @@ class ZipSource:
             with self._lock, self._zip.open(info) as member:
                 data = member.read(info.file_size + 1)
         except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, RuntimeError) as error:
-            raise ImageError(name, f"is damaged inside the archive ({error})") from None
+            raise ImageError(name, f"is damaged inside the archive ({error})", "damaged") from None
         except Exception as error:  # zlib, lzma and bz2 each raise their own
-            raise ImageError(name, f"cannot be unpacked ({error})") from None
+            raise ImageError(name, f"cannot be unpacked ({error})", "damaged") from None
         if len(data) > info.file_size:
-            raise ImageError(name, "unpacks to more than the archive states")
+            raise ImageError(name, "unpacks to more than the archive states", "damaged")
         return data
 
     def head(self, name: str, count: int) -> bytes:
@@ -224,4 +225,6 @@ def is_folder(path: Path) -> bool:
 
 def open_source(path: Path) -> FileSource:
     """Open a folder or a zip archive; DataError where it is neither."""
-    return FolderSource(path) if is_folder(path) else ZipSource(path)
+    if is_folder(path):
+        return FolderSource(path)
+    return ZipSource(path, expected="a folder, a .csv or a readable zip archive")

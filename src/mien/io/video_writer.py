@@ -84,7 +84,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except self._av.FFmpegError as error:
-            raise OutputError(f"{self._path}: cannot be written ({words(error)}); nothing was kept") from None
+            raise OutputError(f"{self._path}: cannot be written ({words(error)})", kept="nothing was kept") from None
 
 
 def require_film_name(path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain
 from mien.inference.reader import Faces, Reader
-from mien.io.image import RGB, TOO_MANY_PIXELS, ImageSource, open_header
+from mien.io.image import RGB, ImageSource, open_header
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
@@ -94,14 +94,14 @@ class Models:
         try:
             image = open_header(upload.data, upload.name)
         except ImageError as error:
-            if error.reason == TOO_MANY_PIXELS:
+            if error.code == "too-many-pixels":
                 raise self._too_many(upload.name, error.reason) from None
             # The one that was raised would keep the picture's bytes, by its traceback, until garbage is collected.
-            return ImageError(upload.name, error.reason)
+            return error.renamed(upload.name)
         if image.width * image.height > self._pixels:
             raise self._too_many(upload.name, f"has {image.width}x{image.height} pixels")
         if image.format not in FORMATS:
-            return ImageError(upload.name, f"is a {image.format}; the server reads {', '.join(FORMATS)}")
+            return ImageError(upload.name, f"is a {image.format}; the server reads {', '.join(FORMATS)}", "unsupported")
         return upload.data
 
     def _too_many(self, name: str, what: str) -> Problem:
