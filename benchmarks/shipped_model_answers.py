@@ -9,7 +9,7 @@ from choose_rule import Rule, choose_rule
 
 from mien.inference.bundle import BundleConfig
 from mien.inference.calibration import fit_temperature, probabilities
-from mien.inference.decision import answers
+from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics.calibration import risk_coverage
 from mien.metrics.classification import classification_metrics, proportion
@@ -63,7 +63,7 @@ def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
 
 
 def rule_of(found: BundleConfig | Rule) -> dict[str, Any]:
-    """The rule as `mien.inference.calibration.answers` takes it."""
+    """The rule as `mien.inference.decision.AnswerRule` takes it."""
     return {"answer_from": found.answer_from, "answer_over": found.answer_over}
 
 
@@ -76,7 +76,7 @@ def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, Any]]:
 def by_rule(rows: Floats, rule: Mapping[str, Any]) -> Ints:
     """Answers (N,) as indices into THREE, in whatever order the rule names its labels."""
     order = np.array([THREE.index(name) for name in (*rule["answer_from"], NEITHER)])
-    return order[answers(rows, EXPRESSIONS, **rule)]
+    return order[AnswerRule(EXPRESSIONS, **rule).choose(rows)]
 
 
 def in_three(expressions: Ints) -> Ints:

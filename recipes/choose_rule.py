@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.inference.decision import Over, answers
+from mien.inference.decision import AnswerRule, MinimumRatios
 from mien.labels import EXPRESSIONS
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class Rule:
     """
 
     answer_from: Mapping[str, float]
-    answer_over: Over
+    answer_over: MinimumRatios
     macro_f1: float
     neutral_called_sad: float
     sad_called_sad: float
@@ -74,7 +74,7 @@ def choose_rule(
     three_way = np.select([happy, sad], [HAPPY, SAD], NEITHER)
     best: tuple[bool, Rule] | None = None
     for answer_from, answer_over in _rules():
-        answered = answers(rows, labels, answer_from=answer_from, answer_over=answer_over)
+        answered = AnswerRule(labels, answer_from=answer_from, answer_over=answer_over).choose(rows)
         too_sad = float((answered[neutral] == SAD).mean())
         if too_sad > neutral_as_sad:
             continue

@@ -11,7 +11,7 @@ from choose_rule import GRID, OVER_NEUTRAL, Rule, choose_rule
 from mien.errors import InputError
 from mien.inference.bundle import BundleConfig
 from mien.inference.calibration import probabilities
-from mien.inference.decision import decide
+from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS
 from mien.metrics.classification import classification_metrics
 
@@ -35,7 +35,10 @@ def answered(rows: Floats, rule: Rule) -> list[str]:
 
 
 def answered_from(rows: Floats, answer_from: Any, answer_over: Any) -> list[str]:
-    return [decide(row, EXPRESSIONS, answer_from=answer_from, answer_over=answer_over).label for row in rows]
+    return [
+        answer.label
+        for answer in AnswerRule(EXPRESSIONS, answer_from=answer_from, answer_over=answer_over).decide(rows)
+    ]
 
 
 def rate(said: list[str], truth: Ints, face: str, answer: str) -> float:

@@ -16,7 +16,7 @@ from mien.data.label_issues import find_label_issues
 from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.decision import answer_probabilities, choose_field, shares_of
+from mien.inference.decision import choose_field, renormalise
 from mien.inference.preprocess import Opened, in_order, opened
 from mien.inference.reader import Reader
 from mien.results import Detection
@@ -181,13 +181,7 @@ def _beyond(face: Detection, width: int, height: int) -> float:
 
 def _shares(reader: Reader, crops: UInt8, known: Audit) -> Float64:
     """Return the probabilities among the data's classes, float64 (N, K), rows summing to 1."""
-    config = reader.config
-    rows = []
-    for row in reader.probabilities(crops):
-        by_label = {label: float(value) for label, value in zip(config.labels, row, strict=True)}
-        answers = by_label | answer_probabilities(by_label, config.answer_from)
-        rows.append([answers[name] for name in known.manifest.classes])
-    return shares_of(rows)
+    return renormalise(reader.rule.probabilities_of(reader.probabilities(crops), known.manifest.classes))
 
 
 def _suspects(judged: Sequence[Sample], shares: Float64, classes: tuple[str, ...]) -> list[tuple[Finding, float]]:

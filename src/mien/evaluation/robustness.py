@@ -9,9 +9,8 @@ import numpy as np
 from mien.arrays import Bool, Int64, UInt8
 from mien.errors import InputError
 from mien.evaluation.perturbations import KINDS, Perturbation
-from mien.inference.decision import AnswerField, answers
+from mien.inference.decision import AnswerField
 from mien.inference.reader import Reader
-from mien.labels import NEITHER
 from mien.metrics.classification import Estimate, share
 from mien.metrics.significance import change as paired_change
 
@@ -118,16 +117,11 @@ def measure_robustness(
 
 def read_crops(reader: Reader, crops: UInt8, classes: Sequence[str], by: AnswerField) -> Int64:
     """Return the answers to crops uint8 (N, S, S, C), judged by that field of a face: int64 (N,) into `classes`."""
-    config, rows = reader.config, reader.probabilities(crops)
+    rows = reader.probabilities(crops)
     if by == "answer":
-        chosen = answers(rows, config.labels, reader.threshold, config.answer_from, config.answer_over)
-        return np.array([list(classes).index(name) for name in reader.answers])[chosen]
-    columns = dict(zip(config.labels, rows.T, strict=True))
-    if config.answer_from is not None:
-        rest = [column for name, column in columns.items() if name not in config.answer_from]
-        columns[NEITHER] = np.sum(rest, axis=0)
-    best: Int64 = np.stack([columns[name] for name in classes], axis=1).argmax(axis=1)
-    return best
+        places = np.array([list(classes).index(name) for name in reader.answers])
+        return np.asarray(places[reader.rule.choose(rows)])
+    return np.asarray(reader.rule.probabilities_of(rows, classes).argmax(axis=1))
 
 
 def _tolerance(kind: Perturbation, before: Bool, hits: Sequence[Bool]) -> Tolerance:

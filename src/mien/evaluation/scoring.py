@@ -11,7 +11,7 @@ import numpy as np
 from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
-from mien.inference.decision import AnswerField, choose_field, shares_of
+from mien.inference.decision import AnswerField, choose_field, renormalise
 from mien.inference.preprocess import Prepared
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability, area_under_risk, reliability
@@ -109,7 +109,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
             on_progress((number + 1) / len(manifest.samples))
     if not kept.names:
         raise _nothing_judged(manifest, len(no_face))
-    shares = shares_of(kept.rows)
+    shares = renormalise(kept.rows)
     answers = shares.argmax(axis=1)
     if by == "answer":
         answers = np.array([manifest.classes.index(label) for label in kept.answered])

@@ -16,7 +16,6 @@ from mien.errors import DataError, ImageError
 from mien.explanation.explainer import Explainer, Method, default_method, explainer_of
 from mien.explanation.regions import ELLIPSES, REGIONS, aligned, in_crop, region_masks
 from mien.faces.crop import face_region
-from mien.inference.decision import possible_answers
 from mien.inference.reader import Reader
 from mien.results import Detection
 from mien.text import listed
@@ -183,10 +182,10 @@ def summarise(
 
 def label_indices(reader: Reader, crops: UInt8, names: Sequence[str]) -> Int64:
     """Return the model's label, int64 (N,), for which each crop of a named class is explained (see `summarise`)."""
-    labels, rule = reader.config.labels, reader.config.answer_from
+    labels = reader.config.labels
     if set(names) <= set(labels):
         return np.array([labels.index(name) for name in names], np.int64)
-    answered = [labels.index(name) for name in possible_answers(labels, rule) if name in labels] if rule else []
+    answered = [labels.index(name) for name in reader.config.answer_from or ()]
     others = reader.probabilities(crops)
     others[:, answered] = -1
     return np.array(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import BundleError, ConfigError
+from mien.inference.decision import AnswerRule
 from mien.io.atomic import write_text
 from mien.io.layout import BUNDLE, CONFIG
 from mien.labels import NEITHER, check_labels
@@ -42,7 +43,7 @@ class BundleConfig:
     graph takes raw 0-255 values. `temperature` divides the logits before the softmax (Guo et al.,
     2017). `threshold` counts for two classes only: the second label is answered from that probability
     on. `answer_from` is the rule of a model that may also answer `neither`: each label it answers, and
-    the calibrated probability in (0, 1) from which on (see `mien.inference.calibration.decide`); None is a model
+    the calibrated probability in (0, 1) from which on (see `mien.inference.decision.AnswerRule`); None is a model
     that always answers one of its labels. `answer_over` says of a label how many times as probable as others it
     must be besides. `framing` says what is read by default: the `whole` picture, or
     each `face` that is found in it. `maps` says whether the graph also emits class activation maps. `about`
@@ -80,6 +81,11 @@ class BundleConfig:
             self._check_rule(self.answer_from)
         if self.answer_over is not None:
             self._check_over(self.answer_over, self.answer_from or {})
+
+    @property
+    def rule(self) -> AnswerRule:
+        """How this model answers."""
+        return AnswerRule(self.labels, self.threshold, self.answer_from, self.answer_over)
 
     def _check_rule(self, rule: Mapping[str, float]) -> None:
         if not rule or not rule.keys() < set(self.labels):

@@ -19,7 +19,7 @@ from mien.faces.tracker import Tracker, timed
 from mien.inference.bundle import Bundle, load_bundle
 from mien.inference.calibration import probabilities
 from mien.inference.classifier import Classifier
-from mien.inference.decision import answer_probabilities, decide, possible_answers, two_way
+from mien.inference.decision import Answer, two_way
 from mien.inference.preprocess import Prepared, Preparer, in_order
 from mien.io.image import ImageSource, load_image
 from mien.labels import EXPRESSIONS
@@ -49,12 +49,22 @@ class Reader:
     ) -> None:  # fmt: skip
         self.config = bundle.config
         _check(bundle, threads, threshold, faces)
-        self.threshold = bundle.config.threshold if threshold is None else threshold
-        self.answers = possible_answers(bundle.config.labels, bundle.config.answer_from)
+        rule = bundle.config.rule
+        self.rule = rule if threshold is None else replace(rule, threshold=threshold)
         self.detect = bundle.config.framing == "face" if detect is None else detect
         self._threads = available_cores() if threads is None else threads
         self._limit = 1 if faces == "largest" else None
         self._classifier = Classifier(bundle, threads)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every possible answer of this model: its labels, or some of them and `neither`."""
+        return self.rule.answers
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which the second of two labels is the answer."""
+        return self.rule.threshold
 
     @cached_property
     def detector(self) -> Detector:
@@ -136,8 +146,8 @@ class Reader:
         picture = load_image(rgb)
         size, channels = self.config.input_size, self.config.input_channels
         crops = [crop(picture, size, channels, face_region(found)) for found in detections]
-        rows = self.probabilities(np.stack(crops)) if crops else ()
-        return tuple(self._face(found.box, found, row) for found, row in zip(detections, rows, strict=True))
+        rows = self._classify(crops)
+        return self._faces([found.box for found in detections], detections, rows)
 
     def watch(
         self, frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = None, *, source: str = "<frames>"
@@ -154,12 +164,10 @@ class Reader:
         follow = Tracker()
         for time, frame in timed(frames, fps):
             picture = self._preparer((source, frame))
-            rows = self.probabilities(np.stack(picture.crops)) if picture.crops else np.empty((0, 0))
+            rows = self._classify(picture.crops)
             people, rows = follow(time, picture.boxes, picture.crops, rows)
-            faces = tuple(
-                replace(self._face(box, found, row), person=person)
-                for box, found, row, person in zip(picture.boxes, picture.detections, rows, people, strict=True)
-            )
+            found = self._faces(picture.boxes, picture.detections, rows)
+            faces = tuple(replace(face, person=person) for face, person in zip(found, people, strict=True))
             size = picture.width, picture.height
             yield FrameResult(source, picture.status, picture.reason, *size, self.config.name, faces, time)
 
@@ -193,29 +201,35 @@ class Reader:
     def _results(self, pictures: Sequence[Prepared]) -> Iterator[ImageResult]:
         """Classify the crops of some pictures together."""
         crops = [one for picture in pictures for one in picture.crops]
-        rows: Iterator[Float64] = iter(self.probabilities(np.stack(crops)) if crops else ())
+        rows = self._classify(crops)
+        boxes = [box for picture in pictures for box in picture.boxes]
+        faces_of_all = iter(self._faces(boxes, [found for picture in pictures for found in picture.detections], rows))
         for picture in pictures:
-            own = islice(rows, len(picture.crops))
-            faces = tuple(
-                self._face(box, found, row)
-                for box, found, row in zip(picture.boxes, picture.detections, own, strict=True)
-            )
+            faces = tuple(islice(faces_of_all, len(picture.crops)))
             size = picture.width, picture.height
             yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
 
-    def _face(self, box: Box, found: Detection | None, row: Float64) -> Face:
-        labels, rule = self.config.labels, self.config.answer_from
-        by_label = {label: float(value) for label, value in zip(labels, row, strict=True)}
-        answer = decide(row, labels, self.threshold, rule, self.config.answer_over)
+    def _classify(self, crops: Sequence[UInt8]) -> Float64:
+        return self._classify(crops)
+
+    def _faces(
+        self, boxes: Sequence[Box], detections: Sequence[Detection | None], rows: Float64
+    ) -> tuple[Face, ...]:  # fmt: skip
+        """Decide what to answer for faces, given their probabilities (N, K)."""
+        answers = self.rule.decide(rows) if len(rows) else []
+        return tuple(map(self._face, boxes, detections, rows.tolist(), answers))
+
+    def _face(self, box: Box, found: Detection | None, row: list[float], answer: Answer) -> Face:
+        by_label = dict(zip(self.config.labels, row, strict=True))
         return Face(
             box=box,
             score=round(found.score, 4) if found else None,
             answer=answer.label,
             probability=answer.probability,
             why=answer.why,
-            probabilities=answer_probabilities(by_label, rule),
+            probabilities=answer.probabilities,
             two_way=two_way(by_label),
-            expressions=dict(by_label) if set(labels) == set(EXPRESSIONS) else None,
+            expressions=by_label if set(self.config.labels) == set(EXPRESSIONS) else None,
             landmarks=tuple((round(x, 1), round(y, 1)) for x, y in found.landmarks) if found else None,
         )
 

@@ -20,7 +20,6 @@ from mien.arrays import Float32, UInt8
 from mien.errors import ExportError
 from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
 from mien.inference.classifier import Classifier
-from mien.inference.decision import possible_answers
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.graph import fuse_standardisation, replace_erfc
@@ -233,7 +232,7 @@ def _rewritten(path: Path) -> bytes:
 
 
 def _card(config: BundleConfig, agreement: Agreement) -> str:
-    possible = ", ".join(possible_answers(config.labels, config.answer_from))
+    possible = ", ".join(config.rule.answers)
     about = json.dumps(dict(config.about), indent=2, sort_keys=True)
     return (
         f"# {config.name}\n\n"

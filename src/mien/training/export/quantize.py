@@ -21,7 +21,6 @@ from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
 from mien.inference.calibration import negative_log_likelihood
-from mien.inference.decision import answers, possible_answers
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_onnxruntime
@@ -207,10 +206,7 @@ def _float_nodes(model: Any) -> list[str]:
 
 def _compare(original: Bundle, before: Float64, quantised: Bundle, after: Float64) -> Quantised:
     config = original.config
-    first, second = (
-        answers(rows, config.labels, config.threshold, config.answer_from, config.answer_over)
-        for rows in (before, after)
-    )
+    first, second = (config.rule.choose(rows) for rows in (before, after))
     same = int((first == second).sum())
     if same < LEAST_AGREEMENT * len(before):
         raise ExportError(
@@ -226,7 +222,7 @@ def _card(original: Bundle, name: str, found: Quantised) -> str:
     path = original.path / CARD_FILE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     rest = text.partition("\n")[2] if text.startswith("# ") else text
-    said = ", ".join(possible_answers(original.config.labels, original.config.answer_from))
+    said = ", ".join(original.config.rule.answers)
     return (
         f"# {name}\n\n"
         f"{original.config.name} in 8-bit integers, answering {said}: {found}.\n\n"
