@@ -210,7 +210,7 @@ class Reader:
             yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
 
     def _classify(self, crops: Sequence[UInt8]) -> Float64:
-        return self._classify(crops)
+        return self.probabilities(np.stack(crops)) if crops else np.empty((0, len(self.config.labels)))
 
     def _faces(
         self, boxes: Sequence[Box], detections: Sequence[Detection | None], rows: Float64
