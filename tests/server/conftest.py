@@ -25,8 +25,8 @@ import mien
 from mien.cli.serve import KEY_VARIABLE
 from mien.inference.reader import Reader
 from mien.server import Limits, create_app
-from mien.server.runner import listen, runner
-from mien.server.workers import Workers
+from mien.server.runner import build_server, listen
+from mien.server.workers import WorkerPool
 
 
 @dataclass
@@ -90,7 +90,7 @@ def serve() -> Iterator[Callable[..., Live]]:
         limits = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
         app = create_app(readers, Limits(**limits), **({"threads": 2} | options))
         listening = listen("127.0.0.1", 0)
-        server = runner(app, Limits(**limits))
+        server = build_server(app, Limits(**limits))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
         thread.start()
         while not server.started:
@@ -184,7 +184,7 @@ def problem() -> Callable[[Any, str], dict[str, Any]]:
 @contextmanager
 def held(live: Any, threads: int = 1) -> Iterator[None]:
     """Keep all worker threads of a server at work until the end of the block."""
-    workers: Workers = live.app.state.mien.workers
+    workers: WorkerPool = live.app.state.mien.workers
     over, begun = threading.Event(), threading.Barrier(threads + 1)
 
     def work(given: list[None]) -> list[None]:
@@ -193,7 +193,8 @@ def held(live: Any, threads: int = 1) -> Iterator[None]:
         return given
 
     jobs = [
-        asyncio.run_coroutine_threadsafe(workers.do(work, None, always=True), live.server._loop) for _ in range(threads)
+        asyncio.run_coroutine_threadsafe(workers.run(work, None, even_if_full=True), live.server._loop)
+        for _ in range(threads)
     ]
     begun.wait()
     try:

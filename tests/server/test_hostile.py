@@ -74,7 +74,7 @@ def check_decoder(bundle: Path, seeds: list[bytes], numbers: range) -> dict[str,
     models = Models(reader, 1_000_000)
     counts: dict[str, int] = {}
     for number in numbers:
-        (found,) = models.reading(reader)([[Upload("fuzz", mutated(seeds, number))]])
+        (found,) = models.batch_function(reader)([[Upload("fuzz", mutated(seeds, number))]])
         status = found.code if isinstance(found, Problem) else json.loads(found)[0]["status"]
         counts[status] = counts.get(status, 0) + 1
     assert set(counts) <= {"ok", "unreadable", "too_many_pixels"}

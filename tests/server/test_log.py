@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mien.server.lifecycle import Gate, State
+from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.metrics import ServerMetrics
 
 HOST = b"Host: localhost\r\n"
@@ -110,7 +110,7 @@ def test_a_fault_of_the_server_is_logged_once(kind: str, caplog: pytest.LogCaptu
 
     async def ask() -> None:
         with suppress(ArithmeticError):  # which closes a stream
-            await Gate(broken, State(), ServerMetrics())({"type": kind, "path": "/"}, None, send)  # type: ignore[arg-type]
+            await LifecycleMiddleware(broken, ServerState(), ServerMetrics())({"type": kind, "path": "/"}, None, send)  # type: ignore[arg-type]
 
     with caplog.at_level(logging.DEBUG):
         asyncio.run(ask())

@@ -15,7 +15,7 @@ from mien.errors import ConfigError
 from mien.inference.reader import Reader
 from mien.server import create_app
 from mien.server.metrics import ServerMetrics
-from mien.server.security import LOOPBACK, Guard, Key
+from mien.server.security import LOOPBACK, ApiKey, SecurityMiddleware
 
 KEY = "correct horse battery staple"
 ROUTES = [
@@ -88,7 +88,7 @@ def answers_to(host: str) -> bool:
         pass
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", host.encode("latin-1"))]}
-    asyncio.run(Guard(inside, LOOPBACK, (), Key(None), ServerMetrics())(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(SecurityMiddleware(inside, LOOPBACK, (), ApiKey(None), ServerMetrics())(scope, None, send))  # type: ignore[arg-type]
     return bool(passed)
 
 

@@ -91,7 +91,7 @@ def test_the_newest_frame_wins(live: Any, hold: Any, two_people: Any, encode: Ca
     inside = live.app.state.mien
 
     def passed_over() -> float:
-        return inside.figures.registry.get_sample_value("mien_frames_total", {"what": "passed over"}) or 0.0
+        return inside.metrics.registry.get_sample_value("mien_frames_total", {"outcome": "dropped"}) or 0.0
 
     before = passed_over()
     with open_stream(live) as stream:

@@ -6,18 +6,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from mien.server.workers import Workers
+from mien.server.workers import WorkerPool
 
 
-def run(workers: Workers, *jobs: Any) -> list[Any]:
+def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
     async def main() -> list[Any]:
-        return await asyncio.gather(*(workers.do(*job) for job in jobs), return_exceptions=True)
+        return await asyncio.gather(*(workers.run(*job) for job in jobs), return_exceptions=True)
 
     return asyncio.run(main())
 
 
 def test_small_jobs_are_done_together_and_large_ones_alone() -> None:
-    workers = Workers(1, 100, 10)
+    workers = WorkerPool(1, 100, 10)
     groups: list[list[int]] = []
 
     def work(given: list[int]) -> list[int]:
@@ -34,7 +34,7 @@ def test_small_jobs_are_done_together_and_large_ones_alone() -> None:
 
 
 def test_one_bad_job_does_not_spoil_those_beside_it() -> None:
-    workers = Workers(1, 100, 10)
+    workers = WorkerPool(1, 100, 10)
 
     def work(given: list[int]) -> list[int]:
         time.sleep(0.05)
@@ -49,7 +49,7 @@ def test_one_bad_job_does_not_spoil_those_beside_it() -> None:
 
 def test_nobody_waits_for_a_job_that_was_given_up() -> None:
     """A client that leaves takes its job with it."""
-    workers = Workers(1, 100, 10)
+    workers = WorkerPool(1, 100, 10)
     over, done = threading.Event(), []
 
     def block(given: list[int]) -> list[int]:
@@ -61,9 +61,9 @@ def test_nobody_waits_for_a_job_that_was_given_up() -> None:
         return given
 
     async def main() -> None:
-        first = asyncio.create_task(workers.do(block, 0))
+        first = asyncio.create_task(workers.run(block, 0))
         await asyncio.sleep(0.05)
-        second = asyncio.create_task(workers.do(work, 1))
+        second = asyncio.create_task(workers.run(work, 1))
         await asyncio.sleep(0.05)
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
@@ -77,7 +77,7 @@ def test_nobody_waits_for_a_job_that_was_given_up() -> None:
 
 
 def test_all_threads_take_part() -> None:
-    workers = Workers(3, 100, 10)
+    workers = WorkerPool(3, 100, 10)
     meet = threading.Barrier(3)
 
     def work(given: list[int]) -> list[int]:
@@ -89,7 +89,7 @@ def test_all_threads_take_part() -> None:
 
 
 def test_a_job_is_given_up_when_the_client_has_gone() -> None:
-    workers = Workers(1, 100, 60)
+    workers = WorkerPool(1, 100, 60)
     over, begun = threading.Event(), threading.Event()
 
     def block(given: list[int]) -> list[int]:
@@ -100,7 +100,7 @@ def test_a_job_is_given_up_when_the_client_has_gone() -> None:
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
         gone: list[asyncio.Future[None]] = [loop.create_future() for _ in range(3)]
-        jobs = [asyncio.create_task(workers.do(block, number, gone=one)) for number, one in enumerate(gone)]
+        jobs = [asyncio.create_task(workers.run(block, number, disconnected=one)) for number, one in enumerate(gone)]
         await loop.run_in_executor(None, begun.wait)
         assert workers.waiting == 2
         gone[0].set_result(None)  # while it is worked on
@@ -118,7 +118,7 @@ def test_a_job_is_given_up_when_the_client_has_gone() -> None:
 
 def test_two_event_loops_share_the_workers() -> None:
     """Each gets its own answers, in its own thread."""
-    workers = Workers(1, 100, 60)
+    workers = WorkerPool(1, 100, 60)
     both, groups = threading.Barrier(2), []
 
     def work(given: list[str]) -> list[str]:
@@ -128,7 +128,7 @@ def test_two_event_loops_share_the_workers() -> None:
 
     async def main(name: str) -> list[str]:
         both.wait()
-        return list(await asyncio.gather(*(workers.do(work, f"{name}{number}", 1) for number in range(20))))
+        return list(await asyncio.gather(*(workers.run(work, f"{name}{number}", 1) for number in range(20))))
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda name: asyncio.run(main(name)), "ab"))

@@ -1,7 +1,7 @@
-"""The server: an HTTP API and a page (`pip install 'mien[serve]'`).
+"""Serve models over HTTP: an API for applications and a web page (`pip install 'mien[serve]'`).
 
-`create_app(reader)` gives an ASGI application that can be run by itself or mounted in another one; `mien serve`
-runs it by uvicorn. Uploads only: no path and no address is ever taken from a client.
+`create_app` returns the ASGI application, to run or to mount in another one; `mien serve` runs it under uvicorn.
+Clients upload image bytes. They never name a path or URL to open.
 """
 
 from importlib import import_module

@@ -1,4 +1,8 @@
-"""The application: its routes, and what stands around them."""
+"""Build the ASGI application: its endpoints, its routes and its middleware.
+
+To add a route, write an endpoint in `Api`, describe it in `openapi`, and add one line to `_add_routes`. Work on images
+belongs in `models`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
@@ -15,120 +19,120 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.inference.reader import Reader
 from mien.runtime import available_cores
 from mien.server import openapi
-from mien.server.lifecycle import Gate, State
+from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
-from mien.server.params import ExplainQuery, ReadQuery, parse
+from mien.server.params import ExplainParams, PredictParams, parse_params
 from mien.server.problems import Problem
-from mien.server.security import LOOPBACK, Guard, Key
-from mien.server.static import INDEX, Page
-from mien.server.stream import Streams, close_with, first_key
-from mien.server.uploads import Memory, read_uploads
-from mien.server.workers import Workers
+from mien.server.security import LOOPBACK, ApiKey, SecurityMiddleware
+from mien.server.static import INDEX, PageFiles
+from mien.server.stream import Streams, close_with_problem, receive_key
+from mien.server.uploads import BodyMemory, read_uploads
+from mien.server.workers import WorkerPool
 from mien.version import __version__
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
 
-class Server:
-    """What the routes of one application share."""
+class Api:
+    """The endpoints of one application, and what they share."""
 
     def __init__(self, readers: Reader | Mapping[str, Reader], limits: Limits, key: str | None, threads: int) -> None:
-        self.limits, self.key = limits, Key(key)
+        self.limits, self.key = limits, ApiKey(key)
         self.models = Models(readers, limits.pixels)
-        self.workers = Workers(threads, limits.waiting, limits.seconds)
-        self.memory = Memory(limits.held_bytes)
-        self.figures, self.state, self.page = ServerMetrics(), State(), Page()
-        self.streams = Streams(self.models, self.workers, limits, self.figures)
+        self.workers = WorkerPool(threads, limits.waiting, limits.seconds)
+        self.memory = BodyMemory(limits.held_bytes)
+        self.metrics, self.state, self.page = ServerMetrics(), ServerState(), PageFiles()
+        self.streams = Streams(self.models, self.workers, limits, self.metrics)
         self.state.on_close.append(self.streams.close)
-        self.figures.watch("mien_waiting", "Requests that wait to be worked on", lambda: self.workers.waiting)
-        self.figures.watch("mien_held_bytes", "Memory that bodies of requests take", lambda: self.memory.used)
+        self.metrics.add_gauge("mien_waiting", "Requests that wait for a worker", lambda: self.workers.waiting)
+        self.metrics.add_gauge("mien_held_bytes", "Memory of all request bodies", lambda: self.memory.used)
 
     async def predict(self, request: Request) -> Response:
-        """Read the expression in one or several pictures; a file that cannot be read is a row that says why."""
-        query = parse(ReadQuery, request.query_params)
-        reader = self.models.reader(query.model, query.detect, query.faces)
+        """Predict the expression in one or several images. An image that cannot be read is a row with a reason."""
+        params = parse_params(PredictParams, request.query_params)
+        reader = self.models.reader(params.model, params.detect, params.faces)
         self.workers.refuse_if_full()
-        with self.memory.share() as share:
-            uploads = await read_uploads(request, self.limits, share)
+        with self.memory.reserve() as reservation:
+            uploads = await read_uploads(request, self.limits, reservation)
             cost = sum(len(upload.data) for upload in uploads)
-            rows = await self._work(request, self.models.reading(reader), uploads, cost)
+            rows = await self._run(request, self.models.batch_function(reader), uploads, cost)
         if isinstance(rows, Problem):
             raise rows
-        self.figures.pictures.inc(len(uploads))
+        self.metrics.images.inc(len(uploads))
         return Response(rows, media_type="application/json")
 
     async def explain(self, request: Request) -> Response:
-        """Show what in each face of one picture speaks for a label: a PNG, its longer side at most 1280 pixels."""
-        query = parse(ExplainQuery, request.query_params)
-        reader = self.models.reader(query.model, query.detect, query.faces)
+        """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
+        params = parse_params(ExplainParams, request.query_params)
+        reader = self.models.reader(params.model, params.detect, params.faces)
         self.workers.refuse_if_full()
-        with self.memory.share() as share:
-            uploads = await read_uploads(request, self.limits, share)
+        with self.memory.reserve() as reservation:
+            uploads = await read_uploads(request, self.limits, reservation)
             if len(uploads) > 1:
-                raise Problem("too_many_files", "one picture is explained at a time")
-            work = partial(self.models.explained, reader, uploads[0], query.label, query.method, query.view)
-            png = await self._work(request, lambda _: [work()], None)
+                raise Problem("too_many_files", "send one image per request")
+            work = partial(self.models.explain, reader, uploads[0], params.label, params.method, params.view)
+            png = await self._run(request, lambda _: [work()], None)
         return Response(png, media_type="image/png")
 
     async def stream(self, socket: WebSocket) -> None:
-        """Read frames as they come."""
+        """Answer the frames of a WebSocket."""
         await socket.accept()
         try:
-            if self.key.needed and not self.key.fits(await first_key(socket, self.limits.header_seconds)):
+            if self.key.required and not self.key.matches(await receive_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
-            query = parse(ReadQuery, socket.query_params)
-            await self.streams.run(socket, self.models.reader(query.model, query.detect, query.faces))
+            params = parse_params(PredictParams, socket.query_params)
+            await self.streams.run(socket, self.models.reader(params.model, params.detect, params.faces))
         except Problem as problem:
-            self.figures.refused.labels(problem.code).inc()
-            await close_with(socket, problem)
+            self.metrics.refused.labels(problem.code).inc()
+            await close_with_problem(socket, problem)
         except (WebSocketDisconnect, TimeoutError):
-            return  # the client has left, or takes no answers
+            return  # the client has left, or accepts no answers
 
-    async def described(self, _: Request) -> Response:
-        """List the models that are served, with their labels and what they answer."""
+    async def list_models(self, _: Request) -> Response:
+        """List the served models with their labels and possible answers."""
         return Response(to_json(self.models.describe()), media_type="application/json")
 
-    async def config(self, _: Request) -> Response:
-        """Say whether a key is needed, and what the limits are."""
-        found = {"auth": self.key.needed, "limits": self.limits.to_dict(), "version": __version__}
-        return Response(to_json(found), media_type="application/json")
+    async def show_config(self, _: Request) -> Response:
+        """Return whether an API key is required, the limits, and the version."""
+        config = {"auth": self.key.required, "limits": self.limits.to_dict(), "version": __version__}
+        return Response(to_json(config), media_type="application/json")
 
-    async def healthy(self, _: Request) -> Response:
-        """Answer, for as long as the process lives."""
+    async def check_health(self, _: Request) -> Response:
+        """Return 200 while the process runs."""
         return Response(b'{"status":"ok"}', media_type="application/json")
 
-    async def ready(self, _: Request) -> Response:
-        """Say whether new requests are taken: not while all places are taken, nor while shutting down."""
+    async def check_ready(self, _: Request) -> Response:
+        """Return 200 if the server accepts requests; 503 if too many wait, or during shutdown."""
         if self.state.closing:
             raise Problem("shutting_down", "the server is shutting down")
         self.workers.refuse_if_full()
         return Response(b'{"status":"ready"}', media_type="application/json")
 
-    async def metrics(self, _: Request) -> Response:
-        """Give the figures that Prometheus collects."""
-        return Response(self.figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def show_metrics(self, _: Request) -> Response:
+        """Return the metrics in Prometheus's text format."""
+        return Response(self.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def file(self, request: Request) -> Response:
-        """Give a file of the page."""
+    async def page_file(self, request: Request) -> Response:
+        """Return a file of the page."""
         return self.page.get(request.path_params.get("name", INDEX), request)
 
-    async def _work(
-        self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], given: Input,
+    async def _run(
+        self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input,
         cost: int | None = None,
     ) -> Output:  # fmt: skip
-        """Have something done by the workers, and given up where the client leaves before it is done."""
-        leaving = asyncio.create_task(_left(request))
+        """Run work in the worker pool; abandon it if the client disconnects."""
+        disconnected = asyncio.create_task(_wait_for_disconnect(request))
         try:
-            return await self.workers.do(work, given, cost, gone=leaving)
+            return await self.workers.run(work, item, cost, disconnected=disconnected)
         finally:
-            leaving.cancel()
+            disconnected.cancel()
 
-    def refused(self, problem: Problem) -> Response:
-        """Count a problem, and answer with it."""
-        self.figures.refused.labels(problem.code).inc()
+    def problem_response(self, problem: Problem) -> Response:
+        """Count a problem and return its response."""
+        self.metrics.refused.labels(problem.code).inc()
         return problem.response()
 
 
@@ -136,23 +140,34 @@ def create_app(
     readers: Reader | Mapping[str, Reader], limits: Limits | None = None, *, key: str | None = None,
     hosts: Collection[str] | None = LOOPBACK, origins: Collection[str] = (), threads: int | None = None,
 ) -> FastAPI:  # fmt: skip
-    """Build the ASGI application that serves one reader, or several by name, of which the first is the default.
+    """Build the ASGI application. Run it by itself, or mount it in another application.
 
-    `key` is the API key that every request must carry, None lets everyone in. `hosts` are the names by which the
-    server may be called (without port; the machine's own by default), None is any: then give a key. `origins` are
-    those of pages elsewhere that may ask. `threads` is how many pictures are read side by side, None one per core;
-    readers built with `threads=1` then do best. The application can be mounted in another one. Raises ConfigError
-    where there is no reader.
+    Args:
+        readers: one reader, or several by name; the first is the default model. Readers made with
+            `mien.load(threads=1)` are fastest here.
+        limits: limits on client requests; None uses the defaults of `Limits`.
+        key: the API key that every request must carry; None lets every client in.
+        hosts: names by which clients may call the server, without port [default: those of this machine]. None allows
+            any name: use a key then.
+        origins: origins of other web pages that may send requests, such as `https://example.org`.
+        threads: images predicted at the same time; None uses one thread per core.
+
+    Raises:
+        ConfigError: there is no reader, or no header can hold the key.
+
+    Example:
+        >>> import mien
+        >>> app = create_app(mien.load(threads=1), Limits(files=4), key="a key of some length")
     """
-    server = Server(readers, limits or Limits(), key, threads or available_cores())
+    api = Api(readers, limits or Limits(), key, threads or available_cores())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        server.state.close()
-        server.workers.close()
+        api.state.close()
+        api.workers.close()
 
-    # FastAPI's own pages for trying out an API load scripts from elsewhere.
+    # FastAPI's interactive pages load scripts from other sites.
     app = FastAPI(
         title="mien",
         version=__version__,
@@ -161,63 +176,64 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.mien = server
-    _add_routes(app, server)
-    written = app.openapi
-    app.openapi = lambda: openapi.complete(written(), server.limits.files)  # type: ignore[method-assign]
-    _answer_errors(app, server)
-    app.add_middleware(Gate, state=server.state, figures=server.figures)
-    app.add_middleware(Guard, hosts=hosts, origins=origins, key=server.key, figures=server.figures)
+    app.state.mien = api
+    _add_routes(app, api)
+    _add_error_handlers(app, api)
+    generate = app.openapi
+    app.openapi = lambda: openapi.complete(generate(), api.limits.files)  # type: ignore[method-assign]
+    app.add_middleware(LifecycleMiddleware, state=api.state, metrics=api.metrics)
+    app.add_middleware(SecurityMiddleware, hosts=hosts, origins=origins, key=api.key, metrics=api.metrics)
     return app
 
 
-async def _left(request: Request) -> None:
-    """Wait until the client has left."""
+async def _wait_for_disconnect(request: Request) -> None:
+    """Return once the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-class Direct(APIRoute):
-    """A route that FastAPI describes and finds, and that is then called without more: with the request, for an answer.
+class RawRoute(APIRoute):
+    """A route that FastAPI documents and matches, but whose endpoint takes the request and returns the response.
 
-    What FastAPI else does with a request (parameters, body, dependencies) takes longer than what is done here.
+    FastAPI's own handling of parameters, body and dependencies takes longer than a small prediction.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function itself."""
+        """Return the endpoint itself."""
         return self.endpoint
 
 
-def _add_routes(app: FastAPI, server: Server) -> None:
-    app.router.route_class = Direct
-    app.add_api_route("/v1/predict", server.predict, methods=["POST"], response_class=Response, **openapi.PREDICT)
-    app.add_api_route("/v1/explain", server.explain, methods=["POST"], response_class=Response, **openapi.EXPLAIN)
-    for path, endpoint, described in (
-        ("/v1/models", server.described, openapi.MODELS),
-        ("/v1/config", server.config, openapi.CONFIG),
-        ("/healthz", server.healthy, openapi.HEALTHY),
-        ("/readyz", server.ready, openapi.READY),
-        ("/metrics", server.metrics, openapi.METRICS),
+def _add_routes(app: FastAPI, api: Api) -> None:
+    app.router.route_class = RawRoute
+    for method, path, endpoint, description in (
+        ("POST", "/v1/predict", api.predict, openapi.PREDICT),
+        ("POST", "/v1/explain", api.explain, openapi.EXPLAIN),
+        ("GET", "/v1/models", api.list_models, openapi.MODELS),
+        ("GET", "/v1/config", api.show_config, openapi.CONFIG),
+        ("GET", "/healthz", api.check_health, openapi.HEALTH),
+        ("GET", "/readyz", api.check_ready, openapi.READY),
+        ("GET", "/metrics", api.show_metrics, openapi.METRICS),
     ):
-        app.add_api_route(path, endpoint, methods=["GET"], response_class=Response, **described)
-        # Load balancers ask so. It goes without saying in the document.
-        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
-    app.add_api_websocket_route("/v1/stream", server.stream)
-    app.add_route("/", server.file, include_in_schema=False)
-    app.add_route("/page/{name:path}", server.file, include_in_schema=False)
+        app.add_api_route(path, endpoint, methods=[method], response_class=Response, **description)
+        if method == "GET":  # load balancers send HEAD; the document leaves it out
+            app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    app.add_api_websocket_route("/v1/stream", api.stream)
+    app.add_route("/", api.page_file, include_in_schema=False)
+    app.add_route("/page/{name:path}", api.page_file, include_in_schema=False)
 
 
-def _answer_errors(app: FastAPI, server: Server) -> None:
+def _add_error_handlers(app: FastAPI, api: Api) -> None:
     """Answer every error with a problem document."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, problem: Problem) -> Response:
-        return server.refused(problem)
+        return api.problem_response(problem)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
             headers = {"Allow": "GET, HEAD" if allowed == "GET" else allowed}
-            return server.refused(Problem("method_not_allowed", f"{request.method} is not for this address", headers))
-        return server.refused(Problem("not_found", "there is no such address; see /openapi.json"))
+            detail = f"this address does not take {request.method}; see /openapi.json"
+            return api.problem_response(Problem("method_not_allowed", detail, headers))
+        return api.problem_response(Problem("not_found", "there is no such address; see /openapi.json"))

@@ -1,4 +1,4 @@
-"""What a client may ask of the server."""
+"""Hold the limits on client requests. The modules that receive the data enforce them."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -8,16 +8,29 @@ from mien.errors import ConfigError
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on what comes in; each is checked as early as it can be. Raises ConfigError unless all are above 0.
+    """Limits on client requests, all above 0. Each is checked as early as possible.
 
-    `body_bytes` is the size of a request's body, `files` how many files it may hold, `pixels` the size of each
-    picture (width times height, from its header, before it is decoded). `body_seconds` is how long a client may
-    take to send a body, `header_seconds` to send a request's head, `seconds` how long a request may wait and be
-    worked on. `waiting` is how many requests may wait to be worked on, `held_bytes` how much memory the bodies of
-    all requests together may take, `connections` how many connections may be open; what is beyond is answered
-    503. `streams` is how many WebSockets may be open, `frame_bytes` the size of one frame, `frames_per_second`
-    how many frames of one stream are read in a second, `idle_seconds` after how long without a frame a stream is
-    closed.
+    Attributes:
+        body_bytes: largest request body, in bytes.
+        files: most files per request.
+        pixels: largest image, width times height, taken from its header before decoding.
+        body_seconds: longest time to send a body.
+        header_seconds: longest time to send a request head, or the key of a stream.
+        seconds: longest time that a request may wait and be worked on, together.
+        waiting: most requests that may wait for a worker; more are answered 503.
+        held_bytes: most memory for all request bodies together; more are answered 503.
+        connections: most open connections; more are answered 503.
+        streams: most open WebSockets.
+        frame_bytes: largest frame of a stream.
+        frames_per_second: most frames of one stream that are answered per second.
+        idle_seconds: a stream without a frame for this long is closed.
+
+    Raises:
+        ConfigError: a limit is not above 0.
+
+    Example:
+        >>> Limits(files=4).to_dict()["files"]
+        4
     """
 
     body_bytes: int = 32 * 2**20
@@ -35,11 +48,11 @@ class Limits:
     idle_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse what would let nothing through."""
+        """Refuse limits that let nothing through."""
         for field in fields(self):
             if not getattr(self, field.name) > 0:
                 raise ConfigError(f"{field.name} {getattr(self, field.name)}: give a number above 0")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the limits by name, as `/v1/config` gives them."""
+        """Return the limits by name, as in `/v1/config`."""
         return asdict(self)

@@ -1,4 +1,7 @@
-"""The models that are served, by name, and what is done with pictures in a worker thread."""
+"""Hold the served models and do their work: predict and explain uploaded images, in a worker thread.
+
+The HTTP side is in `app`. Frames of a webcam are in `stream`.
+"""
 
 import io
 import json
@@ -18,33 +21,41 @@ from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.viz.overlay import heat_layer, overlay_faces
 
-#: Kinds of pictures that are read from clients; some of what else Pillow opens is rarely used and hardly tested.
+#: Image formats accepted from clients. Pillow opens more, but those decoders are rarely used and little tested.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-#: The longer side of an explained picture is at most so many pixels.
-EXPLAINED_SIDE = 1280
-#: One that is larger is first shrunk by a whole number, to this many times its last size or more (as Pillow's
-#: `reducing_gap`); so many rows of that are made at a time.
-_GAP, _STRIP = 2, 64
+#: Longest side of an explained image, in pixels.
+MAX_EXPLAINED_SIDE = 1280
+#: A larger image is first reduced by a whole number, to at least this many times its final size (Pillow's
+#: `reducing_gap`). The reduction makes this many rows at a time.
+_REDUCING_GAP, _STRIP_ROWS = 2, 64
 
 View = Literal["overlay", "heat"]
-#: Rows of a request as JSON, or why it is refused.
-Answered = bytes | Problem
+#: The rows of a request as JSON, or the reason for refusing it.
+RowsOrProblem = bytes | Problem
 
 
 class Models:
-    """Readers by name; the first is the default. Raises ConfigError where there is none."""
+    """The served readers, by name. The first is the default.
 
-    def __init__(self, readers: Reader | Mapping[str, Reader], pixels: int) -> None:
+    Args:
+        readers: one reader, which goes by its own name, or several by name.
+        max_pixels: largest image, width times height.
+
+    Raises:
+        ConfigError: there is no reader.
+    """
+
+    def __init__(self, readers: Reader | Mapping[str, Reader], max_pixels: int) -> None:
         self._readers = {readers.config.name: readers} if isinstance(readers, Reader) else dict(readers)
         if not self._readers:
             raise ConfigError("no model to serve; give at least one reader")
         self.default = next(iter(self._readers))
-        self._pixels = pixels
+        self._max_pixels = max_pixels
         self._variants: dict[tuple[str, bool | None, Faces | None], Reader] = {}
-        self._reading: dict[int, Callable[[list[list[Upload]]], list[Answered]]] = {}
+        self._batch_functions: dict[int, Callable[[list[list[Upload]]], list[RowsOrProblem]]] = {}
 
     def describe(self) -> dict[str, Any]:
-        """Return what `/v1/models` answers."""
+        """Return the answer of `/v1/models`."""
         return {
             "default": self.default,
             "models": [
@@ -63,7 +74,16 @@ class Models:
         }
 
     def reader(self, name: str | None, detect: bool | None = None, faces: Faces | None = None) -> Reader:
-        """Return the reader of a name, as it was given but for `detect` and `faces`; Problem where there is none."""
+        """Return a reader by name.
+
+        Args:
+            name: name of a served model; None is the default model.
+            detect: whether to detect faces; None keeps the reader's setting.
+            faces: which faces to answer; None keeps the reader's setting.
+
+        Raises:
+            Problem: `unknown_model` if no model has this name.
+        """
         name = name or self.default
         if name not in self._readers:
             raise Problem("unknown_model", f"model {name[:60]!r}: this server has {', '.join(self._readers)}")
@@ -72,47 +92,59 @@ class Models:
             self._variants[key] = self._readers[name].variant(detect=detect, faces=faces, threads=1)
         return self._variants[key]
 
-    def reading(self, reader: Reader) -> Callable[[list[list[Upload]]], list[Answered]]:
-        """Return what reads the pictures of several requests; the same function for the same reader."""
-        return self._reading.setdefault(id(reader), partial(self._read, reader))
+    def batch_function(self, reader: Reader) -> Callable[[list[list[Upload]]], list[RowsOrProblem]]:
+        """Return the function that predicts the images of several requests at once.
 
-    def _read(self, reader: Reader, requests: list[list[Upload]]) -> list[Answered]:
-        checked = [self._check(uploads) for uploads in requests]
-        named = [one for found in checked if not isinstance(found, Problem) for one in found]
-        rows = iter([result.to_dict() for result in reader.predict_named(named)])
-        return [found if isinstance(found, Problem) else to_json([next(rows) for _ in found]) for found in checked]
+        The same reader gives the same function, so that `WorkerPool` can merge requests.
+        """
+        return self._batch_functions.setdefault(id(reader), partial(self._predict, reader))
 
-    def _check(self, uploads: Sequence[Upload]) -> list[tuple[str, ImageSource | ImageError]] | Problem:
-        """Look at the headers of all pictures of a request before any of them is decoded."""
+    def _predict(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem]:
+        checked = [self._check_request(uploads) for uploads in requests]
+        images = [image for each in checked if not isinstance(each, Problem) for image in each]
+        rows = iter([result.to_dict() for result in reader.predict_named(images)])
+        return [each if isinstance(each, Problem) else to_json([next(rows) for _ in each]) for each in checked]
+
+    def _check_request(self, uploads: Sequence[Upload]) -> list[tuple[str, ImageSource | ImageError]] | Problem:
+        """Check the headers of all images of a request before decoding any of them."""
         try:
-            return [(upload.name, self.checked(upload)) for upload in uploads]
+            return [(upload.name, self.check(upload)) for upload in uploads]
         except Problem as problem:
             return problem
 
-    def checked(self, upload: Upload) -> bytes | ImageError:
-        """Return a picture's bytes, or what is wrong with it; Problem where it has too many pixels."""
+    def check(self, upload: Upload) -> bytes | ImageError:
+        """Return an image's bytes, or what is wrong with it; raise Problem `too_many_pixels` if it is too large."""
         try:
             image = open_header(upload.data, upload.name)
         except ImageError as error:
             if error.code == "too-many-pixels":
-                raise self._too_many(upload.name, error.reason) from None
-            # The one that was raised would keep the picture's bytes, by its traceback, until garbage is collected.
+                raise self._too_many_pixels(upload.name, error.reason) from None
+            # The traceback of the error that was raised would keep the image's bytes until garbage collection.
             return error.renamed(upload.name)
-        if image.width * image.height > self._pixels:
-            raise self._too_many(upload.name, f"has {image.width}x{image.height} pixels")
+        if image.width * image.height > self._max_pixels:
+            raise self._too_many_pixels(upload.name, f"has {image.width}x{image.height} pixels")
         if image.format not in FORMATS:
             return ImageError(upload.name, f"is a {image.format}; the server reads {', '.join(FORMATS)}", "unsupported")
         return upload.data
 
-    def _too_many(self, name: str, what: str) -> Problem:
-        return Problem("too_many_pixels", f"{name}: {what}, at most {self._pixels} are read here; shrink it")
+    def _too_many_pixels(self, name: str, what: str) -> Problem:
+        return Problem("too_many_pixels", f"{name}: {what}, this server takes at most {self._max_pixels}; shrink it")
 
-    def explained(self, reader: Reader, upload: Upload, label: str | None, method: Method | None, view: View) -> bytes:
-        """Return a PNG of a picture with what speaks for a label, or of that alone, transparent outside faces.
+    def explain(self, reader: Reader, upload: Upload, label: str | None, method: Method | None, view: View) -> bytes:
+        """Return a PNG that shows the evidence for a label in each face of an image.
 
-        Raises Problem for a picture that cannot be read, a label or a method that the model does not have.
+        Args:
+            reader: the model, and which faces it answers.
+            upload: the image.
+            label: one of the model's labels; None is the answer of each face.
+            method: `cam` or `occlusion`; None is `cam` if the model allows it.
+            view: `overlay` draws the heatmap on the image; `heat` is the heatmap alone, transparent outside faces.
+
+        Raises:
+            Problem: `unreadable_image`, `too_many_pixels`, or `bad_parameter` for a label or method that the model
+                does not have.
         """
-        data = self.checked(upload)
+        data = self.check(upload)
         if isinstance(data, ImageError):
             raise Problem("unreadable_image", str(data))
         try:
@@ -121,36 +153,41 @@ class Models:
             raise Problem("unreadable_image", f"{upload.name}: {error.reason}") from None
         except ConfigError as error:
             raise Problem("bad_parameter", str(error)) from None
-        picture, faces = shrunk(found.picture, found.faces)
-        pixels = overlay_faces(picture, faces) if view == "overlay" else heat_layer(picture.shape, faces)
+        image, faces = shrink(found.picture, found.faces)
+        pixels = overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces)
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
         return stream.getvalue()
 
 
-def shrunk(picture: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
-    """Return a picture and its heatmaps with a longer side of at most `EXPLAINED_SIDE` pixels."""
-    height, width = picture.shape[:2]
-    if max(height, width) <= EXPLAINED_SIDE:
-        return picture, list(faces)
-    scale = EXPLAINED_SIDE / max(height, width)
+def shrink(image: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
+    """Shrink an image, uint8 (H, W, 3), and its heatmaps to a longest side of at most `MAX_EXPLAINED_SIDE` pixels."""
+    height, width = image.shape[:2]
+    if max(height, width) <= MAX_EXPLAINED_SIDE:
+        return image, list(faces)
+    scale = MAX_EXPLAINED_SIDE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    factor = max(int(1 / scale / _GAP), 1)
+    factor = max(int(1 / scale / _REDUCING_GAP), 1)
     box = (0, 0, width / factor, height / factor)
-    image = Image.fromarray(_reduced(picture, factor)).resize(size, Image.Resampling.BILINEAR, box)
+    resized = Image.fromarray(_reduce(image, factor)).resize(size, Image.Resampling.BILINEAR, box)
     ratio = np.array([size[0] / width, size[1] / height])
     moved = [FaceHeat(face.label, face.method, face.heat, face.crop, face.corners * ratio) for face in faces]
-    return np.asarray(image), moved
+    return np.asarray(resized), moved
 
 
-def _reduced(picture: RGB, factor: int) -> RGB:
-    """Shrink by a whole number, as `Image.reduce`, in strips: of all at once Pillow would hold a larger copy."""
-    strips = range(0, len(picture), factor * _STRIP)
+def _reduce(image: RGB, factor: int) -> RGB:
+    """Reduce by a whole number like `Image.reduce`, in strips. Pillow would copy the whole image."""
+    strips = range(0, len(image), factor * _STRIP_ROWS)
     return np.concatenate(
-        [np.asarray(Image.fromarray(picture[top : top + factor * _STRIP]).reduce(factor)) for top in strips]
+        [np.asarray(Image.fromarray(image[top : top + factor * _STRIP_ROWS]).reduce(factor)) for top in strips]
     )
 
 
 def to_json(value: object) -> bytes:
-    """Return JSON in UTF-8; half a character, which a name may hold, becomes a question mark."""
+    """Return compact JSON in UTF-8. Lone surrogates, which a file name may hold, become question marks.
+
+    Example:
+        >>> to_json({"answer": "happy"})
+        b'{"answer":"happy"}'
+    """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

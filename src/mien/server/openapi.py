@@ -1,19 +1,21 @@
-"""What the OpenAPI document says of each route: its bodies, its answers, and every error with an example."""
+"""Describe every route for the OpenAPI document: bodies, answers, and each error with an example.
+
+Endpoints and routes are in `app`. The WebSocket is described in docs/http.md, since OpenAPI has no WebSockets.
+"""
 
 from typing import Any
 
 from pydantic import BaseModel
 
-from mien.server.params import ExplainQuery, ReadQuery, described
+from mien.server.params import ExplainParams, PredictParams, describe_params
 from mien.server.problems import CODES, MEDIA_TYPE, document
 
 ABOUT = (
-    "Reads the expression on faces. Pictures are uploaded, read in memory and forgotten. Every error is a problem "
-    "document (RFC 9457) with a `code` that does not change. Frames of a camera: the WebSocket `/v1/stream`, see "
-    "docs/http.md."
+    "Reads the expression on faces. Uploaded images stay in memory and are never stored. Every error is a problem "
+    "document (RFC 9457) with a stable `code`. Webcam frames go to the WebSocket `/v1/stream`, see docs/http.md."
 )
 
-ROW: dict[str, Any] = {
+EXAMPLE_ROW: dict[str, Any] = {
     "source": "party.jpg",
     "status": "ok",
     "reason": None,
@@ -38,31 +40,31 @@ ROW: dict[str, Any] = {
     ],
 }  # fmt: skip
 
-_SHARES = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
-_OPEN_NUMBER = {"type": ["number", "null"]}
-_BOX = {
+_PROBABILITIES = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
+_NULLABLE_NUMBER = {"type": ["number", "null"]}
+_BOX_SCHEMA = {
     "type": "object",
     "required": ["x", "y", "width", "height"],
     "properties": {name: {"type": "integer"} for name in ("x", "y", "width", "height")},
 }
-_FACE = {
+_FACE_SCHEMA = {
     "type": "object",
     "required": ["box", "score", "landmarks", "answer", "probability", "why", "probabilities"],
     "properties": {
-        "box": _BOX,
-        "score": _OPEN_NUMBER,
+        "box": _BOX_SCHEMA,
+        "score": _NULLABLE_NUMBER,
         "landmarks": {"type": ["array", "null"], "items": {"type": "array", "items": {"type": "number"}}},
         "answer": {"type": "string"},
         "probability": {"type": "number", "minimum": 0, "maximum": 1},
         "why": {"type": ["string", "null"]},
-        "probabilities": _SHARES,
-        "two_way": _SHARES,
-        "expressions": _SHARES,
+        "probabilities": _PROBABILITIES,
+        "two_way": _PROBABILITIES,
+        "expressions": _PROBABILITIES,
     },
 }
-_ROW = {
+_ROW_SCHEMA = {
     "type": "object",
-    "required": list(ROW),
+    "required": list(EXAMPLE_ROW),
     "properties": {
         "source": {"type": "string"},
         "status": {"enum": ["ok", "no_face", "unreadable"]},
@@ -70,10 +72,10 @@ _ROW = {
         "width": {"type": ["integer", "null"]},
         "height": {"type": ["integer", "null"]},
         "model": {"type": "string"},
-        "faces": {"type": "array", "items": _FACE},
+        "faces": {"type": "array", "items": _FACE_SCHEMA},
     },
 }
-_PROBLEM = {
+_PROBLEM_SCHEMA = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
@@ -84,30 +86,32 @@ _PROBLEM = {
         "code": {"enum": list(CODES)},
     },
 }
-_PICTURE = {"schema": {"type": "string", "format": "binary", "minLength": 1, "contentMediaType": "image/*"}}
-_NAMED = {"type": "string", "format": "binary"}
+_IMAGE_BODY = {"schema": {"type": "string", "format": "binary", "minLength": 1, "contentMediaType": "image/*"}}
+_BINARY = {"type": "string", "format": "binary"}
 
 
-def _takes(query: type[BaseModel], several: bool) -> dict[str, Any]:
-    """Say what a request may hold: parameters, and one picture or several."""
-    field = {"type": "array", "items": _NAMED, "minItems": 1} if several else _NAMED
+def _request(params: type[BaseModel], several: bool) -> dict[str, Any]:
+    """Describe a request: query parameters, and one image or several."""
+    field = {"type": "array", "items": _BINARY, "minItems": 1} if several else _BINARY
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": field}}}
     kinds = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
-    content = {"multipart/form-data": form, **dict.fromkeys(kinds, _PICTURE)}
-    return {"parameters": described(query), "requestBody": {"required": True, "content": content}}
+    content = {"multipart/form-data": form, **dict.fromkeys(kinds, _IMAGE_BODY)}
+    return {"parameters": describe_params(params), "requestBody": {"required": True, "content": content}}
 
 
 def _problems(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Say which problems a route answers with, besides those of every route."""
+    """Describe the problems of a route: the given codes, and those that every route may answer."""
     by_status: dict[int | str, dict[str, Any]] = {}
     for code in (*codes, "forbidden_host", "forbidden_origin", "shutting_down", "internal_error"):
         status, title = CODES[code]
         answer = by_status.setdefault(
-            status, {"description": title, "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}}
+            status, {"description": title, "content": {MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA, "examples": {}}}}
         )
         answer["content"][MEDIA_TYPE]["examples"][code] = {"value": document(code, title)}
         if status == 503:
-            answer["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "seconds to wait"}}
+            answer["headers"] = {
+                "Retry-After": {"schema": {"type": "string"}, "description": "seconds to wait before trying again"}
+            }
     return by_status
 
 
@@ -115,33 +119,33 @@ def _json(schema: dict[str, Any], example: object) -> dict[str, Any]:
     return {"description": "Success", "content": {"application/json": {"schema": schema, "example": example}}}
 
 
-def _status(word: str) -> dict[str, Any]:
+def _status(value: str) -> dict[str, Any]:
     return _json(
-        {"type": "object", "required": ["status"], "properties": {"status": {"const": word}}}, {"status": word}
+        {"type": "object", "required": ["status"], "properties": {"status": {"const": value}}}, {"status": value}
     )
 
 
-_UPLOAD = (
+_UPLOAD_CODES = (
     "no_file", "bad_multipart", "bad_parameter", "bad_request", "unauthorized", "unknown_model", "slow_request",
-    "too_large",    "too_many_files", "too_many_pixels", "unsupported_media_type", "busy", "timeout",
+    "too_large", "too_many_files", "too_many_pixels", "unsupported_media_type", "busy", "timeout",
 )  # fmt: skip
 
 PREDICT: dict[str, Any] = {
-    "summary": "Read pictures",
+    "summary": "Predict images",
     "operation_id": "predict",
-    "openapi_extra": _takes(ReadQuery, several=True),
-    "responses": {200: _json({"type": "array", "items": _ROW}, [ROW]), **_problems(*_UPLOAD)},
+    "openapi_extra": _request(PredictParams, several=True),
+    "responses": {200: _json({"type": "array", "items": _ROW_SCHEMA}, [EXAMPLE_ROW]), **_problems(*_UPLOAD_CODES)},
 }
 EXPLAIN: dict[str, Any] = {
-    "summary": "Show what speaks for a label",
+    "summary": "Show the evidence for a label",
     "operation_id": "explain",
-    "openapi_extra": _takes(ExplainQuery, several=False),
+    "openapi_extra": _request(ExplainParams, several=False),
     "responses": {
-        200: {"description": "Success", "content": {"image/png": {"schema": _NAMED}}},
-        **_problems(*_UPLOAD, "unreadable_image"),
+        200: {"description": "Success", "content": {"image/png": {"schema": _BINARY}}},
+        **_problems(*_UPLOAD_CODES, "unreadable_image"),
     },
 }
-_MODEL = {
+_EXAMPLE_MODEL = {
     "name": "mien",
     "labels": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
     "answers": ["happy", "sad", "neither"],
@@ -157,13 +161,13 @@ MODELS: dict[str, Any] = {
     "responses": {
         200: _json(
             {"type": "object", "required": ["default", "models"], "properties": {"models": {"type": "array"}}},
-            {"default": "mien", "models": [_MODEL]},
+            {"default": "mien", "models": [_EXAMPLE_MODEL]},
         ),
         **_problems("unauthorized"),
     },
 }
 CONFIG: dict[str, Any] = {
-    "summary": "Whether a key is needed, and the limits",
+    "summary": "Show whether a key is required, and the limits",
     "operation_id": "config",
     "responses": {
         200: _json(
@@ -173,18 +177,18 @@ CONFIG: dict[str, Any] = {
         **_problems(),
     },
 }
-HEALTHY: dict[str, Any] = {
-    "summary": "Whether the process lives",
+HEALTH: dict[str, Any] = {
+    "summary": "Check that the process runs",
     "operation_id": "healthz",
     "responses": {200: _status("ok"), **_problems()},
 }
 READY: dict[str, Any] = {
-    "summary": "Whether new requests are taken",
+    "summary": "Check that requests are accepted",
     "operation_id": "readyz",
     "responses": {200: _status("ready"), **_problems("busy")},
 }
 METRICS: dict[str, Any] = {
-    "summary": "Figures for Prometheus",
+    "summary": "Show metrics for Prometheus",
     "operation_id": "metrics",
     "responses": {
         200: {"description": "Success", "content": {"text/plain": {"schema": {"type": "string"}}}},
@@ -194,14 +198,14 @@ METRICS: dict[str, Any] = {
 
 
 def complete(document: dict[str, Any], files: int) -> dict[str, Any]:
-    """Mend what FastAPI writes, which leaves out what is null, and say how many `files` a request may hold."""
+    """Add what FastAPI cannot write: the null values of the example row, and the largest number of `files`."""
     predict = document["paths"]["/v1/predict"]["post"]
-    predict["responses"]["200"]["content"]["application/json"]["example"] = [ROW]
+    predict["responses"]["200"]["content"]["application/json"]["example"] = [EXAMPLE_ROW]
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
-    predict["requestBody"]["content"]["multipart/form-data"] = {"schema": _limited(form, files)}
+    predict["requestBody"]["content"]["multipart/form-data"] = {"schema": _with_max_items(form, files)}
     return document
 
 
-def _limited(form: dict[str, Any], files: int) -> dict[str, Any]:
+def _with_max_items(form: dict[str, Any], files: int) -> dict[str, Any]:
     field = form["properties"]["file"]
     return {**form, "properties": {"file": {**field, "maxItems": files}}}

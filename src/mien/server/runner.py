@@ -1,4 +1,4 @@
-"""Runs an application by uvicorn until it is told to stop, and lets it finish what it took on."""
+"""Run an application under uvicorn until a signal stops it, then finish the requests in progress."""
 
 import asyncio
 import errno
@@ -17,127 +17,128 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import ConfigError
-from mien.server.lifecycle import State
+from mien.server.lifecycle import ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
-from mien.server.security import HEADERS
+from mien.server.security import SECURITY_HEADERS
 
 log = logging.getLogger("mien.server")
-#: How long what was taken on may still take after the server was told to stop, in seconds.
-FINISH = 40.0
-#: After so many milliseconds without a sign of life from a client, the system gives up its connection.
-_UNACKNOWLEDGED = 30_000
+#: Longest time for requests in progress to finish during shutdown, in seconds.
+GRACE_SECONDS = 40.0
+#: The system drops a connection whose client acknowledges nothing for this many milliseconds.
+_TCP_USER_TIMEOUT_MS = 30_000
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, and three things that it leaves out.
+    """uvicorn's HTTP connection with three additions.
 
-    It is closed where a request's head does not come in time, refused where there are too many, and what is no
-    HTTP is answered like any other error.
+    It closes if a request head takes too long, it is refused if too many are open, and invalid HTTP gets a problem
+    document. `build_server` sets the limits in a subclass, because uvicorn makes the instances.
     """
 
     header_seconds = 10.0
-    most = 1000
-    #: WebSockets, also those that have not shown a key and those that are being closed: each may hold a message.
-    most_sockets = 24
-    figures: ServerMetrics
+    max_connections = 1000
+    #: Counts WebSockets that have not sent a key or are closing too, since each may hold a message in memory.
+    max_websockets = 24
+    metrics: ServerMetrics
     _deadline: asyncio.TimerHandle | None = None
     _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start to wait for a request, or refuse the connection."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.max_connections:
             self._answer(Problem("busy", "too many connections are open; try again in a moment"))
             return
         opened: socket.socket | None = transport.get_extra_info("socket")
         if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT") and opened.family != socket.AF_UNIX:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
-        self._wait()
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what comes; from the first byte of a head on, the rest must come in time."""
+        """Process data; once the first byte of a request head is in, the rest must follow in time."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
+            self._stop_timer()
         elif self._deadline is None and not (self._upgraded or self.transport.is_closing()):
-            self._wait()
+            self._start_timer()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, as uvicorn does, without the body of one that was refused unread."""
-        self._stop_waiting()
+        """Start to wait for the next request, and free a body that was refused unread."""
+        self._stop_timer()
         self.cycle.body = bytearray()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop_waiting()
+        """Stop waiting."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        """Leave the connection to the WebSocket's protocol."""
+        """Hand the connection to the WebSocket protocol, or refuse it."""
         self._upgraded = True
-        self._stop_waiting()
-        if sum(not isinstance(other, Connection) for other in self.connections) >= self.most_sockets:
+        self._stop_timer()
+        if sum(not isinstance(other, Connection) for other in self.connections) >= self.max_websockets:
             self._answer(Problem("busy", "too many streams are open; try again in a moment"))
             return
         super().handle_websocket_upgrade(event)
-        # What that protocol cannot parse (a very long head, one with a body) it would leave open, unanswered.
+        # The protocol leaves requests open that it cannot parse, such as one with a very long head or with a body.
         if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
-            self._answer(Problem("bad_request", "this is not a request that opens a WebSocket"))
+            self._answer(Problem("bad_request", "this is not a valid request to open a WebSocket"))
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with a problem document."""
-        self._answer(Problem("bad_request", "this is not a request that HTTP/1.1 knows"))
+        """Answer invalid HTTP with a problem document."""
+        self._answer(Problem("bad_request", "this is not a valid HTTP/1.1 request"))
 
     def _answer(self, problem: Problem) -> None:
-        if self.cycle is None or self.cycle.response_complete:  # else the request that was broken off is counted
-            self.figures.refused.labels(problem.code).inc()
+        if self.cycle is None or self.cycle.response_complete:  # otherwise the interrupted request is counted
+            self.metrics.refused.labels(problem.code).inc()
         response = problem.response()
         head = f"HTTP/1.1 {problem.status} {problem.title}\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+        head += "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
         raw = b"".join(b"%s: %s\r\n" % pair for pair in response.raw_headers)
         self.transport.write(head.encode() + raw + b"connection: close\r\n\r\n" + bytes(response.body))
         self.transport.close()
 
-    def _wait(self) -> None:
-        self._deadline = self.loop.call_later(self.header_seconds, self._too_late)
+    def _start_timer(self) -> None:
+        self._deadline = self.loop.call_later(self.header_seconds, self._on_timeout)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _too_late(self) -> None:
+    def _on_timeout(self) -> None:
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
 
 
-class Runner(uvicorn.Server):
-    """uvicorn's server; told to stop it refuses new requests, finishes those it has, and then ends.
+class GracefulServer(uvicorn.Server):
+    """uvicorn's server. Once stopped, it refuses new requests, finishes those in progress, and ends.
 
-    `stopped_by` is the signal that ended it, None where `stop` did.
+    Attributes:
+        stopped_by: number of the signal that stopped it; None if `stop` did.
     """
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config)
         self._state = state
         self.stopped_by: int | None = None
 
     def stop(self) -> None:
-        """Finish what was taken on, and end; may be called from any thread."""
-        self._loop.call_soon_threadsafe(self._begin_to_end)
+        """Finish the requests in progress, then end. Any thread may call this."""
+        self._loop.call_soon_threadsafe(self._begin_shutdown)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does."""
+        """Start like uvicorn, and remember the event loop."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGINT and SIGTERM while the server runs; a second one ends it at once."""
+        """Shut down on SIGINT and SIGTERM; end at once on a second one."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -149,7 +150,7 @@ class Runner(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, or end at once."""
+        """Begin to shut down, or end at once if that has begun."""
         if self.stopped_by is not None:
             self.should_exit = self.force_exit = True
         self.stopped_by = sig
@@ -158,66 +159,82 @@ class Runner(uvicorn.Server):
         else:
             self.should_exit = True
 
-    def _begin_to_end(self) -> None:
+    def _begin_shutdown(self) -> None:
         if not self._state.closing:
             self._state.close()
-            self._ending = self._loop.create_task(self._end())
+            self._finishing = self._loop.create_task(self._finish_requests())
 
-    async def _end(self) -> None:
-        """Answer what was taken on; who asks meanwhile is told that the server is shutting down."""
-        until = self._loop.time() + FINISH
+    async def _finish_requests(self) -> None:
+        """Wait for the requests in progress. New ones get `shutting_down` meanwhile."""
+        until = self._loop.time() + GRACE_SECONDS
         while self._state.active and self._loop.time() < until:
             await asyncio.sleep(0.02)
         if self._state.active:
-            log.warning("%d requests took longer than %.0f s to finish and are given up", self._state.active, FINISH)
+            log.warning("%d requests did not finish within %.0f s: stop anyway", self._state.active, GRACE_SECONDS)
         self.should_exit = True
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; ConfigError where that cannot be."""
+    """Return a listening TCP socket; port 0 takes any free port.
+
+    Raises:
+        ConfigError: the address is not of this machine, or the port is in use or not allowed.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
-        raise ConfigError(f"--host {host}: is no address of this machine") from None
-    found = socket.socket(family, kind, protocol)
+        raise ConfigError(f"--host {host}: is not an address of this machine; use 127.0.0.1 or 0.0.0.0") from None
+    listener = socket.socket(family, kind, protocol)
     try:
         if sys.platform != "win32":
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(2048)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
     except OSError as error:
-        found.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"--port {port}: is in use; give another one, or 0 for any that is free") from None
+            raise ConfigError(f"--port {port}: is in use; choose another one, or 0 for any free port") from None
         if error.errno == errno.EACCES:
-            raise ConfigError(f"--port {port}: is not allowed; give one from 1024 on") from None
+            raise ConfigError(f"--port {port}: is not allowed; choose 1024 or higher") from None
         raise ConfigError(f"--host {host}: cannot be used ({error.strerror})") from None
-    return found
+    return listener
 
 
-def runner(app: FastAPI, limits: Limits) -> Runner:
-    """Return a server of an application that `create_app` made."""
-    own = {
-        "header_seconds": limits.header_seconds, "most": limits.connections, "most_sockets": 2 * limits.streams + 8,
-        "figures": app.state.mien.figures,
-    }  # fmt: skip
-    connection = type("Connection", (Connection,), own)
-    # What these would log is what clients do wrong, a traceback each time; faults of the server are logged by `Gate`.
+def build_server(app: FastAPI, limits: Limits) -> GracefulServer:
+    """Return a uvicorn server for an application that `create_app` made with the same limits."""
+    settings = {
+        "header_seconds": limits.header_seconds,
+        "max_connections": limits.connections,
+        "max_websockets": 2 * limits.streams + 8,
+        "metrics": app.state.mien.metrics,
+    }
+    connection = type("Connection", (Connection,), settings)
+    # These loggers report client mistakes, each with a traceback. `LifecycleMiddleware` logs faults of the server.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app, http=connection, ws="websockets-sansio", log_config=None, log_level="critical", access_log=False,
         server_header=False, proxy_headers=False, lifespan="on", ws_per_message_deflate=False,
         ws_max_size=2 * limits.frame_bytes, timeout_graceful_shutdown=10, timeout_keep_alive=20,
     )  # fmt: skip
-    return Runner(config, app.state.mien.state)
+    return GracefulServer(config, app.state.mien.state)
 
 
 def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Callable[[], None]) -> int | None:
-    """Serve until a signal says to stop, and return its number; `on_start` is called once requests are taken.
+    """Serve until a signal stops the server.
 
-    Raises KeyboardInterrupt where a second Ctrl-C cut short what was taken on.
+    Args:
+        app: from `create_app`.
+        limits: the same limits as the application's.
+        sockets: listening sockets, see `listen`.
+        on_start: called once the server accepts requests.
+
+    Returns:
+        The number of the signal, None if there was none.
+
+    Raises:
+        KeyboardInterrupt: a second Ctrl-C cut off requests in progress.
     """
-    server = runner(app, limits)
+    server = build_server(app, limits)
 
     async def main() -> None:
         serving = asyncio.create_task(server.serve(sockets))

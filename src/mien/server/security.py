@@ -1,7 +1,7 @@
-"""Who may ask: the Host header, the Origin of a page, the API key; and the headers of every answer.
+"""Check who may send a request (Host header, Origin header, API key) and add security headers to every answer.
 
-A page anywhere can make a browser send requests to a server on its own machine: by naming it (refused by Origin)
-or by letting its own name point there (DNS rebinding: refused by Host).
+Any web page can make a browser send requests to a server on the same machine: by its address (refused by Origin), or
+by a domain name that resolves to it (DNS rebinding: refused by Host). TLS is left to a proxy.
 """
 
 import hashlib
@@ -16,20 +16,21 @@ from mien.errors import ConfigError
 from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
 
-#: What a server bound to the machine itself is called.
+#: Host names of a server that only its own machine can reach.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-#: Open to all who may ask at all: what a load balancer asks, and the page, which holds no data.
-OPEN = ("/", "/healthz", "/readyz", "/v1/config", "/favicon.ico")
-OPEN_BELOW = "/page/"
+#: Paths that need no API key: health checks, and the page, which holds no data.
+PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/v1/config", "/favicon.ico")
+PUBLIC_PREFIX = "/page/"
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+#: Headers of every answer, unless the answer sets its own.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -38,18 +39,26 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
-#: The host of an address as browsers write it, and curl; of looser forms programs disagree about what they name.
+#: A Host header as browsers and curl write it. Programs disagree about what looser forms name.
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
-_LAST_PORT = 65535
+_MAX_PORT = 65535
 
-_METHODS = "GET, HEAD, POST"
-_ASKED = "Authorization, Content-Type, X-API-Key"
+_CORS_METHODS = "GET, HEAD, POST"
+_CORS_HEADERS = "Authorization, Content-Type, X-API-Key"
 
 
-class Key:
-    """The API key, of which only a digest is kept; None lets everyone in. ConfigError for one no header can hold."""
+class ApiKey:
+    """The API key of a server, kept as a digest. None lets every client in.
+
+    Raises:
+        ConfigError: no header can hold the key.
+
+    Example:
+        >>> ApiKey("correct-horse").matches("wrong")
+        False
+    """
 
     def __init__(self, key: str | None) -> None:
         if key is not None and not (key and key.isascii() and key.isprintable() and key == key.strip()):
@@ -57,71 +66,77 @@ class Key:
         self._digest = None if key is None else _digest(key)
 
     @property
-    def needed(self) -> bool:
-        """Whether one has to be given."""
+    def required(self) -> bool:
+        """Whether clients must send a key."""
         return self._digest is not None
 
-    def fits(self, given: str | None) -> bool:
-        """Whether this is it; takes the same time whatever is given."""
-        return self._digest is None or (given is not None and hmac.compare_digest(self._digest, _digest(given)))
+    def matches(self, sent: str | None) -> bool:
+        """Return whether a sent key is right, in constant time; always True if no key is required."""
+        return self._digest is None or (sent is not None and hmac.compare_digest(self._digest, _digest(sent)))
 
 
-class Guard:
-    """Lets an ASGI application see only requests that may be made, and puts the headers on all answers.
+class SecurityMiddleware:
+    """Refuse requests by host, origin and key, and add `SECURITY_HEADERS` to every answer.
 
-    `hosts` are the names this server may be called by (without port), None is any. `origins` are those of pages
-    elsewhere (`https://example.org`) that may ask; pages of this server always may. What is refused is counted in
-    `figures`.
+    Args:
+        app: the ASGI application that gets the allowed requests.
+        hosts: names by which clients may call this server, without port; None allows any.
+        origins: origins of other pages that may send requests, such as `https://example.org`. Pages of this server
+            always may.
+        key: the API key.
+        metrics: counts the refused requests.
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: Key, figures: ServerMetrics
+        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: ApiKey, metrics: ServerMetrics
     ) -> None:
-        self._app, self._key, self._figures = app, key, figures
-        self._hosts = None if hosts is None else frozenset(_as_sent(host) for host in hosts)
+        self._app, self._key, self._metrics = app, key, metrics
+        self._hosts = None if hosts is None else frozenset(_header_form(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Pass the request on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = _headers(scope)
         allowed = self._allowed_origin(headers)
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 own = message.get("headers", [])
-                given = {name.lower() for name, _ in own}
-                message["headers"] = [*own, *(pair for pair in _HEADERS if pair[0] not in given), *_cors(allowed)]
+                present = {name.lower() for name, _ in own}
+                defaults = (pair for pair in _RAW_HEADERS if pair[0] not in present)
+                message["headers"] = [*own, *defaults, *_cors_headers(allowed)]
             await send(message)
 
         try:
             self._check(scope, headers, allowed)
         except Problem as problem:
-            await refuse(problem, scope, receive, with_headers, self._figures)
+            await send_problem(problem, scope, receive, send_with_headers, self._metrics)
             return
         if allowed and scope["type"] == "http" and scope["method"] == "OPTIONS":
-            await _preflight(with_headers)
+            await _answer_preflight(send_with_headers)
             return
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope, headers: Mapping[str, str], allowed: str | None) -> None:
         host = headers.get("host", "")
-        if self._hosts is not None and _name(host) not in self._hosts:
+        if self._hosts is not None and _host_name(host) not in self._hosts:
             raise Problem(
                 "forbidden_host",
-                f"this server is not called {(_name(host) or host)[:60]!r}; allow it with mien serve --allow-host",
+                f"this server is not called {(_host_name(host) or host)[:60]!r}; allow it with mien serve --allow-host",
             )
         origin = headers.get("origin")
-        if origin is not None and allowed is None and not _same(origin, headers.get("host", "")):
+        if origin is not None and allowed is None and not _is_same_origin(origin, host):
             raise Problem(
                 "forbidden_origin",
-                f"pages of {origin[:60]!r} may not ask this server; allow them with mien serve --allow-origin",
+                f"pages of {origin[:60]!r} may not use this server; allow them with mien serve --allow-origin",
             )
-        preflight = scope["type"] == "http" and scope["method"] == "OPTIONS"
-        # A WebSocket sends the key as its first message, since a page cannot give it a header.
-        if scope["type"] == "http" and not preflight and not _is_open(scope) and not self._key.fits(_given(headers)):
+        # A page cannot set headers of a WebSocket or a preflight: streams send the key as their first message.
+        if scope["type"] != "http" or scope["method"] == "OPTIONS" or _is_public(scope):
+            return
+        if not self._key.matches(_sent_key(headers)):
             raise Problem(
                 "unauthorized",
                 "send the API key as Authorization: Bearer KEY or X-API-Key: KEY",
@@ -133,9 +148,9 @@ class Guard:
         return origin if origin is not None and origin.lower() in self._origins else None
 
 
-async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send, figures: ServerMetrics) -> None:
-    """Count a problem, and answer with its document, to a WebSocket too, where the server can."""
-    figures.refused.labels(problem.code).inc()
+async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: Send, metrics: ServerMetrics) -> None:
+    """Count a problem and send its document, also to a WebSocket if the server supports that."""
+    metrics.refused.labels(problem.code).inc()
     if scope["type"] == "http":
         await problem.response()(scope, receive, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
@@ -149,50 +164,50 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send, f
 
 
 def route_path(scope: Scope) -> str:
-    """Return the path below where the application is mounted."""
+    """Return the request path relative to where the application is mounted."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(root) else path
 
 
-def _is_open(scope: Scope) -> bool:
+def _is_public(scope: Scope) -> bool:
     path = route_path(scope)
-    return path in OPEN or path.startswith(OPEN_BELOW)
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIX)
 
 
-def _given(headers: Mapping[str, str]) -> str | None:
+def _sent_key(headers: Mapping[str, str]) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by lower-case name; of one that stands twice both, which no check then passes."""
-    found: dict[str, str] = {}
+    """Return the headers by lower-case name. Values of a repeated header are joined, so that no check accepts them."""
+    headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
-def _as_sent(host: str) -> str:
-    """Return a name as it stands in a Host header without its port: in lower case, an IPv6 address in brackets."""
-    return _name(host) or f"[{host.lower()}]"
+def _header_form(host: str) -> str:
+    """Return a host name as a Host header holds it, without port: lower case, IPv6 addresses in brackets."""
+    return _host_name(host) or f"[{host.lower()}]"
 
 
-def _name(host: str) -> str | None:
-    """Return the name in a Host header, in lower case and without the port; None for one no browser would send."""
-    found = _HOST.fullmatch(host)
-    if found is None or int(found["port"] or 0) > _LAST_PORT:
+def _host_name(header: str) -> str | None:
+    """Return the lower-case name in a Host header, without the port; None if no browser would send the header."""
+    match = _HOST.fullmatch(header)
+    if match is None or int(match["port"] or 0) > _MAX_PORT:
         return None
-    return found["name"].lower()
+    return match["name"].lower()
 
 
-def _same(origin: str, host: str) -> bool:
-    """Whether a page's origin is this server, as the browser calls it."""
+def _is_same_origin(origin: str, host: str) -> bool:
+    """Return whether a page's origin is this server, by the name that the browser uses for it."""
     scheme, _, rest = origin.partition("://")
     return scheme in ("http", "https") and rest.lower() == host.lower()
 
 
-def _cors(allowed: str | None) -> list[tuple[bytes, bytes]]:
+def _cors_headers(allowed: str | None) -> list[tuple[bytes, bytes]]:
     if allowed is None:
         return [(b"vary", b"Origin")]
     return [
@@ -202,10 +217,10 @@ def _cors(allowed: str | None) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _preflight(send: Send) -> None:
+async def _answer_preflight(send: Send) -> None:
     headers: list[Any] = [
-        (b"access-control-allow-methods", _METHODS.encode()),
-        (b"access-control-allow-headers", _ASKED.encode()),
+        (b"access-control-allow-methods", _CORS_METHODS.encode()),
+        (b"access-control-allow-headers", _CORS_HEADERS.encode()),
         (b"access-control-max-age", b"600"),
     ]
     await send({"type": "http.response.start", "status": 204, "headers": headers})

@@ -1,6 +1,7 @@
-"""The page's files: read once, served from memory, so that no path of a client ever meets the file system."""
+"""Serve the page's files from memory. They are loaded once, so no client path reaches the file system."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,7 +13,7 @@ from mien.server.problems import Problem
 
 INDEX = "index.html"
 
-_TYPES = {
+_MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -27,43 +28,38 @@ _TYPES = {
 
 
 @dataclass(frozen=True)
-class PageFile:
-    """One file: its bytes, media type and a tag that changes with the bytes."""
+class StaticFile:
+    """One file: content, media type, and an ETag that changes with the content."""
 
     data: bytes
-    kind: str
-    tag: str
+    media_type: str
+    etag: str
 
 
-class Page:
-    """All files below `serve/page`, by their path in it."""
+class PageFiles:
+    """All files in `mien/server/page`, by their relative path."""
 
     def __init__(self) -> None:
-        self._files = dict(_below(files("mien.server") / "page"))
+        self._files = dict(_load(files("mien.server") / "page"))
 
     def get(self, name: str, request: Request) -> Response:
-        """Answer with a file, or that the browser still has it; Problem `not_found` where there is none."""
+        """Return a file, or 304 if the browser's copy is current; raise Problem `not_found` if there is none."""
         found = self._files.get(name)
         if found is None:
             raise Problem("not_found", "the page has no such file")
-        # The browser asks each time whether it has changed, so that no page is ever of two versions.
-        headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == found.tag:
+        # The browser asks each time if the file changed, so a page never mixes files of two versions.
+        headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == found.etag:
             return Response(status_code=304, headers=headers)
-        return Response(found.data, headers=headers, media_type=found.kind)
+        return Response(found.data, headers=headers, media_type=found.media_type)
 
 
-def _below(folder: Traversable, before: str = "") -> list[tuple[str, PageFile]]:
-    found: list[tuple[str, PageFile]] = []
-    if not folder.is_dir():
-        return found
+def _load(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, StaticFile]]:
     for entry in folder.iterdir():
         suffix = entry.name.rpartition(".")[2]
         if entry.is_dir():
-            found += _below(entry, f"{before}{entry.name}/")
-        elif suffix in _TYPES:
+            yield from _load(entry, f"{prefix}{entry.name}/")
+        elif suffix in _MEDIA_TYPES:
             data = entry.read_bytes()
-            found.append(
-                (before + entry.name, PageFile(data, _TYPES[suffix], f'"{hashlib.sha256(data).hexdigest()[:16]}"'))
-            )
-    return found
+            etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+            yield prefix + entry.name, StaticFile(data, _MEDIA_TYPES[suffix], etag)

@@ -1,4 +1,4 @@
-"""`/v1/stream`: frames of a camera in, a row for each that is read out; the newest frame wins."""
+"""Handle `/v1/stream`: webcam frames in, a row out for each frame that is answered. The latest frame wins."""
 
 import asyncio
 import json
@@ -18,24 +18,25 @@ from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
-from mien.server.workers import Workers
+from mien.server.workers import WorkerPool
 
-#: What a frame is called in its row.
+#: `source` of the rows of a stream.
 SOURCE = "stream"
-#: Frames beyond this many times the rate at which they are read are left to wait at the sender.
-_FLOOD = 4.0
-#: Seconds within which a client must take an answer.
-_PATIENCE = 10.0
+#: A client may send frames this many times faster than they are answered. Faster ones are left in its send buffer.
+_MAX_OVERSEND = 4.0
+#: Seconds within which a client must accept an answer.
+_SEND_SECONDS = 10.0
 
-#: How a WebSocket is closed after a problem (RFC 6455, and 1013 of IANA's registry: try again later).
-_CLOSES = {"too_large": 1009, "too_many_pixels": 1009, "busy": 1013, "timeout": 1013, "shutting_down": 1013}
-_POLICY = 1008
+#: Close codes after a problem (RFC 6455; 1013 "try again later" is in IANA's registry).
+_CLOSE_CODES = {"too_large": 1009, "too_many_pixels": 1009, "busy": 1013, "timeout": 1013, "shutting_down": 1013}
+_POLICY_VIOLATION = 1008
 
-Given = tuple[float, bytes]
+#: Seconds since the first frame, and the encoded frame.
+TimedFrame = tuple[float, bytes]
 
 
-class Watching:
-    """Follows the faces of one stream through `Reader.watch`, a frame for each call, from worker threads."""
+class StreamPredictor:
+    """Predict the frames of one stream and track its faces with `Reader.watch`. Each call may use another thread."""
 
     def __init__(self, reader: Reader, models: Models) -> None:
         self._models, self._model = models, reader.config.name
@@ -46,44 +47,41 @@ class Watching:
         while self._frame is not None:
             yield self._frame
 
-    def read(self, given: Sequence[Given]) -> list[dict[str, Any]]:
-        """Read one frame, (time in seconds, bytes); Problem where it has too many pixels."""
-        ((at, data),) = given
+    def predict(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any]]:
+        """Return the row of a single frame; raise Problem if it has too many pixels."""
+        ((seconds, data),) = frames
         try:
-            checked = self._models.checked(Upload(SOURCE, data))
+            checked = self._models.check(Upload(SOURCE, data))
             if isinstance(checked, ImageError):
                 raise checked
-            self._frame = (at, decode_whole(checked))
+            self._frame = (seconds, decode_whole(checked))
         except ImageError as error:
-            return [FrameResult(SOURCE, "unreadable", error.reason, None, None, self._model, (), at).to_dict()]
+            return [FrameResult(SOURCE, "unreadable", error.reason, None, None, self._model, (), seconds).to_dict()]
         return [next(self._results).to_dict()]
 
 
-class Newest:
-    """The newest frame that has come; those before it that were not taken are passed over."""
+class LatestFrame:
+    """A buffer for one frame. A new frame replaces one that was not taken."""
 
     def __init__(self) -> None:
         self._frame = b""
         self._count = self._taken = 0
         self._changed = asyncio.Event()
 
-    def put(self, frame: bytes) -> int:
-        """Take a frame in; returns how many were passed over for it, 0 or 1."""
-        passed = int(self._changed.is_set())
+    def put(self, frame: bytes) -> bool:
+        """Store a frame; return whether it replaced another one."""
+        dropped = self._changed.is_set()
         self._frame = frame
         self._count += 1
         self._changed.set()
-        return passed
+        return dropped
 
     async def wait(self) -> None:
-        """Wait until there is one."""
+        """Wait for a frame."""
         await self._changed.wait()
 
     def take(self) -> tuple[int, int, bytes]:
-        """Return its number, counted from 1, how many were passed over since the last one, and the frame.
-
-        To be called once `wait` has returned.
-        """
+        """Return the frame's number from 1, the number of frames dropped before it, and the frame; `wait` first."""
         dropped, frame = self._count - self._taken - 1, self._frame
         self._taken, self._frame = self._count, b""
         self._changed.clear()
@@ -91,27 +89,34 @@ class Newest:
 
 
 class Streams:
-    """All streams of an application."""
+    """All open streams of an application.
 
-    def __init__(self, models: Models, workers: Workers, limits: Limits, figures: ServerMetrics) -> None:
-        self._models, self._workers, self._limits, self._figures = models, workers, limits, figures
+    Args:
+        models: checks the frames.
+        workers: predicts the frames.
+        limits: `streams`, `frame_bytes`, `frames_per_second` and `idle_seconds` apply here.
+        metrics: counts streams and frames.
+    """
+
+    def __init__(self, models: Models, workers: WorkerPool, limits: Limits, metrics: ServerMetrics) -> None:
+        self._models, self._workers, self._limits, self._metrics = models, workers, limits, metrics
         self._closing: set[asyncio.Event] = set()
 
     def close(self) -> None:
-        """Let every stream answer the frame it has, and end it."""
+        """Let every stream answer its current frame, then end it."""
         for closing in self._closing:
             closing.set()
 
     async def run(self, socket: WebSocket, reader: Reader) -> None:
-        """Read the frames of an accepted WebSocket until it is closed; Problem where it must be."""
+        """Answer the frames of an accepted WebSocket until the client leaves; raise Problem to end it."""
         if len(self._closing) >= self._limits.streams:
             raise Problem("busy", f"{self._limits.streams} streams are open already; try again later")
-        closing, newest = asyncio.Event(), Newest()
+        closing, latest = asyncio.Event(), LatestFrame()
         self._closing.add(closing)
-        self._figures.streams.inc()
+        self._metrics.streams.inc()
         tasks = [
-            asyncio.create_task(self._receive(socket, newest)),
-            asyncio.create_task(self._answer(socket, newest, Watching(reader, self._models), closing)),
+            asyncio.create_task(self._receive(socket, latest)),
+            asyncio.create_task(self._answer(socket, latest, StreamPredictor(reader, self._models), closing)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -122,10 +127,10 @@ class Streams:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._closing.discard(closing)
-            self._figures.streams.dec()
+            self._metrics.streams.dec()
 
-    async def _receive(self, socket: WebSocket, newest: Newest) -> None:
-        """Take in what comes, until the client leaves."""
+    async def _receive(self, socket: WebSocket, latest: LatestFrame) -> None:
+        """Receive frames until the client leaves."""
         due = time.monotonic()
         while True:
             try:
@@ -137,36 +142,39 @@ class Streams:
                 return
             frame = message.get("bytes")
             if frame is None:
-                if _key_in(message.get("text") or "") is None:
+                if _parse_key(message.get("text") or "") is None:
                     raise Problem("bad_parameter", "send each frame as a binary message: a JPEG, PNG or WebP")
-                continue  # a page that holds a key sends it whether or not one is needed
+                continue  # a page that has a key sends it even if none is required
             if len(frame) > self._limits.frame_bytes:
                 raise Problem("too_large", f"a frame is larger than {self._limits.frame_bytes} bytes")
-            if newest.put(frame):
-                self._figures.frames.labels("passed over").inc()
+            if latest.put(frame):
+                self._metrics.frames.labels("dropped").inc()
             now = time.monotonic()
-            due = max(due, now - 1) + 1 / (_FLOOD * self._limits.frames_per_second)
+            due = max(due, now - 1) + 1 / (_MAX_OVERSEND * self._limits.frames_per_second)
             if due > now:
                 await asyncio.sleep(due - now)
 
-    async def _answer(self, socket: WebSocket, newest: Newest, watching: Watching, closing: asyncio.Event) -> None:
+    async def _answer(
+        self, socket: WebSocket, latest: LatestFrame, predictor: StreamPredictor, closing: asyncio.Event
+    ) -> None:
+        """Answer the latest frame, again and again, until the server shuts down."""
         begin, due = time.monotonic(), 0.0
-        while await _first(newest.wait(), closing.wait()) and not closing.is_set():
+        while await _wait_for_any(latest.wait(), closing.wait()) and not closing.is_set():
             await asyncio.sleep(max(due - time.monotonic(), 0))
             now = time.monotonic()
             due = max(due + 1 / self._limits.frames_per_second, now)
-            number, dropped, frame = newest.take()
-            row = await self._workers.do(watching.read, (now - begin, frame), always=True)
-            self._figures.frames.labels("read").inc()
-            taken = round(1000 * (time.monotonic() - now), 1)
-            answer = {"frame": number, "dropped": dropped, "milliseconds": taken, "row": row}
-            async with asyncio.timeout(_PATIENCE):
+            number, dropped, frame = latest.take()
+            row = await self._workers.run(predictor.predict, (now - begin, frame), even_if_full=True)
+            self._metrics.frames.labels("answered").inc()
+            milliseconds = round(1000 * (time.monotonic() - now), 1)
+            answer = {"frame": number, "dropped": dropped, "milliseconds": milliseconds, "row": row}
+            async with asyncio.timeout(_SEND_SECONDS):
                 await socket.send_text(to_json(answer).decode())
         raise Problem("shutting_down", "the server is shutting down; open another stream later")
 
 
-async def first_key(socket: WebSocket, seconds: float) -> str | None:
-    """Return the key that a client sends as its first message, None where it sends something else or nothing."""
+async def receive_key(socket: WebSocket, seconds: float) -> str | None:
+    """Return the key in a client's first message; None if the message is something else or does not come in time."""
     try:
         async with asyncio.timeout(seconds):
             message = await socket.receive()
@@ -174,30 +182,30 @@ async def first_key(socket: WebSocket, seconds: float) -> str | None:
         return None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1006))
-    return _key_in(message.get("text") or "")
+    return _parse_key(message.get("text") or "")
 
 
-async def close_with(socket: WebSocket, problem: Problem) -> None:
-    """Send a problem as the last message, and close."""
+async def close_with_problem(socket: WebSocket, problem: Problem) -> None:
+    """Send a problem document as the last message, then close the WebSocket."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_SEND_SECONDS):
             await socket.send_text(to_json(problem.to_dict()).decode())
-            await socket.close(_CLOSES.get(problem.code, _POLICY), problem.code)
+            await socket.close(_CLOSE_CODES.get(problem.code, _POLICY_VIOLATION), problem.code)
     except (TimeoutError, RuntimeError, WebSocketDisconnect):
-        return  # it is gone
+        return  # the client has left
 
 
-def _key_in(text: str) -> str | None:
+def _parse_key(text: str) -> str | None:
     try:
-        found = json.loads(text)
+        message = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    key = found.get("key") if isinstance(found, dict) else None
+    key = message.get("key") if isinstance(message, dict) else None
     return key if isinstance(key, str) else None
 
 
-async def _first(*waits: Any) -> bool:
-    """Wait for the first of several; always True."""
+async def _wait_for_any(*waits: Any) -> bool:
+    """Wait until one of several awaitables is done; return True."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
