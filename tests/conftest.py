@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
@@ -244,3 +247,27 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, st
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """Start `mien serve` and return (process, address); keyword arguments are environment variables."""
+    running = []
+
+    def start(*arguments: object, **variables: str) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if name != "MIEN_API_KEY"} | variables
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, (line, process.communicate())
+        return process, found.group()
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

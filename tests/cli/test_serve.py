@@ -89,14 +89,14 @@ def test_a_limit_is_a_finite_number(call: Callable[..., Any], count: str) -> Non
 @pytest.mark.skipif(sys.platform == "win32", reason="the browser is a shell script")
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_open_shows_the_page_in_the_browser(
-    start: Callable[..., Any], make_bundle: Callable[..., Path], tmp_path: Path, host: str
+    start_server: Callable[..., Any], make_bundle: Callable[..., Path], tmp_path: Path, host: str
 ) -> None:
     """At an address that a browser can open, which 0.0.0.0 is not everywhere."""
     browser, shown = tmp_path / "browser", tmp_path / "shown"
     browser.write_text(f'#!/bin/sh\necho "$#" "$@" > {shown}.part && mv {shown}.part {shown}\n')
     browser.chmod(0o755)
     options = ["--open", "--host", host, "--model", make_bundle()]
-    process, address = start(*options, BROWSER=str(browser), **{KEY_VARIABLE: GOOD})
+    process, address = start_server(*options, BROWSER=str(browser), **{KEY_VARIABLE: GOOD})
     while not shown.exists():
         assert process.poll() is None
         time.sleep(0.01)
@@ -104,12 +104,12 @@ def test_open_shows_the_page_in_the_browser(
 
 
 def test_without_open_no_browser_is_started(
-    start: Callable[..., Any], make_bundle: Callable[..., Path], tmp_path: Path
+    start_server: Callable[..., Any], make_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
     browser, shown = tmp_path / "browser", tmp_path / "shown"
     browser.write_text(f"#!/bin/sh\ntouch {shown}\n")
     browser.chmod(0o755)
-    process, _ = start("--model", make_bundle(), BROWSER=str(browser))
+    process, _ = start_server("--model", make_bundle(), BROWSER=str(browser))
     process.terminate()
     assert process.wait() == 0
     assert not shown.exists()

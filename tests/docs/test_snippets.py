@@ -11,7 +11,7 @@ from snippets import Snippet, snippets
 from workplace import furnish
 
 ROOT = Path(__file__).parents[2]
-#: http.md needs a running server; its examples are run by tests/serve.
+#: http.md needs a running server; its examples are run by tests/server.
 PAGES = [
     ROOT / "README.md",
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in ("http.md", "lab-log.md")),

@@ -3,11 +3,7 @@
 import asyncio
 import io
 import json
-import os
-import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +18,6 @@ import skimage.data
 from PIL import Image
 
 import mien
-from mien.cli.serve import KEY_VARIABLE
 from mien.inference.reader import Reader
 from mien.server import Limits, create_app
 from mien.server.runner import build_server, listen
@@ -104,30 +99,6 @@ def serve() -> Iterator[Callable[..., Live]]:
         server.stop()
     for _, thread in running:
         thread.join()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
-    """A function that starts the command, and returns its process and address; keywords are for its environment."""
-    running = []
-
-    def run(*arguments: object, **variables: str) -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "mien", "serve", "--port", "0", *map(str, arguments)]
-        environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE} | variables
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
-        running.append(process)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, (line, process.communicate())
-        return process, found.group()
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="session")

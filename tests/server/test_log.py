@@ -84,8 +84,8 @@ def send(port: int, data: bytes, accepted: bool) -> None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_clients_cannot_write_the_log(start: Callable[..., Any], photo: bytes) -> None:
-    process, url = start("--threads", 1)
+def test_clients_cannot_write_the_log(start_server: Callable[..., Any], photo: bytes) -> None:
+    process, url = start_server("--threads", 1)
     port = int(url.rpartition(":")[2])
     whole = POST + b"Content-Length: %d\r\n\r\n" % len(photo) + photo
     for data in (*REQUESTS.values(), whole, whole.replace(b"predict", b"explain", 1)):

@@ -162,10 +162,10 @@ def test_the_body_of_a_refused_request_is_not_kept_with_its_connection(
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the memory of a process so")
 def test_memory_stays_bounded_under_ten_times_too_much(
-    start: Callable[..., Any], brightness_bundle: Path, encode: Callable[..., bytes]
+    start_server: Callable[..., Any], brightness_bundle: Path, encode: Callable[..., bytes]
 ) -> None:
     """40 clients send pictures of a MiB again and again, of which 4 may wait."""
-    process, address = start("--model", brightness_bundle, "--threads", 1, "--max-waiting", 4)
+    process, address = start_server("--model", brightness_bundle, "--threads", 1, "--max-waiting", 4)
     pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
     picture = encode(pixels, "PNG")
 

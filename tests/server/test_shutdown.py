@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 
-def test_every_request_that_was_accepted_is_answered(start: Any, photo: bytes) -> None:
-    process, url = start("--threads", 1)
+def test_every_request_that_was_accepted_is_answered(start_server: Any, photo: bytes) -> None:
+    process, url = start_server("--threads", 1)
     answers: list[tuple[float, float, int | None]] = []
     over = threading.Event()
 
@@ -53,9 +53,9 @@ def test_every_request_that_was_accepted_is_answered(start: Any, photo: bytes) -
     assert process.stderr.read() == ""
 
 
-def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start: Any, photo: bytes) -> None:
+def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start_server: Any, photo: bytes) -> None:
     """A client in the middle of its upload keeps it from ending; who asks meanwhile gets a problem document."""
-    process, url = start("--threads", 1)
+    process, url = start_server("--threads", 1)
     port = int(url.rpartition(":")[2])
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", port)) as slow, connect(f"ws://127.0.0.1:{port}/v1/stream") as stream:
@@ -83,16 +83,16 @@ def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start: Any, photo
     assert process.wait(timeout=60) == 0
 
 
-def test_ctrl_c_ends_it_well(start: Any) -> None:
-    process, url = start()
+def test_ctrl_c_ends_it_well(start_server: Any) -> None:
+    process, url = start_server()
     assert httpx.get(f"{url}/healthz").status_code == 200
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
     assert process.communicate()[1] == "mien: stopped\n"
 
 
-def test_a_second_ctrl_c_cuts_it_short(start: Any, photo: bytes) -> None:
-    process, url = start()
+def test_a_second_ctrl_c_cuts_it_short(start_server: Any, photo: bytes) -> None:
+    process, url = start_server()
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
         slow.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" + photo[:10])
         while "mien_held_bytes 10.0" not in httpx.get(f"{url}/metrics").text:
@@ -105,8 +105,8 @@ def test_a_second_ctrl_c_cuts_it_short(start: Any, photo: bytes) -> None:
     assert process.communicate()[1] == "mien: interrupted\n"
 
 
-def test_several_models_are_served_by_name(start: Any, make_bundle: Callable[..., Path], face: bytes) -> None:
-    _, url = start("--model", f"mine={make_bundle()}", "--model", "mien", "--threads", 1)
+def test_several_models_are_served_by_name(start_server: Any, make_bundle: Callable[..., Path], face: bytes) -> None:
+    _, url = start_server("--model", f"mine={make_bundle()}", "--model", "mien", "--threads", 1)
     assert [model["name"] for model in httpx.get(f"{url}/v1/models").json()["models"]] == ["mine", "mien"]
     rows = [
         httpx.post(f"{url}/v1/predict?detect=false{query}", content=face).json()[0] for query in ("", "&model=mien")

@@ -13,7 +13,6 @@ import click
 
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
-from mien.runtime import available_cores
 
 #: Environment variable that holds the API key if no file is given.
 KEY_VARIABLE = "MIEN_API_KEY"
