@@ -80,10 +80,10 @@ def test_a_folder_is_never_called_like_a_picture(
     out = tmp_path / name
     code, said, err = call("explain", photo, "--model", model, "--out", out)
     fix = "pictures are written as PNG; give a name that ends in .png, or a folder"
-    assert (code, said, err) == (2, "", f"mien: --out {out}: {fix}\n")
+    assert (code, said, err) == (2, "", f"mien: {out}: {fix}\n")
     code, said, err = call("explain", faces, "--model", model, "--summary", "--limit", 2, "--out", out)
-    fix = "pictures are drawn into a folder; give the name of one"
-    assert (code, said, err) == (2, "", f"mien: --out {out}: {fix}\n")
+    fix = "images are drawn into a folder; give the name of one"
+    assert (code, said, err) == (2, "", f"mien: {out}: {fix}\n")
     assert not out.exists()
 
 

@@ -521,8 +521,8 @@ def photographs(tmp_path: Path) -> Path:
 
 def test_photographs_read_whole_are_said_once(call: Call, bundle: Path, photographs: Path, tmp_path: Path) -> None:
     said = (
-        "mien: this model reads pictures whole, as it was trained, and by their size 2 of 3 are photographs; "
-        "--detect finds the faces first (mien train --faces trains for that)\n"
+        "mien: this model was trained on whole images and classifies them whole, but 2 of 3 are as large as "
+        "photographs; --detect finds the faces first (mien train --faces trains for that)\n"
     )
     for output in ([], ["--json", "-"], ["--csv", tmp_path / "out.csv"]):
         status, _, err = call("predict", photographs, "--model", bundle, *output)
@@ -542,8 +542,8 @@ def test_a_network_that_takes_large_pictures_is_given_what_is_large_for_it(
 
 @pytest.mark.parametrize("words", [["--no-detect"], ["--detect"]])
 def test_nothing_is_said_to_those_who_know(call: Call, bundle: Path, photographs: Path, words: list[str]) -> None:
-    assert "photographs;" not in call("predict", photographs, "--model", bundle, *words)[2]
+    assert "as large as photographs" not in call("predict", photographs, "--model", bundle, *words)[2]
 
 
 def test_nothing_is_said_of_a_model_that_finds_faces(call: Call, make_bundle: MakeBundle, photographs: Path) -> None:
-    assert "photographs;" not in call("predict", photographs, "--model", make_bundle(framing="face"))[2]
+    assert "as large as photographs" not in call("predict", photographs, "--model", make_bundle(framing="face"))[2]

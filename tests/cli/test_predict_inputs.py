@@ -18,13 +18,13 @@ from PIL import Image
 from pyarrow import parquet
 from skimage.data import astronaut
 
-from mien.cli.predict_draw import Drawer
 from mien.cli.predict_table import SHOWN, summary
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ConfigError
 from mien.inference.reader import load
 from mien.io.inputs import InputItem
 from mien.results import ImageResult
+from mien.viz.annotated_folder import AnnotatedFolder
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
@@ -103,14 +103,14 @@ def test_parquet_holds_what_csv_holds(call: Call, bundle: Path, here: Path) -> N
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--parquet", "-"], "--parquet -: give a file; Parquet cannot be written to a stream"),
+        (["--parquet", "-"], "-: Parquet cannot be written to a stream; give a file"),
         (["--parquet", "o", "--csv", "o"], "--csv and --parquet: give only one of them"),
-        (["--csv", "in/../photos.zip"], "--csv in/../photos.zip: is one of the inputs; give another file"),
-        (["--csv", "./in/deep/b.jpg"], "--csv ./in/deep/b.jpg: is one of the inputs; give another file"),
-        (["--draw", "in"], "--draw in: is not empty; give a new folder, or remove what is in it"),
-        (["--draw", "in/a.png"], "--draw in/a.png: is a file; give a folder"),
-        (["--draw", "drawn.jpg"], "--draw drawn.jpg: pictures are drawn into a folder; give the name of one"),
-        (["--draw", "drawn.mp4"], "--draw drawn.mp4: pictures are drawn into a folder"),
+        (["--csv", "in/../photos.zip"], "in/../photos.zip: is one of the inputs; give another file"),
+        (["--csv", "./in/deep/b.jpg"], "./in/deep/b.jpg: is one of the inputs; give another file"),
+        (["--draw", "in"], "in: is not empty; give a new folder, or remove what is in it"),
+        (["--draw", "in/a.png"], "in/a.png: is a file; give a folder"),
+        (["--draw", "drawn.jpg"], "drawn.jpg: images are drawn into a folder; give the name of one"),
+        (["--draw", "drawn.mp4"], "drawn.mp4: images are drawn into a folder"),
         (["--faces", "two"], "--faces"),
         (["--threads", "0"], "--threads"),
     ],
@@ -129,7 +129,7 @@ def test_an_input_is_never_written_over_through_a_link(call: Call, bundle: Path,
     for named, target in (("in", "link/a.png"), ("link", "in/a.png"), ("link/a.png", "in/a.png")):
         status, out, err = call("predict", named, "--model", bundle, "--csv", target)
         assert (status, out) == (2, "")
-        assert f"--csv {target}: is one of the inputs" in err
+        assert f"{target}: is one of the inputs" in err
         assert Path("in/a.png").read_bytes() == before
 
 
@@ -138,15 +138,15 @@ def test_a_long_table_is_cut_and_says_so(call: Call, bundle: Path, here: Path) -
     status, out, _ = call("predict", "list.txt", "--model", bundle)
     assert status == 0
     assert out.count("│ in/a.png") == SHOWN
-    assert out.endswith("and 50 more pictures; --csv FILE writes a row for each\n")
+    assert out.endswith("and 50 more images; --csv FILE writes a row for each\n")
 
 
 def test_the_summary_counts_what_has_no_face() -> None:
     assert summary({"ok": 3}) == ""
-    assert summary({"ok": 3, "no_face": 2}) == "in 2 of 5 pictures no face was found"
+    assert summary({"ok": 3, "no_face": 2}) == "no face was found in 2 of 5 images"
     assert summary({"unreadable": 1, "ok": 3}) == "1 of 4 files could not be read; see their rows"
     assert summary({"unreadable": 1, "no_face": 2, "ok": 1}) == (
-        "1 of 4 files could not be read, and in 2 no face was found; see their rows"
+        "1 of 4 files could not be read, and no face was found in 2; see their rows"
     )
 
 
@@ -159,7 +159,7 @@ def test_faces_and_whole_pictures(call: Call, make_bundle: MakeBundle, here: Pat
     def rows(*options: object) -> list[dict[str, object]]:
         status, out, err = call("predict", "two.jpg", "none.png", "--model", model, "--json", "-", *options)
         assert status == 0, "no face is no error"
-        assert ("in 1 of 2 pictures no face was found" in err) is ("--no-detect" not in options)
+        assert ("no face was found in 1 of 2 images" in err) is ("--no-detect" not in options)
         found: list[dict[str, object]] = json.loads(out)
         return found
 
@@ -188,7 +188,7 @@ def test_drawings_keep_their_names_apart(call: Call, bundle: Path, here: Path) -
 
 def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -> None:
     reader = load(bundle)
-    drawer = Drawer(Path("drawn"), resumed=False)
+    drawer = AnnotatedFolder(Path("drawn"))
     for name in ("in/a.png", "in/deep/a.png"):
         drawer.draw(InputItem(name), reader.predict(name))
     for name, drawing in (("in/a.png", "a.jpg"), ("in/deep/a.png", "a-2.jpg")):
@@ -201,22 +201,22 @@ def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -
 def test_a_picture_that_is_gone_before_it_is_drawn_is_said(
     call: Call, bundle: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = Drawer.draw
+    draw = AnnotatedFolder.draw
 
-    def late(drawer: Drawer, entry: InputItem, result: ImageResult) -> None:
+    def late(drawer: AnnotatedFolder, entry: InputItem, result: ImageResult) -> None:
         Path("in/deep/b.jpg").unlink(missing_ok=True)
         draw(drawer, entry, result)
 
-    monkeypatch.setattr(Drawer, "draw", late)
+    monkeypatch.setattr(AnnotatedFolder, "draw", late)
     status, out, err = call("predict", "in", "--model", bundle, "--draw", "drawn", "--jsonl", "-")
     assert (status, len(sources(out))) == (0, 3)
-    assert "1 pictures were gone or changed before they could be drawn" in err
+    assert "1 images disappeared or changed before they could be drawn" in err
     assert sorted(path.name for path in Path("drawn").iterdir()) == ["a-2.jpg", "a.jpg"]
 
 
 @pytest.mark.parametrize("names", [["a.png", "a-2.png", "b/a.png", "A.jpg"], ["a.png"] * 4, ["", "..", "x" * 300, "."]])
 def test_no_two_drawings_have_one_name(tmp_path: Path, names: list[str]) -> None:
-    drawer = Drawer(tmp_path / "drawn", resumed=False)
+    drawer = AnnotatedFolder(tmp_path / "drawn")
     given = [drawer.skip(InputItem(name)) for name in names]
     assert len({name.lower() for name in given}) == len(names)
     assert all(name and len(name) < 100 and "/" not in name for name in given)
@@ -224,9 +224,11 @@ def test_no_two_drawings_have_one_name(tmp_path: Path, names: list[str]) -> None
 
 def test_a_resumed_drawing_goes_on_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("drawn before")
-    assert Drawer(tmp_path, resumed=True).skip(InputItem("a.png")) == "a"
+    folder = AnnotatedFolder(tmp_path)
+    folder.open(resumed=True)
+    assert folder.skip(InputItem("a.png")) == "a"
     with pytest.raises(ConfigError, match="is not empty"):
-        Drawer(tmp_path, resumed=False)
+        AnnotatedFolder(tmp_path).open()
 
 
 # Progress and memory

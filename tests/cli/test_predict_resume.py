@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_written_at_the_end_costs_no_row(
     arguments = ("predict", pictures, "--model", bundle, "--csv", tmp_path / "out.csv")
     status, _, err = call(*arguments)
     assert (status, err.count("\n")) == (2, 1)
-    assert f"21 rows are kept in {tmp_path / 'out.csv.part'}, the same command goes on from there" in err
+    assert f"21 rows are kept in {tmp_path / 'out.csv.part'}; the same command continues" in err
     assert "nothing was kept" not in err
     in_the_way.rmdir()
     assert call(*arguments)[0] == 1, "one of the files is no picture"
@@ -139,7 +139,7 @@ def test_signals_keep_the_rows(bundle: Path, pictures: Path, tmp_path: Path, how
         assert status == 130
         # Ctrl-C may come after a row is written and before it is counted.
         assert err in [
-            f"mien: interrupted; {count} rows are kept in {part}, the same command goes on from there\n"
+            f"mien: interrupted; {count} rows are kept in {part}; the same command continues\n"
             for count in (kept, kept - 1)
         ]
     else:
@@ -274,7 +274,7 @@ def test_what_has_changed_is_refused_by_name(
         assert part.read_bytes() == journal
         found = re.fullmatch(
             rf"mien: {re.escape(str(part))}: was begun with another (.*); "
-            r"delete it to start anew, or write to another file\n",
+            r"delete it to start over, or write to another file\n",
             err,
         )
         assert found, err

@@ -231,9 +231,9 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     [
         ([], "give --parquet DIR"),
         (["--parquet", "-"], "give --parquet DIR"),
-        (["--parquet", "OUT", "--csv", "x.csv"], "--csv: is not for --engine ray"),
-        (["--parquet", "OUT", "--draw", "x"], "--draw: is not for --engine ray"),
-        (["--parquet", "OUT", "clip.mp4"], "clip.mp4: a film is read on one machine"),
+        (["--parquet", "OUT", "--csv", "x.csv"], "--csv: does not work with --engine ray"),
+        (["--parquet", "OUT", "--draw", "x"], "--draw: does not work with --engine ray"),
+        (["--parquet", "OUT", "clip.mp4"], "clip.mp4: a video is read on one machine"),
         (["--parquet", "IN"], "is one of the inputs"),
     ],
 )

@@ -84,7 +84,7 @@ def test_another_job_is_refused_by_name_and_nothing_is_touched(tmp_path: Path) -
     out = tmp_path / "out.csv"
     whole = write(out, ROWS)
     other = {**JOB, "model": "n"}
-    with pytest.raises(OutputError, match=r"out\.csv\.part: was begun with another model; delete it to start anew, or"):
+    with pytest.raises(OutputError, match=r"out\.csv\.part: was begun with another model; delete it to start over, or"):
         Journal(out, other)
     with pytest.raises(OutputError, match="another model and another list of inputs;"):
         Journal(out, {"model": "n", "list of inputs": None})

@@ -46,8 +46,8 @@ class _Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # click itself would print an empty line first
-            raise click.Abort from None
+        except KeyboardInterrupt as stop:  # click itself would print an empty line first
+            raise click.Abort(*stop.args) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

@@ -8,13 +8,12 @@ import click
 
 from mien.cli.explain_model import Opened, open_model
 from mien.cli.options import data_options, model_option, parse_data_options
-from mien.cli.predict_draw import Stems, refuse_picture_name
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Method, explain_labels
 from mien.inference.reader import Faces
 from mien.io.atomic import new_file
 from mien.io.inputs import InputItem, Inputs
-from mien.io.targets import same_file
+from mien.io.targets import UniqueStems, refuse_file_name, same_file
 
 if TYPE_CHECKING:
     from mien.explanation.explainer import Explained
@@ -124,7 +123,7 @@ def _check_names(out: Path | None, array: Path | None, pictures: int) -> None:
     if out.suffix.lower() != ".png":
         if out.is_file():
             raise OutputError(f"{out}: is a file; give a folder, or a name that ends in .png")
-        refuse_picture_name("--out", out, "pictures are written as PNG; give a name that ends in .png, or a folder")
+        refuse_file_name(out, "pictures are written as PNG; give a name that ends in .png, or a folder")
     elif pictures > 1:
         raise ConfigError(f"--out {out}: is one file for {pictures} pictures; give a folder")
 
@@ -142,7 +141,7 @@ def _explained(opened: Opened, entry: InputItem, names: tuple[str | None, ...]) 
 def _targets(entries: list[InputItem], out: Path | None, several: bool) -> list[Path | None]:
     if out is None or not several:
         return [out] * len(entries)
-    stems = Stems()
+    stems = UniqueStems()
     return [out / f"{stems(entry.name)}.png" for entry in entries]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from mien.arrays import Int64, UInt8
 from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
-from mien.cli.predict_draw import refuse_picture_name
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.data.dataset import read_manifest
@@ -20,7 +19,7 @@ from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
-from mien.io.targets import require_new_folder, to_json
+from mien.io.targets import refuse_file_name, require_new_folder, to_json
 from mien.report.document import Section
 from mien.report.html import page
 from mien.report.sections.attention import attention_section
@@ -40,7 +39,7 @@ def explain_data(
 ) -> int:  # fmt: skip
     """Measure what was asked for, print it, and write it into the new folder `out`; returns the exit status."""
     if out:
-        refuse_picture_name("--out", out)
+        refuse_file_name(out, "images are drawn into a folder; give the name of one")
         require_new_folder(out)
         if faithfulness:
             from mien.viz.charts import require_matplotlib

@@ -1,20 +1,31 @@
-"""`mien predict`: read the expression in pictures."""
+"""`mien predict`: read the expression in images, videos or a webcam."""
 
 import sys
-from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from mien.cli.options import model_option
-from mien.cli.predict_job import Job, Output
+from mien.cli.options import model_option, only_one
 from mien.cli.predict_table import print_table, summary
+from mien.cli.progress import item_bar
 from mien.errors import ConfigError
+from mien.inference.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load
 from mien.io.inputs import STDIN, Inputs, is_video
+from mien.io.row_output import RowOutput
 from mien.io.video import FPS
 
+if TYPE_CHECKING:
+    from mien.viz.annotated_folder import AnnotatedFolder
+
+_WHOLE = "this model was trained on whole images and classifies them whole"
 _FIND = "--detect finds the faces first (mien train --faces trains for that)"
+#: Seconds over which Ray's rate is taken: images come in whole parts, and seldom.
+_RAY_RATE_OVER = 600.0
 
 
 @click.command("predict")
@@ -24,11 +35,13 @@ _FIND = "--detect finds the faces first (mien train --faces trains for that)"
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="two classes: the second is answered from this probability on  [the model's own, 0.5]",
+    help="two classes: answer the second if its probability is at least P  [the model's own, 0.5]",
 )
-@click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to read")
 @click.option(
-    "--detect/--no-detect", default=None, help="find faces, or read whole pictures  [as the model was trained]"
+    "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
+)
+@click.option(
+    "--detect/--no-detect", default=None, help="find faces, or classify whole images  [as the model was trained]"
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [one per core]")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
@@ -45,18 +58,18 @@ _FIND = "--detect finds the faces first (mien train --faces trains for that)"
 @click.option(
     "--draw",
     type=click.Path(path_type=Path),
-    metavar="DIR|FILM",
-    help="draw what was found into each picture, or into the film",
+    metavar="DIR|VIDEO",
+    help="write annotated images into a new folder, or an annotated video",
 )
-@click.option("--camera", metavar="N|NAME", help="read a camera of this machine, 0 is the first, until Ctrl-C")
+@click.option("--camera", metavar="N|NAME", help="read a webcam, 0 for the first, until Ctrl-C")
 @click.option(
     "--fps",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="N",
-    help="film or camera: frames to read per second  [5]",
+    help="video or webcam: frames to read per second  [5]",
 )
 @click.option(
-    "--timeline", type=click.Path(path_type=Path), metavar="PNG", help="film: plot what each person answered over time"
+    "--timeline", type=click.Path(path_type=Path), metavar="PNG", help="video: plot each person's answers over time"
 )
 def command(
     inputs: tuple[str, ...], model: str | None, threshold: float | None, faces: Faces, detect: bool | None,
@@ -64,103 +77,151 @@ def command(
     parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
     timeline: Path | None,
 ) -> int:  # fmt: skip
-    """Read the expression in INPUTS: pictures, folders, globs, zip archives, or a list.txt with a path per line.
+    """Read the expression in INPUTS: images, folders, globs, zip archives, or a list.txt with a path per line.
 
-    INPUTS may be of any kind in any mix; - reads paths from standard input. In a quoted glob, ** stands for
-    any number of folders. A file that cannot be read becomes a row that says why; the others are still
-    read, and the exit status is 1.
+    Mix inputs of any kind; - reads paths from standard input. In a quoted glob, ** matches any number of
+    folders. A file that cannot be read becomes a row that says why. The others are still read, and the exit
+    status is 1.
 
-    Rows for a file are kept in FILE.part as they come. Whatever interrupts the command, given again it goes
-    on from there, and with --draw draws what is not drawn yet; --draw alone takes a folder that is new or empty.
-    A FILE that is there already is never replaced.
+    Rows are kept in FILE.part as they come. Interrupt the command and give it again: it continues, and
+    --draw draws the missing images. --draw alone needs a new or empty folder. A FILE that exists is
+    never replaced.
 
-    With --engine ray the pictures are read on all machines of a Ray cluster (RAY_ADDRESS; else all cores here)
-    into a folder of Parquet parts, and given again it makes the parts that are missing.
+    --engine ray reads the images on all machines of a Ray cluster (RAY_ADDRESS; else all cores here) into a
+    folder of Parquet parts. Given again, it makes the missing parts.
 
-    A film (.mp4, .mov, .mkv, .avi, .webm, .m4v) is read alone: a row for each face in each frame that is read,
-    and who was seen with what answers. So is a camera.
+    Give a video (.mp4, .mov, .mkv, .avi, .webm, .m4v) or --camera alone. You get a row for each face in each
+    frame, and a table of who was seen with which answers.
     """
+    targets = {"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target}
     if engine == "ray":
-        from mien.cli.predict_cluster import predict_on_ray
-
-        refused: dict[str, object] = {
-            "json": json_target,
-            "jsonl": jsonl_target,
-            "csv": csv_target,
-            "draw": draw,
-            "camera": camera,
-        }
-        refused |= {"fps": fps, "timeline": timeline}
-        return _close(
-            predict_on_ray(
-                inputs, parquet_target, refused,
-                model=model, threshold=threshold, faces=faces, detect=detect, threads=threads,
-            )
-        )  # fmt: skip
-    output = Output.chosen({"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target})
-    for name in inputs:
-        output.refuse_input(name)
+        given = {**targets, "draw": draw, "camera": camera, "fps": fps, "timeline": timeline}
+        folder = _parts_folder(inputs, given)
+        return _predict_on_ray(inputs, folder, model, threshold, faces, detect, threads)
+    kind = only_one(targets)
+    output = RowOutput(targets[kind] or "", kind) if kind else None
+    if output:
+        for name in inputs:
+            output.refuse_input(name)
+    open_reader = partial(load, model, threads=threads, threshold=threshold, faces=faces, detect=detect)
     if camera is not None or any(map(is_video, inputs)):
-        output.refuse_finished(resumable=False)
-        _check_film(inputs, camera, draw, timeline)
-        reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
-        status = _read_film(reader, inputs, camera, output, fps or FPS, draw, timeline)
-        if detect is None and not reader.detect:
-            click.echo(f"mien: this model reads frames whole, as it was trained; {_FIND}", err=True)
-        return status
+        _check_video(inputs, camera, draw, timeline)
+        return _predict_video(open_reader, inputs, camera, output, fps or FPS, draw, timeline)
     if not inputs:
-        raise ConfigError("nothing to read; name pictures, a folder or a film, or give --camera 0")
+        raise ConfigError("nothing to read; name images, a folder or a video, or give --camera 0")
     if fps is not None or timeline is not None:
-        raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: is for a film or a camera")
-    named = Inputs(inputs, sys.stdin.buffer if sys.stdin and STDIN in inputs else None, without=draw)
-    reader = load(model, threads=threads, threshold=threshold, faces=faces, detect=detect)
-    job = Job(reader, named, output, {"faces": faces}, draw)
-    if output.kind is None:
-        job.run(print_table)
-    elif output.streams:
-        job.run(lambda rows: output.write(rows, job.labels))
-    else:
-        job.run_to_file()
-    if job.undrawn:
-        click.echo(f"mien: {job.undrawn} pictures were gone or changed before they could be drawn", err=True)
-    if job.photographs and detect is None and not reader.detect:
-        click.echo(f"mien: {_read_whole(job)}", err=True)
-    return _close(job.counts)
+        raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: needs a video or a webcam")
+    return _predict_images(open_reader, inputs, output, faces, draw)
 
 
-def _read_film(
-    reader: Reader, inputs: tuple[str, ...], camera: str | None, output: Output, fps: float, draw: Path | None,
-    timeline: Path | None,
+def _predict_images(
+    open_reader: partial[Reader], names: tuple[str, ...], output: RowOutput | None, faces: Faces, draw: Path | None
+) -> int:
+    """Predict images; returns the exit status."""
+    inputs, drawer = Inputs(names, _stdin(names), without=draw), _drawer(draw)
+    reader = open_reader()
+    with item_bar("reading images") as report:
+        job = BatchJob(reader, inputs, output, options={"faces": faces}, drawer=drawer, on_progress=report)
+        if output:
+            job.write()
+        else:
+            with closing(job.rows()) as rows:
+                print_table(rows)
+    if drawer and drawer.failed:
+        click.echo(f"mien: {drawer.failed} images disappeared or changed before they could be drawn", err=True)
+    found = job.summary
+    if found.photographs and _silently_whole(open_reader, reader):
+        share = f"{found.photographs} of {found.counts.total()}"
+        click.echo(f"mien: {_WHOLE}, but {share} are as large as photographs; {_FIND}", err=True)
+    return _close(found.counts)
+
+
+def _predict_video(
+    open_reader: partial[Reader], inputs: tuple[str, ...], camera: str | None, output: RowOutput | None, fps: float,
+    draw: Path | None, timeline: Path | None,
 ) -> int:  # fmt: skip
-    """Read a film, or a camera where one is named; returns the exit status."""
-    from mien.cli.video import predict_camera, predict_clip
+    """Predict a video or a webcam; returns the exit status."""
+    from mien.cli.predict_video import predict_camera, predict_video
 
+    if output:
+        output.refuse_existing()
+    reader = open_reader()
     if camera is not None:
-        return predict_camera(reader, camera, output=output, fps=fps)
-    return predict_clip(reader, inputs[0], output=output, fps=fps, draw=draw, timeline=timeline)
+        status = predict_camera(reader, camera, output, fps)
+    else:
+        status = predict_video(reader, inputs[0], output, fps, draw, timeline)
+    if _silently_whole(open_reader, reader):
+        click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
+    return status
 
 
-def _read_whole(job: Job) -> str:
-    """Say that a model of crops has read photographs."""
-    return (
-        f"this model reads pictures whole, as it was trained, and by their size {job.photographs} of "
-        f"{job.counts.total()} are photographs; {_FIND}"
-    )
+def _predict_on_ray(
+    names: tuple[str, ...], folder: Path, model: str | None, threshold: float | None, faces: Faces,
+    detect: bool | None, threads: int | None,
+) -> int:  # fmt: skip
+    """Predict images on a Ray cluster; returns the exit status."""
+    from mien.inference.bundle import load_bundle
+    from mien.inference.ray import require_ray
+    from mien.inference.ray_batch import predict_to_parts
+
+    require_ray()
+    inputs = Inputs(names, _stdin(names), without=folder)
+    with item_bar("reading images", _RAY_RATE_OVER) as report:
+        counts = predict_to_parts(
+            load_bundle(model), inputs, folder,
+            threshold=threshold, faces=faces, detect=detect, workers=threads, on_progress=report,
+        )  # fmt: skip
+    return _close(counts)
 
 
-def _close(counts: Counter[str]) -> int:
-    """Say what could not be read; returns the exit status."""
+def _silently_whole(open_reader: partial[Reader], reader: Reader) -> bool:
+    """Whether the model takes whole images and the user did not ask for that."""
+    return open_reader.keywords["detect"] is None and not reader.detect
+
+
+def _close(counts: Mapping[str, int]) -> int:
+    """Say how many images could not be read; returns the exit status."""
     if message := summary(counts):
         click.echo(f"mien: {message}", err=True)
-    return int(counts["unreadable"] > 0)
+    return int(counts.get("unreadable", 0) > 0)
 
 
-def _check_film(inputs: tuple[str, ...], camera: str | None, draw: Path | None, timeline: Path | None) -> None:
-    """Refuse what cannot be done with a film or a camera."""
+def _stdin(names: tuple[str, ...]) -> BinaryIO | None:
+    return sys.stdin.buffer if sys.stdin and STDIN in names else None
+
+
+def _drawer(folder: Path | None) -> "AnnotatedFolder | None":
+    if folder is None:
+        return None
+    from mien.viz.annotated_folder import AnnotatedFolder
+
+    return AnnotatedFolder(folder)
+
+
+def _check_video(inputs: tuple[str, ...], camera: str | None, draw: Path | None, timeline: Path | None) -> None:
+    """Raise ConfigError for options that do not fit a video or a webcam."""
     if camera is not None and inputs:
         raise ConfigError(f"--camera {camera} and {inputs[0]}: give only one of them")
     if len(inputs) > 1:
-        film = next(filter(is_video, inputs))
-        raise ConfigError(f"{film}: a film is read alone; run mien predict once for each film, and for the pictures")
+        video = next(filter(is_video, inputs))
+        raise ConfigError(f"{video}: give a video alone; run mien predict once for each video, and for the images")
     if camera is not None and (draw or timeline):
-        raise ConfigError(f"{'--draw' if draw else '--timeline'}: is not for a camera")
+        raise ConfigError(f"{'--draw' if draw else '--timeline'}: does not work with --camera")
+
+
+def _parts_folder(inputs: tuple[str, ...], given: Mapping[str, object]) -> Path:
+    """Return the folder that --engine ray writes; raise ConfigError for options that do not fit it."""
+    for name, value in given.items():
+        if name != "parquet" and value is not None:
+            raise ConfigError(f"--{name}: does not work with --engine ray, which writes --parquet DIR")
+    target = given["parquet"]
+    if not isinstance(target, str) or target == "-":
+        raise ConfigError("--engine ray: give --parquet DIR, a folder for the parts of the result")
+    if not inputs:
+        raise ConfigError("nothing to read; name images or a folder")
+    for name in inputs:
+        if is_video(name):
+            raise ConfigError(f"{name}: a video is read on one machine; leave out --engine ray")
+        if name != STDIN and Path(name).absolute() == Path(target).absolute():
+            raise ConfigError(f"--parquet {target}: is one of the inputs; give another folder")
+    return Path(target)

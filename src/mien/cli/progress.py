@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from mien.cli.terminal import console
 
 
+def _visible() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar on stderr (only on a terminal) and give a function to call with the share done."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda share: None
+    """Show a bar; gives a function to call with the fraction done, 0 to 1."""
+    if not _visible():
+        yield lambda fraction: None
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -19,18 +23,18 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda fraction: bar.update(task, completed=fraction)
 
 
 @contextmanager
-def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float = 30.0) -> Iterator[Callable[..., None]]:
-    """Show a bar that counts finished items on stderr, with rate and time left, only on a terminal.
+def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar that counts items, with their rate over the last `rate_over` seconds and the time left.
 
-    Gives a function to call when an item, or a number of them, is done. The rate is that of the last `rate_over`
-    seconds.
+    Gives a function to call with the items done and their total, None if unknown. Call it first before any
+    item of this run is done, so that the rate leaves out what an earlier run did.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda count=1: None
+    if not _visible():
+        yield lambda done, total: None
         return
     from rich.progress import (
         BarColumn,
@@ -38,6 +42,7 @@ def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float =
         Progress,
         ProgressColumn,
         Task,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
@@ -51,5 +56,27 @@ def counting_bar(what: str, total: int | None, done: int = 0, rate_over: float =
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     hidden = not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden, speed_estimate_period=rate_over) as bar:
-        task = bar.add_task(what, total=total, completed=done)
-        yield lambda count=1: bar.advance(task, count)
+        tasks: list[TaskID] = []
+
+        def report(done: int, total: int | None) -> None:
+            if tasks:
+                bar.update(tasks[0], completed=done, total=total)
+            else:
+                tasks.append(bar.add_task(what, total=total, completed=done))
+
+        yield report
+
+
+@contextmanager
+def counting_bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show a bar that counts items; gives a function to call after each."""
+    done = 0
+    with item_bar(what) as report:
+        report(0, total)
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            report(done, total)
+
+        yield advance

@@ -170,8 +170,7 @@ def read_parts(work: Work, starts: Mapping[int, int], workers: int | None) -> Ge
         except ray.exceptions.RayError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise OutputError(
-                f"{work.parts.folder}: Ray gave up ({reason:.200}); finished parts are kept, "
-                "the same command goes on from there"
+                f"{work.parts.folder}: Ray gave up ({reason:.200}); finished parts are kept; the same command continues"
             ) from None
 
 

@@ -112,7 +112,7 @@ class Journal(AbstractContextManager["Journal"]):
             raise OutputError(f"{self.path}: is in the way and was not written by mien; move it, or give another name")
         raise OutputError(
             f"{self.path}: was begun with another {what_changed(job, found) or 'version of mien'}; "
-            "delete it to start anew, or write to another file"
+            "delete it to start over, or write to another file"
         )
 
     def _write(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class Journal(AbstractContextManager["Journal"]):
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            kept = f"{self.rows} rows are kept in {self.path}, the same command goes on from there"
+            kept = f"{self.rows} rows are kept in {self.path}; the same command continues"
             problem = f"{self._out}: cannot be written ({error.strerror or error})"
             raise OutputError(problem, kept if self.rows else "nothing was kept") from error
 

@@ -133,7 +133,7 @@ def agree(folder: Path, job: Mapping[str, Any]) -> None:
         raise OutputError(f"{path}: was not written by mien, or is damaged; give another folder")
     if changed := what_changed(job, found):
         raise OutputError(
-            f"{folder}: was begun with another {changed}; delete the folder to start anew, or write to another one"
+            f"{folder}: was begun with another {changed}; delete the folder to start over, or write to another one"
         )
 
 

@@ -1,29 +1,38 @@
-"""Where a user wants results: a file or new folder, a device or pipe, or `-` for standard output."""
+"""Where a user wants results: a file or new folder, a device or pipe, or `-` for standard output.
+
+How a file or folder appears whole or not at all is in `mien.io.atomic`.
+"""
 
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mien.errors import OutputError
+from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file, part_of, readable_errors, refuse_existing, to_bytes
+from mien.io.image import IMAGE_SUFFIXES
+from mien.io.inputs import VIDEO_SUFFIXES
+
+#: Characters of a name that are kept: a file system allows 255 bytes, with what is added.
+_NAME = 50
 
 
 def write_output(text: str, target: str) -> None:
-    """Write text to a file, whole or not at all, or to standard output for `-`."""
+    """Write text to a file, which appears when it is complete, or to standard output for `-`."""
     write_pieces([text], target)
 
 
 def write_pieces(pieces: Iterable[str], target: str) -> None:
-    """Write text as it comes: to a file, whole or not at all, or to standard output for `-`."""
+    """Write text piece by piece to a file, which appears when it is complete, or to standard output for `-`."""
     path = Path(target)
     if target == "-":
         for piece in pieces:
             _write_stdout(to_bytes(piece))
         return
-    # A device or a pipe has no place beside it, and is never replaced.
+    # Nothing can be written beside a device or a pipe, and it must never be replaced.
     place = nullcontext(path) if is_device(path) else new_file(path)
     with place as found, readable_errors(path), found.open("wb") as stream:
         for piece in pieces:
@@ -41,17 +50,17 @@ def _write_stdout(data: bytes) -> None:
 
 
 def to_json(value: object) -> str:
-    """Return JSON with a newline at its end."""
+    """Return indented JSON with a newline at its end."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def is_device(path: Path) -> bool:
-    """Whether `path` is a device or a pipe, which is written to and must never be replaced by a file."""
+    """Whether `path` is a device or a pipe, which must never be replaced by a file."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def same_file(name: str | Path, target: str | Path) -> bool:
-    """Whether two names mean one file, through links and `..` too; neither of them need exist."""
+    """Whether two names mean one file, also through links and `..`; neither need exist."""
     if os.path.abspath(name) == os.path.abspath(target):  # noqa: PTH100
         return True
     try:
@@ -61,7 +70,7 @@ def same_file(name: str | Path, target: str | Path) -> bool:
 
 
 def free_folder(parent: Path, name: str) -> Path:
-    """Return `parent/name`, or `parent/name-2`, …, whichever does not exist yet."""
+    """Return `parent/name`, or the first of `parent/name-2`, `parent/name-3`, … that does not exist."""
     path, number = parent / name, 2
     while path.exists() or part_of(path).exists():
         path, number = parent / f"{name}-{number}", number + 1
@@ -69,7 +78,7 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 def require_writable(target: str | Path) -> None:
-    """Refuse an output that is a folder, or whose folder cannot be made, before long work starts."""
+    """Raise OutputError, before long work starts, if a file cannot be written there."""
     path = Path(target)
     if str(target) == "-" or is_device(path):
         return
@@ -81,6 +90,38 @@ def require_writable(target: str | Path) -> None:
 
 
 def require_new_folder(out: Path) -> None:
-    """Refuse a folder that is there already, or that cannot be made, before long work starts."""
+    """Raise OutputError, before long work starts, if the folder exists or cannot be made."""
     refuse_existing(out)
     require_writable(out)
+
+
+def refuse_file_name(folder: Path, fix: str) -> None:
+    """Raise ConfigError, which says the `fix`, if a new folder would be named like an image or a video."""
+    if not folder.exists() and folder.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        raise ConfigError(f"{folder}: {fix}")
+
+
+class UniqueStems:
+    """Name the outputs of many files after them, without their endings; no name is given twice.
+
+    Example:
+        >>> stems = UniqueStems()
+        >>> [stems(name) for name in ("a/face.jpg", "b/face.png")]
+        ['face', 'face-2']
+    """
+
+    def __init__(self) -> None:
+        self._used: Counter[str] = Counter()
+
+    def __call__(self, name: str) -> str:
+        """Return the name for the next file."""
+        stem = PurePosixPath(name.replace("\\", "/")).stem[:_NAME] or "picture"
+        # Upper and lower case are one name on some systems.
+        while True:
+            self._used[stem.lower()] += 1
+            number = self._used[stem.lower()]
+            if number == 1:
+                return stem
+            if not self._used[f"{stem}-{number}".lower()]:
+                self._used[f"{stem}-{number}".lower()] = 1
+                return f"{stem}-{number}"

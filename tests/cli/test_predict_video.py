@@ -18,7 +18,7 @@ import pytest
 from peak import peak_mib
 from PIL import Image, ImageColor
 
-from mien.cli.video import clock_time, live_line
+from mien.cli.predict_video import clock_time, live_line
 from mien.io.video import open_video
 from mien.results import Box, Face, FrameResult
 from mien.viz.annotate import answer_colours
@@ -118,11 +118,11 @@ def test_a_model_of_crops_says_that_it_reads_whole_frames(
     write_film(film, [(0.0, two_people(0))])
     bundle = make_bundle()
     assert call("predict", film, "--model", bundle)[2] == (
-        "mien: this model reads frames whole, as it was trained; --detect finds the faces first "
+        "mien: this model was trained on whole images and classifies them whole; --detect finds the faces first "
         "(mien train --faces trains for that)\n"
     )
     for told in ("--detect", "--no-detect"):
-        assert "frames whole" not in call("predict", film, "--model", bundle, told)[2]
+        assert "classifies them whole" not in call("predict", film, "--model", bundle, told)[2]
 
 
 def test_rows_on_stdout_are_alone_there(call: Call, film: Path, brightness_bundle: Path) -> None:
@@ -165,7 +165,7 @@ def test_nobody_in_it(call: Call, still: Path, brightness_bundle: Path, tmp_path
     rows = table(out)
     assert [row["status"] for row in rows] == ["no_face"] * 5
     assert {row["person"] for row in rows} == {""}
-    assert err == "mien: in 5 of 5 frames no face was found\n"
+    assert err == "mien: no face was found in 5 of 5 frames\n"
     assert drawn.stat().st_size > 0
     assert plot.stat().st_size > 0
 
@@ -181,7 +181,7 @@ def test_a_film_cut_short_is_read_as_far_as_it_goes(
     assert status == 1
     assert "2" in out
     assert err.startswith(f"mien: {path}: ")
-    assert "the file is cut short; what could be read was" in err
+    assert "the file is cut short; the frames before that were read" in err
     assert err.count("\n") == 1
     assert 10 < len(table((tmp_path / "rows.csv").read_text())) < 35
 
@@ -199,10 +199,10 @@ def assert_refused(called: Called, *words: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--fps", "5"], ["--fps", "is for a film"]),
-        (["--timeline", "t.png"], ["--timeline", "is for a film"]),
+        (["--fps", "5"], ["--fps", "needs a video"]),
+        (["--timeline", "t.png"], ["--timeline", "needs a video"]),
         (["--camera", "0"], ["--camera 0 and", "give only one"]),
-        (["film.mp4"], ["film.mp4: a film is read alone"]),
+        (["film.mp4"], ["film.mp4: give a video alone"]),
     ],
 )
 def test_what_does_not_go_together(call: Call, tmp_path: Path, options: list[str], words: list[str]) -> None:
@@ -218,7 +218,7 @@ def test_a_call_that_names_nothing(call: Call) -> None:
 @pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
 def test_the_film_itself_is_never_written_over(call: Call, film: Path, brightness_bundle: Path, option: str) -> None:
     before = film.read_bytes()
-    assert_refused(call("predict", film, "--model", brightness_bundle, option, film), option, "give another file")
+    assert_refused(call("predict", film, "--model", brightness_bundle, option, film), str(film), "give another file")
     assert film.read_bytes() == before
 
 
@@ -232,7 +232,7 @@ def test_nor_is_it_by_another_name(
     mine = tmp_path / "film.mp4"
     mine.write_bytes(film.read_bytes())
     refused = call("predict", mine, "--model", brightness_bundle, option, tmp_path / place)
-    assert_refused(refused, option, "give another file")
+    assert_refused(refused, place, "give another file")
     assert mine.read_bytes() == film.read_bytes()
 
 
@@ -262,7 +262,7 @@ def test_two_things_are_not_written_to_one_file(
     options: tuple[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert_refused(call("predict", film, "--model", brightness_bundle, *options), options[0], "one file")
+    assert_refused(call("predict", film, "--model", brightness_bundle, *options), options[0], "another output")
     assert not list(tmp_path.iterdir())
 
 
@@ -322,7 +322,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_its_rows(brightness_bundle: Path, tmp_pa
     running.send_signal(signal.SIGINT)
     out, err = running.communicate()
     assert (running.returncode, err) == (0, "")
-    assert lines[0] == "mien: reading the camera; Ctrl-C ends it\n"
+    assert lines[0] == "mien: reading the webcam; Ctrl-C ends it\n"
     assert [line.split("  ")[1] for line in lines[1:]] == ["no face\n"] * 2
     found = [json.loads(line) for line in (out if streamed else rows.read_text()).splitlines()]
     assert len(found) >= 2
@@ -331,7 +331,9 @@ def test_ctrl_c_ends_a_camera_and_keeps_its_rows(brightness_bundle: Path, tmp_pa
 
 
 def test_what_is_not_for_a_camera(call: Call, tmp_path: Path) -> None:
-    assert_refused(call("predict", "--camera", "0", "--draw", tmp_path / "a.mp4"), "--draw: is not for a camera")
+    assert_refused(
+        call("predict", "--camera", "0", "--draw", tmp_path / "a.mp4"), "--draw: does not work with --camera"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")

@@ -1,4 +1,4 @@
-"""`mien predict film.mp4` and `mien predict --camera 0`: rows as they come, and who was seen with what answers."""
+"""Predict a video or a webcam: rows as they come, and a table of who was seen with which answers."""
 
 import signal
 import time as clock
@@ -10,71 +10,83 @@ from threading import Event
 
 import click
 
-from mien.cli.predict_job import Output
+from mien.arrays import UInt8
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
-from mien.io.image import RGB
+from mien.io.row_output import RowOutput
 from mien.io.targets import require_writable, same_file
 from mien.io.video import FPS, Video, open_camera, open_video
 from mien.io.video_writer import VideoWriter, require_film_name
 from mien.results import FrameResult
 from mien.viz.timeline import Presence, Timeline
 
-#: People in the printed summary, and lanes in the plot.
+#: People in the printed table, and lanes in the plot.
 _SHOWN = 20
 
 
-def predict_clip(
-    reader: Reader, source: str, *, output: Output, fps: float = FPS, draw: Path | None = None,
+def predict_video(
+    reader: Reader, source: str, output: RowOutput | None = None, fps: float = FPS, draw: Path | None = None,
     timeline: Path | None = None,
 ) -> int:  # fmt: skip
-    """Read a film: rows to `output`, an annotated film to `draw`, a plot to `timeline`, a summary to the terminal.
+    """Predict a video and print a table of the people in it. Each file appears when it is complete.
 
-    Returns the exit status, 1 where the film is damaged or cut short. Every file is written whole or not at all.
+    Args:
+        reader: the model.
+        source: the video.
+        output: where the rows go.
+        fps: frames to read per second.
+        draw: an annotated video to write.
+        timeline: a plot to write, PNG.
+
+    Returns:
+        The exit status: 1 if the video is damaged or cut short.
     """
     _check_targets(source, output, draw, timeline)
     seen = Timeline(1 / fps)
     with ExitStack() as stack:
-        film = stack.enter_context(open_video(source))
+        video = stack.enter_context(open_video(source))
         writer = stack.enter_context(VideoWriter(draw, fps)) if draw else None
-        report = stack.enter_context(progress_bar("reading the film"))
-        frames = _drawing(reader, film.frames(fps), source, writer)
-        _write(output, reader, _collected(frames, seen, film.duration, report))
+        report = stack.enter_context(progress_bar("reading the video"))
+        frames = _annotated(reader, video.frames(fps), source, writer)
+        _write(output, reader, _collected(frames, seen, video.duration, report))
         if timeline:
             _plot(timeline, seen, reader, one_line(source))
-    _print_summary(seen, to_stderr=output.target == "-" and output.kind is not None)
+    _print_people(seen, to_stderr=output is not None and output.target == "-")
     if seen.faceless:
-        click.echo(f"mien: in {seen.faceless} of {seen.frames} frames no face was found", err=True)
-    return _exit_status(film)
+        click.echo(f"mien: no face was found in {seen.faceless} of {seen.frames} frames", err=True)
+    return _exit_status(video)
 
 
-def predict_camera(reader: Reader, camera: str, *, output: Output, fps: float = FPS) -> int:
-    """Read a camera until Ctrl-C, with a line per second; the rows until then are written. Returns the exit status."""
+def predict_camera(reader: Reader, camera: str, output: RowOutput | None = None, fps: float = FPS) -> int:
+    """Predict a webcam until Ctrl-C and print a line per second; the rows until then are written.
+
+    Returns the exit status.
+    """
     seen = Timeline(1 / fps)
     with open_camera(camera) as opened:
-        click.echo("mien: reading the camera; Ctrl-C ends it", err=True)
-        to_stderr = output.kind is not None
+        click.echo("mien: reading the webcam; Ctrl-C ends it", err=True)
+        to_stderr = output is not None
         with _until_interrupted() as interrupted:
             frames = takewhile(lambda _: not interrupted.is_set(), opened.frames(fps))
             results = _printing_live(reader.watch(frames, source=f"camera {camera}"), to_stderr)
-            _write(output, reader, _collected(results, seen, None, lambda share: None))
-    _print_summary(seen, to_stderr)
+            _write(output, reader, _collected(results, seen, None, lambda fraction: None))
+    _print_people(seen, to_stderr)
     return _exit_status(opened)
 
 
-def _check_targets(source: str, output: Output, draw: Path | None, timeline: Path | None) -> None:
-    """Refuse what cannot be written before long work starts."""
+def _check_targets(source: str, output: RowOutput | None, draw: Path | None, timeline: Path | None) -> None:
+    """Refuse, before long work starts, files that cannot be written."""
     for option, path in (("--draw", draw), ("--timeline", timeline)):
         if path is None:
             continue
         if same_file(source, path):
-            raise ConfigError(f"{option} {path}: is the film that is read; give another file")
+            raise ConfigError(f"{option} {path}: is the video that is read; give another file")
         require_writable(path)
-        if same_file(path, output.target) or (path is timeline and draw and same_file(path, draw)):
-            raise ConfigError(f"{option} {path}: two things cannot be written to one file; give another name")
+        if (output and same_file(path, output.target)) or (path is timeline and draw and same_file(path, draw)):
+            raise ConfigError(f"{option} {path}: is another output of this command too; give another name")
     if draw:
         require_film_name(draw)
     if timeline:
@@ -85,12 +97,12 @@ def _check_targets(source: str, output: Output, draw: Path | None, timeline: Pat
         require_matplotlib()
 
 
-def _write(output: Output, reader: Reader, rows: Iterable[ResultRow]) -> None:
-    if output.kind is None:
+def _write(output: RowOutput | None, reader: Reader, rows: Iterable[ResultRow]) -> None:
+    if output is None:
         for _ in rows:
             pass
     else:
-        output.write(rows, probability_labels(reader.config.labels, reader.answers), film=True)
+        output.write(rows, probability_labels(reader.config.labels, reader.answers), video=True)
 
 
 def _collected(
@@ -103,15 +115,15 @@ def _collected(
         yield result.to_dict()
 
 
-def _drawing(
-    reader: Reader, frames: Iterator[tuple[float, RGB]], source: str, writer: VideoWriter | None
+def _annotated(
+    reader: Reader, frames: Iterator[tuple[float, UInt8]], source: str, writer: VideoWriter | None
 ) -> Iterator[FrameResult]:
-    """Read frames, and write each with what was found in it."""
+    """Yield the result of each frame; write the annotated frame if there is a writer."""
     from mien.viz.annotate import annotate
 
-    last: list[RGB] = []
+    last: list[UInt8] = []
 
-    def kept() -> Iterator[tuple[float, RGB]]:
+    def kept() -> Iterator[tuple[float, UInt8]]:
         for time, frame in frames:
             last[:] = [frame]
             yield time, frame
@@ -124,7 +136,7 @@ def _drawing(
 
 @contextmanager
 def _until_interrupted() -> Iterator[Event]:
-    """Give an event that Ctrl-C sets: how a camera's film ends, its rows whole. A second one interrupts as always."""
+    """Give an event that Ctrl-C sets, to end a webcam with whole rows; a second Ctrl-C interrupts as usual."""
     event = Event()
 
     def stop(*_: object) -> None:
@@ -140,9 +152,9 @@ def _until_interrupted() -> Iterator[Event]:
 
 
 def _exit_status(video: Video) -> int:
-    """Say what was wrong with a film that has been read, and return 1; or 0 where nothing was."""
+    """Return 0, or say why a video could not be read to its end and return 1."""
     if video.fault:
-        click.echo(f"mien: {one_line(video.name)}: {video.fault}; what could be read was", err=True)
+        click.echo(f"mien: {one_line(video.name)}: {video.fault}; the frames before that were read", err=True)
     return int(video.fault is not None)
 
 
@@ -156,7 +168,7 @@ def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[F
 
 
 def live_line(result: FrameResult) -> str:
-    """Return the line that a camera prints each second."""
+    """Return the line that is printed each second for a webcam."""
     from mien.viz.annotate import label
 
     return f"{clock_time(result.time)}  " + ("   ".join(one_line(label(face)) for face in result.faces) or "no face")
@@ -176,8 +188,8 @@ def _plot(path: Path, seen: Timeline, reader: Reader, title: str) -> None:
     plots.timeline(path, lanes, reader.answers, title)
 
 
-def _print_summary(seen: Timeline, to_stderr: bool) -> None:
-    """Print a table of the people: when they were seen, and the share of their frames with each answer."""
+def _print_people(seen: Timeline, to_stderr: bool) -> None:
+    """Print a table of the people: when each was seen, and the share of frames with each answer."""
     from rich.table import Table
     from rich.text import Text
 
@@ -193,7 +205,7 @@ def _print_summary(seen: Timeline, to_stderr: bool) -> None:
         table.add_row(*map(Text, cells))
     console(to_stderr).print(table)
     if len(people) > _SHOWN:
-        console(to_stderr).print(f"and {len(people) - _SHOWN} more people, seen for a shorter time")
+        console(to_stderr).print(f"and {len(people) - _SHOWN} more people, seen in fewer frames")
 
 
 def _shares(presence: Presence) -> str:

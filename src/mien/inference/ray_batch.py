@@ -1,0 +1,72 @@
+"""Predict many images on a Ray cluster into a folder of Parquet parts; the same call makes the missing parts."""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from mien.inference.batch import Progress, row_identity
+from mien.inference.bundle import Bundle
+from mien.inference.ray import Work, read_parts, require_ray
+from mien.inference.reader import Faces, Reader
+from mien.io.inputs import Inputs
+from mien.io.parquet_parts import Parts, begin, locked
+
+
+def predict_to_parts(
+    bundle: Bundle, inputs: Inputs, folder: Path, *, threshold: float | None = None, faces: Faces = "all",
+    detect: bool | None = None, workers: int | None = None, on_progress: Progress | None = None,
+) -> Counter[str]:  # fmt: skip
+    """Predict `inputs` on all machines of a Ray cluster, with the same rows as `BatchJob`.
+
+    Args:
+        bundle: the model.
+        inputs: the images.
+        folder: where the parts go, on storage that all machines share; an interrupted one is completed.
+        threshold: as in `Reader`.
+        faces: as in `Reader`.
+        detect: as in `Reader`.
+        workers: cores to use; None for all of the cluster.
+        on_progress: called after each part.
+
+    Returns:
+        Images by status, of the whole folder.
+
+    Raises:
+        MissingExtraError: without Ray.
+        OutputError: the folder belongs to another job, or cannot be written.
+        KeyboardInterrupt: interrupted; the message says how to continue.
+    """
+    require_ray()
+    reader = Reader(bundle, 1, threshold, faces=faces, detect=detect)
+    options = {"threshold": reader.threshold, "detect": reader.detect, "faces": faces}
+    work = Work(Parts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
+    with locked(folder):
+        parts, starts = begin(work.parts.folder, inputs, row_identity(bundle.config, options))
+        missing = {number: start for number, start in enumerate(starts) if not parts.path(number).exists()}
+        counts = sum((parts.counted(number) for number in range(len(parts)) if number not in missing), Counter[str]())
+        parts.sweep()
+        report = on_progress or (lambda done, total: None)
+        try:
+            counts = _fill(replace(work, parts=parts), missing, counts, workers, report)
+        except KeyboardInterrupt:
+            kept = sum(parts.path(number).exists() for number in range(len(parts)))
+            raise KeyboardInterrupt(
+                f"interrupted; {kept} of {len(parts)} parts are kept in {parts.folder}; the same command continues"
+            ) from None
+        parts.sweep()
+    return counts
+
+
+def _fill(
+    work: Work, missing: Mapping[int, int], counts: Counter[str], workers: int | None, report: Progress
+) -> Counter[str]:
+    """Write the missing parts; returns `counts` with theirs added."""
+    report(counts.total(), work.parts.count)
+    if missing:
+        with closing(read_parts(work, missing, workers)) as found:
+            for one in found:
+                counts += one
+                report(counts.total(), work.parts.count)
+    return counts
