@@ -1,4 +1,4 @@
-"""How long `mien check` takes: draw a dataset, plant a few of each fault, check it, print files per second.
+"""How long `mien check` takes: draw a dataset, plant a few issues of each kind, check it, print files per second.
 
     python benchmarks/check_speed.py [N] [--size PIXELS] [--seed S]
 
@@ -19,7 +19,7 @@ from PIL import Image
 
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
-from mien.data.synthetic.corrupt import spoil_dataset
+from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face
 from mien.runtime import available_cores
 
@@ -68,8 +68,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         start = time.perf_counter()
         write(Path(place), options.n, options.size, options.seed)
-        planted = Counter(item.kind for item in spoil_dataset(Path(place), options.seed))
-        print(f"made in {time.perf_counter() - start:.0f} s; planted {sum(planted.values())} faults")
+        planted = Counter(item.kind for item in corrupt_dataset(Path(place), options.seed))
+        print(f"made in {time.perf_counter() - start:.0f} s; planted {sum(planted.values())} issues")
         start = time.perf_counter()
         found = audit(read_manifest(Path(place)))
         seconds = time.perf_counter() - start
@@ -78,8 +78,8 @@ def main() -> None:
         f"{files} files of {options.size} pixels on {available_cores()} cores: "
         f"{seconds:.1f} s, {files / seconds:.0f} files/s"
     )
-    for fault in found.faults:
-        print(f"  {fault.severity:8s} {fault.kind:18s} {len(fault.files)}")
+    for issue in found.issues:
+        print(f"  {issue.severity:8s} {issue.kind:18s} {len(issue.files)}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.drawings import BIAS, DRAWN, WEIGHTS, measure_face
+from mien.data.drawings import BIAS, DRAWING_THRESHOLD, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import in_order, opened
@@ -78,7 +78,7 @@ def fitted(folders: Sequence[Folder]) -> Callable[[Floats], npt.NDArray[np.bool_
 
 
 def judge(weights: Floats, bias: float) -> Callable[[Floats], npt.NDArray[np.bool_]]:
-    return lambda rows: rows @ weights + bias >= np.log(DRAWN / (1 - DRAWN))
+    return lambda rows: rows @ weights + bias >= np.log(DRAWING_THRESHOLD / (1 - DRAWING_THRESHOLD))
 
 
 def judged_unseen(one: Folder, folders: Sequence[Folder]) -> npt.NDArray[np.bool_]:

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from mien.data.duplicates import Fingerprint, fingerprint, near_duplicate_groups
+from mien.data.duplicates import near_duplicate_groups
+from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.synthetic.faces import draw_face
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]

@@ -17,7 +17,7 @@ from mien.inference.reader import load
 from mien.io.image import IMAGE_SUFFIXES
 from mien.io.sources import FolderSource
 
-KINDS = ("no_face", "not_a_photograph", "several_faces", "face_cut_off", "face_too_small")
+KINDS = ("no-face", "not-a-photograph", "several-faces", "face-cut-off", "face-too-small")
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -34,9 +34,9 @@ def main() -> None:
     for folder in parser.parse_args().pictures:
         known = audit(manifest_of(folder))
         count = len(known.usable.samples)
-        faults = {fault.kind: set(fault.files) for fault in audit_faces(known, reader).audit.faults}
-        flagged = set().union(*(faults.get(kind, set()) for kind in KINDS))
-        kinds = Counter({kind: len(faults.get(kind, ())) for kind in KINDS})
+        issues = {issue.kind: set(issue.files) for issue in audit_faces(known, reader).issues}
+        flagged = set().union(*(issues.get(kind, set()) for kind in KINDS))
+        kinds = Counter({kind: len(issues.get(kind, ())) for kind in KINDS})
         shares = "  ".join(f"{kinds[kind]:>{len(kind)}}" for kind in KINDS)
         print(f"{folder.name:<20} {count:>6} {len(flagged) / max(count, 1):>8.1%}  {shares}", flush=True)
 

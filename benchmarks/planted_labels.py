@@ -3,7 +3,7 @@
     python benchmarks/planted_labels.py --data $MIEN_DATA [--model FOLDER] [--share 0.1] [--repeats 20]
 
 `--data` is the folder that holds `fer2013/` and `small/`. The rankings are those that a person sees: what `mien check
---faces` calls suspect, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
+--faces` flags, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
 the most
 confident first. The figure is the average precision of the labels turned over, the mean over repeats, with the lowest
 and the highest. The datasets have wrong labels of their own, which count as false alarms though they are none: so
@@ -38,11 +38,11 @@ VOTES = {"happy": "happiness", "sad": "sadness"}
 WANTED = 0.7
 
 
-def by_suspicion(shares: Floats, labels: Ints) -> Floats:
-    """The margin of every suspect, float64 (N,); -1 for what is none."""
+def by_label_issues(shares: Floats, labels: Ints) -> Floats:
+    """Return the margin of every label issue, float64 (N,); -1 for other samples."""
     found = np.full(len(labels), -1.0)
-    for doubt in find_label_issues(shares, labels):
-        found[doubt.index] = doubt.margin
+    for issue in find_label_issues(shares, labels):
+        found[issue.index] = issue.margin
     return found
 
 
@@ -54,7 +54,7 @@ def by_confident_errors(shares: Floats, labels: Ints) -> Floats:
 
 
 RANKINGS: dict[str, Callable[[Floats, Ints], Floats]] = {
-    "suspects": by_suspicion,
+    "label issues": by_label_issues,
     "most confident errors": by_confident_errors,
 }
 

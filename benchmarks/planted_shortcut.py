@@ -27,7 +27,7 @@ from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError, TrainingError
 from mien.evaluation import slices
 from mien.evaluation.scoring import Predictions, score
-from mien.explanation.attention import AttentionSummary, summarise
+from mien.explanation.attention import AttentionSummary, summarise_attention
 from mien.explanation.figures import mean_map
 from mien.inference.reader import Reader, load
 from mien.report.sections.slices import hints_chart, slices_section
@@ -100,7 +100,7 @@ def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
         print(f"  slices: {slices_section(found).conclusion}")
         for best in (*found.of_labels[:1], *found.of_answers[:1]):  # no answers: a class that is hardly answered
             print(f"    {best.of} {best.label}, {best.place}, {best.number}: {best.area}, tells: {best.tells}")
-        looked = summarise(reader, scored.crops, scored.truth, scored.classes, scored.detections)
+        looked = summarise_attention(reader, scored.crops, scored.truth, scored.classes, scored.detections)
         print(f"  attention ({looked.method}): {looked.conclusion}")
         side_by_side(looked, out / f"{name}-network-{part}-attention.png")
         border = hints_chart((*found.of_labels, *found.of_answers))

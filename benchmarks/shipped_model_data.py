@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.duplicates import fingerprint, near_duplicate_groups
+from mien.data.duplicates import near_duplicate_groups
+from mien.data.fingerprint import fingerprint
 from mien.errors import DataError
 from mien.labels import EXPRESSIONS
 

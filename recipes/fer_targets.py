@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mien.data.duplicates import fingerprint, near_duplicate_groups
+from mien.data.duplicates import near_duplicate_groups
+from mien.data.fingerprint import fingerprint
 from mien.io.atomic import new_file, new_folder
 from mien.labels import EXPRESSIONS
 from shipped_model_data import COLUMNS, MAJORITY

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from mien.cli import main
-from mien.data.synthetic.corrupt import spoil_dataset
+from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import write_dataset
 
 Capture = pytest.CaptureFixture[str]
@@ -50,10 +50,10 @@ def one_line(capsys: Capture, status: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cli") / "spoilt"
+def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "corrupted"
     write_dataset(folder, 20, seed=1, size=64)
-    spoil_dataset(folder, 1)
+    corrupt_dataset(folder, 1)
     return folder
 
 
@@ -63,20 +63,20 @@ def test_a_sound_folder_is_status_0(faces: Path, capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert err == ""
     assert "40 files  (happy 20  sad 20)" in out
-    assert "no faults found" in out
+    assert "no issues found" in out
     assert "usable for training: 40 files" in out
     assert tree(faces) == before
 
 
-def test_errors_are_status_1_and_listed_worst_first(spoilt: Path, capsys: Capture) -> None:
-    before = tree(spoilt)
-    assert mien("check", spoilt) == 1
+def test_errors_are_status_1_and_listed_worst_first(corrupted: Path, capsys: Capture) -> None:
+    before = tree(corrupted)
+    assert mien("check", corrupted) == 1
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.index("same picture under two labels") < out.index("near duplicate") < out.index("CMYK colours")
+    assert out.index("same image under two labels") < out.index("near duplicate") < out.index("CMYK colours")
     assert out.index("error") < out.index("warning") < out.index("note")
-    assert tree(spoilt) == before
-    assert not [path for path in spoilt.rglob("*") if path.suffix == ".part"]
+    assert tree(corrupted) == before
+    assert not [path for path in corrupted.rglob("*") if path.suffix == ".part"]
 
 
 def test_warnings_alone_are_status_0(tmp_path: Path, faces: Path, capsys: Capture) -> None:
@@ -86,33 +86,33 @@ def test_warnings_alone_are_status_0(tmp_path: Path, faces: Path, capsys: Captur
     assert "exact duplicate" in capsys.readouterr().out
 
 
-def test_json_on_stdout_is_json_alone(spoilt: Path, capsys: Capture) -> None:
-    assert mien("check", spoilt, "--json", "-") == 1
+def test_json_on_stdout_is_json_alone(corrupted: Path, capsys: Capture) -> None:
+    assert mien("check", corrupted, "--json", "-") == 1
     out, err = capsys.readouterr()
     assert err == ""
     row = json.loads(out)
     assert row["files"] == sum(row["classes"].values())
-    ranks = [("error", "warning", "note").index(fault["severity"]) for fault in row["faults"]]
+    ranks = [("error", "warning", "note").index(issue["severity"]) for issue in row["issues"]]
     assert ranks == sorted(ranks)
-    for fault in row["faults"]:
-        assert {"kind", "severity", "fix", "files"} <= set(fault)
-        assert all((spoilt / name).exists() for name in fault["files"])
+    for issue in row["issues"]:
+        assert {"kind", "severity", "fix", "files"} <= set(issue)
+        assert all((corrupted / name).exists() for name in issue["files"])
 
 
 def test_json_in_a_file_beside_the_table(tmp_path: Path, faces: Path, capsys: Capture) -> None:
-    assert mien("check", faces, "--json", tmp_path / "new" / "faults.json") == 0
-    assert "no faults found" in capsys.readouterr().out
-    row = json.loads((tmp_path / "new" / "faults.json").read_text(encoding="utf-8"))
-    assert row == {"files": 40, "classes": {"happy": 20, "sad": 20}, "usable": 40, "faults": []}
+    assert mien("check", faces, "--json", tmp_path / "new" / "issues.json") == 0
+    assert "no issues found" in capsys.readouterr().out
+    row = json.loads((tmp_path / "new" / "issues.json").read_text(encoding="utf-8"))
+    assert row == {"files": 40, "classes": {"happy": 20, "sad": 20}, "usable": 40, "issues": []}
 
 
-def test_a_clean_copy_is_status_0(tmp_path: Path, spoilt: Path, capsys: Capture) -> None:
-    before = tree(spoilt)
-    assert mien("check", spoilt, "--write-clean", tmp_path / "out") == 0
+def test_a_clean_copy_is_status_0(tmp_path: Path, corrupted: Path, capsys: Capture) -> None:
+    before = tree(corrupted)
+    assert mien("check", corrupted, "--write-clean", tmp_path / "out") == 0
     out, err = capsys.readouterr()
     assert "usable for training" in out
     assert f"wrote {len(tree(tmp_path / 'out'))} files to {tmp_path / 'out'}" in err
-    assert tree(spoilt) == before
+    assert tree(corrupted) == before
     assert mien("check", tmp_path / "out") == 0
 
 
@@ -124,8 +124,8 @@ def test_strict_extensions(tmp_path: Path, faces: Path, capsys: Capture) -> None
     assert mien("check", data, "--json", "-") == 0
     capsys.readouterr()
     assert mien("check", data, "--json", "-", "--strict-extensions") == 1
-    faults = {fault["kind"]: fault["files"] for fault in json.loads(capsys.readouterr().out)["faults"]}
-    assert faults["strict-extension"] == ["sad/sad-00003.webp"]
+    issues = {issue["kind"]: issue["files"] for issue in json.loads(capsys.readouterr().out)["issues"]}
+    assert issues["strict-extension"] == ["sad/sad-00003.webp"]
 
 
 def test_classes_and_map(tmp_path: Path, faces: Path, capsys: Capture) -> None:
@@ -144,8 +144,8 @@ def test_an_archive(tmp_path: Path, faces: Path, capsys: Capture) -> None:
     assert mien("check", tmp_path / "a.zip", "--json", "-") == 1
     row = json.loads(capsys.readouterr().out)
     assert row["files"] == 40
-    assert row["faults"][0]["kind"] == "bad-entry"
-    assert row["faults"][0]["files"] == ["../happy/evil.jpg"]
+    assert row["issues"][0]["kind"] == "bad-entry"
+    assert row["issues"][0]["files"] == ["../happy/evil.jpg"]
 
 
 @pytest.mark.parametrize("number", range(len(ODD_NAMES)))
@@ -154,10 +154,10 @@ def test_odd_file_names_break_neither_table_nor_json(number: int, tmp_path: Path
     data = shutil.copytree(faces, tmp_path / "[bold]d[/bold] :smile:")
     (data / "happy" / name).write_bytes(b"")
     assert mien("check", data, "--json", "-") == 1
-    (fault,) = json.loads(capsys.readouterr().out)["faults"]
-    assert fault["files"] == [f"happy/{name}"]
+    (issue,) = json.loads(capsys.readouterr().out)["issues"]
+    assert issue["files"] == [f"happy/{name}"]
     assert mien("check", data, "--json", tmp_path / "f.json") == 1
-    assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["faults"] == [fault]
+    assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["issues"] == [issue]
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "[bold]d[/bold] :smile:" in out
@@ -187,7 +187,7 @@ def test_any_terminal_encoding_will_do(tmp_path: Path, faces: Path, encoding: st
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"empty file" in done.stdout
     done = subprocess.run([*command, "--json", "-"], env=environment, capture_output=True, check=False)
-    assert json.loads(done.stdout)["faults"][0]["files"] == ["happy/ü😀.jpg"]
+    assert json.loads(done.stdout)["issues"][0]["files"] == ["happy/ü😀.jpg"]
 
 
 def test_the_bomb_is_reported_without_a_murmur(tmp_path: Path, faces: Path) -> None:
@@ -266,9 +266,9 @@ def test_permissions_are_one_line(
             assert err.startswith("mien: ")
             assert err.count("\n") == 1
         assert mien("check", data, "--json", "-") == 1
-        faults = {fault["kind"]: fault for fault in json.loads(capsys.readouterr().out)["faults"]}
-    assert faults["unreadable"]["files"] == ["happy/happy-00001.jpg"]
-    assert "chmod" in faults["unreadable"]["fix"]
+        issues = {issue["kind"]: issue for issue in json.loads(capsys.readouterr().out)["issues"]}
+    assert issues["unreadable"]["files"] == ["happy/happy-00001.jpg"]
+    assert "chmod" in issues["unreadable"]["fix"]
 
 
 def test_ctrl_c_is_130_and_leaves_nothing(
@@ -283,8 +283,8 @@ def test_ctrl_c_is_130_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_goes_away_is_no_traceback(spoilt: Path) -> None:
-    command = f"{sys.executable} -m mien check '{spoilt}' | head -1"
+def test_a_reader_that_goes_away_is_no_traceback(corrupted: Path) -> None:
+    command = f"{sys.executable} -m mien check '{corrupted}' | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
     assert done.stderr == b""
     assert done.stdout.count(b"\n") == 1
@@ -293,19 +293,19 @@ def test_a_reader_that_goes_away_is_no_traceback(spoilt: Path) -> None:
 # --- show
 
 
-def test_show_draws_the_readable_pictures(tmp_path: Path, spoilt: Path, capsys: Capture) -> None:
-    before = tree(spoilt)
+def test_show_draws_the_readable_pictures(tmp_path: Path, corrupted: Path, capsys: Capture) -> None:
+    before = tree(corrupted)
     out = tmp_path / "[b]grid[/b].png"
-    assert mien("show", spoilt, "--out", out, "--per-class", "3") == 0
+    assert mien("show", corrupted, "--out", out, "--per-class", "3") == 0
     assert capsys.readouterr().out == f"wrote {out}\n"
     with Image.open(out) as image:
         assert image.format == "PNG"
         assert image.height > 2 * 88
-    assert tree(spoilt) == before
+    assert tree(corrupted) == before
     first = out.read_bytes()
-    assert mien("show", spoilt, "--out", out, "--per-class", "3") == 0
+    assert mien("show", corrupted, "--out", out, "--per-class", "3") == 0
     assert out.read_bytes() == first
-    assert mien("show", spoilt, "--out", out, "--per-class", "3", "--seed", "4") == 0
+    assert mien("show", corrupted, "--out", out, "--per-class", "3", "--seed", "4") == 0
     assert out.read_bytes() != first
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mien.data.audit import Audit, audit, severities
+from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
-from mien.data.issues import CATALOGUE, Issue, Severity
-from mien.data.synthetic.corrupt import spoil_dataset
+from mien.data.issues import ISSUE_KINDS, Issue, Severity
+from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 
 BROKEN = ("zero-bytes", "html", "text", "truncated", "lfs-pointer", "too-small", "not-an-image", "absurd-size",
@@ -25,14 +25,14 @@ def check(path: Path, strict: bool = False) -> Audit:
 
 
 def by_kind(found: Audit) -> dict[str, Issue]:
-    kinds = {fault.kind: fault for fault in found.faults}
-    assert len(kinds) == len(found.faults)
+    kinds = {issue.kind: issue for issue in found.issues}
+    assert len(kinds) == len(found.issues)
     return kinds
 
 
 def quiet(found: Audit) -> dict[str, Issue]:
-    """The faults without those that every small test folder has."""
-    return {kind: fault for kind, fault in by_kind(found).items() if kind not in ("few-images", "class-imbalance")}
+    """The issues without those that every small test folder has."""
+    return {kind: issue for kind, issue in by_kind(found).items() if kind not in ("few-images", "class-imbalance")}
 
 
 def draw(path: Path, seed: int, expression: str = "happy", size: int = 64) -> Path:
@@ -43,7 +43,7 @@ def draw(path: Path, seed: int, expression: str = "happy", size: int = 64) -> Pa
 
 def test_a_sound_dataset_has_no_fault(faces: Path) -> None:
     found = check(faces)
-    assert found.faults == ()
+    assert found.issues == ()
     assert found.left_out == {}
     assert found.copies == ()
     assert found.usable.samples == found.manifest.samples
@@ -54,22 +54,22 @@ def test_every_planted_fault_is_found_and_nothing_else(tmp_path: Path, seed: int
     write_dataset(tmp_path, 24, seed=seed, size=64)
     planted: dict[str, set[str]] = defaultdict(set)
     copies = defaultdict(set)
-    for item in spoil_dataset(tmp_path, seed):
+    for item in corrupt_dataset(tmp_path, seed):
         planted[item.kind].update(item.files)
         copies[item.kind].add(tuple(sorted(item.files)))
     found = check(tmp_path)
-    faults = by_kind(found)
+    issues = by_kind(found)
     strays = planted.pop("stray")
     assert not strays & {sample.name for sample in found.manifest.samples}
-    assert set(faults) - {"few-images", "class-imbalance"} == set(planted)
+    assert set(issues) - {"few-images", "class-imbalance"} == set(planted)
     for kind in ("exact-duplicate", "near-duplicate", "label-conflict"):
-        assert {tuple(group) for group in faults[kind].groups} == copies[kind]
+        assert {tuple(group) for group in issues[kind].groups} == copies[kind]
     for kind in ("exact-duplicate", "near-duplicate"):  # the one that is kept is not listed
         for group in copies[kind]:
-            assert len(set(group) & set(faults[kind].files)) == len(group) - 1
+            assert len(set(group) & set(issues[kind].files)) == len(group) - 1
     for kind in set(planted) - {"exact-duplicate", "near-duplicate"}:
-        assert set(faults[kind].files) == planted[kind], kind
-    gone = {kind: set(faults[kind].files) for kind in (*BROKEN, "label-conflict", "exact-duplicate") if kind in faults}
+        assert set(issues[kind].files) == planted[kind], kind
+    gone = {kind: set(issues[kind].files) for kind in (*BROKEN, "label-conflict", "exact-duplicate") if kind in issues}
     assert found.left_out == {name: kind for kind, names in gone.items() for name in names}
 
 
@@ -83,14 +83,14 @@ def test_faults_that_are_not_planted_elsewhere(tmp_path: Path, faces: Path) -> N
     os.mkfifo(data / "sad" / "fifo.jpg")
     with Image.open(draw(data / "sad" / "strip.png", 77, "sad")) as face:
         face.resize((20, 200)).save(data / "sad" / "strip.png")
-    faults = by_kind(check(data))
-    assert faults["empty-class"].detail == "fear"
-    assert faults["not-an-image"].files == ("happy/noise.jpg",)
-    assert faults["unsupported-type"].files == ("happy/a.svg",)
-    assert faults["zero-bytes"].files == ("happy/a.webp",)
-    assert faults["unreadable"].files == ("sad/fifo.jpg", "sad/gone.jpg")
-    assert faults["absurd-size"].files == ("sad/strip.png",)
-    assert len(faults) == 6
+    issues = by_kind(check(data))
+    assert issues["empty-class"].detail == "fear"
+    assert issues["not-an-image"].files == ("happy/noise.jpg",)
+    assert issues["unsupported-type"].files == ("happy/a.svg",)
+    assert issues["zero-bytes"].files == ("happy/a.webp",)
+    assert issues["unreadable"].files == ("sad/fifo.jpg", "sad/gone.jpg")
+    assert issues["absurd-size"].files == ("sad/strip.png",)
+    assert len(issues) == 6
 
 
 def test_strict_extensions(tmp_path: Path, faces: Path) -> None:
@@ -115,14 +115,14 @@ def test_of_a_leak_the_held_out_copy_is_kept(tmp_path: Path) -> None:
         image.resize((48, 48)).save(happy / "near leak.jpg", quality=80)
     shutil.copy(tmp_path / "test" / "happy" / "2.png", tmp_path / "validation" / "happy" / "leak too.png")
     found = check(tmp_path)
-    fault = quiet(found)["split-leak"]
-    assert fault.files == ("train/happy/leak.png", "train/happy/near leak.jpg", "validation/happy/leak too.png")
-    assert set(fault.groups) == {
+    issue = quiet(found)["split-leak"]
+    assert issue.files == ("train/happy/leak.png", "train/happy/near leak.jpg", "validation/happy/leak too.png")
+    assert set(issue.groups) == {
         ("test/happy/0.png", "train/happy/leak.png"),
         ("train/happy/near leak.jpg", "validation/happy/1.png"),
         ("test/happy/2.png", "validation/happy/leak too.png"),
     }
-    assert set(found.left_out) == set(fault.files)
+    assert set(found.left_out) == set(issue.files)
     assert set(quiet(found)) == {"split-leak"}
 
 
@@ -144,12 +144,12 @@ def test_of_near_copies_the_largest_is_kept_in_a_clean_copy(tmp_path: Path) -> N
         image.resize((70, 70)).save(tmp_path / "happy" / "0 small.jpg")
         image.resize((140, 140)).save(tmp_path / "happy" / "9 large.jpg")
     found = check(tmp_path)
-    fault = quiet(found)["near-duplicate"]
-    assert fault.files == ("happy/0 small.jpg", "happy/1.jpg")
-    assert fault.groups == (("happy/0 small.jpg", "happy/1.jpg", "happy/9 large.jpg"),)
-    assert found.named(["near-duplicate"]) == set(fault.files)
+    issue = quiet(found)["near-duplicate"]
+    assert issue.files == ("happy/0 small.jpg", "happy/1.jpg")
+    assert issue.groups == (("happy/0 small.jpg", "happy/1.jpg", "happy/9 large.jpg"),)
+    assert found.named(["near-duplicate"]) == set(issue.files)
     assert found.left_out == {}
-    assert found.copies == fault.groups
+    assert found.copies == issue.groups
 
 
 def test_files_that_a_table_names_twice(tmp_path: Path, faces: Path) -> None:
@@ -161,11 +161,11 @@ def test_files_that_a_table_names_twice(tmp_path: Path, faces: Path) -> None:
     lines += ["happy/happy-00007.jpg,happy,train", "sad/sad-00001.jpg,sad,train", "sad/sad-00002.jpg,happy,train"]
     (data / "labels.csv").write_text("\n".join(lines))
     found = check(data)
-    faults = quiet(found)
-    assert faults["split-leak"].files == ("happy/happy-00007.jpg",)
-    assert faults["exact-duplicate"].files == ("sad/sad-00001.jpg",)
-    assert faults["label-conflict"].files == ("sad/sad-00002.jpg",)
-    assert len(faults) == 3
+    issues = quiet(found)
+    assert issues["split-leak"].files == ("happy/happy-00007.jpg",)
+    assert issues["exact-duplicate"].files == ("sad/sad-00001.jpg",)
+    assert issues["label-conflict"].files == ("sad/sad-00002.jpg",)
+    assert len(issues) == 3
     used = {sample.name: sample.split for sample in found.usable.samples}
     assert len(used) == len(found.usable.samples) == 39
     assert used["happy/happy-00007.jpg"] == "test"
@@ -178,12 +178,12 @@ def test_classes_are_judged_by_what_is_left(tmp_path: Path) -> None:
     assert by_kind(check(tmp_path / "one"))["one-class"].detail == "only 'happy'"
     for label, count in (("happy", 31), ("sad", 20)):
         write_dataset(tmp_path / "two", count, size=48, classes=(label,))
-    faults = by_kind(check(tmp_path / "two"))
-    assert faults["class-imbalance"].detail == "happy 31, sad 20"
+    issues = by_kind(check(tmp_path / "two"))
+    assert issues["class-imbalance"].detail == "happy 31, sad 20"
     (tmp_path / "two" / "sad" / "sad-00001.jpg").write_bytes(b"")
-    faults = by_kind(check(tmp_path / "two"))
-    assert faults["few-images"].detail == "happy 31, sad 19"
-    assert set(faults) == {"few-images", "zero-bytes"}
+    issues = by_kind(check(tmp_path / "two"))
+    assert issues["few-images"].detail == "happy 31, sad 19"
+    assert set(issues) == {"few-images", "zero-bytes"}
 
 
 def test_a_class_absent_from_a_part(tmp_path: Path) -> None:
@@ -191,9 +191,9 @@ def test_a_class_absent_from_a_part(tmp_path: Path) -> None:
         for label in ("happy", "sad"):
             draw(tmp_path / part / label / "0.png", len(part) + 50 * (label == "sad"), label)
     (tmp_path / "test" / "sad" / "0.png").write_text("not found")
-    faults = quiet(check(tmp_path))
-    assert faults["missing-in-part"].detail == "sad in test"
-    assert set(faults) == {"missing-in-part", "text"}
+    issues = quiet(check(tmp_path))
+    assert issues["missing-in-part"].detail == "sad in test"
+    assert set(issues) == {"missing-in-part", "text"}
 
 
 def test_rows_and_members_that_gave_nothing(tmp_path: Path, faces: Path) -> None:
@@ -202,16 +202,16 @@ def test_rows_and_members_that_gave_nothing(tmp_path: Path, faces: Path) -> None
         for file in sorted(faces.rglob("*.*")):
             archive.write(file, file.relative_to(faces))
         archive.writestr("../happy/x.jpg", b"x")
-    fault = by_kind(check(path))["bad-entry"]
-    assert fault.files == ("../happy/x.jpg",)
-    assert "leaves the archive" in fault.detail
-    assert fault.severity is Severity.ERROR
+    issue = by_kind(check(path))["bad-entry"]
+    assert issue.files == ("../happy/x.jpg",)
+    assert "leaves the archive" in issue.detail
+    assert issue.severity is Severity.ERROR
 
 
 def test_an_archive_is_checked_like_its_folder(tmp_path: Path) -> None:
     data = tmp_path / "d"
     write_dataset(data, 20, seed=3, size=64)
-    spoil_dataset(data, 3)
+    corrupt_dataset(data, 3)
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(data.rglob("*")):
@@ -221,19 +221,19 @@ def test_an_archive_is_checked_like_its_folder(tmp_path: Path) -> None:
 
 def test_worst_first_and_json_ready(tmp_path: Path) -> None:
     write_dataset(tmp_path, 20, seed=2, size=64)
-    spoil_dataset(tmp_path, 2)
+    corrupt_dataset(tmp_path, 2)
     found = check(tmp_path)
-    order = [(fault.severity.rank, -len(fault.files)) for fault in found.faults]
+    order = [(issue.severity.rank, -len(issue.files)) for issue in found.issues]
     assert order == sorted(order)
     row = json.loads(json.dumps(found.to_dict()))
-    assert list(row) == ["files", "classes", "usable", "faults"]
+    assert list(row) == ["files", "classes", "usable", "issues"]
     assert row["files"] == len(found.manifest.samples)
     assert row["usable"] == row["files"] - len(found.left_out)
-    for fault in row["faults"]:
-        assert {"kind", "severity", "fix", "files"} <= set(fault)
-        assert fault["fix"] == CATALOGUE[fault["kind"]].fix
-        assert fault["files"] == sorted(set(fault["files"]))
-    assert sum(severities(found).values()) == len(found.faults)
+    for issue in row["issues"]:
+        assert {"kind", "severity", "fix", "files"} <= set(issue)
+        assert issue["fix"] == ISSUE_KINDS[issue["kind"]].fix
+        assert issue["files"] == sorted(set(issue["files"]))
+    assert sum(found.counts.values()) == len(found.issues)
 
 
 def test_progress_rises_to_one(faces: Path) -> None:
@@ -248,13 +248,13 @@ def test_a_file_that_vanishes_is_one_fault(tmp_path: Path, faces: Path) -> None:
     data = shutil.copytree(faces, tmp_path / "d")
     manifest = read_manifest(data)
     (data / "sad" / "sad-00005.jpg").unlink()
-    faults = {fault.kind: fault for fault in audit(manifest).faults}
-    assert faults["unreadable"].files == ("sad/sad-00005.jpg",)
-    assert faults["unreadable"].detail == "no such file"
+    issues = {issue.kind: issue for issue in audit(manifest).issues}
+    assert issues["unreadable"].files == ("sad/sad-00005.jpg",)
+    assert issues["unreadable"].detail == "no such file"
 
 
 def test_the_catalogue_says_what_to_do() -> None:
-    for kind, entry in CATALOGUE.items():
+    for kind, entry in ISSUE_KINDS.items():
         assert entry.title
         assert entry.fix
         assert kind == kind.lower()

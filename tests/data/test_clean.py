@@ -20,7 +20,7 @@ from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
 from mien.data.inspection import FORMAT_SUFFIXES
 from mien.data.issues import Severity
-from mien.data.synthetic.corrupt import spoil_dataset
+from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.errors import DataError, ImageError, OutputError
 from mien.io.image import load_image
@@ -43,38 +43,38 @@ def listing(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clean") / "spoilt"
+def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clean") / "corrupted"
     write_dataset(folder, 24, seed=6, size=64)
-    spoil_dataset(folder, 6)
+    corrupt_dataset(folder, 6)
     return folder
 
 
-def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, spoilt: Path) -> None:
-    before = tree(spoilt)
-    found = check(spoilt)
+def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, corrupted: Path) -> None:
+    before = tree(corrupted)
+    found = check(corrupted)
     seen = []
     count = write_clean(found, tmp_path / "out", lambda: seen.append(1))
-    assert tree(spoilt) == before
+    assert tree(corrupted) == before
     assert listing(tmp_path) == ["out"]
     assert count == len(seen) == len(tree(tmp_path / "out"))
     assert count == len(found.usable.samples) - len(found.named(["near-duplicate"]))
     again = check(tmp_path / "out")
-    kinds = {fault.kind for fault in again.faults}
+    kinds = {issue.kind for issue in again.issues}
     assert kinds <= {"few-images", "class-imbalance"}
     assert len(again.manifest.samples) == count
 
 
-def test_what_is_converted_shows_the_same_picture(tmp_path: Path, spoilt: Path) -> None:
-    found = check(spoilt)
+def test_what_is_converted_shows_the_same_picture(tmp_path: Path, corrupted: Path) -> None:
+    found = check(corrupted)
     write_clean(found, tmp_path / "out")
-    kinds = {name: fault.kind for fault in found.faults for name in fault.files}
+    kinds = {name: issue.kind for issue in found.issues for name in issue.files}
     by_stem = {path.stem: path for path in (tmp_path / "out").rglob("*.*")}
     converted = 0
     for sample in found.usable.samples:
         if sample.name in found.named(["near-duplicate"]):
             continue
-        old, new = spoilt / sample.name, by_stem[Path(sample.name).stem]
+        old, new = corrupted / sample.name, by_stem[Path(sample.name).stem]
         assert new.parent.name == sample.label
         with Image.open(new) as image:
             assert new.suffix in FORMAT_SUFFIXES[image.format or ""]
@@ -156,7 +156,7 @@ def test_groups_and_votes_survive(tmp_path: Path) -> None:
         (s.label, s.split, s.group, s.target) for s in old.samples
     ]
     assert new.classes == old.classes
-    assert new.problems == ()
+    assert new.bad_entries == ()
 
 
 @pytest.mark.parametrize(
@@ -287,6 +287,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert listing(disk) == []
 
 
-def test_the_check_of_a_clean_copy_has_no_error(tmp_path: Path, spoilt: Path) -> None:
-    write_clean(check(spoilt), tmp_path / "out")
-    assert not [fault for fault in check(tmp_path / "out").faults if fault.severity is Severity.ERROR]
+def test_the_check_of_a_clean_copy_has_no_error(tmp_path: Path, corrupted: Path) -> None:
+    write_clean(check(corrupted), tmp_path / "out")
+    assert not [issue for issue in check(tmp_path / "out").issues if issue.severity is Severity.ERROR]

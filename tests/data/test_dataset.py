@@ -64,7 +64,7 @@ def test_class_folders(tmp_path: Path) -> None:
     assert rows(found) == [("happy/0.jpg", "happy", None), ("sad/0.jpg", "sad", None), ("sad/1.jpg", "sad", None)]
     assert found.counts() == {"happy": 1, "sad": 2}
     assert not found.has_splits
-    assert found.problems == ()
+    assert found.bad_entries == ()
     assert found.read("sad/1.jpg") == (data / "sad/1.jpg").read_bytes()
 
 
@@ -87,7 +87,7 @@ def test_strays_beside_the_class_folders_are_no_class(tmp_path: Path) -> None:
         assert found.classes == ("happy", "sad")
         assert len(found.samples) == 4
         assert found.empty_classes == ()
-        assert found.problems == ()
+        assert found.bad_entries == ()
 
 
 def test_folders_within_a_class_belong_to_it(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_table_beside_its_files(tmp_path: Path) -> None:
             ("top.jpg", "sad", None),
         ]
         assert [sample.group for sample in found.samples] == ["p1", "p2", None]
-        assert [(p.name, p.reason) for p in found.problems] == [("row 3", "file 'gone.jpg' does not exist")]
+        assert [(p.name, p.reason) for p in found.bad_entries] == [("row 3", "file 'gone.jpg' does not exist")]
         assert found.read("top.jpg") == png(2)
 
 
@@ -166,7 +166,7 @@ def test_a_table_may_point_elsewhere_but_not_from_within_an_archive(tmp_path: Pa
     assert [found.stamp(sample.name)[0] for sample in found.samples] == [9, 9, 9]
     packed = read_manifest(zipped(tmp_path / "d", tmp_path / "d.zip"))
     assert [sample.name for sample in packed.samples] == ["b.jpg"]
-    assert len(packed.problems) == 2
+    assert len(packed.bad_entries) == 2
 
 
 def test_a_table_is_read_without_listing_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_table_is_read_without_listing_its_folder(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "walk", walk)
     found = read_manifest(tmp_path / "t.tsv")
     assert found.counts() == {"happy": 1, "sad": 1}
-    assert len(found.problems) == 1
+    assert len(found.bad_entries) == 1
 
 
 def test_the_named_table_comes_before_class_folders_and_others_after(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_fer2013(tmp_path: Path, where: str) -> None:
     found = read_manifest(path, ["sad", "happy"])
     assert found.counts() == {"sad": 2, "happy": 2}
     assert {sample.split for sample in found.samples} == {"train", "test"}
-    assert len(found.problems) == 1
+    assert len(found.bad_entries) == 1
     (tmp_path / "one.png").write_bytes(found.read(next(s.name for s in found.samples if s.label == "happy")))
     with Image.open(tmp_path / "one.png") as image:
         assert (np.asarray(image) == 90).all()
@@ -312,7 +312,7 @@ def test_permissions(tmp_path: Path, as_nobody: Callable[[], AbstractContextMana
         with as_nobody():
             found = read_manifest(data)
             assert found.counts() == {"happy": 2}
-            assert [(p.name, p.reason) for p in found.problems] == [
+            assert [(p.name, p.reason) for p in found.bad_entries] == [
                 ("sad", "folder cannot be read (Permission denied)")
             ]
             with pytest.raises(ImageError, match=r"happy/0\.jpg: permission denied"):
@@ -331,5 +331,5 @@ def test_unsafe_members_become_problems(tmp_path: Path) -> None:
         archive.writestr("/happy/evil.jpg", b"x")
     found = read_manifest(path)
     assert len(found.samples) == 6
-    assert {p.name for p in found.problems} == {"../happy/evil.jpg", "/happy/evil.jpg"}
+    assert {p.name for p in found.bad_entries} == {"../happy/evil.jpg", "/happy/evil.jpg"}
     assert listing(tmp_path) == ["a.zip"]

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw
 
-from mien.data.drawings import DRAWN, drawn_score, measure_face
+from mien.data.drawings import DRAWING_THRESHOLD, drawing_score, measure_face
 from mien.results import Box
 
 FACE = Box(176, 68, 92, 124)  # in the astronaut
@@ -40,30 +40,30 @@ def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def score(image: Image.Image, box: Box, finder_score: float = 0.9) -> float:
-    return drawn_score(np.asarray(image.convert("RGB")), box, finder_score)
+def score(image: Image.Image, box: Box, detector_score: float = 0.9) -> float:
+    return drawing_score(np.asarray(image.convert("RGB")), box, detector_score)
 
 
 def test_a_photograph_stays_one_when_it_is_compressed_turned_grey_or_made_small() -> None:
     image = astronaut()
     half = image.resize((256, 256), Image.Resampling.LANCZOS)
-    assert score(image, FACE) < DRAWN
-    assert score(as_jpeg(image, 30), FACE) < DRAWN
-    assert score(image.convert("L"), FACE) < DRAWN
-    assert score(half, Box(88, 34, 46, 62)) < DRAWN
-    assert score(image.resize((1536, 1536), Image.Resampling.BICUBIC), Box(528, 204, 276, 372)) < DRAWN
+    assert score(image, FACE) < DRAWING_THRESHOLD
+    assert score(as_jpeg(image, 30), FACE) < DRAWING_THRESHOLD
+    assert score(image.convert("L"), FACE) < DRAWING_THRESHOLD
+    assert score(half, Box(88, 34, 46, 62)) < DRAWING_THRESHOLD
+    assert score(image.resize((1536, 1536), Image.Resampling.BICUBIC), Box(528, 204, 276, 372)) < DRAWING_THRESHOLD
 
 
 @pytest.mark.parametrize("side", [48, 128, 500])
 @pytest.mark.parametrize("quality", [None, 40])
 def test_an_emoji_is_drawn(side: int, quality: int | None) -> None:
     image = emoji(side) if quality is None else as_jpeg(emoji(side), quality)
-    assert score(image, Box(0, 0, side, side)) >= DRAWN
+    assert score(image, Box(0, 0, side, side)) >= DRAWING_THRESHOLD
 
 
 def test_a_photograph_in_a_few_colours_is_more_like_a_drawing() -> None:
     poster = astronaut().quantize(5, dither=Image.Dither.NONE).convert("RGB")
-    assert score(poster, FACE) >= DRAWN
+    assert score(poster, FACE) >= DRAWING_THRESHOLD
 
 
 def test_a_doubtful_find_is_more_likely_no_photograph() -> None:
@@ -78,7 +78,7 @@ def test_a_grey_face_in_a_colourful_picture_is_of_stone() -> None:
     part = picture[FACE.y - 10 : FACE.y + FACE.height + 10, FACE.x - 10 : FACE.x + FACE.width + 10]
     part[:] = part.mean(axis=2, keepdims=True).astype(np.uint8)
     assert measure_face(picture, FACE, 0.92).stone > 0.9
-    assert drawn_score(picture, FACE, 0.92) >= DRAWN
+    assert drawing_score(picture, FACE, 0.92) >= DRAWING_THRESHOLD
     grey = np.repeat(packaged("astronaut").mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     assert measure_face(grey, FACE, 0.92).stone == 0  # an old photograph is grey all over
     assert measure_face(packaged("astronaut"), FACE, 0.92).stone == 0
@@ -86,4 +86,4 @@ def test_a_grey_face_in_a_colourful_picture_is_of_stone() -> None:
 
 @pytest.mark.parametrize("box", [Box(0, 0, 1, 1), Box(5, 5, 2, 1), Box(0, 0, 3, 40)])
 def test_a_face_of_a_few_pixels_has_a_score_too(box: Box) -> None:
-    assert 0 <= drawn_score(packaged("astronaut"), box, 0.7) <= 1
+    assert 0 <= drawing_score(packaged("astronaut"), box, 0.7) <= 1

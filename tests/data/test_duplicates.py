@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from mien.data.duplicates import Fingerprint, fingerprint, near_duplicate_groups
+from mien.data.duplicates import near_duplicate_groups
+from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.errors import InputError
 
 Grey = npt.NDArray[np.uint8]

@@ -16,13 +16,13 @@ from mien.cli import main
 from mien.data.audit import Audit, audit, with_findings
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
-from mien.data.face_audit import FaceAudit, audit_faces, face_faults, find_faces
-from mien.data.issues import CATALOGUE, Finding, Severity
+from mien.data.face_audit import audit_faces, face_issues, find_faces
+from mien.data.issues import ISSUE_KINDS, Finding, Severity
 from mien.inference.reader import load
 from mien.results import Box, Detection
 
 Pixels = npt.NDArray[np.uint8]
-FACE_KINDS = {"no_face", "several_faces", "face_too_small", "face_cut_off", "not_a_photograph", "label_suspect"}
+FACE_KINDS = {"no-face", "several-faces", "face-too-small", "face-cut-off", "not-a-photograph", "label-issue"}
 
 
 def packaged(name: str) -> Pixels:
@@ -69,7 +69,7 @@ def emoji() -> Pixels:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of a face, bright ones labelled happy and dark ones sad, and one file for each kind of fault."""
+    """Photographs of a face, bright ones labelled happy and dark ones sad, and one file for each kind of issue."""
     folder = tmp_path_factory.mktemp("faces") / "scraped"
     shown = {
         **{f"happy/{n}": person(1.1 + 0.02 * n, n) for n in range(6)},
@@ -89,12 +89,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def looked(folder: Path, brightness_bundle: Path) -> FaceAudit:
+def looked(folder: Path, brightness_bundle: Path) -> Audit:
     return audit_faces(audit(read_manifest(folder)), load(brightness_bundle))
 
 
 def by_kind(found: Audit) -> dict[str, tuple[str, ...]]:
-    return {fault.kind: fault.files for fault in found.faults if fault.kind in FACE_KINDS}
+    return {issue.kind: issue.files for issue in found.issues if issue.kind in FACE_KINDS}
 
 
 def mien(*arguments: object) -> int:
@@ -104,25 +104,25 @@ def mien(*arguments: object) -> int:
     return caught.value.code
 
 
-def test_each_picture_is_found_by_what_is_wrong_with_it(looked: FaceAudit) -> None:
-    assert looked.unchecked is None
-    assert by_kind(looked.audit) == {
-        "no_face": ("sad/coffee.png",),
-        "several_faces": ("happy/two.png",),
-        "face_too_small": ("happy/far.png",),
-        "face_cut_off": ("happy/cut.png",),
-        "not_a_photograph": ("happy/drawn.png",),
-        "label_suspect": ("sad/wrong.png",),
+def test_each_picture_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
+    assert looked.labels_unchecked is None
+    assert by_kind(looked) == {
+        "no-face": ("sad/coffee.png",),
+        "several-faces": ("happy/two.png",),
+        "face-too-small": ("happy/far.png",),
+        "face-cut-off": ("happy/cut.png",),
+        "not-a-photograph": ("happy/drawn.png",),
+        "label-issue": ("sad/wrong.png",),
     }
-    assert looked.audit.left_out == {"sad/coffee.png": "no_face"}
-    suspect = next(fault for fault in looked.audit.faults if fault.kind == "label_suspect")
+    assert looked.left_out == {"sad/coffee.png": "no-face"}
+    suspect = next(issue for issue in looked.issues if issue.kind == "label-issue")
     assert suspect.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
 
 
-def test_worst_come_first(looked: FaceAudit) -> None:
-    ranks = [fault.severity.rank for fault in looked.audit.faults]
+def test_worst_come_first(looked: Audit) -> None:
+    ranks = [issue.severity.rank for issue in looked.issues]
     assert ranks == sorted(ranks)
-    assert looked.audit.faults[0].kind == "no_face"
+    assert looked.issues[0].kind == "no-face"
 
 
 def test_labels_that_the_model_does_not_know_are_not_judged_and_that_is_said(
@@ -130,25 +130,25 @@ def test_labels_that_the_model_does_not_know_are_not_judged_and_that_is_said(
 ) -> None:
     manifest = read_manifest(folder, rename={"happy": "cat", "sad": "dog"})
     looked = audit_faces(audit(manifest), load(brightness_bundle))
-    assert looked.unchecked == "the model 'linear' does not know all of cat, dog"
-    assert by_kind(looked.audit).keys() == FACE_KINDS - {"label_suspect"}
+    assert looked.labels_unchecked == "the model 'linear' does not know all of cat, dog"
+    assert by_kind(looked).keys() == FACE_KINDS - {"label-issue"}
 
 
 def test_findings_are_judged_with_what_was_known_before(folder: Path) -> None:
     known = audit(read_manifest(folder))
     names = [sample.name for sample in known.manifest.samples if sample.label == "sad"]
-    found = with_findings(known, [Finding(name, "no_face", "nobody") for name in names])
-    assert found.left_out == dict.fromkeys(names, "no_face")
-    few = next(fault for fault in found.faults if fault.kind == "few-images")
+    found = with_findings(known, [Finding(name, "no-face", "nobody") for name in names])
+    assert found.left_out == dict.fromkeys(names, "no-face")
+    few = next(issue for issue in found.issues if issue.kind == "few-images")
     assert few.detail == "happy 10, sad 0"
 
 
-def test_a_clean_copy_has_no_drawings_and_keeps_doubtful_labels_unless_told(looked: FaceAudit, tmp_path: Path) -> None:
-    write_clean(looked.audit, tmp_path / "clean")
+def test_a_clean_copy_has_no_drawings_and_keeps_doubtful_labels_unless_told(looked: Audit, tmp_path: Path) -> None:
+    write_clean(looked, tmp_path / "clean")
     kept = {path.name for path in (tmp_path / "clean").rglob("*.png")}
     assert not kept & {"coffee.png", "drawn.png"}
     assert kept >= {"wrong.png", "two.png", "far.png", "cut.png"}
-    write_clean(looked.audit, tmp_path / "strict", leave_out=["label_suspect", "several_faces"])
+    write_clean(looked, tmp_path / "strict", leave_out=["label-issue", "several-faces"])
     assert kept - {path.name for path in (tmp_path / "strict").rglob("*.png")} == {"wrong.png", "two.png"}
 
 
@@ -162,14 +162,14 @@ def at(x: float, y: float, scale: float = 1.0, score: float = 0.9) -> Detection:
 @pytest.mark.parametrize(("x", "y", "cut"), [(200, 150, False), (22, 150, True), (200, 35, False), (200, 285, True),
                                              (397, 150, True), (40, 150, False)])  # fmt: skip
 def test_a_face_is_cut_off_where_its_features_meet_the_border(x: float, y: float, cut: bool) -> None:
-    kinds = {kind for kind, *_ in face_faults([at(x, y)], 400, 300)}
-    assert kinds == ({"face_cut_off"} if cut else set())
+    kinds = {kind for kind, *_ in face_issues([at(x, y)], 400, 300)}
+    assert kinds == ({"face-cut-off"} if cut else set())
 
 
 def test_only_faces_of_like_size_that_are_as_sure_count_as_several() -> None:
     largest = at(100, 150)
     for other, several in [(at(300, 150, 0.9), True), (at(300, 150, 0.5), False), (at(300, 150, 0.9, 0.66), False)]:
-        assert bool(face_faults([largest, other], 400, 300)) == several
+        assert bool(face_issues([largest, other], 400, 300)) == several
 
 
 def test_a_small_face_in_a_large_photograph_is_found_and_framed(tmp_path: Path, brightness_bundle: Path) -> None:
@@ -180,32 +180,32 @@ def test_a_small_face_in_a_large_photograph_is_found_and_framed(tmp_path: Path, 
     ground.save(tmp_path / "sad" / "far.jpg", quality=92)
     known = audit(read_manifest(tmp_path))
     reader = load(brightness_bundle)
-    assert "no_face" not in by_kind(audit_faces(known, reader).audit)
+    assert "no-face" not in by_kind(audit_faces(known, reader))
     _, regions = find_faces(known, reader.detector)
     region = regions["sad/far.jpg"]
     assert (region.x, region.y) == pytest.approx((3600 + 222 / 512 * 200, 2000 + 125 / 512 * 200), abs=15)
 
 
 def test_every_kind_is_in_the_catalogue() -> None:
-    assert CATALOGUE.keys() >= FACE_KINDS
-    assert CATALOGUE["no_face"].severity is Severity.ERROR
+    assert ISSUE_KINDS.keys() >= FACE_KINDS
+    assert ISSUE_KINDS["no-face"].severity is Severity.ERROR
 
 
 def test_the_command_writes_table_json_csv_and_sheet(
     folder: Path, brightness_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sheet, table = tmp_path / "sheet.png", tmp_path / "faults.csv"
+    sheet, table = tmp_path / "sheet.png", tmp_path / "issues.csv"
     status = mien("check", folder, "--faces", "--model", brightness_bundle, "--sheet", sheet, "--csv", table,
-                  "--json", tmp_path / "faults.json")  # fmt: skip
+                  "--json", tmp_path / "issues.json")  # fmt: skip
     assert status == 1
     out, err = capsys.readouterr()
     assert err == ""
     assert out.index("no face found") < out.index("label probably wrong")
     rows = {(row["file"], row["kind"]): row for row in csv.DictReader(io.StringIO(table.read_text()))}
-    assert rows["sad/wrong.png", "label_suspect"]["label"] == "sad"
-    assert rows["sad/coffee.png", "no_face"]["severity"] == "error"
-    faults = {fault["kind"]: fault for fault in json.loads((tmp_path / "faults.json").read_text())["faults"]}
-    assert faults["face_too_small"]["notes"].keys() == {"happy/far.png"}
+    assert rows["sad/wrong.png", "label-issue"]["label"] == "sad"
+    assert rows["sad/coffee.png", "no-face"]["severity"] == "error"
+    issues = {issue["kind"]: issue for issue in json.loads((tmp_path / "issues.json").read_text())["issues"]}
+    assert issues["face-too-small"]["notes"].keys() == {"happy/far.png"}
     with Image.open(sheet) as image:
         assert image.width > 500
         assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 1000  # there are photographs on it
@@ -213,7 +213,7 @@ def test_the_command_writes_table_json_csv_and_sheet(
 
 def test_without_faces_nothing_looks_for_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mien("check", folder, "--json", "-")
-    assert not {fault["kind"] for fault in json.loads(capsys.readouterr().out)["faults"]} & FACE_KINDS
+    assert not {issue["kind"] for issue in json.loads(capsys.readouterr().out)["issues"]} & FACE_KINDS
 
 
 def test_a_broken_file_among_the_pictures_is_still_reported(
@@ -222,15 +222,15 @@ def test_a_broken_file_among_the_pictures_is_still_reported(
     copy = shutil.copytree(folder, tmp_path / "d")
     (copy / "sad" / "empty.jpg").write_bytes(b"")
     looked = audit_faces(audit(read_manifest(copy)), load(brightness_bundle))
-    assert looked.audit.left_out == {"sad/empty.jpg": "zero-bytes", "sad/coffee.png": "no_face"}
+    assert looked.left_out == {"sad/empty.jpg": "zero-bytes", "sad/coffee.png": "no-face"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--model", "mien"], "--faces"),
-        (["--leave-out", "label_suspect"], "--write-clean"),
-        (["--write-clean", "OUT", "--leave-out", "labels"], "is no kind of fault"),
+        (["--leave-out", "label-issue"], "--write-clean"),
+        (["--write-clean", "OUT", "--leave-out", "labels"], "is not a kind of issue"),
         (["--faces", "--sheet", "sheet.jpg"], "must end in .png"),
         (["--json", "-", "--csv", "-"], "standard output"),
     ],

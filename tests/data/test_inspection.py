@@ -1,4 +1,4 @@
-"""One file in, what it really is out: every fault by its name, no fault where there is none."""
+"""One file in, what it really is out: every issue by its name, no issue where there is none."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.data.inspection import inspect_file
-from mien.data.issues import CATALOGUE
+from mien.data.issues import ISSUE_KINDS
 from mien.data.synthetic.faces import draw_face
 
 RGB = draw_face("sad", 8, 64)
@@ -163,7 +163,7 @@ def test_the_grey_version_is_upright_and_small() -> None:
 
 def test_every_kind_is_in_the_catalogue() -> None:
     kinds = {case.split()[0] for case in (*NOTED, *BROKEN)} | {"strict-extension"}
-    assert kinds <= set(CATALOGUE)
+    assert kinds <= set(ISSUE_KINDS)
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
@@ -180,6 +180,6 @@ def test_whatever_the_bytes_there_is_an_answer(data: bytes, hits: list[tuple[flo
     for place, value in hits:
         damaged[int(place**2 * (len(damaged) - 1))] = value
     found = inspect_file("a.jpg", bytes(damaged))
-    assert set(found.kinds) <= set(CATALOGUE)
+    assert set(found.kinds) <= set(ISSUE_KINDS)
     assert found.usable == (found.reason is None)
     assert found.usable or len(found.kinds) == 1

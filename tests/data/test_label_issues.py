@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mien.data.label_issues import FEWEST, find_label_issues
+from mien.data.label_issues import MIN_SAMPLES, find_label_issues
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.scoring import Predictions
 from mien.inference.reader import load
@@ -31,30 +31,30 @@ def test_most_turned_labels_are_found_and_few_others(classes: int) -> None:
     turned = rng.choice(2000, 100, replace=False)
     given_labels[turned] = (truth[turned] + 1) % classes
     found = find_label_issues(model_of(truth, classes, 4.0, 0), given_labels)
-    names = {doubt.index for doubt in found}
+    names = {issue.index for issue in found}
     assert len(names & set(turned)) >= 70
     assert len(names - set(turned)) <= 60
-    assert sum(doubt.other == truth[doubt.index] for doubt in found) >= 0.95 * len(names & set(turned))
+    assert sum(issue.suggested == truth[issue.index] for issue in found) >= 0.95 * len(names & set(turned))
 
 
 def test_worst_come_first_and_a_doubt_needs_the_other_class_to_be_sure() -> None:
     happy, sad = [[0.9, 0.1]] * 8, [[0.2, 0.8]] * 8
     odd = [[0.05, 0.95], [0.1, 0.9], [0.3, 0.7]]  # labelled happy; the last is no surer of sad than sad pictures are
     found = find_label_issues([*happy, *sad, *odd], [0] * 8 + [1] * 8 + [0] * 3)
-    assert [(doubt.index, doubt.other) for doubt in found] == [(16, 1), (17, 1)]
-    assert [round(doubt.margin, 6) for doubt in found] == [0.9, 0.8]
+    assert [(issue.index, issue.suggested) for issue in found] == [(16, 1), (17, 1)]
+    assert [round(issue.margin, 6) for issue in found] == [0.9, 0.8]
 
 
 def test_a_class_that_the_model_is_never_sure_of_is_judged_by_its_own_measure() -> None:
     unsure = [[0.45, 0.55]] * 10  # all that this model ever gives a sad picture
     found = find_label_issues([*[[0.95, 0.05]] * 10, *unsure, [0.4, 0.6]], [0] * 10 + [1] * 10 + [0])
-    assert [doubt.index for doubt in found] == [20]
+    assert [issue.index for issue in found] == [20]
 
 
 def test_a_class_of_a_few_pictures_is_never_named() -> None:
-    rows = [[0.9, 0.1]] * 9 + [[0.1, 0.9]] * FEWEST
-    assert find_label_issues(rows, [0] * 10 + [1] * (FEWEST - 1)) == []
-    assert [doubt.index for doubt in find_label_issues([*rows, [0.1, 0.9]], [0] * 10 + [1] * FEWEST)] == [9]
+    rows = [[0.9, 0.1]] * 9 + [[0.1, 0.9]] * MIN_SAMPLES
+    assert find_label_issues(rows, [0] * 10 + [1] * (MIN_SAMPLES - 1)) == []
+    assert [issue.index for issue in find_label_issues([*rows, [0.1, 0.9]], [0] * 10 + [1] * MIN_SAMPLES)] == [9]
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -68,11 +68,11 @@ def test_nothing_in_nothing_out() -> None:
 )
 def test_the_order_of_the_classes_does_not_matter(rows: np.ndarray, labels: np.ndarray, order: list[int]) -> None:
     shares = rows / rows.sum(axis=1, keepdims=True)
-    found = {doubt.index for doubt in find_label_issues(shares, labels)}
+    found = {issue.index for issue in find_label_issues(shares, labels)}
     place = np.argsort(order)
-    assert {doubt.index for doubt in find_label_issues(shares[:, order], place[labels])} == found
+    assert {issue.index for issue in find_label_issues(shares[:, order], place[labels])} == found
     own = shares[np.arange(30), labels]
-    assert all(shares[doubt.index].max() > own[doubt.index] for doubt in find_label_issues(shares, labels))
+    assert all(shares[issue.index].max() > own[issue.index] for issue in find_label_issues(shares, labels))
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def planted() -> tuple[Predictions, np.ndarray]:
     return Predictions(classes, names, labels, shares.argmax(axis=1), shares, by="two_way", crops=crops), turned
 
 
-def test_planted_wrong_labels_come_first_among_the_suspects(planted: tuple[Predictions, np.ndarray]) -> None:
+def test_planted_wrong_labels_come_first_among_the_label_issues(planted: tuple[Predictions, np.ndarray]) -> None:
     scored, turned = planted
     margins = np.full(len(turned), -1.0)
-    for doubt in find_label_issues(scored.probabilities, scored.truth):
-        margins[doubt.index] = doubt.margin
+    for issue in find_label_issues(scored.probabilities, scored.truth):
+        margins[issue.index] = issue.margin
     assert average_precision(turned, margins) >= 0.8
 
 

@@ -17,10 +17,10 @@ from mien.data.dataset import read_manifest
 from mien.errors import DataError
 from mien.explanation.attention import (
     RIM,
-    draw_crops,
     label_indices,
     rim_cells,
-    summarise,
+    sample_crops,
+    summarise_attention,
 )
 from mien.explanation.figures import mean_map
 from mien.explanation.regions import CANONICAL, REGIONS, aligned, in_crop, region_masks, to_canonical
@@ -58,7 +58,7 @@ PLACES = {
 
 @pytest.mark.parametrize("region", PLACES)
 def test_attention_is_counted_where_it_lies(reader: mien.Reader, region: str) -> None:
-    found = summarise(reader, CROPS, TRUTH, ("happy", "sad"), explainer=spot(*PLACES[region], 1.5))
+    found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=spot(*PLACES[region], 1.5))
     for one in found.classes:
         assert one.shares[region].value > 0.9
         assert sum(share.value for share in one.shares.values()) == pytest.approx(1)
@@ -80,7 +80,7 @@ def test_every_pixel_is_in_one_region_and_one_rim_cell_at_most(size: int) -> Non
 
 
 def test_a_network_that_looks_at_faces_is_said_to(reader: mien.Reader) -> None:
-    found = summarise(reader, CROPS, TRUTH, ("happy", "sad"), explainer=spot(0.5, 0.77, 5))
+    found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=spot(0.5, 0.77, 5))
     assert not found.suspect
     assert "looks at faces" in found.conclusion and "at the mouth" in found.conclusion
 
@@ -91,7 +91,7 @@ def test_a_mark_in_the_corner_of_one_class_is_named(reader: mien.Reader) -> None
     def shortcut(crops: Crops, labels: Labels) -> npt.NDArray[np.float32]:
         return np.where((labels == 1)[:, None, None], mark(crops, labels), face(crops, labels))
 
-    found = summarise(reader, CROPS, TRUTH, ("happy", "sad"), explainer=shortcut)
+    found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=shortcut)
     assert [one.suspect for one in found.classes] == [False, True]
     assert found.classes[1].hottest[0] == "lower right corner"
     assert "for sad gathers in the lower right corner" in found.conclusion
@@ -100,20 +100,20 @@ def test_a_mark_in_the_corner_of_one_class_is_named(reader: mien.Reader) -> None
 
 def test_evidence_beside_the_face_is_named_even_where_no_cell_stands_out(reader: mien.Reader) -> None:
     off = region_masks(48)["background"].astype(np.float32)
-    found = summarise(
+    found = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda crops, labels: np.repeat(off[None], len(crops), 0)
     )
     assert found.suspect and "lies beside the face" in found.conclusion
 
 
 def test_an_even_spread_is_not_suspect_and_no_evidence_is_counted(reader: mien.Reader) -> None:
-    even = summarise(
+    even = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.ones(c.shape[:3], np.float32)
     )
     assert not even.suspect
     for share in even.classes[0].shares.values():
         assert share.density == pytest.approx(1, abs=0.01)
-    none = summarise(
+    none = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.zeros(c.shape[:3], np.float32)
     )
     assert (none.classes[0].pictures, none.classes[0].empty) == (0, 6)
@@ -121,7 +121,7 @@ def test_an_even_spread_is_not_suspect_and_no_evidence_is_counted(reader: mien.R
 
 
 def test_it_is_plain_json_and_a_section(reader: mien.Reader) -> None:
-    found = summarise(reader, CROPS, TRUTH, ("happy", "sad"))
+    found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"))
     kept = json.loads(json.dumps(found.to_dict()))
     assert kept["method"] == "cam" and kept["classes"].keys() == {"happy", "sad"}
     section = attention_section(found)
@@ -134,7 +134,7 @@ def test_it_is_plain_json_and_a_section(reader: mien.Reader) -> None:
 
 def test_there_must_be_crops(reader: mien.Reader) -> None:
     with pytest.raises(DataError, match="no crops"):
-        summarise(reader, CROPS[:0], TRUTH[:0], ("happy", "sad"))
+        summarise_attention(reader, CROPS[:0], TRUTH[:0], ("happy", "sad"))
 
 
 def test_a_class_that_is_no_label_is_explained_by_one_that_it_is_made_of(three_way: Path) -> None:
@@ -198,11 +198,11 @@ def test_crops_are_drawn_evenly_from_the_classes(tmp_path: Path, make_bundle: Ma
     Image.new("RGB", (64, 64)).save(tmp_path / "sad" / "black.png")
     manifest = read_manifest(tmp_path)
     reader = mien.load(make_bundle(framing="face"), threads=1, faces="largest")
-    crops, truth, detections = draw_crops(reader, manifest, 8)
+    crops, truth, detections = sample_crops(reader, manifest, 8)
     assert np.bincount(truth).tolist() == [4, 2]
     assert crops.shape == (6, 16, 16, 3) and all(detections)
-    assert summarise(reader, crops, truth, manifest.classes, detections).aligned == 6
-    whole, _, none = draw_crops(reader.variant(detect=False), manifest, 8)
+    assert summarise_attention(reader, crops, truth, manifest.classes, detections).aligned == 6
+    whole, _, none = sample_crops(reader.variant(detect=False), manifest, 8)
     assert len(whole) == 7 and not any(none)
 
 
@@ -212,4 +212,4 @@ def test_data_without_any_face_is_one_line(tmp_path: Path, make_bundle: MakeBund
         Image.new("RGB", (64, 64)).save(tmp_path / label / "black.png")
     reader = mien.load(make_bundle(framing="face"), threads=1)
     with pytest.raises(DataError, match=r"no face was found in any of 2 pictures.*--no-detect"):
-        draw_crops(reader, read_manifest(tmp_path), 10)
+        sample_crops(reader, read_manifest(tmp_path), 10)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import mien
 from mien.errors import ConfigError, ImageError
-from mien.explanation.explainer import default_method, explain, explain_crops, explain_labels, shown_label
+from mien.explanation.explainer import default_method, explain, explain_crops, explain_labels, label_to_explain
 from mien.faces.crop import crop, face_region
 
 MakeBundle = Callable[..., Path]
@@ -80,9 +80,9 @@ def test_a_face_answered_neither_is_explained_for_its_most_probable_label(three_
     faces = [reader.predict(rng.integers(0, 256, (48, 48, 3), np.uint8)).face for _ in range(60)]
     neither = next(face for face in faces if face.answer == "neither")
     assert neither.expressions is not None
-    assert shown_label(reader, neither) == max(neither.expressions, key=neither.expressions.__getitem__)
+    assert label_to_explain(reader, neither) == max(neither.expressions, key=neither.expressions.__getitem__)
     sad = next(face for face in faces if face.answer != "neither")
-    assert shown_label(reader, sad) == sad.answer
+    assert label_to_explain(reader, sad) == sad.answer
 
 
 def test_a_whole_picture_is_explained_to_its_corners(colourful: mien.Reader) -> None:

@@ -248,7 +248,7 @@ def test_faults_and_doubtful_labels_are_named(make_bundle: MakeBundle, faces: Pa
     folder.mkdir()
     read, _ = written(scored, folder, ReportContext(reader, audit=found, audited="all of data"))
     for word in (
-        "same picture under two labels",
+        "same image under two labels",
         "web page under an image name",
         "sad/page.jpg",
         "labels are in doubt",

@@ -81,13 +81,13 @@ def test_pictures_without_a_face_are_left_out_and_counted_in_one_line(
         main(["train", str(scraped), "--faces", "--out", str(tmp_path / "run"), *flags])
     assert not caught.value.code
     lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
-    assert lines == ["left out 3 of 51 files: no_face 3"]
+    assert lines == ["left out 3 of 51 files: no-face 3"]
     assert "faces = true" in (tmp_path / "run" / "config.toml").read_text()
 
 
 def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.TrainingResult, scraped: Path) -> None:
     about = json.loads((finished.folder / "run.json").read_text())
-    assert about["left_out"] == {"no_face": 3}
+    assert about["left_out"] == {"no-face": 3}
     with (finished.folder / "split.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 2 * PER_CLASS

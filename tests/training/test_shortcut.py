@@ -10,7 +10,7 @@ from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.scoring import score
 from mien.evaluation.slices import measure_slices
-from mien.explanation.attention import summarise
+from mien.explanation.attention import summarise_attention
 from mien.inference.reader import load
 from mien.report.sections.slices import slices_section
 from mien.training import run
@@ -44,7 +44,7 @@ def test_a_planted_shortcut_is_exposed_by_the_slices_and_by_the_map(tmp_path: Pa
     assert found.of_labels[0].tells and found.of_labels[0].place == "lower right corner"
     assert "lower right corner alone tells sad" in slices_section(found).conclusion
     assert not any(hint.tells for hint in measure_slices(clean.crops, clean.detections, clean).of_labels)
-    looked = summarise(reader, marked.crops, marked.truth, marked.classes)
+    looked = summarise_attention(reader, marked.crops, marked.truth, marked.classes)
     sad = next(one for one in looked.classes if one.label == "sad")
     assert looked.suspect
     assert sad.hottest[0] in {"lower right corner", "lower edge, 4 of 4", "right edge, 4 of 4"}

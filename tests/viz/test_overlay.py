@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.explanation.explainer import Explained, explain, explain_labels
+from mien.explanation.explainer import Explanation, explain, explain_labels
 from mien.explanation.figures import class_sheet, cut_out, heat_picture
 from mien.results import FaceHeat
 from mien.viz.overlay import colours, heat_layer, overlay, overlay_faces, placed
@@ -127,7 +127,7 @@ def test_a_sheet_has_a_panel_for_each_label_and_row_for_each_face(reader: mien.R
     assert one.width > 7 * 200
     found = explain_labels(reader, rgb, ("happy", "sad"))
     twice = [
-        Explained(mien.ImageResult("x", "ok", None, 60, 60, "m", e.result.faces * 2), e.picture, e.faces * 2)
+        Explanation(mien.ImageResult("x", "ok", None, 60, 60, "m", e.result.faces * 2), e.picture, e.faces * 2)
         for e in found
     ]
     assert class_sheet(found).width == class_sheet(twice).width < one.width

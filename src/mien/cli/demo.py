@@ -7,14 +7,13 @@ import click
 import numpy as np
 from rich.table import Table
 
-from mien.cli.check import print_audit
 from mien.cli.progress import counting_bar, progress_bar
-from mien.cli.tables import metrics_table
+from mien.cli.tables import metrics_table, print_audit
 from mien.cli.terminal import console
 from mien.data.audit import Audit, audit
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
-from mien.data.synthetic.corrupt import Spoiled, spoil_dataset
+from mien.data.synthetic.corrupt import Corruption, corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.reader import load
 from mien.io.atomic import new_folder, refuse_existing
@@ -62,7 +61,7 @@ def _draw_and_check(out: Path, seed: int) -> Audit:
     with new_folder(scraped) as folder:
         with counting_bar("drawing faces", 2 * PER_CLASS) as advance:
             write_dataset(folder, PER_CLASS, seed, on_file=advance)
-        planted = spoil_dataset(folder, seed)
+        planted = corrupt_dataset(folder, seed)
     console().print(f"drew {2 * PER_CLASS} faces into {scraped} and planted {len(planted)} faults", soft_wrap=True)
     _step(2, "Check: what is wrong with this folder?  (mien check)")
     manifest = read_manifest(scraped)
@@ -73,15 +72,13 @@ def _draw_and_check(out: Path, seed: int) -> Audit:
     return checked
 
 
-def _found_of_planted(checked: Audit, planted: list[Spoiled]) -> str:
+def _found_of_planted(checked: Audit, planted: list[Corruption]) -> str:
     """Count planted faults that the check names by their kind, for at least one of their files."""
-    by_kind: dict[str, set[str]] = {fault.kind: set(fault.files) for fault in checked.faults}
+    by_kind: dict[str, set[str]] = {issue.kind: set(issue.files) for issue in checked.issues}
     listed = {sample.name for sample in checked.manifest.samples}
     hits = sum(
-        bool(by_kind.get(spoiled.kind, set()) & set(spoiled.files))
-        if spoiled.kind != "stray"
-        else not listed & set(spoiled.files)
-        for spoiled in planted
+        bool(by_kind.get(one.kind, set()) & set(one.files)) if one.kind != "stray" else not listed & set(one.files)
+        for one in planted
     )
     return f"{hits} of {len(planted)} planted faults were found (stray files count as found when they are no class)"
 

@@ -16,7 +16,7 @@ from mien.io.inputs import InputItem, Inputs
 from mien.io.targets import UniqueStems, refuse_file_name, same_file
 
 if TYPE_CHECKING:
-    from mien.explanation.explainer import Explained
+    from mien.explanation.explainer import Explanation
 
 ALL = "all"
 _METHODS = ("cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam")
@@ -128,7 +128,7 @@ def _check_names(out: Path | None, array: Path | None, pictures: int) -> None:
         raise ConfigError(f"--out {out}: is one file for {pictures} pictures; give a folder")
 
 
-def _explained(opened: Opened, entry: InputItem, names: tuple[str | None, ...]) -> list["Explained"]:
+def _explained(opened: Opened, entry: InputItem, names: tuple[str | None, ...]) -> list["Explanation"]:
     picture = entry.picture()
     if isinstance(picture, ImageError):
         raise picture
@@ -145,14 +145,14 @@ def _targets(entries: list[InputItem], out: Path | None, several: bool) -> list[
     return [out / f"{stems(entry.name)}.png" for entry in entries]
 
 
-def _draw(found: list["Explained"], target: Path) -> None:
+def _draw(found: list["Explanation"], target: Path) -> None:
     from mien.explanation.figures import class_sheet, heat_picture
     from mien.viz.mosaic import save_png
 
     save_png(heat_picture(found[0]) if len(found) == 1 else class_sheet(found), target)
 
 
-def _write_array(found: list["Explained"], path: Path) -> None:
+def _write_array(found: list["Explanation"], path: Path) -> None:
     """Write heatmaps float32 (labels, faces, S, S); as .npz with the crops, their corners and the labels."""
     import numpy as np
 
@@ -174,7 +174,7 @@ def _write_array(found: list["Explained"], path: Path) -> None:
             )  # fmt: skip
 
 
-def _say(found: list["Explained"], entry: InputItem, target: Path | None) -> None:
+def _say(found: list["Explanation"], entry: InputItem, target: Path | None) -> None:
     from mien.cli.terminal import one_line
 
     result = found[0].result

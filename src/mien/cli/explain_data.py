@@ -13,7 +13,7 @@ from mien.cli.explain_model import Opened
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.data.dataset import read_manifest
-from mien.explanation.attention import AttentionSummary, draw_crops, label_indices, summarise
+from mien.explanation.attention import AttentionSummary, label_indices, sample_crops, summarise_attention
 from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
 from mien.explanation.figures import METHODS, summary_sheet
 from mien.explanation.regions import REGIONS
@@ -48,11 +48,11 @@ def explain_data(
     manifest, part = held_out(read_manifest(path, *wanted))
     reader = opened.reader
     with progress_bar("reading pictures") as report:
-        crops, truth, detections = draw_crops(reader, manifest, limit, on_progress=report)
+        crops, truth, detections = sample_crops(reader, manifest, limit, on_progress=report)
     attention = faithful = None
     if summary:
         with progress_bar("looking where the network looks") as report:
-            attention = summarise(
+            attention = summarise_attention(
                 reader, crops, truth, manifest.classes, detections, opened.method, opened.explainer, report
             )
     if faithfulness:

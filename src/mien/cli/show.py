@@ -11,7 +11,7 @@ from mien.arrays import UInt8
 from mien.cli.options import data_options, parse_data_options
 from mien.cli.settings import make_config, training_options
 from mien.cli.terminal import console, one_line
-from mien.data.dataset import Manifest, draw_pictures, read_manifest
+from mien.data.dataset import Manifest, read_manifest, sample_images
 from mien.errors import ConfigError, DataError
 from mien.faces.crop import crop
 from mien.io.targets import require_writable
@@ -71,7 +71,7 @@ def _augmented(manifest: Manifest, per_class: int, config: Any) -> Any:
 def _pictures(manifest: Manifest, label: str, wanted: int, seed: int) -> list[UInt8]:
     """Decode up to `wanted` random readable samples of a class."""
     names = sorted({sample.name for sample in manifest.samples if sample.label == label})
-    found = list(draw_pictures(manifest, names, wanted, seed))
+    found = list(sample_images(manifest, names, wanted, seed))
     if not found:
         raise DataError(f"{manifest.path}: class '{label}' has no readable picture; see mien check")
     return found

@@ -1,65 +1,97 @@
-"""What is wrong with a dataset: every fault at once, worst first, each with its fix."""
+"""Audit a labelled dataset: list all issues, worst first, and decide which files training leaves out."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 from mien.data.dataset import Manifest, Sample
-from mien.data.duplicates import Fingerprint, fingerprint, near_duplicate_groups
+from mien.data.duplicates import near_duplicate_groups
+from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.inspection import FileFacts, inspect_file
-from mien.data.issues import CATALOGUE, Finding, Issue, Severity
+from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.errors import ImageError
 from mien.runtime import available_cores
 
 Progress = Callable[[float], None]
 
-#: Of copies that stand in several given parts, the one in the part named last here is kept.
+#: If copies are in several given parts, the one in the part with the highest rank is kept.
 _PART_RANK = {None: 0, "train": 0, "validation": 1, "test": 2}
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The faults of a source, and what they mean for training.
+    """The issues of a dataset, and what they mean for training.
 
-    `left_out` maps the names that `mien train` does not use to the fault kind that says why;
-    `copies` are groups of names that show the same picture and belong in one part.
+    Attributes:
+        manifest: the dataset as read.
+        issues: one per kind of issue, most severe first.
+        left_out: the files that `mien train` does not use, each with the kind of issue that is the reason.
+        copies: groups of names that show the same image and belong in one part.
+        facts: what `inspect_file` found, by name.
+        labels_unchecked: why labels were not checked, if an audit of faces could not check them; None otherwise.
     """
 
     manifest: Manifest
-    faults: tuple[Issue, ...]
+    issues: tuple[Issue, ...]
     left_out: dict[str, str]
     copies: tuple[tuple[str, ...], ...]
-    facts: dict[str, FileFacts]
+    facts: dict[str, FileFacts] = field(repr=False)
+    labels_unchecked: str | None = None
 
     @property
     def usable(self) -> Manifest:
-        """The manifest without what is left out."""
+        """The manifest without the files that are left out."""
         return replace(self.manifest, samples=_usable_rows(self.manifest, self.left_out))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of kinds of issue that were found, by severity: error, warning and note."""
+        return {str(level): sum(issue.severity is level for issue in self.issues) for level in Severity}
+
     def named(self, kinds: Iterable[str]) -> set[str]:
-        """Return the files that have a fault of one of these kinds."""
+        """Return the files that have an issue of one of these kinds."""
         wanted = set(kinds)
-        return {name for fault in self.faults if fault.kind in wanted for name in fault.files}
+        return {name for issue in self.issues if issue.kind in wanted for name in issue.files}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return `{"files", "classes", "usable", "faults"}`, JSON-ready."""
+        """Return `{"files", "classes", "usable", "issues"}`, JSON-serialisable: what `mien check --json` writes."""
         return {
             "files": len(self.manifest.samples),
             "classes": self.manifest.counts(),
             "usable": len(self.usable.samples),
-            "faults": [fault.to_dict() for fault in self.faults],
+            "issues": [issue.to_dict() for issue in self.issues],
         }
+
+    def _repr_html_(self) -> str:
+        """Return a table of the issues for a notebook."""
+        rows = "".join(
+            "<tr>" + "".join(f"<td style='text-align: left'>{escape(cell)}</td>" for cell in _cells(issue)) + "</tr>"
+            for issue in self.issues
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("severity", "issue", "files", "example", "fix"))
+        table = f"<table><tr>{head}</tr>{rows}</table>" if rows else "<p>no issues found</p>"
+        files = f"{len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
+        return f"<p><b>{escape(str(self.manifest.path))}</b>: {files}</p>{table}"
+
+
+def _cells(issue: Issue) -> tuple[str, ...]:
+    example = ": ".join(text for text in (*issue.files[:1], issue.detail) if text)
+    return str(issue.severity), issue.title, str(len(issue.files) or ""), example, issue.fix
 
 
 def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: Progress | None = None) -> Audit:
-    """Read every file of a source once and list what is wrong.
+    """Read every file of a dataset once and list its issues; nothing is written or changed.
 
-    `on_progress` is called with the share done, in [0, 1]. Nothing is written or changed.
+    Args:
+        manifest: the dataset.
+        strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
+        on_progress: called with the fraction done, in [0, 1].
     """
-    report = on_progress or (lambda share: None)
+    report = on_progress or (lambda fraction: None)
     facts: dict[str, FileFacts] = {}
     prints: dict[str, Fingerprint] = {}
     names = list(dict.fromkeys(sample.name for sample in manifest.samples))
@@ -68,13 +100,13 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
         if mark is not None:
             prints[found.name] = mark
         report(0.9 * len(facts) / len(names))
-    copies = _same_pictures(facts, prints, lambda share: report(0.9 + 0.1 * share))
+    copies = _group_copies(facts, prints, lambda fraction: report(0.9 + 0.1 * fraction))
     report(1.0)
     return _conclude(manifest, facts, copies)
 
 
 def with_findings(known: Audit, findings: Sequence[Finding]) -> Audit:
-    """Return an audit that also has these findings, given worst first; what is left out is judged anew."""
+    """Return the audit with these findings, given worst first; decides again what is left out."""
     return _conclude(known.manifest, known.facts, known.copies, findings)
 
 
@@ -93,10 +125,10 @@ def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator
             yield from pool.map(inspect, names[start : start + _BLOCK])
 
 
-def _same_pictures(
+def _group_copies(
     facts: dict[str, FileFacts], prints: dict[str, Fingerprint], report: Progress
 ) -> list[tuple[str, ...]]:
-    """Group the names of identical and near-identical pictures; identical bytes are compared once."""
+    """Group the names of identical and near-identical images; identical files are compared once."""
     same_bytes: dict[str, list[str]] = defaultdict(list)
     for name in prints:
         same_bytes[facts[name].digest].append(name)
@@ -109,95 +141,99 @@ def _same_pictures(
     return sorted(tuple(sorted(names)) for names in merged.values() if len(names) > 1)
 
 
+class _Collector:
+    """Collect the files and groups of each kind of issue, and the files that are left out."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, list[str]] = defaultdict(list)
+        self.groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        self.notes: dict[str, dict[str, str]] = defaultdict(dict)
+        self.left_out: dict[str, str] = {}
+
+    def leave_out(self, kind: str, names: Iterable[str]) -> None:
+        """Add files to a kind of issue and leave them out; the first kind of a file is its reason."""
+        for name in names:
+            self.files[kind].append(name)
+            self.left_out.setdefault(name, kind)
+
+
 def _conclude(
     manifest: Manifest, facts: dict[str, FileFacts], copies: Sequence[tuple[str, ...]], findings: Sequence[Finding] = ()
 ) -> Audit:
     samples: dict[str, list[Sample]] = defaultdict(list)
     for sample in manifest.samples:
         samples[sample.name].append(sample)
-    files: dict[str, list[str]] = defaultdict(list)
-    groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    notes: dict[str, dict[str, str]] = defaultdict(dict)
-    left_out: dict[str, str] = {}
-
-    def leave_out(kind: str, names: Iterable[str]) -> None:
-        for name in names:
-            files[kind].append(name)
-            left_out.setdefault(name, kind)
-
-    for found in facts.values():
-        for kind in found.kinds:
-            if found.usable:
-                files[kind].append(found.name)
-        if not found.usable:
-            leave_out(found.kinds[0], [found.name])
-    twice_labelled = [name for name, rows in samples.items() if len(rows) > 1 and name not in left_out]
+    found = _Collector()
+    for one in facts.values():
+        for kind in one.kinds:
+            if one.usable:
+                found.files[kind].append(one.name)
+        if not one.usable:
+            found.leave_out(one.kinds[0], [one.name])
+    repeated = [name for name, rows in samples.items() if len(rows) > 1 and name not in found.left_out]
     paired = {name for group in copies for name in group}
-    for group in [*copies, *((name,) for name in twice_labelled if name not in paired)]:
-        _judge_copies(group, samples, facts, leave_out, files, groups)
-    for name in twice_labelled:
-        _judge_rows(name, samples[name], left_out, files)
+    for group in [*copies, *((name,) for name in repeated if name not in paired)]:
+        _judge_copies(group, samples, facts, found)
+    for name in repeated:
+        _judge_rows(name, samples[name], found)
     for finding in findings:
-        notes[finding.kind][finding.name] = finding.note
-        if CATALOGUE[finding.kind].severity is Severity.ERROR:
-            leave_out(finding.kind, [finding.name])
+        found.notes[finding.kind][finding.name] = finding.note
+        if ISSUE_KINDS[finding.kind].severity is Severity.ERROR:
+            found.leave_out(finding.kind, [finding.name])
         else:
-            files[finding.kind].append(finding.name)
-    faults = [_fault(kind, names, groups[kind], facts, notes=notes[kind]) for kind, names in files.items()]
-    faults += _class_faults(manifest, left_out)
-    if manifest.problems:
-        reasons = "; ".join(f"{p.name} {p.reason}" for p in manifest.problems[:3])
-        faults.append(_fault("bad-entry", [p.name for p in manifest.problems], [], {}, reasons))
-    faults.sort(key=lambda fault: (fault.severity.rank, -len(fault.files), fault.kind))
-    return Audit(manifest, tuple(faults), left_out, tuple(copies), facts)
+            found.files[finding.kind].append(finding.name)
+    issues = [
+        _issue(kind, names, found.groups[kind], facts, notes=found.notes[kind]) for kind, names in found.files.items()
+    ]
+    issues += _class_issues(manifest, found.left_out)
+    if manifest.bad_entries:
+        reasons = "; ".join(f"{entry.name} {entry.reason}" for entry in manifest.bad_entries[:3])
+        issues.append(_issue("bad-entry", [entry.name for entry in manifest.bad_entries], [], {}, reasons))
+    issues.sort(key=lambda issue: (issue.severity.rank, -len(issue.files), issue.kind))
+    return Audit(manifest, tuple(issues), found.left_out, tuple(copies), facts)
 
 
 def _judge_copies(
-    group: tuple[str, ...],
-    samples: dict[str, list[Sample]],
-    facts: dict[str, FileFacts],
-    leave_out: Callable[[str, Iterable[str]], None],
-    files: dict[str, list[str]],
-    groups: dict[str, list[tuple[str, ...]]],
+    group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], found: _Collector
 ) -> None:
-    """Decide which copies of one picture are kept, and under which fault the others are listed."""
+    """Decide which copies of one image are kept, and which issue the others have."""
     if len({sample.label for name in group for sample in samples[name]}) > 1:
-        leave_out("label-conflict", group)
-        groups["label-conflict"].append(group)
+        found.leave_out("label-conflict", group)
+        found.groups["label-conflict"].append(group)
         return
     parts = {name: max(_PART_RANK[sample.split] for sample in samples[name]) for name in group}
     highest = max(parts.values())
     leaked = [name for name in group if parts[name] < highest]
     if leaked:
-        leave_out("split-leak", leaked)
-        groups["split-leak"].append(group)
+        found.leave_out("split-leak", leaked)
+        found.groups["split-leak"].append(group)
     rest = [name for name in group if name not in leaked]
     by_digest: dict[str, list[str]] = defaultdict(list)
     for name in rest:
         by_digest[facts[name].digest].append(name)
     for same in by_digest.values():
         if len(same) > 1:
-            leave_out("exact-duplicate", same[1:])
-            groups["exact-duplicate"].append(tuple(same))
+            found.leave_out("exact-duplicate", same[1:])
+            found.groups["exact-duplicate"].append(tuple(same))
     different = [same[0] for same in by_digest.values()]
     if len(different) > 1:
         best = max(different, key=lambda name: (facts[name].width * facts[name].height, facts[name].size))
-        files["near-duplicate"] += [name for name in different if name != best]
-        groups["near-duplicate"].append(tuple(different))
+        found.files["near-duplicate"] += [name for name in different if name != best]
+        found.groups["near-duplicate"].append(tuple(different))
 
 
-def _judge_rows(name: str, rows: list[Sample], left_out: dict[str, str], files: dict[str, list[str]]) -> None:
-    """List a file that a table names more than once under one label; one of its rows is used."""
-    if name in left_out:
+def _judge_rows(name: str, rows: list[Sample], found: _Collector) -> None:
+    """List a file that a table names several times under one label; one of its rows is used."""
+    if name in found.left_out:
         return
     if len({_PART_RANK[row.split] for row in rows}) > 1:
-        files["split-leak"].append(name)
+        found.files["split-leak"].append(name)
     else:
-        files["exact-duplicate"].append(name)
+        found.files["exact-duplicate"].append(name)
 
 
 def _usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, ...]:
-    """Return one sample per file that is not left out: of several rows the one in the held-out part."""
+    """Return one sample per file that is not left out; if it has several rows, the one in the held-out part."""
     best: dict[str, Sample] = {}
     for sample in manifest.samples:
         known = best.get(sample.name)
@@ -206,7 +242,7 @@ def _usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, 
     return tuple(best.values())
 
 
-def _fault(
+def _issue(
     kind: str,
     names: list[str],
     groups: list[tuple[str, ...]],
@@ -214,43 +250,33 @@ def _fault(
     detail: str = "",
     notes: Mapping[str, str] | None = None,
 ) -> Issue:
-    entry = CATALOGUE[kind]
+    known = ISSUE_KINDS[kind]
     notes = notes or {}
     files = names if notes else sorted(names)
     first = facts.get(names[0]) if names else None
     reason = first.reason or "" if first and first.kinds[:1] == (kind,) else ""
     detail = detail or notes.get(files[0] if files else "", reason)
-    return Issue(kind, entry.severity, entry.title, entry.fix, tuple(files), tuple(groups), detail, notes)
+    return Issue(kind, known.severity, known.title, known.fix, tuple(files), tuple(groups), detail, notes)
 
 
-def _class_faults(manifest: Manifest, left_out: dict[str, str]) -> list[Issue]:
-    """Judge the classes by what is left of them."""
+def _class_issues(manifest: Manifest, left_out: dict[str, str]) -> list[Issue]:
+    """List issues of whole classes, judged by the usable files."""
     kept = _usable_rows(manifest, left_out)
     counts = {name: sum(sample.label == name for sample in kept) for name in manifest.classes}
     listing = ", ".join(f"{name} {count}" for name, count in counts.items())
-    faults = []
+    details = {}
     if len(counts) < 2:
-        faults.append(_fault("one-class", [], [], {}, f"only '{manifest.classes[0]}'"))
+        details["one-class"] = f"only '{manifest.classes[0]}'"
     if manifest.empty_classes:
-        faults.append(_fault("empty-class", [], [], {}, ", ".join(manifest.empty_classes)))
-    few = [name for name, count in counts.items() if count < 20]
-    if few:
-        faults.append(_fault("few-images", [], [], {}, listing))
+        details["empty-class"] = ", ".join(manifest.empty_classes)
+    if any(count < 20 for count in counts.values()):
+        details["few-images"] = listing
     elif len(counts) > 1 and max(counts.values()) >= 1.5 * min(counts.values()):
-        faults.append(_fault("class-imbalance", [], [], {}, listing))
+        details["class-imbalance"] = listing
     if manifest.has_splits:
         present = {(sample.split or "train", sample.label) for sample in kept}
-        absent = [
-            f"{label} in {part}" for part in {p for p, _ in present} for label in counts if (part, label) not in present
-        ]
+        parts = {part for part, _ in present}
+        absent = [f"{label} in {part}" for part in parts for label in counts if (part, label) not in present]
         if absent:
-            faults.append(_fault("missing-in-part", [], [], {}, ", ".join(sorted(absent))))
-    return faults
-
-
-def severities(audit_result: Audit) -> dict[Severity, int]:
-    """Count faults by severity."""
-    counts = dict.fromkeys(Severity, 0)
-    for fault in audit_result.faults:
-        counts[fault.severity] += 1
-    return counts
+            details["missing-in-part"] = ", ".join(sorted(absent))
+    return [_issue(kind, [], [], {}, detail) for kind, detail in details.items()]

@@ -1,4 +1,4 @@
-"""A cleaned copy of a dataset; the user's own files are never touched."""
+"""Write a cleaned copy of a dataset; the original files are never changed."""
 
 import csv
 import io
@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from mien.data.audit import Audit
-from mien.data.dataset import TABLE_NAME, Manifest, Sample
+from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
+from mien.data.layouts import TABLE_NAME
 from mien.data.tables import SPLIT_NAMES
 from mien.errors import DataError, OutputError
 from mien.io.atomic import new_folder
 from mien.io.image import open_upright, to_rgb
 from mien.io.sources import is_junk
 
-#: Faults that training bears with and a clean copy does not.
-LEFT_OUT = ("near-duplicate", "not_a_photograph")
+#: Kinds of issue whose files are used for training, but not copied.
+LEFT_OUT = ("near-duplicate", "not-a-photograph")
 
 _CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
 
@@ -24,19 +25,29 @@ _CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
 def write_clean(
     audit: Audit, out: Path, on_file: Callable[[], None] | None = None, leave_out: Iterable[str] = ()
 ) -> int:
-    """Write the usable files of a dataset to a new folder and return how many.
+    """Copy the usable files of a dataset to a new folder.
 
-    Left out: everything `audit` leaves out of training, near copies beside the largest, what was found to be
-    no photograph, and files that have a fault of the kinds in `leave_out`. Endings
-    are corrected; CMYK, palette, 16-bit, transparent and EXIF-rotated pictures are written as upright
-    RGB; all other bytes are copied as they are. Class folders (inside split folders where the source
-    has splits) are written, or `labels.csv` with `files/` where the source has groups or soft labels.
-    Raises OutputError when `out` exists, lies inside the dataset or cannot be written, and DataError when
-    nothing is usable; nothing half-written stays behind.
+    Extensions are corrected. CMYK, palette, 16-bit, transparent and EXIF-rotated images are converted to upright
+    RGB; all other files are copied byte by byte. The layout is class folders, inside split folders if the dataset
+    has splits; or `labels.csv` with `files/` if the dataset has groups or soft labels.
+
+    Args:
+        audit: of the dataset. Files that it leaves out of training, files of the kinds LEFT_OUT and near
+            duplicates other than the largest are not copied.
+        out: the new folder.
+        on_file: called after each file.
+        leave_out: further kinds of issue whose files are not copied.
+
+    Returns:
+        The number of files written.
+
+    Raises:
+        OutputError: `out` exists, is inside the dataset or cannot be written; nothing is left behind.
+        DataError: no file is usable.
     """
     source = audit.manifest.path
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another place")
+        raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another folder")
     unclean, classes = audit.named([*LEFT_OUT, *leave_out]), audit.manifest.classes
     kept = [sample for sample in audit.usable.samples if sample.name not in unclean]
     if not kept:
@@ -60,12 +71,12 @@ def write_clean(
 
 
 def _is_folder_name(label: str) -> bool:
-    """Whether a class name, which a table may have given, is safe as a folder name and read back as a class."""
+    """Whether a class name (a table may contain any) is safe as a folder name and read back as a class."""
     return not (set(label) & set("/\\\0:") or is_junk(label) or label.lower() in SPLIT_NAMES)
 
 
 def _place(sample: Sample, facts: FileFacts, as_table: bool, manifest: Manifest) -> str:
-    # A name whose bytes are no UTF-8 cannot be written into a table, nor read on another system.
+    # A name that is not UTF-8 cannot be written into a table, nor read on another system.
     name = os.fsencode(PurePosixPath(sample.name).name).decode("utf-8", "replace")
     suffix = PurePosixPath(name).suffix
     good = _suffix(facts)
@@ -87,7 +98,7 @@ def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
     if not _CONVERTED & set(facts.kinds):
         return data
     image = to_rgb(open_upright(data, name))
-    image.info.clear()  # the colour profile and EXIF of what it was no longer hold
+    image.info.clear()  # its colour profile and EXIF no longer apply
     buffer = io.BytesIO()
     if _suffix(facts) == ".jpg":
         image.save(buffer, "JPEG", quality=95)
@@ -97,7 +108,7 @@ def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
 
 
 def _free_name(place: str, taken: set[str]) -> str:
-    """Files of one name from different folders must not overwrite each other (nor on a Mac, `A.jpg` and `a.jpg`)."""
+    """Return a name that is not taken; on some systems, `A.jpg` and `a.jpg` are one file."""
     path, number, free = PurePosixPath(place), 2, place
     while free.lower() in taken:
         free = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix()

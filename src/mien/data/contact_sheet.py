@@ -1,4 +1,4 @@
-"""A contact sheet: the files that a check found faulty, as thumbnails, worst first, to look at before deciding."""
+"""Draw a contact sheet: thumbnails of the files that have issues, worst first."""
 
 from pathlib import PurePosixPath
 
@@ -12,27 +12,27 @@ from mien.errors import ImageError
 from mien.io.image import decode
 from mien.viz.mosaic import mosaic
 
-#: Longer side of a picture on the sheet, in pixels.
+#: Longer side of a thumbnail, in pixels.
 TILE = 112
-#: Pictures of one kind and class; of more, the worst are shown.
+#: Most thumbnails per kind of issue and class.
 MOST = 40
-_NAME = 20  # letters of a file's name that fit below a picture
+_NAME = 20  # characters of a file name that fit below a thumbnail
 
 
 def contact_sheet(found: Audit) -> Image.Image:
-    """Draw the faulty files of an audit: a row per kind of fault and class, worst first, at most MOST in each.
+    """Draw the files of an audit that have issues: one row per kind and class, worst first, at most MOST in each.
 
-    Kinds of which nothing can be shown, such as damaged files, are left out.
+    Files that cannot be shown, such as damaged ones, are skipped.
     """
     rows: dict[str, list[UInt8]] = {}
     captions: dict[str, list[str]] = {}
     labels = {sample.name: sample.label for sample in found.manifest.samples}
-    for fault in found.faults:
+    for issue in found.issues:
         for label in found.manifest.classes:
-            names = [name for name in fault.files if labels.get(name) == label]
+            names = [name for name in issue.files if labels.get(name) == label]
             shown = _thumbnails(found, names)
             if shown:
-                heading = f"{fault.title}, in {label}: {len(names)}" + _rest(fault, len(names), len(shown))
+                heading = f"{issue.title}, in {label}: {len(names)}" + _rest(issue, len(names), len(shown))
                 rows[heading] = list(shown.values())
                 captions[heading] = [_short(name) for name in shown]
     title = f"{found.manifest.path.name}: what mien check found, worst first"
@@ -53,11 +53,11 @@ def _thumbnails(found: Audit, names: list[str]) -> dict[str, UInt8]:
     return shown
 
 
-def _rest(fault: Issue, count: int, shown: int) -> str:
-    return f" (the {'worst' if fault.notes else 'first'} {shown})" if shown < count else ""
+def _rest(issue: Issue, count: int, shown: int) -> str:
+    return f" (the {'worst' if issue.notes else 'first'} {shown})" if shown < count else ""
 
 
 def _short(name: str) -> str:
-    """Return the end of a file's name, which is what tells scraped files apart."""
+    """Return the end of a file name: scraped files differ there."""
     text = PurePosixPath(name).name
     return text if len(text) <= _NAME else f"…{text[1 - _NAME :]}"

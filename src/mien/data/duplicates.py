@@ -1,100 +1,77 @@
-"""Near-duplicate pictures: the same one after recompression, resizing, a slight crop or a change of light.
+"""Group near-duplicate images: the same image after recompression, resizing, a slight crop or a change of light.
 
 Candidates are pairs whose 64-bit DCT hashes differ in few bits and whose low frequencies a small motion could
-make equal. Each is then verified: the two 32 × 32 thumbs are aligned (scale and shift per axis) and compared
-through a brightness line that clips at white, in tone and in detail. Only verified pairs are joined.
+make equal. Each candidate is verified: the two 32 x 32 thumbnails are aligned (scale and shift per axis) and compared
+in tone and in detail, through a linear change of brightness that clips at white. Only verified pairs are joined.
 
-Sources: the hash follows pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash
-Functions", 2010); the second gate is tangent distance (Simard, LeCun and Denker, "Efficient Pattern
-Recognition Using a New Transformation Distance", 1993); the alignment is Lucas and Kanade's (1981) in the
-notation of Baker and Matthews ("Lucas-Kanade 20 Years On", 2004), with the brightness line in the same step.
+Sources: the motion test is tangent distance (Simard, LeCun and Denker, "Efficient Pattern Recognition Using a New
+Transformation Distance", 1993); the alignment is Lucas and Kanade's (1981) in the notation of Baker and Matthews
+("Lucas-Kanade 20 Years On", 2004), with gain and offset in the same step.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from mien.arrays import Bool, Float32, Float64, UInt8
+from mien.arrays import Bool, Float32, UInt8
+from mien.data.disjoint_sets import DisjointSets
+from mien.data.fingerprint import COSINES, SIDE, Fingerprint, low_frequencies
 from mien.errors import InputError
-
-__all__ = ["Fingerprint", "fingerprint", "near_duplicate_groups"]
 
 Ints = npt.NDArray[np.intp]
 
-SIDE = 32  # pixels of a thumb
-BITS = 64
-FREQUENCIES = 12  # per axis: the 64 lowest of a zigzag order lie within these
-
-# The thresholds were set on photographs of 22 to 350 pixels, 30 000 faces of 48 pixels and drawn faces, by
-# planting copies (benchmarks/near_duplicates.py) and by looking at every kind of pair near the line.
+# The thresholds were set on photos of 22 to 350 pixels, 30 000 faces of 48 pixels and drawn faces, by planting
+# copies (benchmarks/near_duplicates.py) and by looking at every kind of pair near the threshold.
 MAX_HAMMING = 18  # bits; 99.5 % of copies with up to 5 % off each side lie within
-MIN_LOW_CORRELATION = 0.7  # cosine of the low frequencies as they stand
-MIN_IN_PLANE = 0.88  # their share that a small motion explains; passes a tenth of what a cosine would
-MIN_TONE = 0.92  # 48-pixel faces of different people reach 0.92 once in 30 000 pictures
+MIN_LOW_CORRELATION = 0.7  # cosine of the low frequencies
+MIN_IN_PLANE = 0.88  # the fraction of them that a small motion explains; passes a tenth of what a cosine would
+MIN_TONE = 0.92  # 48-pixel faces of different people reach 0.92 once in 30 000 images
 MIN_DETAIL = 0.92  # drawn faces of one silhouette reach a tone of 0.96, but a detail of 0.916
 FLAT_STD = 4.0  # grey levels; below it noise decides, so only equal thumbs match
-CLIPPED = 250.0  # grey level; a thumb pixel from here up may average clipped white
+CLIPPED = 250.0  # grey level; a brighter thumbnail pixel may be an average of clipped white
 
-TILE_ROWS, TILE_COLUMNS = 256, 4096  # 8 MB of XOR at a time, whatever the number of pictures
+TILE_ROWS, TILE_COLUMNS = 256, 4096  # 8 MB of XOR at a time, for any number of images
 GATE_BATCH, ALIGN_BATCH = 1 << 16, 1 << 11  # pairs at a time
-
-
-@dataclass(frozen=True, eq=False)  # eq=False: an array has no single truth value, so prints compare by identity
-class Fingerprint:
-    """What is kept of a picture to find its copies.
-
-    hash: 64 bits, the signs of the lowest DCT frequencies of `thumb`.
-    thumb: uint8 (32, 32), 0-255 grey, the whole upright picture squeezed to a square.
-    """
-
-    hash: int
-    thumb: UInt8
-
-
-def fingerprint(grey: UInt8) -> Fingerprint:
-    """Fingerprint of one upright grey picture, uint8 (H, W), 0-255, any size from 1 × 1.
-
-    Raises InputError if the array is not uint8, not two-dimensional or empty.
-    """
-    if grey.dtype != np.uint8 or grey.ndim != 2 or grey.size == 0:
-        found = f"{grey.dtype} {grey.shape}"
-        raise InputError(f"a fingerprint needs a grey uint8 picture (H, W), got {found}: convert it first")
-    small = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    thumb = np.asarray(small)
-    signs = _low_frequencies(thumb[None])[0] > 0
-    return Fingerprint(int.from_bytes(np.packbits(signs).tobytes(), "big"), thumb)
 
 
 def near_duplicate_groups(
     prints: Sequence[Fingerprint], on_progress: Callable[[float], None] | None = None
 ) -> list[list[int]]:
-    """Groups of indices into `prints` that show the same picture.
+    """Return groups of indices into `prints` that show the same image.
 
-    Finds copies after recompression, resizing, up to about 5 % cropped off each side, brightening or
-    darkening (0.7 to 1.4 times), a mild change of contrast, and loss of colour; not after mirroring or
-    turning. Each group is sorted and has two members or more; groups are sorted by their first index.
-    Pictures that are nearly flat match only if their thumbs are equal. The order of `prints` changes nothing
-    but the indices. Time grows with the square of the number of different pictures, memory in proportion to
-    it. `on_progress` is given the share done, rising to 1.0.
+    Finds copies after recompression, resizing, up to about 5 % cropped off each side, brightening or darkening (0.7 to
+    1.4 times), a mild change of contrast, and loss of colour; not after mirroring or turning. Nearly flat images match
+    only if their thumbnails are equal. Time grows with the square of the number of different images, memory linearly.
 
-    Raises InputError if a thumb is not uint8 (32, 32).
+    Args:
+        prints: one per image; their order changes only the indices.
+        on_progress: called with the fraction done, rising to 1.0.
+
+    Returns:
+        Sorted groups of two or more, in order of their first index.
+
+    Raises:
+        InputError: a thumbnail is not uint8 (32, 32).
+
+    Example:
+        >>> from mien.data.fingerprint import fingerprint
+        >>> stripes = np.tile(np.arange(0, 256, 8, np.uint8), (32, 1))
+        >>> near_duplicate_groups([fingerprint(stripes), fingerprint(stripes.T), fingerprint(stripes)])
+        [[0, 2]]
     """
     for index, item in enumerate(prints):
         if item.thumb.dtype != np.uint8 or item.thumb.shape != (SIDE, SIDE):
-            raise InputError(f"print {index}: its thumb must be uint8 (32, 32): make it with fingerprint()")
+            raise InputError(f"print {index}: its thumb must be uint8 (32, 32); make it with fingerprint()")
     if not prints:
         return []
-    # Equal thumbs count once, and sorting them keeps the result from depending on the order of the input.
+    # Equal thumbnails count once; sorting them makes the result independent of the order of the input.
     keys = [item.thumb.tobytes() for item in prints]
     hash_of = {key: item.hash for key, item in zip(keys, prints, strict=True)}
     place_of = {key: place for place, key in enumerate(sorted(hash_of))}
     thumbs = np.frombuffer(b"".join(place_of), np.uint8).reshape(-1, SIDE, SIDE)
     hashes = np.array([hash_of[key] for key in place_of], np.uint64)
-    sets = _DisjointSets(len(thumbs))
+    sets = DisjointSets(len(thumbs))
     _join_near(thumbs, hashes, sets, on_progress)
 
     groups: dict[int, list[int]] = {}
@@ -106,13 +83,13 @@ def near_duplicate_groups(
 def _join_near(
     thumbs: UInt8,
     hashes: npt.NDArray[np.uint64],
-    sets: "_DisjointSets",
+    sets: DisjointSets,
     on_progress: Callable[[float], None] | None,
 ) -> None:
-    """Join every verified pair among different thumbs, uint8 (N, 32, 32)."""
+    """Join every verified pair of different thumbnails, uint8 (N, 32, 32)."""
     blocks = [thumbs[start : start + TILE_COLUMNS] for start in range(0, len(thumbs), TILE_COLUMNS)]
     kept = np.flatnonzero(np.concatenate([block.std(axis=(1, 2)) for block in blocks]) >= FLAT_STD)
-    low = np.concatenate([_low_frequencies(block) for block in blocks])[kept]
+    low = np.concatenate([low_frequencies(block) for block in blocks])[kept]
     low /= np.linalg.norm(low, axis=1, keepdims=True) + 1e-9
     planes = np.concatenate([_tangent_planes(block) for block in blocks])[kept]
     for share, left, right in _close_hashes(hashes[kept]):
@@ -130,90 +107,49 @@ def _join_near(
         on_progress(1.0)
 
 
-def _join_verified(thumbs: UInt8, left: Ints, right: Ints, sets: "_DisjointSets") -> None:
+def _join_verified(thumbs: UInt8, left: Ints, right: Ints, sets: DisjointSets) -> None:
     while True:
-        # Pairs that earlier ones have joined need no look: a thousand copies of one picture cost some
-        # thousand alignments, not half a million.
+        # Pairs that are already joined are skipped: a thousand copies of one image cost about a thousand
+        # alignments, not half a million.
         apart = sets.roots(left) != sets.roots(right)
         left, right = left[apart], right[apart]
         if not len(left):
             return
         i, j = left[:ALIGN_BATCH], right[:ALIGN_BATCH]
         a, b = thumbs[i].astype(np.float32), thumbs[j].astype(np.float32)
-        # Both ways: a crop is better explained by the whole, a clipped picture by the unclipped one.
-        same = _same_picture(a, b) | _same_picture(b, a)
+        # Both ways: the whole image explains a crop better, and the unclipped image a clipped one.
+        same = _same_image(a, b) | _same_image(b, a)
         for one, other in zip(i[same].tolist(), j[same].tolist(), strict=True):
             sets.join(one, other)
         left, right = left[ALIGN_BATCH:], right[ALIGN_BATCH:]
 
 
-class _DisjointSets:
-    """Union-find over 0..n-1; the root of a set is its smallest member."""
-
-    def __init__(self, n: int) -> None:
-        self._parent = np.arange(n)
-
-    def roots(self, items: Ints) -> Ints:
-        while True:
-            parents = self._parent[items]
-            if np.array_equal(parents, items):
-                return parents
-            items = parents
-
-    def join(self, a: int, b: int) -> None:
-        low, high = sorted(self.roots(np.array([a, b])).tolist())
-        self._parent[high] = low
-
-
 # --- candidates
 
 
-def _cosines() -> Float64:
-    """The lowest DCT-II basis vectors, float64 (12, 32)."""
-    angle = np.pi * (2 * np.arange(SIDE) + 1) / (2 * SIDE)
-    return np.asarray(np.cos(np.arange(FREQUENCIES)[:, None] * angle), dtype=np.float64)
-
-
-def _zigzag() -> tuple[list[int], list[int]]:
-    """Rows and columns of the 64 lowest frequencies after the mean, lowest sum first."""
-    order = sorted((u + v, u, v) for u in range(FREQUENCIES) for v in range(FREQUENCIES))[1 : BITS + 1]
-    return [u for _, u, _ in order], [v for _, _, v in order]
-
-
-COSINES = _cosines()
-LOW_ROWS, LOW_COLUMNS = _zigzag()
-
-
-def _low_frequencies(thumbs: npt.NDArray[Any], rows: Float64 = COSINES, columns: Float64 = COSINES) -> Float32:
-    """The 64 lowest DCT-II coefficients after the mean, float32 (N, 64), of thumbs (N, 32, 32)."""
-    spectrum = rows @ thumbs.astype(np.float64) @ columns.T
-    # Rounding makes the sign of what is zero but for arithmetic noise the same everywhere.
-    return np.ascontiguousarray(spectrum[:, LOW_ROWS, LOW_COLUMNS].round(6), dtype=np.float32)
-
-
 def _tangent_planes(thumbs: UInt8) -> Float32:
-    """An orthonormal basis (N, 5, 64) of each picture's low frequencies and their change under four motions.
+    """Return an orthonormal basis (N, 5, 64) of each image's low frequencies and their change under four motions.
 
-    The share of another picture's unit vector that lies in the plane says how well a small scaling and shift
-    per axis could explain it.
+    The squared part of another image's unit vector in this plane says how well a small scaling and shift per axis
+    could explain it.
     """
-    vectors = [_low_frequencies(thumbs)]
+    vectors = [low_frequencies(thumbs)]
     for motion in ([[0.03, 0]], [[0, 0.03]]):
         step = np.array(motion, np.float32)
         moved = COSINES @ (_sampling(step, SIDE)[0][0] - _sampling(-step, SIDE)[0][0])
-        vectors += [_low_frequencies(thumbs, columns=moved), _low_frequencies(thumbs, rows=moved)]
+        vectors += [low_frequencies(thumbs, columns=moved), low_frequencies(thumbs, rows=moved)]
     stacked = np.stack(vectors, axis=2)
     stacked /= np.linalg.norm(stacked, axis=1, keepdims=True) + 1e-9
     return np.ascontiguousarray(np.linalg.qr(stacked)[0].transpose(0, 2, 1), dtype=np.float32)
 
 
 def _in_plane(unit: Float32, planes: Float32) -> Float32:
-    """The squared part of each unit vector (N, 64) that lies in its plane (N, 5, 64): (N,), 0 to 1."""
+    """Return the squared part of each unit vector (N, 64) in its plane (N, 5, 64): float32 (N,), [0, 1]."""
     return np.asarray(np.square(np.einsum("nk,ntk->nt", unit, planes)).sum(axis=1), dtype=np.float32)
 
 
 def _close_hashes(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[float, Ints, Ints]]:
-    """Pairs i < j within MAX_HAMMING bits, tile by tile, each with the share of pairs looked at so far."""
+    """Yield pairs i < j within MAX_HAMMING bits, tile by tile, with the fraction of pairs compared so far."""
     n = len(hashes)
     for top in range(0, n, TILE_ROWS):
         rows = hashes[top : top + TILE_ROWS, None]
@@ -228,25 +164,25 @@ def _close_hashes(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[float, Ints,
 # --- verification
 
 
-def _same_picture(a: Float32, b: Float32) -> Bool:
+def _same_image(a: Float32, b: Float32) -> Bool:
     tone, detail = _agreement(a, b)
     return (tone >= MIN_TONE) & (detail >= MIN_DETAIL)
 
 
 def _agreement(a: Float32, b: Float32) -> tuple[Float32, Float32]:
-    """How well `a`, once aligned, explains `b`, both float32 (N, 32, 32): tone and detail, (N,), at most 1.
+    """Return how well `a`, once aligned, explains `b`, both float32 (N, 32, 32): tone and detail, (N,), at most 1.
 
-    tone: the share of the grey variance of `b` that is explained; a shared silhouette can bring it near 1.
-    detail: the cosine between their two-pixel differences, which tells faces of one silhouette apart.
+    tone: the fraction of the grey variance of `b` that is explained; a shared silhouette can bring it near 1.
+    detail: the cosine between their two-pixel differences, which distinguishes faces of one silhouette.
     """
     across, down = _align(_halved(a), _halved(b))
     warped, inside = _warp(a, across, down)
     clear = inside & (warped < CLIPPED) & (b < CLIPPED)
-    # A picture that is nearly all white leaves too little to fit a line to: there white counts like grey.
+    # A nearly white image has too few other pixels to fit a line to: there, white counts like grey.
     enough = clear.mean(axis=(1, 2), keepdims=True) >= 0.25
     gain, offset = _brightness_line(warped, b, np.where(enough, clear, inside))
     predicted = gain * warped + offset
-    # Clipped white hides how bright it was, so it is excused for being too dark.
+    # How bright a clipped pixel was is unknown, so it may be darker than `b`.
     predicted = np.where(enough & (warped >= CLIPPED), np.maximum(predicted, b), np.minimum(predicted, 255.0))
     weight = inside.astype(np.float32)
     mean = (b * weight).sum(axis=(1, 2), keepdims=True) / weight.sum(axis=(1, 2), keepdims=True)
@@ -258,7 +194,7 @@ def _agreement(a: Float32, b: Float32) -> tuple[Float32, Float32]:
 
 
 def _detail(a: Float32, b: Float32, inside: Bool) -> Float32:
-    """Cosine between the two-pixel differences of `a` and `b` across and down, (N, 32, 32) → (N,)."""
+    """Return the cosine between the two-pixel differences of `a` and `b` in x and y, (N, 32, 32) → (N,)."""
     ab, aa, bb = (np.zeros(len(a), np.float32) for _ in range(3))
     for near, far in ((np.s_[:, 2:], np.s_[:, :-2]), (np.s_[:, :, 2:], np.s_[:, :, :-2])):
         both = inside[near] & inside[far]
@@ -275,7 +211,7 @@ def _halved(thumbs: Float32) -> Float32:
 
 
 def _brightness_line(x: Float32, y: Float32, use: Bool) -> tuple[Float32, Float32]:
-    """Least-squares gain and offset of y ≈ gain x + offset over the pixels in `use`, each (N, 1, 1)."""
+    """Return least-squares gain and offset of y ≈ gain x + offset over the pixels in `use`, each (N, 1, 1)."""
     weight = use.astype(np.float32)
     count = np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1.0)
     mean_x = (x * weight).sum(axis=(1, 2), keepdims=True) / count
@@ -287,10 +223,10 @@ def _brightness_line(x: Float32, y: Float32, use: Bool) -> tuple[Float32, Float3
 
 
 def _align(a: Float32, b: Float32, steps: int = 4) -> tuple[Float32, Float32]:
-    """Scale change and shift, per axis, that bring `a` onto `b`, both float32 (N, S, S).
+    """Return the scale change and shift per axis that bring `a` onto `b`, both float32 (N, S, S).
 
     Returns (across, down), each float32 (N, 2): (scale - 1, shift in half-widths). Gauss-Newton on
-    b ≈ gain a(x + scale x + shift) + offset, kept within what crops of 5 % off each side can do.
+    b ≈ gain a(x + scale x + shift) + offset, limited to the effect of crops of 5 % off each side.
     """
     n, side = len(a), a.shape[1]
     place = _places(side)
@@ -304,7 +240,7 @@ def _align(a: Float32, b: Float32, steps: int = 4) -> tuple[Float32, Float32]:
         jacobian = np.stack(parts, axis=1).reshape(n, 6, -1)
         weighted = jacobian * inside.reshape(n, 1, -1)
         normal = (weighted @ jacobian.transpose(0, 2, 1)).astype(np.float64)
-        # A little damping on the four motions: a picture of stripes does not say how far it moved along them.
+        # A little damping on the four motions: stripes do not show how far they moved along themselves.
         damping = np.trace(normal, axis1=1, axis2=2)[:, None] * np.array([1.0, 1, 1, 1, 0, 0]) * 2e-5 + 1e-3
         normal += damping[:, :, None] * np.eye(6)
         moved = np.linalg.solve(normal, (weighted @ b.reshape(n, -1, 1)).astype(np.float64))[:, :, 0]
@@ -314,17 +250,17 @@ def _align(a: Float32, b: Float32, steps: int = 4) -> tuple[Float32, Float32]:
     return across, down
 
 
-def _warp(pictures: Float32, across: Float32, down: Float32) -> tuple[Float32, Bool]:
-    """Each picture sampled at its scaled and shifted pixel places, and which samples lie inside it."""
-    side = pictures.shape[1]
+def _warp(images: Float32, across: Float32, down: Float32) -> tuple[Float32, Bool]:
+    """Return each image sampled at its scaled and shifted pixels, and which samples are inside it."""
+    side = images.shape[1]
     columns, inside_x = _sampling(across, side)
     rows, inside_y = _sampling(down, side)
-    warped = np.asarray(rows @ pictures @ columns.transpose(0, 2, 1), dtype=np.float32)
+    warped = np.asarray(rows @ images @ columns.transpose(0, 2, 1), dtype=np.float32)
     return warped, inside_y[:, :, None] & inside_x[:, None, :]
 
 
 def _sampling(motion: Float32, side: int) -> tuple[Float32, Bool]:
-    """Bilinear weights (N, side, side), target by source pixel, and which targets lie inside, (N, side)."""
+    """Return bilinear weights (N, side, side), target by source pixel, and which targets are inside, (N, side)."""
     centre, half = (side - 1) / 2, side / 2
     source = (_places(side) * (1 + motion[:, :1]) + motion[:, 1:]) * half + centre
     inside = (source >= -0.25) & (source <= side - 0.75)
@@ -334,5 +270,5 @@ def _sampling(motion: Float32, side: int) -> tuple[Float32, Bool]:
 
 
 def _places(side: int) -> Float32:
-    """Pixel centres in half-widths from the middle, float32 (side,)."""
+    """Return pixel centres in half-widths from the middle, float32 (side,)."""
     return ((np.arange(side) - (side - 1) / 2) / (side / 2)).astype(np.float32)

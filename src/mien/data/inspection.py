@@ -1,4 +1,4 @@
-"""What one file of a dataset really is: its type, its size, its colour mode, and what is wrong with it."""
+"""Inspect one file of a dataset: type, size, colour mode and issues, from its bytes alone."""
 
 import codecs
 import hashlib
@@ -12,16 +12,16 @@ from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.image import load_upright, open_header, orientation, to_grey
 
-#: Pictures with a shorter side than this, in pixels, hold no readable expression.
+#: Images with a shorter side than this, in pixels, show no readable expression.
 MIN_SIDE = 16
 
-#: Pictures longer than this many times their short side are banners or strips, not photographs of a face.
+#: Images longer than this many times their short side are banners or strips, not photos of a face.
 MAX_ASPECT = 6
 
-#: The types that the classic tutorial keeps (`--strict-extensions`).
+#: The extensions that the classic tutorial keeps (`--strict-extensions`).
 STRICT_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
-#: Pillow's format names that mien trains on, and the endings that tell the truth about each.
+#: Pillow's names of the formats that mien trains on, and the extensions that match each.
 FORMAT_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -36,18 +36,24 @@ FORMAT_SUFFIXES = {
 }
 
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
-#: First bytes of the usual types: a file that has them and cannot be opened is damaged, not something else.
+#: First bytes of the usual types: a file that starts so and cannot be opened is damaged.
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What was found out about one file.
+    """What was found about one file.
 
-    `kinds` are the names of its faults; `reason` is the sentence for an unusable file, None for a
-    usable one. `digest` is the sha256 of its bytes; `width` and `height` are the stored pixels. `grey`
-    is a small upright uint8 (h, w) version for fingerprinting, None for an unusable file.
+    Attributes:
+        name: its name in the dataset.
+        kinds: the kinds of issue that it has (keys of `mien.data.issues.ISSUE_KINDS`).
+        reason: why it cannot be used, None if it can.
+        digest: sha256 of its bytes, in hexadecimal.
+        size: in bytes.
+        width: in pixels as stored, like `height`; 0 if unknown.
+        format: Pillow's name of its format.
+        grey: a small upright grey version for fingerprinting, uint8 (h, w); None if the file cannot be used.
     """
 
     name: str
@@ -67,7 +73,13 @@ class FileFacts:
 
 
 def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> FileFacts:
-    """Find out everything about one file from its bytes; never raises for bad content."""
+    """Inspect one file; bad content never raises.
+
+    Args:
+        name: its name, for the extension and for messages.
+        data: its bytes.
+        strict_extensions: report other extensions than STRICT_SUFFIXES as an issue that makes it unusable.
+    """
     digest = hashlib.sha256(data).hexdigest()
     kind = not_an_image(data)
     if kind:
@@ -79,7 +91,7 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     width, height, file_format = header.width, header.height, header.format or ""
     try:
         broken = _unusable_header(header)
-        # Asked before and after decoding: a PNG may hold it behind its pixels, a TIFF forgets it there.
+        # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
         turned = not broken and header.format != "PNG" and orientation(header) != 1
         grey = None if broken else _small_grey(header, name)
         turned = turned or (not broken and orientation(header) != 1)
@@ -105,7 +117,7 @@ def _unopened_kind(data: bytes, error: ImageError) -> str:
 
 
 def not_an_image(data: bytes) -> tuple[str, str] | None:
-    """Recognise what scraped folders hold instead of images: (kind, reason), or None."""
+    """Recognise what scraped folders contain instead of images: (kind of issue, reason), or None."""
     if not data:
         return "zero-bytes", "is empty (zero bytes)"
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -142,7 +154,7 @@ def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
     if short < MIN_SIDE:
         return "too-small", f"is {image.width}x{image.height} pixels; at least {MIN_SIDE} on a side are needed"
     if long > MAX_ASPECT * short:
-        return "absurd-size", f"is {image.width}x{image.height} pixels, a strip rather than a photograph"
+        return "absurd-size", f"is {image.width}x{image.height} pixels, a strip rather than a photo"
     return None
 
 
@@ -154,7 +166,7 @@ def _small_grey(header: Image.Image, name: str) -> UInt8:
 
 
 def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:
-    """Name what is unusual about a usable file; all of it is converted properly when read."""
+    """Return the minor issues of a usable file, all of which are converted when read."""
     found = []
     if suffix not in FORMAT_SUFFIXES[image.format or ""]:
         found.append("wrong-extension")

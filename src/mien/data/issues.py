@@ -1,4 +1,4 @@
-"""The faults a dataset can have: what each is called, how bad it is, and what to do about it."""
+"""Data issues: what each kind is called, how severe it is, and how to fix it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """error: left out of training; warning: used, but look at it; note: converted properly when read."""
+    """error: left out of training; warning: used, but look at it; note: converted when read."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,13 +15,13 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 is worst."""
+        """0 is the most severe."""
         return list(Severity).index(self)
 
 
 @dataclass(frozen=True)
 class IssueKind:
-    """One kind of fault in words."""
+    """Describe one kind of issue: its severity, title and fix."""
 
     severity: Severity
     title: str
@@ -30,7 +30,7 @@ class IssueKind:
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of fault in one file, found by looking at what the picture shows; `note` says what was seen."""
+    """One issue of one file, found in what the image shows; `note` says what was seen."""
 
     name: str
     kind: str
@@ -39,11 +39,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Issue:
-    """One kind of fault as found in a dataset.
+    """All files of a dataset that have one kind of issue.
 
-    `files` are the faulty files only: of duplicates those that are left out, while `groups` lists each
-    set of copies whole. Faults of a whole class have no files. `notes` says of single files what was seen;
-    of a fault that has them, the files stand worst first.
+    Attributes:
+        kind: a key of `ISSUE_KINDS`.
+        severity: as in `ISSUE_KINDS`, like `title` and `fix`.
+        files: the affected files only: of duplicates, those that are left out. Empty if a whole class is affected.
+        groups: each set of copies, complete.
+        detail: what was found, in a few words.
+        notes: what was seen in single files. If there are any, `files` is sorted worst first.
     """
 
     kind: str
@@ -56,7 +60,7 @@ class Issue:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fault JSON-ready; `groups` and `notes` only where there are some."""
+        """Return a JSON-serialisable dict; `groups` and `notes` are absent if empty."""
         row: dict[str, Any] = {
             "kind": self.kind,
             "severity": str(self.severity),
@@ -74,18 +78,17 @@ class Issue:
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
-CATALOGUE = {
+#: Every kind of issue by its key, which is what `mien check --json` and `--leave-out` name.
+ISSUE_KINDS = {
     "one-class": IssueKind(_E, "only one class", "add a folder with images of a second class"),
     "empty-class": IssueKind(_E, "class folder without images", "put images into it or remove the folder"),
     "missing-in-part": IssueKind(
         _E, "class absent from a part", "add images there, or leave the class out with --classes"
     ),
     "label-conflict": IssueKind(
-        _E, "same picture under two labels", "decide which label is right, delete the other copy"
+        _E, "same image under two labels", "keep the copy whose label is right, delete the other"
     ),
-    "split-leak": IssueKind(
-        _E, "same picture in train and held-out part", "left out of training; delete the train copy"
-    ),
+    "split-leak": IssueKind(_E, "same image in train and held-out part", "left out of training; delete the train copy"),
     "unreadable": IssueKind(_E, "file cannot be read", "make the file readable (chmod u+r) or remove it"),
     "zero-bytes": IssueKind(_E, "empty file", "download it again or delete it"),
     "lfs-pointer": IssueKind(_E, "Git LFS pointer", "run git lfs pull in the dataset's repository"),
@@ -97,19 +100,17 @@ CATALOGUE = {
     "strict-extension": IssueKind(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
     "too-small": IssueKind(_E, "too small", "find a larger copy or delete it"),
     "absurd-size": IssueKind(_E, "absurd dimensions", "crop it to the face or delete it"),
-    "no_face": IssueKind(_E, "no face found", "delete it, or crop it closer to a face that can be seen"),
+    "no-face": IssueKind(_E, "no face found", "delete it, or crop it closer to a visible face"),
     "bad-entry": IssueKind(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
     "exact-duplicate": IssueKind(_W, "exact duplicate", "the first copy is used; delete the others"),
     "near-duplicate": IssueKind(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
-    "wrong-extension": IssueKind(_W, "extension lies about the type", "read by content; --write-clean renames it"),
-    "not_a_photograph": IssueKind(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
-    "label_suspect": IssueKind(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
-    "several_faces": IssueKind(
-        _W, "several faces of like size", "the largest is taken; crop it to the one that is meant"
-    ),
-    "face_cut_off": IssueKind(_W, "face cut off by the border", "find a copy that shows the whole face"),
-    "face_too_small": IssueKind(_W, "face too small", "find a larger copy"),
-    "few-images": IssueKind(_W, "very few images", "collect more, and judge by cross-validation (--folds 5)"),
+    "wrong-extension": IssueKind(_W, "extension does not match the type", "read by content; --write-clean renames it"),
+    "not-a-photograph": IssueKind(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
+    "label-issue": IssueKind(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
+    "several-faces": IssueKind(_W, "several faces of similar size", "the largest is used; crop it to the right one"),
+    "face-cut-off": IssueKind(_W, "face cut off by the border", "find a copy that shows the whole face"),
+    "face-too-small": IssueKind(_W, "face too small", "find a larger copy"),
+    "few-images": IssueKind(_W, "very few images", "collect more, and evaluate by cross-validation (--folds 5)"),
     "class-imbalance": IssueKind(_W, "classes of unequal size", "train with --class-weight balanced"),
     "cmyk": IssueKind(_N, "CMYK colours", "converted to RGB when read"),
     "palette": IssueKind(_N, "palette colours", "converted to RGB when read"),

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, by what a model that never saw them says: confident learning."""
+"""Find label issues by confident learning on out-of-sample predictions."""
 
 from dataclasses import dataclass
 
@@ -7,43 +7,54 @@ import numpy.typing as npt
 
 from mien.arrays import Float64, Int64
 
-#: A class needs this many pictures before its mean says how sure the model is of it.
-FEWEST = 5
+#: With fewer samples of a class, its mean self-confidence is not estimated and the class is not suggested.
+MIN_SAMPLES = 5
 
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """Sample number `index` looks like class number `other`, whose probability exceeds its own label's by `margin`."""
+    """Sample `index` is labelled `given`, but class `suggested` is more probable by `margin`."""
 
     index: int
-    other: int
+    given: int
+    suggested: int
     margin: float
 
 
-def find_label_issues(shares: npt.ArrayLike, labels: npt.ArrayLike) -> list[LabelIssue]:
-    """Find the samples whose label is probably wrong, worst first (Northcutt, Jiang and Chuang, JAIR 2021).
+def find_label_issues(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> list[LabelIssue]:
+    """Return likely label errors, largest margin first.
 
-    `shares` float (N, K) are probabilities over K classes, rows summing to 1, from a model that was not
-    trained on these samples; `labels` int (N,) are the given classes. A class's threshold is the mean
-    probability that its own samples have for it, so that a model which is rarely sure of a class need not
-    be sure to doubt it. A sample is suspect where another class reaches its threshold and is more probable
-    than the label; of several such classes the most probable is named. Classes of fewer than FEWEST samples
-    are never named.
+    A sample is an issue if another class is more probable than its label and reaches that class's mean
+    self-confidence: the mean probability that the class's own samples have for it (confident learning:
+    Northcutt, Jiang and Chuang, JAIR 2021). So a class that the model is rarely sure of has a low threshold. If
+    several classes qualify, the most probable is suggested. Classes of fewer than MIN_SAMPLES are never suggested.
+
+    Args:
+        probabilities: float (N, K), rows sum to 1, from a model that was not trained on these samples.
+        labels: int (N,), the given class of each sample, in [0, K).
+
+    Returns:
+        One `LabelIssue` per issue; its margin is in (0, 1].
+
+    Example:
+        >>> find_label_issues([[0.75, 0.25]] * 5 + [[0.25, 0.75]] * 5 + [[0.75, 0.25]], [0] * 5 + [1] * 6)
+        [LabelIssue(index=10, given=1, suggested=0, margin=0.5)]
     """
-    rows, given = np.asarray(shares, np.float64), np.asarray(labels, np.int64)
+    rows, given = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
     if not len(rows):
         return []
     own = rows[np.arange(len(rows)), given]
-    reached = np.where(rows >= _thresholds(rows, own, given), rows, -1.0)
-    reached[np.arange(len(rows)), given] = -1.0
-    other = reached.argmax(axis=1)
-    margin = reached[np.arange(len(rows)), other] - own
-    worst_first = np.argsort(-margin, kind="stable")
-    return [LabelIssue(int(i), int(other[i]), float(margin[i])) for i in worst_first if margin[i] > 0]
+    candidates = np.where(rows >= _thresholds(rows, own, given), rows, -1.0)
+    candidates[np.arange(len(rows)), given] = -1.0
+    suggested = candidates.argmax(axis=1)
+    margin = candidates[np.arange(len(rows)), suggested] - own
+    order = np.argsort(-margin, kind="stable")
+    return [LabelIssue(int(i), int(given[i]), int(suggested[i]), float(margin[i])) for i in order if margin[i] > 0]
 
 
 def _thresholds(rows: Float64, own: Float64, given: Int64) -> Float64:
+    """Return each class's mean self-confidence, float64 (K,); infinite for classes that are too small."""
     counts = np.bincount(given, minlength=rows.shape[1])
     totals = np.bincount(given, own, minlength=rows.shape[1])
-    means: Float64 = np.where(counts >= FEWEST, totals / np.maximum(counts, 1), np.inf)
+    means: Float64 = np.where(counts >= MIN_SAMPLES, totals / np.maximum(counts, 1), np.inf)
     return means

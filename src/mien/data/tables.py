@@ -1,4 +1,4 @@
-"""Labelled tables: `fer2013.csv` with pixels, and a CSV of files, labels, splits, groups and votes."""
+"""Parse labelled tables: `fer2013.csv` with pixels, or a CSV of files, labels, splits, groups and votes."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from mien.errors import DataError
 from mien.labels import FER2013_CODES
 
-#: What people call the three parts, and what mien calls them.
+#: Common names of the three parts, and the name that mien uses.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -29,7 +29,17 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """One usable row: `label` is None where only votes are given; votes follow the table's class names."""
+    """One usable row.
+
+    Attributes:
+        number: counted from 0, without the header.
+        file: as the table names it.
+        label: None if there are only votes.
+        split: train, validation or test, if given.
+        group: a person or a video, if given.
+        votes: one per name in `LabelTable.vote_names`, not negative, if given.
+        image: the encoded image, if the table contains it.
+    """
 
     number: int
     file: str
@@ -60,9 +70,13 @@ class LabelTable:
 def read_table(data: bytes, name: str) -> LabelTable:
     """Parse a labelled CSV; columns may be separated by commas, semicolons or tabs.
 
-    Two kinds are known by their header: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it), and
-    `file,label[,split][,group]` where one numeric column per class may stand beside or instead of
-    `label`. Raises DataError where the header is neither.
+    The header decides between two kinds: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it), and
+    `file,label[,split][,group]`, optionally with one numeric column of votes per class beside or instead of
+    `label`. Raises DataError, naming `name`, if the header is neither.
+
+    Example:
+        >>> read_table(b"file,label\\na.jpg,happy\\n", "labels.csv").rows[0].label
+        'happy'
     """
     reader = csv_rows(data, name)
     header = [cell.strip() for cell in next(reader, [])]
@@ -77,7 +91,7 @@ def read_table(data: bytes, name: str) -> LabelTable:
 def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
     """Yield the rows of a CSV, its header first; columns may be separated by commas, semicolons or tabs.
 
-    Raises DataError, naming `name`, where it is not UTF-8 or no CSV.
+    Raises DataError, naming `name`, if it is not UTF-8 or not a CSV.
     """
     text = _decode(data, name)
     first = re.split("[\r\n]", text, maxsplit=1)[0]
@@ -122,7 +136,7 @@ def _code(cell: str) -> int:
 
 
 def _png(cell: str) -> bytes:
-    """Turn a row of space-separated grey values into a PNG, so that it is read like every other file."""
+    """Encode a row of space-separated grey values as PNG, so that it is read like every other file."""
     try:
         values = bytes(int(value) for value in cell.split())
     except ValueError:
@@ -163,7 +177,10 @@ def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]],
 
 
 def _vote_columns(header: list[str], extra: list[int], lines: list[tuple[int, list[str]]], required: bool) -> list[int]:
-    """Return the columns of votes: all extra ones where most cells are numbers and, beside a label, names one."""
+    """Return the columns of votes: extra columns in which most cells are numbers.
+
+    Beside a label column they count only if every label names one of them.
+    """
     numeric = [i for i in extra if 2 * sum(len(cells) > i and _is_number(cells[i]) for _, cells in lines) > len(lines)]
     if required or not numeric:
         return numeric

@@ -147,7 +147,7 @@ class AttentionSummary:
         }
 
 
-def summarise(
+def summarise_attention(
     reader: Reader, crops: UInt8, truth: Int64, classes: Sequence[str],
     detections: Sequence[Detection | None] | None = None, method: Method | None = None,
     explainer: Explainer | None = None, on_progress: Callable[[float], None] | None = None,
@@ -181,7 +181,7 @@ def summarise(
 
 
 def label_indices(reader: Reader, crops: UInt8, names: Sequence[str]) -> Int64:
-    """Return the model's label, int64 (N,), for which each crop of a named class is explained (see `summarise`)."""
+    """Return the label index for which each crop of a named class is explained, int64 (N,)."""
     labels = reader.config.labels
     if set(names) <= set(labels):
         return np.array([labels.index(name) for name in names], np.int64)
@@ -194,7 +194,7 @@ def label_indices(reader: Reader, crops: UInt8, names: Sequence[str]) -> Int64:
     )
 
 
-def draw_crops(
+def sample_crops(
     reader: Reader, manifest: Manifest, limit: int, seed: int = 0, on_progress: Callable[[float], None] | None = None
 ) -> tuple[UInt8, Int64, tuple[Detection | None, ...]]:
     """Read up to `limit` pictures of a manifest, as many of each class as there are, drawn by `seed`.

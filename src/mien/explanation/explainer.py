@@ -26,7 +26,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Explanation:
     """One picture, upright, uint8 (H, W, 3), RGB; what was read from it; and a heatmap for each of its faces."""
 
     result: ImageResult
@@ -37,7 +37,7 @@ class Explained:
 def explain(
     reader: Reader, source: ImageSource, label: str | None = None, method: Method | None = None,
     explainer: Explainer | None = None,
-) -> Explained:  # fmt: skip
+) -> Explanation:  # fmt: skip
     """Show what in each face of a picture speaks for a label.
 
     `label` is one of the model's labels; None is what each face is answered by or, of a face answered `neither`,
@@ -51,7 +51,7 @@ def explain(
 def explain_labels(
     reader: Reader, source: ImageSource, labels: tuple[str | None, ...], method: Method | None = None,
     explainer: Explainer | None = None,
-) -> list[Explained]:  # fmt: skip
+) -> list[Explanation]:  # fmt: skip
     """Explain one picture for several labels, as `explain` does for one; it is decoded and read once."""
     chosen = method or default_method(reader)
     run = explainer or explainer_of(reader, chosen)
@@ -64,14 +64,14 @@ def explain_labels(
     picture = decode_whole(source)
     found = []
     for label in labels:
-        names = [label or shown_label(reader, face) for face in result.faces]
+        names = [label or label_to_explain(reader, face) for face in result.faces]
         indices = np.array([reader.config.labels.index(name) for name in names], np.int64)
         maps = run(np.stack(prepared.crops), indices) if names else ()
         faces = tuple(
             FaceHeat(name, chosen, heat, crop, corners)
             for name, heat, crop, corners in zip(names, maps, prepared.crops, _corners(prepared), strict=True)
         )
-        found.append(Explained(result, picture, faces))
+        found.append(Explanation(result, picture, faces))
     return found
 
 
@@ -108,7 +108,7 @@ def explainer_of(reader: Reader, method: Method) -> Explainer:
     )
 
 
-def shown_label(reader: Reader, face: Face) -> str:
+def label_to_explain(reader: Reader, face: Face) -> str:
     """Return the label that a face is explained for where none is named: its answer, or its most probable label."""
     if face.answer in reader.config.labels:
         return face.answer

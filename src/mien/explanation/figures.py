@@ -1,4 +1,4 @@
-"""Explained pictures as a person looks at them: heatmaps with a legend, and a sheet with a panel for each class."""
+"""Explanation pictures as a person looks at them: heatmaps with a legend, and a sheet with a panel for each class."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import Float64, UInt8
 from mien.explanation.attention import AttentionSummary, ClassAttention
-from mien.explanation.explainer import Explained
+from mien.explanation.explainer import Explanation
 from mien.explanation.regions import ELLIPSES
 from mien.results import Box, Face, FaceHeat, ImageResult
 from mien.viz.annotate import SMALLEST, SMALLEST_TEXT, annotate
@@ -33,7 +33,7 @@ METHODS = {
 }
 
 
-def heat_picture(explained: Explained) -> Image.Image:
+def heat_picture(explained: Explanation) -> Image.Image:
     """Return the picture with the heatmaps of its faces, their answers, and a strip below that says what is seen.
 
     A picture smaller than 320 pixels is enlarged by a whole number.
@@ -48,7 +48,7 @@ def heat_picture(explained: Explained) -> Image.Image:
     return _with_strip(image, f"{said} ({METHODS[explained.faces[0].method]})")
 
 
-def class_sheet(explained: Sequence[Explained]) -> Image.Image:
+def class_sheet(explained: Sequence[Explanation]) -> Image.Image:
     """Return a sheet with a row for each face and a panel for each label that the picture was explained for.
 
     `explained` is what `explain_labels` gave for one picture. Each panel's colours are scaled by its own strongest
@@ -128,14 +128,14 @@ def _caption(face: Face, heat: FaceHeat) -> str:
     return f"{heat.label} {by_label[heat.label]:.1%}" + ("" if heat.heat.any() else ": nothing")
 
 
-def _large_enough(explained: Explained) -> Explained:
+def _large_enough(explained: Explanation) -> Explanation:
     picture = explained.picture
     factor = max(1, -(-SMALLEST // max(picture.shape[:2])))
     if factor == 1:
         return explained
     large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     heats = tuple(replace(face, corners=face.corners * factor) for face in explained.faces)
-    return Explained(_enlarged(explained.result, factor), large, heats)
+    return Explanation(_enlarged(explained.result, factor), large, heats)
 
 
 def _enlarged(result: ImageResult, factor: int) -> ImageResult:

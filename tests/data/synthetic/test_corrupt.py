@@ -1,4 +1,4 @@
-"""Every planted fault is what it says, and everything else is left as it was."""
+"""Every planted issue is what it says, and everything else is left as it was."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mien.data.synthetic.corrupt import KINDS, Spoiled, spoil_dataset
+from mien.data.synthetic.corrupt import KINDS, Corruption, corrupt_dataset
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, InputError
 
@@ -28,13 +28,13 @@ def upright(path: Path) -> np.ndarray:
 
 
 class Spoilt:
-    """A clean dataset, its spoilt twin, and what was planted."""
+    """A clean dataset, its corrupted twin, and what was planted."""
 
     def __init__(self, root: Path) -> None:
-        self.clean, self.folder = root / "clean", root / "spoilt"
+        self.clean, self.folder = root / "clean", root / "corrupted"
         for folder in (self.clean, self.folder):
             write_dataset(folder, PER_CLASS, seed=4, size=SIZE)
-        self.planted = spoil_dataset(self.folder, seed=9)
+        self.planted = corrupt_dataset(self.folder, seed=9)
 
     def of(self, kind: str) -> list[tuple[Path, ...]]:
         found = [tuple(self.folder / name for name in s.files) for s in self.planted if s.kind == kind]
@@ -52,34 +52,34 @@ class Spoilt:
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     return Spoilt(tmp_path_factory.mktemp("spoil"))
 
 
-def test_every_kind_is_planted_and_no_file_is_named_twice(spoilt: Spoilt) -> None:
-    assert {s.kind for s in spoilt.planted} == set(KINDS)
-    files = [name for s in spoilt.planted for name in s.files]
+def test_every_kind_is_planted_and_no_file_is_named_twice(corrupted: Spoilt) -> None:
+    assert {s.kind for s in corrupted.planted} == set(KINDS)
+    files = [name for s in corrupted.planted for name in s.files]
     assert len(files) == len(set(files))
-    assert all((spoilt.folder / name).is_file() for name in files)
+    assert all((corrupted.folder / name).is_file() for name in files)
 
 
-def test_what_is_not_named_is_as_it_was(spoilt: Spoilt) -> None:
-    before, after = contents(spoilt.clean), contents(spoilt.folder)
-    named = {name for s in spoilt.planted for name in s.files}
+def test_what_is_not_named_is_as_it_was(corrupted: Spoilt) -> None:
+    before, after = contents(corrupted.clean), contents(corrupted.folder)
+    named = {name for s in corrupted.planted for name in s.files}
     assert {name: after[name] for name in after if name not in named}.items() <= before.items()
     gone = {Path(name).with_suffix("") for name in before.keys() - after.keys()}
     assert gone <= {Path(name).with_suffix("") for name in named}  # only under another suffix
 
 
-def test_the_same_seed_spoils_the_same_way(spoilt: Spoilt, tmp_path: Path) -> None:
+def test_the_same_seed_spoils_the_same_way(corrupted: Spoilt, tmp_path: Path) -> None:
     write_dataset(tmp_path, PER_CLASS, seed=4, size=SIZE)
-    assert spoil_dataset(tmp_path, seed=9) == spoilt.planted
-    assert contents(tmp_path) == contents(spoilt.folder)
+    assert corrupt_dataset(tmp_path, seed=9) == corrupted.planted
+    assert contents(tmp_path) == contents(corrupted.folder)
 
 
-def test_another_seed_spoils_other_pictures(spoilt: Spoilt, tmp_path: Path) -> None:
+def test_another_seed_spoils_other_pictures(corrupted: Spoilt, tmp_path: Path) -> None:
     write_dataset(tmp_path, PER_CLASS, seed=4, size=SIZE)
-    assert spoil_dataset(tmp_path, seed=10) != spoilt.planted
+    assert corrupt_dataset(tmp_path, seed=10) != corrupted.planted
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_another_seed_spoils_other_pictures(spoilt: Spoilt, tmp_path: Path) -> N
         ("lfs-pointer", ".jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:"),
     ],
 )
-def test_no_picture_under_a_picture_s_name(spoilt: Spoilt, kind: str, suffix: str, start: bytes) -> None:
-    path = spoilt.one(kind)
+def test_no_picture_under_a_picture_s_name(corrupted: Spoilt, kind: str, suffix: str, start: bytes) -> None:
+    path = corrupted.one(kind)
     assert path.suffix == suffix
     assert path.read_bytes().startswith(start)
     assert bool(path.stat().st_size) == (kind != "zero-bytes")
@@ -100,8 +100,8 @@ def test_no_picture_under_a_picture_s_name(spoilt: Spoilt, kind: str, suffix: st
         Image.open(path)
 
 
-def test_truncated_opens_but_does_not_load(spoilt: Spoilt) -> None:
-    with Image.open(spoilt.one("truncated")) as picture:
+def test_truncated_opens_but_does_not_load(corrupted: Spoilt) -> None:
+    with Image.open(corrupted.one("truncated")) as picture:
         assert picture.size == (SIZE, SIZE)
         with pytest.raises(OSError, match="truncated"):
             picture.load()
@@ -117,39 +117,39 @@ def test_truncated_opens_but_does_not_load(spoilt: Spoilt) -> None:
         ("alpha", {(".png", "PNG", "RGBA")}),
     ],
 )
-def test_formats_and_modes(spoilt: Spoilt, kind: str, found: set[tuple[str, str, str]]) -> None:
+def test_formats_and_modes(corrupted: Spoilt, kind: str, found: set[tuple[str, str, str]]) -> None:
     seen = set()
-    for (path,) in spoilt.of(kind):
+    for (path,) in corrupted.of(kind):
         with Image.open(path) as picture:
             seen.add((path.suffix, picture.format, picture.mode))
     assert seen == found
 
 
 @pytest.mark.parametrize("kind", ["wrong-extension", "cmyk", "palette"])
-def test_odd_formats_still_show_the_same_picture(spoilt: Spoilt, kind: str) -> None:
-    for (path,) in spoilt.of(kind):
-        assert np.abs(upright(path) - spoilt.original(path)).mean() < 12
+def test_odd_formats_still_show_the_same_picture(corrupted: Spoilt, kind: str) -> None:
+    for (path,) in corrupted.of(kind):
+        assert np.abs(upright(path) - corrupted.original(path)).mean() < 12
 
 
-def test_sixteen_bits_use_the_whole_range(spoilt: Spoilt) -> None:
-    path = spoilt.one("sixteen-bit")
+def test_sixteen_bits_use_the_whole_range(corrupted: Spoilt) -> None:
+    path = corrupted.one("sixteen-bit")
     with Image.open(path) as picture:
         levels = np.asarray(picture).astype(float)
     assert levels.max() > 255
-    assert np.abs(levels / 257 - spoilt.original(path).mean(axis=2)).mean() < 15
+    assert np.abs(levels / 257 - corrupted.original(path).mean(axis=2)).mean() < 15
 
 
-def test_alpha_hides_the_corners_and_keeps_the_face(spoilt: Spoilt) -> None:
-    with Image.open(spoilt.one("alpha")) as picture:
+def test_alpha_hides_the_corners_and_keeps_the_face(corrupted: Spoilt) -> None:
+    with Image.open(corrupted.one("alpha")) as picture:
         alpha = np.asarray(picture)[..., 3]
     assert alpha[0, 0] == 0
     assert alpha[SIZE // 2, SIZE // 2] == 255
 
 
-def test_exif_rotated_is_upright_only_through_its_tag(spoilt: Spoilt) -> None:
+def test_exif_rotated_is_upright_only_through_its_tag(corrupted: Spoilt) -> None:
     tags = set()
-    for (path,) in spoilt.of("exif-rotated"):
-        original = spoilt.original(path)
+    for (path,) in corrupted.of("exif-rotated"):
+        original = corrupted.original(path)
         with Image.open(path) as picture:
             tags.add(picture.getexif()[0x0112])
             stored = np.asarray(picture.convert("RGB")).astype(float)
@@ -158,26 +158,26 @@ def test_exif_rotated_is_upright_only_through_its_tag(spoilt: Spoilt) -> None:
     assert tags == {3, 6}
 
 
-def test_too_small(spoilt: Spoilt) -> None:
-    with Image.open(spoilt.one("too-small")) as picture:
+def test_too_small(corrupted: Spoilt) -> None:
+    with Image.open(corrupted.one("too-small")) as picture:
         assert picture.size == (8, 8)
 
 
-def test_exact_duplicates_have_equal_bytes_and_one_label(spoilt: Spoilt) -> None:
-    for one, two in spoilt.of("exact-duplicate"):
+def test_exact_duplicates_have_equal_bytes_and_one_label(corrupted: Spoilt) -> None:
+    for one, two in corrupted.of("exact-duplicate"):
         assert one.read_bytes() == two.read_bytes()
         assert one.parent == two.parent
 
 
-def test_label_conflicts_have_equal_bytes_and_two_labels(spoilt: Spoilt) -> None:
-    for one, two in spoilt.of("label-conflict"):
+def test_label_conflicts_have_equal_bytes_and_two_labels(corrupted: Spoilt) -> None:
+    for one, two in corrupted.of("label-conflict"):
         assert one.read_bytes() == two.read_bytes()
         assert one.parent != two.parent
 
 
-def test_near_duplicates_look_alike_and_differ_in_bytes(spoilt: Spoilt) -> None:
+def test_near_duplicates_look_alike_and_differ_in_bytes(corrupted: Spoilt) -> None:
     sizes = set()
-    for one, two in spoilt.of("near-duplicate"):
+    for one, two in corrupted.of("near-duplicate"):
         assert one.read_bytes() != two.read_bytes()
         assert one.parent == two.parent
         small = []
@@ -190,35 +190,35 @@ def test_near_duplicates_look_alike_and_differ_in_bytes(spoilt: Spoilt) -> None:
     assert len(sizes) == 3  # as it was (twice), resized, cropped
 
 
-def test_strays(spoilt: Spoilt) -> None:
-    strays = [path.relative_to(spoilt.folder).as_posix() for (path,) in spoilt.of("stray")]
+def test_strays(corrupted: Spoilt) -> None:
+    strays = [path.relative_to(corrupted.folder).as_posix() for (path,) in corrupted.of("stray")]
     assert strays == ["LICENSE.txt", "happy/.DS_Store"]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_drawings_per_class_are_enough_for_every_kind(tmp_path: Path, seed: int) -> None:
     write_dataset(tmp_path, 20, seed=seed, size=32)
-    assert {s.kind for s in spoil_dataset(tmp_path, seed=seed)} == set(KINDS)
+    assert {s.kind for s in corrupt_dataset(tmp_path, seed=seed)} == set(KINDS)
 
 
-def test_too_little_to_spoil_is_said_before_anything_changes(tmp_path: Path) -> None:
+def test_too_little_to_corrupt_is_said_before_anything_changes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        spoil_dataset(tmp_path / "nowhere")
+        corrupt_dataset(tmp_path / "nowhere")
     write_dataset(tmp_path, 5, size=32)
     before = contents(tmp_path)
-    with pytest.raises(DataError, match="needs 12"):
-        spoil_dataset(tmp_path)
+    with pytest.raises(DataError, match="at least 12 are needed"):
+        corrupt_dataset(tmp_path)
     with pytest.raises(InputError, match="seed"):
-        spoil_dataset(tmp_path, seed=-1)
+        corrupt_dataset(tmp_path, seed=-1)
     assert contents(tmp_path) == before
 
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
     write_dataset(tmp_path, 16, size=32, classes=("happy",))
     with pytest.raises(DataError, match="two or more"):
-        spoil_dataset(tmp_path)
+        corrupt_dataset(tmp_path)
 
 
 def test_spoiled_is_frozen() -> None:
     with pytest.raises(AttributeError):
-        Spoiled("html", ("a",)).kind = "text"  # type: ignore[misc]
+        Corruption("html", ("a",)).kind = "text"  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""Draw labelled faces and corrupt datasets on purpose, for demos and tests."""
+"""Draw labelled faces and corrupt datasets in known ways, for demos and tests."""

@@ -1,17 +1,15 @@
-"""Seeded drawings of happy, sad and neutral faces: demo and test data with known truth, and no download.
+"""Draw faces that are happy, sad or neutral: demo and test data with known labels, and no download.
 
-A drawing comes from two independent streams of random numbers. The *look* (skin, hair, glasses, pose, light,
-backdrop, what hides a part of the face) never sees the expression; the *cues* (mouth, brows, eyes, cheeks)
-are all that the expression sets. So `draw_face("happy", 7)` and `draw_face("sad", 7)` are the same person in
-the same light. Lips are lighter or darker than the skin, and mouths open, closed and toothed, in every class
-alike: brightness at one place says nothing, so a linear model on the pixels stays near chance and a small CNN
-does not.
+A drawing uses two independent streams of random numbers. The *look* (skin, hair, glasses, pose, light, backdrop,
+occlusion of a part of the face) does not depend on the expression. The *cues* (mouth, brows, eyes, cheeks) depend on
+nothing else. So `draw_face("happy", 7)` and `draw_face("sad", 7)` are the same person in the same light. In every
+class alike, lips are lighter or darker than the skin, and mouths are open, closed or show teeth. Brightness at one
+place therefore predicts nothing: a linear model on the pixels stays near chance, a small CNN does not.
 
-Which features carry the expression follows the action units of Ekman & Friesen, *Facial Action Coding
-System* (1978): cheeks raised (6) and lip corners up (12) for happy; inner brows up (1), lip corners down (15)
-and heavy lids for sad.
+The cues follow the action units of Ekman and Friesen, *Facial Action Coding System* (1978): cheeks raised (6) and lip
+corners up (12) for happy; inner brows up (1), lip corners down (15) and heavy lids for sad.
 
-How it is done: `mien.data.synthetic.style` decides everything random, `mien.data.synthetic.render` paints it.
+`mien.data.synthetic.style` draws the random numbers, `mien.data.synthetic.render` paints.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,10 +38,14 @@ def draw_face(expression: str, seed: int, size: int = 96) -> NDArray[np.uint8]:
         size: height and width in pixels, 24 to 1024.
 
     Returns:
-        RGB, uint8, (size, size, 3), 0-255; the same for the same three arguments.
+        RGB, uint8 (size, size, 3), [0, 255]; equal for equal arguments.
 
     Raises:
         InputError: an argument is out of range.
+
+    Example:
+        >>> draw_face("happy", seed=7, size=48).shape
+        (48, 48, 3)
     """
     _check(expression, seed, size)
     look = Look(np.random.default_rng([seed, 0]))
@@ -66,10 +68,10 @@ def write_dataset(
 ) -> list[Path]:
     """Write `folder/<class>/<class>-00001.jpg` and so on: JPEG of quality 80 to 95, and one in eight a PNG.
 
-    Every drawing has a seed of its own. A larger `per_class` extends a smaller one: same first files.
+    Every drawing has its own seed. A larger `per_class` starts with the files of a smaller one.
 
     Args:
-        folder: made if missing; its class folders must be missing or empty.
+        folder: created if missing; its class folders must be missing or empty.
         per_class: drawings per class, 1 or more.
         seed: 0 or more.
         size: height and width in pixels, 24 to 1024.
@@ -83,13 +85,13 @@ def write_dataset(
         InputError: an argument is out of range, or a class folder already holds files.
     """
     if per_class < 1:
-        raise InputError(f"per_class is {per_class}: use 1 or more")
+        raise InputError(f"per_class is {per_class}; use 1 or more")
     if not classes or len(set(classes)) != len(classes):
-        raise InputError(f"classes are {', '.join(classes) or 'none'}: name at least one, each once")
+        raise InputError(f"classes are {', '.join(classes) or 'none'}; name at least one, each once")
     for name in classes:
         _check(name, seed, size)
         if (folder / name).exists() and any((folder / name).iterdir()):
-            raise InputError(f"{folder / name} already holds files: name a new folder")
+            raise InputError(f"{folder / name} already holds files; name a new folder")
     written = []
     for name in classes:
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -103,27 +105,27 @@ def write_dataset(
 
 def _check(expression: str, seed: int, size: int) -> None:
     if expression not in EXPRESSIONS:
-        raise InputError(f"expression {expression!r} cannot be drawn: use one of {', '.join(EXPRESSIONS)}")
+        raise InputError(f"expression {expression!r} cannot be drawn; use one of {', '.join(EXPRESSIONS)}")
     if seed < 0:
-        raise InputError(f"seed is {seed}: use 0 or more")
+        raise InputError(f"seed is {seed}; use 0 or more")
     if not _SMALLEST <= size <= _LARGEST:
-        raise InputError(f"size is {size}: use {_SMALLEST} to {_LARGEST} pixels")
+        raise InputError(f"size is {size}; use {_SMALLEST} to {_LARGEST} pixels")
 
 
 def _write_one(folder: Path, name: str, number: int, size: int, source: np.random.SeedSequence) -> Path:
-    picture = Image.fromarray(draw_face(name, int(source.generate_state(1, np.uint64)[0]), size))
+    image = Image.fromarray(draw_face(name, int(source.generate_state(1, np.uint64)[0]), size))
     rng = np.random.default_rng(source)
     if rng.random() < 1 / 8:
         path = folder / f"{name}-{number:05d}.png"
-        picture.save(path)
+        image.save(path)
     else:
         path = folder / f"{name}-{number:05d}.jpg"
-        picture.save(path, quality=int(rng.integers(80, 96)))
+        image.save(path, quality=int(rng.integers(80, 96)))
     return path
 
 
 def _backdrop(look: Look, side: int) -> Image.Image:
-    """Plain, gradient, clouds, stripes or spots, (side, side)."""
+    """Paint a plain, gradient, clouded, striped or spotted backdrop, (side, side)."""
     if look.backdrop == "plain":
         return Image.new("RGB", (side, side), ink(look.back))
     cells = {"gradient": (2, 2), "stripes": (1, 9)}.get(look.backdrop, (7, 7))
@@ -138,16 +140,16 @@ def _backdrop(look: Look, side: int) -> Image.Image:
     return canvas
 
 
-def _camera(picture: Image.Image, look: Look) -> NDArray[np.uint8]:
-    """Light, contrast, blur, coarse pixels and noise, as a photograph would have them."""
-    size = picture.width
+def _camera(image: Image.Image, look: Look) -> NDArray[np.uint8]:
+    """Add the light, contrast, blur, coarse pixels and noise of a photo."""
+    size = image.width
     if look.coarse < 1:
         small = max(20, round(size * look.coarse))
         way = Image.Resampling.BILINEAR
-        picture = picture.resize((small, small), way).resize((size, size), way)
+        image = image.resize((small, small), way).resize((size, size), way)
     if look.blur:
-        picture = picture.filter(ImageFilter.GaussianBlur(look.blur * size / 96))
-    pixels = np.asarray(picture, dtype=np.float32)
+        image = image.filter(ImageFilter.GaussianBlur(look.blur * size / 96))
+    pixels = np.asarray(image, dtype=np.float32)
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     light = look.gain * (1 + look.light[0] * ramp[None, :] + look.light[1] * ramp[:, None])
     noise = look.rng.standard_normal((size, size), dtype=np.float32) * look.noise

@@ -1,8 +1,7 @@
-"""The pen and the paint: one face, from behind the head to what hides a part of it.
+"""Paint one drawn face, back to front.
 
-A helper of `mien.data.synthetic.faces`. Everything random was decided in `mien.data.synthetic.style`; nothing here
-draws a random number.
-Colours are RGB, float, 0-255; lengths are in face units.
+Draws no random numbers: `mien.data.synthetic.style` decides everything. Colours are RGB, float, [0, 255]; lengths are
+in face units.
 """
 
 import numpy as np
@@ -11,16 +10,16 @@ from PIL import Image, ImageDraw
 from mien.data.synthetic.style import Colour, Cues, Look, Points, palette
 
 _DARK, _WHITE, _PALE_LIP, _BLUSH, _TONGUE, _TEAR = palette("261416 fcfaf4 ffd9d2 e0605a c65a62 9fd4ef")
-_BEARD_SHARE = {"full": 0.92, "stubble": 0.22}  # of the hair's colour in the skin's
+_BEARD_OPACITY = {"full": 0.92, "stubble": 0.22}  # of the beard over the skin
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour `share` of the way from `a` to `b`."""
+    """Return the colour at the fraction `share` of the way from `a` to `b`."""
     return a + (b - a) * share
 
 
 def ink(colour: Colour) -> tuple[int, int, int]:
-    """A colour as Pillow takes it: three whole numbers, cut to 0-255."""
+    """Return a colour for Pillow: three integers, clipped to [0, 255]."""
     red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
     return red, green, blue
 
@@ -51,11 +50,11 @@ class Pen:
 
 
 def draw_person(pen: Pen, look: Look, cues: Cues) -> None:
-    """Paint a face over whatever is on the canvas, back to front."""
+    """Paint a face on a canvas, back to front."""
     _back(pen, look)
     _face(pen, look, cues)
     _glasses(pen, look)
-    _cover(pen, look)
+    _occluder(pen, look)
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float, n: int = 28) -> Points:
@@ -64,12 +63,12 @@ def _ellipse(x: float, y: float, rx: float, ry: float, n: int = 28) -> Points:
 
 
 def _band(x: Points, upper: Points, lower: Points) -> Points:
-    """The outline of the area between two curves over the same `x`."""
+    """Return the outline of the area between two curves over the same `x`."""
     return np.concatenate([np.stack([x, upper], 1), np.stack([x, lower], 1)[::-1]])
 
 
 def _outline(look: Look, grow: float = 1, start: float = 0, end: float = 2 * np.pi, n: int = 48) -> Points:
-    """The head's outline between two angles (0 is right, clockwise on the screen)."""
+    """Return the head's outline between two angles (0 is right, clockwise on the screen)."""
     angle = np.linspace(start, end, n)
     cos, sin = np.cos(angle), np.sin(angle)
     x = np.sign(cos) * np.abs(cos) ** look.square * look.wide * (1 - look.jaw * np.clip(sin, 0, 1) ** 2)
@@ -77,15 +76,15 @@ def _outline(look: Look, grow: float = 1, start: float = 0, end: float = 2 * np.
 
 
 def _cap(look: Look, grow: float, droop: float, hairline: Points) -> Points:
-    """Hair or hat: the head's upper outline, grown, closed by a hairline from right to left (N,) over x."""
+    """Return hair or hat: the head's upper outline, grown, closed by a hairline (N,) from right to left."""
     top = _outline(look, grow, np.pi - droop, 2 * np.pi + droop)
     inside = 0.97 * look.wide * (1 - np.clip(hairline, -0.99, 0) ** 2) ** (look.square / 2)
-    x = np.clip(np.linspace(top[-1, 0], top[0, 0], hairline.size), -inside, inside)  # or the backdrop shows
+    x = np.clip(np.linspace(top[-1, 0], top[0, 0], hairline.size), -inside, inside)  # otherwise the backdrop shows
     return np.concatenate([top, np.stack([x, hairline], axis=1)])
 
 
 def _back(pen: Pen, look: Look) -> None:
-    """What stands behind the head: long hair, neck, shoulders, ears."""
+    """Paint what is behind the face: long hair, neck, shoulders, ears."""
     hair, wide = look.hair, look.wide
     if look.shape in ("long", "bob"):
         low, shaded = (1.25 if look.shape == "long" else 0.62), mix(hair, _DARK, 0.2)
@@ -116,13 +115,13 @@ def _face(pen: Pen, look: Look, cues: Cues) -> None:
         pen.fill(cheek, mix(look.skin, _BLUSH, look.blush))
     _mouth(pen, look, cues)
     _eyes(pen, look, cues)
-    nose = look.nose + np.array([1.4 * look.aside, 0])  # it stands out, so it moves more when the head turns
+    nose = look.nose + np.array([1.4 * look.aside, 0])  # it protrudes, so it moves more when the head turns
     pen.stroke(nose, 0.035, mix(look.skin, _DARK, 0.35))
     if look.shape in ("beanie", "headscarf"):
-        _head_cover(pen, look)
+        _headwear(pen, look)
     elif look.shape != "bald":
         _hair(pen, look)
-    _brows(pen, look, cues)  # over a fringe or a rim, as cartoonists do: no look may hide the brows
+    _brows(pen, look, cues)  # over a fringe or a rim, as cartoonists do: no look may occlude the brows
 
 
 def _beard(pen: Pen, look: Look) -> None:
@@ -134,7 +133,7 @@ def _beard(pen: Pen, look: Look) -> None:
     elif look.beard != "none":
         chin = _outline(look, 1.02, 0.05, np.pi - 0.05)
         top = np.stack([u * chin[0, 0] * 0.98, look.mouth_y - 0.2 - 0.3 * u**6], axis=1)
-        pen.fill(np.concatenate([chin, top]), mix(look.skin, look.brow, _BEARD_SHARE[look.beard]))
+        pen.fill(np.concatenate([chin, top]), mix(look.skin, look.brow, _BEARD_OPACITY[look.beard]))
 
 
 def _mouth(pen: Pen, look: Look, cues: Cues) -> None:
@@ -176,7 +175,7 @@ def _eyes(pen: Pen, look: Look, cues: Cues) -> None:
             for radius, colour in ((0.085, look.iris), (0.042, _DARK)):
                 disc = _ellipse(middle, look.eye_y + 0.08 * cues.gaze - 0.01, radius, radius, 20)
                 lids = (np.interp(disc[:, 0] * s, x * s, lid) for lid in (upper, lower))
-                disc[:, 1] = np.clip(disc[:, 1], *lids)  # only what shows between the lids
+                disc[:, 1] = np.clip(disc[:, 1], *lids)  # only the part between the lids
                 pen.fill(disc, colour)
             pen.stroke(np.stack([x, upper], axis=1), 0.035, lash)
         if cues.tear:
@@ -192,8 +191,8 @@ def _brows(pen: Pen, look: Look, cues: Cues) -> None:
         pen.fill(_band(x, y - half, y + half), look.brow)
 
 
-def _head_cover(pen: Pen, look: Look) -> None:
-    """A headscarf or a beanie over the forehead."""
+def _headwear(pen: Pen, look: Look) -> None:
+    """Paint a headscarf or a beanie over the forehead."""
     u, line = np.linspace(1, -1, 21), look.hairline
     if look.shape == "headscarf":
         pen.fill(np.concatenate([_outline(look, 1.12), _outline(look, 0.93)[::-1]]), look.cloth)
@@ -206,7 +205,7 @@ def _head_cover(pen: Pen, look: Look) -> None:
 
 
 def _hair(pen: Pen, look: Look) -> None:
-    """Hair over the forehead, with a shine."""
+    """Paint hair over the forehead, with a shine."""
     u, line = np.linspace(1, -1, 21), look.hairline
     curve = line + 0.35 * u**4
     if look.shape == "fringe":
@@ -242,22 +241,22 @@ def _glasses(pen: Pen, look: Look) -> None:
     pen.stroke(bridge, 0.035, look.frame)
 
 
-def _cover(pen: Pen, look: Look) -> None:
-    """What hides a part of the face: never the mouth and the eyes together."""
-    s, colour = look.cover_side, look.cover_colour
-    if look.cover == "hand":
+def _occluder(pen: Pen, look: Look) -> None:
+    """Paint what occludes a part of the face, never mouth and eyes together."""
+    s, colour = look.occluder_side, look.occluder_colour
+    if look.occluder == "hand":
         for finger in range(4):
             shade = mix(look.skin, _DARK, 0.06 + 0.05 * (finger % 2))
             pen.fill(_ellipse(s * (0.52 + 0.13 * finger), 0.42 + 0.02 * finger, 0.085, 0.32), shade)
         pen.fill(_ellipse(s * 0.74, 0.85, 0.3, 0.36), mix(look.skin, _DARK, 0.08))
-    elif look.cover == "scarf":
+    elif look.occluder == "scarf":
         u = np.linspace(-1, 1, 13)
         hang = 0.1 * (1 - u**2)
         pen.fill(_band(u * 0.95, 0.8 + 0.6 * hang, 1.35 + hang), colour)
         pen.stroke(np.stack([u * 0.9, 1.05 + hang], axis=1), 0.04, mix(colour, _DARK, 0.25))
-    elif look.cover == "mug":
+    elif look.occluder == "mug":
         pen.fill(np.array([[0.3, 0.66], [0.95, 0.66], [0.9, 1.4], [0.36, 1.4]]) * [s, 1], colour)
         pen.fill(_ellipse(s * 0.625, 0.66, 0.325, 0.06), mix(colour, _DARK, 0.35))
-    elif look.cover == "strand":
+    elif look.occluder == "strand":
         x, y = np.array([[0.2, 0.62, 0.8, 0.86, 0.7, 0.55], [-0.95, -0.8, -0.3, 0.7, 0.8, -0.2]])
         pen.fill(np.stack([x * s, y], axis=1), look.hair)

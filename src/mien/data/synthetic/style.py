@@ -1,11 +1,9 @@
-"""What is random about a drawn face: the look, which never sees the expression, and the cues, which are all it sets.
+"""Draw the random numbers of a face: its look, which ignores the expression, and its cues, which depend on it alone.
 
-A helper of `mien.data.synthetic.faces`; `mien.data.synthetic.render` paints what is decided here. Look and cues take
-their numbers from two
-random streams. The order in which they are taken is part of what a seed means: one more, or one moved, and the
-same seed gives another picture.
+Look and cues use two random streams. The order in which numbers are drawn is part of the meaning of a seed: with one
+more, or one moved, the same seed gives another image. `mien.data.synthetic.render` paints.
 
-Lengths are in face units (see `mien.data.synthetic.render.Pen`), angles in radians, colours RGB, float64, 0-255.
+Lengths are in face units (see `mien.data.synthetic.render.Pen`), angles in radians, colours RGB, float64, [0, 255].
 """
 
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ Colour = NDArray[np.float64]
 
 
 def palette(codes: str) -> Colour:
-    """The colours of hexadecimal codes `rrggbb` with blanks between, (N, 3)."""
+    """Return the colours of space-separated hexadecimal codes `rrggbb`, (N, 3)."""
     return np.array([list(bytes.fromhex(code)) for code in codes.split()], dtype=np.float64)
 
 
@@ -38,8 +36,8 @@ _HAIR_SHAPES = "short fringe part curly spiky long bun bob bald beanie headscarf
 _TEETH = ("none", "top", "bottom", "all")
 _BEARDS = ("none", "none", "none", "none", "full", "moustache", "stubble")
 _GLASSES = ("none", "none", "none", "round", "square")
-_COVERS = ("none", "none", "none", "none", "none", "none", "hand", "scarf", "mug", "strand")
-_FAULTS = ("none", "none", "none", "dull", "blurred", "coarse", "noisy")
+_OCCLUDERS = ("none", "none", "none", "none", "none", "none", "hand", "scarf", "mug", "strand")
+_DEGRADATIONS = ("none", "none", "none", "dull", "blurred", "coarse", "noisy")
 _NOSES = (
     [[0.0, 0.0], [0.07, 0.2], [-0.03, 0.22]],
     [[-0.07, 0.2], [0.0, 0.24], [0.07, 0.2]],
@@ -49,7 +47,7 @@ _NOSES = (
 
 @dataclass(frozen=True)
 class Cues:
-    """What the expression sets. Lengths in face units; `corner` > 0 lifts the mouth's corners."""
+    """The features that depend on the expression. Lengths in face units; `corner` > 0 lifts the mouth's corners."""
 
     corner: float
     brow_tilt: float
@@ -65,7 +63,7 @@ class Cues:
 
 
 def cues_of(expression: str, rng: np.random.Generator) -> Cues:
-    """The cues of "happy", "sad" or, for any other word, neutral; one drawing in eight shows them subtly."""
+    """Return the cues of "happy", "sad" or (any other word) neutral; one drawing in eight shows them subtly."""
     subtle = rng.random() < 0.12
     force = rng.uniform(0.5, 0.7) if subtle else rng.uniform(0.8, 1.2)
     if expression == "happy":
@@ -110,7 +108,7 @@ def cues_of(expression: str, rng: np.random.Generator) -> Cues:
 
 
 class Look:
-    """Everything else about one drawing, at random, not knowing the expression. Lengths in face units."""
+    """Everything else about one drawing, at random, independent of the expression. Lengths in face units."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -129,7 +127,7 @@ class Look:
         return names[int(self.rng.integers(len(names)))]
 
     def _colour(self, palette: Colour) -> Colour:
-        """One of the palette, a little off, so that no two are quite the same."""
+        """Return a colour of the palette, slightly changed, so that no two are equal."""
         colour: Colour = palette[self.rng.integers(len(palette))] + self.rng.uniform(-9, 9, 3)
         return colour
 
@@ -147,7 +145,7 @@ class Look:
 
     def _features(self) -> None:
         between = self._between
-        self.aside = between(-0.05, 0.05)  # the head turned a little to one side moves all features
+        self.aside = between(-0.05, 0.05)  # turning the head slightly moves all features
         self.eye_x, self.eye_y = between(0.29, 0.37), between(-0.14, -0.04)
         self.eye_w, self.eye_h = between(0.12, 0.175), between(0.09, 0.13)
         self.iris = self._colour(_IRISES)
@@ -156,17 +154,17 @@ class Look:
         self.mouth_w = between(0.2, 0.25) if self._chance(0.1) else between(0.3, 0.42)
         self.mouth_open = between(0.1, 0.3) if self._chance(0.4) else 0.0
         self.teeth = self._one_of(_TEETH)
-        # Lips darker than dark skin could not be seen, by a person either.
+        # Nobody could see lips that are darker than dark skin.
         self.light_lips = self._chance(0.12) or float(self.skin.mean()) < 105
         self.lip_tone = self._colour(_LIPS)
         self.lip_thick, self.lip_shade = between(0.03, 0.06), between(0.5, 0.8)
 
     def _props(self) -> None:
         self.glasses, self.frame = self._one_of(_GLASSES), self._colour(_FRAMES)
-        self.cover = self._one_of(_COVERS)
-        if self.cover == "strand" and self.shape not in ("long", "bob", "curly", "part"):
-            self.cover = "hand"
-        self.cover_side, self.cover_colour = (1 if self._chance(0.5) else -1), self._colour(_CLOTHES)
+        self.occluder = self._one_of(_OCCLUDERS)
+        if self.occluder == "strand" and self.shape not in ("long", "bob", "curly", "part"):
+            self.occluder = "hand"
+        self.occluder_side, self.occluder_colour = (1 if self._chance(0.5) else -1), self._colour(_CLOTHES)
         self.backdrop = self._one_of(("plain", "gradient", "clouds", "stripes", "spots"))
         self.back = self._colour(_BACKDROPS)
         self.back_too = self._colour(_BACKDROPS)
@@ -175,14 +173,14 @@ class Look:
         between, side = self._between, 1 if self._chance(0.5) else -1
         # Mostly near upright; about one in seven is turned 10 to 20 degrees.
         self.angle = float(np.radians(side * (between(10, 20) if self._chance(0.15) else between(0, 5))))
-        self.scale = between(0.42, 0.48)  # of the picture's width, for one face unit
+        self.scale = between(0.42, 0.48)  # of the image width, for one face unit
         self.shift = np.array([between(-0.025, 0.025), between(-0.02, 0.025)])
         self.light = (between(-0.35, 0.35), between(-0.2, 0.2)) if self._chance(0.5) else (0.0, 0.0)
-        # Dark skin is exposed for, as a photographer would.
+        # Dark skin gets more exposure, as a photographer would give it.
         self.gain = between(0.78, 1.12) if self.skin.mean() > 105 else between(0.95, 1.2)
-        # At most one of the camera's faults, so that a person can still tell the expression.
-        fault = self._one_of(_FAULTS)
-        self.contrast = between(0.5, 0.75) if fault == "dull" else between(0.85, 1.1)
-        self.blur = between(0.5, 1.1) if fault == "blurred" else 0.0
-        self.coarse = between(0.45, 0.6) if fault == "coarse" else 1.0
-        self.noise = between(6, 14) if fault == "noisy" else between(0, 2.5)
+        # At most one degradation, so that a person can still tell the expression.
+        degradation = self._one_of(_DEGRADATIONS)
+        self.contrast = between(0.5, 0.75) if degradation == "dull" else between(0.85, 1.1)
+        self.blur = between(0.5, 1.1) if degradation == "blurred" else 0.0
+        self.coarse = between(0.45, 0.6) if degradation == "coarse" else 1.0
+        self.noise = between(6, 14) if degradation == "noisy" else between(0, 2.5)

@@ -43,10 +43,10 @@ def data_section(scored: Predictions, audit: Audit | None, scope: str) -> Sectio
 
 
 def _faults(audit: Audit, scope: str) -> Table | Note:
-    if not audit.faults:
+    if not audit.issues:
         return Note(f"No fault was found in {scope}.")
     rows = []
-    for fault in audit.faults:
+    for fault in audit.issues:
         count, example = (f"{len(fault.files):,}", fault.files[0]) if fault.files else ("", fault.detail)
         rows.append((fault.title, str(fault.severity), count, example, fault.fix))
     columns = ("fault", "kind", "files", "for example", "what to do")
@@ -56,7 +56,7 @@ def _faults(audit: Audit, scope: str) -> Table | Note:
 def _doubtful(scored: Predictions, found: Sequence[LabelIssue]) -> Table:
     rows = []
     for one in found[:SUSPECTS]:
-        truth, other = scored.classes[scored.truth[one.index]], scored.classes[one.other]
+        truth, other = scored.classes[scored.truth[one.index]], scored.classes[one.suggested]
         rows.append((scored.names[one.index], truth, other, f"{one.margin:.3f}"))
     shown = f"The {len(rows)} most doubtful of {len(found):,} labels" if len(found) > len(rows) else "Doubtful labels"
     caption = f"{shown}, by what the model says (confident learning); valid if it was not trained on these pictures."

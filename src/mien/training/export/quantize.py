@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float32, Float64, UInt8
-from mien.data.dataset import draw_pictures, read_manifest
+from mien.data.dataset import read_manifest, sample_images
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
@@ -94,7 +94,7 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> U
     config = load_bundle(bundle).config
     manifest = read_manifest(data)
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
-    found = [crop(rgb, config.input_size, config.input_channels) for rgb in draw_pictures(manifest, names, count, seed)]
+    found = [crop(rgb, config.input_size, config.input_channels) for rgb in sample_images(manifest, names, count, seed)]
     if not found:
         raise DataError(f"{data}: has no readable picture to set the ranges by")
     return np.stack(found)

@@ -1,0 +1,75 @@
+"""Fingerprint images for near-duplicate detection: a thumbnail and a perceptual hash.
+
+The hash follows pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.arrays import Float32, Float64, UInt8
+from mien.errors import InputError
+
+SIDE = 32  # pixels of a thumbnail
+BITS = 64
+FREQUENCIES = 12  # per axis: the 64 lowest in zigzag order are among these
+
+
+@dataclass(frozen=True, eq=False)  # eq=False: arrays have no single truth value, so compare by identity
+class Fingerprint:
+    """The fingerprint of one image.
+
+    Attributes:
+        hash: 64 bits, the signs of the lowest DCT frequencies of `thumb`.
+        thumb: uint8 (32, 32), grey, [0, 255]: the whole upright image resized to a square.
+    """
+
+    hash: int
+    thumb: UInt8
+
+
+def fingerprint(grey: UInt8) -> Fingerprint:
+    """Return the fingerprint of an upright grey image, uint8 (H, W), [0, 255].
+
+    Raises InputError if the array is not uint8, not two-dimensional or empty.
+
+    Example:
+        >>> fingerprint(np.zeros((100, 80), np.uint8)).thumb.shape
+        (32, 32)
+    """
+    if grey.dtype != np.uint8 or grey.ndim != 2 or grey.size == 0:
+        found = f"{grey.dtype} {grey.shape}"
+        raise InputError(f"a fingerprint needs a grey uint8 image (H, W), got {found}; convert it first")
+    small = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    thumb = np.asarray(small)
+    signs = low_frequencies(thumb[None])[0] > 0
+    return Fingerprint(int.from_bytes(np.packbits(signs).tobytes(), "big"), thumb)
+
+
+def _cosines() -> Float64:
+    """Return the lowest DCT-II basis vectors, float64 (12, 32)."""
+    angle = np.pi * (2 * np.arange(SIDE) + 1) / (2 * SIDE)
+    return np.asarray(np.cos(np.arange(FREQUENCIES)[:, None] * angle), dtype=np.float64)
+
+
+def _zigzag() -> tuple[list[int], list[int]]:
+    """Return rows and columns of the 64 lowest frequencies after the mean, lowest sum first."""
+    order = sorted((u + v, u, v) for u in range(FREQUENCIES) for v in range(FREQUENCIES))[1 : BITS + 1]
+    return [u for _, u, _ in order], [v for _, _, v in order]
+
+
+COSINES = _cosines()
+LOW_ROWS, LOW_COLUMNS = _zigzag()
+
+
+def low_frequencies(thumbs: npt.NDArray[Any], rows: Float64 = COSINES, columns: Float64 = COSINES) -> Float32:
+    """Return the 64 lowest DCT-II coefficients after the mean, float32 (N, 64), of thumbnails (N, 32, 32).
+
+    `rows` and `columns`, float64 (12, 32), replace the basis vectors of one axis.
+    """
+    spectrum = rows @ thumbs.astype(np.float64) @ columns.T
+    # Rounding gives coefficients that are zero up to arithmetic noise the same sign on every machine.
+    return np.ascontiguousarray(spectrum[:, LOW_ROWS, LOW_COLUMNS].round(6), dtype=np.float32)
