@@ -1,7 +1,7 @@
 """The public surface is pinned, documented, typed and versioned."""
 
 import ast
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,18 @@ def test_the_public_names_are_these() -> None:
         "Reader",
         "TrainingError",
         "__version__",
+        "check",
         "load",
     ]
     assert all(hasattr(mien, name) for name in mien.__all__)
+
+
+def test_doors_are_loaded_when_first_used() -> None:
+    assert set(mien._DOORS) <= set(mien.__all__) <= set(dir(mien))
+    for name, module in mien._DOORS.items():
+        assert getattr(mien, name) is getattr(import_module(module), name)
+    with pytest.raises(AttributeError, match="module 'mien' has no attribute 'chek'"):
+        getattr(mien, "chek")  # noqa: B009
 
 
 def test_every_error_is_a_mien_error() -> None:

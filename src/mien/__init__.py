@@ -8,8 +8,12 @@
     result = reader.predict("photo.jpg")       # path, bytes or uint8 RGB array
     print(result.answer, result.probability)
 
+The other doors do what the verbs of the command do: `mien.check("my_faces")`. They are loaded when first used.
 Importing mien loads no training framework, opens no file and changes no global state.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import (
     BundleError,
@@ -27,6 +31,9 @@ from mien.errors import (
 from mien.inference.reader import Reader, load
 from mien.results import Box, Face, FrameResult, ImageResult
 from mien.version import __version__
+
+if TYPE_CHECKING:
+    from mien.data.check import check
 
 __all__ = [
     "Box",
@@ -46,5 +53,23 @@ __all__ = [
     "Reader",
     "TrainingError",
     "__version__",
+    "check",
     "load",
 ]
+
+#: Doors by name, each with the module that it is loaded from when first used.
+_DOORS = {"check": "mien.data.check"}
+
+
+if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error
+
+    def __getattr__(name: str) -> Any:
+        if name not in _DOORS:
+            raise AttributeError(f"module 'mien' has no attribute '{name}'")
+        door = getattr(import_module(_DOORS[name]), name)
+        globals()[name] = door
+        return door
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DOORS})
