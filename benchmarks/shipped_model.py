@@ -25,8 +25,9 @@ from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
 from mien.io.atomic import write_text
 from mien.labels import EXPRESSIONS
-from mien.viz import plots
-from mien.viz.charts import require_matplotlib
+from mien.viz.charts import Chart, Words, require_matplotlib
+from mien.viz.curves import reliability_diagrams, risk_coverage_curves
+from mien.viz.grids import confusion_matrix
 from shipped_model_data import Fold, read_fold
 from shipped_model_figures import measure
 from shipped_model_rows import Measured, tables
@@ -58,12 +59,18 @@ def facts(fold: Fold, found: Sequence[Measured]) -> Iterator[str]:
 
 def draw(folder: Path, model: Measured) -> None:
     shown = {title: diagram for title, diagram in model.diagrams.items() if "bundle" not in title}
-    plots.reliability(folder / f"{model.name}-reliability.png", shown)
+    drawn: list[Chart] = [reliability_diagrams(shown, **_words(f"{model.name}-reliability", "reliability diagrams"))]
     title = f"{model.name}: risk against coverage, FER2013 validation fold"
-    plots.risk_coverage(folder / f"{model.name}-risk-coverage.png", model.curves, title)
+    drawn.append(risk_coverage_curves(model.curves, title, **_words(f"{model.name}-risk-coverage", title)))
     assert model.confusion is not None
     title = f"{model.name}: seven expressions, FER+ majority"
-    plots.confusion(folder / f"{model.name}-confusion.png", model.confusion, EXPRESSIONS, title)
+    drawn.append(confusion_matrix(model.confusion, EXPRESSIONS, title, **_words(f"{model.name}-confusion", title)))
+    for one in drawn:
+        one.save(folder / f"{one.name}.png")
+
+
+def _words(name: str, said: str) -> Words:
+    return {"name": name, "caption": said, "alt": said}
 
 
 def run(options: argparse.Namespace) -> None:

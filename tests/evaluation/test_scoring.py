@@ -21,7 +21,6 @@ from mien.data.dataset import read_manifest
 from mien.errors import DataError, OutputError
 from mien.evaluation.scoring import Predictions, pool, rows, score
 from mien.report.report import metrics_dict, predictions_csv, write_report
-from mien.viz import plots
 
 MakeBundle = Callable[..., Path]
 
@@ -348,15 +347,6 @@ def pixels(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def test_curves(tmp_path: Path) -> None:
-    path = tmp_path / "curves.png"
-    plots.curves(path, [1, 2, 3], ([0.7, 0.6, 0.5], [0.7, 0.6, 0.6]), ([0.5, 0.6, 0.7], [0.5, 0.6, 0.6]), best=1)
-    width, height = pixels(path)
-    assert width > 1.5 * height > 300
-    plots.curves(path, [1], ([0.7], [0.7]), ([0.5], [0.5]), best=0)
-    assert sorted(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     "classes",
     [("$a$", r"$\bad$"), ("_happy", "_sad"), ("喜", "悲"), ("a" * 60, "b"), tuple(f"class {k}" for k in range(17))],
@@ -366,7 +356,6 @@ def test_any_class_names_can_be_drawn(tmp_path: Path, classes: tuple[str, ...]) 
     scored = made_up(200, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plots.confusion(tmp_path / "c.png", scored.evaluation().confusion, classes, r"100 $ of $\x$")
         write_report(scored, tmp_path, "_title $")
     assert all(max(pixels(path)) < 4000 for path in tmp_path.glob("*.png"))
 
@@ -375,11 +364,10 @@ def test_without_matplotlib_the_sentence_says_what_to_install(tmp_path: Path) ->
     code = """
         import sys
         sys.modules["matplotlib"] = None
-        from pathlib import Path
         import numpy as np
-        import mien, mien.report.report, mien.evaluation.scoring, mien.viz.plots
+        import mien, mien.report.report, mien.evaluation.scoring, mien.viz.grids
         try:
-            mien.viz.plots.confusion(Path("c.png"), np.eye(2, dtype=int), ("a", "b"), "t")
+            mien.viz.grids.confusion_matrix(np.eye(2, dtype=int), ("a", "b"), name="c", caption="", alt="")
         except mien.MissingExtraError as error:
             assert isinstance(error, ImportError)
             print(error)

@@ -181,11 +181,12 @@ def clock_time(seconds: float) -> str:
 
 
 def _plot(path: Path, seen: Timeline, reader: Reader, title: str) -> None:
-    from mien.viz import plots
+    from mien.viz.bars import timeline_chart
 
     people = sorted(seen.people()[:_SHOWN], key=lambda presence: presence.person)
     lanes = {f"person {presence.person}": seen.stretches(presence) for presence in people}
-    plots.timeline(path, lanes, reader.answers, title)
+    said = "answers of each person over time"
+    timeline_chart(lanes, reader.answers, title, name="timeline", caption=said, alt=said).save(path)
 
 
 def _print_people(seen: Timeline, to_stderr: bool) -> None:

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
-from mien.evaluation.comparison import Comparison, Difference
-from mien.io.atomic import new_file, write_text
+from mien.evaluation.comparison import Comparison
+from mien.io.atomic import write_text
 from mien.metrics.estimates import interval_words, points
 from mien.report.document import Note, Section, Table
 from mien.report.html import Key, page
 from mien.text import listed
-from mien.viz.charts import ACCENT, MUTED, Axes, Chart, chart, plain
+from mien.viz.charts import Chart
+from mien.viz.intervals import IntervalRow, interval_chart
 
 #: The figures that are set side by side, and their names.
 SHOWN = {
@@ -101,8 +102,7 @@ def write_page(found: Comparison, folder: Path) -> None:
     html = page(f"{names} compared", f"mien compare · {names}", verdict(found), deck, keys, sections)
     write_text(folder / "compare.html", html)
     write_text(folder / "compare.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    with new_file(folder / f"{drawn.name}.png") as path:
-        path.write_bytes(drawn.png)
+    drawn.save(folder / f"{drawn.name}.png")
 
 
 def _best(found: Comparison) -> str:
@@ -117,21 +117,9 @@ def _p(p: float) -> str:
 def _forest(found: Comparison) -> Chart:
     said = "; ".join(f"{one.second} {points(one.figures['accuracy'])}" for one in found.differences)
     first = found.differences[0].first
-    return chart(
-        "accuracy-differences", lambda axis: _draw(axis, found.differences), width=6.4,
-        height=1.2 + 0.4 * len(found.differences),
+    rows = [IntervalRow(one.second, one.figures["accuracy"], muted=not one.significant) for one in found.differences]
+    return interval_chart(
+        rows, f"points of accuracy more than {first}", reference=0, percent=True, name="accuracy-differences",
         caption=f"Points of accuracy more than {first}, with 95 % intervals. An interval across 0 may be luck.",
         alt=f"Differences in accuracy from {first}, in points: {said}.",
     )  # fmt: skip
-
-
-def _draw(axis: Axes, differences: tuple[Difference, ...]) -> None:
-    axis.axvline(0, color=MUTED, linewidth=1, zorder=0)
-    for lane, one in enumerate(reversed(differences)):
-        figure, colour = one.figures["accuracy"], ACCENT if one.significant else MUTED
-        axis.plot([100 * figure.low, 100 * figure.high], [lane, lane], color=colour)
-        axis.plot([100 * figure.value], [lane], "o", color=colour)
-    axis.set_yticks(range(len(differences)), [plain(one.second, 30) for one in reversed(differences)])
-    axis.set_ylim(-0.6, len(differences) - 0.4)
-    axis.set_xlabel(f"points of accuracy more than {plain(differences[0].first, 30)}")
-    axis.grid(axis="x")

@@ -16,7 +16,7 @@ from mien.evaluation.scoring import Predictions, rows
 from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
 from mien.inference.reader import Reader
-from mien.io.atomic import new_file, write_text
+from mien.io.atomic import write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
 from mien.report.document import Section
 from mien.report.html import page
@@ -70,8 +70,7 @@ def write_report(
     write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
     write_text(folder / PREDICTIONS, predictions_csv(scored))
     for chart in (one for section in sections for one in section.parts if isinstance(one, Chart)):
-        with new_file(folder / f"{chart.name}.png") as path:
-            path.write_bytes(chart.png)
+        chart.save(folder / f"{chart.name}.png")
     write_text(folder / REPORT, _page(scored, part, about or {}, sections))
     return found
 

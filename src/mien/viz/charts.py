@@ -1,14 +1,16 @@
-"""Charts of a report, each drawn once and had twice: as an inline SVG that follows the page's colours, and as a PNG."""
+"""Make charts: colours, text and the `Chart` itself. What is drawn stands in the modules named by what they draw."""
 
 import html
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mien.errors import MissingExtraError
+from mien.io.atomic import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,18 +18,18 @@ else:
     Axes = Any
 
 __all__ = [
-    "ACCENT", "CATEGORIES", "FAINT", "INK", "MUTED", "PAPER", "SETTINGS", "STYLES", "Axes", "Chart", "chart", "plain",
-    "require_matplotlib",
+    "ACCENT", "CATEGORIES", "FAINT", "INK", "MUTED", "PAPER", "SETTINGS", "STYLES", "Axes", "Chart", "Words", "chart",
+    "line_style", "plain", "require_matplotlib",
 ]  # fmt: skip
 
-#: The colours of a chart. In the SVG each becomes a CSS variable that the page sets for light and for dark, so use
-#: these and no others; `INK` writes, `MUTED` draws what stands back, `FAINT` grid lines, `PAPER` is the page itself.
+#: The colours of a chart. In the SVG each becomes a CSS variable that the page sets for light and for dark. Use no
+#: others. `INK` is for text, `MUTED` for what matters less, `FAINT` for grid lines, `PAPER` is the background.
 INK, MUTED, FAINT, PAPER = "#1b1f24", "#5c6470", "#d5dae1", "#fefefe"
-#: What a chart is about, where there is only one thing; the first of the categories.
+#: The colour of the data if there is one series; the first of the categories.
 ACCENT = "#0072b2"
 #: Okabe and Ito's palette, told apart with every common kind of colour blindness.
 CATEGORIES = (ACCENT, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1b1f25")
-#: The line styles to go with the colours where there are more lines than colours, or no colours at all.
+#: Line styles that go with the colours, for charts of more lines than colours or without colour.
 STYLES = ("-", "--", ":", "-.")
 
 #: The CSS variable of each colour.
@@ -60,13 +62,23 @@ SETTINGS: Any = {
 }
 
 
+class Words(TypedDict):
+    """The text that goes with a chart.
+
+    `name` is the name of its file: letters, digits and hyphens, unique in a report. `caption` says what to conclude
+    from it. `alt` says what it shows, for those who cannot see it.
+    """
+
+    name: str
+    caption: str
+    alt: str
+
+
 @dataclass(frozen=True)
 class Chart:
-    """A drawing, made by `chart`.
+    """A drawing in two forms: `svg`, an inline `<svg>` whose colours are CSS variables, and `png`, a light PNG file.
 
-    `name` names its file and is unique in a report; `svg` is an inline `<svg>` whose colours are CSS variables, so
-    that it is light or dark as the page is; `png` is the same drawing as a file, light. `caption` says what to
-    conclude from it, `alt` what it shows, for those who cannot see it.
+    `name`, `caption` and `alt` are as in `Words`.
     """
 
     name: str
@@ -75,9 +87,14 @@ class Chart:
     caption: str
     alt: str
 
+    def save(self, path: Path) -> None:
+        """Write the PNG, whole or not at all; OutputError if it cannot be written."""
+        with new_file(path) as part:
+            part.write_bytes(self.png)
+
 
 def require_matplotlib() -> None:
-    """Raise MissingExtraError where charts cannot be drawn, before long work starts."""
+    """Raise MissingExtraError if charts cannot be drawn; call it before long work starts."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -85,12 +102,30 @@ def require_matplotlib() -> None:
 
 
 def chart(
-    name: str, draw: Callable[[Axes], None], *, caption: str, alt: str, width: float = 6.4, height: float = 3.6
+    name: str,
+    draw: Callable[[Axes], None] | Sequence[Callable[[Axes], None]],
+    *,
+    caption: str,
+    alt: str,
+    width: float = 6.4,
+    height: float = 3.6,
+    columns: int = 1,
 ) -> Chart:
-    """Let `draw` draw on empty axes of `width` x `height` inches, and return the drawing as SVG and as PNG.
+    """Draw a chart of one panel or of several.
 
-    `name` is of letters, digits and hyphens, and unique in a report. Class names and other texts that come from
-    outside go through `plain`. Raises MissingExtraError where matplotlib is not installed.
+    Class names and other texts from outside go through `plain`.
+
+    Args:
+        name: as in `Words`, like `caption` and `alt`.
+        draw: draws on empty axes; several draw one panel each, row by row.
+        caption: what to conclude.
+        alt: what is shown.
+        width: width of a panel in inches.
+        height: height of a panel in inches.
+        columns: panels in a row.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
     """
     require_matplotlib()
     import matplotlib as mpl
@@ -98,15 +133,19 @@ def chart(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
+    draws = [draw] if callable(draw) else list(draw)
+    rows = -(-len(draws) // columns)
+    size = (width * min(columns, len(draws)), height * rows)
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in scripts the font does not have
-        figure: Any = Figure(figsize=(width, height), dpi=120, facecolor="white", layout="constrained")
+        figure: Any = Figure(figsize=size, dpi=120, facecolor="white", layout="constrained")
         pixels: Any = FigureCanvasAgg(figure)
-        draw(figure.add_subplot())
+        for number, one in enumerate(draws, 1):
+            one(figure.add_subplot(rows, min(columns, len(draws)), number))
         png, svg = io.BytesIO(), io.StringIO()
         pixels.print_png(png)  # what savefig would do, less a second drawing for the layout
         figure.set_layout_engine("none")  # everything has its place now
-        for each in (figure, *figure.axes, *(inset for axis in figure.axes for inset in axis.child_axes)):
+        for each in (figure, *figure.axes):
             each.patch.set_facecolor("none")
         lines: Any = FigureCanvasSVG(figure)
         lines.print_svg(svg, metadata={"Date": None})
@@ -114,14 +153,24 @@ def chart(
 
 
 def plain(text: str, longest: int = 80) -> str:
-    """Shorten, and keep matplotlib from reading formulas, or a leading underscore as "not in the legend"."""
+    """Shorten a text and keep matplotlib from reading it as a formula or, if it starts with `_`, hiding it.
+
+    Example:
+        >>> plain("a" * 10, longest=4)
+        'aaa…'
+    """
     short = text if len(text) <= longest else f"{text[: longest - 1]}…"
     escaped = short.replace("$", r"\$")
     return f"\u200b{escaped}" if escaped.startswith("_") else escaped
 
 
+def line_style(number: int) -> dict[str, Any]:
+    """Return the look of a line by its number: told apart by colour and, beyond the third, by dashes too."""
+    return {"color": CATEGORIES[number % len(CATEGORIES)], "linestyle": STYLES[number // 3 % len(STYLES)]}
+
+
 def _inline(svg: str, name: str, alt: str) -> str:
-    """Make of matplotlib's SVG file an element to stand among others in a page."""
+    """Turn matplotlib's SVG file into an element that can stand among others in a page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="[^"]*"', svg)
@@ -133,7 +182,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
 
 
 def _own(tag: str, name: str) -> str:
-    """One tag with the chart's own ids, the page's font and colours, and no needless digits."""
+    """Give a tag the chart's own ids and the page's font and colours; drop needless digits."""
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
     tag = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', tag).replace("url(#", f"url(#{name}-")
     tag = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", tag)

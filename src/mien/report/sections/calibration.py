@@ -8,8 +8,7 @@ from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability, risk_coverage
 from mien.report.document import Section, Table
 from mien.text import percent
-from mien.viz import diagrams
-from mien.viz.charts import chart
+from mien.viz.curves import reliability_diagram, risk_coverage_curves
 
 #: With fewer pictures than this a report says that they are few.
 FEW = 100
@@ -39,13 +38,11 @@ def trust_section(scored: Predictions, trust: Reliability) -> Section:
         f"calibration error is {trust.error}; a perfectly calibrated model would show {trust.noise:.3f} by chance."
     )
     bins = f"{len(trust.counts)} bins of equally many answers" if len(trust.counts) > 1 else "All answers in one bin"
-    drawn = chart(
-        "reliability",
-        lambda axis: diagrams.reliability(axis, trust),
+    drawn = reliability_diagram(
+        trust,
+        name="reliability",
         caption=f"{bins}, with 95 % intervals. Below the dotted line the model is too sure of itself, above it not.",
         alt=f"Reliability diagram: calibration error {trust.error}; confidence {claimed:.3f}, accuracy {right:.3f}.",
-        width=4.5,
-        height=4.2,
     )
     bins_of = zip(trust.confidence, trust.accuracy, trust.counts, strict=True)
     rows = tuple((f"{sure:.3f}", f"{share:.3f}", f"{count:,}") for sure, share, count in bins_of)
@@ -70,14 +67,12 @@ def abstention_section(scored: Predictions) -> Section:
     )
     if wrong == 0:
         conclusion = "There is no mistake here that silence could avoid."
-    drawn = chart(
-        "risk-coverage",
-        lambda axis: diagrams.risk_coverage(axis, {"": (coverage, risk)}),
+    drawn = risk_coverage_curves(
+        {"": (coverage, risk)},
+        name="risk-coverage",
         caption="The share of wrong answers when only the most confident ones are kept. The dot is all of them. The "
         f"area under the curve is {scored.risk_area}.",
         alt=f"Risk-coverage curve: {percent(wrong)} wrong among all answers, {percent(left)} among the surest 80 %.",
-        width=4.5,
-        height=3.2,
     )
     table = Table(("share answered", "wrong", "confidence from"), tuple(rows))
     return Section("abstention", "When it may stay silent", conclusion, (drawn, table))

@@ -4,28 +4,22 @@ import numpy as np
 
 from mien.explanation.faithfulness import BASELINES, STEPS, Faithfulness
 from mien.report.document import Section, Table
-from mien.viz.charts import ACCENT, CATEGORIES, MUTED, STYLES, Axes, Chart, chart, plain
+from mien.viz.charts import Chart
+from mien.viz.curves import probability_curves
 
 _DONE = {"deletion": "taken away", "insertion": "given back"}
 
 
 def faithfulness_chart(found: Faithfulness, curve: str) -> Chart:
     """Draw the mean `deletion` or `insertion` curve of the method and of its baselines."""
-    share = np.linspace(0, 1, STEPS)
-
-    def draw(axes: Axes) -> None:
-        for name, colour, style in zip(BASELINES, (MUTED, CATEGORIES[4], CATEGORIES[1]), STYLES[1:], strict=True):
-            axes.plot(share, found.curves[curve][name], style, color=colour, label=name)
-        axes.plot(share, found.curves[curve][found.method], color=ACCENT, linewidth=2.6, label=plain(found.method))
-        axes.set(xlabel=f"share of pixels {_DONE[curve]}", ylabel="probability of the label", xlim=(0, 1), ylim=(0, 1))
-        axes.grid(axis="y")
-        axes.legend()
-
     difference = found.differences[curve]["patches"]
     said = "beats" if difference.beats else "does not beat"
     caption = f"{curve.capitalize()}: {found.method} {said} random patches, by {difference} in area."
     alt = f"Probability of the label as pixels are {_DONE[curve]}, for {found.method}, {', '.join(BASELINES)}."
-    return chart(curve, draw, caption=caption, alt=alt)
+    return probability_curves(
+        np.linspace(0, 1, STEPS), {name: found.curves[curve][name] for name in (*BASELINES, found.method)},
+        f"share of pixels {_DONE[curve]}", "probability of the label", name=curve, caption=caption, alt=alt,
+    )  # fmt: skip
 
 
 def faithfulness_section(found: Faithfulness) -> Section:

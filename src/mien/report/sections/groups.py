@@ -5,7 +5,8 @@ from mien.metrics.estimates import Estimate
 from mien.report.document import Block as SectionPart
 from mien.report.document import Note, Section, Table
 from mien.text import listed
-from mien.viz.charts import ACCENT, MUTED, Axes, Chart, chart, plain
+from mien.viz.charts import Chart
+from mien.viz.intervals import IntervalRow, interval_chart
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -124,20 +125,12 @@ def _short(figure: Estimate) -> str:
 
 def _chart(grouping: Grouping, number: int) -> Chart:
     said = ", ".join(f"{part.name} {part.evaluation.accuracy}" for part in grouping.parts)
-    return chart(
-        f"groups-{number}", lambda axis: _draw(axis, grouping), width=5.6, height=1.1 + 0.32 * len(grouping.parts),
+    rows = [
+        IntervalRow(f"{part.name} ({part.evaluation.n:,})", part.evaluation.accuracy, muted=part.too_small is not None)
+        for part in grouping.parts
+    ]
+    return interval_chart(
+        rows, "accuracy", width=5.6, name=f"groups-{number}",
         caption=f"Accuracy by {grouping.name}, with 95 % intervals; grey groups are too small to say.",
         alt=f"Accuracy by {grouping.name}: {said}.",
     )  # fmt: skip
-
-
-def _draw(axis: Axes, grouping: Grouping) -> None:
-    parts = list(reversed(grouping.parts))
-    for lane, part in enumerate(parts):
-        figure, colour = part.evaluation.accuracy, MUTED if part.too_small else ACCENT
-        axis.plot([figure.low, figure.high], [lane, lane], color=colour)
-        axis.plot([figure.value], [lane], "o", color=colour)
-    axis.set_yticks(range(len(parts)), [f"{plain(part.name, 24)} ({part.evaluation.n:,})" for part in parts])
-    axis.set_ylim(-0.6, len(parts) - 0.4)
-    axis.set_xlabel("accuracy")
-    axis.grid(axis="x")

@@ -9,8 +9,9 @@ from mien.report.document import Block, Note, Section, Table
 from mien.report.html import Key
 from mien.report.sections.calibration import FEW, calibration_in_words
 from mien.text import counted, percent
-from mien.viz import diagrams
-from mien.viz.charts import chart, plain
+from mien.viz.charts import plain
+from mien.viz.curves import precision_recall_curves, roc_curves
+from mien.viz.grids import confusion_matrix
 
 #: The name of each figure, and what it says in words, in the order in which they stand.
 MEANINGS = {
@@ -135,15 +136,13 @@ def confusion_section(evaluation: ClassificationMetrics) -> Section:
         truth, answer, most = found[0]
         conclusion = f"The most frequent mistake: {truth} taken for {answer}, {most:,} of {counted(total, 'mistake')}."
     recalls = ", ".join(f"{name} {_value(row.recall)}" for name, row in evaluation.per_class.items())
-    side = min(1.3 + 0.62 * len(evaluation.classes), 8.0)
     parts: list[Block] = [
-        chart(
-            "confusion",
-            lambda axis: diagrams.confusion(axis, evaluation.confusion, evaluation.classes),
+        confusion_matrix(
+            evaluation.confusion,
+            evaluation.classes,
+            name="confusion",
             caption="Rows are labels, columns answers: pictures, and their share of the row. The diagonal is right.",
             alt=f"Confusion matrix. Share of each class that is answered rightly: {recalls}. {conclusion}",
-            width=max(3.9, side + 0.4),
-            height=max(3.4, side),
         )
     ]
     if found:
@@ -166,21 +165,21 @@ def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Se
 
     areas, precisions = named("roc_auc"), named("average_precision")
     drawn = (
-        chart(
-            "roc",
-            lambda axis: diagrams.roc(axis, scored.truth, scored.probabilities, areas),
+        roc_curves(
+            scored.truth,
+            scored.probabilities,
+            areas,
+            name="roc",
             caption=f"ROC curve {whose}, and the area under it. Nearer to the upper left is better; dots are chance.",
             alt=f"ROC curves {whose}; areas: {', '.join(areas.values())}.",
-            width=4.5,
-            height=4.3,
         ),
-        chart(
-            "precision-recall",
-            lambda axis: diagrams.precision_recall(axis, scored.truth, scored.probabilities, precisions),
+        precision_recall_curves(
+            scored.truth,
+            scored.probabilities,
+            precisions,
+            name="precision-recall",
             caption=f"Precision against recall {whose}, and its average. Nearer to the upper right is better.",
             alt=f"Precision-recall curves {whose}; average precision: {', '.join(precisions.values())}.",
-            width=4.5,
-            height=4.3,
         ),
     )
     return Section("curves", "At every threshold", _curves_in_words(scored, evaluation.roc_auc), drawn)

@@ -14,8 +14,8 @@ from mien.inference.decision import ANSWER_FIELDS
 from mien.io.layout import HISTORY
 from mien.report.document import Block, Note, Section, Table
 from mien.text import counted
-from mien.viz import diagrams
-from mien.viz.charts import Axes, chart
+from mien.viz.charts import Chart
+from mien.viz.history import LearningCurve, learning_curves
 
 #: So many suspects are named in the report; `mien check --faces` names all.
 SUSPECTS = 12
@@ -78,16 +78,12 @@ def training_section(run: Path) -> Section | None:
     best = int(np.argmin(columns["val_loss"]))
     epochs = [int(epoch) for epoch in columns["epoch"]]
 
-    def drawn(name: str, caption: str) -> Any:
-        def draw(axis: Axes) -> None:
-            diagrams.history(axis, epochs, columns[name], columns[f"val_{name}"], best)
-            axis.set_ylabel(name)
-            if name == "loss":
-                axis.set_ylim(bottom=0)
-            axis.legend(fontsize=8.5)
-
+    def drawn(name: str, caption: str) -> Chart:
         last = f"{name} of the kept epoch {epochs[best]}: {columns[f'val_{name}'][best]:.3f} on validation pictures"
-        return chart(f"training-{name}", draw, caption=caption, alt=f"Curves of {last}.", width=4.5, height=3.2)
+        curve = LearningCurve(name, columns[name], columns[f"val_{name}"])
+        return learning_curves(
+            epochs, [curve], best, name=f"training-{name}", caption=caption, alt=f"Curves of {last}."
+        )
 
     gap = columns["accuracy"][best] - columns["val_accuracy"][best]
     easier = "training pictures were known better" if gap > 0 else "validation pictures were easier"

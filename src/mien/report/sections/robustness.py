@@ -1,12 +1,11 @@
 """Show how much accuracy is left under each perturbation: curves, limits and losses."""
 
-from typing import Any
-
 from mien.evaluation.robustness import FALL, NEAR_CHANCE, Robustness, Tolerance
-from mien.metrics.estimates import Estimate, points
+from mien.metrics.estimates import points
 from mien.report.document import Note, Section, Table
 from mien.text import listed
-from mien.viz.charts import ACCENT, FAINT, MUTED, Chart, chart
+from mien.viz.charts import Chart
+from mien.viz.intervals import BandPanel, band_panels
 
 
 def robustness_section(found: Robustness) -> Section:
@@ -34,47 +33,22 @@ def _conclusion(found: Robustness) -> str:
 
 
 def _curves(found: Robustness) -> Chart:
-    columns, rows = 3, -(-len(found.kinds) // 3)
-    lowest = min(figure.low for kind in found.kinds for figure in kind.accuracy)
-
-    def draw(axes: Any) -> None:
-        axes.set_axis_off()
-        for number, kind in enumerate(found.kinds):
-            row, column = divmod(number, columns)
-            place = (column / columns + 0.02, 1 - (row + 0.72) / rows, 0.76 / columns, 0.52 / rows)
-            panel = axes.inset_axes(place)
-            _panel(panel, kind, found.unchanged)
-            panel.set_ylim(max(0.0, lowest - 0.03), 1.0)
-            panel.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-            panel.tick_params(labelsize=8)
-
-    return chart(
-        "robustness",
-        draw,
+    panels = [
+        BandPanel(
+            kind.change.name, kind.change.unit, (kind.change.neutral, *kind.change.strengths),
+            (found.unchanged, *kind.accuracy), kind.limit,
+        )
+        for kind in found.kinds
+    ]  # fmt: skip
+    return band_panels(
+        panels,
+        reference=found.unchanged.value,
+        lower=found.unchanged.value - FALL,
+        name="robustness",
         caption="Share of right answers at rising strength, with 95 % intervals. The thin line is the accuracy of the "
         "same pictures unchanged, the dashed one 5 points below it; the circle is where the curve crosses that.",
         alt=_conclusion(found),
-        height=1.75 * rows,
     )
-
-
-def _panel(panel: Any, kind: Tolerance, unchanged: Estimate) -> None:
-    places = (kind.change.neutral, *kind.change.strengths)
-    figures = (unchanged, *kind.accuracy)
-    values = [figure.value for figure in figures]
-    panel.axhline(unchanged.value, color=FAINT, linewidth=1)
-    panel.axhline(unchanged.value - FALL, color=MUTED, linewidth=0.8, linestyle="--")
-    panel.fill_between(
-        places, [figure.low for figure in figures], [figure.high for figure in figures], color=ACCENT, alpha=0.18,
-        linewidth=0,
-    )  # fmt: skip
-    panel.plot(places, values, color=ACCENT, marker="o", markersize=3, linewidth=1.4)
-    if kind.limit is not None:
-        panel.plot([kind.limit], [unchanged.value - FALL], "o", markersize=7, color=MUTED, fillstyle="none")
-    if places[-1] < places[0]:
-        panel.invert_xaxis()
-    panel.set_title(kind.change.name, fontsize=9.5)
-    panel.set_xlabel(kind.change.unit, fontsize=8, color=MUTED)
 
 
 def _limits(found: Robustness) -> Table:

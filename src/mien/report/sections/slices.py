@@ -1,14 +1,15 @@
 """Show accuracy by image properties, and border marks that predict a class."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from mien.evaluation.shortcuts import FEWEST, GRID, WHOSE, Shortcut
 from mien.evaluation.slices import Slices
 from mien.metrics.estimates import Estimate
 from mien.report.document import Note, Section, Table
 from mien.text import listed
-from mien.viz.charts import ACCENT, FAINT, INK, MUTED, PAPER, Chart, chart
+from mien.viz.charts import Chart
+from mien.viz.grids import block_grids
+from mien.viz.intervals import IntervalRow, interval_chart
 
 
 def slices_section(found: Slices) -> Section:
@@ -56,41 +57,23 @@ def _conclusion(found: Slices) -> str:
 
 
 def _chart(found: Slices) -> Chart:
-    rows = sum(len(one.bins) + 1 for one in found.slices)
-
-    def draw(axes: Any) -> None:
-        axes.axvline(100 * found.accuracy.value, color=MUTED, linewidth=0.8, linestyle="--")
-        ticks, words, place = [], [], 0
-        for one in found.slices:
-            mark = " *" if one.significant else ""
-            axes.text(0, place, f"{one.measure.name}{mark}", transform=axes.get_yaxis_transform(), va="center",
-                      fontweight="bold", color=INK, fontsize=9)  # fmt: skip
-            for number, each in enumerate(one.bins, start=place + 1):
-                few = each.n < FEWEST
-                figure, colour = each.accuracy, MUTED if few else ACCENT
-                axes.plot([100 * figure.low, 100 * figure.high], [number, number], color=colour, linewidth=1.4)
-                axes.plot(
-                    [100 * figure.value], [number], "o", markersize=5, color=colour, fillstyle="none" if few else "full"
-                )
-                ticks.append(number)
-                words.append(f"{each.words}  (n {each.n})")
-            place += len(one.bins) + 1
-        axes.set_yticks(ticks, words, fontsize=8)
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(place - 0.5, -0.7)
-        lows = [each.accuracy.low for one in found.slices for each in one.bins if each.n >= FEWEST]
-        axes.set_xlim(100 * min(lows) - 3, 101)
-        axes.set_xlabel("accuracy, %")
-        axes.grid(axis="x", color=FAINT)
-        axes.spines["left"].set_visible(False)
-
-    return chart(
-        "slices",
-        draw,
+    rows: list[IntervalRow | str] = []
+    for one in found.slices:
+        rows.append(f"{one.measure.name}{' *' if one.significant else ''}")
+        for each in one.bins:
+            few = each.n < FEWEST
+            rows.append(IntervalRow(f"{each.words}  (n {each.n})", each.accuracy, muted=few, hollow=few))
+    lows = [each.accuracy.low for one in found.slices for each in one.bins if each.n >= FEWEST]
+    return interval_chart(
+        rows,
+        "accuracy, %",
+        reference=found.accuracy.value,
+        limits=(min(lows) - 0.03, 1.01),
+        percent=True,
+        name="slices",
         caption="Accuracy by what pictures are like, with 95 % intervals; dashed: all pictures. A star marks measures "
         f"whose bins differ by more than luck explains; hollow: bins of fewer than {FEWEST} pictures.",
         alt=_conclusion(found),
-        height=0.9 + 0.2 * rows,
     )
 
 
@@ -144,28 +127,18 @@ def hints_chart(found: Sequence[Shortcut]) -> Chart:
     kinds = sorted({hint.of for hint in found}, reverse=True)
     best = max(found, key=lambda hint: hint.area.low)
 
-    def draw(axes: Any) -> None:
-        axes.set_axis_off()
-        axes.set_xlim(-0.2, 2 * GRID + 1.2)
-        axes.set_ylim(GRID + 0.2, -1.2)
-        axes.set_aspect("equal")
-        for number, kind in enumerate(kinds):
-            left = number * (GRID + 1)
-            axes.text(left, -0.4, f"pictures that {WHOSE[kind]} a class", color=INK, fontsize=9)
-            axes.text(left + GRID / 2, GRID / 2, "face", color=MUTED, fontsize=9, ha="center", va="center")
-            for hint in (hint for hint in found if hint.of == kind):
-                place = (left + hint.column, hint.row)
-                for colour, alpha in ((FAINT, 1.0), (ACCENT, min(2 * (hint.area.value - 0.5), 1.0))):
-                    axes.bar(place[0], 0.94, 0.94, place[1], align="edge", color=colour, alpha=alpha, linewidth=0)
-                dark = hint.area.value > 0.8
-                axes.text(place[0] + 0.5, place[1] + 0.55, f"{hint.area.value:.2f}"[1:] if hint.area.value < 1 else "1",
-                          color=PAPER if dark else INK, fontsize=7, ha="center", va="center")  # fmt: skip
-
-    return chart(
-        "border",
-        draw,
+    grids = {
+        f"pictures that {WHOSE[kind]} a class": {
+            (hint.row, hint.column): hint.area.value for hint in found if hint.of == kind
+        }
+        for kind in kinds
+    }
+    return block_grids(
+        grids,
+        GRID,
+        middle="face",
+        name="border",
         caption=f"How well each block at the border, alone, tells a class: area under the ROC curve, .50 is chance. "
         f"The strongest is the {best.place}, for {best.label}.",
         alt=f"A grid of {GRID} by {GRID} blocks; the {best.place} has the largest area, {best.area}.",
-        height=3.6,
     )

@@ -4,7 +4,8 @@ import numpy as np
 
 from mien.evaluation.thresholds import Thresholds
 from mien.report.document import Note, Section, Table
-from mien.viz.charts import ACCENT, CATEGORIES, MUTED, Axes, chart, plain
+from mien.viz.charts import plain
+from mien.viz.curves import Mark, cost_curve
 
 
 def thresholds_section(found: Thresholds, written: str | None = None) -> Section:
@@ -38,8 +39,13 @@ def thresholds_section(found: Thresholds, written: str | None = None) -> Section
         f"{name} from", f"wrongly {name}", f"wrongly {other}", f"recall {name}", f"recall {other}", "accuracy",
         "cost per 100",
     )  # fmt: skip
-    drawn = chart(
-        "thresholds", lambda axis: _draw(axis, found), width=6.6, height=2.7,
+    drawn = cost_curve(
+        found.grid, found.curve,
+        (
+            Mark(now.threshold, now.cost, f"in use: {now.threshold:g}"),
+            Mark(best.threshold, best.cost, f"cheapest: {best.threshold:g}"),
+        ),
+        f"answer {plain(name, 20)} from this probability on", "cost per 100 pictures", name="thresholds",
         caption="Cost per 100 pictures at each threshold. A flat valley says that the choice matters little.",
         alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present; least {best.cost:.2f}.",
     )  # fmt: skip
@@ -59,16 +65,3 @@ def _how(found: Thresholds) -> str:
 
 def _share(value: float) -> str:
     return "undefined" if np.isnan(value) else f"{value:.3f}"
-
-
-def _draw(axis: Axes, found: Thresholds) -> None:
-    axis.plot(found.grid, found.curve, color=ACCENT)
-    for row, colour, name in ((found.present, MUTED, "in use"), (found.cheapest, CATEGORIES[1], "cheapest")):
-        axis.axvline(row.threshold, color=colour, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
-        axis.plot([row.threshold], [row.cost], "o", color=colour, markersize=5, label=f"{name}: {row.threshold:g}")
-    axis.set_xlim(0, 1)
-    axis.set_ylim(bottom=0)
-    axis.set_xlabel(f"answer {plain(found.positive, 20)} from this probability on")
-    axis.set_ylabel("cost per 100 pictures")
-    axis.grid(axis="y")
-    axis.legend(fontsize=8.5)

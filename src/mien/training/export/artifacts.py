@@ -14,20 +14,22 @@ from mien.training.export.onnx import Agreement, export_bundle
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.networks import logits_of
-from mien.viz import plots
+from mien.viz.history import LearningCurve, learning_curves
 
 _COMPARED_CROPS = 64
 
 
 def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     """Draw `curves.png` from a history."""
-    plots.curves(
-        folder / CURVES,
-        [row.epoch for row in history],
-        ([row.loss for row in history], [row.val_loss for row in history]),
-        ([row.accuracy for row in history], [row.val_accuracy for row in history]),
-        best_epoch(history),
+    curves = [
+        LearningCurve("loss", [row.loss for row in history], [row.val_loss for row in history]),
+        LearningCurve("accuracy", [row.accuracy for row in history], [row.val_accuracy for row in history]),
+    ]
+    said = "loss and accuracy per epoch"
+    drawn = learning_curves(
+        [row.epoch for row in history], curves, best_epoch(history), name="curves", caption=said, alt=said
     )
+    drawn.save(folder / CURVES)
 
 
 def save_keras(folder: Path, network: Any) -> None:
