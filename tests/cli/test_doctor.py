@@ -1,15 +1,18 @@
-"""`mien doctor`: what is broken is said and counted; what is not installed is no fault."""
+"""`mien doctor` reports and counts what is broken; a missing extra is not an error."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from mien.cli import doctor_extras
-from mien.cli.doctor_extras import Requirement, check_extra, requirements
+from mien.cli.doctor_extras import check_extra, requirements
 from mien.cli.doctor_system import Check, system_checks
 from mien.faces import yunet
 from mien.inference import bundle
@@ -19,7 +22,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def core_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No optional part is known: importing them all takes a minute."""
+    """No extra is known: importing all of them takes a minute."""
     monkeypatch.setattr("mien.cli.doctor.extras", list)
 
 
@@ -30,8 +33,17 @@ def state_of(checks: list[Check]) -> dict[str, str]:
 def test_a_sound_installation_is_sound(core_only: None, call: Call) -> None:
     code, out, _ = call("doctor")
     assert code == 0, out
-    assert "all that is installed works" in out
-    for words in ("python", "processor", "cores", "onnxruntime", "model mien", "face finder", "self test", "mien-runs"):
+    assert "everything that is installed works" in out
+    for words in (
+        "python",
+        "processor",
+        "cores",
+        "onnxruntime",
+        "model mien",
+        "face detector",
+        "self test",
+        "mien-runs",
+    ):
         assert words in out
 
 
@@ -57,34 +69,56 @@ def test_missing_models_are_found(nothing_shipped: None, core_only: None, call: 
     assert not bundle.shipped_models()
     code, out, _ = call("doctor")
     assert code == 1
-    assert "none comes with this installation" in out
+    assert "none in this installation" in out
 
 
-def test_a_missing_face_finder_is_found(
+def test_a_missing_face_detector_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core_only: None, call: Call
 ) -> None:
     monkeypatch.setattr(yunet, "WEIGHTS", tmp_path / "gone.onnx")
     code, out, _ = call("doctor")
     assert code == 1
-    assert "face finder's weights are missing" in out
+    assert "weights are missing" in out
 
 
 def needs(monkeypatch: pytest.MonkeyPatch, *rows: Requirement) -> None:
     monkeypatch.setattr(doctor_extras, "requirements", lambda _: list(rows))
 
 
-def test_a_part_that_is_not_installed_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs(monkeypatch, Requirement("numpy", ""), Requirement("no-such-distribution", ""))
+def test_an_extra_that_is_not_installed_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs(monkeypatch, Requirement("numpy"), Requirement("no-such-distribution>=1"))
     found = check_extra("video")
     assert (found.state, found.fix) == ("missing", "pip install 'mien[video]'")
     assert "no-such-distribution missing" in found.text
 
 
-def test_a_part_that_is_too_old_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs(monkeypatch, Requirement("numpy", "999.1"))
+@pytest.mark.parametrize("versions", [">=999.1", ">=1,<2"], ids=["too old", "too new"])
+def test_a_version_that_does_not_fit_is_broken(monkeypatch: pytest.MonkeyPatch, versions: str) -> None:
+    needs(monkeypatch, Requirement(f"numpy{versions}"))
     found = check_extra("video")
-    assert found.state == "broken"
-    assert "is older than 999.1" in found.text
+    assert (found.state, found.fix) == ("broken", "pip install --upgrade 'mien[video]'")
+    assert f"numpy {np.__version__} is not {Requirement('numpy' + versions).specifier}" in found.text
+
+
+def test_either_tensorflow_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"tensorflow": "2.20.1"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(doctor_extras, "_import", lambda modules: ("", f"; imported {modules}"))
+    needs(monkeypatch, Requirement("tensorflow-cpu>=2.18"))
+    found = check_extra("train")
+    assert (found.state, found.text) == (
+        "ok", "mien train, export, demo: tensorflow 2.20.1; imported ['tensorflow']"
+    )  # fmt: skip
+    needs(monkeypatch, Requirement("tensorflow-cpu>=2.21"))
+    assert "tensorflow 2.20.1 is not >=2.21" in check_extra("train").text
+    versions.clear()
+    assert "not installed (tensorflow-cpu missing)" in check_extra("train").text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +128,7 @@ def test_a_part_that_is_too_old_is_broken(monkeypatch: pytest.MonkeyPatch) -> No
         ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "crashes when imported (SIGILL)"),
     ],
 )
-def test_a_part_that_cannot_be_imported_is_broken(
+def test_an_extra_that_cannot_be_imported_is_broken(
     body: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "brokenpart.py").write_text(body)
@@ -103,17 +137,29 @@ def test_a_part_that_cannot_be_imported_is_broken(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brokenpart\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    needs(monkeypatch, Requirement("brokenpart", "1.0"))
+    needs(monkeypatch, Requirement("brokenpart>=1.0"))
     found = check_extra("video")
     assert found.state == "broken"
     assert words in found.text
 
 
-def test_what_a_part_needs_is_read_from_the_package() -> None:
+def test_what_an_extra_needs_is_read_from_the_package() -> None:
     names = {row.name for row in requirements("train")}
     assert {"keras", "onnx", "matplotlib"} <= names
-    assert Requirement("matplotlib", "3.9") in requirements("report")
-    assert requirements("no-such-part") == []
+    assert len(names & {"tensorflow-cpu", "tensorflow"}) == 1, "markers choose one"
+    assert [str(row.specifier) for row in requirements("report") if row.name == "matplotlib"] == [">=3.9"]
+    assert requirements("no-such-extra") == []
+
+
+def test_markers_bounds_and_included_extras_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "numpy>=2.0", "tomli>=1; python_version >= '3'", "one<3,>=1; extra == 'a'", "Two ~= 1.5 ; extra == 'a'",
+        "never; sys_platform == 'nowhere' and extra == 'a'", "mien[b,c]; extra == 'a'", "three!=2; extra == 'b'",
+        "four; (extra == 'b' or extra == 'c') and python_version >= '3'", "five; extra == 'd'",
+    ]  # fmt: skip
+    monkeypatch.setattr(metadata, "requires", lambda _: lines)
+    found = [(row.name, str(row.specifier)) for row in requirements("a")]
+    assert found == [("one", "<3,>=1"), ("Two", "~=1.5"), ("three", "!=2"), ("four", ""), ("four", "")]
 
 
 def test_it_needs_the_core_alone() -> None:

@@ -1,4 +1,7 @@
-"""The `mien` command: one module per verb, imported only when its verb is used."""
+"""The `mien` command: one module per verb, imported when its verb is used. Helpers are named after their verb.
+
+A verb parses its options, makes one call and prints; what it calls is below, for Python callers too.
+"""
 
 import io
 import os
@@ -12,27 +15,27 @@ from mien.cli.terminal import one_line
 from mien.errors import MienError
 from mien.version import __version__
 
-#: Each verb and its module; the one-line help is shown without importing it.
+#: Each verb, which is also its module, and its summary for `mien --help`, which imports none of them.
 VERBS = {
-    "check": "list everything that is wrong with a dataset",
-    "show": "draw labelled (or augmented) samples of a dataset",
-    "train": "train on labelled folders; evaluate and export",
+    "check": "list the issues of a dataset; write a clean copy",
+    "show": "draw samples of a dataset, also augmented",
+    "train": "train on labelled images; evaluate and export",
     "tune": "search for better settings within a budget",
-    "experiment": "compare settings over several seeds: what matters, what is noise",
-    "runs": "list runs with their figures",
-    "evaluate": "measure a model on labelled data",
-    "compare": "set evaluations side by side: is a difference more than luck?",
-    "predict": "read the expression in pictures",
-    "explain": "show what in a picture speaks for an answer",
+    "experiment": "compare settings over several seeds; test which differences are significant",
+    "runs": "list runs with their metrics",
+    "evaluate": "measure a model on labelled images; write a report",
+    "compare": "compare evaluations on the same images; test whether the difference is significant",
+    "predict": "classify the expression in images, videos or a webcam",
+    "explain": "draw a heatmap of the evidence for an answer",
     "export": "turn a Keras model into a bundle",
-    "serve": "an HTTP API and a page with a camera, on this machine",
-    "demo": "run the whole job on drawn faces",
-    "doctor": "say what is installed, what works and why not",
+    "serve": "run an HTTP API and a webcam page on this machine",
+    "demo": "check, train, evaluate and predict on drawn faces",
+    "doctor": "check the installation and say how to repair it",
 }
 
 
 class _Verbs(click.Group):
-    """A group that imports a verb's module on first use, so that every start is quick."""
+    """Import a verb's module on first use, so that every start is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -57,14 +60,14 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="mien %(version)s")
 def cli() -> None:
-    """Read the expression on a face, and train, check and export the classifier that does it."""
+    """Classify the expression on faces; train, evaluate and export your own classifier."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; errors are one line on stderr and exit status 2, Ctrl-C is 130."""
-    warnings.filterwarnings("ignore", module="PIL")  # what Pillow warns of, mien reports on the picture's row
+    """Run the command. An error is one line on stderr and exit status 2; Ctrl-C is 130."""
+    warnings.filterwarnings("ignore", module="PIL")  # mien reports it in the row of the image
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that does not know a letter is no error
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that a terminal cannot show is no error
     try:
         status = cli.main(arguments, prog_name="mien", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -77,11 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort) as stop:
         click.echo(f"mien: {one_line(str(stop) or 'interrupted')}", err=True)
         status = 130
-    except BrokenPipeError:  # the reader of our output has closed it, as `head` does
+    except BrokenPipeError:  # whoever reads our output closed it, as `head` does
         status = 1
-    except OSError as error:  # standard output cannot be written, say
+    except OSError as error:  # such as a full disk behind standard output
         status = _fail(str(error))
-    _let_go_of_stdout()
+    _release_stdout()
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -90,8 +93,8 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _let_go_of_stdout() -> None:
-    """Where standard output cannot be written any more, keep Python from complaining of it at exit."""
+def _release_stdout() -> None:
+    """Keep Python silent at exit if standard output can no longer be written."""
     if sys.stdout is None:  # it was closed before we began
         return
     try:

@@ -1,6 +1,5 @@
-"""`mien doctor`: what is installed, which parts of mien work, and why others do not."""
+"""`mien doctor`: check the installation and say how to repair it."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import click
@@ -9,18 +8,17 @@ from rich.text import Text
 from mien.cli.doctor_extras import check_extra, extras
 from mien.cli.doctor_system import Check, system_checks
 from mien.cli.terminal import console, one_line
-from mien.io.targets import write_output
+from mien.io.targets import to_json, write_output
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "red"), "info": (" ", "")}
 
 
 @click.command("doctor")
-@click.option("--json", "target", metavar="FILE", help="as JSON, - for standard output")
+@click.option("--json", "target", metavar="FILE|-", help="write the checks as JSON")
 def command(target: str | None) -> int:
-    """Say what is installed, what works, and for what does not how to mend it.
+    """Check the installation: Python, processor, shipped models, and each extra. Say how to repair what is broken.
 
-    The exit status is 1 when something that is installed is broken; an optional part that is not installed is no
-    fault.
+    The exit status is 1 if something that is installed is broken. An extra that is not installed is not an error.
     """
     checks = list(system_checks())
     with ThreadPoolExecutor() as pool:
@@ -28,7 +26,7 @@ def command(target: str | None) -> int:
     broken = sum(check.state == "broken" for check in checks)
     if target is not None:
         rows = [check.to_dict() for check in checks]
-        write_output(json.dumps({"ok": not broken, "checks": rows}, indent=2) + "\n", target)
+        write_output(to_json({"ok": not broken, "checks": rows}), target)
     if target != "-":
         _print(checks, broken)
     return 1 if broken else 0
@@ -46,4 +44,4 @@ def _print(checks: list[Check], broken: int) -> None:
     if broken:
         screen.print(f"\n{broken} of these {'is' if broken == 1 else 'are'} installed but broken")
     else:
-        screen.print("\nall that is installed works")
+        screen.print("\neverything that is installed works")

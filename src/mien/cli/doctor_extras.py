@@ -1,7 +1,7 @@
-"""What `mien doctor` says of the optional parts: what each needs, whether it is there, and whether it can be imported.
+"""Check the extras for `mien doctor`: is each installed, in a version that fits, and can it be imported?
 
-Each part is imported in a process of its own: a library that crashes (TensorFlow on a processor without AVX, say) is
-then a line in the report.
+Each extra is imported in its own process, so that a crashing library (TensorFlow on a processor without AVX) becomes
+a line of the report.
 """
 
 import os
@@ -9,21 +9,22 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mien.cli.doctor_system import Check
 
-#: What each part is for, and the order in which they are shown.
+#: What each extra is for, in the order in which they are shown.
 PURPOSE = {
-    "train": "mien train, export, demo", "report": "plots", "parquet": "--parquet", "video": "films and cameras",
+    "train": "mien train, export, demo", "report": "plots", "parquet": "--parquet", "video": "videos and webcams",
     "serve": "mien serve", "tune": "mien tune", "cluster": "--engine ray",
 }  # fmt: skip
 #: Distributions whose module has another name.
 _MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow"}
-#: Any one of these will do.
-_ALTERNATIVES = ("tensorflow-cpu", "tensorflow")
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[([^]]*)\])?\s*(?:\(?([^;)]*)\)?)?\s*(?:;(.*))?$")
+#: Either of these meets a requirement for the other.
+_ALTERNATIVES = {"tensorflow-cpu": "tensorflow", "tensorflow": "tensorflow-cpu"}
 _PROBE = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -31,19 +32,11 @@ for name in sys.argv[1:]:
 if "keras" in sys.modules:
     print("backend", sys.modules["keras"].backend.backend())
 """
-_LIMIT = 600
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """A distribution that an optional part needs, and from which version on (empty: any)."""
-
-    name: str
-    low: str
+_TIMEOUT = 600
 
 
 def extras() -> list[str]:
-    """Return the names of the optional parts of this installation, the best known first."""
+    """Return the names of mien's extras, the best known first."""
     try:
         known = metadata.metadata("mien").get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:
@@ -52,74 +45,72 @@ def extras() -> list[str]:
 
 
 def requirements(extra: str) -> list[Requirement]:
-    """Return what a part needs, with what the parts that it includes need."""
+    """Return what an extra requires on this machine, with the requirements of the extras that it includes."""
     found: list[Requirement] = []
-    for line in metadata.requires("mien") or []:
-        match = _REQUIREMENT.match(line)
-        if match is None:
+    for requirement in map(Requirement, metadata.requires("mien") or []):
+        if not _is_of(extra, requirement):
             continue
-        name, inner, versions, marker = match.groups()
-        if not re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", marker or ""):
-            continue
-        if name == "mien":
-            for part in (inner or "").split(","):
-                found += requirements(part.strip())
-            continue
-        low = re.search(r">=\s*([0-9.]+)", versions or "")
-        found.append(Requirement(name.lower(), low.group(1) if low else ""))
+        if canonicalize_name(requirement.name) == "mien":
+            for included in sorted(requirement.extras):
+                found += requirements(included)
+        else:
+            found.append(requirement)
     return found
 
 
+def _is_of(extra: str, requirement: Requirement) -> bool:
+    """Whether a requirement holds on this machine because of the extra."""
+    marker = requirement.marker
+    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+
+
 def check_extra(extra: str) -> Check:
-    """Look at one optional part: missing, broken, or working."""
+    """Check one extra: missing, broken, or working."""
     name, purpose = f"extra {extra}", PURPOSE.get(extra, "")
     needed = requirements(extra)
-    present = {row.name: version for row in needed if (version := _version(row.name))}
-    missing = [row.name for row in needed if row.name not in present and not _alternative(row.name, present)]
-    install = f"pip install 'mien[{extra}]'"
+    installed = {row.name: _installed(row.name) for row in needed}
+    missing = [name for name, found in installed.items() if found is None]
     if missing:
-        return Check(name, "missing", f"{purpose}: not installed ({', '.join(missing)} missing)", install)
-    old = [f"{row.name} {present[row.name]} is older than {row.low}" for row in needed
-           if row.name in present and _older(present[row.name], row.low)]  # fmt: skip
-    if old:
-        return Check(name, "broken", f"{purpose}: {', '.join(old)}", f"pip install --upgrade 'mien[{extra}]'")
-    reason, said = _import([_MODULES.get(one, one.replace("-", "_")) for one in present])
+        fix = f"pip install 'mien[{extra}]'"
+        return Check(name, "missing", f"{purpose}: not installed ({', '.join(missing)} missing)", fix)
+    present = {row.name: found for row in needed if (found := installed[row.name])}
+    unfit = [f"{' '.join(present[row.name])} is not {row.specifier}" for row in needed
+             if not row.specifier.contains(present[row.name][1], prereleases=True)]  # fmt: skip
+    if unfit:
+        return Check(name, "broken", f"{purpose}: {', '.join(unfit)}", f"pip install --upgrade 'mien[{extra}]'")
+    reason, backend = _import([_module(distribution) for distribution, _ in present.values()])
     if reason:
         return Check(name, "broken", f"{purpose}: {reason}", f"pip install --force-reinstall 'mien[{extra}]'")
-    versions = ", ".join(f"{one} {version}" for one, version in present.items())
-    return Check(name, "ok", f"{purpose}: {versions}{said}")
+    versions = ", ".join(" ".join(found) for found in present.values())
+    return Check(name, "ok", f"{purpose}: {versions}{backend}")
 
 
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
+def _installed(name: str) -> tuple[str, str] | None:
+    """Return the distribution that meets a requirement by name, and its version; None if it is not installed."""
+    for one in (name, _ALTERNATIVES.get(canonicalize_name(name))):
+        try:
+            if one:
+                return one, metadata.version(one)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
-def _alternative(name: str, present: dict[str, str]) -> bool:
-    return name in _ALTERNATIVES and any(other in present for other in _ALTERNATIVES)
-
-
-def _older(version: str, low: str) -> bool:
-    """Compare the leading numbers of two versions."""
-
-    def numbers(text: str) -> list[int]:
-        return [int(part) for part in re.findall(r"\d+", re.split(r"[a-zA-Z+-]", text)[0])]
-
-    return bool(low) and numbers(version) < numbers(low)
+def _module(distribution: str) -> str:
+    name = canonicalize_name(distribution)
+    return _MODULES.get(name, name.replace("-", "_"))
 
 
 def _import(modules: list[str]) -> tuple[str, str]:
-    """Import modules in a fresh process; returns what went wrong, in one line, and what else is worth saying."""
+    """Import modules in a fresh process; returns what went wrong, in one line, and which backend Keras has."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     try:
         done = subprocess.run(
             [sys.executable, "-c", _PROBE, *modules], capture_output=True, text=True, errors="replace",
-            env={**quiet, **os.environ}, check=False, timeout=_LIMIT,
+            env={**quiet, **os.environ}, check=False, timeout=_TIMEOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return f"could not be imported within {_LIMIT} seconds", ""
+        return f"could not be imported within {_TIMEOUT} seconds", ""
     if done.returncode < 0:
         return f"crashes when imported ({signal.Signals(-done.returncode).name}); is the processor too old?", ""
     if done.returncode:

@@ -1,4 +1,4 @@
-"""What `mien doctor` says of the machine, the core and what comes with it; needs nothing but the core."""
+"""Check the machine, the core and the shipped models for `mien doctor`; needs no extra."""
 
 import os
 import platform
@@ -23,13 +23,13 @@ State = Literal["ok", "missing", "broken", "info"]
 
 _RUNS = Path("mien-runs")
 _REINSTALL = "pip install --force-reinstall mien"
-#: What speeds up reading or training, as Linux names it, and what for.
+#: Processor features that speed up inference or training, as Linux names them.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report: its name, its state, what was found, and how to mend it where that is needed."""
+    """A line of the report: name, state, what was found, and how to repair it if needed."""
 
     name: str
     state: State
@@ -37,12 +37,12 @@ class Check:
     fix: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         return {"name": self.name, "state": self.state, "text": self.text, "fix": self.fix}
 
 
 def system_checks() -> Iterator[Check]:
-    """Yield every check that needs the core alone."""
+    """Yield every check that needs no extra."""
     yield Check("mien", "info", f"{__version__}, in {Path(__file__).parent.parent}")
     yield Check("python", "info", f"{platform.python_version()} ({platform.python_implementation()}), "
                 f"{platform.system()} {platform.machine()}")  # fmt: skip
@@ -52,24 +52,24 @@ def system_checks() -> Iterator[Check]:
         yield _guard(name, partial(metadata.version, name), _REINSTALL)
     models = shipped_models()
     if not models:
-        yield Check("models", "broken", "none comes with this installation", _REINSTALL)
+        yield Check("models", "broken", "none in this installation", _REINSTALL)
     for name in models:
         yield _guard(f"model {name}", partial(_model, name), _REINSTALL)
-    yield _guard("face finder", _finder, _REINSTALL)
+    yield _guard("face detector", _detector, _REINSTALL)
     if models:
         yield _guard("self test", _self_test, _REINSTALL)
     yield _runs()
 
 
-def _guard(name: str, look: Callable[[], str], fix: str) -> Check:
+def _guard(name: str, check: Callable[[], str], fix: str) -> Check:
     try:
-        return Check(name, "ok", look())
+        return Check(name, "ok", check())
     except Exception as error:  # whatever is wrong, the other checks go on
         return Check(name, "broken", f"{type(error).__name__}: {' '.join(str(error).split())}"[:300], fix)
 
 
 def processor() -> str:
-    """Return the processor's name and those of its features that matter here, as far as the system tells."""
+    """Return the processor's name and its vector features, if the system tells them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -77,14 +77,14 @@ def processor() -> str:
     fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     known = [name for name in _FEATURES if name in flags]
-    return f"{fields.get('model name', platform.machine())}: {', '.join(known) or 'no vector extensions that help'}"
+    return f"{fields.get('model name', platform.machine())}: {', '.join(known) or 'no useful vector extensions'}"
 
 
 def cores() -> str:
-    """Return how many cores this process may use, and what else limits its threads."""
+    """Return how many cores this process may use, and the variables that limit its threads."""
     limits = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "KERAS_BACKEND") if name in os.environ}
     words = "".join(f", {name}={value}" for name, value in limits.items())
-    return f"{available_cores()} of {os.cpu_count()} may be used; as many threads read and train{words}"
+    return f"{available_cores()} of {os.cpu_count()} may be used{words}"
 
 
 def _model(name: str) -> str:
@@ -94,7 +94,7 @@ def _model(name: str) -> str:
     return f"sha256 {config.sha256[:12]}… verified, {len(bundle.model) / 1e6:.1f} MB, {config.input_size} px {colour}"
 
 
-def _finder() -> str:
+def _detector() -> str:
     from mien.faces.detector import Detector
 
     Detector(threads=1)(draw_face("happy", 0, 320))
@@ -113,7 +113,7 @@ def _self_test() -> str:
     probabilities = np.array(list(found.faces[0].probabilities.values()))
     if not (np.isfinite(probabilities).all() and abs(probabilities.sum() - 1) < 1e-3):
         raise MienError(f"the model's probabilities on a drawn face do not add up to 1: {probabilities}")
-    return f"a drawn face was read in {milliseconds:.1f} ms"
+    return f"a drawn face was classified in {milliseconds:.1f} ms"
 
 
 def _runs() -> Check:
@@ -121,6 +121,6 @@ def _runs() -> Check:
     parent = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(parent).free / 1e9
     if not os.access(parent, os.W_OK | os.X_OK):
-        fix = "give --out, or go to a folder that you may write to"
+        fix = "give --out, or change to a folder that you may write to"
         return Check("runs", "info", f"would go to {place}, which cannot be written", fix)
     return Check("runs", "info", f"go to {place} ({free:.0f} GB free)")

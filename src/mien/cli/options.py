@@ -1,4 +1,4 @@
-"""Options that several verbs share, and checks of what was given to them."""
+"""Options that several verbs share, and checks of their values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,17 +22,17 @@ def data_options(function: Function) -> Function:
 def model_option(function: Function) -> Function:
     """Add `--model`, which every verb that runs a model takes."""
     return click.option(
-        "--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien, the shipped one]"
+        "--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien, which is shipped]"
     )(function)
 
 
 def parse_data_options(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[str, ...] | None, dict[str, str]]:
-    """Read what `data_options` collected."""
+    """Parse the values of `data_options`: the classes, None for all, and the renamed classes."""
     return (parse_classes(classes) if classes else None), parse_rename(rename)
 
 
 def only_one(given: dict[str, Any]) -> str | None:
-    """Return the name of the one option that was given, None for none; ConfigError for several."""
+    """Return the name of the one option that is not None, or None; raise ConfigError for several."""
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
         raise ConfigError(f"--{names[0]} and --{names[1]}: give only one of them")
@@ -40,7 +40,7 @@ def only_one(given: dict[str, Any]) -> str | None:
 
 
 def require_report(out: Path | None, json_target: str | None) -> None:
-    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
+    """Raise OutputError, before long work starts, if the report cannot be written to folder `out` or as JSON."""
     if out:
         from mien.viz.charts import require_matplotlib
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def metrics_table(evaluation: "ClassificationMetrics", title: str, note: str = "") -> "Table":
-    """Lay out an evaluation: the overall figures, then one row per class, each with its interval; a note below."""
+    """Return a table of metrics with their intervals: a row per class, then the overall ones, then a note."""
     from rich.table import Table
     from rich.text import Text
 

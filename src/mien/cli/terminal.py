@@ -1,4 +1,4 @@
-"""Text on a terminal: the console that tables are printed on, and names from outside made safe for one line."""
+"""Print safely on a terminal: the console for tables, and text from outside on one line."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe 
 
 
 def console(err: bool = False) -> "Console":
-    """Return a console that is never narrower than a readable table."""
+    """Return a console, 120 columns wide if it is not a terminal, so that tables stay readable."""
     from rich.console import Console
 
     found = Console(stderr=err, highlight=False)
