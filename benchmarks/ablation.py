@@ -1,6 +1,6 @@
 """What each ingredient of the shipped model's recipe brings: short trainings with one thing changed at a time.
 
-    python benchmarks/ingredients.py --data $MIEN_DATA --recipe WORK --work FOLDER [--epochs 8] [--only NAME]...
+    python benchmarks/ablation.py --data $MIEN_DATA --recipe WORK --work FOLDER [--epochs 8] [--only NAME]...
 
 Each trains from scratch, as the recipe's `fresh` training does, but for few epochs (`--recipe` is the folder it worked
 in; one variant asks for its teacher's opinions). What helps in so short a training need not help as much in the full
@@ -24,8 +24,8 @@ import numpy.typing as npt
 import mien
 from mien.inference.reader import Reader
 from mien.training.backend import require_keras
-from shipped_model_changes import CHANGES, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
+from shipped_model_perturbations import CHANGES, apply
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 from fer_targets import Mix, prepare

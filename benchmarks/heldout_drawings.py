@@ -1,6 +1,6 @@
 """How well are drawings of a kind that no weight was fitted on told from photographs?
 
-    python benchmarks/left_out_drawings.py --drawn FOLDER… --photographs FOLDER…
+    python benchmarks/heldout_drawings.py --drawn FOLDER… --photographs FOLDER…
 
 The weights of `mien.data.drawings` were fitted on drawings and photographs; on those very pictures they flatter
 themselves. Here each folder of drawings is judged by weights that were fitted on the other folders, and each fifth of

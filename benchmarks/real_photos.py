@@ -3,7 +3,7 @@
 Of the crops it prints how many are read (status `ok`), and the accuracy of happy against sad with the face
 found first and with the whole crop read; of the folders how many show a face that is found, and the accuracy.
 
-    python benchmarks/real_pictures.py --data $MIEN_DATA [--model NAME|FOLDER] [--limit N]
+    python benchmarks/real_photos.py --data $MIEN_DATA [--model NAME|FOLDER] [--limit N]
 
 `$MIEN_DATA` holds what `shipped_model.py` needs, and `small/` with the folders `happy` and `sad`.
 """

@@ -29,7 +29,7 @@ from mien.viz.charts import Chart, Words, require_matplotlib
 from mien.viz.curves import reliability_diagrams, risk_coverage_curves
 from mien.viz.grids import confusion_matrix
 from shipped_model_data import Fold, read_fold
-from shipped_model_figures import measure
+from shipped_model_metrics import measure
 from shipped_model_rows import Measured, tables
 
 

@@ -15,9 +15,9 @@ from mien.metrics.calibration import reliability, risk_coverage
 from mien.metrics.classification import classification_metrics, proportion
 from mien.metrics.significance import change
 from shipped_model_answers import risks, three_ways
-from shipped_model_changes import CHANGES, Change, apply
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_likelihood import likelihoods, likelihoods_changed
+from shipped_model_perturbations import CHANGES, Change, apply
 from shipped_model_rows import Bools, Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]

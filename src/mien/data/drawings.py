@@ -5,7 +5,7 @@ often in colours that skin does not have side by side, and the face detector, wh
 sure of them. A logistic regression weighs five such features; it was fitted on clip art and emoji against photos
 (docs/lab-log.md). A sixth feature, set by hand, is for statues: a grey face in a colourful image. Paintings, wax
 figures, drawings shaded as smoothly as a photo and half of all filtered photos pass.
-benchmarks/left_out_drawings.py measures the accuracy on kinds of drawing that were left out of the fit.
+benchmarks/heldout_drawings.py measures the accuracy on kinds of drawing that were left out of the fit.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DRAWING_THRESHOLD = 0.5
 
 _FINE, _MIDDLE, _COARSE = 128, 48, 24  # sides in pixels to which a face is resized
 _TONES = 32  # bins of the grey histogram of the coarse face
-#: Coefficients and intercept of the logistic regression; refitted by benchmarks/left_out_drawings.py.
+#: Coefficients and intercept of the logistic regression; refitted by benchmarks/heldout_drawings.py.
 WEIGHTS = {"doubt": 1.6, "one_tone": 1.1, "flat": 3.7, "motley": 0.9, "lines": 1.3, "stone": 6.0}
 BIAS = -5.2
 
