@@ -1,4 +1,4 @@
-"""What MkDocs fills in from the code and from files that stand outside docs/."""
+"""MkDocs hooks: insert generated tables, and files from outside docs/."""
 
 import dataclasses
 import re
@@ -8,23 +8,23 @@ from typing import Any
 from mien.training.config import NETWORK_DEFAULTS, TrainConfig, flag
 
 ROOT = Path(__file__).parents[1]
-#: Pages that are a file of the repository.
-TAKEN = {"model-card.md": "MODEL_CARD.md", "changelog.md": "CHANGELOG.md"}
-#: Links to files that the site does not hold, as the repository's pages write them.
+#: Pages that are copies of a file of the repository.
+COPIED = {"model-card.md": "MODEL_CARD.md", "changelog.md": "CHANGELOG.md"}
+#: A relative link or image.
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)]+)\)")
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put in the tables and files that a page asks for."""
+    """Insert the tables and files that a page asks for."""
     name = page.file.src_uri
-    if name in TAKEN:
-        markdown = (ROOT / TAKEN[name]).read_text(encoding="utf-8").replace("docs/images/", "images/")
-        markdown = _LINK.sub(_kept, markdown)
+    if name in COPIED:
+        markdown = (ROOT / COPIED[name]).read_text(encoding="utf-8").replace("docs/images/", "images/")
+        markdown = _LINK.sub(_site_link, markdown)
     return markdown.replace("{{ settings }}", settings_table())
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Leave a cell empty where an option has no default; mkdocs-click writes click's own word for that."""
+    """Empty the cell if an option has no default; mkdocs-click writes click's sentinel there."""
     return html.replace("<code>Sentinel.UNSET</code>", "")
 
 
@@ -44,10 +44,10 @@ def _range(field: Any) -> str:
     return "" if low == float("-inf") else f" ({low:g} to {high:g})"
 
 
-def _kept(link: re.Match[str]) -> str:
-    """Keep links to the site's own pages, and the words of the others."""
+def _site_link(link: re.Match[str]) -> str:
+    """Point a link at the site's own page; reduce a link that leaves the site to its text."""
     mark, words, target = link.groups()
-    here = {**{file: page for page, file in TAKEN.items()}, "docs/lab-log.md": "lab-log.md"}
+    here = {**{file: page for page, file in COPIED.items()}, "docs/lab-log.md": "lab-log.md"}
     if mark or target in here:
         return f"{mark}[{words}]({here.get(target, target)})"
     return words

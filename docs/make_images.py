@@ -1,6 +1,6 @@
 """Draws the pictures of README and docs anew, from drawn faces and a public-domain portrait.
 
-    python docs/pictures.py
+    python docs/make_images.py
 
 The portrait is NASA's, of Eileen Collins, and comes with scikit-image. The screenshot of the page needs Chromium;
 without it the older one stays.

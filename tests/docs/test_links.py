@@ -1,4 +1,4 @@
-"""What the pages point at is there: relative links and pictures, and every key of a bundle's config."""
+"""Relative links and images of the pages exist, and the bundle page names every key of the config."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from mien.labels import EXPRESSIONS
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-#: `[words](target)`, `![words](target)`, `[word]: target`, and the HTML of a picture or link.
+#: `[words](target)`, `![words](target)`, `[word]: target`, and the HTML of an image or a link.
 _TARGET = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*(\S+)|(?:src|href)=\"([^\"]+)\"", re.MULTILINE)
 _ELSEWHERE = re.compile(r"[a-z]+:|#")
 
 
 def targets(text: str) -> list[str]:
-    """Return the relative paths that a page links to or shows, without what follows a `#`."""
+    """Return the relative paths that a page links to or shows, without `#` and what follows it."""
     found = ["".join(match.groups("")) for match in _TARGET.finditer(_CODE.sub("", text))]
     return [target.split("#")[0] for target in found if not _ELSEWHERE.match(target)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_every_link_of_a_page_exists(page: Path) -> None:
     missing = [to for to in targets(page.read_text(encoding="utf-8")) if not (page.parent / to).exists()]
     assert missing == []
 
@@ -39,7 +39,7 @@ def test_links_of_every_kind_are_found() -> None:
 
 def test_the_pages_have_links() -> None:
     assert {"README.md", "MODEL_CARD.md", "CHANGELOG.md", "CONTRIBUTING.md"} <= {page.name for page in PAGES}
-    assert "docs/images/page.png" in targets((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert "docs/images/astronaut.png" in targets((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 def test_the_page_of_the_bundle_names_every_key_of_its_config_and_no_other() -> None:

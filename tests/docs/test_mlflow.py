@@ -1,4 +1,4 @@
-"""What docs/tuning.md says of MLflow is done, word for word, on a local file store; where MLflow is installed."""
+"""Run the MLflow lines of docs/tuning.md on a local file store, if MLflow is installed."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from snippets import snippets
 
 PAGE = Path(__file__).parents[2] / "docs" / "tuning.md"
 
-#: What MLflow itself gives back of the only run: its name, its metrics, every step of one of them, its files.
+#: Read the only run back from MLflow: its name, its metrics, every step of one metric, its files.
 READ_BACK = """
 import json, mlflow
 client = mlflow.MlflowClient()
@@ -26,7 +26,7 @@ print(json.dumps([run.info.run_name, run.data.metrics, sorted(steps), files]))
 
 
 @pytest.mark.slow
-def test_a_run_is_logged_as_the_page_says(
+def test_a_run_is_logged_as_the_page_describes(
     faces: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:
     pytest.importorskip("mlflow")

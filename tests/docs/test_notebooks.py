@@ -1,4 +1,4 @@
-"""The notebooks run from a clean kernel, as they are and with the one line changed that they invite to change."""
+"""The notebooks run from a clean kernel, both unchanged and with the one line changed that they suggest."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 @pytest.fixture
 def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
-    """Return a function that runs a notebook in `tmp_path`, where asked with a line changed, and returns its text."""
+    """Return a function that runs a notebook in `tmp_path`, a line replaced if given, and returns its text."""
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -46,7 +46,7 @@ def test_a_notebook_runs_from_a_clean_kernel(name: str, execute: Execute, tmp_pa
     assert any((tmp_path / "notebook-work").iterdir())
 
 
-def test_predicting_takes_a_model_of_other_classes(execute: Execute, make_bundle: Callable[..., Path]) -> None:
+def test_predict_takes_a_model_of_other_classes(execute: Execute, make_bundle: Callable[..., Path]) -> None:
     bundle = make_bundle(("smile", "frown"))
     shown = execute(PREDICT, "MODEL = None", f"MODEL = {str(bundle)!r}")
     assert "  smile     0." in shown
@@ -55,8 +55,8 @@ def test_predicting_takes_a_model_of_other_classes(execute: Execute, make_bundle
 
 
 @pytest.mark.slow
-def test_training_takes_another_folder_and_takes_it_again(execute: Execute, tmp_path: Path) -> None:
-    """Its second class is rare and looks like the first, so that nothing is answered with it."""
+def test_training_takes_another_folder_twice(execute: Execute, tmp_path: Path) -> None:
+    """The second class is rare and looks like the first, so that it is never predicted."""
     for name, count in {"common": 100, "rare": 10}.items():
         write_dataset(tmp_path / "mine", count, seed=count, size=48, classes=["happy"])
         (tmp_path / "mine" / "happy").rename(tmp_path / "mine" / name)
@@ -67,7 +67,7 @@ def test_training_takes_another_folder_and_takes_it_again(execute: Execute, tmp_
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
-def test_a_notebook_is_kept_with_small_outputs_and_no_place_of_its_maker(path: Path) -> None:
+def test_a_notebook_has_small_outputs_and_no_local_path(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     cells = json.loads(text)["cells"]
     assert len(text) < 600_000

@@ -1,4 +1,4 @@
-"""Every command and every piece of code in README and docs does what a reader is told it does."""
+"""Run every command and every Python block of README and docs."""
 
 import os
 import re
@@ -11,16 +11,17 @@ from snippets import Snippet, snippets
 from workplace import furnish
 
 ROOT = Path(__file__).parents[2]
-#: http.md needs a running server; its examples are run by tests/server.
+#: http.md needs a running server: tests/server runs its examples. The logs record commands of their day.
+NOT_RUN = ("http.md", "lab-log.md", "lab-log-archive.md")
 PAGES = [
     ROOT / "README.md",
-    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in ("http.md", "lab-log.md")),
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in NOT_RUN),
 ]
-#: The languages that are run; other blocks are pictures of output, files and the like.
+#: The languages that are run; other blocks show output, files and the like.
 RUN = ("sh", "python")
-#: A page with one of these in it takes minutes.
+#: A page with one of these commands takes minutes.
 LONG = re.compile(r"^(mien (train|tune|experiment|demo)|make )", re.MULTILINE)
-#: What a reader lets run for minutes is cut short: the commands are tested here, not what they learn.
+#: Options that shorten long commands: the commands are tested here, not what they learn.
 SHORT = {"train": "--epochs=1 --freeze-epochs=0", "tune": "--trials=1"}
 
 
@@ -48,7 +49,7 @@ def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 
 def run(block: Snippet, place: Path) -> subprocess.CompletedProcess[str]:
-    """Run a block in a folder in which what the pages speak of is there; `mien` is the one that is tested."""
+    """Run a block in a folder that holds the files the pages name, with the tested `mien` first on the path."""
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = ["bash", "-c", shell(block.code)] if block.language == "sh" else [sys.executable, "-c", block.code]
     environment = {**os.environ, "PATH": search, "COLUMNS": "120"}
@@ -56,7 +57,7 @@ def run(block: Snippet, place: Path) -> subprocess.CompletedProcess[str]:
 
 
 def shell(code: str) -> str:
-    """Return commands so that the first that is refused ends them; status 1 says that there was something to say."""
+    """Return the commands as a script that ends at the first bad call; status 1 (unreadable files, issues) is fine."""
     lines = [shortened(line) for line in code.replace("\\\n", " ").splitlines() if line.split("#")[0].strip()]
     return "\n".join(f"{line}\nstatus=$?; [ $status -le 1 ] || exit $status" for line in lines)
 
