@@ -126,7 +126,7 @@ class Visit:
     def add(self, *files: Path | dict[str, Any]) -> None:
         """Choose files, and wait until all are read."""
         self.page.set_input_files("#files", list(files))
-        self.page.locator(".thumb[data-state=waiting], .thumb[data-state=reading]").first.wait_for(state="detached")
+        self.page.locator(".thumb[data-state=waiting], .thumb[data-state=running]").first.wait_for(state="detached")
 
     def said(self) -> str:
         """What a screen reader was told last."""

@@ -85,11 +85,11 @@ def test_the_camera_is_refused_or_absent(
 ) -> None:
     page = visit(blind, server.url, **look)
     page.page.click("#webcam")
-    page.wait_for("#trouble", "The webcam was refused")
+    page.wait_for("#alert", "The webcam was refused")
     page.check_accessible()
     page.page.evaluate(NO_CAMERA)
     page.page.click("#webcam")
-    page.wait_for("#trouble", "No webcam was found")
+    page.wait_for("#alert", "No webcam was found")
     page.check_accessible()
 
 
@@ -143,10 +143,10 @@ def test_the_key(blind: Any, locked: Any, visit: Callable[..., Any], look: dict[
     page.check_accessible()  # asked for
     page.page.fill("#key", "not-the-key-not-the-key")
     page.page.keyboard.press("Enter")
-    page.wait_for("#key-wrong", "does not take this key")
+    page.wait_for("#key-wrong", "does not accept this key")
     page.check_accessible()  # and wrong
     page.page.keyboard.press("Escape")
-    page.wait_for("#banner", "This server asks for a key.")
+    page.wait_for("#banner", "This server needs an API key.")
     assert page.page.is_visible("#banner-button")
     page.check_accessible()  # and not given
     assert all("401" in text for text in page.complaints)
@@ -158,7 +158,7 @@ def test_something_is_dragged_over_the_page(
 ) -> None:
     page = visit(blind, server.url, **look)
     page.page.evaluate(DRAGGED)
-    assert page.page.is_visible("#veil")
+    assert page.page.is_visible("#drop-overlay")
     page.check_accessible()
 
 

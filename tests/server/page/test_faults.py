@@ -41,8 +41,8 @@ def browser(start_browser: Callable[..., Any]) -> Any:
 def test_the_camera_is_refused(browser: Any, server: Any, visit: Callable[..., Any]) -> None:
     page = visit(browser, server.url)
     page.page.click("#webcam")
-    page.wait_for("#trouble", "The webcam was refused. Allow it for this page")
-    assert page.page.get_attribute("#trouble", "role") == "alert"
+    page.wait_for("#alert", "The webcam was refused. Allow it for this page")
+    assert page.page.get_attribute("#alert", "role") == "alert"
     assert page.page.is_visible("#choose")
 
 
@@ -50,7 +50,7 @@ def test_other_reasons_why_there_is_no_camera(browser: Any, server: Any, visit: 
     page = visit(browser, server.url)
     reasons = {
         "NotFoundError": "No webcam was found",
-        "NotReadableError": "another program may be using it",
+        "NotReadableError": "Another program may be using it",
     }
     for name, words in reasons.items():
         page.page.evaluate(
@@ -62,16 +62,16 @@ def test_other_reasons_why_there_is_no_camera(browser: Any, server: Any, visit: 
             name,
         )
         page.page.click("#webcam")
-        page.wait_for("#trouble", words)
+        page.wait_for("#alert", words)
 
 
 def test_a_server_elsewhere_is_named_and_has_no_camera(
     browser: Any, server: Any, visit: Callable[..., Any], astronaut: Path
 ) -> None:
     page = visit(browser, server.url.replace("127.0.0.1", "mien.test"))
-    page.wait_for("#where", "Pictures go to mien.test and are not kept there.")
+    page.wait_for("#where", "Images go to mien.test and are not stored there.")
     page.page.click("#webcam")
-    page.wait_for("#trouble", "only to pages from this machine or over HTTPS")
+    page.wait_for("#alert", "only on pages from this machine or over HTTPS")
     page.add(astronaut)
     page.page.locator(".face .answer").wait_for()
     # Chromium itself notes that it trusts no plain HTTP from elsewhere with this header.
@@ -86,7 +86,7 @@ def test_too_large_is_said_before_it_is_sent(
     path = tmp_path / "large.jpg"
     path.write_bytes(b"\xff\xd8" + bytes(3_000_000))
     page.add(path)
-    page.wait_for("#faces-note", "larger than this server takes. It has 3.0 MB; the limit is 1.0 MB.")
+    page.wait_for("#faces-note", "too large for this server. It has 3.0 MB; the limit is 1.0 MB.")
 
 
 def test_too_many_pixels_is_said_by_the_server(
@@ -97,7 +97,7 @@ def test_too_many_pixels_is_said_by_the_server(
     Image.new("L", (1000, 1000)).save(path)
     page.add(path)
     page.page.locator("#faces-note").wait_for()
-    assert "more pixels than this server takes" in str(page.page.text_content("#faces-note"))
+    assert "too many pixels for this server" in str(page.page.text_content("#faces-note"))
     assert all("413" in text for text in page.complaints)
     page.complaints.clear()
 
@@ -117,7 +117,7 @@ def test_a_busy_server_is_asked_again(browser: Any, server: Any, visit: Callable
 
     page.page.route("**/v1/predict*", busy)
     page.page.set_input_files("#files", astronaut)
-    page.wait_for("#banner", "The server is busy; this goes on by itself.")
+    page.wait_for("#banner", "The server is busy. Retrying automatically.")
     page.page.locator(".face .answer").wait_for()
     page.page.locator("#banner").wait_for(state="hidden")
     assert len(turns) == 3
@@ -149,11 +149,11 @@ def test_the_key_is_asked_for_once_and_kept_for_the_tab(
     page.page.locator("#key-dialog[open]").wait_for()
     page.page.fill("#key", "no-key-has-an-\u00fc-or-\u2013")  # which no header can hold: it must not be sent
     page.page.keyboard.press("Enter")
-    page.wait_for("#key-wrong", "does not take this key")
+    page.wait_for("#key-wrong", "does not accept this key")
     assert page.page.evaluate("sessionStorage.length") == 0
     page.page.fill("#key", "not-the-key-not-the-key")
     page.page.keyboard.press("Enter")
-    page.wait_for("#key-wrong", "does not take this key")
+    page.wait_for("#key-wrong", "does not accept this key")
     page.page.fill("#key", KEY)
     page.page.keyboard.press("Enter")
     page.page.locator("#key-dialog").wait_for(state="hidden")
@@ -177,7 +177,7 @@ def test_without_a_key_the_page_says_what_is_missing(browser: Any, locked: Any, 
     page = visit(browser, locked.url)
     page.page.locator("#key-dialog[open]").wait_for()
     page.page.keyboard.press("Escape")
-    page.wait_for("#banner", "This server asks for a key.")
+    page.wait_for("#banner", "This server needs an API key.")
     page.page.click("#banner-button")
     page.page.fill("#key", KEY)
     page.page.keyboard.press("Enter")
@@ -191,7 +191,7 @@ def test_a_stream_needs_the_key_too(start_browser: Callable[..., Any], locked: A
     page.page.fill("#key", KEY)
     page.page.keyboard.press("Enter")
     page.page.click("#webcam")
-    page.wait_for("#stage-note", "No face in the picture")  # the fake camera shows a green disc
+    page.wait_for("#stage-note", "No face in this frame")  # the fake camera shows a green disc
 
 
 def test_another_model_reads_all_photos_again(
@@ -204,5 +204,5 @@ def test_another_model_reads_all_photos_again(
     assert page.page.locator(".bars .name").count() == 7
     page.page.select_option("#model", "bright")
     second = mien.load(brightness_bundle, threads=1).predict(astronaut)
-    page.wait_for(".face .share", f"{second.probability:.0%}")
+    page.wait_for(".face .probability", f"{second.probability:.0%}")
     page.wait_for(".face .answer", second.answer)

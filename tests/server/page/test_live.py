@@ -49,8 +49,8 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .answer", "sad")
     page.wait_for(".face .answer", "happy")
-    page.wait_for(".lanes .shares", "sad")
-    assert "happy" in str(page.page.locator(".lanes .shares").text_content())
+    page.wait_for(".lanes .answer-counts", "sad")
+    assert "happy" in str(page.page.locator(".lanes .answer-counts").text_content())
     colours = page.page.evaluate(
         """() => {
           const canvas = document.querySelector(".curve");
@@ -65,7 +65,7 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
         }"""
     )
     assert colours == [True, True], "orange above the middle, blue below it"
-    for name in ("#fps", "#latency", "#reading"):
+    for name in ("#fps", "#latency", "#inference"):
         assert re.fullmatch(r"\d+", str(page.page.locator(name).text_content()))
     assert page.page.evaluate("document.getElementById('video').classList.contains('mirror')")
     rows = saved_rows(page)
@@ -117,7 +117,7 @@ def test_a_frame_is_kept_as_a_photo(page: Any) -> None:
     page.wait_for("#title", "webcam ")
     page.page.locator(".face .answer").wait_for()
     assert page.page.get_attribute("body", "data-mode") == "photos"
-    assert page.page.evaluate("document.getElementById('picture').naturalWidth") == 320
+    assert page.page.evaluate("document.getElementById('photo').naturalWidth") == 320
     assert page.page.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
 
 

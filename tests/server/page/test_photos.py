@@ -26,14 +26,14 @@ def test_a_dropped_photo_is_read_and_drawn(page: Any, astronaut: Path) -> None:
     drop(page, astronaut)
     page.wait_for(".face .answer", "happy")
     face = mien.load().predict(astronaut).face
-    page.wait_for(".face .share", f"{face.probability:.0%}")
+    page.wait_for(".face .probability", f"{face.probability:.0%}")
     names = page.page.locator(".bars .name").all_text_contents()
     assert names == list(face.expressions or ())
     values = page.page.locator(".bars .value").all_text_contents()
     assert values == [f"{share:.0%}" for share in (face.expressions or {}).values()]
     assert page.page.locator(".ends").text_content() == "happy 100%sad 0%"
     page.wait_for("#announcer", "astronaut.jpg: 1 face: happy 100%")
-    assert page.page.get_attribute("#picture", "alt") == "astronaut.jpg: 1 face: happy 100%"
+    assert page.page.get_attribute("#photo", "alt") == "astronaut.jpg: 1 face: happy 100%"
 
 
 def test_the_box_is_drawn_where_the_face_is(page: Any, astronaut: Path) -> None:
@@ -60,9 +60,9 @@ def drop(page: Any, path: Path) -> None:
         [list(path.read_bytes()), path.name],
     )
     page.page.dispatch_event("body", "dragenter", {"dataTransfer": data})
-    assert page.page.is_visible("#veil")
+    assert page.page.is_visible("#drop-overlay")
     page.page.dispatch_event("body", "drop", {"dataTransfer": data})
-    assert not page.page.is_visible("#veil")
+    assert not page.page.is_visible("#drop-overlay")
 
 
 def test_a_pasted_picture(page: Any, astronaut: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_link_is_not_a_file(page: Any) -> None:
           document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
         }"""
     )
-    page.wait_for("#trouble", "Links are not fetched")
+    page.wait_for("#alert", "Links are not fetched")
 
 
 def named(data: bytes, name: str) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def test_labels_lie_inside_and_never_overlap(page: Any) -> None:
                                   strict=True)
         ]  # fmt: skip
         sizes = [[{"width": 110, "height": 24}, {"width": 22, "height": 24}]] * count
-        script = "async ([b, s]) => (await import('/page/labels.js')).placeLabels(b, s, 400, 300)"
+        script = "async ([b, s]) => (await import('/page/placement.js')).placeLabels(b, s, 400, 300)"
         places = page.page.evaluate(script, [boxes, sizes])
         assert len(places) == count
         found = [place for place in places if place]

@@ -39,7 +39,7 @@ def mixed(astronaut: Path, two_people: Any) -> list[dict[str, Any]]:
 
 def test_a_bad_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(*mixed)
-    page.wait_for("#announcer", "5 pictures read, 2 with faces")
+    page.wait_for("#announcer", "5 photos done, 2 with faces")
     thumbs = page.page.locator("#strip .thumb")
     assert [thumbs.nth(n).get_attribute("data-state") for n in range(5)] == [
         "done", "failed", "failed", "failed", "done",
@@ -51,7 +51,7 @@ def test_a_bad_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, An
         page.page.locator(f"#strip li:nth-child({number + 1}) [aria-current]").wait_for()
         page.wait_for("#faces-title", ("1 face", "No faces", "No faces", "No faces", "2 faces")[number])
         shown.append(
-            tuple(page.page.is_visible(name) for name in ("#picture", "#png", "#faces-note", "#faces-note-button"))
+            tuple(page.page.is_visible(name) for name in ("#photo", "#png", "#faces-note", "#faces-note-button"))
         )
     assert shown == [
         (True, True, False, False),

@@ -1,12 +1,12 @@
-// The server: requests that wait for it where it is busy or gone, and ask for the key where it wants one.
+// Requests to the server. They wait while it is busy or unreachable, and ask for the API key if it needs one.
 
-/** Where the server is: the folder above this file, so that it may be mounted anywhere. */
+/** URL of the server: the folder above this file, so the application can be mounted under any path. */
 export const BASE = new URL("../", import.meta.url);
 
-const LONGEST_WAIT = 15; // seconds between two tries
-const KEY = "mien-key";
+const MAX_WAIT = 15; // seconds between two tries
+const STORAGE_KEY = "mien-key";
 
-/** A fault that the server named; `code` is stable, see docs/http.md. */
+/** A problem document of the server as an error. `code` is stable, see docs/http.md. */
 export class Problem extends Error {
   constructor(problem) {
     super(problem.detail || problem.title || `status ${problem.status}`);
@@ -14,39 +14,39 @@ export class Problem extends Error {
   }
 }
 
-/** What happens to the connection; `state` is "ready", "busy" or "gone", `seconds` until the next try. */
+/** Sends "state" events: `state` is "ready", "busy" or "unreachable"; `seconds` is the time to the next try. */
 export const server = new EventTarget();
 let state = "ready";
-function become(next, seconds = 0) {
+function setState(next, seconds = 0) {
   const event = new Event("state");
   Object.assign(event, { state: next, seconds, before: state });
   state = next;
   server.dispatchEvent(event);
 }
 
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
-const backOff = (tries) => Math.min(LONGEST_WAIT, 2 ** tries);
+const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+const backOff = (tries) => Math.min(MAX_WAIT, 2 ** tries);
 
 let tryNow = () => {};
 let waiting = null;
-/** Try at once instead of waiting on. */
-export const hurry = () => tryNow();
+/** Try again now. */
+export const retryNow = () => tryNow();
 
-/** Wait until the server answers again; all who wait share the same tries. */
-export function whenBack() {
+/** Wait until the server answers again. All callers share the same tries. */
+export function whenReachable() {
   waiting ??= (async () => {
     for (let tries = 0; ; tries += 1) {
-      become("gone", backOff(tries));
-      await Promise.race([pause(backOff(tries)), new Promise((done) => { tryNow = done; })]);
-      if (await alive()) break;
+      setState("unreachable", backOff(tries));
+      await Promise.race([sleep(backOff(tries)), new Promise((done) => { tryNow = done; })]);
+      if (await isReachable()) break;
     }
     waiting = null;
-    become("ready");
+    setState("ready");
   })();
   return waiting;
 }
 
-async function alive() {
+async function isReachable() {
   try {
     return (await fetch(new URL("healthz", BASE), { cache: "no-store" })).ok;
   } catch {
@@ -54,56 +54,56 @@ async function alive() {
   }
 }
 
-/** Say that the server is busy, and wait for the next try. */
+/** Show that the server is busy, and wait for the next try. `retryAfter` is the header of its answer, in seconds. */
 export async function whenFree(tries, retryAfter = 0) {
   const seconds = Math.max(Number(retryAfter) || 0, Math.min(10, 2 ** tries / 2)) * (1 + Math.random() / 4);
-  become("busy", seconds);
-  await pause(seconds);
+  setState("busy", seconds);
+  await sleep(seconds);
 }
 
-/** Say that all is well again. */
-export const allWell = () => state === "busy" && become("ready");
+/** Show that the server is no longer busy. */
+export const setReady = () => state === "busy" && setState("ready");
 
-let key = stored();
-let ask = async () => null;
+let key = storedKey();
+let askForKey = async () => null;
 let asking = null;
 
-/** The key for this tab, or null. */
+/** The API key of this tab, or null. */
 export const currentKey = () => key;
 
-/** Name the function that asks a person for the key; it gets whether the last one was wrong. */
-export function onAsk(question) {
-  ask = question;
+/** Set the function that asks the user for the key. Its argument says whether the last key was wrong. */
+export function onKeyNeeded(question) {
+  askForKey = question;
 }
 
-/** Ask for the key, once for all who need it; returns whether one was given. */
+/** Ask the user for the key, once for all waiting requests. Return whether one was entered. */
 export function needKey(wrong) {
-  asking ??= ask(wrong).then((given) => {
+  asking ??= askForKey(wrong).then((entered) => {
     asking = null;
-    if (given) remember(given);
-    return Boolean(given);
+    if (entered) storeKey(entered);
+    return Boolean(entered);
   });
   return asking;
 }
 
-function stored() {
+function storedKey() {
   try {
-    return sessionStorage.getItem(KEY);
+    return sessionStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
 }
 
-function remember(given) {
-  key = given;
+function storeKey(newKey) {
+  key = newKey;
   try {
-    sessionStorage.setItem(KEY, given);
+    sessionStorage.setItem(STORAGE_KEY, newKey);
   } catch {
-    // Without storage it is kept until the page is loaded again.
+    // Without storage the key lasts until the page is reloaded.
   }
 }
 
-/** One request; returns the Response where it succeeded, and throws a Problem for what waiting does not mend. */
+/** Send a request. Return the successful Response; throw a Problem if trying again would not help. */
 export async function request(path, { query = {}, ...options } = {}) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
@@ -115,26 +115,26 @@ export async function request(path, { query = {}, ...options } = {}) {
       response = await fetch(url, { ...options, headers, cache: "no-store", credentials: "omit" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      await whenBack();
+      await whenReachable();
       continue;
     }
     if (response.ok) {
-      allWell();
+      setReady();
       return response;
     }
     if (response.status === 401) {
-      // Another request may have got the right key meanwhile.
+      // Another request may have stored the right key meanwhile.
       if (key !== used || (await needKey(Boolean(used)))) continue;
     } else if (response.status === 503 || response.status === 429) {
       await whenFree(tries, response.headers.get("Retry-After"));
       continue;
     }
-    allWell();
+    setReady();
     throw await problemOf(response);
   }
 }
 
-/** The same, read as JSON. */
+/** Send a request and parse the JSON answer. */
 export const getJson = async (path, options) => (await request(path, options)).json();
 
 async function problemOf(response) {
@@ -142,7 +142,7 @@ async function problemOf(response) {
   try {
     Object.assign(problem, await response.json());
   } catch {
-    // Not a problem document: something between here and the server answered.
+    // Not a problem document: a proxy answered.
   }
   return new Problem(problem);
 }

@@ -1,22 +1,22 @@
-// The page: what a person does, and what is shown for it.
+// Connect the parts of the page: user actions in, changes of what is shown out.
 
-import { Problem, currentKey, getJson, hurry, needKey, onAsk, server } from "./api.js";
+import { Problem, currentKey, getJson, needKey, onKeyNeeded, retryNow, server } from "./api.js";
 import { csvText } from "./csv.js";
 import { announce, byId, setText, show } from "./dom.js";
-import { keepDrops } from "./drops.js";
-import { askKey } from "./key.js";
-import { cameras, openLive } from "./live.js";
-import { addFiles, album, limitTo, photos, readAgain, removePhoto, rows, startAfter } from "./photos.js";
-import { saveText } from "./save.js";
+import { saveText } from "./download.js";
+import { onDrop } from "./drop.js";
+import { askKey } from "./key-dialog.js";
+import { addFiles, album, setMaxBytes, photos, predictAgain, removePhoto, rows, startAfter } from "./photos.js";
 import { loadModels, settings } from "./settings.js";
-import { keepStrip, markShown } from "./strip.js";
+import { cameraErrorText, counted, rowText } from "./text.js";
+import { markShown, onChoosePhoto } from "./thumbnails.js";
 import { current, leavePhotos, view } from "./viewer.js";
-import { cameraWords, counted, rowWords } from "./words.js";
+import { listCameras, openWebcamStream } from "./webcam.js";
 
 let live = null;
 let opening = false;
 
-// --- what is shown -------------------------------------------------------------------------------------------------
+// --- layout -----------------------------------------------------------------------------------------------------------
 
 function arrange() {
   const any = Boolean(live || photos.length);
@@ -32,53 +32,53 @@ function arrange() {
   markShown(live ? null : current);
 }
 
-function choose(photo) {
+function showPhoto(photo) {
   live?.end();
-  trouble("");
+  showAlert("");
   view(photo);
   arrange();
 }
 
-function trouble(text) {
-  const element = byId("trouble");
+function showAlert(text) {
+  const element = byId("alert");
   if (show(element, Boolean(text))) setText(element, text);
 }
 
 // --- photos --------------------------------------------------------------------------------------------------------
 
-function take(files, fromClipboard = false) {
+function addPhotos(files, fromClipboard = false) {
   if (!files.length) return;
   live?.end();
-  trouble("");
+  showAlert("");
   const [first] = addFiles(files, fromClipboard);
   view(first);
   arrange();
 }
 
-function finished() {
+function announceResults() {
   arrange();
-  const done = photos.filter((photo) => photo.row || photo.fault);
+  const done = photos.filter((photo) => photo.row || photo.error);
   if (live || !done.length) return;
-  if (done.length === 1) announce(`${done[0].name}: ${done[0].row ? rowWords(done[0].row) : done[0].fault}`);
+  if (done.length === 1) announce(`${done[0].name}: ${done[0].row ? rowText(done[0].row) : done[0].error}`);
   else {
     const found = done.filter((photo) => photo.row?.faces.length).length;
-    announce(`${counted(done.length, "picture")} read, ${found} with faces`);
+    announce(`${counted(done.length, "photo")} done, ${found} with faces`);
   }
 }
 
-keepStrip(choose);
+onChoosePhoto(showPhoto);
 album.addEventListener("changed", ({ photo }) => photo === current && view(photo));
 album.addEventListener("removed", () => requestAnimationFrame(arrange));
-album.addEventListener("finished", finished);
+album.addEventListener("finished", announceResults);
 settings.addEventListener("change", () => {
   if (live) live.connect();
-  readAgain();
+  predictAgain();
 });
-keepDrops(take, trouble);
+onDrop(addPhotos, showAlert);
 byId("choose").addEventListener("click", () => byId("files").click());
 byId("files").addEventListener("change", (event) => {
-  take([...event.target.files]);
-  event.target.value = ""; // so that the same file can be chosen again
+  addPhotos([...event.target.files]);
+  event.target.value = ""; // lets the user choose the same file again
 });
 byId("clear").addEventListener("click", () => {
   view(null);
@@ -96,12 +96,12 @@ byId("csv").addEventListener("click", () => {
 async function openWebcam(deviceId = "") {
   if (opening) return;
   opening = true;
-  trouble("");
+  showAlert("");
   live?.end();
   try {
     await ready;
     leavePhotos();
-    live = await openLive(deviceId, ended);
+    live = await openWebcamStream(deviceId, onWebcamEnd);
     setText(byId("title"), "Webcam");
     setText(byId("faces-title"), "Faces");
     arrange();
@@ -110,22 +110,22 @@ async function openWebcam(deviceId = "") {
   } catch (error) {
     view(photos.at(-1) ?? null);
     arrange();
-    trouble(cameraWords(error));
+    showAlert(cameraErrorText(error));
   } finally {
     opening = false;
   }
 }
 
-function ended(text) {
+function onWebcamEnd(text) {
   live = null;
   show(byId("camera-field"), false);
   view(photos.at(-1) ?? null);
   arrange();
-  trouble(text);
+  showAlert(text);
 }
 
 async function offerCameras() {
-  const found = await cameras();
+  const found = await listCameras();
   const choice = byId("camera");
   choice.replaceChildren(...found.map((camera, n) => new Option(camera.label || `Camera ${n + 1}`, camera.deviceId)));
   choice.value = live?.track.getSettings().deviceId ?? "";
@@ -136,7 +136,7 @@ byId("webcam").addEventListener("click", () => (live ? live.end() : openWebcam()
 byId("camera").addEventListener("change", (event) => openWebcam(event.target.value));
 byId("snapshot").addEventListener("click", async () => {
   const frame = await live?.snapshot();
-  if (frame) take([frame]);
+  if (frame) addPhotos([frame]);
 });
 
 // --- the connection ------------------------------------------------------------------------------------------------
@@ -145,49 +145,49 @@ let countdown = 0;
 server.addEventListener("state", ({ state, seconds, before }) => {
   clearInterval(countdown);
   if (!show(byId("banner"), state !== "ready")) {
-    if (before === "gone") announce("The server is back.");
+    if (before === "unreachable") announce("The server is back.");
     return;
   }
-  const gone = state === "gone";
-  const text = gone ? "The server does not answer." : "The server is busy; this goes on by itself.";
-  if (state !== before) announce(gone ? `${text} Trying again until it does.` : text);
+  const unreachable = state === "unreachable";
+  const text = unreachable ? "The server does not answer." : "The server is busy. Retrying automatically.";
+  if (state !== before) announce(unreachable ? `${text} Trying again until it does.` : text);
   setText(byId("banner-text"), text);
   byId("banner").dataset.state = state;
-  if (show(byId("banner-button"), gone)) setText(byId("banner-button"), "Try now");
+  if (show(byId("banner-button"), unreachable)) setText(byId("banner-button"), "Try now");
   const until = performance.now() + 1000 * seconds;
   const count = () => {
     const left = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-    setText(byId("banner-count"), gone ? `Next try in ${left} s.` : "");
+    setText(byId("banner-count"), unreachable ? `Next try in ${left} s.` : "");
   };
   count();
   countdown = setInterval(count, 500);
 });
 
-onAsk(askKey);
+onKeyNeeded(askKey);
 
-async function start() {
+async function connect() {
   const config = await getJson("v1/config");
-  limitTo(config.limits?.body_bytes);
+  setMaxBytes(config.limits?.body_bytes);
   const open = !config.auth || currentKey() || (await needKey(false));
   if (!open) throw new Problem({ code: "unauthorized" });
   await loadModels();
 }
 
 const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
-if (!local) setText(byId("where"), `Pictures go to ${location.hostname} and are not kept there.`);
+if (!local) setText(byId("where"), `Images go to ${location.hostname} and are not stored there.`);
 
 let ready = null;
-function begin() {
-  ready = start();
+function start() {
+  ready = connect();
   startAfter(ready);
-  ready.catch(refused);
+  ready.catch(showConnectError);
 }
 
-function refused(error) {
+function showConnectError(error) {
   byId("banner").dataset.state = "key";
   show(byId("banner"), true);
   const key = error.code === "unauthorized";
-  const text = key ? "This server asks for a key." : `The server does not do what this page needs: ${error.message}`;
+  const text = key ? "This server needs an API key." : `The page cannot use this server: ${error.message}`;
   announce(text);
   setText(byId("banner-text"), text);
   setText(byId("banner-count"), "");
@@ -196,13 +196,13 @@ function refused(error) {
 
 byId("banner-button").addEventListener("click", () => {
   if (byId("banner").dataset.state !== "key") {
-    hurry();
+    retryNow();
     return;
   }
   show(byId("banner"), false);
-  begin();
-  readAgain();
+  start();
+  predictAgain();
 });
 
 arrange();
-begin();
+start();

@@ -1,9 +1,9 @@
-// The elements of the page, by id, and how new ones are made. Text is always text, never markup.
+// Find and make elements, and announce text to screen readers. Text is never parsed as markup.
 
-/** The element with this id. */
+/** Return the element with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** A new element with a class and children; strings become text nodes. */
+/** Return a new element with a class and children. Strings become text nodes. */
 export function make(tag, className = "", ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -11,24 +11,24 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
-/** Set text only where it changed, so that nothing is laid out or announced again for nothing. */
+/** Set text only if it changed, to avoid needless layout and announcements. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Show or hide an element; returns whether it is shown. */
+/** Show or hide an element. Return whether it is shown. */
 export function show(element, shown) {
   element.hidden = !shown;
   return shown;
 }
 
 const announcer = byId("announcer");
-const APART = 2500; // milliseconds between two announcements: a screen reader must be able to finish
+const MIN_GAP = 2500; // milliseconds between two announcements, so that a screen reader can finish
 let waiting = null;
-let last = -APART;
+let last = -MIN_GAP;
 let timer = 0;
 
-/** Have a screen reader say this; of what comes too fast only the newest is said. */
+/** Announce text to screen readers. If several come too fast, only the latest is announced. */
 export function announce(text) {
   waiting = text;
   if (timer) return;
@@ -36,5 +36,5 @@ export function announce(text) {
     timer = 0;
     last = performance.now();
     announcer.textContent = waiting;
-  }, Math.max(50, last + APART - performance.now()));
+  }, Math.max(50, last + MIN_GAP - performance.now()));
 }

@@ -1,19 +1,18 @@
-// Boxes and answers, drawn over a picture: on the screen and, the same, in a saved copy.
+// Draw boxes and answers over an image, on the screen and in a saved copy.
 
 import { inkOn } from "./colours.js";
-import { placeLabels } from "./labels.js";
-import { faceWords } from "./words.js";
+import { placeLabels } from "./placement.js";
+import { faceText } from "./text.js";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
 /**
- * Draw what a row says into a canvas context whose picture is `width` × `height` units large.
+ * Draw the faces of a row into a canvas context of `width` × `height` units.
  *
- * `colourOf` gives an answer's colour; `highlight` is the number of the one face that stands out, or -1; `mirror`
- * swaps left and right, as a mirror does. Where there is no room for an answer, only the face's number is written,
- * unless `whole`.
+ * `colourOf` returns the colour of an answer; `highlight` is the index of the face to highlight, or -1; `mirror` swaps
+ * left and right. If an answer does not fit, only the face's number is drawn, unless `fullLabels`.
  */
-export function drawFaces(context, row, { width, height, colourOf, highlight = -1, mirror = false, whole = false }) {
+export function drawFaces(context, row, { width, height, colourOf, highlight = -1, mirror = false, fullLabels = false }) {
   const scale = width / row.width;
   const boxes = row.faces.map(({ box }) => ({
     x: (mirror ? row.width - box.x - box.width : box.x) * scale,
@@ -21,22 +20,22 @@ export function drawFaces(context, row, { width, height, colourOf, highlight = -
     width: box.width * scale,
     height: box.height * scale,
   }));
-  const faint = (n) => (highlight >= 0 && highlight !== n ? 0.35 : 1);
+  const alpha = (n) => (highlight >= 0 && highlight !== n ? 0.35 : 1);
   row.faces.forEach((face, n) => {
-    context.globalAlpha = faint(n);
+    context.globalAlpha = alpha(n);
     drawBox(context, boxes[n], colourOf(face.answer), width, height);
   });
-  const labels = row.faces.map((face, n) => versions(context, face, n, row.faces.length, width, whole));
+  const labels = row.faces.map((face, n) => labelChoices(context, face, n, row.faces.length, width, fullLabels));
   const places = placeLabels(boxes, labels.map((each) => each.map((label) => label.size)), width, height);
   row.faces.forEach((face, n) => {
-    context.globalAlpha = faint(n);
+    context.globalAlpha = alpha(n);
     if (places[n]) drawLabel(context, labels[n][places[n].choice], places[n], boxes[n], colourOf(face.answer));
   });
   context.globalAlpha = 1;
 }
 
 function drawBox(context, box, colour, width, height) {
-  // A box that is the whole picture still shows.
+  // Keep a box around the whole image visible.
   const x = Math.max(box.x, 2);
   const y = Math.max(box.y, 2);
   const wide = Math.min(box.x + box.width, width - 2) - x;
@@ -50,13 +49,13 @@ function drawBox(context, box, colour, width, height) {
   }
 }
 
-/** What a label may say, the longest first: answer and why; the answer; the face's number. */
-function versions(context, face, number, count, width, whole) {
+/** Return the possible labels of a face, longest first: answer and reason; answer; number. */
+function labelChoices(context, face, number, count, width, fullLabels) {
   const name = String(face.person ?? number + 1);
-  const answer = (count > 1 ? `${name}  ` : "") + faceWords(face);
+  const answer = (count > 1 ? `${name}  ` : "") + faceText(face);
   const found = [measure(context, [answer])];
   if (face.why && count <= 4 && width >= 480) found.unshift(measure(context, [answer, face.why]));
-  if (count > 1 && !whole) found.push(measure(context, [name]));
+  if (count > 1 && !fullLabels) found.push(measure(context, [name]));
   return found;
 }
 
@@ -70,7 +69,7 @@ function measure(context, texts) {
 }
 
 function drawLabel(context, label, place, box, colour) {
-  leader(context, place, box, colour);
+  drawLeader(context, place, box, colour);
   context.beginPath();
   context.roundRect(place.x, place.y, place.width, place.height, 5);
   context.fillStyle = colour;
@@ -88,8 +87,8 @@ function drawLabel(context, label, place, box, colour) {
   }
 }
 
-/** A line from a label to its box, where it could not stand at it. */
-function leader(context, place, box, colour) {
+/** Draw a line from a label to its box if they are apart. */
+function drawLeader(context, place, box, colour) {
   const near = 6;
   const beside = place.x <= box.x + box.width + near && box.x <= place.x + place.width + near;
   if (beside && place.y <= box.y + box.height + near && box.y <= place.y + place.height + near) return;

@@ -1,105 +1,105 @@
-// The photos of a person: a list, read one after the other by the server. They stay in this tab.
+// The list of photos, and their predictions and heatmaps from the server. Photos stay in this tab.
 
 import { Problem, request } from "./api.js";
 import { model, query } from "./settings.js";
-import { bytes, problemWords } from "./words.js";
+import { bytes, problemText } from "./text.js";
 
-const AT_ONCE = 2;
-const THUMB = 120; // pixels of the shorter side of a thumbnail, twice what is shown
+const MAX_RUNNING = 2; // requests at the same time
+const THUMB = 120; // shorter side of a thumbnail in pixels, twice its size on the page
 
-/** All photos, oldest first: {name, file, url, state, row, fault, heats}. State: waiting, reading, done or failed. */
+/** All photos, oldest first: {name, file, url, state, row, error, heats}. State: waiting, running, done or failed. */
 export const photos = [];
-/** Tells "added", "changed" (with `photo`), "removed" and "finished". */
+/** Sends "added", "changed" (with `photo`), "removed" (with `photo`) and "finished" events. */
 export const album = new EventTarget();
 
-let largest = Infinity; // bytes that the server takes
-let started = null; // what must be known before anything is read
+let maxBytes = Infinity; // maxBytes request body
+let started = null; // promise to wait for before the first request
 let running = 0;
 let pasted = 0;
 
-/** Name the largest body that the server takes, in bytes. */
-export function limitTo(count) {
-  largest = count || Infinity;
+/** Set the maxBytes request body, in bytes. */
+export function setMaxBytes(count) {
+  maxBytes = count || Infinity;
 }
 
-/** Read nothing before this promise is kept. */
+/** Send no request before this promise is resolved. */
 export function startAfter(promise) {
   started = promise;
 }
 
-function tell(type, photo = null) {
+function notify(type, photo = null) {
   album.dispatchEvent(Object.assign(new Event(type), { photo }));
 }
 
-/** Add files, and read them; returns their photos. */
+/** Add files and predict them. Return their photos. */
 export function addFiles(files, fromClipboard = false) {
   const added = [...files].map((file) => {
     const name = fromClipboard ? `pasted ${(pasted += 1)}.${file.type.split("/")[1] || "png"}` : file.name;
     const url = URL.createObjectURL(file);
-    const photo = { name, file, url, state: "waiting", row: null, fault: "", heats: new Map() };
+    const photo = { name, file, url, state: "waiting", row: null, error: "", heats: new Map() };
     photos.push(photo);
     thumbnail(photo);
     return photo;
   });
-  tell("added");
-  readNext();
+  notify("added");
+  predictNext();
   return added;
 }
 
-/** Take a photo away. */
+/** Remove a photo. */
 export function removePhoto(photo) {
   photos.splice(photos.indexOf(photo), 1);
-  forget(photo);
-  tell("removed", photo);
+  release(photo);
+  notify("removed", photo);
 }
 
-function forget(photo) {
+function release(photo) {
   photo.run?.abort();
   photo.run = null;
   URL.revokeObjectURL(photo.url);
-  forgetHeats(photo);
+  releaseHeats(photo);
 }
 
-function forgetHeats(photo) {
+function releaseHeats(photo) {
   for (const url of photo.heats.values()) URL.revokeObjectURL(url);
-  photo.heats = new Map(); // not the same one: an answer that is still on its way belongs to the old
+  photo.heats = new Map(); // a new one, since a pending answer belongs to the old one
 }
 
-/** Read all photos again, with other settings. */
-export function readAgain() {
+/** Predict all photos again, with other settings. */
+export function predictAgain() {
   for (const photo of photos) {
     photo.run?.abort();
-    forgetHeats(photo);
-    Object.assign(photo, { state: "waiting", row: null, fault: "" });
-    tell("changed", photo);
+    releaseHeats(photo);
+    Object.assign(photo, { state: "waiting", row: null, error: "" });
+    notify("changed", photo);
   }
-  readNext();
+  predictNext();
 }
 
-async function readNext() {
+async function predictNext() {
   try {
     await started;
   } catch {
-    return; // said where it happened; all is read again once it is mended
+    return; // the page shows this error, and calls `predictAgain` later
   }
-  while (running < AT_ONCE) {
+  while (running < MAX_RUNNING) {
     const photo = photos.find((one) => one.state === "waiting");
     if (!photo) return;
     running += 1;
-    read(photo).finally(() => {
+    predict(photo).finally(() => {
       running -= 1;
-      if (photos.some((one) => one.state === "waiting")) readNext();
-      else if (!running) tell("finished");
+      if (photos.some((one) => one.state === "waiting")) predictNext();
+      else if (!running) notify("finished");
     });
   }
 }
 
-async function read(photo) {
+async function predict(photo) {
   const run = new AbortController();
-  Object.assign(photo, { state: "reading", run });
-  tell("changed", photo);
+  Object.assign(photo, { state: "running", run });
+  notify("changed", photo);
   try {
-    if (photo.file.size > largest) throw new Problem({ code: "too_large", detail: limitWords(photo.file.size) });
+    if (photo.file.size > maxBytes) throw new Problem({ code: "too_large", detail: limitText(photo.file.size) });
     const body = new FormData();
     body.append("file", photo.file, photo.name);
     const response = await request("v1/predict", { method: "POST", body, query: query(), signal: run.signal });
@@ -107,29 +107,29 @@ async function read(photo) {
     if (photo.run === run) Object.assign(photo, { state: "done", row: { ...row, source: photo.name }, model });
   } catch (error) {
     if (photo.run === run && error.name !== "AbortError") {
-      Object.assign(photo, { state: "failed", fault: faultWords(error) });
+      Object.assign(photo, { state: "failed", error: errorText(error) });
     }
   }
-  if (photo.run === run) tell("changed", photo);
+  if (photo.run === run) notify("changed", photo);
 }
 
-const limitWords = (size) => `It has ${bytes(size)}; the limit is ${bytes(largest)}.`;
-const faultWords = (error) => (error instanceof Problem ? problemWords(error) : error.message);
+const limitText = (size) => `It has ${bytes(size)}; the limit is ${bytes(maxBytes)}.`;
+const errorText = (error) => (error instanceof Problem ? problemText(error) : error.message);
 
-/** The rows of what was read, a fault as a row of status `unreadable`, as `mien predict` writes it. */
+/** Return the rows of all finished photos. A failed one has status `unreadable`, as in `mien predict`. */
 export function rows() {
-  return photos.flatMap(({ name, row, fault }) => {
+  return photos.flatMap(({ name, row, error }) => {
     if (row) return [row];
-    return fault ? [{ source: name, status: "unreadable", reason: fault, faces: [] }] : [];
+    return error ? [{ source: name, status: "unreadable", reason: error, faces: [] }] : [];
   });
 }
 
-/** The URL of a photo's heatmap for a label ("" for what each face is answered by); asked for once; null if it is out of date by now. */
+/** Return the URL of a photo's heatmap for a label ("" is the answer of each face); null if it is outdated by now. */
 export async function heatOf(photo, label) {
   const { heats } = photo;
   if (!heats.has(label)) {
-    const asked = { ...query(), view: "heat", label };
-    const response = await request("v1/explain", { method: "POST", body: photo.file, query: asked });
+    const params = { ...query(), view: "heat", label };
+    const response = await request("v1/explain", { method: "POST", body: photo.file, query: params });
     const heat = await response.blob();
     if (heats !== photo.heats) return null;
     if (!heats.has(label)) heats.set(label, URL.createObjectURL(heat));
@@ -148,6 +148,6 @@ async function thumbnail(photo) {
     canvas.getContext("2d").drawImage(bitmap, (THUMB - width) / 2, (THUMB - height) / 3, width, height);
     bitmap.close();
   } catch {
-    // The browser cannot show it; the server may be able to read it all the same.
+    // The browser cannot show this format. The server may still support it.
   }
 }

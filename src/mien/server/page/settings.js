@@ -1,4 +1,4 @@
-// What a person chose: the model, and which faces are read.
+// The user's settings: the model, and which faces to answer.
 
 import { getJson } from "./api.js";
 import { colourScheme, namesOf } from "./colours.js";
@@ -7,17 +7,17 @@ import { byId, make, show } from "./dom.js";
 const modelChoice = byId("model");
 const scopeChoice = byId("scope");
 
-/** Tells by a "change" event that pictures are to be read anew. */
+/** Sends a "change" event when the settings have changed. */
 export const settings = new EventTarget();
 
-/** The model in use, as GET /v1/models describes it; null until it is known. */
+/** The chosen model as in GET /v1/models; null until it is known. */
 export let model = null;
-/** The colour of each of its answers. */
+/** Return the colour of a label of the chosen model. */
 export let colourOf = () => "#bbbbbb";
 
 let models = [];
 
-/** Ask the server for its models, and offer them. */
+/** Load the list of models from the server. */
 export async function loadModels() {
   const found = await getJson("v1/models");
   const wanted = model?.name ?? found.default;
@@ -34,22 +34,22 @@ function use(name) {
   show(byId("scope-field"), model.framing === "face");
 }
 
-/** The query of a request about pictures, as chosen. */
+/** Return the query parameters for the chosen settings. */
 export function query() {
-  const asked = { model: models.length > 1 ? model.name : "" };
-  if (model.framing !== "face") return asked;
+  const params = { model: models.length > 1 ? model.name : "" };
+  if (model.framing !== "face") return params;
   const scope = scopeChoice.value;
-  return { ...asked, faces: scope === "largest" ? scope : "", detect: scope === "whole" ? "false" : "" };
+  return { ...params, faces: scope === "largest" ? scope : "", detect: scope === "whole" ? "false" : "" };
 }
 
-/** Read whole pictures from now on, as a person does whose pictures are faces already cut out. */
-export function readWhole() {
+/** Answer whole images from now on, for images that are already cropped faces. */
+export function useWholeImages() {
   scopeChoice.value = "whole";
   settings.dispatchEvent(new Event("change"));
 }
 
-/** Whether faces are looked for at all. */
-export const looksForFaces = () => model?.framing === "face" && scopeChoice.value !== "whole";
+/** Return whether the server detects faces. */
+export const detectsFaces = () => model?.framing === "face" && scopeChoice.value !== "whole";
 
 modelChoice.addEventListener("change", () => {
   use(modelChoice.value);

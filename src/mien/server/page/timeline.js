@@ -1,71 +1,71 @@
-// The last minute of the webcam: for each person how the answers went, and their shares in words.
+// The last minute of the webcam: per person a curve of the probabilities, and how often each answer came.
 
 import { byId, make, setText, show } from "./dom.js";
-import { percent } from "./words.js";
+import { percent } from "./text.js";
 
 const SPAN = 60_000; // milliseconds shown
-const GAP = 1500; // milliseconds without a person, after which the curve is broken
-const PEOPLE = 6;
+const GAP = 1500; // milliseconds without a person that break the curve
+const MAX_LANES = 6;
 const HEIGHT = 56;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Collects answers, and draws a lane per person. */
+/** Collect answers and draw a lane per person. */
 export class Timeline {
   constructor() {
-    this.people = new Map(); // person → [{time, answer, shares}], oldest first
+    this.people = new Map(); // person → [{time, answer, probabilities}], oldest first
     this.lanes = new Map();
     this.drawn = 0;
     byId("lanes").replaceChildren();
     byId("timeline-key").replaceChildren();
   }
 
-  /** Add the faces of a frame that came at `time` (milliseconds). */
+  /** Add the faces of a frame, answered at `time` in milliseconds. */
   add(time, faces, colourOf) {
     for (const face of faces) {
       const person = face.person ?? 1;
       if (!this.people.has(person)) this.people.set(person, []);
-      this.people.get(person).push({ time, answer: face.answer, shares: face.probabilities });
+      this.people.get(person).push({ time, answer: face.answer, probabilities: face.probabilities });
     }
     for (const [person, points] of this.people) {
       while (points.length && points[0].time < time - SPAN) points.shift();
       if (!points.length) this.people.delete(person);
     }
-    if (time - this.drawn < (calm.matches ? 1000 : 100)) return;
+    if (time - this.drawn < (reducedMotion.matches ? 1000 : 100)) return;
     this.drawn = time;
     this.draw(time, colourOf);
   }
 
   draw(now, colourOf) {
-    const shown = [...this.people].sort((a, b) => b[1].length - a[1].length).slice(0, PEOPLE);
+    const shown = [...this.people].sort((a, b) => b[1].length - a[1].length).slice(0, MAX_LANES);
     shown.sort((a, b) => a[0] - b[0]);
     for (const [person, lane] of this.lanes) {
       if (shown.some(([one]) => one === person)) continue;
       lane.item.remove();
       this.lanes.delete(person);
     }
-    const answers = Object.keys(shown[0]?.[1][0].shares ?? {});
-    explain(answers, colourOf);
+    const answers = Object.keys(shown[0]?.[1][0].probabilities ?? {});
+    drawKey(answers, colourOf);
     for (const [person, points] of shown) {
       const lane = this.lanes.get(person) ?? this.lane(person);
-      setText(lane.words, summary(points));
-      paint(lane.canvas, points, now, answers, colourOf);
+      setText(lane.text, summary(points));
+      drawCurve(lane.canvas, points, now, answers, colourOf);
     }
   }
 
   lane(person) {
     const canvas = make("canvas", "curve");
     canvas.setAttribute("aria-hidden", "true");
-    const words = make("span", "shares");
-    const item = make("li", "", make("p", "", make("b", "", `Person ${person}`), " ", words), canvas);
+    const text = make("span", "answer-counts");
+    const item = make("li", "", make("p", "", make("b", "", `Person ${person}`), " ", text), canvas);
     const after = [...this.lanes].find(([other]) => other > person)?.[1].item ?? null;
     byId("lanes").insertBefore(item, after);
-    const lane = { item, canvas, words };
+    const lane = { item, canvas, text };
     this.lanes.set(person, lane);
     return lane;
   }
 }
 
-/** The share of the frames of a minute with each answer, in words. */
+/** Return the percentage of frames with each answer, most frequent first. */
 function summary(points) {
   const counts = new Map();
   for (const { answer } of points) counts.set(answer, (counts.get(answer) ?? 0) + 1);
@@ -73,7 +73,7 @@ function summary(points) {
   return sorted.map(([answer, count]) => `${answer} ${percent(count / points.length)}`).join(" · ");
 }
 
-function explain(answers, colourOf) {
+function drawKey(answers, colourOf) {
   const key = byId("timeline-key");
   if (key.childElementCount === answers.length) return;
   key.replaceChildren(...answers.map((answer) => {
@@ -83,8 +83,8 @@ function explain(answers, colourOf) {
   }));
 }
 
-/** Happy rises above the middle and sad falls below it; of other models every answer is a layer of a stack. */
-function paint(canvas, points, now, answers, colourOf) {
+/** Draw happy above the middle and sad below it. For other labels, draw a stack of all probabilities. */
+function drawCurve(canvas, points, now, answers, colourOf) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   const [wide, high] = [Math.round(width * ratio), Math.round(HEIGHT * ratio)];
@@ -95,11 +95,11 @@ function paint(canvas, points, now, answers, colourOf) {
   const x = (time) => width * (1 - (now - time) / SPAN);
   const opposed = answers.includes("happy") && answers.includes("sad");
   const layers = opposed ? [["happy", -1], ["sad", 1]] : answers.map((answer) => [answer, 0]);
-  for (const piece of pieces(points)) {
+  for (const piece of splitAtGaps(points)) {
     const floor = new Float64Array(piece.length);
     for (const [answer, way] of layers) {
-      const upper = piece.map((point, n) => floor[n] + (point.shares[answer] ?? 0));
-      const y = way ? (share) => (HEIGHT / 2) * (1 + way * share) : (share) => HEIGHT * (1 - share);
+      const upper = piece.map((point, n) => floor[n] + (point.probabilities[answer] ?? 0));
+      const y = way ? (value) => (HEIGHT / 2) * (1 + way * value) : (value) => HEIGHT * (1 - value);
       context.beginPath();
       piece.forEach((point, n) => context.lineTo(x(point.time), y(upper[n])));
       for (let n = piece.length - 1; n >= 0; n -= 1) context.lineTo(x(piece[n].time), y(floor[n]));
@@ -108,12 +108,12 @@ function paint(canvas, points, now, answers, colourOf) {
       context.fill();
       if (!way) upper.forEach((value, n) => { floor[n] = value; });
     }
-    if (opposed) ribbon(context, piece, x, colourOf);
+    if (opposed) drawAnswerLine(context, piece, x, colourOf);
   }
 }
 
-/** Along the middle, a thin line in the colour of the answer: also of `neither`, which rises nowhere. */
-function ribbon(context, piece, x, colourOf) {
+/** Draw a line along the middle in the colour of the answer. It shows `neither` too, which has no curve. */
+function drawAnswerLine(context, piece, x, colourOf) {
   piece.forEach((point, n) => {
     const from = x(point.time);
     const to = n + 1 < piece.length ? x(piece[n + 1].time) : from + 0.5;
@@ -122,7 +122,7 @@ function ribbon(context, piece, x, colourOf) {
   });
 }
 
-function pieces(points) {
+function splitAtGaps(points) {
   const found = [];
   for (const point of points) {
     const last = found.at(-1);

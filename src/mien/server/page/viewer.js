@@ -1,24 +1,24 @@
-// One photo on the stage: its answers, its heatmap, its faults.
+// The photo on the stage: its answers, heatmap and errors.
 
+import { FaceCards } from "./cards.js";
 import { byId, setText, show } from "./dom.js";
-import { FaceCards } from "./faces.js";
+import { save, stem } from "./download.js";
 import { heatOf, photos, removePhoto } from "./photos.js";
-import { save, stem } from "./save.js";
-import { colourOf, looksForFaces, model, readWhole } from "./settings.js";
+import { colourOf, detectsFaces, model, useWholeImages } from "./settings.js";
 import * as stage from "./stage.js";
-import { counted, problemWords, rowWords, unreadableWords } from "./words.js";
+import { counted, problemText, rowText, unreadableText } from "./text.js";
 
-/** The cards, of a photo or of the webcam. */
+/** The cards, for a photo or for the webcam. */
 export const cards = new FaceCards(byId("faces"), stage.highlight);
 
 const heatOn = byId("heat-on");
 const heatLabel = byId("heat-label");
 
-/** The photo on the stage; null where there is none. */
+/** The photo on the stage, or null. */
 export let current = null;
-let showable = true; // whether the browser can show it
+let showable = true; // whether the browser can show its format
 
-/** Show a photo, or after a change show it anew; null leaves the stage to others. */
+/** Show a photo, or show it again after a change. null clears the stage. */
 export function view(photo) {
   if (photo !== current) {
     cards.clear();
@@ -33,39 +33,39 @@ export function view(photo) {
 
 async function paint(photo) {
   const { row } = photo;
-  const described = `${photo.name}: ${row ? rowWords(row) : photo.fault || "being read"}`;
+  const described = `${photo.name}: ${row ? rowText(row) : photo.error || "in progress"}`;
   if (row?.status === "unreadable" || photo.state === "failed") showable = false;
-  else showable = await stage.showPicture(photo.url, described);
+  else showable = await stage.showImage(photo.url, described);
   if (photo !== current) return;
   if (!showable) stage.showBlank(row?.width, row?.height);
   stage.showRow(row, colourOf);
-  stage.sayOnStage(noteOnStage(photo));
+  stage.showNote(stageNote(photo));
   cards.update(row?.faces ?? [], colourOf);
-  const waiting = photo.state === "waiting" || photo.state === "reading";
+  const waiting = photo.state === "waiting" || photo.state === "running";
   const found = row?.faces.length ? counted(row.faces.length, "face") : "No faces";
-  setText(byId("faces-title"), waiting ? "Reading …" : found);
-  noteBeside(photo);
+  setText(byId("faces-title"), waiting ? "Working …" : found);
+  showFacesNote(photo);
   show(byId("png"), showable && Boolean(row));
   offerHeat(photo);
   await showHeat(photo);
 }
 
-function noteOnStage(photo) {
-  if (photo.state === "failed" || photo.row?.status === "unreadable") return "No picture";
-  return showable ? "" : "This browser cannot show files of this kind; what was read stands beside.";
+function stageNote(photo) {
+  if (photo.state === "failed" || photo.row?.status === "unreadable") return "No image";
+  return showable ? "" : "This browser cannot show files of this kind. The answers are in the list.";
 }
 
-function noteBeside(photo) {
-  const { row, fault } = photo;
-  let text = fault;
-  if (row?.status === "unreadable") text = unreadableWords(row);
+function showFacesNote(photo) {
+  const { row, error } = photo;
+  let text = error;
+  if (row?.status === "unreadable") text = unreadableText(row);
   if (row?.status === "no_face") {
     text = "No face was found. It may be too small, covered, or turned away.";
-    if (looksForFaces()) text += " If the picture is a face already cut out, read the whole picture.";
+    if (detectsFaces()) text += " If the image is already a cropped face, use the whole image.";
   }
   if (show(byId("faces-note"), Boolean(text))) setText(byId("faces-note-text"), text);
   const button = byId("faces-note-button");
-  if (show(button, row?.status === "no_face" && looksForFaces())) setText(button, "Read whole pictures");
+  if (show(button, row?.status === "no_face" && detectsFaces())) setText(button, "Use whole images");
 }
 
 function offerHeat(photo) {
@@ -87,18 +87,18 @@ async function showHeat(photo) {
     stage.hideHeat();
     return;
   }
-  setText(byId("heat-text"), "looking …");
+  setText(byId("heat-text"), "Working …");
   try {
     const url = await heatOf(photo, label);
     if (!url || photo !== current || !heatOn.checked || label !== heatLabel.value) return;
     stage.showHeat(url);
-    setText(byId("heat-text"), `bright: what speaks for ${label ? `“${label}”` : "each face's answer"}`);
+    setText(byId("heat-text"), `Bright: evidence for ${label ? `“${label}”` : "each face's answer"}`);
   } catch (error) {
-    if (photo === current) setText(byId("heat-text"), `No heatmap: ${problemWords(error)}`);
+    if (photo === current) setText(byId("heat-text"), `No heatmap: ${problemText(error)}`);
   }
 }
 
-/** Hide what belongs to photos, for the webcam. */
+/** Hide the controls of photos, for the webcam. */
 export function leavePhotos() {
   view(null);
   for (const id of ["heat-field", "heat-label-field", "heat-legend", "faces-note", "remove"]) show(byId(id), false);
@@ -108,7 +108,7 @@ export function leavePhotos() {
 
 heatOn.addEventListener("change", () => current && paint(current));
 heatLabel.addEventListener("change", () => current && paint(current));
-byId("faces-note-button").addEventListener("click", readWhole);
+byId("faces-note-button").addEventListener("click", useWholeImages);
 byId("remove").addEventListener("click", () => {
   const place = photos.indexOf(current);
   removePhoto(current);

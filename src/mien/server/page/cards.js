@@ -1,18 +1,18 @@
-// The cards beside the picture: for each face its answer, why, and a bar per expression.
+// Cards beside the image: the answer of each face, the reason, and a bar per expression.
 
 import { make, setText, show } from "./dom.js";
-import { percent } from "./words.js";
+import { percent } from "./text.js";
 
-const FEW = 3; // up to so many faces, the cards are open
+const MAX_OPEN = 3; // cards are open if there are no more faces than this
 
-/** Cards in a list element; those of the same person or place are changed, not made anew. */
+/** Cards in a list element. A card is reused for the same person, or the same position in the list. */
 export class FaceCards {
-  /** `onPoint(n)` gets the number of the face that is pointed at or focused, or -1. */
+  /** `onPoint(n)` gets the index of the face under the pointer or in focus, or -1. */
   constructor(list, onPoint) {
     Object.assign(this, { list, onPoint, cards: new Map(), pointed: null });
   }
 
-  /** Forget all cards. */
+  /** Remove all cards. */
   clear() {
     this.cards.clear();
     this.list.replaceChildren();
@@ -24,18 +24,18 @@ export class FaceCards {
     this.onPoint(card?.number ?? -1);
   }
 
-  /** Show the faces of a row; `colourOf` gives a name's colour. */
+  /** Show the faces of a row. `colourOf` returns the colour of a label. */
   update(faces, colourOf) {
     const kept = new Map();
     faces.forEach((face, n) => {
-      const key = face.person ?? `place ${n}`;
-      const card = this.cards.get(key) ?? this.card(faces.length <= FEW);
+      const key = face.person ?? `position ${n}`;
+      const card = this.cards.get(key) ?? this.card(faces.length <= MAX_OPEN);
       card.number = n;
       this.fill(card, face, face.person ?? n + 1, colourOf);
       kept.set(key, card);
     });
     for (const [key, card] of this.cards) if (!kept.has(key)) card.item.remove();
-    // People keep their places, whoever is the nearest to the camera.
+    // Sort by person: the order of faces in a row may change from frame to frame.
     const items = [...kept].sort(byPerson).map(([, card]) => card.item);
     if (items.some((item, n) => this.list.children[n] !== item)) this.list.replaceChildren(...items);
     this.cards = kept;
@@ -44,10 +44,10 @@ export class FaceCards {
 
   card(open) {
     const parts = {
-      number: make("span", "number"), answer: make("span", "answer"), share: make("span", "share"),
+      number: make("span", "number"), answer: make("span", "answer"), probability: make("span", "probability"),
       why: make("p", "why"), bars: make("ul", "bars"), two: make("div", "two"), rows: new Map(),
     };
-    const heading = make("h3", "", parts.number, parts.answer, parts.share);
+    const heading = make("h3", "", parts.number, parts.answer, parts.probability);
     const details = make("details", "", make("summary", "", heading), parts.why, parts.bars, parts.two);
     details.open = open;
     const card = { item: make("li", "face", details), parts, number: 0 };
@@ -60,7 +60,7 @@ export class FaceCards {
     item.style.setProperty("--colour", colourOf(face.answer));
     setText(parts.number, String(name));
     setText(parts.answer, face.answer);
-    setText(parts.share, percent(face.probability));
+    setText(parts.probability, percent(face.probability));
     if (show(parts.why, Boolean(face.why))) setText(parts.why, `Why: ${face.why}`);
     for (const [label, value] of Object.entries(face.expressions ?? face.probabilities)) {
       bar(parts, label, value, colourOf(label));
@@ -82,19 +82,19 @@ function bar(parts, label, value, colour) {
     row.fill.style.setProperty("--colour", colour);
     parts.rows.set(label, row);
   }
-  row.fill.style.setProperty("--share", value.toFixed(4));
+  row.fill.style.setProperty("--fraction", value.toFixed(4));
   setText(row.value, percent(value));
 }
 
-/** Happy against sad as one bar of two parts. */
+/** Show happy against sad as one bar of two parts. */
 function twoWay(element, { happy, sad }) {
   if (!element.childElementCount) {
     const split = make("span", "split");
     split.setAttribute("aria-hidden", "true");
-    element.append(make("p", "", "If it must be one of the two"), split);
+    element.append(make("p", "", "If forced to choose"), split);
     element.append(make("p", "ends", make("span"), make("span")));
   }
-  element.querySelector(".split").style.setProperty("--share", happy.toFixed(4));
+  element.querySelector(".split").style.setProperty("--fraction", happy.toFixed(4));
   const [left, right] = element.querySelectorAll(".ends span");
   setText(left, `happy ${percent(happy)}`);
   setText(right, `sad ${percent(sad)}`);

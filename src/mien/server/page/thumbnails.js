@@ -1,15 +1,15 @@
-// All photos as a row of thumbnails with their answers.
+// The row of thumbnails of all photos, with dots for their answers.
 
 import { byId, make, setText, show } from "./dom.js";
 import { album, photos } from "./photos.js";
 import { colourOf } from "./settings.js";
-import { rowWords } from "./words.js";
+import { rowText } from "./text.js";
 
 const strip = byId("strip");
-const items = new Map(); // photo → {item, button, dots, words}
+const items = new Map(); // photo → {item, button, dots, label}
 
-/** Keep the strip up to date; `onChoose(photo)` gets the one that a person chooses. */
-export function keepStrip(onChoose) {
+/** Show all photos and call `onChoose(photo)` when the user chooses one. */
+export function onChoosePhoto(onChoose) {
   album.addEventListener("added", () => {
     for (const photo of photos) if (!items.has(photo)) add(photo, onChoose);
   });
@@ -33,14 +33,14 @@ export function keepStrip(onChoose) {
 function add(photo, onChoose) {
   const dots = make("span", "dots");
   dots.setAttribute("aria-hidden", "true");
-  const words = make("span", "unseen");
-  const button = make("button", "thumb", photo.thumb, dots, words);
+  const label = make("span", "visually-hidden");
+  const button = make("button", "thumb", photo.thumb, dots, label);
   photo.thumb.setAttribute("aria-hidden", "true");
   button.type = "button";
   button.title = photo.name;
   button.addEventListener("click", () => onChoose(photo));
   const item = make("li", "", button);
-  items.set(photo, { item, button, dots, words });
+  items.set(photo, { item, button, dots, label });
   strip.append(item);
   show(byId("strip-field"), photos.length > 1);
   fill(photo);
@@ -56,10 +56,10 @@ function fill(photo) {
     dot.style.setProperty("--colour", colourOf(face.answer));
     return dot;
   }));
-  setText(parts.words, `${photo.name}, ${photo.row ? rowWords(photo.row) : photo.fault || "being read"}`);
+  setText(parts.label, `${photo.name}, ${photo.row ? rowText(photo.row) : photo.error || "in progress"}`);
 }
 
-/** Mark the photo that is shown; null for none. */
+/** Mark the photo on the stage; null for none. */
 export function markShown(photo) {
   for (const [one, { item, button }] of items) {
     if (one === photo) {

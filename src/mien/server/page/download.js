@@ -1,6 +1,6 @@
-// Downloads: made here, from what is here.
+// Save files from the page to the user's disk.
 
-/** Hand a blob to the browser as a file. */
+/** Save a blob as a file. */
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -12,5 +12,5 @@ export function save(blob, name) {
 /** Save text as a file. */
 export const saveText = (text, name, type) => save(new Blob([text], { type: `${type};charset=utf-8` }), name);
 
-/** A name without its ending: "party.final.jpg" → "party.final". */
-export const stem = (name) => name.replace(/\.[^.]{1,5}$/, "") || "picture";
+/** Return a name without its suffix: "party.final.jpg" → "party.final". */
+export const stem = (name) => name.replace(/\.[^.]{1,5}$/, "") || "photo";

@@ -1,29 +1,29 @@
-// The webcam: frames to the server as fast as it answers, boxes over the picture, the last minute below.
+// The webcam: send frames as fast as the server answers, draw boxes over the video, fill the timeline.
 
 import { announce, byId, setText, show } from "./dom.js";
 import { colourOf, query } from "./settings.js";
 import * as stage from "./stage.js";
 import { Stream } from "./stream.js";
+import { faceText, problemText, rowText } from "./text.js";
 import { Timeline, showTimeline } from "./timeline.js";
-import { faceWords, problemWords, rowWords } from "./words.js";
 import { cards } from "./viewer.js";
 
-const SIDES = [640, 480, 320]; // pixels of the longer side of what is sent, the largest first
-const SLOW = 400; // milliseconds there and back, above which frames become smaller
-const LATE = 150; // milliseconds there and back, above which the frame that was read is shown, not the one of now
-const KEPT = 36_000; // rows that are kept for the CSV
-const STEADY = 1200; // milliseconds that an answer must last before it is said aloud
-const CARDS_EVERY = 100; // milliseconds
+const SIDES = [640, 480, 320]; // longest side of a sent frame in pixels, largest first
+const SLOW = 400; // round trip in milliseconds above which frames become smaller
+const LATE = 150; // round trip in milliseconds above which the answered frame is shown, not the live video
+const MAX_ROWS = 36_000; // kept for the CSV
+const STEADY = 1200; // milliseconds that an answer must last before it is announced
+const CARD_INTERVAL = 100; // milliseconds between updates of the cards
 
-/** A running webcam. Make it with `openLive`. */
-export class Live {
-  /** `onEnd(text)` is called when it ends by itself, with why. */
+/** A running webcam. Made by `openWebcamStream`. */
+class Webcam {
+  /** `onEnd(text)` is called when the webcam ends; `text` is the reason, "" if the user closed it. */
   constructor(media, onEnd) {
-    Object.assign(this, { media, onEnd, rows: [], arrivals: [], trips: [], readings: [], side: 0, busy: false, slow: 0 });
+    Object.assign(this, { media, onEnd, rows: [], arrivals: [], roundTrips: [], inferenceTimes: [], side: 0, busy: false, slow: 0 });
     this.canvas = document.createElement("canvas");
     this.started = performance.now();
     this.timeline = new Timeline();
-    this.answers = new Map(); // person → {answer, since, said}
+    this.answers = new Map(); // person → {answer, since, announced}
     this.cardsAt = 0;
     this.video = stage.showVideo();
     this.video.srcObject = media;
@@ -33,30 +33,30 @@ export class Live {
     this.track = media.getVideoTracks()[0];
     this.track.onended = () => this.end("The webcam was unplugged or switched off.");
     this.connect();
-    stage.sayOnStage("Waiting for the first answer …");
+    stage.showNote("Waiting for the first answer …");
     showTimeline(true);
     this.video.play().catch(() => {});
-    this.nextFrame();
+    this.scheduleFrame();
   }
 
   connect() {
     this.stream?.close();
     this.stream = new Stream(query(), {
-      onAnswer: (answer, trip, frame) => this.answered(answer, trip, frame),
-      onTooLarge: () => this.smaller(),
-      onFault: (problem) => this.end(problemWords(problem)),
+      onAnswer: (answer, trip, frame) => this.onAnswer(answer, trip, frame),
+      onTooLarge: () => this.shrinkFrames(),
+      onProblem: (problem) => this.end(problemText(problem)),
     });
   }
 
-  nextFrame() {
+  scheduleFrame() {
     if (!this.media) return;
-    const next = () => this.tick();
+    const next = () => this.sendFrame();
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(next);
     else requestAnimationFrame(next);
   }
 
-  tick() {
-    this.nextFrame();
+  sendFrame() {
+    this.scheduleFrame();
     if (this.busy || !this.media || !this.stream.ready || !this.video.videoWidth) return;
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, SIDES[this.side] / Math.max(videoWidth, videoHeight));
@@ -72,67 +72,67 @@ export class Live {
     }, "image/jpeg", 0.8);
   }
 
-  smaller() {
+  shrinkFrames() {
     this.side = Math.min(this.side + 1, SIDES.length - 1);
     this.slow = 0;
   }
 
-  answered({ row, milliseconds }, trip, frame) {
+  onAnswer({ row, milliseconds }, trip, frame) {
     if (!this.media) {
       frame?.close();
       return;
     }
     const now = performance.now();
     this.rows.push({ ...row, time: Math.round(now - this.started) / 1000, source: "webcam" });
-    if (this.rows.length > KEPT) this.rows.splice(0, KEPT / 10);
+    if (this.rows.length > MAX_ROWS) this.rows.splice(0, MAX_ROWS / 10);
     this.measure(now, trip, milliseconds);
-    stage.sayOnStage(row.faces.length ? "" : "No face in the picture");
+    stage.showNote(row.faces.length ? "" : "No face in this frame");
     const late = frame && trip > LATE;
     if (frame && !late) frame.close();
     stage.showRow(row, colourOf, this.facing, late ? frame : null);
     this.timeline.add(now, row.faces, colourOf);
-    if (now - this.cardsAt >= CARDS_EVERY) {
+    if (now - this.cardsAt >= CARD_INTERVAL) {
       this.cardsAt = now;
       cards.update(row.faces, colourOf);
-      this.say(now, row);
+      this.announceChanges(now, row);
     }
   }
 
   measure(now, trip, milliseconds) {
     this.arrivals.push(now);
     while (this.arrivals[0] < now - 2000) this.arrivals.shift();
-    keep(this.readings, milliseconds);
+    pushRecent(this.inferenceTimes, milliseconds);
     if (trip !== null) {
-      keep(this.trips, trip);
+      pushRecent(this.roundTrips, trip);
       this.slow = trip > SLOW ? this.slow + 1 : 0;
-      if (this.slow > 15) this.smaller();
+      if (this.slow > 15) this.shrinkFrames();
     }
     if (now - (this.statsAt ?? 0) < 500) return;
     this.statsAt = now;
     const span = now - this.arrivals[0];
     setText(byId("fps"), span > 300 ? (((this.arrivals.length - 1) * 1000) / span).toFixed(0) : "–");
-    setText(byId("latency"), this.trips.length ? median(this.trips).toFixed(0) : "–");
-    setText(byId("reading"), median(this.readings).toFixed(0));
+    setText(byId("latency"), this.roundTrips.length ? median(this.roundTrips).toFixed(0) : "–");
+    setText(byId("inference"), median(this.inferenceTimes).toFixed(0));
   }
 
-  /** Announce an answer that has changed, once it has lasted. */
-  say(now, row) {
+  /** Announce a changed answer once it has lasted. */
+  announceChanges(now, row) {
     let changed = false;
     const faces = new Map(row.faces.map((face) => [face.person ?? 1, face]));
     for (const person of this.answers.keys()) if (!faces.has(person)) this.answers.delete(person);
     for (const [person, face] of faces) {
       const known = this.answers.get(person);
       if (known?.answer !== face.answer) {
-        this.answers.set(person, { answer: face.answer, since: now, said: known?.said });
-      } else if (known.said !== face.answer && now - known.since > STEADY) {
-        known.said = face.answer;
+        this.answers.set(person, { answer: face.answer, since: now, announced: known?.announced });
+      } else if (known.announced !== face.answer && now - known.since > STEADY) {
+        known.announced = face.answer;
         changed = true;
       }
     }
-    if (changed) announce(row.faces.length > 1 ? rowWords(row) : faceWords(row.faces[0]));
+    if (changed) announce(row.faces.length > 1 ? rowText(row) : faceText(row.faces[0]));
   }
 
-  /** The frame of now as a file, not mirrored; null before the first one. */
+  /** Return the current frame as a file, not mirrored; null before the first frame. */
   async snapshot() {
     const { videoWidth: width, videoHeight: height } = this.video;
     if (!width) return null;
@@ -143,7 +143,7 @@ export class Live {
     return new File([blob], `webcam ${time}.jpg`, { type: "image/jpeg" });
   }
 
-  /** End it, and say why where it was not a person's wish. */
+  /** Stop the webcam. `text` is the reason, "" if the user closed it. */
   end(text = "") {
     if (!this.media) return;
     for (const track of this.media.getTracks()) track.stop();
@@ -152,7 +152,7 @@ export class Live {
     this.video.srcObject = null;
     this.video.onresize = null;
     stage.showRow(null, colourOf);
-    stage.sayOnStage("");
+    stage.showNote("");
     cards.clear();
     showTimeline(false);
     show(this.video, false);
@@ -160,24 +160,24 @@ export class Live {
   }
 }
 
-/** Add to the newest values that are kept. */
-function keep(values, value) {
+/** Add a value to the latest 30. */
+function pushRecent(values, value) {
   values.push(value);
   if (values.length > 30) values.shift();
 }
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Ask for the webcam and start; throws what the browser says where it cannot be had. */
-export async function openLive(deviceId, onEnd) {
+/** Ask the browser for the webcam and start it. Throws the browser's error. */
+export async function openWebcamStream(deviceId, onEnd) {
   if (!navigator.mediaDevices?.getUserMedia) throw Object.assign(new Error(), { name: "InsecureContext" });
   const wanted = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
   const video = { ...wanted, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
-  return new Live(await navigator.mediaDevices.getUserMedia({ video, audio: false }), onEnd);
+  return new Webcam(await navigator.mediaDevices.getUserMedia({ video, audio: false }), onEnd);
 }
 
-/** The cameras there are, once one was allowed. */
-export async function cameras() {
+/** Return all cameras. Their names are known once the user has allowed one. */
+export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices.filter((device) => device.kind === "videoinput");
 }

@@ -1,37 +1,37 @@
-// Files that are dropped on the page or pasted into it, also whole folders.
+// Accept files that are dropped on the page or pasted into it, including folders.
 
 import { byId, show } from "./dom.js";
 
-const MOST = 500; // files of one drop
+const MAX_FILES = 500; // of one drop
 
-/** Hand files that are dropped or pasted to `take(files, fromClipboard)`, and what is none to `trouble(text)`. */
-export function keepDrops(take, trouble) {
+/** Call `onFiles(files, fromClipboard)` with dropped or pasted files, and `onError(text)` if there are none. */
+export function onDrop(onFiles, onError) {
   let inside = 0;
-  const veil = (shown) => show(byId("veil"), shown);
+  const showOverlay = (shown) => show(byId("drop-overlay"), shown);
   addEventListener("dragenter", (event) => {
     event.preventDefault();
     inside += 1;
-    if (event.dataTransfer?.types.includes("Files")) veil(true);
+    if (event.dataTransfer?.types.includes("Files")) showOverlay(true);
   });
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("dragleave", () => {
     inside = Math.max(0, inside - 1);
-    if (!inside) veil(false);
+    if (!inside) showOverlay(false);
   });
   addEventListener("drop", async (event) => {
     event.preventDefault();
     inside = 0;
-    veil(false);
+    showOverlay(false);
     const files = await filesOf(event.dataTransfer);
-    if (files.length) take(files.slice(0, MOST));
-    else trouble("That is not a file. Links are not fetched: save the picture, then drop the file.");
-    if (files.length > MOST) trouble(`The first ${MOST} pictures are read; for more at a time there is mien predict.`);
+    if (files.length) onFiles(files.slice(0, MAX_FILES));
+    else onError("That is not a file. Links are not followed: save the image, then drop the file.");
+    if (files.length > MAX_FILES) onError(`Added the first ${MAX_FILES} images. For more, use mien predict in a terminal.`);
   });
   addEventListener("paste", (event) => {
     const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
     if (!files.length) return;
     event.preventDefault();
-    take(files, files.every((file) => /^image\.\w+$/.test(file.name)));
+    onFiles(files, files.every((file) => /^image\.\w+$/.test(file.name)));
   });
 }
 
@@ -51,7 +51,7 @@ async function walk(entry) {
   const found = [];
   for (;;) {
     const some = await new Promise((done) => reader.readEntries(done, () => done([])));
-    if (!some.length || found.length > MOST) return found;
+    if (!some.length || found.length > MAX_FILES) return found;
     found.push(...(await Promise.all(some.map(walk))).flat());
   }
 }

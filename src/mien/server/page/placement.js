@@ -1,11 +1,11 @@
-// Where the labels of boxes go: inside the picture, none over another, rather not over another face.
+// Place the labels of boxes: inside the image, never over another label, not over another face if possible.
 
 /**
- * A place {x, y, width, height, choice} for each label, or null where there is no room.
+ * Return a place {x, y, width, height, choice} for each label, or null if there is no room.
  *
- * `boxes` are {x, y, width, height}; `choices` hold for each the sizes {width, height} that its label may have, the
- * preferred one first; all in the units of the picture. `choice` is the number of the size that was taken: a smaller
- * one where a larger would cover another face or stand away from its own.
+ * `boxes` are {x, y, width, height}. `choices` has the possible sizes {width, height} of each label, preferred first.
+ * All are in units of the image. `choice` is the index of the chosen size: a smaller one if a larger one would cover
+ * another face or be apart from its own box.
  */
 export function placeLabels(boxes, choices, width, height) {
   const taken = [];
