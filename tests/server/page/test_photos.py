@@ -86,7 +86,7 @@ def test_a_link_is_not_a_file(page: Any) -> None:
           document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
         }"""
     )
-    page.wait_for("#alert", "Links are not fetched")
+    page.wait_for("#alert", "Links are not followed")
 
 
 def named(data: bytes, name: str) -> dict[str, Any]:
