@@ -20,10 +20,10 @@ import numpy.typing as npt
 from mien.data.drawings import BIAS, DRAWING_THRESHOLD, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
-from mien.inference.preprocess import in_order, opened
+from mien.inference.preprocess import open_and_detect
 from mien.io.image import IMAGE_SUFFIXES, read_file
 from mien.metrics.intervals import wilson
-from mien.runtime import available_cores
+from mien.runtime import available_cores, map_in_order
 
 Floats = npt.NDArray[np.float64]
 PHOTOGRAPHS, RIDGE, FOLDS = 3.0, 1.0, 5
@@ -44,14 +44,14 @@ def look(folder: Path, drawn: bool) -> Folder:
 
     def measures(path: Path) -> Sequence[float] | None:
         try:
-            with opened(read_file(path), str(path), detector) as seen:
+            with open_and_detect(read_file(path), str(path), detector) as seen:
                 first = seen.faces[0] if seen.faces else None
                 return astuple(measure_face(seen.rgb, first.box, first.score)) if first else ()
         except ImageError:
             return None
 
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    found = [row for row in in_order(measures, files, available_cores()) if row is not None]
+    found = [row for row in map_in_order(measures, files, available_cores()) if row is not None]
     faces = np.array([row for row in found if row], np.float64).reshape(-1, len(WEIGHTS))
     return Folder(folder.name, drawn, faces, len(found) - len(faces))
 

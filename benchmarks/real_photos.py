@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 import mien
+from mien.arrays import RGB
 from mien.data.dataset import read_manifest
-from mien.io.image import RGB
 from mien.labels import EXPRESSIONS
 from mien.metrics.intervals import paired_difference, wilson
 from shipped_model_data import HAPPY, SAD, read_fold

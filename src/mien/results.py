@@ -53,6 +53,17 @@ class Detection:
         (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
         return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
 
+    def rescaled(self, shape: tuple[int, ...], new: tuple[int, ...]) -> "Detection":
+        """Return this detection of an image of `shape` (H, W, ...) in the same image resized to the shape `new`."""
+        if shape[:2] == new[:2]:
+            return self
+        down, across = new[0] / shape[0], new[1] / shape[1]
+        box = self.box
+        left, top = round(box.x * across), round(box.y * down)
+        right, bottom = round((box.x + box.width) * across), round((box.y + box.height) * down)
+        landmarks = tuple((x * across, y * down) for x, y in self.landmarks)
+        return Detection(Box(left, top, max(right - left, 1), max(bottom - top, 1)), landmarks, self.score)
+
 
 @dataclass(frozen=True)
 class Face:

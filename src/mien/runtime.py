@@ -1,17 +1,57 @@
-"""Share the machine politely: cores, memory between threads, silence on stderr, and onnxruntime sessions."""
+"""Share the machine: cores, threads, memory between threads, a quiet stderr, and onnxruntime sessions."""
 
 import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
 def available_cores() -> int:
     """Return how many cores this process may use (a container often grants fewer than the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[Item], Outcome], items: Iterable[Item], threads: int
+) -> Generator[Outcome, None, None]:
+    """Yield `function` of every item, in order, computed in threads a bounded number ahead.
+
+    Items are taken in the caller's thread. With one thread, that is the caller's own, and nothing is computed
+    ahead. When the generator is closed, or a call raises, its threads end before it does.
+
+    Example:
+        >>> list(map_in_order(len, ["a", "bb", "ccc"], threads=2))
+        [1, 2, 3]
+    """
+    if threads == 1:
+        yield from map(function, items)
+        return
+    items = iter(items)
+    first = list(islice(items, 2))
+    if len(first) < 2:  # threads, and loading what runs them, would take longer than they save
+        yield from map(function, first)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    waiting: deque[Future[Outcome]] = deque()
+    pool = ThreadPoolExecutor(threads, "mien-image")
+    try:
+        for item in chain(first, items):
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 3 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class MemoryBudget:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import InputError
-from mien.faces.crop import FARTHEST, LEFT_ROLLED, Region, crop, face_region
+from mien.faces.crop import MAX_COORDINATE, MAX_UNCORRECTED_ROLL, Region, crop, face_region
 from mien.results import Box, Detection
 
 RGB = draw_face("sad", 5, 96)
@@ -60,7 +60,7 @@ def test_the_picture_is_not_changed_and_may_be_a_view() -> None:
 # Regions
 
 SIDE = RGB.shape[0]
-ANYWHERE = st.floats(-FARTHEST, FARTHEST)
+ANYWHERE = st.floats(-MAX_COORDINATE, MAX_COORDINATE)
 CHANNELS = st.sampled_from([1, 3])
 
 
@@ -97,7 +97,7 @@ def test_beyond_the_edge_its_pixels_repeat(x: int, y: int, half: int, channels: 
     assert difference(found, expected) <= 1  # rounding
 
 
-@given(x=ANYWHERE, y=ANYWHERE, side=st.floats(1, FARTHEST), angle=st.floats(-720, 720), channels=CHANNELS)
+@given(x=ANYWHERE, y=ANYWHERE, side=st.floats(1, MAX_COORDINATE), angle=st.floats(-720, 720), channels=CHANNELS)
 def test_any_region_gives_a_crop(x: float, y: float, side: float, angle: float, channels: int) -> None:
     found = crop(RGB, 16, channels, Region(x, y, side, angle))
     assert found.shape == (16, 16, channels)
@@ -134,7 +134,7 @@ def test_a_large_region_is_averaged_not_picked() -> None:
 
 
 @pytest.mark.parametrize("angle", [0.0, 20.0])
-@pytest.mark.parametrize("side", [5_000.0, FARTHEST])
+@pytest.mark.parametrize("side", [5_000.0, MAX_COORDINATE])
 def test_a_silly_region_takes_little_memory(angle: float, side: float) -> None:
     picture = np.zeros((400, 400, 3), np.uint8)
     tracemalloc.start()
@@ -183,7 +183,7 @@ def test_a_tiny_face_has_a_region() -> None:
 
 @given(roll=st.floats(-180, 180))
 def test_framing_does_not_depend_on_the_size_of_the_picture(roll: float) -> None:
-    assume(abs(abs(roll - 90 * round(roll / 90)) - LEFT_ROLLED) > 1e-6)
+    assume(abs(abs(roll - 90 * round(roll / 90)) - MAX_UNCORRECTED_ROLL) > 1e-6)
     small, large = face(roll), face(roll, 2000, 1500, 800, 1000)
     one, ten = face_region(small), face_region(large)
     assert (one.x * 10, one.y * 10, one.side * 10) == pytest.approx((ten.x, ten.y, ten.side), rel=1e-3)

@@ -16,9 +16,9 @@ from skimage import data
 
 from mien.errors import ConfigError, DetectorError
 from mien.faces import yunet
-from mien.faces.detector import Detector, clip, detections, only_tiny
-from mien.faces.tiling import paint, whole_view
-from mien.faces.yunet import SIDE, Candidates, YuNet
+from mien.faces.detector import Detector, clip_box, only_tiny, to_detections
+from mien.faces.tiling import render, whole_view
+from mien.faces.yunet import INPUT_SIDE, Candidates, YuNet
 from mien.results import Detection
 
 Pixels = npt.NDArray[np.uint8]
@@ -89,12 +89,14 @@ def test_more_grey_around_a_picture_changes_nothing(astronaut: Pixels, size: tup
     network = YuNet(threads=1)
     picture = np.asarray(Image.fromarray(astronaut[: 512 * size[1] // size[0]]).resize(size, Image.Resampling.LANCZOS))
     view = whole_view(size)
-    _, _, height, width = paint(picture, [view]).shape
-    amid = replace(view, x=view.x + (SIDE - width) // 2 // 32 * 32, y=view.y + (SIDE - height) // 2 // 32 * 32)
-    canvas = np.full((1, 3, SIDE, SIDE), 128, np.float32)
-    canvas[:, :, amid.y - view.y :, amid.x - view.x :][:, :, :height, :width] = paint(picture, [view])
-    cut = view.in_picture(network(paint(picture, [view]), 0.65))
-    whole = amid.in_picture(network(canvas, 0.65))
+    _, _, height, width = render(picture, [view]).shape
+    amid = replace(
+        view, x=view.x + (INPUT_SIDE - width) // 2 // 32 * 32, y=view.y + (INPUT_SIDE - height) // 2 // 32 * 32
+    )
+    canvas = np.full((1, 3, INPUT_SIDE, INPUT_SIDE), 128, np.float32)
+    canvas[:, :, amid.y - view.y :, amid.x - view.x :][:, :, :height, :width] = render(picture, [view])
+    cut = view.to_image(network(render(picture, [view]), 0.65))
+    whole = amid.to_image(network(canvas, 0.65))
     scale = max(size) / max(view.columns, view.rows)
     assert len(cut) == 1
     assert cut.boxes == pytest.approx(whole.boxes, abs=1.5 * scale)
@@ -144,11 +146,11 @@ def test_parts_of_a_picture_are_looked_at_only_if_asked_and_where_faces_are_tiny
     detector: Detector, astronaut: Pixels
 ) -> None:
     small = pasted(resized(astronaut, 128, 128), 1000, 700, 3000, 2000)
-    assert detector(small, closer=False) == []
+    assert detector(small, tiles=False) == []
     assert only_tiny([], small.shape)
     assert only_tiny(detector(small), small.shape)
     large = pasted(astronaut, 1000, 700, 2000, 1500)
-    assert detector(large, closer=False) == detector(large)
+    assert detector(large, tiles=False) == detector(large)
     assert not only_tiny(detector(large), large.shape)
 
 
@@ -211,10 +213,12 @@ def test_a_sliver_is_searched_without_complaint(detector: Detector, shape: tuple
 def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Pixels) -> None:
     monkeypatch.setattr(yunet, "WEIGHTS", tmp_path / "yunet.onnx")
     detector = Detector()
-    with pytest.raises(DetectorError, match=r"yunet\.onnx: the face finder's weights are missing; install mien again"):
+    with pytest.raises(
+        DetectorError, match=r"yunet\.onnx: the face detector's weights are missing; install mien again"
+    ):
         detector(astronaut)
     (tmp_path / "yunet.onnx").write_bytes(b"something else")
-    with pytest.raises(DetectorError, match="is not the face finder's weights file; install mien again") as caught:
+    with pytest.raises(DetectorError, match="is not the face detector's weights file; install mien again") as caught:
         detector(astronaut)
     assert "\n" not in str(caught.value)
 
@@ -275,7 +279,7 @@ def test_at_most_one_false_alarm_in_two_hundred_pictures(detector: Detector) -> 
     assert sum(len(detector(picture)) for picture in pictures) <= 1
 
 
-# From candidates to detections
+# From candidates to to_detections
 
 SIZES = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
 FAR = st.floats(-5000, 5000, width=32)
@@ -285,7 +289,7 @@ FAR = st.floats(-5000, 5000, width=32)
 def test_a_clipped_box_lies_in_the_picture(corners: list[float], size: tuple[int, int]) -> None:
     left, right = sorted(corners[::2])
     top, bottom = sorted(corners[1::2])
-    box = clip([left, top, right, bottom], size)
+    box = clip_box([left, top, right, bottom], size)
     if box is not None:
         assert 0 <= box.x < box.x + box.width <= size[0]
         assert 0 <= box.y < box.y + box.height <= size[1]
@@ -298,6 +302,6 @@ def test_a_clipped_box_lies_in_the_picture(corners: list[float], size: tuple[int
 def test_a_box_beyond_the_picture_is_dropped() -> None:
     boxes = np.array([[5, 5, 20, 25], [-30, 5, -10, 25], [-5, -5, 60, 60]], np.float32)
     found = Candidates(boxes, np.zeros((3, 5, 2), np.float32), np.array([0.9, 0.8, 0.7], np.float32))
-    faces = detections(found, (40, 30))
+    faces = to_detections(found, (40, 30))
     assert [(face.box.width, face.box.height) for face in faces] == [(40, 30), (15, 20)]
     assert [face.score for face in faces] == pytest.approx([0.7, 0.9])

@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.faces.tiling import FRAME, GREY, LEAST, LOOKS, View, closer_views, paint, turned_views, whole_view
-from mien.faces.yunet import SIDE, STEP, Candidates
+from mien.faces.tiling import (
+    BACKGROUND,
+    MAX_TILES,
+    MIN_INPUT_SIDE,
+    MIN_LONG_SIDE,
+    View,
+    render,
+    tile_views,
+    turned_views,
+    whole_view,
+)
+from mien.faces.yunet import INPUT_MULTIPLE, INPUT_SIDE, Candidates
 
 SIZES = st.tuples(st.integers(1, 12000), st.integers(1, 12000))
 
@@ -47,7 +57,7 @@ def test_what_is_painted_lies_where_the_view_says(view: View, across: float, dow
     x, y = view.left + round(across * view.width), view.top + round(down * view.height)
     picture = np.zeros((200, 200, 3), np.uint8)
     picture[y - 1 : y + 2, x - 1 : x + 2] = 255
-    bright = paint(picture, [view])[0, 0]
+    bright = render(picture, [view])[0, 0]
     width, height = view.extent
     bright = bright[view.y : view.y + height, view.x : view.x + width]
     rows, columns = np.mgrid[: bright.shape[0], : bright.shape[1]] + 0.5
@@ -60,7 +70,7 @@ def test_boxes_go_there_and_back(view: View, box: tuple[float, ...]) -> None:
     xs, ys = (view.left + np.sort(box[:2]) * view.width), (view.top + np.sort(box[2:]) * view.height)
     there = np.sort([in_input(view, x, y) for x, y in zip(xs, ys, strict=True)], axis=0).reshape(1, 4)
     found = Candidates(there.astype(np.float32), np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32))
-    (back,) = view.in_picture(found).boxes
+    (back,) = view.to_image(found).boxes
     assert back == pytest.approx([xs[0], ys[0], xs[1], ys[1]], abs=0.02)
 
 
@@ -68,7 +78,7 @@ def test_boxes_go_there_and_back(view: View, box: tuple[float, ...]) -> None:
 def test_the_whole_picture_is_shown_in_its_proportions(size: tuple[int, int], turns: int) -> None:
     view = whole_view(size, turns)
     assert (view.left, view.top, view.width, view.height) == (0, 0, *size)
-    assert max(view.columns, view.rows) == min(max(*size, LEAST), SIDE)
+    assert max(view.columns, view.rows) == min(max(*size, MIN_LONG_SIDE), INPUT_SIDE)
     scale = max(view.columns, view.rows) / max(size)
     assert (view.columns, view.rows) == pytest.approx((size[0] * scale, size[1] * scale), abs=1)
     assert_inside([view])
@@ -82,7 +92,7 @@ def test_four_turns_lie_apart_and_within_the_picture(size: tuple[int, int], corn
     shown = turned_views(size, corners)
     assert [view.turns for view in shown] == [0, 1, 2, 3]
     assert_inside(shown)
-    half = SIDE // 2
+    half = INPUT_SIDE // 2
     assert len({(view.x // half, view.y // half) for view in shown}) == 4
     for view in shown:
         assert view.x % half + view.extent[0] <= half
@@ -101,11 +111,11 @@ def test_the_surroundings_of_a_face_are_shown() -> None:
 @settings(max_examples=300)
 @given(size=SIZES)
 def test_closer_views_cover_a_large_picture_and_are_few(size: tuple[int, int]) -> None:
-    shown = closer_views(size)
-    assert len(shown) <= 2 * LOOKS
+    shown = tile_views(size)
+    assert len(shown) <= 2 * MAX_TILES
     assert_inside(shown)
     if not shown:
-        assert max(size) <= 1.4 * SIDE or max(size) ** 2 < 2.5 * size[0] * size[1]
+        assert max(size) <= 1.4 * INPUT_SIDE or max(size) ** 2 < 2.5 * size[0] * size[1]
         return
     across, down = (
         {(getattr(view, low), getattr(view, low) + getattr(view, length)) for view in shown}
@@ -118,28 +128,28 @@ def test_closer_views_cover_a_large_picture_and_are_few(size: tuple[int, int]) -
 
 
 def test_a_picture_that_gains_little_is_not_looked_at_closer() -> None:
-    assert closer_views((640, 480)) == []
-    assert closer_views((800, 600)) == []
-    assert len(closer_views((1280, 720))) > 1
+    assert tile_views((640, 480)) == []
+    assert tile_views((800, 600)) == []
+    assert len(tile_views((1280, 720))) > 1
 
 
 def assert_inside(shown: list[View]) -> None:
     """Every view lies wholly in the input."""
     for view in shown:
         assert min(view.x, view.y) >= 0
-        assert view.x + view.extent[0] <= SIDE
-        assert view.y + view.extent[1] <= SIDE
+        assert view.x + view.extent[0] <= INPUT_SIDE
+        assert view.y + view.extent[1] <= INPUT_SIDE
 
 
 def test_the_input_is_blue_first_and_grey_around() -> None:
     picture = np.zeros((100, 200, 3), np.uint8)
     picture[..., 0], picture[..., 1] = 200, 20
-    painted = paint(picture, [whole_view((200, 100))])
+    painted = render(picture, [whole_view((200, 100))])
     assert painted.dtype == np.float32
-    assert painted.shape == (1, 3, FRAME, FRAME)
-    assert painted[0, :, FRAME // 2, FRAME // 2].tolist() == [0, 20, 200]
+    assert painted.shape == (1, 3, MIN_INPUT_SIDE, MIN_INPUT_SIDE)
+    assert painted[0, :, MIN_INPUT_SIDE // 2, MIN_INPUT_SIDE // 2].tolist() == [0, 20, 200]
     for corner in ((2, 2), (-2, -2)):
-        assert painted[0, :, *corner].tolist() == [GREY] * 3
+        assert painted[0, :, *corner].tolist() == [BACKGROUND] * 3
 
 
 @pytest.mark.parametrize(
@@ -154,18 +164,18 @@ def test_the_input_is_blue_first_and_grey_around() -> None:
 )
 def test_the_input_is_as_small_as_the_picture_allows(size: tuple[int, int], height: int, width: int) -> None:
     picture = np.zeros((size[1], size[0], 3), np.uint8)
-    assert paint(picture, [whole_view(size)]).shape == (1, 3, height, width)
-    assert paint(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
+    assert render(picture, [whole_view(size)]).shape == (1, 3, height, width)
+    assert render(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
 
 
 @settings(max_examples=50)
 @given(size=st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
 def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) -> None:
     picture = np.zeros((size[1], size[0], 3), np.uint8)
-    for shown in ([whole_view(size)], turned_views(size), *([view] for view in closer_views(size)[:1])):
-        _, _, height, width = paint(picture, shown).shape
-        assert height % STEP == width % STEP == 0
-        assert max(height, width) <= SIDE
+    for shown in ([whole_view(size)], turned_views(size), *([view] for view in tile_views(size)[:1])):
+        _, _, height, width = render(picture, shown).shape
+        assert height % INPUT_MULTIPLE == width % INPUT_MULTIPLE == 0
+        assert max(height, width) <= INPUT_SIDE
         assert all(view.x + view.extent[0] <= width and view.y + view.extent[1] <= height for view in shown)
 
 
@@ -173,6 +183,6 @@ def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) 
 def test_a_very_large_picture_is_averaged_not_sampled(turns: int) -> None:
     """Single bright lines of a fine raster must not decide what a small copy looks like."""
     picture: npt.NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (3200, 3200, 3), dtype=np.uint8)
-    painted = paint(picture, [whole_view((3200, 3200), turns)])
+    painted = render(picture, [whole_view((3200, 3200), turns)])
     assert painted.std() < 45
     assert painted.mean() == pytest.approx(127.5, abs=2)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import ConfigError, InputError
-from mien.faces.tracker import PATIENCE, SMOOTHING, Tracker, look, timed
+from mien.faces.tracker import MAX_GAP_SECONDS, SMOOTHING_SECONDS, Tracker, appearance, with_times
 from mien.results import Box
 
 Crop = npt.NDArray[np.uint8]
@@ -30,7 +30,7 @@ def follow(
 ) -> list[dict[int, int]]:
     """The number that each person gets in each frame."""
     rng = np.random.default_rng(seed)
-    follower, numbers = Tracker(), []
+    tracker, numbers = Tracker(), []
     for frame in range(int(seconds * fps)):
         time = frame / fps
         visible = [(who, place) for who, path in enumerate(paths) if (place := path(time)) is not None]
@@ -41,7 +41,7 @@ def follow(
             width = round(side * (1 + growth))
             boxes.append(Box(round(x + dx * side - width / 2), round(y + dy * side - width / 2), width, width))
             crops.append(crop_of(int(who), frame))
-        people, _ = follower(time, boxes, crops, np.full((len(boxes), 2), 0.5))
+        people, _ = tracker(time, boxes, crops, np.full((len(boxes), 2), 0.5))
         numbers.append(dict(zip([int(who) for who, _ in visible], people, strict=True)))
     return numbers
 
@@ -104,11 +104,11 @@ def test_two_neighbours_who_turn_away_are_not_swapped() -> None:
 
 def test_a_face_half_hidden_may_be_someone_new_but_not_for_long() -> None:
     """Whoever passes in front makes another face of it, for two frames."""
-    follower, numbers = Tracker(), []
+    tracker, numbers = Tracker(), []
     for frame in range(30):
         hidden = frame in {15, 16}
         box, crop = (Box(100, 100, 34, 60), 255 - crop_of(0)) if hidden else (Box(100, 100, 60, 60), crop_of(0, frame))
-        numbers += follower(frame / 10, [box], [crop], np.ones((1, 2)) / 2)[0]
+        numbers += tracker(frame / 10, [box], [crop], np.ones((1, 2)) / 2)[0]
     assert numbers == [1] * 15 + [2] * 2 + [1] * 13
 
 
@@ -123,30 +123,30 @@ def test_a_far_jump_is_someone_else() -> None:
 
 
 def test_whoever_stays_away_is_forgotten() -> None:
-    frames = follow([away(standing(200), 1, 1 + PATIENCE + 1)], 6)
+    frames = follow([away(standing(200), 1, 1 + MAX_GAP_SECONDS + 1)], 6)
     assert numbers_of(frames, 0) == {1, 2}
 
 
 def test_memory_holds_only_who_was_seen_lately() -> None:
-    follower = Tracker()
+    tracker = Tracker()
     for number in range(300):
-        follower(number * 1.0, [Box(1 + 500 * (number % 2), 1, 50, 50)], [crop_of(number)], np.ones((1, 2)) / 2)
-    assert len(follower._people) <= PATIENCE + 1
+        tracker(number * 1.0, [Box(1 + 500 * (number % 2), 1, 50, 50)], [crop_of(number)], np.ones((1, 2)) / 2)
+    assert len(tracker._tracks) <= MAX_GAP_SECONDS + 1
 
 
 def test_an_even_face_has_no_looks_and_is_followed_by_place() -> None:
-    follower, even = Tracker(), np.full((16, 16, 3), 90, np.uint8)
-    people = [follower(time, [Box(10, 10, 40, 40)], [even], np.ones((1, 2)) / 2)[0] for time in (0, 0.2, 0.4)]
+    tracker, even = Tracker(), np.full((16, 16, 3), 90, np.uint8)
+    people = [tracker(time, [Box(10, 10, 40, 40)], [even], np.ones((1, 2)) / 2)[0] for time in (0, 0.2, 0.4)]
     assert people == [[1], [1], [1]]
 
 
 def test_looks_do_not_depend_on_light() -> None:
     crop = crop_of(1)
     darker = (crop * 0.5 + 20).astype(np.uint8)
-    assert look(crop) @ look(darker) > 0.99
-    assert math.isclose(look(crop) @ look(crop), 1)
-    assert look(crop) @ look(crop_of(2)) < 0.7
-    assert look(crop[..., :1]).shape == look(crop).shape
+    assert appearance(crop) @ appearance(darker) > 0.99
+    assert math.isclose(appearance(crop) @ appearance(crop), 1)
+    assert appearance(crop) @ appearance(crop_of(2)) < 0.7
+    assert appearance(crop[..., :1]).shape == appearance(crop).shape
 
 
 # Smoothing
@@ -154,11 +154,11 @@ def test_looks_do_not_depend_on_light() -> None:
 
 def smooth(values: Sequence[float], fps: float) -> list[float]:
     """What is made of the first probability of someone who does not move."""
-    follower = Tracker()
+    tracker = Tracker()
     rows = []
     for number, value in enumerate(values):
         row = np.array([[value, 1 - value]])
-        rows.append(follower(number / fps, [Box(10, 10, 50, 50)], [crop_of(0)], row)[1])
+        rows.append(tracker(number / fps, [Box(10, 10, 50, 50)], [crop_of(0)], row)[1])
     np.testing.assert_allclose([row.sum() for row in rows], 1)
     return [float(row[0, 0]) for row in rows]
 
@@ -181,12 +181,12 @@ def test_noise_is_smoothed(fps: float, most: float) -> None:
 
 
 def test_the_first_frame_is_taken_as_it_is_and_people_are_smoothed_apart() -> None:
-    follower = Tracker()
+    tracker = Tracker()
     boxes, crops = [Box(10, 10, 50, 50), Box(300, 10, 50, 50)], [crop_of(0), crop_of(1)]
-    _, rows = follower(0.0, boxes, crops, np.array([[1.0, 0.0], [0.2, 0.8]]))
+    _, rows = tracker(0.0, boxes, crops, np.array([[1.0, 0.0], [0.2, 0.8]]))
     np.testing.assert_array_equal(rows, [[1.0, 0.0], [0.2, 0.8]])
-    share = math.exp(-0.2 / SMOOTHING)
-    people, rows = follower(0.2, boxes[::-1], crops[::-1], np.array([[0.2, 0.8], [0.0, 1.0]]))
+    share = math.exp(-0.2 / SMOOTHING_SECONDS)
+    people, rows = tracker(0.2, boxes[::-1], crops[::-1], np.array([[0.2, 0.8], [0.0, 1.0]]))
     assert people == [2, 1]
     np.testing.assert_allclose(rows, [[0.2, 0.8], [share, 1 - share]])
 
@@ -202,9 +202,9 @@ def test_a_frame_without_faces() -> None:
 
 def test_frames_get_times() -> None:
     frame = np.zeros((2, 2, 3), np.uint8)
-    assert [time for time, _ in timed([frame] * 4, fps=2)] == [0, 0.5, 1, 1.5]
-    assert [time for time, _ in timed([(3, frame), (4.5, frame), (4.5, frame)])] == [3, 4.5, 4.5]
-    live = [time for time, _ in timed(itertools.repeat(frame, 3))]
+    assert [time for time, _ in with_times([frame] * 4, fps=2)] == [0, 0.5, 1, 1.5]
+    assert [time for time, _ in with_times([(3, frame), (4.5, frame), (4.5, frame)])] == [3, 4.5, 4.5]
+    live = [time for time, _ in with_times(itertools.repeat(frame, 3))]
     assert live[0] == 0
     assert live == sorted(live)
 
@@ -213,10 +213,10 @@ def test_frames_get_times() -> None:
 def test_times_go_forward(times: list[float]) -> None:
     frame = np.zeros((2, 2, 3), np.uint8)
     with pytest.raises(InputError, match="in order"):
-        list(timed((time, frame) for time in times))
+        list(with_times((time, frame) for time in times))
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])
 def test_an_fps_is_above_zero(fps: float) -> None:
     with pytest.raises(ConfigError, match="frames per second"):
-        list(timed([], fps))
+        list(with_times([], fps))

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.faces.yunet import (
-    SAME_FACE,
-    STEP,
+    INPUT_MULTIPLE,
+    IOU_THRESHOLD,
     STRIDES,
     WEIGHTS,
     Candidates,
     YuNet,
-    decode,
-    free_size,
-    join,
+    concatenate,
+    decode_outputs,
+    free_input_size,
+    iou,
     load_weights,
-    overlap,
-    suppress,
+    non_max_suppression,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -31,7 +31,7 @@ def test_only_declared_sizes_are_freed() -> None:
     """Nodes and weights are those of the file; of what is declared, only heights, widths and numbers of squares go."""
     before, after = (
         onnx.load_from_string(load_weights(WEIGHTS)),
-        onnx.load_from_string(free_size(load_weights(WEIGHTS))),
+        onnx.load_from_string(free_input_size(load_weights(WEIGHTS))),
     )
     onnx.checker.check_model(after)
     channels = {1, 3, 4, 10, 16, 32, 64}
@@ -48,7 +48,7 @@ def test_only_declared_sizes_are_freed() -> None:
 
 def test_an_input_of_any_whole_steps() -> None:
     network = YuNet(threads=1)
-    for height, width in itertools.product((STEP, 320, 640), (STEP, 352, 640)):
+    for height, width in itertools.product((INPUT_MULTIPLE, 320, 640), (INPUT_MULTIPLE, 352, 640)):
         assert len(network(np.full((1, 3, height, width), 128, np.float32), 0.6)) == 0
 
 
@@ -69,7 +69,7 @@ def test_a_face_is_where_its_square_says(
     outputs[level][0, square], outputs[3 + level][0, square] = 0.81, 1.0
     outputs[6 + level][0, square] = (0.5, 0.25, np.log(3), np.log(2))
     outputs[9 + level][0, square] = np.arange(10) / 10
-    found = decode(outputs, 0.5, width)
+    found = decode_outputs(outputs, 0.5, width)
     assert found.scores == pytest.approx([0.9])
     x, y = (column + 0.5) * stride, (row + 0.25) * stride
     corners = [x - 1.5 * stride, y - stride, x + 1.5 * stride, y + stride]
@@ -82,14 +82,14 @@ def test_candidates_come_best_first_and_the_weak_are_left_out() -> None:
     outputs = silence()
     for square, score in ((10, 0.7), (500, 0.95), (900, 0.3), (6000, 0.8)):
         outputs[0][0, square] = outputs[3][0, square] = score
-    assert decode(outputs, 0.5, 640).scores == pytest.approx([0.95, 0.8, 0.7])
-    assert len(decode(outputs, 0.96, 640)) == 0
-    assert len(decode(silence(), 0.01, 640)) == 0
+    assert decode_outputs(outputs, 0.5, 640).scores == pytest.approx([0.95, 0.8, 0.7])
+    assert len(decode_outputs(outputs, 0.96, 640)) == 0
+    assert len(decode_outputs(silence(), 0.01, 640)) == 0
 
 
 @st.composite
 def boxes(draw: st.DrawFn) -> Floats:
-    """Some boxes in a small picture, so that many overlap."""
+    """Some boxes in a small picture, so that many iou."""
     corner, side = st.integers(0, 60), st.integers(1, 40)
     rows = draw(st.lists(st.tuples(corner, corner, side, side), max_size=12))
     return np.array([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32).reshape(-1, 4)
@@ -104,12 +104,12 @@ def candidates(corners: Floats) -> Candidates:
 @given(corners=boxes())
 def test_of_boxes_that_overlap_the_best_stays(corners: Floats) -> None:
     given_ = candidates(corners)
-    kept = suppress(given_)
+    kept = non_max_suppression(given_)
     assert list(kept.scores) == sorted(kept.scores, reverse=True)
     for index, box in enumerate(kept.boxes):
-        assert (overlap(box, np.delete(kept.boxes, index, axis=0)) <= SAME_FACE).all()
+        assert (iou(box, np.delete(kept.boxes, index, axis=0)) <= IOU_THRESHOLD).all()
     for box, score in zip(given_.boxes, given_.scores, strict=True):
-        same = overlap(box, kept.boxes) > SAME_FACE
+        same = iou(box, kept.boxes) > IOU_THRESHOLD
         assert (kept.scores[same] >= score).any()
 
 
@@ -117,7 +117,7 @@ def test_of_boxes_that_overlap_the_best_stays(corners: Floats) -> None:
 def test_overlap_is_the_shared_part(first: Floats, second: Floats) -> None:
     for box in first:
         pixels = np.zeros((2, 110, 110), bool)
-        shares = overlap(box, second)
+        shares = iou(box, second)
         for other, share in zip(second, shares, strict=True):
             pixels[:] = False
             for layer, (left, top, right, bottom) in zip(pixels, (box.astype(int), other.astype(int)), strict=True):
@@ -127,6 +127,6 @@ def test_overlap_is_the_shared_part(first: Floats, second: Floats) -> None:
 
 def test_joining() -> None:
     one, two = (candidates(np.array([box], np.float32)) for box in ((0, 0, 5, 5), (9, 9, 20, 20)))
-    assert join([one, two]).boxes.tolist() == [[0, 0, 5, 5], [9, 9, 20, 20]]
-    assert len(join([])) == 0
-    assert len(suppress(join([]))) == 0
+    assert concatenate([one, two]).boxes.tolist() == [[0, 0, 5, 5], [9, 9, 20, 20]]
+    assert len(concatenate([])) == 0
+    assert len(non_max_suppression(concatenate([]))) == 0

@@ -15,12 +15,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from skimage.data import astronaut, grass
 
+from mien.arrays import RGB
 from mien.errors import ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.preprocess import DECODING_BUDGET, NO_FACE, SHRINK_TO, Preparer, decode_whole, in_order, scaled
-from mien.io.image import RGB, decode
+from mien.inference.preprocess import MIN_DETECTION_SIDE, NO_FACE, Preprocessor
+from mien.io.image import DECODING_BUDGET, decode, load_image
 from mien.results import Box, Detection
+from mien.runtime import map_in_order
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def jpeg(picture: RGB, **options: object) -> bytes:
 
 
 def threads_of_ours() -> int:
-    return sum(thread.name.startswith("mien-picture") for thread in threading.enumerate())
+    return sum(thread.name.startswith("mien-image") for thread in threading.enumerate())
 
 
 # In order
@@ -60,8 +62,8 @@ def test_outcomes_come_in_the_order_of_the_items(threads: int) -> None:
         time.sleep(pauses[number])
         return number * number
 
-    assert list(in_order(slowly, range(40), threads)) == [number * number for number in range(40)]
-    assert list(in_order(slowly, [], threads)) == []
+    assert list(map_in_order(slowly, range(40), threads)) == [number * number for number in range(40)]
+    assert list(map_in_order(slowly, [], threads)) == []
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -74,7 +76,7 @@ def test_only_a_few_items_are_taken_ahead(threads: int) -> None:
             taken += 1
             yield taken
 
-    found = in_order(lambda item: item, endless(), threads)
+    found = map_in_order(lambda item: item, endless(), threads)
     for number in range(1, 50):
         assert next(found) == number
         assert taken - number <= (0 if threads == 1 else 4 * threads)
@@ -90,7 +92,7 @@ def test_a_closed_generator_leaves_no_threads() -> None:
         time.sleep(0.02)
         return number
 
-    found = in_order(wait, range(1000), 3)
+    found = map_in_order(wait, range(1000), 3)
     assert next(found) == 0
     assert threads_of_ours() == 3
     found.close()
@@ -104,7 +106,7 @@ def test_an_error_comes_out_and_ends_the_threads() -> None:
         return number
 
     with pytest.raises(InputError, match="seven"):
-        list(in_order(fails, range(100), 3))
+        list(map_in_order(fails, range(100), 3))
     assert threads_of_ours() == 0
 
     def broken() -> Iterator[int]:
@@ -112,7 +114,7 @@ def test_an_error_comes_out_and_ends_the_threads() -> None:
         raise InputError("no more")
 
     with pytest.raises(InputError, match="no more"):
-        list(in_order(fails, broken(), 2))
+        list(map_in_order(fails, broken(), 2))
     assert threads_of_ours() == 0
 
 
@@ -121,21 +123,21 @@ def test_an_error_comes_out_and_ends_the_threads() -> None:
 
 def test_without_a_finder_the_whole_picture_is_the_crop() -> None:
     picture = photograph(300, 50)
-    found = Preparer(48, 3)(("a", picture))
+    found = Preprocessor(48, 3)(("a", picture))
     assert (found.status, found.width, found.height, found.detections) == ("ok", 300, 300, (None,))
     np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 3))
 
 
 def test_a_face_is_cropped_as_training_crops_it(detector: Detector) -> None:
     picture = photograph(500, 80)
-    found = Preparer(48, 1, detector)(("a", picture))
+    found = Preprocessor(48, 1, detector)(("a", picture))
     (face,) = detector(picture)
     assert found.detections == (face,)
     np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 1, face_region(face)))
 
 
 def test_a_picture_without_a_face_says_what_to_do(detector: Detector) -> None:
-    found = Preparer(48, 1, detector)(("a", np.full((200, 300, 3), 90, np.uint8)))
+    found = Preprocessor(48, 1, detector)(("a", np.full((200, 300, 3), 90, np.uint8)))
     assert (found.status, found.reason, found.width, found.height) == ("no_face", NO_FACE, 300, 200)
     assert "--no-detect" in NO_FACE
     assert found.crops == found.detections == ()
@@ -143,9 +145,9 @@ def test_a_picture_without_a_face_says_what_to_do(detector: Detector) -> None:
 
 def test_the_largest_faces_alone(detector: Detector) -> None:
     picture = np.hstack([photograph(500, 50), photograph(500, 90)])
-    both = Preparer(48, 1, detector)(("a", picture)).detections
+    both = Preprocessor(48, 1, detector)(("a", picture)).detections
     assert [found.box.width > 70 for found in both if found] == [True, False]
-    assert Preparer(48, 1, detector, limit=1)(("a", picture)).detections == both[:1]
+    assert Preprocessor(48, 1, detector, max_faces=1)(("a", picture)).detections == both[:1]
 
 
 class Watched:
@@ -154,9 +156,9 @@ class Watched:
     def __init__(self, detector: Detector) -> None:
         self.detector, self.shown = detector, list[tuple[int, ...]]()
 
-    def __call__(self, rgb: npt.NDArray[np.uint8], /, *, closer: bool = True) -> list[Detection]:
+    def __call__(self, rgb: npt.NDArray[np.uint8], /, *, tiles: bool = True) -> list[Detection]:
         self.shown.append(rgb.shape[:2])
-        return self.detector(rgb, closer=closer)
+        return self.detector(rgb, tiles=tiles)
 
 
 @pytest.fixture
@@ -187,15 +189,15 @@ def far_away(width: int, height: int, face: int) -> bytes:
 def test_a_large_photograph_is_decoded_small_and_answered_in_full_pixels(
     detector: Detector, decodings: list[tuple[int, int]], turn: int
 ) -> None:
-    picture = photograph(4 * SHRINK_TO, 700)
+    picture = photograph(4 * MIN_DETECTION_SIDE, 700)
     exif = Image.Exif()
     exif[0x0112] = turn
     data = jpeg(picture, exif=exif)
     watched = Watched(detector)
-    found = Preparer(48, 1, watched)(("a", data))
-    assert watched.shown == decodings == [(SHRINK_TO, SHRINK_TO)]
+    found = Preprocessor(48, 1, watched)(("a", data))
+    assert watched.shown == decodings == [(MIN_DETECTION_SIDE, MIN_DETECTION_SIDE)]
     full = decode(data, "a")
-    assert (found.width, found.height) == (4 * SHRINK_TO, 4 * SHRINK_TO)
+    assert (found.width, found.height) == (4 * MIN_DETECTION_SIDE, 4 * MIN_DETECTION_SIDE)
     one, other = found.detections[0], detector(full)[0]
     assert one is not None
     for name in ("x", "y", "width", "height"):
@@ -208,9 +210,9 @@ def test_a_face_lost_in_the_small_copy_is_found_as_in_an_array(
     detector: Detector, decodings: list[tuple[int, int]], width: int, height: int, face: int
 ) -> None:
     data = far_away(width, height, face)
-    found = Preparer(48, 1, detector)(("a", data))
+    found = Preprocessor(48, 1, detector)(("a", data))
     assert decodings == [(width // 2, height // 2) if face == 23 else (width // 4, height // 4), (width, height)]
-    expected = Preparer(48, 1, detector)(("a", decode(data, "a")))
+    expected = Preprocessor(48, 1, detector)(("a", decode(data, "a")))
     assert (found.status, len(found.crops)) == ("ok", 1)
     assert (found.width, found.height, found.detections) == (width, height, expected.detections)
     assert 0.7 * face < found.boxes[0].width < 1.3 * face
@@ -219,15 +221,15 @@ def test_a_face_lost_in_the_small_copy_is_found_as_in_an_array(
 
 def test_a_large_photograph_without_a_face_is_searched_in_full(detector: Detector) -> None:
     watched = Watched(detector)
-    found = Preparer(48, 1, watched)(("a", jpeg(np.full((2000, 3000, 3), 90, np.uint8))))
+    found = Preprocessor(48, 1, watched)(("a", jpeg(np.full((2000, 3000, 3), 90, np.uint8))))
     assert (found.status, found.width, found.height) == ("no_face", 3000, 2000)
     assert watched.shown == [(1000, 1500), (2000, 3000)]
 
 
 def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_picture(detector: Detector) -> None:
-    picture = photograph(4 * SHRINK_TO, 110)
+    picture = photograph(4 * MIN_DETECTION_SIDE, 110)
     data = jpeg(picture)
-    found = Preparer(48, 1, detector)(("a", data))
+    found = Preprocessor(48, 1, detector)(("a", data))
     (face,) = found.detections
     assert face is not None
     assert 80 < face.box.width < 150
@@ -239,7 +241,7 @@ def test_a_very_large_picture_is_answered_in_its_own_pixels(detector: Detector, 
     path = tmp_path / "large.png"
     large = Image.fromarray(photograph(1000, 180)).resize((6000, 6000), Image.Resampling.NEAREST)
     large.save(path, compress_level=1)
-    found = Preparer(48, 1, detector)(("a", path))
+    found = Preprocessor(48, 1, detector)(("a", path))
     assert (found.width, found.height) == (6000, 6000)
     (face,), (small,) = found.detections, detector(photograph(1000, 180))
     assert face is not None
@@ -260,7 +262,7 @@ def test_a_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         real(self)
 
     monkeypatch.setattr(PngImageFile, "load_end", load_end)
-    assert Preparer(48, 3)(("a", buffer.getvalue())).status == "ok"
+    assert Preprocessor(48, 3)(("a", buffer.getvalue())).status == "ok"
     assert decoded == [1]
 
 
@@ -268,9 +270,9 @@ def test_all_that_decode_share_one_room() -> None:
     """Readers of several models, and what is decoded to be shown, wait for each other."""
     data, done = jpeg(photograph(99, 9)), list[object]()
     jobs = [
-        lambda: done.append(Preparer(48, 1)(("a", data)).status),
-        lambda: done.append(Preparer(96, 3)(("a", data)).status),
-        lambda: done.append(decode_whole(data).shape),
+        lambda: done.append(Preprocessor(48, 1)(("a", data)).status),
+        lambda: done.append(Preprocessor(96, 3)(("a", data)).status),
+        lambda: done.append(load_image(data).shape),
     ]
     threads = [threading.Thread(target=job) for job in jobs]
     with DECODING_BUDGET.reserve(sys.maxsize):
@@ -284,23 +286,23 @@ def test_all_that_decode_share_one_room() -> None:
 
 
 def test_a_picture_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
-    data = jpeg(photograph(2 * SHRINK_TO, 300))
+    data = jpeg(photograph(2 * MIN_DETECTION_SIDE, 300))
     (tmp_path / "a.jpg").write_bytes(data)
     for source in (data, tmp_path / "a.jpg", str(tmp_path / "a.jpg"), decode(data, "a")):
-        np.testing.assert_array_equal(decode_whole(source), decode(data, "a"))
+        np.testing.assert_array_equal(load_image(source), decode(data, "a"))
     with pytest.raises(ImageError, match=r"no\.jpg: no such file"):
-        decode_whole(tmp_path / "no.jpg")
+        load_image(tmp_path / "no.jpg")
 
 
 def test_detections_are_scaled_into_the_picture() -> None:
     found = Detection(Box(10, 20, 90, 30), ((11.0, 22.0),) * 5, 0.7)
     expected = Detection(Box(40, 80, 359, 121), ((11 * 3.99, 22 * 4.02),) * 5, 0.7)
-    assert scaled(found, (50, 100, 3), (201, 399)) == expected
-    assert scaled(found, (50, 100, 3), (50, 100)) == found
+    assert found.rescaled((50, 100, 3), (201, 399)) == expected
+    assert found.rescaled((50, 100, 3), (50, 100)) == found
 
 
 def test_what_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
-    prepare = Preparer(48, 1, detector)
+    prepare = Preprocessor(48, 1, detector)
     for source, reason in (
         (b"", "empty"),
         (tmp_path / "no.jpg", "no such file"),
@@ -310,5 +312,5 @@ def test_what_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
         assert found.status == "unreadable"
         assert reason in (found.reason or "")
         assert (found.width, found.crops) == (None, ())
-    with pytest.raises(InputError, match="a picture is a path"):
+    with pytest.raises(InputError, match="an image is a path"):
         prepare(("a", 5))  # type: ignore[arg-type]

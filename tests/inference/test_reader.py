@@ -166,7 +166,7 @@ def test_names_and_pictures_that_could_not_be_had(rgb_reader: mien.Reader) -> No
     ids=["int", "None", "list", "Pillow", "bytearray", "object"],
 )
 def test_what_is_no_picture_at_all_raises(rgb_reader: mien.Reader, source: Any) -> None:
-    with pytest.raises(InputError, match="a picture is a path, bytes or a uint8 array, not"):
+    with pytest.raises(InputError, match="an image is a path, bytes or a uint8 array, not"):
         rgb_reader.predict(source)
 
 
@@ -238,7 +238,7 @@ def test_a_threshold_for_three_labels_is_refused(make_bundle: MakeBundle) -> Non
 
 
 def test_a_threshold_for_a_model_with_a_rule_is_refused(make_bundle: MakeBundle) -> None:
-    with pytest.raises(ConfigError, match="has a rule of its own"):
+    with pytest.raises(ConfigError, match="has an answer rule of its own"):
         mien.load(make_bundle(answer_from={"happy": 0.6}), threshold=0.4)
 
 
@@ -403,11 +403,11 @@ def test_several_faces_come_largest_first(make_bundle: MakeBundle, finding: mien
 def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: Picture) -> None:
     picture = two_faces(astronaut)
     found = finding.detector(picture)
-    faces = finding.read_faces(picture, found)
+    faces = finding.classify_faces(picture, found)
     for one, other in zip(faces, finding.predict(picture).faces, strict=True):
         assert (one.box, one.landmarks, one.score) == (other.box, other.landmarks, other.score)
         assert one.probabilities == pytest.approx(other.probabilities)
-    assert finding.read_faces(picture, []) == ()
+    assert finding.classify_faces(picture, []) == ()
 
 
 def test_a_picture_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
@@ -442,7 +442,7 @@ def test_reading_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, ast
     reader = mien.load(make_bundle(framing="face"), threads=3)
     found = reader.predict_many([astronaut] * 100, batch_size=2)
     assert next(found).status == "ok"
-    before = [thread for thread in threading.enumerate() if thread.name.startswith("mien-picture")]
+    before = [thread for thread in threading.enumerate() if thread.name.startswith("mien-image")]
     assert before
     found.close()  # type: ignore[attr-defined]
     assert not any(thread.is_alive() for thread in before)

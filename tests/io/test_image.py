@@ -16,18 +16,17 @@ from PIL import Image, ImageOps
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
-from mien.io import image as image_module
+from mien.io import pixels
 from mien.io.image import (
-    MAX_PIXELS,
     decode,
     decode_with_size,
     decoding_bytes,
     load_image,
-    open_upright,
-    orientation,
+    load_upright,
+    open_header,
     read_file,
-    to_grey,
 )
+from mien.io.pixels import MAX_PIXELS, orientation, to_grey
 
 RGB = draw_face("happy", 3, 96)
 PICTURE = Image.fromarray(RGB)
@@ -193,7 +192,8 @@ def test_paths_and_bytes_read_alike(tmp_path: Path) -> None:
 
 
 def test_grey_follows_the_same_rules() -> None:
-    assert np.array_equal(np.asarray(to_grey(open_upright(encode(Image.fromarray(GREY), "PNG"), "x"))), GREY)
+    image = load_upright(open_header(encode(Image.fromarray(GREY), "PNG"), "x"), "x")
+    assert np.array_equal(np.asarray(to_grey(image)), GREY)
     clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
     assert (np.asarray(to_grey(clear)) == 255).all()
 
@@ -229,7 +229,7 @@ def test_a_large_picture_is_converted_in_strips(mode: str, monkeypatch: pytest.M
     data = encode(source, "TIFF")
     whole = decode(data, "x")
     small = np.asarray(Image.fromarray(whole).reduce(4))
-    monkeypatch.setattr(image_module, "_STRIP_PIXELS", 7 * 96)
+    monkeypatch.setattr(pixels, "_STRIP_PIXELS", 7 * 96)
     assert np.array_equal(decode(data, "x"), whole)
     found = decode(data, "x", max_pixels=24 * 24)
     assert found.shape == (24, 24, 3)
@@ -243,7 +243,7 @@ def test_floats_are_scaled_alike_in_every_strip(monkeypatch: pytest.MonkeyPatch)
         whole = decode(data, "x")
         assert (whole[0, 0, 0], whole[-1, -1, 0]) == (0, 255)
         with monkeypatch.context() as patch:
-            patch.setattr(image_module, "_STRIP_PIXELS", 7 * 96)
+            patch.setattr(pixels, "_STRIP_PIXELS", 7 * 96)
             assert np.array_equal(decode(data, "x"), whole)
 
 

@@ -13,7 +13,8 @@ from mien.data.layouts import TABLE_NAME
 from mien.data.tables import SPLIT_NAMES
 from mien.errors import DataError, OutputError
 from mien.io.atomic import new_folder
-from mien.io.image import open_upright, to_rgb
+from mien.io.image import load_upright, open_header
+from mien.io.pixels import to_rgb
 from mien.io.sources import is_junk
 
 #: Kinds of issue whose files are used for training, but not copied.
@@ -97,7 +98,7 @@ def _suffix(facts: FileFacts) -> str:
 def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
     if not _CONVERTED & set(facts.kinds):
         return data
-    image = to_rgb(open_upright(data, name))
+    image = to_rgb(load_upright(open_header(data, name), name))
     image.info.clear()  # its colour profile and EXIF no longer apply
     buffer = io.BytesIO()
     if _suffix(facts) == ".jpg":

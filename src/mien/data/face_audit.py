@@ -17,10 +17,10 @@ from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import Detector
 from mien.inference.decision import choose_field, renormalise
-from mien.inference.preprocess import Opened, in_order, opened
+from mien.inference.preprocess import DecodedImage, open_and_detect
 from mien.inference.reader import Reader
 from mien.results import Detection
-from mien.runtime import available_cores
+from mien.runtime import available_cores, map_in_order
 
 #: A face is too small if its box has a smaller side than this, in pixels (geometric mean).
 MIN_FACE_SIDE = 32
@@ -71,7 +71,7 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
             rows.append(_probabilities(reader, np.stack([seen.crop for seen in block if seen.crop is not None]), known))
             block.clear()
 
-    with closing(in_order(lambda sample: _inspect(known, reader, sample), samples, available_cores())) as found:
+    with closing(map_in_order(lambda sample: _inspect(known, reader, sample), samples, available_cores())) as found:
         for number, seen in enumerate(found):
             findings += seen.findings
             if unchecked is None and seen.crop is not None:
@@ -114,9 +114,9 @@ def find_faces(
     findings: list[Finding] = []
 
     def find(sample: Sample) -> tuple[str, Region | Finding]:
-        return sample.name, _opened(known, sample, detector, lambda seen: face_region(seen.in_full()[0]))
+        return sample.name, _opened(known, sample, detector, lambda seen: face_region(seen.full_size_faces()[0]))
 
-    with closing(in_order(find, samples, available_cores())) as found:
+    with closing(map_in_order(find, samples, available_cores())) as found:
         for number, (name, seen) in enumerate(found):
             if isinstance(seen, Finding):
                 findings.append(seen)
@@ -127,12 +127,12 @@ def find_faces(
 
 
 def _opened(
-    known: Audit, sample: Sample, detector: Detector, use: Callable[[Opened], Found], side: int = 0
+    known: Audit, sample: Sample, detector: Detector, use: Callable[[DecodedImage], Found], side: int = 0
 ) -> Found | Finding:  # fmt: skip
     """Open an image and `use` it; a finding if it has no face or can no longer be read."""
     name = sample.name
     try:
-        with opened(known.manifest.read(name), name, detector, side) as seen:
+        with open_and_detect(known.manifest.read(name), name, detector, side) as seen:
             return use(seen) if seen.faces else Finding(name, "no-face", f"{seen.width}x{seen.height} pixels")
     except ImageError as error:
         return Finding(name, "unreadable", error.reason)
@@ -145,13 +145,13 @@ def _inspect(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
     return _Inspected(sample, ((seen, 0.0),)) if isinstance(seen, Finding) else seen
 
 
-def _inspect_opened(reader: Reader, sample: Sample, seen: Opened) -> _Inspected:
+def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Inspected:
     drawn = drawing_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
     if drawn >= DRAWING_THRESHOLD:
         return _Inspected(sample, ((Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})"), drawn),))
     place = face_region(seen.faces[0]) if reader.detect else None
     taken = crop(seen.rgb, reader.config.input_size, reader.config.input_channels, place)
-    issues = face_issues(seen.in_full(), seen.width, seen.height)
+    issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
         sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken
     )

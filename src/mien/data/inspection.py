@@ -10,7 +10,8 @@ from PIL import Image
 
 from mien.arrays import UInt8
 from mien.errors import ImageError
-from mien.io.image import load_upright, open_header, orientation, to_grey
+from mien.io.image import load_upright, open_header
+from mien.io.pixels import orientation, to_grey
 
 #: Images with a shorter side than this, in pixels, show no readable expression.
 MIN_SIDE = 16

@@ -12,7 +12,7 @@ from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.inference.decision import AnswerField, choose_field, renormalise
-from mien.inference.preprocess import Prepared
+from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability, area_under_risk, reliability
 from mien.metrics.classification import ClassificationMetrics, Estimate, classification_metrics
@@ -132,7 +132,7 @@ class _Kept:
         fits = most * size * size * channels <= MOST_CROPS
         self._crops = np.empty((most, size, size, channels), np.uint8) if fits else None
 
-    def add(self, name: str, truth: int, row: list[float], answer: str, prepared: Prepared) -> None:
+    def add(self, name: str, truth: int, row: list[float], answer: str, prepared: PreparedImage) -> None:
         if self._crops is not None:
             self._crops[len(self.names)] = prepared.crops[0]
         self.names.append(name)

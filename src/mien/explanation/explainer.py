@@ -10,9 +10,9 @@ from mien.arrays import Float32, Float64, Int64, UInt8
 from mien.errors import ConfigError, ImageError
 from mien.explanation.saliency import class_activation, heats, log_odds, occlude, occlusion, occlusion_masks
 from mien.faces.crop import face_region
-from mien.inference.preprocess import Prepared, decode_whole
+from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.image import ImageSource
+from mien.io.image import ImageSource, load_image
 from mien.results import Face, FaceHeat, ImageResult
 
 #: How a heatmap is made. The last three, by gradients, need the Keras model: see `mien.training.gradcam`.
@@ -57,11 +57,11 @@ def explain_labels(
     run = explainer or explainer_of(reader, chosen)
     for label in labels:
         _check_label(reader, label)
-    prepared = reader.prepare(source)
+    prepared = reader.preprocess(source)
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
-    result = reader.read(prepared)
-    picture = decode_whole(source)
+    result = reader.classify(prepared)
+    picture = load_image(source)
     found = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]
@@ -131,7 +131,7 @@ def _occlusion(reader: Reader, crops: UInt8, labels: Int64) -> Float32:
     return heats(maps, size)
 
 
-def _corners(prepared: Prepared) -> list[Float64]:
+def _corners(prepared: PreparedImage) -> list[Float64]:
     width, height = prepared.width or 1, prepared.height or 1
     whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     return [face_region(found).corners if found else whole for found in prepared.detections]

@@ -1,4 +1,4 @@
-"""The one crop that training and reading share: RGB and a box or region in, a square model input out."""
+"""The one crop that training and inference share: RGB and a box or region in, a square model input out."""
 
 import math
 from dataclasses import dataclass
@@ -6,29 +6,38 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mien.arrays import Float64, UInt8
+from mien.arrays import RGB, Float64, UInt8
 from mien.errors import InputError
 from mien.results import Box, Detection
 
-#: Side of the square that frames a face, over the mean side of the box in which YuNet finds it: on average
-#: a frame of FER2013 (48 pixels, middle on the box's) lies so around its face.
-MARGIN = 1.1
+#: Side of the square around a face, as a multiple of the mean side of YuNet's box. With it a crop shows, on average,
+#: what a frame of FER2013 shows (48 pixels, centred on the box).
+FACE_MARGIN = 1.1
 
-#: A face rolled by less than this from upright, or from a quarter turn, is left as it is, in degrees. The networks
-#: have seen as much in training, and turning such faces by their eyes brought no clear gain (lab log).
-LEFT_ROLLED = 20.0
+#: A face rolled by at most this from upright, or from a quarter turn, is not turned, in degrees. The networks have
+#: seen as much in training, and turning such faces by their eyes brought no clear gain (lab log).
+MAX_UNCORRECTED_ROLL = 20.0
 
-#: Where a region may lie, in pixels from the picture's corner; far beyond any picture that is decoded.
-FARTHEST = 1e8
+#: Largest coordinate of a region, in pixels from the image's corner; far beyond any image that is decoded.
+MAX_COORDINATE = 1e8
 
 
 @dataclass(frozen=True)
 class Region:
-    """A square in a picture, its middle at (`x`, `y`) and its sides `side` long, in pixels.
+    """A square in an image. It may reach beyond the image.
 
-    `angle` is how far it is rolled, in degrees clockwise as pictures are seen: of a face rolled by as much
-    the crop is upright. It may reach beyond the picture. Raises InputError for numbers that are not finite,
-    beyond `FARTHEST`, or a side below 1 pixel.
+    Args:
+        x: the centre, in pixels from the left.
+        y: the centre, in pixels from the top.
+        side: pixels, at least 1.
+        angle: roll in degrees, clockwise as the image is seen. A face rolled by as much is upright in the crop.
+
+    Raises:
+        InputError: a number is not finite or above `MAX_COORDINATE`, or the side is below 1.
+
+    Example:
+        >>> Region(10, 10, side=4).corners.tolist()
+        [[8.0, 8.0], [12.0, 8.0], [12.0, 12.0], [8.0, 12.0]]
     """
 
     x: float
@@ -37,13 +46,14 @@ class Region:
     angle: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no square."""
-        if not all(abs(value) <= FARTHEST for value in (self.x, self.y, self.side, self.angle)) or self.side < 1:
+        """Refuse numbers that make no square."""
+        values = (self.x, self.y, self.side, self.angle)
+        if not all(abs(value) <= MAX_COORDINATE for value in values) or self.side < 1:
             raise InputError(f"{self}: give finite numbers and a side of at least 1 pixel")
 
     @property
     def corners(self) -> Float64:
-        """Where the corners of its crop lie in the picture, (4, 2): x and y, clockwise from the crop's upper left."""
+        """The corners of the crop in the image, (4, 2): x and y, clockwise from the crop's upper left."""
         cos, sin = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         across, down = np.array([cos, sin]), np.array([-sin, cos])
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self.side / 2
@@ -52,28 +62,41 @@ class Region:
 
 
 def face_region(detection: Detection) -> Region:
-    """Return the square that frames a face as the faces of FER2013 are framed, by which mien's networks learn.
+    """Return the square to crop around a face, framed as the faces of FER2013 are, from which mien's networks learn.
 
-    Its angle is a quarter turn for a face found in a picture on its side or upside down, and the face's own
-    roll where that is more than `LEFT_ROLLED` away from a quarter turn.
+    Its angle is a quarter turn if the face was detected in an image on its side or upside down, and the face's own
+    roll if that is more than `MAX_UNCORRECTED_ROLL` away from a quarter turn.
+
+    Example:
+        >>> eyes, rest = ((60, 50), (90, 50)), ((75, 60), (62, 80), (88, 80))
+        >>> face_region(Detection(Box(50, 20, 50, 80), eyes + rest, 0.9)).angle
+        0.0
     """
     box = detection.box
     quarter = 90.0 * round(detection.roll / 90.0)
-    angle = quarter if abs(detection.roll - quarter) <= LEFT_ROLLED else detection.roll
-    side = MARGIN * math.sqrt(box.width * box.height)
+    angle = quarter if abs(detection.roll - quarter) <= MAX_UNCORRECTED_ROLL else detection.roll
+    side = FACE_MARGIN * math.sqrt(box.width * box.height)
     return Region(box.x + box.width / 2, box.y + box.height / 2, side, angle)
 
 
-def crop(rgb: UInt8, size: int, channels: int, region: Box | Region | None = None) -> UInt8:
-    """Cut a box or a region out of a picture and resize it to a square.
+def crop(rgb: RGB, size: int, channels: int, region: Box | Region | None = None) -> UInt8:
+    """Cut a box or a region out of an image and resize it to a square, bilinear with antialiasing.
 
-    `rgb` is uint8 (H, W, 3), RGB, [0, 255]. A Box is in its pixels and must lie inside it; None is the
-    whole picture. Of both the aspect ratio is not kept (what `image_dataset_from_directory` does by
-    default). A Region is turned upright, and the picture's edge pixels repeat where it reaches beyond.
-    `channels` is 3 (RGB) or 1 (grey, ITU-R 601-2 luma). Bilinear with antialiasing.
+    Memory is bounded by that of the image and 16 times that of the crop.
 
-    Returns uint8 (size, size, channels), [0, 255]. Memory is bounded by that of the picture and 16 times
-    that of the crop.
+    Args:
+        rgb: uint8 (H, W, 3), RGB, [0, 255].
+        size: pixels on a side of the crop.
+        channels: 3 (RGB) or 1 (grey, ITU-R 601-2 luma).
+        region: a Box lies inside the image; None is the whole image. Neither keeps its aspect ratio (the default of
+            `image_dataset_from_directory`). A Region is turned upright, and beyond the image its edge pixels repeat.
+
+    Returns:
+        uint8 (size, size, channels), [0, 255].
+
+    Example:
+        >>> crop(np.zeros((60, 80, 3), np.uint8), 48, 1, Region(0, 0, side=30)).shape
+        (48, 48, 1)
     """
     if isinstance(region, Region):
         image = _upright(rgb, size, channels, region)
@@ -92,10 +115,10 @@ def _to_image(rgb: UInt8, channels: int) -> Image.Image:
 
 
 def _upright(rgb: UInt8, size: int, channels: int, region: Region) -> Image.Image:
-    """Cut a square out of a picture and turn it upright, in about the picture's own pixels.
+    """Cut a square out of an image and turn it upright, in about the image's own pixels.
 
-    A quarter turn has its edges at whole pixels and is exact. Anything else is cut with a pixel more around
-    it, which the interpolation needs.
+    A quarter turn has its edges at whole pixels and is exact. Anything else is cut with one more pixel around it,
+    which the interpolation needs.
     """
     quarter = region.angle % 90 == 0
     cos, sin = math.cos(math.radians(region.angle)), math.sin(math.radians(region.angle))
@@ -119,9 +142,9 @@ def _upright(rgb: UInt8, size: int, channels: int, region: Region) -> Image.Imag
 
 
 def _reduced_range(start: int, length: int, factor: int, limit: int) -> tuple[slice, int]:
-    """Return what of [start, start + length) lies in [0, limit), or the pixel there that is nearest.
+    """Return the part of [start, start + length) in [0, limit), or the nearest pixel there.
 
-    And the index, in steps of `factor` from where that begins, at which the whole range begins.
+    Also return the index, in steps of `factor` from the start of that part, at which the whole range starts.
     """
     low = min(max(start, 0), limit - 1)
     return slice(low, max(min(start + length, limit), low + 1)), (start - low) // factor

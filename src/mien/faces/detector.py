@@ -1,39 +1,45 @@
-"""RGB in, faces out: which looks at a picture the network gets, and what is made of its answers.
+"""Detect faces with YuNet: whole image first, then turned copies and tiles if needed.
 
-One look at the whole picture is the usual case. It leaves three kinds of faces unfound, and each gets a look
-of its own, only where the first gave reason for it: faces that fill the frame, faces in a picture that lies on
-its side or upside down, and small faces in a large picture.
+One run on the whole image is the usual case. It misses three kinds of faces. Each gets a run of its own, if the
+first run gave reason for it: faces that fill the frame, faces in an image on its side or upside down, and small
+faces in a large image.
 """
 
 import threading
 from collections.abc import Sequence
 
-from mien.arrays import UInt8
+from mien.arrays import RGB
 from mien.errors import ConfigError
-from mien.faces.tiling import View, closer_views, paint, turned_views, whole_view
-from mien.faces.yunet import Candidates, YuNet, join, suppress
+from mien.faces.tiling import View, render, tile_views, turned_views, whole_view
+from mien.faces.yunet import Candidates, YuNet, concatenate, non_max_suppression
 from mien.results import Box, Detection
 
 #: Width and height in pixels.
 Size = tuple[int, int]
 
-#: Below this score a face may be one that is turned: the network finds those too, but scores them lower and
-#: places their eyes as if they were upright.
-SURE = 0.9
-#: By how much a face must score higher in a turned picture than upright before the picture counts as turned.
-TURN_GAIN = 0.03
-#: By how much more than the threshold a face must score in a turned, and in a closer look.
-TURNED_DOUBT, CLOSER_DOUBT = 0.2, 0.1
-#: A face whose longer side is shorter than this in the network's input (640 pixels) is tiny.
-TINY = 20.0
+#: Below this score a face may be turned: the network detects those too, but scores them lower and places their
+#: eyes as if they were upright.
+CONFIDENT_SCORE = 0.9
+#: An image counts as turned if a face scores higher by at least this in a turned copy than upright.
+MIN_TURN_GAIN = 0.03
+#: Scores in a turned copy, and in a tile, must exceed the threshold by this.
+TURNED_MARGIN, TILE_MARGIN = 0.2, 0.1
+#: A face is tiny if its longer side is shorter than this in the network's input, in pixels.
+TINY_SIDE = 20.0
 
 
 class Detector:
-    """Finds faces with YuNet (Wu, Peng and Yu, 2023); several threads may call it at the same time.
+    """Detects faces with YuNet (Wu, Peng and Yu, 2023); several threads may call it at the same time.
 
-    `threads` is how many threads one call may use; None is one per core this process may use. `threshold` is
-    the least score, in (0, 1), of a face. The network is loaded at the first call. Raises ConfigError for a
-    threshold out of range and, at that call, FinderError where the weights are missing or damaged.
+    The network is loaded at the first call.
+
+    Args:
+        threads: how many threads one call may use; None is one per core this process may use.
+        threshold: least score of a face, in (0, 1).
+
+    Raises:
+        ConfigError: the threshold is out of range.
+        DetectorError: at the first call, if the weights are missing or damaged.
     """
 
     def __init__(self, threads: int | None = None, threshold: float = 0.65) -> None:
@@ -44,52 +50,56 @@ class Detector:
         self._loading = threading.Lock()
         self._net: YuNet | None = None
 
-    def __call__(self, rgb: UInt8, /, *, closer: bool = True) -> list[Detection]:
-        """Find the faces of a picture, largest first.
+    def __call__(self, rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
+        """Detect the faces of an image, largest first.
 
-        `rgb` is uint8 (H, W, 3), RGB, [0, 255]. Boxes lie inside it and, like landmarks, are in its pixels,
-        also where a face was found in a turned copy (its `roll` is then near 90, -90 or 180). `closer` says whether
-        to look at parts of a large picture where no face or only tiny ones are found (`only_tiny`).
+        Boxes lie inside the image and are in its pixels, like landmarks, even if a face was detected in a turned
+        copy (its `roll` is then near 90, -90 or 180).
+
+        Args:
+            rgb: uint8 (H, W, 3), RGB, [0, 255].
+            tiles: search a large image in tiles too if no face or only tiny ones are detected (`only_tiny`).
         """
         size = (rgb.shape[1], rgb.shape[0])
-        turns, found = self._turn(rgb, size)
-        faces = detections(found, size)
-        if not closer or turns or not only_tiny(faces, rgb.shape):
+        turns, found = self._detect_turned(rgb, size)
+        faces = to_detections(found, size)
+        if not tiles or turns or not only_tiny(faces, rgb.shape):
             return faces
-        parts = [self._look(rgb, [view], CLOSER_DOUBT)[0] for view in closer_views(size)]
-        return detections(suppress(join([found, *parts])), size)
+        parts = [self._run(rgb, [view], TILE_MARGIN)[0] for view in tile_views(size)]
+        return to_detections(non_max_suppression(concatenate([found, *parts])), size)
 
-    def _look(self, rgb: UInt8, views: list[View], doubt: float = 0.0) -> list[Candidates]:
-        """Run the network once over an input that shows all of `views`; the candidates of each, in the picture."""
-        found = self._network()(paint(rgb, views), self._raised(doubt))
-        return [view.in_picture(found) for view in views]
+    def _run(self, rgb: RGB, views: list[View], margin: float = 0.0) -> list[Candidates]:
+        """Run the network once over an input that shows all of `views`; the candidates of each, in the image."""
+        found = self._network()(render(rgb, views), self._raised(margin))
+        return [view.to_image(found) for view in views]
 
-    def _turn(self, rgb: UInt8, size: Size) -> tuple[int, Candidates]:
-        """Return by how many quarter turns the picture has to be turned, and its faces; one look, if that is sure."""
-        first = self._look(rgb, [whole_view(size)])[0]
-        if _best(first) >= SURE:
+    def _detect_turned(self, rgb: RGB, size: Size) -> tuple[int, Candidates]:
+        """Return the quarter turns that bring the image upright, and its faces; in one run if that is confident."""
+        first = self._run(rgb, [whole_view(size)])[0]
+        if _best(first) >= CONFIDENT_SCORE:
             return 0, first
-        four = self._four(rgb, size, first)
-        if _scale(size) < 1 and max(map(_best, four)) < SURE:
-            # It may have been the wrong piece that was turned, or one whose faces are too small: look for another.
-            sideways = join([self._look(rgb, [whole_view(size, turns)])[0] for turns in (1, 2, 3)])
+        four = self._run_four_turns(rgb, size, first)
+        if _scale(size) < 1 and max(map(_best, four)) < CONFIDENT_SCORE:
+            # The wrong piece may have been turned, or one whose faces are too small: try another.
+            sideways = concatenate([self._run(rgb, [whole_view(size, turns)])[0] for turns in (1, 2, 3)])
             if len(sideways):
-                four = [join(pair) for pair in zip(four, self._four(rgb, size, sideways), strict=True)]
-        upright = suppress(join([first, four[0]]))
+                others = self._run_four_turns(rgb, size, sideways)
+                four = [concatenate(pair) for pair in zip(four, others, strict=True)]
+        upright = non_max_suppression(concatenate([first, four[0]]))
         turns = max((1, 2, 3), key=lambda turns: _best(four[turns]))
-        if _best(four[turns]) < max(self._raised(TURNED_DOUBT), _best(upright) + TURN_GAIN):
+        if _best(four[turns]) < max(self._raised(TURNED_MARGIN), _best(upright) + MIN_TURN_GAIN):
             return 0, upright
-        again = self._look(rgb, [whole_view(size, turns)])[0]
-        return turns, suppress(join([four[turns], again]))
+        again = self._run(rgb, [whole_view(size, turns)])[0]
+        return turns, non_max_suppression(concatenate([four[turns], again]))
 
-    def _four(self, rgb: UInt8, size: Size, found: Candidates) -> list[Candidates]:
-        """Look at the best face found, or else at the whole picture, in 0, 1, 2 and 3 quarter turns."""
+    def _run_four_turns(self, rgb: RGB, size: Size, found: Candidates) -> list[Candidates]:
+        """Run on the surroundings of the best candidate, or else the whole image, in 0, 1, 2 and 3 quarter turns."""
         best = found.boxes[found.scores.argmax()].tolist() if len(found) else None
-        return self._look(rgb, turned_views(size, best))
+        return self._run(rgb, turned_views(size, best))
 
-    def _raised(self, doubt: float) -> float:
-        """Return the threshold plus `doubt`, but never so much that no face could pass."""
-        return max(self._threshold, min(self._threshold + doubt, SURE))
+    def _raised(self, margin: float) -> float:
+        """Return the threshold raised by `margin`, capped so that a confident face still passes."""
+        return max(self._threshold, min(self._threshold + margin, CONFIDENT_SCORE))
 
     def _network(self) -> YuNet:
         with self._loading:
@@ -98,24 +108,34 @@ class Detector:
             return self._net
 
 
-def detections(found: Candidates, size: Size) -> list[Detection]:
-    """Return candidates in a picture of `size` (width, height) as detections, largest first, boxes clipped to it."""
+def to_detections(found: Candidates, size: Size) -> list[Detection]:
+    """Return candidates in an image of `size` (width, height) as detections, largest first, boxes clipped to it."""
     faces = [
         Detection(box, tuple((float(x), float(y)) for x, y in landmarks), float(score))
         for corners, landmarks, score in zip(found.boxes, found.landmarks, found.scores, strict=True)
-        if (box := clip(corners.tolist(), size)) is not None
+        if (box := clip_box(corners.tolist(), size)) is not None
     ]
     return sorted(faces, key=lambda face: face.box.width * face.box.height, reverse=True)
 
 
 def only_tiny(faces: Sequence[Detection], shape: tuple[int, ...]) -> bool:
-    """Whether a picture of `shape` (H, W, ...) has no face, or only such as its first look shows tiny."""
+    """Return whether an image of `shape` (H, W, ...) has no face, or only faces that are tiny in its first run.
+
+    Example:
+        >>> only_tiny([], (480, 640, 3))
+        True
+    """
     largest = max((max(face.box.width, face.box.height) for face in faces), default=0)
-    return largest * _scale((shape[1], shape[0])) < TINY
+    return largest * _scale((shape[1], shape[0])) < TINY_SIDE
 
 
-def clip(corners: list[float], size: Size) -> Box | None:
-    """Return left, top, right and bottom as whole pixels of a picture of `size`; None where none lie in it."""
+def clip_box(corners: list[float], size: Size) -> Box | None:
+    """Return left, top, right and bottom as whole pixels of an image of `size`; None if none lie in it.
+
+    Example:
+        >>> clip_box([-3.2, 4.0, 10.4, 99.0], (640, 50))
+        Box(x=0, y=4, width=10, height=46)
+    """
     left, top = (max(round(value), 0) for value in corners[:2])
     right, bottom = (min(round(value), limit) for value, limit in zip(corners[2:], size, strict=True))
     return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None
@@ -126,6 +146,6 @@ def _best(found: Candidates) -> float:
 
 
 def _scale(size: Size) -> float:
-    """Return how many pixels of the network's input one pixel of the picture is in the first look."""
+    """Return how many pixels of the network's input one pixel of the image is in the first run."""
     view = whole_view(size)
     return max(view.columns, view.rows) / max(size)

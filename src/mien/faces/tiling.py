@@ -1,4 +1,4 @@
-"""How pieces of a picture lie in the face finder's input, and back: pure geometry."""
+"""Lay views of an image into the detector's input, and map points back: pure geometry."""
 
 import math
 from collections.abc import Sequence
@@ -8,34 +8,46 @@ import numpy as np
 from PIL import Image
 
 from mien.arrays import Float32, UInt8
-from mien.faces.yunet import SIDE, STEP, Candidates
+from mien.faces.yunet import INPUT_MULTIPLE, INPUT_SIDE, Candidates
 
 #: Width and height in pixels.
 Size = tuple[int, int]
 #: Left, top, width and height, in pixels.
 Rectangle = tuple[int, int, int, int]
 
-#: A picture smaller than this is scaled up to it: more makes a face that fills the frame too large to be found.
-LEAST = 320
-#: Least side of an input: a face that fills a small picture needs something around it.
-FRAME = 384
-#: Longer side of each of four copies in one input, in cells of half the longest side.
-COPY = 256
-#: What surrounds a picture in the input.
-GREY = 128
-#: A closer look is worth while from this gain in scale on, and takes about this many looks at most.
-GAIN, LOOKS = 1.4, 24
-#: Closer looks overlap by this share of their side, so that a face at a seam is whole in one of them.
-OVERLAP = 0.2
+#: A smaller image is enlarged until its longer side has this many pixels. More would make a face that fills the frame
+#: too large to be detected.
+MIN_LONG_SIDE = 320
+#: Least side of an input: a face that fills a small image needs something around it.
+MIN_INPUT_SIDE = 384
+#: Longer side of each of four copies in one input; each copy has a cell of half the longest side.
+COPY_SIDE = 256
+#: Grey value around an image in the input.
+BACKGROUND = 128
+#: Tiles are used if they gain at least this factor in scale; there are at most about this many.
+MIN_TILE_GAIN, MAX_TILES = 1.4, 24
+#: Tiles overlap by this fraction of their side, so that a face at a seam is whole in one of them.
+TILE_OVERLAP = 0.2
 
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of the picture, resized, turned, and laid into the network's input.
+    """A rectangle of the image, resized, turned, and laid into the network's input.
 
-    `left`, `top`, `width` and `height` are in the picture's pixels, `columns` and `rows` its size in the
-    input before it is turned by `turns` quarter turns counter-clockwise; `x` and `y` is where its upper left
-    corner then lies in the input.
+    Args:
+        left: in the image's pixels.
+        top: in the image's pixels.
+        width: in the image's pixels.
+        height: in the image's pixels.
+        columns: width in the input before turning.
+        rows: height in the input before turning.
+        x: column of its upper left corner in the input after turning.
+        y: row of its upper left corner in the input after turning.
+        turns: quarter turns counter-clockwise.
+
+    Example:
+        >>> View(0, 0, 200, 100, columns=100, rows=50).points(np.float32([[10, 20]])).tolist()
+        [[20.0, 40.0]]
     """
 
     left: int
@@ -54,7 +66,7 @@ class View:
         return (self.rows, self.columns) if self.turns % 2 else (self.columns, self.rows)
 
     def points(self, points: Float32) -> Float32:
-        """Return points (..., 2), each (x, y) in the input, in the picture's pixels."""
+        """Return points (..., 2), each (x, y) in the input, in the image's pixels."""
         x, y = points[..., 0] - self.x, points[..., 1] - self.y
         if self.turns == 1:
             x, y = self.columns - y, x
@@ -64,8 +76,8 @@ class View:
             x, y = y, self.rows - x
         return np.stack([self.left + x * self.width / self.columns, self.top + y * self.height / self.rows], axis=-1)
 
-    def in_picture(self, found: Candidates) -> Candidates:
-        """Return those of the network's candidates whose middle lies in this view, in the picture's pixels."""
+    def to_image(self, found: Candidates) -> Candidates:
+        """Return the network's candidates with their centre in this view, in the image's pixels."""
         width, height = self.extent
         middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 - (self.x, self.y)
         ours = found[((middle >= 0) & (middle < (width, height))).all(axis=1)]
@@ -75,33 +87,30 @@ class View:
 
 
 def whole_view(size: Size, turns: int = 0) -> View:
-    """Show the whole picture of `size` (width, height) in one input.
-
-    As large as it is, but its longer side scaled to no less than 320 and no more than 640 pixels.
-    """
-    columns, rows = _scaled(size, min(max(*size, LEAST), SIDE))
+    """Show the whole image of `size` (width, height) in one input, its longer side scaled to 320 to 640 pixels."""
+    columns, rows = _scaled(size, min(max(*size, MIN_LONG_SIDE), INPUT_SIDE))
     width, height = (rows, columns) if turns % 2 else (columns, rows)
-    x, y = (max(FRAME - length, 0) // 2 for length in (width, height))
+    x, y = (max(MIN_INPUT_SIDE - length, 0) // 2 for length in (width, height))
     return View(0, 0, *size, columns, rows, x, y, turns)
 
 
 def turned_views(size: Size, around: Sequence[float] | None = None) -> list[View]:
     """Show one piece four times in one input, small, in 0, 1, 2 and 3 quarter turns counter-clockwise.
 
-    The piece is the surroundings of a face whose box is `around` (left, top, right, bottom), or the whole picture.
+    The piece is the surroundings of a face with the box `around` (left, top, right, bottom), or the whole image.
     """
     piece = (0, 0, *size) if around is None else _surroundings(size, around)
-    half = SIDE // 2
+    half = INPUT_SIDE // 2
     return [_copy(piece, turns, half * (turns % 2), half * (turns // 2)) for turns in range(4)]
 
 
-def closer_views(size: Size) -> list[View]:
-    """Show a large picture in overlapping squares, each an input of its own; none where that gains too little."""
-    side = max(SIDE, math.ceil(math.sqrt(size[0] * size[1] / (LOOKS * (1 - OVERLAP) ** 2))))
-    if max(size) < GAIN * side:
+def tile_views(size: Size) -> list[View]:
+    """Show a large image in overlapping squares, each an input of its own; none if that gains too little."""
+    side = max(INPUT_SIDE, math.ceil(math.sqrt(size[0] * size[1] / (MAX_TILES * (1 - TILE_OVERLAP) ** 2))))
+    if max(size) < MIN_TILE_GAIN * side:
         return []
     width, height = min(side, size[0]), min(side, size[1])
-    columns, rows = (max(round(length * SIDE / side), 1) for length in (width, height))
+    columns, rows = (max(round(length * INPUT_SIDE / side), 1) for length in (width, height))
     return [
         View(left, top, width, height, columns, rows)
         for top in _starts(size[1], height)
@@ -109,15 +118,17 @@ def closer_views(size: Size) -> list[View]:
     ]
 
 
-def paint(rgb: UInt8, views: Sequence[View]) -> Float32:
-    """Lay views of an RGB picture, uint8 (H, W, 3), into one input: float32 (1, 3, H', W'), BGR, [0, 255].
+def render(rgb: UInt8, views: Sequence[View]) -> Float32:
+    """Lay views of an RGB image, uint8 (H, W, 3), into one input: float32 (1, 3, H', W'), BGR, [0, 255].
 
-    The network's time goes with its pixels, so it is as small as the views allow, but no smaller than `FRAME`; H'
-    and W' are multiples of 32.
+    H' and W' are multiples of 32, at least `MIN_INPUT_SIDE`, and as small as the views allow: the network's time
+    grows with its pixels.
     """
     ends = ((view.y + view.extent[1], view.x + view.extent[0]) for view in views)
-    height, width = (max(math.ceil(max(axis) / STEP) * STEP, FRAME) for axis in zip(*ends, strict=True))
-    canvas = np.full((height, width, 3), GREY, np.uint8)
+    height, width = (
+        max(math.ceil(max(axis) / INPUT_MULTIPLE) * INPUT_MULTIPLE, MIN_INPUT_SIDE) for axis in zip(*ends, strict=True)
+    )
+    canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
     for view in views:
         width, height = view.extent
         canvas[view.y : view.y + height, view.x : view.x + width] = np.rot90(_resized(rgb, view), view.turns)
@@ -125,8 +136,8 @@ def paint(rgb: UInt8, views: Sequence[View]) -> Float32:
 
 
 def _resized(rgb: UInt8, view: View) -> UInt8:
-    """Return the view's piece of the picture at its size in the input, not yet turned: uint8 (rows, columns, 3)."""
-    # Of a very large picture every n-th pixel is enough: what is left is still averaged over twice and more.
+    """Return the view's piece of the image at its size in the input, not yet turned: uint8 (rows, columns, 3)."""
+    # Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels.
     step = max(min(view.width // view.columns, view.height // view.rows) // 2, 1)
     piece = rgb[view.top : view.top + view.height : step, view.left : view.left + view.width : step]
     if piece.shape[:2] == (view.rows, view.columns):
@@ -136,10 +147,10 @@ def _resized(rgb: UInt8, view: View) -> UInt8:
 
 
 def _copy(piece: Rectangle, turns: int, x: int, y: int) -> View:
-    """Show a piece of the picture, small and turned, in the middle of a square of side `COPY` at (x, y)."""
-    columns, rows = _scaled(piece[2:], COPY)
+    """Show a piece of the image, small and turned, in the middle of a square of side `COPY_SIDE` at (x, y)."""
+    columns, rows = _scaled(piece[2:], COPY_SIDE)
     width, height = (rows, columns) if turns % 2 else (columns, rows)
-    return View(*piece, columns, rows, x + (COPY - width) // 2, y + (COPY - height) // 2, turns)
+    return View(*piece, columns, rows, x + (COPY_SIDE - width) // 2, y + (COPY_SIDE - height) // 2, turns)
 
 
 def _scaled(size: Size, longer: int) -> Size:
@@ -149,7 +160,7 @@ def _scaled(size: Size, longer: int) -> Size:
 
 
 def _surroundings(size: Size, box: Sequence[float]) -> Rectangle:
-    """Return what lies in the picture of a square of twice the box's longer side around its middle."""
+    """Return the part inside the image of a square around the box's centre, twice its longer side."""
     reach = max(box[2] - box[0], box[3] - box[1])
     low, high = [], []
     for start, end, length in zip(box[:2], box[2:], size, strict=True):
@@ -159,6 +170,6 @@ def _surroundings(size: Size, box: Sequence[float]) -> Rectangle:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Return where pieces of `side` begin that cover `length` evenly and overlap by at least `OVERLAP`."""
-    count = 1 + math.ceil((length - side) / (side * (1 - OVERLAP)))
+    """Return the starts of pieces of `side` that cover `length` evenly and overlap by at least `TILE_OVERLAP`."""
+    count = 1 + math.ceil((length - side) / (side * (1 - TILE_OVERLAP)))
     return [round(index * (length - side) / max(count - 1, 1)) for index in range(count)]

@@ -1,9 +1,9 @@
-"""The same person in one frame after another: which face is whose, and probabilities smoothed over time.
+"""Track faces over the frames of a video and smooth their probabilities.
 
-The loop of SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016): predict where each person
-is now, match the faces found with the people known, and add a person for each face left over. Matching is
-greedy, best pair first, as in CenterTrack (Zhou, Koltun and Krähenbühl, "Tracking Objects as Points", ECCV
-2020), by distance, size and looks; someone who is out of sight is remembered for `PATIENCE`.
+The loop of SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016): predict the position of each
+track, match the detections with the tracks, and start a track for each detection left over. Matching is greedy,
+best pair first, as in CenterTrack (Zhou, Koltun and Krähenbühl, "Tracking Objects as Points", ECCV 2020), by
+distance, size and appearance. A track without a detection is kept for `MAX_GAP_SECONDS`.
 """
 
 import math
@@ -15,129 +15,156 @@ from itertools import count
 import numpy as np
 from PIL import Image
 
-from mien.arrays import Float64, UInt8
+from mien.arrays import RGB, Float64, UInt8
 from mien.errors import ConfigError, InputError
 from mien.results import Box
 
-#: How long someone who is out of sight is remembered, in seconds.
-PATIENCE = 2.0
-#: Time constant of the smoothing, in seconds. A sudden full change crosses any threshold between 0.3 and 0.7
-#: within 0.3 s of its happening, at 5 frames per second and from 7 on, and what flickers from frame to frame is
-#: down by a quarter at 5, by two thirds at 30 frames per second.
-SMOOTHING = 0.15
+#: How long a person who is out of sight is remembered, in seconds.
+MAX_GAP_SECONDS = 2.0
+#: Time constant of the smoothing, in seconds. A sudden full change crosses any threshold between 0.3 and 0.7 within
+#: 0.3 s, at 5 frames per second and from 7 up. A flicker from frame to frame is reduced by a quarter at 5, by two
+#: thirds at 30 frames per second.
+SMOOTHING_SECONDS = 0.15
 
-#: How far from where it is expected a face may be, in its own sides: at once, and more for every second unseen.
-_REACH, _REACH_PER_SECOND, _FARTHEST = 1.0, 2.0, 4.0
-#: How many times larger or smaller it may have become.
-_GROWTH = 2.0
-#: How alike (correlation) it must look, while it is in sight and once it has been away for `_AWAY` seconds. Faces
-#: of different people correlate by 0.33 in the median, 1 in 10 above 0.65; one face cut 4-8 % differently by 0.75.
-_ALIKE, _ALIKE_AGAIN, _AWAY = 0.0, 0.3, 0.5
-#: Someone seen for less than `_SETTLED` seconds is matched only at this extra cost: a face half hidden may have been
-#: taken for someone new, and is then given back.
-_SETTLED, _DOUBT = 1.0, 0.3
-#: Time constant of the measured velocity, and of how soon it is no longer believed, in seconds.
-_STEADY = 0.3
-_LOOK_SIDE = 12
+#: Largest distance of a face from its expected position, in its own sides: at once, more per second unseen, at most.
+_MAX_DISTANCE, _MORE_PER_SECOND, _FARTHEST = 1.0, 2.0, 4.0
+#: How many times larger or smaller a face may have become.
+_MAX_GROWTH = 2.0
+#: Least correlation of appearances, while a face is in sight and after a gap of `_GAP_SECONDS`. Faces of different
+#: people correlate by 0.33 in the median, 1 in 10 above 0.65; one face cropped 4-8 % differently by 0.75.
+_MIN_CORRELATION, _MIN_CORRELATION_AFTER_GAP, _GAP_SECONDS = 0.0, 0.3, 0.5
+#: A track younger than this, in seconds, is matched only at this extra cost: a face half hidden may have started a
+#: new track, and then returns to its old one.
+_ESTABLISHED_SECONDS, _NEW_TRACK_COST = 1.0, 0.3
+#: Time constant of the measured velocity, and of its decay while the face is unseen, in seconds.
+_VELOCITY_SECONDS = 0.3
+#: Appearances are compared at so many pixels a side.
+_APPEARANCE_SIDE = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Observation:
+    """A face in one frame: centre (x, y) and side in pixels, appearance, and probabilities float64 (K,)."""
+
+    centre: Float64
+    side: float
+    appearance: Float64
+    probabilities: Float64
 
 
 @dataclass
-class Person:
-    """Someone seen `since` then, last at `time` (seconds): there the face's middle (x, y), side and velocity in pixels.
+class _Track:
+    """One person: since `start`, last seen at `time` (seconds), with velocity in pixels per second."""
 
-    `look` is what the face looks like, `row` its smoothed probabilities.
-    """
-
-    number: int
-    since: float
+    person: int
+    start: float
     time: float
-    middle: Float64
+    centre: Float64
     side: float
-    look: Float64
+    appearance: Float64
     velocity: Float64
-    row: Float64
+    probabilities: Float64
 
     def expected(self, time: float) -> Float64:
-        """Return where the middle of the face is expected to be; the velocity is believed less and less."""
-        gone = time - self.time
-        return self.middle + self.velocity * _STEADY * (1 - math.exp(-gone / _STEADY))
+        """Return the expected centre of the face; the velocity decays while the face is unseen."""
+        gap = time - self.time
+        return self.centre + self.velocity * _VELOCITY_SECONDS * (1 - math.exp(-gap / _VELOCITY_SECONDS))
+
+    def update(self, time: float, seen: _Observation, smoothing: float) -> None:
+        """Continue the track with a face."""
+        gap = max(time - self.time, 1e-3)
+        weight = 1 - math.exp(-gap / _VELOCITY_SECONDS)
+        self.velocity += weight * ((seen.centre - self.centre) / gap - self.velocity)
+        self.appearance = _normalised(self.appearance + weight * (seen.appearance - self.appearance))
+        change = seen.probabilities - self.probabilities
+        self.probabilities = self.probabilities + (1 - math.exp(-gap / smoothing)) * change
+        self.centre, self.side, self.time = seen.centre, seen.side, time
 
 
 class Tracker:
-    """Numbers the people in a film, and smooths what is read from each; one for each film.
+    """Numbers the people in one video and smooths their probabilities.
 
-    Faces of one person are matched over frames by position, size and looks, also after up to `PATIENCE`
-    seconds out of sight. Memory does not grow with the length of the film.
+    Faces of one person are matched over frames by position, size and appearance, also after up to `MAX_GAP_SECONDS`
+    out of sight. Memory does not grow with the length of the video.
     """
 
-    def __init__(self, smoothing: float = SMOOTHING) -> None:
+    def __init__(self, smoothing: float = SMOOTHING_SECONDS) -> None:
         self._smoothing = smoothing
-        self._people: list[Person] = []
+        self._tracks: list[_Track] = []
         self._numbers = count(1)
 
     def __call__(
         self, time: float, boxes: Sequence[Box], crops: Sequence[UInt8], rows: Float64
     ) -> tuple[list[int], Float64]:
-        """Take the faces of one frame, and return whose they are and their smoothed rows.
+        """Match the faces of one frame with people.
 
-        `time` is in seconds and never goes back; `boxes` are in pixels, `crops` are uint8 (S, S, C) and show
-        the faces alone, `rows` float (N, K) are their probabilities. Returns the numbers of the persons,
-        counted from 1, and rows like those given: exponential moving averages over each person's frames.
+        Args:
+            time: seconds; never goes back.
+            boxes: N boxes in pixels of the frame.
+            crops: N crops, uint8 (S, S, C), of the faces alone.
+            rows: float (N, K), their probabilities.
+
+        Returns:
+            The number of each face's person, counted from 1, and smoothed rows, float64 (N, K): exponential moving
+            averages over each person's frames.
         """
-        self._people = [person for person in self._people if time - person.time <= PATIENCE]
-        seen = [
-            (_middle(box), math.sqrt(box.width * box.height), look(crop))
-            for box, crop in zip(boxes, crops, strict=True)
+        self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP_SECONDS]
+        observed = [
+            _Observation(_centre(box), math.sqrt(box.width * box.height), appearance(crop), np.asarray(row, np.float64))
+            for box, crop, row in zip(boxes, crops, rows, strict=True)
         ]
-        matched = self._match(time, seen)
+        matched = self._match(time, observed)
         found = []
-        for number, (face, row) in enumerate(zip(seen, rows, strict=True)):
-            person = matched.get(number)
-            if person is None:
-                person = self._appear(time, face, row)
+        for number, seen in enumerate(observed):
+            track = matched.get(number)
+            if track is None:
+                track = self._start(time, seen)
             else:
-                self._see(person, time, face, row)
-            found.append(person)
-        smoothed = np.stack([person.row for person in found]) if found else np.asarray(rows, np.float64)
-        return [person.number for person in found], smoothed
+                track.update(time, seen, self._smoothing)
+            found.append(track)
+        smoothed = np.stack([track.probabilities for track in found]) if found else np.asarray(rows, np.float64)
+        return [track.person for track in found], smoothed
 
-    def _match(self, time: float, seen: Sequence[tuple[Float64, float, Float64]]) -> dict[int, Person]:
-        """Pair faces with people, the least cost first."""
+    def _match(self, time: float, observed: Sequence[_Observation]) -> dict[int, _Track]:
+        """Pair faces with tracks, the least cost first."""
         pairs = [
             (cost, number, place)
-            for place, person in enumerate(self._people)
-            for number, face in enumerate(seen)
-            if (cost := _cost(person, time, *face)) is not None
+            for place, track in enumerate(self._tracks)
+            for number, seen in enumerate(observed)
+            if (cost := _cost(track, time, seen)) is not None
         ]
-        matched: dict[int, Person] = {}
+        matched: dict[int, _Track] = {}
         taken: set[int] = set()
         for _, number, place in sorted(pairs):
             if number not in matched and place not in taken:
-                matched[number] = self._people[place]
+                matched[number] = self._tracks[place]
                 taken.add(place)
         return matched
 
-    def _appear(self, time: float, face: tuple[Float64, float, Float64], row: Float64) -> Person:
-        middle, side, looks = face
-        person = Person(next(self._numbers), time, time, middle, side, looks, np.zeros(2), np.asarray(row, np.float64))
-        self._people.append(person)
-        return person
+    def _start(self, time: float, seen: _Observation) -> _Track:
+        track = _Track(
+            person=next(self._numbers),
+            start=time,
+            time=time,
+            centre=seen.centre,
+            side=seen.side,
+            appearance=seen.appearance,
+            velocity=np.zeros(2),
+            probabilities=seen.probabilities,
+        )
+        self._tracks.append(track)
+        return track
 
-    def _see(self, person: Person, time: float, face: tuple[Float64, float, Float64], row: Float64) -> None:
-        gone = max(time - person.time, 1e-3)
-        middle, person.side, looks = face
-        steady = 1 - math.exp(-gone / _STEADY)
-        person.velocity += steady * ((middle - person.middle) / gone - person.velocity)
-        person.look = _normalised(person.look + steady * (looks - person.look))
-        person.row = person.row + (1 - math.exp(-gone / self._smoothing)) * (row - person.row)
-        person.middle, person.time = middle, time
 
-
-def timed(frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = None) -> Iterator[tuple[float, UInt8]]:
+def with_times(frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = None) -> Iterator[tuple[float, RGB]]:
     """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
 
-    Raises InputError for a time before the last one or a frame that is no array, and ConfigError for an `fps`
+    Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
     that is not above 0.
+
+    Example:
+        >>> [time for time, _ in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
+        [0.0, 0.25, 0.5]
     """
     if fps is not None and not 0 < fps < math.inf:
         raise ConfigError(f"{fps} frames per second: give a number above 0")
@@ -159,28 +186,29 @@ def timed(frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = Non
         yield time, frame
 
 
-def look(crop: UInt8) -> Float64:
-    """Return what a face, uint8 (S, S, C), looks like: grey, small, free of brightness and contrast; of length 1."""
+def appearance(crop: UInt8) -> Float64:
+    """Return a face, uint8 (S, S, C), as a small grey vector of length 1, free of brightness and contrast."""
     image = Image.fromarray(crop[..., 0] if crop.shape[2] == 1 else crop).convert("L")
-    return _normalised(
-        np.asarray(image.resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BILINEAR), np.float64).ravel()
-    )
+    small = image.resize((_APPEARANCE_SIDE, _APPEARANCE_SIDE), Image.Resampling.BILINEAR)
+    return _normalised(np.asarray(small, np.float64).ravel())
 
 
-def _cost(person: Person, time: float, middle: Float64, side: float, looks: Float64) -> float | None:
-    """How little a face is like what is expected of a person; None where it cannot be theirs."""
-    gone = time - person.time
-    reach = min(_REACH + _REACH_PER_SECOND * gone, _FARTHEST)
-    distance = math.dist(middle, person.expected(time)) / ((side + person.side) / 2)
-    growth = abs(math.log(side / person.side, _GROWTH))
-    alike = float(looks @ person.look)
-    if distance > reach or growth > 1 or alike < (_ALIKE if gone < _AWAY else _ALIKE_AGAIN):
+def _cost(track: _Track, time: float, seen: _Observation) -> float | None:
+    """Return how far a face is from what its track expects; None if it cannot be the same person."""
+    gap = time - track.time
+    reach = min(_MAX_DISTANCE + _MORE_PER_SECOND * gap, _FARTHEST)
+    distance = math.dist(seen.centre, track.expected(time)) / ((seen.side + track.side) / 2)
+    growth = abs(math.log(seen.side / track.side, _MAX_GROWTH))
+    alike = float(seen.appearance @ track.appearance)
+    if distance > reach or growth > 1:
         return None
-    doubt = _DOUBT if person.time - person.since < _SETTLED else 0.0
-    return distance / reach + growth + 1.5 * (1 - alike) + doubt
+    if alike < (_MIN_CORRELATION if gap < _GAP_SECONDS else _MIN_CORRELATION_AFTER_GAP):
+        return None
+    extra = _NEW_TRACK_COST if track.time - track.start < _ESTABLISHED_SECONDS else 0.0
+    return distance / reach + growth + 1.5 * (1 - alike) + extra
 
 
-def _middle(box: Box) -> Float64:
+def _centre(box: Box) -> Float64:
     return np.array([box.x + box.width / 2, box.y + box.height / 2])
 
 

@@ -1,8 +1,8 @@
-"""YuNet: a picture of at most 640x640 pixels in, boxes, landmarks and scores out.
+"""YuNet: an image of at most 640x640 pixels in, boxes, landmarks and scores out.
 
 The network is that of Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
 Research 2023; the weights are `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo (MIT licence). Its
-outputs are read here as OpenCV's `FaceDetectorYN` reads them, without OpenCV.
+outputs are decoded here as OpenCV's `FaceDetectorYN` decodes them, without OpenCV.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from mien.arrays import Float32
 from mien.errors import DetectorError
 from mien.runtime import open_session
 
-#: Longest side of the network's input, in pixels, and what each of its sides is a multiple of.
-SIDE, STEP = 640, 32
-#: The network looks at the input in squares of these sides; each square may name one face.
+#: Longest side of the network's input, in pixels; each side is a multiple of the second.
+INPUT_SIDE, INPUT_MULTIPLE = 640, 32
+#: The network divides the input into square cells of these sides; each cell may hold one face.
 STRIDES = (8, 16, 32)
-#: Two boxes that share more than this (intersection over union) are one face.
-SAME_FACE = 0.3
+#: Two boxes with a larger intersection over union are one face.
+IOU_THRESHOLD = 0.3
 
 WEIGHTS = Path(__file__).parent / "weights" / "face_detection_yunet_2023mar.onnx"
 SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -47,7 +47,7 @@ class Candidates:
         return len(self.scores)
 
     def __getitem__(self, keep: Any) -> "Candidates":
-        """Return those that a numpy index names, in its order."""
+        """Return the candidates of a numpy index, in its order."""
         return Candidates(self.boxes[keep], self.landmarks[keep], self.scores[keep])
 
 
@@ -55,58 +55,66 @@ class YuNet:
     """The network in one onnxruntime session; several threads may call it at the same time.
 
     `threads` is how many threads one call may use; None is one per core this process may use. Raises
-    FinderError where the weights are missing, are not the ones that mien was measured with, or cannot be run.
+    DetectorError if the weights are missing, are not the ones that mien was measured with, or cannot be run.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         model = load_weights(WEIGHTS)
         try:
-            self._session = open_session(free_size(model), threads)
+            self._session = open_session(free_input_size(model), threads)
         except Exception as error:  # onnxruntime has no public exception tree
             raise DetectorError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
 
     def __call__(self, bgr: Float32, threshold: float) -> Candidates:
-        """Find faces.
+        """Detect faces.
 
-        `bgr` is float32 (1, 3, H, W), channels BGR, [0, 255]; H and W are multiples of 32. Returns the candidates
-        that score at least `threshold`, one per face, best first, in pixels of the input.
+        Args:
+            bgr: float32 (1, 3, H, W), channels BGR, [0, 255]; H and W are multiples of 32.
+            threshold: least score of a candidate, in [0, 1].
+
+        Returns:
+            One candidate per face, best first, in pixels of the input.
         """
         outputs: Sequence[Float32] = self._session.run(self._outputs, {"input": bgr})
-        return suppress(decode(outputs, threshold, bgr.shape[3]))
+        return non_max_suppression(decode_outputs(outputs, threshold, bgr.shape[3]))
 
 
 def load_weights(path: Path) -> bytes:
-    """Return the bytes of YuNet's file; FinderError where it is missing or is another one."""
+    """Return the bytes of YuNet's file; DetectorError if it is missing or is another one."""
     try:
         data = path.read_bytes()
     except OSError:
         raise DetectorError(
-            f"{path}: the face finder's weights are missing; install mien again (pip install)"
+            f"{path}: the face detector's weights are missing; install mien again (pip install)"
         ) from None
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise DetectorError(f"{path}: is not the face finder's weights file; install mien again (pip install)")
+        raise DetectorError(f"{path}: is not the face detector's weights file; install mien again (pip install)")
     return data
 
 
-def free_size(model: bytes) -> bytes:
-    """Return the graph of YuNet's file with an input of any height and width; as it is, it takes 640x640 only.
+def free_input_size(model: bytes) -> bytes:
+    """Return the graph of YuNet's file with an input of any height and width; the file's own takes 640x640 only.
 
-    What it computes depends on no size: all its reshapes and resizes are relative. Sizes are only declared, behind
-    the weights, for the input and the output of every layer. There protobuf writes a dimension as `0a`, a length,
-    `08` (field 1, a whole number) and the number. Under the number of a field that does not exist, `20` (field 4),
-    it says nothing, so the dimension is free, and no byte moves.
+    The graph computes the same at any size: all its reshapes and resizes are relative. Sizes are only declared,
+    behind the weights, for the input and the output of every layer. There protobuf writes a dimension as `0a`, a
+    length, `08` (field 1, a whole number) and the number. With `20` (field 4, which does not exist) in place of
+    `08`, the dimension is free, and no byte moves.
     """
     begin = model.index(_INPUT)
     return model[:begin] + _DECLARED.sub(rb"\1 ", model[begin:])
 
 
-def decode(outputs: Sequence[Float32], threshold: float, width: int) -> Candidates:
-    """Read the network's raw outputs: `cls`, `obj`, `bbox` and `kps`, each for strides 8, 16 and 32.
+def decode_outputs(outputs: Sequence[Float32], threshold: float, width: int) -> Candidates:
+    """Decode the network's raw outputs into candidates, best first.
 
-    They are of an input `width` pixels wide. Each square gives two probabilities, whose geometric mean is the score;
-    the middle of the box and the landmarks from its own corner, in its sides; and the logarithm of the box's
-    width and height in its sides.
+    Each cell gives two probabilities, whose geometric mean is the score. It gives the centre of the box and the
+    landmarks from its own corner, in its sides, and the logarithm of the box's width and height in its sides.
+
+    Args:
+        outputs: `cls`, `obj`, `bbox` and `kps`, each for strides 8, 16 and 32.
+        threshold: least score of a candidate, in [0, 1].
+        width: of the input, in pixels.
     """
     cls, obj, bbox, kps = (
         np.concatenate([output[0] for output in outputs[first : first + 3]]) for first in range(0, 12, 3)
@@ -114,31 +122,36 @@ def decode(outputs: Sequence[Float32], threshold: float, width: int) -> Candidat
     scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
     found = np.flatnonzero(scores >= threshold)
     found = found[np.argsort(-scores[found], kind="stable")]
-    corner, stride = _squares(found, [output.shape[1] for output in outputs[:3]], width)
+    corner, stride = _cells(found, [output.shape[1] for output in outputs[:3]], width)
     middle, half = (corner + bbox[found, :2]) * stride, np.exp(bbox[found, 2:]) * stride / 2
     landmarks = (kps[found].reshape(-1, 5, 2) + corner[:, np.newaxis]) * stride[:, np.newaxis]
     return Candidates(np.concatenate([middle - half, middle + half], axis=1), landmarks, scores[found])
 
 
-def suppress(candidates: Candidates) -> Candidates:
-    """Keep of boxes that overlap by more than `SAME_FACE` the one that scores best (non-maximum suppression)."""
+def non_max_suppression(candidates: Candidates) -> Candidates:
+    """Keep the best of the boxes that iou by more than `IOU_THRESHOLD`."""
     left = np.argsort(-candidates.scores, kind="stable")
     keep = []
     while len(left):
         best, left = left[0], left[1:]
         keep.append(best)
-        left = left[overlap(candidates.boxes[best], candidates.boxes[left]) <= SAME_FACE]
+        left = left[iou(candidates.boxes[best], candidates.boxes[left]) <= IOU_THRESHOLD]
     return candidates[np.array(keep, dtype=np.intp)]
 
 
-def join(parts: Sequence[Candidates]) -> Candidates:
+def concatenate(parts: Sequence[Candidates]) -> Candidates:
     """Return all candidates of all `parts`."""
     parts = [*parts, _NONE]
     return Candidates(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
 
-def overlap(box: Float32, boxes: Float32) -> Float32:
-    """Return the intersection over union of one box (4,) with each of boxes (N, 4): float32 (N,) in [0, 1]."""
+def iou(box: Float32, boxes: Float32) -> Float32:
+    """Return the intersection over union of one box (4,) with each of boxes (N, 4): float32 (N,) in [0, 1].
+
+    Example:
+        >>> iou(np.float32([0, 0, 2, 2]), np.float32([[0, 0, 2, 2], [0, 0, 1, 1]])).tolist()
+        [1.0, 0.25]
+    """
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     shared = np.prod(np.maximum(sides, 0), axis=1)
     union = np.prod(box[2:] - box[:2]) + np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - shared
@@ -146,16 +159,16 @@ def overlap(box: Float32, boxes: Float32) -> Float32:
     return quotient
 
 
-def _squares(found: npt.NDArray[np.intp], counts: Sequence[int], width: int) -> tuple[Float32, Float32]:
-    """Return column and row (N, 2) and side (N, 1) of those squares that are `found` among all, stride by stride."""
+def _cells(found: npt.NDArray[np.intp], counts: Sequence[int], width: int) -> tuple[Float32, Float32]:
+    """Return column and row (N, 2) and side (N, 1) of the cells `found` among all, stride by stride."""
     level = np.searchsorted(np.cumsum(counts), found, side="right")
     side = np.array(STRIDES)[level]
     row, column = np.divmod(found - np.cumsum([0, *counts])[level], width // side)
     return np.stack([column, row], axis=1).astype(np.float32), side[:, np.newaxis].astype(np.float32)
 
 
-#: Where the file declares its input, and each declared dimension that is a size: from 128 on, or 80, 40 or 20. Numbers
-#: of channels are others.
+#: Where the file declares its input, and each declared dimension that is a size: 128 or more, or 80, 40 or 20. No
+#: number of channels is among them.
 _INPUT = b"\x0a\x05input\x12"
 _DECLARED = re.compile(rb"(\x0a(?:\x03|\x02(?=\x08[\x50\x28\x14])))\x08")
 _FIELDS = ("boxes", "landmarks", "scores")

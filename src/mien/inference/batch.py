@@ -1,7 +1,7 @@
 """Predict many images in order, as rows or into a file. An interrupted file loses no row and repeats none."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mien.errors import ImageError, OutputError
 from mien.inference.bundle import BundleConfig
-from mien.inference.reader import Reader
+from mien.inference.reader import Reader, in_batches
 from mien.io.atomic import refuse_existing
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.image import ImageSource
@@ -20,8 +20,6 @@ from mien.io.row_output import RowOutput
 from mien.results import ImageResult
 from mien.version import __version__
 
-#: Crops that are classified together.
-BATCH = 32
 #: An image is a photograph, not a crop of a face, if its shorter side has so many pixels and is so many
 #: times as long as the network's input.
 _PHOTOGRAPH, _TIMES = 400, 3
@@ -165,33 +163,26 @@ class BatchJob:
         the batch that it was in before, so that even its last digits are the same.
         """
         items = iter(self._inputs)
-        block: list[InputItem] = []
-        kept, crops, whole, end = 0, 0, None, None
-        for row, end in journal.replay():
-            item = next(items, None)
-            if item is None or item.name != row.get("source"):
-                raise OutputError(
-                    f"{journal.path}: was begun with another list of inputs; delete it to start over, "
-                    "or write to another file"
-                )
-            block.append(item)
-            crops += len(row.get("faces", ()))
-            if max(crops, len(block)) >= BATCH:
-                kept, crops, whole = kept + self._skip(block), 0, end
+        kept, end = 0, None
+        rest: list[_KeptRow] = []
+        for batch, full in in_batches(_kept_rows(journal, items), lambda row: row.faces):
+            if full:
+                kept, end = kept + self._skip(batch), batch[-1].end
+            else:
+                rest = batch
         following = next(items, None)
-        if following is None and block:
-            kept, whole = kept + self._skip(block), end
-        journal.keep(kept, whole)
-        return chain(block, items if following is None else chain([following], items))
+        if following is None and rest:  # the job's last batch
+            kept, end = kept + self._skip(rest), rest.pop().end
+            rest.clear()
+        journal.keep(kept, end)
+        return chain((row.item for row in rest), items if following is None else chain([following], items))
 
-    def _skip(self, block: list[InputItem]) -> int:
-        """Skip a batch and empty it; returns its length."""
-        count = len(block)
+    def _skip(self, batch: Sequence["_KeptRow"]) -> int:
+        """Skip the drawings of a batch; returns its length."""
         if self._drawer:
-            for item in block:
-                self._drawer.skip(item)
-        block.clear()
-        return count
+            for row in batch:
+                self._drawer.skip(row.item)
+        return len(batch)
 
     def _read(self, items: Iterator[InputItem], done: int = 0) -> Generator[ResultRow, None, None]:
         waiting: deque[InputItem] = deque()
@@ -204,7 +195,7 @@ class BatchJob:
                 yield item.name, item.picture()
 
         self._report(done, self._survey.count)
-        for number, result in enumerate(self._reader.predict_named(images(), BATCH), done + 1):
+        for number, result in enumerate(self._reader.predict_named(images()), done + 1):
             item = waiting.popleft()
             if self._drawer:
                 self._drawer.draw(item, result)
@@ -217,6 +208,26 @@ class BatchJob:
             self.summary.counts[row["status"]] += 1
             self.summary.photographs += min(row["width"] or 0, row["height"] or 0) >= least
             yield row
+
+
+@dataclass(frozen=True)
+class _KeptRow:
+    """An image whose row is in the journal: its number of faces, and the offset in bytes where the row ends."""
+
+    item: InputItem
+    faces: int
+    end: int
+
+
+def _kept_rows(journal: Journal, items: Iterator[InputItem]) -> Iterator[_KeptRow]:
+    for row, end in journal.replay():
+        item = next(items, None)
+        if item is None or item.name != row.get("source"):
+            raise OutputError(
+                f"{journal.path}: was begun with another list of inputs; delete it to start over, "
+                "or write to another file"
+            )
+        yield _KeptRow(item, len(row.get("faces", ())), end)
 
 
 def _kept(journal: Journal) -> str:

@@ -6,7 +6,7 @@ A model answers one of its labels. If its bundle has `answer_from`, it answers o
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Bool, Float64, Int64
+from mien.errors import ConfigError
 from mien.labels import EXPRESSIONS, NEITHER
 
 #: For a label, how many times as probable as each of some others it must be.
@@ -83,6 +84,16 @@ class AnswerRule:
     def answers(self) -> tuple[str, ...]:
         """Every possible answer: the labels, or those that `answer_from` names and `neither`."""
         return tuple(self.labels) if self.answer_from is None else (*self.answer_from, NEITHER)
+
+    def with_threshold(self, threshold: float) -> "AnswerRule":
+        """Return the rule of two labels with another threshold; ConfigError unless it is one, and in (0, 1)."""
+        if not 0 < threshold < 1:
+            raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
+        if len(self.labels) != 2:
+            raise ConfigError(f"threshold {threshold}: is for models of two labels, this one has {len(self.labels)}")
+        if self.answer_from is not None:
+            raise ConfigError(f"threshold {threshold}: this model has an answer rule of its own")
+        return replace(self, threshold=threshold)
 
     def choose(self, rows: npt.ArrayLike) -> Int64:
         """Return the answer to each row of probabilities (N, K), int64 (N,): indices into `answers`."""

@@ -1,60 +1,103 @@
-"""The reading rail: the only file that knows the order image → detect → crop → classify → calibrate → result."""
+"""Run inference: preprocess, classify, calibrate, decide. This module alone knows the order."""
 
-import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
-from mien.arrays import Float32, Float64, UInt8
+from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.faces.tracker import Tracker, timed
-from mien.inference.bundle import Bundle, load_bundle
+from mien.faces.tracker import Tracker, with_times
+from mien.inference.bundle import Bundle, BundleConfig, load_bundle
 from mien.inference.calibration import probabilities
 from mien.inference.classifier import Classifier
-from mien.inference.decision import Answer, two_way
-from mien.inference.preprocess import Prepared, Preparer, in_order
-from mien.io.image import ImageSource, load_image
+from mien.inference.decision import Answer, AnswerRule, two_way
+from mien.inference.preprocess import PreparedImage, Preprocessor
+from mien.io.image import ImageSource, load_image, source_name
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
-from mien.runtime import available_cores
+from mien.runtime import available_cores, map_in_order
 
-#: Which of the faces in a picture are read.
+#: Which of the faces in an image are classified.
 Faces = Literal["largest", "all"]
+
+#: Images, and crops, that are classified together.
+BATCH_SIZE = 32
+
+Item = TypeVar("Item")
 
 
 class Reader:
-    """Answers from pictures with one bundle; build it once and use it for many pictures.
+    """Answers from images with one bundle; build it once and use it for many images.
 
-    `threads` is how many threads a call may use, None one per available core; several pictures are decoded
-    and searched for faces side by side. `threshold` overrides the bundle's own (two classes: the second
-    label is answered from that probability on). `detect` says whether to find faces and read each, or to
-    read the whole picture; None is as the bundle was trained (its `framing`). Of the faces found, `faces`
-    takes all, largest first, or the largest alone.
-    `answers` are all that this model may answer: its labels, or some of them and `neither`. Raises
-    ConfigError for fewer threads than 1, a threshold outside (0, 1), or for a model of more than two labels or
-    with a rule of its own, or another word for `faces`, and BundleError for a graph that does not fit the config.
+    `answers` are all that this model may answer: its labels, or some of them and `neither`. `rule` says when.
+
+    Args:
+        bundle: the model.
+        threads: how many threads a call may use, None one per available core. Several images are decoded and
+            searched for faces side by side.
+        threshold: for two labels, the probability from which the second is the answer; None is the bundle's own.
+        faces: classify all faces of an image, largest first, or the largest alone.
+        detect: detect faces and classify each, or classify the whole image; None is as the bundle was trained
+            (its `framing`).
+
+    Raises:
+        ConfigError: fewer threads than 1, another word for `faces`, or a threshold outside (0, 1), for a model of
+            more than two labels or with a rule of its own.
+        BundleError: the graph does not fit the config.
     """
 
     def __init__(
         self, bundle: Bundle, threads: int | None = None, threshold: float | None = None, *, faces: Faces = "all",
         detect: bool | None = None,
     ) -> None:  # fmt: skip
-        self.config = bundle.config
-        _check(bundle, threads, threshold, faces)
-        rule = bundle.config.rule
-        self.rule = rule if threshold is None else replace(rule, threshold=threshold)
-        self.detect = bundle.config.framing == "face" if detect is None else detect
-        self._threads = available_cores() if threads is None else threads
-        self._limit = 1 if faces == "largest" else None
-        self._classifier = Classifier(bundle, threads)
+        config = bundle.config
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise ConfigError(f"threads {threads!r:.20}: give a whole number from 1, or None for one per core")
+        self._assemble(
+            config,
+            config.rule if threshold is None else config.rule.with_threshold(threshold),
+            Classifier(bundle, threads),
+            Detector(threads=1),  # images go side by side
+            threads=available_cores() if threads is None else threads,
+            max_faces=_max_faces(faces),
+            detect=config.framing == "face" if detect is None else detect,
+        )
+
+    def _assemble(
+        self, config: BundleConfig, rule: AnswerRule, classifier: Classifier, detector: Detector, *,
+        threads: int, max_faces: int | None, detect: bool,
+    ) -> None:  # fmt: skip
+        self.config, self.rule, self._classifier, self.detector = config, rule, classifier, detector
+        self._threads, self._max_faces, self.detect = threads, max_faces, detect
+        self._preprocess = Preprocessor(
+            config.input_size, config.input_channels, detector if detect else None, max_faces
+        )
+
+    def variant(
+        self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None
+    ) -> "Reader":  # fmt: skip
+        """Return a reader that shares this one's networks and differs in the options given; None keeps one.
+
+        `threads` is how many images are preprocessed side by side. Raises ConfigError for another word for `faces`.
+        """
+        other = Reader.__new__(Reader)
+        other._assemble(
+            self.config,
+            self.rule,
+            self._classifier,
+            self.detector,
+            threads=self._threads if threads is None else threads,
+            max_faces=self._max_faces if faces is None else _max_faces(faces),
+            detect=self.detect if detect is None else detect,
+        )
+        return other
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -66,125 +109,107 @@ class Reader:
         """The probability from which the second of two labels is the answer."""
         return self.rule.threshold
 
-    @cached_property
-    def detector(self) -> Detector:
-        """The face finder, built when first asked for; one thread per call, since pictures go side by side."""
-        return Detector(threads=1)
-
-    def variant(
-        self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None
-    ) -> "Reader":  # fmt: skip
-        """Return a reader that shares this one's networks and differs in what is given, None is as here.
-
-        `threads` is how many pictures are prepared side by side. Raises ConfigError for another word for `faces`.
-        """
-        other = copy.copy(self)
-        other.__dict__.pop("_preparer", None)
-        other.__dict__["detector"] = self.detector
-        if faces is not None:
-            _check_faces(faces)
-            other._limit = 1 if faces == "largest" else None
-        other.detect = self.detect if detect is None else detect
-        other._threads = self._threads if threads is None else threads
-        return other
-
     def predict(self, source: ImageSource) -> ImageResult:
-        """Read one picture: a path, the bytes of an image file, or a uint8 RGB array (H, W, 3).
+        """Classify one image: a path, the bytes of an image file, or a uint8 RGB array (H, W, 3).
 
-        A file that cannot be read is a result with status `unreadable`, a picture in which no face is found
-        one with status `no_face`. Raises InputError for an object that is no picture at all.
+        A file that cannot be decoded gives a result with status `unreadable`, an image without a face one with
+        status `no_face`. Raises InputError for an object that is not an image at all.
         """
-        return self.read(self.prepare(source))
+        return self.classify(self.preprocess(source))
 
-    def prepare(self, source: ImageSource) -> Prepared:
-        """Decode one picture, find its faces and cut them out, as `predict` does before the network sees them.
+    def preprocess(self, source: ImageSource) -> PreparedImage:
+        """Decode one image, detect its faces and crop them, as `predict` does before the network sees them.
 
-        Raises InputError for an object that is no picture at all.
+        Raises InputError for an object that is not an image at all.
         """
-        return self._preparer((_name(source), source))
+        return self._preprocess((source_name(source), source))
 
-    def read(self, picture: Prepared) -> ImageResult:
-        """Read what `prepare` gave: `reader.read(reader.prepare(source))` is `reader.predict(source)`."""
-        return next(self._results([picture]))
+    def classify(self, prepared: PreparedImage) -> ImageResult:
+        """Classify the crops of one image: `classify(preprocess(source))` is `predict(source)`."""
+        return next(self._results([prepared]))
 
-    def predict_many(self, sources: Iterable[ImageSource], batch_size: int = 32) -> Iterator[ImageResult]:
-        """Read pictures, in order; one bad file never stops the others.
+    def predict_many(self, sources: Iterable[ImageSource], batch_size: int = BATCH_SIZE) -> Iterator[ImageResult]:
+        """Classify images, in order; one bad file never stops the others.
 
-        They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time;
-        memory does not grow with the number of sources. Raises InputError for one picture in place of several.
+        They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time.
+        Memory does not grow with the number of sources. Raises InputError for one image in place of several.
         """
         if isinstance(sources, str | bytes | os.PathLike):
-            raise InputError("predict_many takes several pictures; put a single one into a list, or use predict")
-        return self.predict_named(((_name(source), source) for source in sources), batch_size)
+            raise InputError("predict_many takes several images; put a single one into a list, or use predict")
+        return self.predict_named(((source_name(source), source) for source in sources), batch_size)
 
     def predict_named(
-        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = 32
+        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
     ) -> Iterator[ImageResult]:
-        """Read pictures as `predict_many` does, each under the name given with it.
+        """Classify images as `predict_many` does, each under the name given with it.
 
-        An ImageError in place of a picture (its bytes could not be had) becomes an `unreadable` row.
+        An ImageError in place of an image (its bytes could not be had) becomes an `unreadable` row.
         """
         return (result for _, result in self.predict_prepared(sources, batch_size))
 
     def predict_prepared(
-        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = 32
-    ) -> Iterator[tuple[Prepared, ImageResult]]:
-        """Read pictures as `predict_named` does, each result beside the crops that the network saw."""
-        block: list[Prepared] = []
-        crops = 0
-        with closing(in_order(self._preparer, sources, self._threads)) as found:
-            for picture in found:
-                block.append(picture)
-                crops += len(picture.crops)
-                if max(crops, len(block)) >= batch_size:
-                    yield from zip(block, self._results(block), strict=True)
-                    block, crops = [], 0
-            yield from zip(block, self._results(block), strict=True)
+        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
+    ) -> Iterator[tuple[PreparedImage, ImageResult]]:
+        """Classify images as `predict_named` does; yield each result beside the crops that the network saw."""
+        with closing(map_in_order(self._preprocess, sources, self._threads)) as prepared:
+            for batch, _ in in_batches(prepared, lambda image: len(image.crops), batch_size):
+                yield from zip(batch, self._results(batch), strict=True)
 
-    def read_faces(self, rgb: UInt8, detections: Sequence[Detection]) -> tuple[Face, ...]:
-        """Read faces that were found in a picture, uint8 (H, W, 3), RGB, [0, 255], in whose pixels they are given."""
-        picture = load_image(rgb)
+    def classify_faces(self, rgb: RGB, detections: Sequence[Detection]) -> tuple[Face, ...]:
+        """Classify faces that you detected in an image, uint8 (H, W, 3), RGB, [0, 255], in its pixels."""
+        image = load_image(rgb)
         size, channels = self.config.input_size, self.config.input_channels
-        crops = [crop(picture, size, channels, face_region(found)) for found in detections]
-        rows = self._classify(crops)
-        return self._faces([found.box for found in detections], detections, rows)
+        crops = [crop(image, size, channels, face_region(found)) for found in detections]
+        return self._faces([found.box for found in detections], detections, self._classify_crops(crops))
 
     def watch(
-        self, frames: Iterable[UInt8 | tuple[float, UInt8]], fps: float | None = None, *, source: str = "<frames>"
+        self, frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = None, *, source: str = "<frames>"
     ) -> Iterator[FrameResult]:
-        """Read frames one by one as they come, follow the people in them and smooth what is read from each.
+        """Classify frames one by one as they come, track the people in them and smooth their probabilities.
 
-        `frames` are uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame (what
-        `mien.io.video.open_video(path).frames(fps)` gives). A frame without a time is taken to be 1 / `fps` seconds
-        after the one before or, where that is None, to be of the moment it comes in, as from a camera. Nothing
-        is read ahead, and memory does not grow with the number of frames. How people are followed and
-        probabilities smoothed: `mien.faces.tracker.Follower`. Answers are the model's own rule on smoothed
-        probabilities. Raises InputError for a frame that is no picture, or a time before the last one.
+        Nothing is taken ahead, and memory does not grow with the number of frames. Answers are the model's own
+        rule on smoothed probabilities; `mien.faces.tracker.Tracker` tracks and smooths.
+
+        Args:
+            frames: uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame, such as
+                `mien.io.video.open_video(path).frames(fps)` yields.
+            fps: a frame without a time comes 1 / `fps` seconds after the one before; None means that it shows
+                the moment it comes in, as from a webcam.
+            source: the name of every result.
+
+        Raises:
+            InputError: a frame is not an image, or its time is before the last one.
         """
-        follow = Tracker()
-        for time, frame in timed(frames, fps):
-            picture = self._preparer((source, frame))
-            rows = self._classify(picture.crops)
-            people, rows = follow(time, picture.boxes, picture.crops, rows)
-            found = self._faces(picture.boxes, picture.detections, rows)
-            faces = tuple(replace(face, person=person) for face, person in zip(found, people, strict=True))
-            size = picture.width, picture.height
-            yield FrameResult(source, picture.status, picture.reason, *size, self.config.name, faces, time)
+        track = Tracker()
+        for time, frame in with_times(frames, fps):
+            image = self._preprocess((source, frame))
+            people, rows = track(time, image.boxes, image.crops, self._classify_crops(image.crops))
+            faces = self._faces(image.boxes, image.detections, rows)
+            yield FrameResult(
+                source=source,
+                status=image.status,
+                reason=image.reason,
+                width=image.width,
+                height=image.height,
+                model=self.config.name,
+                faces=tuple(replace(face, person=person) for face, person in zip(faces, people, strict=True)),
+                time=time,
+            )
 
-    def probabilities(self, crops: UInt8, batch_size: int = 32) -> Float64:
-        """Return calibrated probabilities float64 (N, K) for crops uint8 (N, S, S, C), [0, 255]."""
+    def probabilities(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float64:
+        """Return calibrated probabilities, float64 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
         return probabilities(self.logits(crops, batch_size), self.config.temperature)
 
-    def logits(self, crops: UInt8, batch_size: int = 32) -> Float32:
-        """Return what the network says, float32 (N, K), for crops uint8 (N, S, S, C), [0, 255]."""
+    def logits(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
+        """Return the network's logits, float32 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
         parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
         found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
         if not np.isfinite(found).all():
             raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
         return found
 
-    def maps(self, crops: UInt8, batch_size: int = 32) -> Float32:
-        """Return class activation maps float32 (N, h, w, K), whose means are the logits, for crops uint8 (N, S, S, C).
+    def maps(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
+        """Return class activation maps, float32 (N, h, w, K), of crops uint8 (N, S, S, C); their means are the logits.
 
         Raises ConfigError for a model whose graph has none (`config.maps`).
         """
@@ -193,31 +218,31 @@ class Reader:
         parts = [self._classifier(crops[i : i + batch_size])[1] for i in range(0, max(len(crops), 1), batch_size)]
         return np.concatenate([part for part in parts if part is not None])
 
-    @cached_property
-    def _preparer(self) -> Preparer:
-        detector = self.detector if self.detect else None
-        return Preparer(self.config.input_size, self.config.input_channels, detector, self._limit)
+    def _results(self, images: Sequence[PreparedImage]) -> Iterator[ImageResult]:
+        """Classify the crops of some images together."""
+        boxes = [box for image in images for box in image.boxes]
+        detections = [found for image in images for found in image.detections]
+        rows = self._classify_crops([one for image in images for one in image.crops])
+        faces = iter(self._faces(boxes, detections, rows))
+        for image in images:
+            yield ImageResult(
+                source=image.name,
+                status=image.status,
+                reason=image.reason,
+                width=image.width,
+                height=image.height,
+                model=self.config.name,
+                faces=tuple(islice(faces, len(image.crops))),
+            )
 
-    def _results(self, pictures: Sequence[Prepared]) -> Iterator[ImageResult]:
-        """Classify the crops of some pictures together."""
-        crops = [one for picture in pictures for one in picture.crops]
-        rows = self._classify(crops)
-        boxes = [box for picture in pictures for box in picture.boxes]
-        faces_of_all = iter(self._faces(boxes, [found for picture in pictures for found in picture.detections], rows))
-        for picture in pictures:
-            faces = tuple(islice(faces_of_all, len(picture.crops)))
-            size = picture.width, picture.height
-            yield ImageResult(picture.name, picture.status, picture.reason, *size, self.config.name, faces)
-
-    def _classify(self, crops: Sequence[UInt8]) -> Float64:
+    def _classify_crops(self, crops: Sequence[UInt8]) -> Float64:
         return self.probabilities(np.stack(crops)) if crops else np.empty((0, len(self.config.labels)))
 
     def _faces(
         self, boxes: Sequence[Box], detections: Sequence[Detection | None], rows: Float64
     ) -> tuple[Face, ...]:  # fmt: skip
-        """Decide what to answer for faces, given their probabilities (N, K)."""
-        answers = self.rule.decide(rows) if len(rows) else []
-        return tuple(map(self._face, boxes, detections, rows.tolist(), answers))
+        """Decide the answers of faces with these probabilities (N, K)."""
+        return tuple(map(self._face, boxes, detections, rows.tolist(), self.rule.decide(rows)))
 
     def _face(self, box: Box, found: Detection | None, row: list[float], answer: Answer) -> Face:
         by_label = dict(zip(self.config.labels, row, strict=True))
@@ -234,43 +259,42 @@ class Reader:
         )
 
 
+def in_batches(
+    items: Iterable[Item], crops: Callable[[Item], int], batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[list[Item], bool]]:
+    """Group images into the batches that a reader classifies together; yield each, and whether it is full.
+
+    A batch is full when it has `batch_size` images, or crops. The last one may not be.
+
+    Example:
+        >>> list(in_batches([1, 0, 3, 1], crops=lambda faces: faces, batch_size=3))
+        [([1, 0, 3], True), ([1], False)]
+    """
+    batch: list[Item] = []
+    count = 0
+    for item in items:
+        batch.append(item)
+        count += crops(item)
+        if max(count, len(batch)) >= batch_size:
+            yield batch, True
+            batch, count = [], 0
+    if batch:
+        yield batch, False
+
+
 def load(
     model: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None,
     faces: Faces = "all", detect: bool | None = None,
 ) -> Reader:  # fmt: skip
-    """Open a model for reading pictures: the shipped one, or a bundle, a run folder or a shipped model by its name.
+    """Open a model for inference: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
-    Raises BundleError when there is no such model or it is not sound, ConfigError for a threshold that
-    does not fit. `threads`, `threshold`, `faces` and `detect` as in Reader.
+    `threads`, `threshold`, `faces` and `detect` are those of Reader. Raises BundleError if there is no such model
+    or it is damaged, ConfigError if an option does not fit it.
     """
     return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect)
 
 
-def _check(bundle: Bundle, threads: int | None, threshold: float | None, faces: str) -> None:
-    _check_faces(faces)
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise ConfigError(f"threads {threads!r:.20}: give a whole number from 1 on, or None for one per core")
-    if threshold is None:
-        return
-    labels = bundle.config.labels
-    if not 0 < threshold < 1:
-        raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
-    if len(labels) != 2:
-        raise ConfigError(f"threshold {threshold}: is for models of two labels, this one has {len(labels)}")
-    if bundle.config.answer_from is not None:
-        raise ConfigError(f"threshold {threshold}: this model has a rule of its own for what it answers")
-
-
-def _check_faces(faces: str) -> None:
+def _max_faces(faces: str) -> int | None:
     if faces not in get_args(Faces):
         raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
-
-
-def _name(source: ImageSource) -> str:
-    if isinstance(source, bytes):
-        return "<bytes>"
-    if isinstance(source, np.ndarray):
-        return "<array>"
-    if isinstance(source, str | os.PathLike):
-        return os.fsdecode(source)
-    raise InputError(f"a picture is a path, bytes or a uint8 array, not {type(source).__name__}")
+    return 1 if faces == "largest" else None

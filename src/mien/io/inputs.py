@@ -15,7 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO
 
 from mien.errors import DataError, ImageError, InputError
-from mien.io.image import IMAGE_SUFFIXES, begins_like_picture
+from mien.io.image import IMAGE_SUFFIXES, begins_like_image
 from mien.io.sources import ZipSource, walk
 
 #: What the names of films end in, in lower case.
@@ -178,7 +178,7 @@ def _stdin_lines(stream: BinaryIO) -> Iterator[str]:
 def _lines(stream: BinaryIO, otherwise: str) -> Iterator[str]:
     """Yield lines as file names, whatever bytes are in them; InputError, saying `otherwise`, where it is no text."""
     for number, line in enumerate(stream):
-        if b"\0" in line or (number == 0 and begins_like_picture(line[:_HEAD])):
+        if b"\0" in line or (number == 0 and begins_like_image(line[:_HEAD])):
             raise InputError(otherwise)
         yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
 
@@ -233,13 +233,13 @@ def _is_picture(path: Path) -> bool:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
         with path.open("rb") as stream:
-            return begins_like_picture(stream.read(_HEAD))
+            return begins_like_image(stream.read(_HEAD))
     except OSError:
         return False
 
 
 def _is_member_picture(source: ZipSource, member: str) -> bool:
-    return _named_like_picture(member) or begins_like_picture(source.head(member, _HEAD))
+    return _named_like_picture(member) or begins_like_image(source.head(member, _HEAD))
 
 
 def _named_like_picture(name: str) -> bool:

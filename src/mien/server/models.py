@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain
 from mien.inference.reader import Faces, Reader
-from mien.io.image import RGB, ImageSource, open_header
+from mien.io.image import ImageSource, open_header
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload

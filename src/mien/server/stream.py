@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from mien.arrays import RGB
 from mien.errors import ImageError
-from mien.inference.preprocess import decode_whole
 from mien.inference.reader import Reader
-from mien.io.image import RGB
+from mien.io.image import load_image
 from mien.results import FrameResult
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
@@ -54,9 +54,13 @@ class StreamPredictor:
             checked = self._models.check(Upload(SOURCE, data))
             if isinstance(checked, ImageError):
                 raise checked
-            self._frame = (seconds, decode_whole(checked))
+            self._frame = (seconds, load_image(checked))
         except ImageError as error:
-            return [FrameResult(SOURCE, "unreadable", error.reason, None, None, self._model, (), seconds).to_dict()]
+            return [
+                FrameResult(
+                    SOURCE, "unreadable", error.reason, width=None, height=None, model=self._model, time=seconds
+                ).to_dict()
+            ]
         return [next(self._results).to_dict()]
 
 
