@@ -34,6 +34,7 @@ from mien.version import __version__
 
 if TYPE_CHECKING:
     from mien.data.check import check
+    from mien.report.evaluation import evaluate
 
 __all__ = [
     "Box",
@@ -54,11 +55,12 @@ __all__ = [
     "TrainingError",
     "__version__",
     "check",
+    "evaluate",
     "load",
 ]
 
 #: Doors by name, each with the module that it is loaded from when first used.
-_DOORS = {"check": "mien.data.check"}
+_DOORS = {"check": "mien.data.check", "evaluate": "mien.report.evaluation"}
 
 
 if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error

@@ -18,7 +18,7 @@ from mien.evaluation.comparison import compare
 from mien.evaluation.predictions import read_predictions
 from mien.evaluation.scoring import Predictions
 from mien.metrics.classification import classification_metrics
-from mien.report.report import metrics_dict, predictions_csv
+from mien.report.report import Evaluation, predictions_csv
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -53,7 +53,9 @@ def report(
     names = names or [f"{classes[t]}/{number:04}.png" for number, t in enumerate(truth)]
     scored = Predictions(tuple(classes), tuple(names), truth, answers, probabilities, groups=groups, sha256=sha256)
     folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps(metrics_dict(scored, "all of data", {"model": folder.name})))
+    (folder / "metrics.json").write_text(
+        json.dumps(Evaluation(scored, "all of data", {"model": folder.name}).to_dict())
+    )
     (folder / "predictions.csv").write_text(predictions_csv(scored))
     if settings:
         (folder / "config.toml").write_text(settings)

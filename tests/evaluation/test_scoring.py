@@ -20,7 +20,7 @@ import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError, OutputError
 from mien.evaluation.scoring import Predictions, pool, rows, score
-from mien.report.report import metrics_dict, predictions_csv, write_report
+from mien.report.report import Evaluation, predictions_csv, write_report
 
 MakeBundle = Callable[..., Path]
 
@@ -144,7 +144,7 @@ def test_happy_sad_and_neither_are_judged_by_the_answer(three_way: Path, faces: 
         assert scored.classes[scored.answers[index]] == face.answer
         assert scored.probabilities[index] == pytest.approx([face.probabilities[label] for label in scored.classes])
     assert (scored.answers != scored.probabilities.argmax(axis=1)).any()
-    assert metrics_dict(scored, "all")["judged_by"] == "answer"
+    assert Evaluation(scored, "all").to_dict()["judged_by"] == "answer"
 
 
 def test_without_a_rule_every_other_data_is_judged_as_before(
@@ -199,7 +199,7 @@ def test_unreadable_pictures_are_listed_and_do_not_count(reader: mien.Reader, fa
     assert "no such file" in scored.skipped[1][1]
     whole = score(reader, read_manifest(faces))
     np.testing.assert_array_equal(scored.answers, whole.answers)
-    assert metrics_dict(scored, "all")["skipped"][0]["file"] == "happy/00-empty.png"
+    assert Evaluation(scored, "all").to_dict()["skipped"][0]["file"] == "happy/00-empty.png"
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_the_largest_face_is_judged_and_pictures_without_one_are_named(
         face = reader.predict(photographs / name).face
         assert face.score is not None
         assert scored.probabilities[index] == pytest.approx(list(face.probabilities.values()), abs=1e-6)
-    found = metrics_dict(scored, "all")
+    found = Evaluation(scored, "all").to_dict()
     assert (found["n"], found["no_face"], found["skipped"]) == (4, ["sad/field.png"], [])
     whole = score(mien.load(make_bundle(framing="face"), threads=1, detect=False), read_manifest(photographs))
     assert (len(whole.names), whole.no_face) == (5, ())
@@ -282,14 +282,15 @@ def test_rows_name_truth_answer_and_probabilities() -> None:
 @pytest.mark.parametrize("classes", [("happy", "sad"), ("angry", "happy", "neutral", "sad")])
 def test_a_report_is_written_whole(tmp_path: Path, classes: tuple[str, ...]) -> None:
     scored = made_up(80, classes)
-    returned = write_report(scored, tmp_path, "test part", {"model": "linear"})
+    evaluation = Evaluation(scored, "test part", {"model": "linear"})
+    write_report(evaluation, tmp_path)
     drawn = {"confusion", "precision-recall", "reliability", "risk-coverage", "roc"} | (
         {"thresholds"} if len(classes) == 2 else set()
     )
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"{name}.png" for name in drawn} | {"metrics.json", "predictions.csv", "report.html"}
     found = json.loads((tmp_path / "metrics.json").read_text())
-    assert found == json.loads(json.dumps(returned))
+    assert found == json.loads(json.dumps(evaluation.to_dict()))
     assert found["part"] == "test part"
     assert found["about"] == {"model": "linear"}
     assert found["n"] == 80
@@ -314,7 +315,7 @@ def test_a_report_is_written_whole(tmp_path: Path, classes: tuple[str, ...]) -> 
 def test_undefined_figures_are_null_not_nan(tmp_path: Path) -> None:
     scored = Predictions(("happy", "sad"), ("a", "b"), np.zeros(2, int), np.zeros(2, int), np.array([[0.9, 0.1]] * 2))
     assert math.isnan(scored.evaluation().roc_auc.value)
-    write_report(scored, tmp_path, "one class only")
+    write_report(Evaluation(scored, "one class only"), tmp_path)
     text = (tmp_path / "metrics.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["roc_auc"]["value"] is None
@@ -323,7 +324,7 @@ def test_undefined_figures_are_null_not_nan(tmp_path: Path) -> None:
 def test_names_that_spoil_tables_are_kept(tmp_path: Path) -> None:
     names = ('a,"b".png', "two\nlines.png", "caf\udce9.png", "ünï☹.png")
     scored = Predictions(("x", "y"), names, np.array([0, 1, 0, 1]), np.array([0, 1, 1, 1]), np.array([[0.6, 0.4]] * 4))
-    write_report(scored, tmp_path, "odd names")
+    write_report(Evaluation(scored, "odd names"), tmp_path)
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as stream:
         found = [row["file"] for row in csv.DictReader(stream)]
     assert found == [names[0], names[1], "caf\\udce9.png", names[3]]
@@ -334,7 +335,7 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_report(made_up(), blocked, "test part")
+        write_report(Evaluation(made_up(), "test part"), blocked)
     assert list(tmp_path.iterdir()) == [blocked]
 
 
@@ -356,7 +357,7 @@ def test_any_class_names_can_be_drawn(tmp_path: Path, classes: tuple[str, ...]) 
     scored = made_up(200, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        write_report(scored, tmp_path, "_title $")
+        write_report(Evaluation(scored, "_title $"), tmp_path)
     assert all(max(pixels(path)) < 4000 for path in tmp_path.glob("*.png"))
 
 

@@ -8,11 +8,11 @@ import click
 import numpy as np
 
 from mien.arrays import Int64, UInt8
-from mien.cli.evaluate import held_out
 from mien.cli.explain_model import Opened
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.data.dataset import read_manifest
+from mien.evaluation.held_out import held_out
 from mien.explanation.attention import AttentionSummary, label_indices, sample_crops, summarise_attention
 from mien.explanation.faithfulness import CURVES, Faithfulness, measure_faithfulness
 from mien.explanation.figures import METHODS, summary_sheet
@@ -45,7 +45,8 @@ def explain_data(
             from mien.viz.charts import require_matplotlib
 
             require_matplotlib()
-    manifest, part = held_out(read_manifest(path, *wanted))
+    chosen = held_out(read_manifest(path, *wanted))
+    manifest, part = chosen.manifest, chosen.part
     reader = opened.reader
     with progress_bar("reading pictures") as report:
         crops, truth, detections = sample_crops(reader, manifest, limit, on_progress=report)

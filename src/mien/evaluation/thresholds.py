@@ -1,5 +1,6 @@
 """From which probability on the second of two classes should be answered, given what each kind of error costs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,11 +70,22 @@ class Thresholds:
 
 
 def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[str, float]:
-    """Return a cost for every class, 1 where none is given; ConfigError for a class that is not there."""
-    for name in costs:
+    """Return the cost of a wrong answer of each class, 1 if it is not given.
+
+    Raises ConfigError for a class that is not there, a cost that is negative or not finite, costs that are all 0, and
+    more than two classes.
+    """
+    if costs and len(classes) != 2:
+        raise ConfigError(f"--cost: is for data of two classes, this has {len(classes)}; use --classes")
+    for name, cost in costs.items():
+        if not 0 <= cost < math.inf:
+            raise ConfigError(f"--cost {name}={cost:g}: give a number from 0 on")
         if name not in classes:
             raise ConfigError(f"--cost {name}: no such class; the data has {', '.join(classes)}")
-    return {name: costs.get(name, 1.0) for name in classes}
+    prices = {name: float(costs.get(name, 1.0)) for name in classes}
+    if not any(prices.values()):
+        raise ConfigError("--cost: all are 0, so that every threshold is as good; give one above 0")
+    return prices
 
 
 def measure_thresholds(

@@ -60,6 +60,11 @@ def page(title: str, kicker: str, verdict: str, deck: str, keys: Sequence[Key], 
 """
 
 
+def fragment(title: str, parts: Sequence[Block]) -> str:
+    """Return blocks under a title as HTML that stands in another page, such as a notebook."""
+    return f"<div><p><strong>{_words(title)}</strong></p>\n{''.join(_parts(parts))}</div>"
+
+
 def _words(text: str) -> str:
     """Escape a text; a percent sign stays with its number."""
     return re.sub(r"(?<=\d) %", "\u00a0%", escaped(text))

@@ -1,4 +1,4 @@
-"""An evaluation written down: `report.html`, `metrics.json`, `predictions.csv`, and every chart as a PNG."""
+"""An evaluation as a value, and its files: `report.html`, `metrics.json`, `predictions.csv`, and each chart as PNG."""
 
 import csv
 import io
@@ -12,19 +12,28 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
+from mien.evaluation.groups import GroupMetrics
+from mien.evaluation.robustness import Robustness
 from mien.evaluation.scoring import Predictions, rows
+from mien.evaluation.slices import Slices
 from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
+from mien.inference.bundle import set_threshold
 from mien.inference.reader import Reader
-from mien.io.atomic import write_text
+from mien.io.atomic import new_folder, write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
+from mien.io.targets import require_new_folder, require_writable, to_json, write_output
+from mien.metrics.estimates import ClassificationMetrics
 from mien.report.document import Section
-from mien.report.html import page
+from mien.report.html import fragment, page
 from mien.report.sections import calibration, performance
 from mien.report.sections.gallery import Heats, gallery_section
+from mien.report.sections.groups import groups_section
 from mien.report.sections.provenance import data_section, origin_section, training_section
+from mien.report.sections.robustness import robustness_section
+from mien.report.sections.slices import slices_section
 from mien.report.sections.thresholds import thresholds_section
-from mien.viz.charts import Chart
+from mien.viz.charts import Chart, require_matplotlib
 
 #: How the heatmaps of the gallery are made.
 HOW = {
@@ -33,121 +42,186 @@ HOW = {
 }
 
 
-@dataclass(frozen=True)
-class ReportContext:
-    """What a report says beyond the answers themselves, where it is known.
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model evaluated on labelled images; `mien.evaluate` returns one. Charts are drawn when it is written.
 
-    `reader` makes the heatmaps of the gallery, `run` is a run folder with its history, `audit` the faults of the
-    data, which are `audited` in words. `lines` are the thresholds, `written` the bundle into which the cheapest was
-    written. `sections` are others' sections, and `figures` what they add to `metrics.json`.
+    Args:
+        predictions: what the model answered, with the metrics.
+        part: which images these are, in words.
+        about: model, data, versions and command, JSON-ready.
+        reader: the model; draws the heatmaps of the gallery if it is given.
+        run: the run folder that the model is from, whose learning curves are shown.
+        audit: issues of the data.
+        audited: which data was audited, in words.
+        thresholds: costs of every threshold. Default: measured with equal costs if there are two classes.
+        slices: metrics by image properties.
+        groups: metrics of given groups.
+        robustness: accuracy under perturbations.
+        bundle: the bundle that `write` sets the cheapest threshold in; None leaves the model as it is.
+        trained_on: how many of these images the model was trained on, as far as is known.
     """
 
+    predictions: Predictions
+    part: str
+    about: Mapping[str, Any] = field(default_factory=dict)
     reader: Reader | None = None
     run: Path | None = None
     audit: Audit | None = None
     audited: str = "the data"
-    lines: Thresholds | None = None
-    written: str | None = None
-    sections: tuple[Section, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    thresholds: Thresholds | None = None
+    slices: Slices | None = None
+    groups: GroupMetrics | None = None
+    robustness: Robustness | None = None
+    bundle: Path | None = None
+    trained_on: int = 0
+
+    def __post_init__(self) -> None:
+        """Measure the thresholds of two classes if they are not given."""
+        if self.thresholds is None and len(self.predictions.classes) == 2:
+            object.__setattr__(self, "thresholds", measure_thresholds(self.predictions))
+
+    @property
+    def metrics(self) -> ClassificationMetrics:
+        """All metrics with their confidence intervals."""
+        return self.predictions.evaluation()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict: what `metrics.json` holds."""
+        predictions = self.predictions
+        optional = {"slices": self.slices, "groups": self.groups, "robustness": self.robustness}
+        sha256 = {"data_sha256": predictions.sha256} if predictions.sha256 else {}
+        return {
+            "part": self.part,
+            "judged_by": predictions.by,
+            **self.metrics.to_dict(),
+            "ece": predictions.reliability.error.to_dict(),
+            "reliability": predictions.reliability.to_dict(),
+            "risk_coverage": calibration.risk_dict(predictions),
+            "thresholds": self.thresholds.to_dict() if self.thresholds else None,
+            **{name: found.to_dict() for name, found in optional.items() if found is not None},
+            "skipped": [{"file": name, "reason": reason} for name, reason in predictions.skipped],
+            "no_face": list(predictions.no_face),
+            "about": {**self.about, **sha256},
+        }
+
+    def write(self, out: Path | None = None, json_target: str | None = None) -> None:
+        """Write the report into a new folder, the metrics as JSON, and the cheapest threshold into `bundle`.
+
+        If one of them cannot be written, the folder is not made and the model stays as it is.
+
+        Args:
+            out: a folder that does not exist yet.
+            json_target: a file, or `-` for standard output.
+
+        Raises:
+            OutputError: the folder exists, or something cannot be written.
+            MissingExtraError: `out` is given and matplotlib is not installed.
+        """
+        require_report(out, json_target)
+        if out is None:
+            self._write_values(json_target)
+            return
+        with new_folder(out) as folder:
+            write_report(self, folder)
+            self._write_values(json_target)
+
+    def _write_values(self, json_target: str | None) -> None:
+        if json_target:
+            write_output(to_json(self.to_dict()), json_target)
+        if self.thresholds and self.bundle:
+            set_threshold(self.bundle, self.thresholds.cheapest.threshold, self._why_threshold(self.thresholds))
+
+    def _why_threshold(self, found: Thresholds) -> dict[str, Any]:
+        return {
+            "on": self.part, "pictures": len(self.predictions.names), "costs": dict(found.costs),
+            "before": found.present.threshold,
+        }  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """Show the verdict and the tables of metrics in a notebook."""
+        section = performance.figures_section(self.predictions, self.metrics, self.predictions.reliability)
+        return fragment(_verdict(self)[0], section.parts)
 
 
-def write_report(
-    scored: Predictions,
-    folder: Path,
-    part: str,
-    about: Mapping[str, Any] | None = None,
-    extras: ReportContext | None = None,
-) -> dict[str, Any]:
-    """Write `report.html`, `metrics.json`, `predictions.csv` and the charts as PNG files into an existing folder.
+def require_report(out: Path | None, json_target: str | None) -> None:
+    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
+    if out:
+        require_new_folder(out)
+        require_matplotlib()
+    if json_target:
+        require_writable(json_target)
 
-    `part` says in words what was scored. Returns what `metrics.json` holds. Raises OutputError where
-    the folder cannot be written.
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write the report, the metrics, the predictions and the charts into an existing folder.
+
+    Raises OutputError if the folder cannot be written, MissingExtraError if matplotlib is not installed.
     """
-    extras = extras or ReportContext()
-    found = metrics_dict(scored, part, about, extras)
-    sections = _sections(scored, part, about or {}, extras)
-    write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
-    write_text(folder / PREDICTIONS, predictions_csv(scored))
+    sections = _sections(evaluation)
+    write_text(folder / METRICS, json.dumps(evaluation.to_dict(), indent=2) + "\n")
+    write_text(folder / PREDICTIONS, predictions_csv(evaluation.predictions))
     for chart in (one for section in sections for one in section.parts if isinstance(one, Chart)):
         chart.save(folder / f"{chart.name}.png")
-    write_text(folder / REPORT, _page(scored, part, about or {}, sections))
-    return found
+    write_text(folder / REPORT, _page(evaluation, sections))
 
 
-def metrics_dict(
-    scored: Predictions, part: str, about: Mapping[str, Any] | None = None, extras: ReportContext | None = None
-) -> dict[str, Any]:
-    """Return the figures of an evaluation, JSON-ready."""
-    extras = extras or ReportContext()
-    trust = scored.reliability
-    lines = _lines(scored, extras)
-    return {
-        "part": part,
-        "judged_by": scored.by,
-        **scored.evaluation().to_dict(),
-        "ece": trust.error.to_dict(),
-        "reliability": trust.to_dict(),
-        "risk_coverage": calibration.risk_dict(scored),
-        "thresholds": lines.to_dict() if lines else None,
-        **extras.figures,
-        "skipped": [{"file": name, "reason": reason} for name, reason in scored.skipped],
-        "no_face": list(scored.no_face),
-        "about": {**(about or {}), **({"data_sha256": scored.sha256} if scored.sha256 else {})},
-    }
-
-
-def predictions_csv(scored: Predictions) -> str:
-    """Return one CSV row per picture: file, truth, answer, and the probability of every class."""
+def predictions_csv(predictions: Predictions) -> str:
+    """Return one CSV row per image: file, truth, answer, and the probability of every class."""
     buffer = io.StringIO()
-    names = ["file", "truth", "answer", *(f"p_{label}" for label in scored.classes)]
-    names += [] if scored.groups is None else ["group"]
+    names = ["file", "truth", "answer", *(f"p_{label}" for label in predictions.classes)]
+    names += [] if predictions.groups is None else ["group"]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows(scored))
+    writer.writerows(rows(predictions))
     return buffer.getvalue()
 
 
-def _lines(scored: Predictions, extras: ReportContext) -> Thresholds | None:
-    if extras.lines or len(scored.classes) != 2:
-        return extras.lines
-    return measure_thresholds(scored)
-
-
-def _sections(scored: Predictions, part: str, about: Mapping[str, Any], extras: ReportContext) -> list[Section]:
-    evaluation, trust, lines = scored.evaluation(), scored.reliability, _lines(scored, extras)
+def _sections(evaluation: Evaluation) -> list[Section]:
+    predictions, metrics, reliability = evaluation.predictions, evaluation.metrics, evaluation.predictions.reliability
+    thresholds, bundle = evaluation.thresholds, evaluation.bundle
     found = [
-        performance.figures_section(scored, evaluation, trust),
-        performance.confusion_section(evaluation),
-        performance.curves_section(scored, evaluation),
-        calibration.trust_section(scored, trust),
-        calibration.abstention_section(scored),
-        thresholds_section(lines, extras.written) if lines else None,
-        gallery_section(scored, *_heats(scored, extras.reader)),
-        *extras.sections,
-        data_section(scored, extras.audit, extras.audited),
-        training_section(extras.run) if extras.run else None,
-        origin_section(scored, part, about),
+        performance.figures_section(predictions, metrics, reliability),
+        performance.confusion_section(metrics),
+        performance.curves_section(predictions, metrics),
+        calibration.trust_section(predictions, reliability),
+        calibration.abstention_section(predictions),
+        thresholds_section(thresholds, bundle) if thresholds else None,
+        gallery_section(predictions, *_heats(predictions, evaluation.reader)),
+        slices_section(evaluation.slices) if evaluation.slices else None,
+        groups_section(evaluation.groups) if evaluation.groups else None,
+        robustness_section(evaluation.robustness) if evaluation.robustness else None,
+        data_section(predictions, evaluation.audit, evaluation.audited),
+        training_section(evaluation.run) if evaluation.run else None,
+        origin_section(predictions, evaluation.part, evaluation.about),
     ]
     return [section for section in found if section is not None]
 
 
-def _page(scored: Predictions, part: str, about: Mapping[str, Any], sections: list[Section]) -> str:
-    evaluation, trust = scored.evaluation(), scored.reliability
-    name = str(about.get("model") or about.get("run") or "The model")
-    verdict, deck = performance.verdict(scored, evaluation, trust, name)
-    kicker = f"mien evaluate · {name} on {part}"
-    return page(f"{name} on {part}", kicker, verdict, deck, performance.keys(evaluation, trust), sections)
+def _page(evaluation: Evaluation, sections: list[Section]) -> str:
+    name, (verdict, deck) = _name(evaluation), _verdict(evaluation)
+    kicker = f"mien evaluate · {name} on {evaluation.part}"
+    keys = performance.keys(evaluation.metrics, evaluation.predictions.reliability)
+    return page(f"{name} on {evaluation.part}", kicker, verdict, deck, keys, sections)
 
 
-def _heats(scored: Predictions, reader: Reader | None) -> tuple[Heats | None, str]:
-    """Return what draws the heatmap of an answer, by the best method that the model allows, and that in words."""
+def _verdict(evaluation: Evaluation) -> tuple[str, str]:
+    predictions = evaluation.predictions
+    return performance.verdict(predictions, evaluation.metrics, predictions.reliability, _name(evaluation))
+
+
+def _name(evaluation: Evaluation) -> str:
+    return str(evaluation.about.get("model") or evaluation.about.get("run") or "The model")
+
+
+def _heats(predictions: Predictions, reader: Reader | None) -> tuple[Heats | None, str]:
+    """Return what draws the heatmap of an answer, by the best method of the model, and that method in words."""
     if reader is None:
         return None, ""
     known, method = reader.config.labels, default_method(reader)
 
     def heats(crops: UInt8, answers: Int64) -> Float32:
-        names = [scored.classes[answer] for answer in answers]
+        names = [predictions.classes[answer] for answer in answers]
         # An answer that is none of the labels (neither) is explained by the most probable of them.
         likeliest = reader.logits(crops).argmax(axis=1)
         labels = [known.index(n) if n in known else int(other) for n, other in zip(names, likeliest, strict=True)]

@@ -37,7 +37,7 @@ from mien.io.layout import (
     is_finished,
     is_run,
 )
-from mien.report.report import ReportContext, write_report
+from mien.report.report import Evaluation, write_report
 from mien.training.augmentation import preview
 from mien.training.backend import versions
 from mien.training.config import FROM_SCRATCH, TrainConfig, flag, read_settings
@@ -251,7 +251,7 @@ def _finish(
         scored = replace(_score(reader, plan, judged, report), seed=config.seed)
     made_by = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
     made_by["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
-    write_report(scored, folder, describe_part(judged), made_by, ReportContext(reader, folder))
+    write_report(Evaluation(scored, describe_part(judged), made_by, reader, run=folder), folder)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(folder, scored, describe_part(judged), tuple(history), agreement)
 
@@ -304,7 +304,7 @@ def _resume_folds(folder: Path, about: Mapping[str, Any], reporter: Reporter) ->
                     (bundle / path.name).write_bytes(path.read_bytes())
         scored = pool(scores)
         part = f"{about['folds']}-fold cross-validation, pooled"
-        write_report(scored, folder, part, {"run": folder.name, **origin(0)})
+        write_report(Evaluation(scored, part, {"run": folder.name, **origin(0)}), folder)
     return TrainingResult(folder, scored, part, (), None)
 
 

@@ -1,5 +1,7 @@
 """Show what each decision threshold costs."""
 
+from pathlib import Path
+
 import numpy as np
 
 from mien.evaluation.thresholds import Thresholds
@@ -8,7 +10,7 @@ from mien.viz.charts import plain
 from mien.viz.curves import Mark, cost_curve
 
 
-def thresholds_section(found: Thresholds, written: str | None = None) -> Section:
+def thresholds_section(found: Thresholds, written: Path | None = None) -> Section:
     """Say what each threshold costs; `written` is the bundle that the cheapest was written into."""
     name, other = found.positive, found.other
     now, best = found.present, found.cheapest

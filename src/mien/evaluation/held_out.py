@@ -1,0 +1,139 @@
+"""Choose the images that a model is evaluated on: the held-out part of a dataset or of a run. Loads no Keras."""
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mien.data.dataset import Manifest, Sample, read_manifest
+from mien.data.split import PARTS
+from mien.errors import DataError
+from mien.faces.crop import Region
+from mien.io.layout import METRICS, RUN, SPLIT, is_run
+
+_REGION = ("x", "y", "side", "angle")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The samples to evaluate on, and `part`, which says in words which these are.
+
+    `whole` is the data that they come from: all of a dataset; of a run, the held-out part alone.
+    """
+
+    manifest: Manifest
+    part: str
+    whole: Manifest
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One row of `split.csv`: a file, its label, the part it is in, and its group.
+
+    Files of one group are never in two parts. `region` is the square of the image that is used, in its pixels; None
+    is the whole image.
+    """
+
+    file: str
+    label: str
+    part: str
+    group: int
+    region: Region | None = None
+
+
+def held_out(manifest: Manifest) -> HeldOut:
+    """Return the test part of a dataset, its validation part if there is no test part, or all of it without parts."""
+    parts = {sample.split for sample in manifest.samples}
+    for part in ("test", "validation"):
+        if part in parts:
+            kept = tuple(sample for sample in manifest.samples if sample.split == part)
+            return HeldOut(replace(manifest, samples=kept), f"{part} part of {manifest.path.name}", manifest)
+    return HeldOut(manifest, f"all of {manifest.path.name}", manifest)
+
+
+def held_out_of_run(folder: Path) -> HeldOut:
+    """Return the test part of a run, or its validation part if it has no test part.
+
+    Raises DataError if the folder is not a run, the run was cross-validated, or its files are missing or damaged.
+    """
+    if not is_run(folder):
+        raise DataError(f"{folder}: is no run folder, so it has no data of its own; give DATA")
+    about = _read_about(folder)
+    if about.get("folds"):
+        raise DataError(f"{folder}: cross-validated metrics are in {folder / METRICS}; give DATA to evaluate on")
+    rows = read_split(folder)
+    part = held_out_part(row.part for row in rows)
+    try:
+        source = about["source"]
+        classes = tuple(source["classes"]) if source["classes"] else None
+        manifest = read_manifest(Path(source["path"]), classes, source["rename"])
+    except (KeyError, TypeError):
+        raise DataError(f"{folder / RUN}: does not name its data; give DATA to evaluate on") from None
+    samples = find_samples(manifest, rows)
+    kept = tuple(sample for sample, row in zip(samples, rows, strict=True) if row.part == part)
+    manifest = replace(manifest, samples=kept)
+    return HeldOut(manifest, describe_part(part), manifest)
+
+
+def held_out_part(parts: Iterable[str]) -> str:
+    """Return which part of a run is evaluated: test, or validation if there is no test part."""
+    return "test" if "test" in set(parts) else "validation"
+
+
+def describe_part(part: str) -> str:
+    """Return a part in words; a validation part also chose the kept epoch, so its metrics are optimistic."""
+    return part if part == "test" else f"{part} (no test part; it also chose the kept epoch)"
+
+
+def read_split(folder: Path) -> tuple[SplitRow, ...]:
+    """Read `split.csv` of a run; DataError if it is missing or damaged."""
+    path = folder / SPLIT
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            found = tuple(_split_row(row) for row in csv.DictReader(stream))
+        if not {row.part for row in found} <= set(PARTS) or not found:
+            raise ValueError("it names no parts")
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    return found
+
+
+def find_samples(manifest: Manifest, rows: Collection[SplitRow]) -> tuple[Sample, ...]:
+    """Return the sample of each row of a split; DataError if a file has gone."""
+    by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
+    gone = [row.file for row in rows if (row.file, row.label) not in by_key]
+    if gone:
+        raise DataError(f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)")
+    return tuple(by_key[row.file, row.label] for row in rows)
+
+
+def count_trained_on(run: Path, data: Path, names: Collection[str]) -> int:
+    """Return how many of these files of a dataset a run was trained on; 0 if that is not known.
+
+    Args:
+        run: a run folder; any other folder gives 0.
+        data: the dataset; one that the run was not made from gives 0.
+        names: files of the dataset.
+    """
+    try:
+        if Path(_read_about(run)["source"]["path"]) != data.resolve():
+            return 0
+        rows = read_split(run)
+    except (DataError, KeyError, TypeError):
+        return 0
+    return len({row.file for row in rows if row.part == "train"}.intersection(names))
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _split_row(row: Mapping[str, str]) -> SplitRow:
+    region = Region(*(float(row[name]) for name in _REGION)) if "side" in row else None
+    return SplitRow(row["file"], row["label"], row["part"], int(row["group"]), region)

@@ -1,0 +1,209 @@
+"""Evaluate a model on labelled data in one call: `mien.evaluate`, and what `mien evaluate` runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mien.data.audit import audit
+from mien.data.dataset import read_manifest
+from mien.errors import ConfigError, DataError
+from mien.evaluation.groups import GroupMetrics, measure_groups, read_groups
+from mien.evaluation.held_out import HeldOut, count_trained_on, held_out, held_out_of_run
+from mien.evaluation.provenance import grouped, origin
+from mien.evaluation.robustness import Robustness, measure_robustness
+from mien.evaluation.scoring import Predictions, score
+from mien.evaluation.slices import measure_slices
+from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
+from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
+from mien.inference.reader import Reader, load
+from mien.report.report import Evaluation, require_report
+
+__all__ = ["Evaluation", "evaluate"]
+
+#: Of larger datasets only the held-out part is audited: finding near-duplicates takes a second for 600 images.
+MAX_AUDITED = 10_000
+#: How long each stage takes, in comparison.
+_PREDICTING, _AUDITING, _PERTURBING = 2.0, 1.0, 20.0
+
+
+def evaluate(
+    data: str | Path | None = None,
+    *,
+    model: str | Path | Reader | None = None,
+    classes: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    detect: bool | None = None,
+    robustness: bool = False,
+    groups: str | Path | None = None,
+    costs: Mapping[str, float] | None = None,
+    choose_threshold: bool = False,
+    metrics_only: bool = False,
+    out: str | Path | None = None,
+    json_target: str | None = None,
+    seed: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Evaluation:
+    """Evaluate a model on labelled data, or on the held-out part of its own run.
+
+    If the data has parts, the test part is used, or the validation part if it has no test part. A model that detects
+    faces is judged by the largest face in each image. Images without a face, and unreadable ones, do not count.
+    Near-duplicates are found and count as one draw in the confidence intervals.
+
+    Args:
+        data: a folder of class folders (or of train/validation/test folders with these), a CSV, or a zip of either.
+            Default: the held-out part of the run `model`.
+        model: a shipped model, a bundle or run folder, or a reader. Default: the shipped model.
+        classes: use only these classes, in this order. Default: all.
+        rename: maps class names of the data to the names to use.
+        detect: detect faces (True) or use whole images (False). Default: as the model was trained.
+        robustness: also measure accuracy under perturbations such as rotation, blur and occlusion (minutes).
+        groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
+        costs: for two classes, what each wrong answer of a class costs. Default: 1.
+        choose_threshold: write the cheapest threshold into the bundle of `model`, a folder of your own.
+        metrics_only: skip near-duplicates, issues of the data and slices by image properties.
+        out: write the report into this new folder.
+        json_target: write the metrics as JSON to this file, or to standard output for `-`.
+        seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
+        on_progress: called with the fraction done, in [0, 1].
+
+    Returns:
+        An `Evaluation`: `metrics`, `predictions`, `part`, `to_dict()` (what `metrics.json` holds), `write(folder)`.
+
+    Raises:
+        DataError: nothing labelled is found, the model does not know a class, or no image can be used.
+        ConfigError: arguments do not go together.
+        BundleError: `model` cannot be loaded.
+        OutputError: the report or the JSON cannot be written.
+        MissingExtraError: `out` is given and matplotlib is not installed.
+    """
+    groups = None if groups is None else Path(groups)
+    if groups is not None and not groups.exists():
+        raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
+    if choose_threshold:
+        _require_threshold(model)
+    require_report(None if out is None else Path(out), json_target)
+    chosen = _held_out(data, model, classes, rename, detect)
+    prices = check_costs(costs, chosen.manifest.classes) if costs else None
+    reader = _reader(model, False if data is None else detect)
+    progress = _Progress(on_progress, _PREDICTING, 0 if metrics_only else _AUDITING, _PERTURBING if robustness else 0)
+
+    predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
+    issues, by_attribute, audited = None, None, "the part that was measured"
+    if not metrics_only:
+        audits_all = len(chosen.whole.samples) <= MAX_AUDITED
+        audited = "all of the data" if audits_all else audited
+        issues = audit(chosen.whole if audits_all else chosen.manifest, on_progress=progress.stage(_AUDITING))
+        predictions = grouped(predictions, chosen.manifest, issues.copies)
+        if predictions.crops is not None:
+            by_attribute = measure_slices(
+                predictions.crops, predictions.detections if reader.detect else None, predictions, seed
+            )
+    by_group = _groups(predictions, groups)
+    perturbed = _robustness(reader, predictions, progress.stage(_PERTURBING)) if robustness else None
+    # Near-duplicates are known by now, and which images show one person.
+    thresholds = _thresholds(predictions, reader, prices)
+    folder = None if model is None or isinstance(model, Reader) else Path(model)
+    found = Evaluation(
+        predictions,
+        chosen.part,
+        _about(reader, data, model, seed),
+        reader,
+        run=folder,
+        audit=issues,
+        audited=audited,
+        thresholds=thresholds,
+        slices=by_attribute,
+        groups=by_group,
+        robustness=perturbed,
+        bundle=_bundle(model, thresholds) if choose_threshold else None,
+        trained_on=count_trained_on(folder, Path(data), predictions.names) if folder and data else 0,
+    )
+    found.write(None if out is None else Path(out), json_target)
+    return found
+
+
+class _Progress:
+    """Maps the progress of stages to the progress of all."""
+
+    def __init__(self, report: Callable[[float], None] | None, *weights: float) -> None:
+        self._report = report or (lambda fraction: None)
+        self._total = sum(weights)
+        self._done = 0.0
+
+    def stage(self, weight: float) -> Callable[[float], None]:
+        start, self._done = self._done, self._done + weight
+        return lambda fraction: self._report((start + weight * fraction) / self._total)
+
+
+def _held_out(
+    data: str | Path | None, model: str | Path | Reader | None, classes: Sequence[str] | None,
+    rename: Mapping[str, str] | None, detect: bool | None,
+) -> HeldOut:  # fmt: skip
+    if data is not None:
+        return held_out(read_manifest(Path(data), classes, rename))
+    if model is None or isinstance(model, Reader):
+        raise ConfigError("give DATA to measure the shipped model on; or --model RUN, which has its own")
+    if detect:
+        raise ConfigError("--detect: needs DATA; a run is measured on what it was trained on")
+    if classes or rename:
+        raise ConfigError("--classes and --map: need DATA; a run is measured on its own part")
+    return held_out_of_run(Path(model))
+
+
+def _reader(model: str | Path | Reader | None, detect: bool | None) -> Reader:
+    # A run's own samples are what it was trained on, crops already if it is a model of faces.
+    if isinstance(model, Reader):
+        return model.variant(faces="largest", detect=detect)
+    return load(model, faces="largest", detect=detect)
+
+
+def _require_threshold(model: str | Path | Reader | None) -> None:
+    """Refuse a model whose threshold cannot be written, before long work starts."""
+    if model is None or isinstance(model, Reader) or find_bundle(model).is_relative_to(SHIPPED):
+        raise ConfigError("--choose-threshold: the shipped model stays as it is; give --model FOLDER, of your own")
+    config = load_bundle(model).config
+    if len(config.labels) != 2 or config.answer_from is not None:
+        raise ConfigError(
+            f"--choose-threshold: is for models that answer one of two labels; {model} has {len(config.labels)}"
+        )
+
+
+def _groups(predictions: Predictions, table: Path | None) -> GroupMetrics | None:
+    return None if table is None else measure_groups(predictions, read_groups(table, predictions.names))
+
+
+def _robustness(reader: Reader, predictions: Predictions, on_progress: Callable[[float], None]) -> Robustness:
+    if predictions.crops is None:
+        raise ConfigError("--robustness: these pictures are too large and too many to keep; give fewer")
+    return measure_robustness(
+        reader, predictions.crops, predictions.truth, predictions.classes, predictions.by, predictions.seed,
+        on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _thresholds(predictions: Predictions, reader: Reader, costs: Mapping[str, float] | None) -> Thresholds | None:
+    if len(predictions.classes) != 2:
+        return None
+    labels = reader.config.labels
+    own = predictions.by == "answer" and len(labels) == 2
+    return measure_thresholds(
+        predictions, costs, reader.threshold if own else 0.5, labels[1] if own else None
+    )  # fmt: skip
+
+
+def _bundle(model: str | Path | Reader | None, found: Thresholds | None) -> Path | None:
+    """Return the bundle to write the cheapest threshold into; None if the present one is as cheap."""
+    if found is None or isinstance(model, Reader) or found.cheapest == found.present:
+        return None
+    return find_bundle(model)
+
+
+def _about(reader: Reader, data: str | Path | None, model: str | Path | Reader | None, seed: int) -> dict[str, Any]:
+    return {
+        "model": reader.config.name,
+        "sha256": reader.config.sha256,
+        "framing": "face" if reader.detect else "whole",
+        "data": str(data) if data else f"the part held out by {model}",
+        **origin(seed),
+    }

@@ -1,0 +1,164 @@
+"""`mien.evaluate` gives what `mien evaluate` gives, writes it whole, and refuses what cannot be before long work."""
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mien
+from mien.report.report import Evaluation
+
+MakeBundle = Callable[..., Path]
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def bundle(make_bundle: MakeBundle) -> Path:
+    return make_bundle()
+
+
+def comparable(found: dict[str, Any]) -> dict[str, Any]:
+    """The same without the command and the time."""
+    about = {name: value for name, value in found["about"].items() if name not in ("command", "created")}
+    return json.loads(json.dumps({**found, "about": about}))  # type: ignore[no-any-return]
+
+
+def groups_of(faces: Path, folder: Path) -> Path:
+    names = sorted(path.relative_to(faces).as_posix() for path in faces.glob("*/*.*"))
+    rows = "".join(f"{name},{'old' if number % 2 else 'new'}\n" for number, name in enumerate(names))
+    table = folder / "groups.csv"
+    table.write_text(f"file,camera\n{rows}", "utf-8")
+    return table
+
+
+def test_python_gives_what_the_command_gives(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:
+    table = groups_of(faces, tmp_path)
+    status, out, err = call(
+        "evaluate", faces, "--model", bundle, "--groups", table, "--robustness", "--cost", "sad=5", "--seed", 3,
+        "--json", "-",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    progress: list[float] = []
+    found = mien.evaluate(
+        faces, model=bundle, groups=table, robustness=True, costs={"sad": 5}, seed=3, on_progress=progress.append
+    )
+    assert comparable(found.to_dict()) == comparable(json.loads(out))
+    assert {"slices", "groups", "robustness", "thresholds"} <= found.to_dict().keys()
+    assert progress == sorted(progress)
+    assert progress[-1] == pytest.approx(1)
+
+
+def test_a_run_is_evaluated_on_its_own_part_without_keras(
+    call: Call, make_bundle: MakeBundle, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copytree(make_bundle(), run / "bundle")
+    names = sorted(path.relative_to(faces).as_posix() for path in faces.glob("*/*.*"))
+    parts = ["train", "train", "validation", "test"]
+    rows = [f"{name},{name.split('/')[0]},{parts[number % 4]},{number}\n" for number, name in enumerate(names)]
+    (run / "split.csv").write_text("file,label,part,group\n" + "".join(rows), "utf-8")
+    source: dict[str, Any] = {"path": str(faces.resolve()), "classes": None, "rename": {}}
+    (run / "run.json").write_text(json.dumps({"source": source, "classes": ["happy", "sad"]}), "utf-8")
+
+    monkeypatch.setitem(sys.modules, "keras", None)
+    found = mien.evaluate(model=run)
+    assert found.part == "test"
+    assert found.metrics.n == 10
+    assert set(found.predictions.names) == {names[number] for number in range(3, 40, 4)}
+    assert found.trained_on == 0
+    assert comparable(found.to_dict()) == comparable(json.loads(call("evaluate", "--model", run, "--json", "-")[1]))
+    whole = mien.evaluate(faces, model=run, metrics_only=True)
+    assert (whole.metrics.n, whole.trained_on) == (40, 20)
+
+
+def test_a_reader_is_a_model_too(bundle: Path, faces: Path) -> None:
+    reader = mien.load(bundle)
+    found, named = (mien.evaluate(faces, model=model, metrics_only=True) for model in (reader, bundle))
+    assert comparable(found.to_dict()) == comparable(named.to_dict())
+    with pytest.raises(mien.ConfigError, match="give DATA"):
+        mien.evaluate(model=reader)
+
+
+def test_it_is_written_whole_or_not_at_all(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    found = mien.evaluate(faces, model=bundle, out=tmp_path / "report")
+    assert isinstance(found, Evaluation)
+    assert {"report.html", "metrics.json", "predictions.csv", "confusion.png"} <= {
+        path.name for path in (tmp_path / "report").iterdir()
+    }
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text()) == json.loads(json.dumps(found.to_dict()))
+    with pytest.raises(mien.OutputError, match="already exists"):
+        found.write(tmp_path / "report")
+    with pytest.raises(mien.OutputError):
+        found.write(tmp_path / "other", "/dev/full")
+    assert not (tmp_path / "other").exists()
+
+
+def test_metrics_only_skips_the_audit_and_the_slices(bundle: Path, faces: Path) -> None:
+    found = mien.evaluate(faces, model=bundle, metrics_only=True)
+    assert (found.audit, found.slices, found.predictions.groups) == (None, None, None)
+    assert "slices" not in found.to_dict()
+
+
+def test_a_notebook_shows_the_verdict_and_the_metrics(bundle: Path, faces: Path) -> None:
+    found = mien.evaluate(faces, model=bundle, metrics_only=True)
+    shown = found._repr_html_()
+    assert "is right on" in shown
+    assert str(found.metrics.accuracy.value)[:5] in shown
+    assert shown.count("<table") == 2
+
+
+def test_the_cheapest_threshold_is_written_last(make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
+    own = make_bundle(threshold=0.9)
+    before = (own / "config.json").read_text("utf-8")
+    with pytest.raises(mien.OutputError):
+        mien.evaluate(faces, model=own, choose_threshold=True, json_target=str(tmp_path))
+    assert (own / "config.json").read_text("utf-8") == before
+    found = mien.evaluate(faces, model=own, choose_threshold=True, costs={"happy": 3})
+    assert found.thresholds is not None
+    assert found.bundle == own
+    assert mien.load(own).threshold == found.thresholds.cheapest.threshold != 0.9
+    again = mien.evaluate(faces, model=own, choose_threshold=True, costs={"happy": 3})
+    assert again.bundle is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({}, mien.ConfigError, "give DATA"),
+        ({"model": "BUNDLE"}, mien.DataError, "is no run folder"),
+        ({"data": "FACES", "costs": {"gloomy": 2}}, mien.ConfigError, "gloomy"),
+        ({"data": "FACES", "costs": {"sad": -1}}, mien.ConfigError, "from 0 on"),
+        ({"data": "FACES", "costs": {"sad": 0, "happy": 0}}, mien.ConfigError, "all are 0"),
+        ({"data": "FACES", "groups": "absent.csv"}, mien.DataError, "absent.csv"),
+        ({"data": "FACES", "out": "FACES"}, mien.OutputError, "already exists"),
+        ({"data": "FACES", "choose_threshold": True}, mien.ConfigError, "the shipped model stays as it is"),
+    ],
+)
+def test_a_bad_call_is_one_line(
+    bundle: Path, faces: Path, arguments: dict[str, Any], error: type[mien.MienError], words: str
+) -> None:
+    paths = {"FACES": faces, "BUNDLE": bundle}
+    given: dict[str, Any] = {
+        name: paths.get(value, value) if isinstance(value, str) else value for name, value in arguments.items()
+    }
+    with pytest.raises(error, match=words) as caught:
+        mien.evaluate(**given)
+    assert "\n" not in str(caught.value)
+
+
+def test_matplotlib_is_loaded_only_to_draw(bundle: Path, faces: Path) -> None:
+    code = f"""
+        import sys
+        import mien
+        found = mien.evaluate({str(faces)!r}, model={str(bundle)!r})
+        found.to_dict(), found._repr_html_()
+        assert not {{"matplotlib", "keras", "scipy", "sklearn"}} & sys.modules.keys()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
