@@ -47,7 +47,6 @@ def _range(field: Any) -> str:
 def _site_link(link: re.Match[str]) -> str:
     """Point a link at the site's own page; reduce a link that leaves the site to its text."""
     mark, words, target = link.groups()
-    here = {**{file: page for page, file in COPIED.items()}, "docs/lab-log.md": "lab-log.md"}
-    if mark or target in here:
-        return f"{mark}[{words}]({here.get(target, target)})"
-    return words
+    pages = {file: page for page, file in COPIED.items()}
+    inside = pages.get(target, target.removeprefix("docs/"))
+    return f"{mark}[{words}]({inside})" if mark or target in pages or target.startswith("docs/") else words
