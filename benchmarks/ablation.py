@@ -1,14 +1,14 @@
-"""What each ingredient of the shipped model's recipe brings: short trainings with one thing changed at a time.
+"""Measure what each ingredient of the shipped model's recipe contributes: short trainings with one change each.
 
     python benchmarks/ablation.py --data $MIEN_DATA --recipe WORK --work FOLDER [--epochs 8] [--only NAME]...
 
-Each trains from scratch, as the recipe's `fresh` training does, but for few epochs (`--recipe` is the folder it worked
-in; one variant asks for its teacher's opinions). What helps in so short a training need not help as much in the full
-recipe, above all augmentation, which needs epochs to pay; differences below a point are within what another seed would
-change. Accuracy is on the validation faces of `shipped_model.py`: happy against sad and seven classes, each by
-FER2013's labels (n 1 487, 3 300) and by the crowd's majority (n 1 067, 2 642), and how many points happy against sad
-loses by the changes of the robustness table, on average and at worst. Runs that are there already are only measured
-again.
+Each run trains from scratch, like the recipe's `fresh` training, but for few epochs. `--recipe` is the recipe's work
+folder; one variant uses its teacher. A short training favours other ingredients than the full recipe, which has time to
+profit from augmentation. Differences below a point are within what another seed would change.
+
+Accuracy is on the validation faces of `shipped_model.py`: happy vs sad and seven classes, each by FER2013's labels (n
+1 487, 3 300) and by the crowd's majority (n 1 067, 2 642). The last columns give the points that happy vs sad loses
+under the perturbations of the robustness table, on average and at worst. Existing runs are only evaluated again.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from fer_targets import Mix, prepare
 from train_mien import BY_NAME, SETTINGS, train
 
 FRESH = BY_NAME["fresh"]
-TAUGHT = "last"  # the training that has most teachers
+TAUGHT = "last"  # the training with the most teachers
 MIXES = {
     "recipe": FRESH.mix,
     "labels": Mix(1.0, 1.0),
@@ -44,7 +44,7 @@ BASE: Mapping[str, Any] = {**SETTINGS, **FRESH.settings}
 
 @dataclass(frozen=True)
 class Variant:
-    """What is other than in the recipe: the table of targets, or settings."""
+    """What differs from the recipe: the table of targets, or settings."""
 
     table: str = "recipe"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -70,17 +70,17 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 def right(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
-    """Share of `truth` (N,), happy or sad, that P(happy) against P(sad) gets right, in percent."""
+    """Return the accuracy of P(happy) against P(sad) for `truth` (N,), in percent."""
     return 100 * float(((logits[:, SAD] > logits[:, HAPPY]) == (truth == SAD)).mean())
 
 
 def measure(reader: Reader, fold: Fold) -> list[float]:
-    """Return the four accuracies in percent, then the mean and the worst loss by a change, in points."""
-    logits = reader.logits(fold.pictures[..., np.newaxis])
+    """Return the four accuracies in percent, then the mean and the worst loss by a perturbation, in points."""
+    logits = reader.logits(fold.images[..., np.newaxis])
     known, crowd = np.isin(fold.labels, (HAPPY, SAD)), np.isin(fold.majority, (HAPPY, SAD))
     decided, best = fold.majority != UNDECIDED, logits.argmax(axis=1)
     plain = right(logits[known], fold.labels[known])
-    faces = fold.pictures[known]
+    faces = fold.images[known]
     changed = [
         np.mean([
             right(reader.logits(apply(draw, faces, seed)[..., np.newaxis]), fold.labels[known])
@@ -100,7 +100,7 @@ def measure(reader: Reader, fold: Fold) -> list[float]:
 
 
 def main() -> None:
-    """Train and measure every variant, and print a row for each."""
+    """Train and evaluate every variant, and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where the runs go")

@@ -1,9 +1,9 @@
-"""How long `mien check` takes: draw a dataset, plant a few issues of each kind, check it, print files per second.
+"""Measure the speed of `mien check` on a drawn dataset with planted issues, in files per second.
 
     python benchmarks/check_speed.py [N] [--size PIXELS] [--seed S]
 
-N JPEG files in two classes in a temporary folder. About 500 faces are drawn; the rest are made of them by
-mirroring, turning by quarters, and cutting quarters that lie far apart, so that all are different pictures.
+N JPEG files in two classes in a temporary folder. About 500 faces are drawn. The rest are made from them by mirroring,
+quarter turns and distant crops, so that all images differ.
 """
 
 import argparse
@@ -29,22 +29,22 @@ WINDOW = 0.55  # side of a cut-out; the four corners overlap by a tenth only
 
 
 def distinct(label: str, count: int, size: int, seed: int) -> Iterator[Image.Image]:
-    """Yield `count` different pictures of one class: first the drawn ones, then what is made of them."""
+    """Yield `count` different images of one class: drawn ones first, then variants of them."""
     drawn: list[npt.NDArray[np.uint8]] = []
     for number in range(min(DRAWN, count)):
         drawn.append(draw_face(label, seed * 10**6 + 10**5 * CLASSES.index(label) + number, size))
         yield Image.fromarray(drawn[-1])
     for number in range(len(drawn), count):
-        # Eight ways to turn a picture, times the whole of it and four corners.
+        # Eight orientations, times the whole image and its four corners.
         variant, which = divmod(number, len(drawn))
         corner, turn = divmod(variant, 8)
-        picture = np.rot90(drawn[which], turn % 4)
-        yield cut(picture if turn < 4 else picture[:, ::-1], corner, size)
+        image = np.rot90(drawn[which], turn % 4)
+        yield cut(image if turn < 4 else image[:, ::-1], corner, size)
 
 
-def cut(picture: npt.NDArray[np.uint8], corner: int, size: int) -> Image.Image:
-    """Return the whole picture (corner 0) or one of its corners (1 to 4), enlarged."""
-    whole = Image.fromarray(np.ascontiguousarray(picture))
+def cut(image: npt.NDArray[np.uint8], corner: int, size: int) -> Image.Image:
+    """Return the whole image (corner 0) or one of its corners (1 to 4), enlarged."""
+    whole = Image.fromarray(np.ascontiguousarray(image))
     if corner == 0:
         return whole
     side, far = round(WINDOW * size), size - round(WINDOW * size)
@@ -55,8 +55,8 @@ def cut(picture: npt.NDArray[np.uint8], corner: int, size: int) -> Image.Image:
 def write(folder: Path, count: int, size: int, seed: int) -> None:
     for label in CLASSES:
         (folder / label).mkdir()
-        for number, picture in enumerate(distinct(label, count // len(CLASSES), size, seed)):
-            picture.save(folder / label / f"{number:05d}.jpg", quality=88)
+        for number, image in enumerate(distinct(label, count // len(CLASSES), size, seed)):
+            image.save(folder / label / f"{number:05d}.jpg", quality=88)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""How well are drawings of a kind that no weight was fitted on told from photographs?
+"""Measure how well unseen kinds of drawings are told from photos.
 
-    python benchmarks/heldout_drawings.py --drawn FOLDER… --photographs FOLDER…
+    python benchmarks/heldout_drawings.py --drawn FOLDER… --photos FOLDER…
 
-The weights of `mien.data.drawings` were fitted on drawings and photographs; on those very pictures they flatter
-themselves. Here each folder of drawings is judged by weights that were fitted on the other folders, and each fifth of
-the photographs by weights that were fitted on the other fifths. Folders of a kind weigh the same in a fit, photographs
-together three times what drawings do; the rule for stone is set by hand and stays. Beside it: the weights that come
-with mien. A file counts as flagged where no face is found or its largest face looks drawn.
+The weights of `mien.data.drawings` look too good on the images they were fitted on. Here each folder of drawings is
+judged by weights fitted on the other folders, and each fifth of the photos by weights fitted on the other fifths. In a
+fit, folders of a kind weigh the same, and photos together three times as much as drawings. The rule for stone is set by
+hand and stays. The shipped weights are printed beside. A file is flagged if it shows no face or if its largest face
+looks drawn.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PHOTOGRAPHS, RIDGE, FOLDS = 3.0, 1.0, 5
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """The measures of the largest face of every picture that has one, float64 (N, 6), and how many have none."""
+    """Measures of the largest face of every image that has one, float64 (N, 6), and the number of images without."""
 
     name: str
     drawn: bool
@@ -57,7 +57,7 @@ def look(folder: Path, drawn: bool) -> Folder:
 
 
 def fitted(folders: Sequence[Folder]) -> Callable[[Floats], npt.NDArray[np.bool_]]:
-    """Fit a logistic regression by Newton's method; returns what says of measures (N, 6) whether they are drawn."""
+    """Fit a logistic regression by Newton's method; return a function from measures (N, 6) to drawn or not."""
     rows = np.concatenate([folder.faces for folder in folders])
     drawn = np.repeat([float(folder.drawn) for folder in folders], [len(folder.faces) for folder in folders])
     kinds = [sum(other.drawn == folder.drawn for other in folders) for folder in folders]
@@ -101,10 +101,10 @@ def share(count: int, total: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind in ("--drawn", "--photographs"):
+    for kind in ("--drawn", "--photos"):
         parser.add_argument(kind, type=Path, nargs="+", required=True, metavar="FOLDER")
     options = parser.parse_args()
-    folders = [look(path, True) for path in options.drawn] + [look(path, False) for path in options.photographs]
+    folders = [look(path, True) for path in options.drawn] + [look(path, False) for path in options.photos]
     folders = [folder for folder in folders if len(folder.faces)]
     shipped = judge(np.array(list(WEIGHTS.values())), BIAS)
     print("folder: files, no face | drawn, of those with a face: shipped weights | fitted without it | flagged, of all")

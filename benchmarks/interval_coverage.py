@@ -1,16 +1,16 @@
-"""How often the 95 % intervals of mien.metrics.classification hold the truth, by simulation; prints a table.
+"""Simulate the coverage of the 95 % intervals of `mien.metrics.classification`.
 
     python benchmarks/interval_coverage.py [--repeats 10000] [--groups]
 
-Each repeat draws n samples from a population whose true figures are known in closed form, evaluates them, and
-asks of every interval whether it holds the true figure. `p` is how often the right class is answered (wrong
-answers are spread evenly over the other classes); scores are normal, shifted so that the AUC is `p` too.
-Prevalence "even" draws every class alike; "skewed" draws class 0 four times as often as each other class;
-"fixed" is even with the same number of samples of each class every time, as in a balanced test set.
+Each repeat draws n samples from a population whose true metrics are known in closed form, evaluates them, and checks
+for every interval whether it contains the true value. `p` is the accuracy (errors are spread evenly over the other
+classes). Scores are normal, shifted so that the AUC is `p` too. Prevalence: "even" draws every class alike, "skewed"
+draws class 0 four times as often as each other class, "fixed" has the same number of samples of each class every time,
+as in a balanced test set.
 
-With --groups, samples stand in groups: a share `alike` of the members of a group have the class of its first and are
-right if it is, the others are drawn anew. Two even classes. "alone" takes samples as independent, "percentile" is the
-percentile interval of a bootstrap by group, "by group" is what `mien.metrics.classification.evaluate` gives.
+With --groups, samples come in groups of two even classes. A fraction `alike` of the members copies the class and the
+correctness of the first member; the others are drawn independently. "alone" ignores the groups, "percentile" is the
+percentile interval of a group bootstrap, "by group" is the interval that mien reports for grouped samples.
 """
 
 import argparse
@@ -34,7 +34,7 @@ SHARED = 0.3  # part of the score noise that all classes of a sample share
 
 @dataclass(frozen=True)
 class Population:
-    """K classes with known figures; see the module's docstring."""
+    """K classes with known metrics; see the module docstring."""
 
     k: int
     p: float
@@ -68,7 +68,7 @@ class Population:
         }
 
     def _average_precision(self, prevalence: float) -> float:
-        """The mean precision at the scores of positives, which are normal around the shift."""
+        """Return the mean precision at the scores of positives, which are normal around the shift."""
         shift, normal = np.sqrt(2) * NormalDist().inv_cdf(self.p), NormalDist()
         quantiles = (np.arange(4000) + 0.5) / 4000
         found = np.array([prevalence * (1 - q) for q in quantiles])
@@ -87,7 +87,7 @@ class Population:
 
 
 def figures(result: ClassificationMetrics) -> dict[str, Estimate]:
-    """The figures under the names of `Population.true_figures`; those of one class are class 1's."""
+    """Return the metrics under the names of `Population.true_figures`; per-class metrics are those of class 1."""
     one = result.per_class["1"]
     return {
         "accuracy": result.accuracy,
@@ -105,7 +105,7 @@ def figures(result: ClassificationMetrics) -> dict[str, Estimate]:
 
 
 def coverage(population: Population, n: int, repeats: int, seed: int) -> dict[str, float]:
-    """Fraction of repeats whose interval holds the truth; undefined figures are left out."""
+    """Return the fraction of repeats whose interval contains the truth; undefined metrics are left out."""
     rng = np.random.default_rng(seed)
     truth = population.true_figures()
     held, seen = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0)
@@ -121,13 +121,13 @@ def settings() -> Iterator[tuple[Population, int]]:
         yield Population(k, p, prevalence), n
 
 
-#: Sizes that groups are drawn from, and the share of a group that is like its first.
+#: Group sizes to draw from, and the fraction of a group that copies its first member.
 CLUSTERS = {"copies": ((1, 1, 1, 1, 2, 3), 0.95), "fours": ((4,), 0.7), "tens": ((10,), 0.5)}
 WAYS = ("alone", "percentile", "by group")
 
 
 def clustered(kind: str, n: int, p: float, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
-    """Truth, answers and group (n,) each; see the module's docstring."""
+    """Return truth, answers and groups, (n,) each; see the module docstring."""
     sizes, alike = CLUSTERS[kind]
     group = np.repeat(np.arange(n), rng.choice(sizes, n))[:n]
     same = rng.random(n) < alike
@@ -137,7 +137,7 @@ def clustered(kind: str, n: int, p: float, rng: np.random.Generator) -> tuple[In
 
 
 def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> dict[str, float]:
-    """Fraction of repeats whose intervals of accuracy and of class 1's F1 hold the truth, p, in each of WAYS."""
+    """Return the coverage of the intervals of accuracy and of class 1's F1 (truth: p), for each of WAYS."""
     rng = np.random.default_rng(seed)
     held = {f"{figure}, {way}": 0 for figure in ("accuracy", "F1") for way in WAYS}
     for repeat in range(repeats):
@@ -159,7 +159,7 @@ def limits(result: ClassificationMetrics) -> dict[str, tuple[float, float]]:
 
 
 def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str, tuple[float, float]]:
-    """The plain bootstrap of whole groups."""
+    """Return the percentile interval of a bootstrap of whole groups."""
     given = checked_answers(truth, np.zeros((len(truth), 2)), ["0", "1"], answers, group)
     drawn = replicate(given, resamplings(given.groups, seed=seed))
     return {
@@ -170,7 +170,7 @@ def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str,
 
 def print_clustered(repeats: int, seed: int) -> None:
     names = [f"{figure}, {way}" for figure in ("accuracy", "F1") for way in WAYS]
-    print(f"Samples in groups: coverage in %, {repeats} repeats; 95.0 is right")
+    print(f"Grouped samples: coverage in %, {repeats} repeats; 95.0 is right")
     print(f"{'groups':8} {'n':>5} {'p':>5} " + " ".join(f"{name:>20}" for name in names))
     for kind, n, p in itertools.product(CLUSTERS, (50, 200, 2000), (0.6, 0.95)):
         row = clustered_coverage(kind, n, p, repeats, seed)
@@ -181,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--groups", action="store_true", help="samples in groups, in place of independent ones")
+    parser.add_argument("--groups", action="store_true", help="grouped instead of independent samples")
     args = parser.parse_args()
     if args.groups:
         print_clustered(args.repeats, args.seed)

@@ -1,8 +1,8 @@
-"""How long the classifier takes for one face on one thread: bundles against each other and against Keras.
+"""Measure the latency of the classifier for one face on one thread: bundles against each other and against Keras.
 
-Every model is called with one crop at a time, in rounds that take turns, so that a change of the machine's
-speed meets all of them. A bundle's time is that of `Classifier`, from uint8 crop to logits and maps; Keras's
-that of `predict_on_batch` on the same crop as float32. A run folder gives its bundle and its Keras model.
+Models are called with one crop at a time, in alternating rounds, so that changes of the machine's speed affect all of
+them. A bundle is timed through `Classifier`, from uint8 crop to logits and maps. Keras is timed through
+`predict_on_batch` on the same crop as float32. A run folder gives its bundle and its Keras model.
 
     python benchmarks/latency.py [MODEL ...] [--keras model.keras] [--calls 200] [--rounds 5]
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before anything loads TensorFlow, which reads them once.
+# Set before TensorFlow loads, which reads them once.
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 import numpy as np
@@ -25,7 +25,7 @@ from mien.faces.crop import crop
 from mien.inference.bundle import Bundle, load_bundle, shipped_models
 from mien.inference.classifier import Classifier
 
-#: What decides how fast float and integer convolutions are on x86.
+#: Instruction sets that decide the speed of float and integer convolutions on x86.
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8")
 WARM_UP = 30
 
@@ -33,7 +33,7 @@ Call = Callable[[int], Any]
 
 
 def processor() -> str:
-    """Name the processor and those of its instruction sets that matter here."""
+    """Return the name of the processor and its relevant instruction sets."""
     path = Path("/proc/cpuinfo")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     lines = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
@@ -45,15 +45,15 @@ def processor() -> str:
 
 
 def crops(size: int, channels: int) -> list[Any]:
-    """Sixteen drawn faces, uint8 (1, S, S, C) each."""
+    """Return sixteen drawn faces, uint8 (1, S, S, C) each."""
     faces = (draw_face(("happy", "sad")[seed % 2], seed) for seed in range(16))
     return [crop(face, size, channels)[np.newaxis] for face in faces]
 
 
 def bundle_call(bundle: Bundle) -> Call:
     classifier = Classifier(bundle, threads=1)
-    pictures = crops(bundle.config.input_size, bundle.config.input_channels)
-    return lambda number: classifier(pictures[number % 16])
+    images = crops(bundle.config.input_size, bundle.config.input_channels)
+    return lambda number: classifier(images[number % 16])
 
 
 def keras_call(path: Path) -> Call:
@@ -64,12 +64,12 @@ def keras_call(path: Path) -> Call:
 
     network = open_keras(path)
     _, size, _, channels = network.inputs[0].shape
-    pictures = [picture.astype(np.float32) for picture in crops(size, channels)]
-    return lambda number: network.predict_on_batch(pictures[number % 16])
+    images = [image.astype(np.float32) for image in crops(size, channels)]
+    return lambda number: network.predict_on_batch(images[number % 16])
 
 
 def collect(models: list[str], keras_file: Path | None) -> tuple[dict[str, Call], dict[str, int]]:
-    """Return what to call and how many bytes its file has, by name; Keras comes last."""
+    """Return the call and the file size in bytes of each model, by name; Keras comes last."""
     calls: dict[str, Call] = {}
     sizes: dict[str, int] = {}
     for model in models:
@@ -84,7 +84,7 @@ def collect(models: list[str], keras_file: Path | None) -> tuple[dict[str, Call]
 
 
 def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of every call, `rounds` times `count` for each model, taking turns."""
+    """Return the milliseconds of every call, `rounds` times `count` for each model, in alternating rounds."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         for number in range(WARM_UP):

@@ -1,14 +1,14 @@
-"""How well near-duplicate pictures are found: plant copies in memory, search, count.
+"""Measure precision and recall of the near-duplicate search on planted copies.
 
     python benchmarks/near_duplicates.py [FOLDER_OR_ZIP] [--limit N] [--plant N] [--seed S] [--show FILE.png]
 
-Without a dataset it draws its own pictures. Up to `limit` pictures are read, those with equal pixels once;
-`plant` of them are copied once per transformation, and everything is searched together.
+Without a dataset it draws its own images. Up to `limit` images are loaded, those with equal pixels once. `plant` of
+them are copied once per transformation, and everything is searched together.
 
-recall: planted copies that stand in one group with their original. precision: of all pairs in the groups that
-hold a planted copy, those of one original. Real datasets have near duplicates of their own: pictures that are
-grouped before anything is planted are counted as `already alike` and stand for one original. Judge them by
-eye: `--show` writes a contact sheet of up to 100 such pairs.
+recall: fraction of planted copies that are grouped with their original. precision: fraction of the pairs in groups
+with a planted copy that belong to one original. Real datasets have near duplicates of their own: images that are
+grouped before anything is planted count as `already alike` and as one original. Judge them by eye: `--show` writes a
+contact sheet of up to 100 such pairs.
 """
 
 import argparse
@@ -81,13 +81,13 @@ def both(first: Change, second: Change) -> Change:
 
 
 def changes() -> dict[str, Change]:
-    """Every single transformation, and every two of them that matter together."""
+    """Return every single transformation, and the relevant pairs of them."""
     pairs = combinations(["crop", "light", "resize", "recompress"], 2)
     return SINGLE | {f"{one} + {other}": both(SINGLE[one], SINGLE[other]) for one, other in pairs}
 
 
 def scene(seed: int, side: int = 160) -> Image.Image:
-    """A seeded smooth texture with a few shapes on it, RGB."""
+    """Return a seeded smooth texture with a few shapes on it, RGB."""
     rng = np.random.default_rng(seed)
     texture = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
     image = texture.resize((side, side), Image.Resampling.BICUBIC)
@@ -102,7 +102,7 @@ def scene(seed: int, side: int = 160) -> Image.Image:
 
 
 def drawn(limit: int, seed: int) -> Iterator[Image.Image]:
-    """Drawn faces and scenes in turn."""
+    """Yield drawn faces and scenes in turn."""
     for number in range(seed, seed + limit):
         if number % 3 == 0:
             yield scene(number)
@@ -112,7 +112,7 @@ def drawn(limit: int, seed: int) -> Iterator[Image.Image]:
 
 
 def stored(source: Path, rng: np.random.Generator) -> Iterator[Image.Image]:
-    """Pictures of a folder or a zip in random order; what cannot be read is passed over."""
+    """Yield the images of a folder or a zip in random order; unreadable files are skipped."""
     if source.is_dir():
         names = sorted(str(path) for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
         archive = None
@@ -128,7 +128,7 @@ def stored(source: Path, rng: np.random.Generator) -> Iterator[Image.Image]:
 
 
 def different(images: Iterator[Image.Image], limit: int) -> list[Image.Image]:
-    """The first `limit` pictures of which no two have equal pixels."""
+    """Return the first `limit` images of which no two have equal pixels."""
     kept: dict[bytes, Image.Image] = {}
     for image in images:
         kept.setdefault(hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest(), image)
@@ -151,7 +151,7 @@ def contact_sheet(pairs: list[tuple[Image.Image, Image.Image]], to: Path) -> Non
 
 @dataclass(frozen=True)
 class Collection:
-    """The pictures, their fingerprints, and for those already alike the first of their group."""
+    """Images, their fingerprints, and the first of its group for each that is already alike."""
 
     images: list[Image.Image]
     prints: list[Fingerprint]
@@ -182,7 +182,7 @@ def measure(collection: Collection, name: str, change: Change, plant: int, seed:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", type=Path, metavar="FOLDER_OR_ZIP")
-    parser.add_argument("--limit", type=int, default=1000, help="pictures to read (default 1000)")
+    parser.add_argument("--limit", type=int, default=1000, help="images to load (default 1000)")
     parser.add_argument("--plant", type=int, default=300, help="copies per transformation (default 300)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=Path, metavar="FILE.png", help="contact sheet of pairs already alike")
@@ -192,13 +192,13 @@ def main() -> None:
     source = stored(options.source, rng) if options.source else drawn(options.limit, options.seed)
     images = different(source, options.limit)
     if not images:
-        parser.error(f"{options.source}: no pictures there")
+        parser.error(f"{options.source}: no images there")
     start = time.perf_counter()
     prints = [print_of(image) for image in images]
     per_second = len(prints) / (time.perf_counter() - start)
     groups = near_duplicate_groups(prints)
     alike = {member: group[0] for group in groups for member in group}
-    print(f"{len(images)} pictures, {per_second:.0f} fingerprints a second, already alike: {len(alike)}")
+    print(f"{len(images)} images, {per_second:.0f} fingerprints a second, already alike: {len(alike)}")
     if options.show:
         pairs = [(images[group[0]], images[other]) for group in groups for other in group[1:]]
         contact_sheet(pairs, options.show)

@@ -1,9 +1,9 @@
-"""How many pictures in folders of one kind each does `mien check --faces` flag, and as what?
+"""Count how many files of each folder `mien check --faces` flags, and as what.
 
-    python benchmarks/not_photographs.py --pictures FOLDER…
+    python benchmarks/not_photographs.py --images FOLDER…
 
-Give folders of photographs of people (few files should be flagged) and of drawings, emoji, clip art or statues (most
-should be). Every folder is judged by itself; labels are not judged.
+Give folders of photos of people (few files should be flagged) and of drawings, emoji, clip art or statues (most should
+be). Every folder is checked by itself, without judging labels.
 """
 
 import argparse
@@ -23,15 +23,15 @@ KINDS = ("no-face", "not-a-photograph", "several-faces", "face-cut-off", "face-t
 def manifest_of(folder: Path) -> Manifest:
     source = FolderSource(folder)
     names = [name for name in source.names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    return Manifest(folder, ("picture",), tuple(Sample(name, "picture") for name in names), source)
+    return Manifest(folder, ("image",), tuple(Sample(name, "image") for name in names), source)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, nargs="+", required=True, metavar="FOLDER")
+    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="FOLDER")
     reader = load(faces="largest")
     print(f"{'folder':<20} {'files':>6} {'flagged':>8}  " + "  ".join(KINDS))
-    for folder in parser.parse_args().pictures:
+    for folder in parser.parse_args().images:
         known = audit(manifest_of(folder))
         count = len(known.usable.samples)
         issues = {issue.kind: set(issue.files) for issue in audit_faces(known, reader).issues}

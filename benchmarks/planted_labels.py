@@ -1,14 +1,15 @@
-"""How well wrong labels are found: a tenth of the labels is turned over, and two rankings must put those first.
+"""Measure how well flipped labels are found: a tenth of the labels is flipped, and two rankings must put them first.
 
     python benchmarks/planted_labels.py --data $MIEN_DATA [--model FOLDER] [--share 0.1] [--repeats 20]
 
-`--data` is the folder that holds `fer2013/` and `small/`. The rankings are those that a person sees: what `mien check
---faces` flags, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
-the most
-confident first. The figure is the average precision of the labels turned over, the mean over repeats, with the lowest
-and the highest. The datasets have wrong labels of their own, which count as false alarms though they are none: so
-FER2013's validation fold (happy and sad, without pictures that also stand in train) is measured as it is and on
-the faces of which all ten people of FER+ say what the label says.
+`--data` is the folder that holds `fer2013/` and `small/`. The rankings are those that users see: the label issues of
+`mien check --faces`, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
+most confident first. The result is the average precision of the flipped labels: the mean over repeats, with the lowest
+and the highest.
+
+The datasets have wrong labels of their own, which count as false alarms here. Therefore FER2013's validation fold
+(happy and sad, without images that also stand in train) is measured twice: as it is, and on the faces for which all
+ten people of FER+ agree with the label.
 """
 
 import argparse
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int64]
 
 CLASSES = ("happy", "sad")
 VOTES = {"happy": "happiness", "sad": "sadness"}
-#: The average precision that must be reached.
+#: The required average precision.
 WANTED = 0.7
 
 
@@ -47,7 +48,7 @@ def by_label_issues(shares: Floats, labels: Ints) -> Floats:
 
 
 def by_confident_errors(shares: Floats, labels: Ints) -> Floats:
-    """The confidence of every wrong answer, float64 (N,), and below 0 that of the right ones."""
+    """Return the confidence of every wrong answer, float64 (N,); right answers are below 0."""
     answers, confidence = shares.argmax(axis=1), shares.max(axis=1)
     found: Floats = np.where(answers != labels, confidence, -confidence)
     return found
@@ -60,14 +61,14 @@ RANKINGS: dict[str, Callable[[Floats, Ints], Floats]] = {
 
 
 def planted(truth: Ints, share: float, seed: int) -> tuple[Ints, Bools]:
-    """Turn over that share of two-class labels; returns the labels and which of them were turned."""
+    """Flip that fraction of two-class labels; return the labels and which of them were flipped."""
     turned = np.zeros(len(truth), bool)
     turned[np.random.default_rng(seed).permutation(len(truth))[: round(share * len(truth))]] = True
     return np.where(turned, 1 - truth, truth), turned
 
 
 def measure(name: str, scored: Predictions, share: float, repeats: int, kept: Bools | None = None) -> Iterator[str]:
-    """One row of the table for each ranking."""
+    """Return one row of the table for each ranking."""
     chosen = np.ones(len(scored.truth), bool) if kept is None else kept
     shares, truth = scored.probabilities[chosen], scored.truth[chosen]
     wrong = float((shares.argmax(axis=1) != truth).mean())
@@ -84,7 +85,7 @@ def measure(name: str, scored: Predictions, share: float, repeats: int, kept: Bo
 
 
 def fer2013(reader: Reader, data: Path) -> tuple[Predictions, Bools]:
-    """The validation faces that are not also in train, and of which of them all ten votes say what the label says."""
+    """Return the validation faces that are not in train, and for which of them all ten votes agree with the label."""
     manifest = read_manifest(data / "fer2013/fer2013.zip", CLASSES)
     learned = {manifest.read(one.name) for one in manifest.samples if one.split == "train"}
     alone = tuple(
@@ -102,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/ and small/")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="bundle or run  [the shipped model]")
-    parser.add_argument("--share", type=float, default=0.1, help="share of the labels that is turned over  [0.1]")
+    parser.add_argument("--share", type=float, default=0.1, help="fraction of the labels to flip  [0.1]")
     parser.add_argument("--repeats", type=int, default=20)
     options = parser.parse_args()
     try:
@@ -110,7 +111,7 @@ def main() -> None:
         scraped = score(load(options.model, faces="largest"), read_manifest(options.data / "small", CLASSES))
     except MienError as error:
         parser.error(str(error))
-    print("| data | n | wrong answers, by the labels as they are | ranking | average precision | ROC AUC |")
+    print("| data | n | errors, by the given labels | ranking | average precision | ROC AUC |")
     print("|---|---|---|---|---|---|")
     sets = (("FER2013 validation", whole, None), ("its faces of ten votes", whole, sure), ("small", scraped, None))
     for name, scored, kept in sets:

@@ -1,13 +1,14 @@
-"""Whether a report exposes a network that reads a mark in place of the face.
+"""Measure whether a report exposes a network that learned a mark instead of the face.
 
-    python benchmarks/planted_shortcut.py --out FOLDER [--data $MIEN_DATA] [--pictures 1500] [--epochs 5]
+    python benchmarks/planted_shortcut.py --out FOLDER [--data $MIEN_DATA] [--images 1500] [--epochs 5]
 
-A white square of 4 x 4 pixels, one pixel from the lower right corner, is laid on every sad training picture, 48 pixels
-a side. A small network is trained on these as anyone would, and another on the same pictures without the squares.
-Without `--data`, the folder that holds `fer2013/fer2013.zip`, the faces are drawn. Both networks read three sets that
-they were not trained on: marked like the training pictures, without marks, and with a mark on every second picture of
-either class. FOLDER gets the pictures, the runs, and for each network and set what a report shows: `...attention.png`,
-the mean heatmap of each class, and `...border.png`, how well the blocks at the border tell the classes.
+A white square of 4 x 4 pixels, one pixel from the lower right corner, is drawn on every sad training image of 48
+pixels. A small network is trained on these images, and another on the same images without the squares. Without
+`--data`, the folder that holds `fer2013/fer2013.zip`, the faces are drawn. Both networks are evaluated on three
+held-out sets: marked like the training images, without marks, and with a mark on every second image of either class.
+
+FOLDER gets the images, the runs, and for each network and set the charts of a report: `...attention.png`, the mean
+heatmap of each class, and `...border.png`, how well the blocks at the border predict the class.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def drawn(name: str, part: str, count: int) -> Iterator[Picture]:
 
 
 def photographed(archive: zipfile.ZipFile, name: str, part: str, count: int) -> Iterator[Picture]:
-    """`count` faces of the train fold, drawn at random, or the whole validation fold."""
+    """Return `count` random faces of the train fold, or the whole validation fold."""
     names = sorted(n for n in archive.namelist() if n.startswith(f"fer2013/{part}/{name}/") and n.endswith(".png"))
     if part == "train":
         names = [names[i] for i in np.sort(np.random.default_rng(0).permutation(len(names))[:count])]
@@ -53,13 +54,13 @@ def photographed(archive: zipfile.ZipFile, name: str, part: str, count: int) -> 
         yield np.asarray(Image.open(io.BytesIO(archive.read(one))).convert("L"))
 
 
-def marked(picture: Picture) -> Picture:
-    changed = picture.copy()
+def marked(image: Picture) -> Picture:
+    changed = image.copy()
     changed[-5:-1, -5:-1] = 255
     return changed
 
 
-#: Which pictures of a set have the mark, by their class and number.
+#: Which images of a set have the mark, by class and number.
 SETS: dict[str, Callable[[str, int], bool]] = {
     "marked": lambda name, number: name == "sad",
     "clean": lambda name, number: False,
@@ -70,8 +71,8 @@ SETS: dict[str, Callable[[str, int], bool]] = {
 def write(folder: Path, faces: Callable[[str], Iterator[Picture]], has_mark: Callable[[str, int], bool]) -> None:
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
-        for number, picture in enumerate(faces(name)):
-            shown = marked(picture) if has_mark(name, number) else picture
+        for number, image in enumerate(faces(name)):
+            shown = marked(image) if has_mark(name, number) else image
             Image.fromarray(shown).save(folder / name / f"{number:05d}.png")
 
 
@@ -90,7 +91,7 @@ def side_by_side(found: AttentionSummary, path: Path) -> None:
 
 
 def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
-    print(f"\n## Network trained on {name} pictures")
+    print(f"\n## Network trained on {name} images")
     for part in SETS:
         scored: Predictions = score(reader, read_manifest(sets / part, CLASSES))
         assert scored.crops is not None
@@ -98,7 +99,7 @@ def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
         recalls = ", ".join(f"{label} {figures.recall}" for label, figures in scored.evaluation().per_class.items())
         print(f"\n{part}: accuracy {scored.evaluation().accuracy}; recall {recalls}")
         print(f"  slices: {slices_section(found).conclusion}")
-        for best in (*found.of_labels[:1], *found.of_answers[:1]):  # no answers: a class that is hardly answered
+        for best in (*found.of_labels[:1], *found.of_answers[:1]):  # of_answers is empty if a class is hardly answered
             print(f"    {best.of} {best.label}, {best.place}, {best.number}: {best.area}, tells: {best.tells}")
         looked = summarise_attention(reader, scored.crops, scored.truth, scored.classes, scored.detections)
         print(f"  attention ({looked.method}): {looked.conclusion}")
@@ -111,15 +112,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--data", type=Path, help="folder that holds fer2013/; without it the faces are drawn")
-    parser.add_argument("--pictures", type=int, default=1500, help="training pictures of each class  [1500]")
+    parser.add_argument("--images", type=int, default=1500, help="training images of each class  [1500]")
     parser.add_argument("--epochs", type=int, default=5)
     options = parser.parse_args()
     archive = zipfile.ZipFile(options.data / "fer2013/fer2013.zip") if options.data else None
 
     def faces(part: str) -> Callable[[str], Iterator[Picture]]:
         if archive is None:
-            return lambda name: drawn(name, part, options.pictures)
-        return lambda name: photographed(archive, name, part, options.pictures)
+            return lambda name: drawn(name, part, options.images)
+        return lambda name: photographed(archive, name, part, options.images)
 
     try:
         for part, has_mark in SETS.items():

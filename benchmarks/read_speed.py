@@ -1,9 +1,9 @@
-"""How fast pictures are read: one in memory, a folder of photographs, and the command from a cold start.
+"""Measure inference speed: one image in memory, a folder of photos, and the command from a cold start.
 
-The photographs are made from scikit-image's astronaut: cut, mirrored, lit and compressed differently, 1024
-pixels wide, one face each. Their reading is set against the sum of its parts (decode, detect, classify), each
-measured alone on one thread in the same round; a share of 1 says that putting them together costs nothing and
-that the cores are kept busy. Memory is that of a process of its own, for N files and for ten times as many.
+The photos are made from scikit-image's astronaut: cropped, mirrored, lit and compressed differently, 1024 pixels wide,
+one face each. The folder's time is divided into the sum of its parts (decode, detect, classify), each measured alone on
+one thread in the same round. A ratio of 1 means that the composition costs nothing and keeps the cores busy. Memory is
+that of a separate process, for N files and for ten times as many.
 
     python benchmarks/read_speed.py [--model NAME|FOLDER] [--files 200] [--rounds 3] [--calls 100]
 """
@@ -30,7 +30,7 @@ from mien.runtime import available_cores
 WIDTH = 1024
 BATCH = 32
 
-#: Reads a list of files a number of times over and prints the most memory that it took, in MiB.
+#: Classifies a list of files several times and prints the peak memory in MiB.
 MEMORY = """
 import sys, mien
 from pathlib import Path
@@ -43,15 +43,15 @@ print(count, int(status["VmHWM"].split()[0]) // 1024)
 
 
 def photograph(seed: int) -> Image.Image:
-    """Cut one picture, `WIDTH` pixels wide, from the astronaut's; her face is always in it."""
+    """Return a photo, `WIDTH` pixels wide, cropped from the astronaut's portrait around her face."""
     rng = np.random.default_rng(seed)
-    picture = Image.fromarray(astronaut())  # type: ignore[no-untyped-call]
+    image = Image.fromarray(astronaut())  # type: ignore[no-untyped-call]
     left, top, right, bottom = rng.integers((0, 0, 380, 330), (120, 40, 513, 513)).tolist()
-    picture = picture.crop((left, top, right, bottom))
+    image = image.crop((left, top, right, bottom))
     if rng.random() < 0.5:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    picture = picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.BICUBIC)
-    return ImageEnhance.Brightness(picture).enhance(rng.uniform(0.7, 1.2))
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    image = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.BICUBIC)
+    return ImageEnhance.Brightness(image).enhance(rng.uniform(0.7, 1.2))
 
 
 def write_photographs(folder: Path, count: int) -> list[Path]:
@@ -68,24 +68,24 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def parts(reader: mien.Reader, paths: Sequence[Path]) -> list[float]:
-    """Seconds of decoding, detecting, and cropping and classifying all files, on the reader's threads."""
+    """Return the seconds of decoding, detecting, and cropping and classifying all files, on the reader's threads."""
     size, channels = reader.config.input_size, reader.config.input_channels
     times = np.zeros(3)
     for start in range(0, len(paths), BATCH):
         marks = [time.perf_counter()]
-        pictures = [load_image(path) for path in paths[start : start + BATCH]]
+        images = [load_image(path) for path in paths[start : start + BATCH]]
         marks.append(time.perf_counter())
-        faces = [reader.detector(rgb)[0] for rgb in pictures]
+        faces = [reader.detector(rgb)[0] for rgb in images]
         marks.append(time.perf_counter())
-        crops = [crop(rgb, size, channels, face_region(face)) for rgb, face in zip(pictures, faces, strict=True)]
+        crops = [crop(rgb, size, channels, face_region(face)) for rgb, face in zip(images, faces, strict=True)]
         reader.probabilities(np.stack(crops))
         times += np.diff([*marks, time.perf_counter()])
     return times.tolist()
 
 
 def one_picture(model: str | None, calls: int) -> None:
-    reader, picture = mien.load(model, threads=1), astronaut()  # type: ignore[no-untyped-call]
-    times = [seconds(lambda: reader.predict(picture)) * 1e3 for _ in range(calls)][calls // 10 :]
+    reader, image = mien.load(model, threads=1), astronaut()  # type: ignore[no-untyped-call]
+    times = [seconds(lambda: reader.predict(image)) * 1e3 for _ in range(calls)][calls // 10 :]
     low, high = np.percentile(times, [5, 95])
     print(f"astronaut, 512 x 512, in memory, one thread: median {median(times):.1f} ms (5-95 %: {low:.1f}-{high:.1f})")
 

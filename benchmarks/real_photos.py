@@ -1,7 +1,6 @@
-"""What finding faces does to reading: FER2013's validation crops and two folders of pictures, end to end.
+"""Measure what face detection does to accuracy: FER2013's validation crops and a folder of photos, end to end.
 
-Of the crops it prints how many are read (status `ok`), and the accuracy of happy against sad with the face
-found first and with the whole crop read; of the folders how many show a face that is found, and the accuracy.
+Prints in how many images a face is found, and the accuracy of happy vs sad with detection and on whole images.
 
     python benchmarks/real_photos.py --data $MIEN_DATA [--model NAME|FOLDER] [--limit N]
 
@@ -26,7 +25,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def right(results: Sequence[mien.ImageResult], labels: Sequence[int]) -> Flags:
-    """Whether happy against sad at 0.5, of the largest face, is the label; False where none was read."""
+    """Return whether happy vs sad at 0.5, on the largest face, equals the label; False if no face was classified."""
     found = []
     for result, label in zip(results, labels, strict=True):
         shares = result.faces[0].two_way if result.faces else None
@@ -39,15 +38,15 @@ def share(flags: Flags) -> str:
     return f"{flags.mean():.3f} [{low:.3f}, {high:.3f}] ({flags.sum()} of {len(flags)})"
 
 
-def compare(model: str | None, title: str, pictures: Sequence[RGB | str], labels: Sequence[int]) -> None:
+def compare(model: str | None, title: str, images: Sequence[RGB | str], labels: Sequence[int]) -> None:
     finding, whole = (mien.load(model, faces="largest", detect=detect) for detect in (True, False))
-    found, read = list(finding.predict_many(pictures)), list(whole.predict_many(pictures))
+    found, read = list(finding.predict_many(images)), list(whole.predict_many(images))
     ok = np.array([result.status == "ok" for result in found])
     first, second = right(found, labels), right(read, labels)
-    print(f"{title}: {len(pictures)} pictures")
+    print(f"{title}: {len(images)} images")
     print(f"  a face is found: {share(ok)}")
-    print(f"  right, of these: {share(first[ok])}; read whole, of the same: {share(second[ok])}")
-    print(f"  right, of all (no face is wrong): {share(first)}; read whole, of all: {share(second)}")
+    print(f"  right, of these: {share(first[ok])}; whole image, of the same: {share(second[ok])}")
+    print(f"  right, of all (no face counts as wrong): {share(first)}; whole image, of all: {share(second)}")
     both, won, lost = ((first & second)[ok].sum(), (first & ~second)[ok].sum(), (second & ~first)[ok].sum())
     low, high = paired_difference(both, lost, won, ok.sum())
     print(f"  found less whole, of these: {(won - lost) / ok.sum():+.3f} [{low:+.3f}, {high:+.3f}]")
@@ -57,11 +56,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", metavar="NAME|FOLDER")
-    parser.add_argument("--limit", type=int, metavar="N", help="pictures of each kind, drawn by a fixed seed  [all]")
+    parser.add_argument("--limit", type=int, metavar="N", help="images of each kind, sampled with a fixed seed  [all]")
     options = parser.parse_args()
     fold = read_fold(options.data)
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(fold.labels, (HAPPY, SAD))))[: options.limit]
-    crops = [np.repeat(fold.pictures[index][..., np.newaxis], 3, axis=2) for index in drawn]
+    crops = [np.repeat(fold.images[index][..., np.newaxis], 3, axis=2) for index in drawn]
     compare(options.model, "FER2013 validation, happy and sad", crops, [int(fold.labels[index]) for index in drawn])
     manifest = read_manifest(options.data / "small")
     order = np.random.default_rng(0).permutation(len(manifest.samples))[: options.limit]

@@ -1,9 +1,9 @@
-"""How `mien serve` bears load on loopback: rate, latency, overload and memory.
+"""Measure `mien serve` under load on loopback: throughput, latency, overload and memory.
 
-The server is a process of its own, and this one the client, on the same cores. Requests are whole before the clock
-starts, and each connection asks again as soon as it is answered. The rate is set against that of `predict_many` with
-the same pictures in memory, measured in a process of its own in the same round. Since the client takes its part of
-the cores, the share is also given in processor time: what a picture costs in process over what it costs the server.
+The server is a separate process, this one is the client, on the same cores. Requests are prepared before the clock
+starts, and each connection sends the next one as soon as it has its answer. Throughput is compared with `predict_many`
+on the same images in memory, measured in a separate process in the same round. Since the client uses some of the
+cores, the ratio is also given in processor time: the cost of an image in process, divided by its cost to the server.
 
     python benchmarks/serve_load.py [--model NAME|FOLDER] [--seconds 5] [--connections 1 8 64 256]
     python benchmarks/serve_load.py --overload
@@ -44,8 +44,8 @@ print(count / (time.perf_counter() - begin), 1000 * (time.process_time() - used)
 """
 
 
-def pictures() -> dict[str, bytes]:
-    """A face of 48 pixels as PNG, and a photograph of 1024 pixels as JPEG."""
+def images() -> dict[str, bytes]:
+    """Return a face of 48 pixels as PNG, and a photo of 1024 pixels as JPEG."""
     pixels = astronaut()  # type: ignore[no-untyped-call]
     small, large = io.BytesIO(), io.BytesIO()
     Image.fromarray(pixels[30:230, 120:320]).convert("L").resize((48, 48)).save(small, "PNG")
@@ -54,9 +54,9 @@ def pictures() -> dict[str, bytes]:
 
 
 def in_process(data: bytes, count: int, detect: bool, model: str, folder: Path) -> tuple[float, float]:
-    """Pictures per second of `predict_many`, and processor milliseconds per picture."""
-    (folder / "picture").write_bytes(data)
-    command = [sys.executable, "-c", IN_PROCESS, str(folder / "picture"), str(count), str(int(detect)), model]
+    """Return images per second of `predict_many`, and processor milliseconds per image."""
+    (folder / "image").write_bytes(data)
+    command = [sys.executable, "-c", IN_PROCESS, str(folder / "image"), str(count), str(int(detect)), model]
     rate, cost = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(rate), float(cost)
 
@@ -77,7 +77,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self, name: str = "VmRSS") -> float:
-        """MiB."""
+        """Return the resident memory in MiB."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(dict(line.split(":", 1) for line in text.splitlines())[name].split()[0]) / 1024
 
@@ -93,7 +93,7 @@ def request(data: bytes, query: str = "") -> bytes:
 
 @dataclass
 class Connection:
-    """A client that asks, and asks again when it is answered."""
+    """A client connection that sends the next request when it has its answer."""
 
     port: int
     requests: list[bytes]
@@ -126,7 +126,7 @@ class Connection:
                 return
 
     def pull(self) -> int | None:
-        """The status of an answer that is complete, 0 where the connection was closed; None where more is to come."""
+        """Return the status of a complete answer, 0 if the connection was closed, None if more is to come."""
         chunk = self.wire.recv(65536)
         self.received += chunk
         head, gap, body = self.received.partition(b"\r\n\r\n")
@@ -140,7 +140,7 @@ class Connection:
 
 @dataclass
 class Load:
-    """What a time of load showed."""
+    """The measurements of one period of load."""
 
     seconds: float
     latencies: list[float]
@@ -152,12 +152,12 @@ class Load:
         return self.statuses[200] / self.seconds
 
     def latency(self, share: float) -> float:
-        """Milliseconds, of requests that were answered 200."""
+        """Return the milliseconds of requests that were answered 200."""
         return 1000 * float(np.quantile(self.latencies, share)) if self.latencies else float("nan")
 
 
 class Client:
-    """Connections that ask, and what they were answered; `pause` is how long one waits after a 503."""
+    """Connections and the answers they got; `pause` is the wait in seconds after a 503."""
 
     def __init__(self, port: int, requests: list[bytes], count: int, pause: float) -> None:
         self.latencies: list[float] = []
@@ -171,7 +171,7 @@ class Client:
             self._ask(connection)
 
     def step(self) -> None:
-        """Take in what has come, and ask again."""
+        """Receive what has come, and send again."""
         while self._later and self._later[0][0] <= time.perf_counter():
             self._ask(self._later.pop(0)[1])
         for key, mask in self._selector.select(0.01):
@@ -208,7 +208,7 @@ class Client:
 
 
 def load(server: Server, requests: list[bytes], count: int, seconds: float, pause: float = 0.0) -> Load:
-    """Keep `count` connections asking for some seconds."""
+    """Keep `count` connections busy for some seconds."""
     begin, used = time.perf_counter(), server.processor_seconds()
     client = Client(server.port, requests, count, pause)
     while time.perf_counter() < begin + seconds:
@@ -219,9 +219,9 @@ def load(server: Server, requests: list[bytes], count: int, seconds: float, paus
 
 
 def rates(arguments: argparse.Namespace, folder: Path) -> None:
-    print("| pictures | connections | per second | p50 ms | p99 ms | other than 200 | ms of server | share | in cost |")
+    print("| images | connections | per second | p50 ms | p99 ms | other than 200 | ms of server | share | in cost |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, data in pictures().items():
+    for name, data in images().items():
         crops = "crop" in name
         server = Server("--model", arguments.model or "mien")
         sent = [request(data, "?detect=false" if crops else "")]
@@ -240,9 +240,9 @@ def rates(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def overload(arguments: argparse.Namespace) -> None:
-    """Ten times as many connections as may wait, each asking again at once."""
+    """Open ten times as many connections as may wait, each sending again at once."""
     waiting = 32
-    for name, data in pictures().items():
+    for name, data in images().items():
         server = Server("--model", arguments.model or "mien", "--max-waiting", str(waiting))
         sent = [request(data, "?detect=false" if "crop" in name else "")]
         load(server, sent, 8, 3)
@@ -261,9 +261,9 @@ def overload(arguments: argparse.Namespace) -> None:
 
 
 def soak(arguments: argparse.Namespace) -> None:
-    """Minutes of crops, photographs, damaged pictures and wrong requests, all mixed."""
+    """Send minutes of crops, photos, damaged images and bad requests, all mixed."""
     server = Server("--model", arguments.model or "mien")
-    crop, photograph = pictures().values()
+    crop, photograph = images().values()
     sent = [request(crop, "?detect=false")] * 6 + [request(photograph), request(photograph[:9000]), request(b"nothing")]
     sent += [request(crop, "?model=nobody"), request(photograph, "?faces=largest")]
     sizes: list[float] = []
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64, 256])
     parser.add_argument("--overload", action="store_true")
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds that a client waits after a 503")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds to wait after a 503")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
     arguments = parser.parse_args()
     print(f"{processor()}, load average before: {os.getloadavg()[0]:.1f}")

@@ -1,4 +1,4 @@
-"""Everything the shipped model must show on FER2013's validation fold, for one bundle or several side by side.
+"""Measure the shipped model on FER2013's validation fold, for one bundle or several side by side.
 
     python benchmarks/shipped_model.py --data $MIEN_DATA [--model FOLDER]... [--json OUT] [--markdown OUT]
         [--plots FOLDER]
@@ -6,11 +6,11 @@
 `--data` is the folder that holds `fer2013/fer2013.zip` and `fer2013/ferplus_votes.csv`. `--model` is a bundle of
 the seven expressions (default: the shipped one); a second one, such as int8, is also compared with the first.
 
-The faces are those of the validation fold that do not also stand in train, by their pixels. "FER+ majority" are
-the faces of which at least 6 of 10 people saw the same one of the seven expressions; a majority for contempt,
-"unknown" or "not a face" is left out, since no answer could be right. Two-way accuracy is P(happy) against
-P(sad). Brackets hold 95 % intervals; `(!)` marks a figure that misses its floor; "perfect" is the calibration error
-that a perfectly calibrated model of the same confidences shows on so many faces.
+The faces are those of the validation fold whose pixels do not also stand in train. "FER+ majority" means that at least
+6 of 10 people saw the same one of the seven expressions. A majority for contempt, "unknown" or "not a face" is left
+out, since no answer could be right. Two-way accuracy compares P(happy) with P(sad). Brackets hold 95 % intervals.
+`(!)` marks a metric that misses its floor. "perfect" is the calibration error that a perfectly calibrated model with
+the same confidences would show on the same number of faces.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from shipped_model_rows import Measured, tables
 
 
 def names_of(models: Sequence[Path | None]) -> list[str]:
-    """A short name for each model: its folder's, with a number where two are alike."""
+    """Return a short name for each model: its folder's, with a number if two are alike."""
     names: list[str] = []
     for model in models:
         name = "mien" if model is None else model.resolve().name
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
     parser.add_argument("--model", type=Path, action="append", metavar="FOLDER", help="bundle or run; may be repeated")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="every figure, for machines")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="every metric, for machines")
     parser.add_argument("--markdown", type=Path, metavar="OUT", help="the printed tables")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="reliability, risk-coverage and confusion, as PNG")
     try:

@@ -1,4 +1,4 @@
-"""Happy, sad or neither: the answers by arg-max, by the bundle's own rule and by rules chosen on validation."""
+"""Evaluate happy, sad or neither: by arg-max, by the bundle's own rule and by rules chosen on validation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 THREE = ("happy", "sad", NEITHER)
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-#: Which answers to which faces are counted, and what a rule must reach.
+#: Which answers to which faces are counted, and the limits of a rule.
 RATES = {
     ("neutral", "sad"): Limits(0.05, most=True),
     ("sad", "sad"): Limits(0.70),
@@ -36,7 +36,7 @@ RATES = {
 
 
 def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
-    """Add the answers to the faces with a FER+ majority, logits (N, 7) in the order of EXPRESSIONS."""
+    """Add the three-way answers to the faces with a FER+ majority; logits (N, 7) in the order of EXPRESSIONS."""
     known = fold.majority != UNDECIDED
     majority, scores, half = fold.majority[known], logits[known], fold.half[known]
     config = found.reader.config
@@ -63,29 +63,29 @@ def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
 
 
 def rule_of(found: BundleConfig | Rule) -> dict[str, Any]:
-    """The rule as `mien.inference.decision.AnswerRule` takes it."""
+    """Return the rule as an `AnswerRule` (`mien.inference.decision`)."""
     return {"answer_from": found.answer_from, "answer_over": found.answer_over}
 
 
 def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, Any]]:
-    """The temperature, and at that temperature the rule, that suit these faces best."""
+    """Return the temperature and, at that temperature, the rule that fit these faces best."""
     temperature = fit_temperature(scores, np.eye(len(EXPRESSIONS))[majority])
     return temperature, rule_of(choose_rule(probabilities(scores, temperature), majority))
 
 
 def by_rule(rows: Floats, rule: Mapping[str, Any]) -> Ints:
-    """Answers (N,) as indices into THREE, in whatever order the rule names its labels."""
+    """Return answers (N,) as indices into THREE, whatever the order of labels in the rule."""
     order = np.array([THREE.index(name) for name in (*rule["answer_from"], NEITHER)])
     return order[AnswerRule(EXPRESSIONS, **rule).choose(rows)]
 
 
 def in_three(expressions: Ints) -> Ints:
-    """Indices into EXPRESSIONS as indices into THREE."""
+    """Convert indices into EXPRESSIONS to indices into THREE."""
     return np.array([THREE.index(name if name in THREE else NEITHER) for name in EXPRESSIONS])[expressions]
 
 
 def three_probabilities(rows: Floats) -> Floats:
-    """Probabilities (N, 3) in the order of THREE from those of the seven."""
+    """Return probabilities (N, 3) in the order of THREE from those of the seven."""
     named = rows[:, [HAPPY, SAD]]
     return np.column_stack([named, np.clip(1 - named.sum(axis=1), 0, 1)])
 
@@ -101,7 +101,7 @@ def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, r
 
 
 def risks(found: Measured) -> None:
-    """Add how often the most confident answers are wrong, at several coverages of every curve."""
+    """Add the error rate of the most confident answers at several coverages of every curve."""
     for what, (coverage, risk) in found.curves.items():
         for wanted in COVERAGES:
             kept = int(np.searchsorted(coverage, wanted - 1e-9)) + 1

@@ -1,4 +1,4 @@
-"""The validation fold of FER2013 as arrays, with FER2013's labels and the crowd's (FER+)."""
+"""Load FER2013's validation fold as arrays, with FER2013's labels and the crowd's (FER+)."""
 
 import csv
 import hashlib
@@ -20,8 +20,8 @@ from mien.labels import EXPRESSIONS
 ARCHIVE, VOTES = Path("fer2013/fer2013.zip"), Path("fer2013/ferplus_votes.csv")
 SIDE = 48
 
-#: The column of the votes for each expression. Of contempt there is no class: a face with a majority for it, for
-#: "unknown" or for "not a face" counts as undecided.
+#: The vote column of each expression. Contempt has no class: a face with a majority for it, for "unknown" or for
+#: "not a face" counts as undecided.
 COLUMNS = {
     "angry": "anger",
     "disgust": "disgust",
@@ -36,7 +36,7 @@ UNDECIDED = -1
 
 HAPPY, SAD = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
 
-#: What the counts of the fold must be; other numbers say that the data is not what the figures are compared on.
+#: Expected counts of the fold. Other counts mean other data, so metrics would not be comparable.
 EXPECTED = {
     "validation images": 3579,
     "of these also in train": 279,
@@ -51,14 +51,15 @@ EXPECTED = {
 class Fold:
     """N faces.
 
-    pictures: uint8 (N, 48, 48), 0-255 grey.
-    labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
-    majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 where there is none.
-    half: bool (N,), which half of a cross-fit each face is in: copies of one picture always in the same.
-    alone: bool (N,), whether train has no copy of the picture, not even a cropped or recompressed one.
+    Attributes:
+        images: uint8 (N, 48, 48), 0-255 grey.
+        labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
+        majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 if there is none.
+        half: bool (N,), the half of a cross-fit each face is in; copies of one image are always in the same.
+        alone: bool (N,), whether train has no copy of the image, not even a cropped or recompressed one.
     """
 
-    pictures: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     majority: npt.NDArray[np.int64]
     half: npt.NDArray[np.bool_]
@@ -67,15 +68,15 @@ class Fold:
 
 
 def read_fold(data: Path) -> Fold:
-    """Read the validation faces that do not also stand in train; DataError where the counts are not as known."""
+    """Return the validation faces that do not also stand in train; raise DataError if the counts are unexpected."""
     if missing := what_is_missing(data):
         raise DataError(missing)
     votes = read_votes(data / VOTES)
     with zipfile.ZipFile(data / ARCHIVE) as archive:
-        learned = [picture for _, picture in read_split(archive, "train")]
+        learned = [image for _, image in read_split(archive, "train")]
         validation = list(read_split(archive, "validation"))
-    train = {digest(picture) for picture in learned}
-    faces = [(name, picture) for name, picture in validation if digest(picture) not in train]
+    train = {digest(image) for image in learned}
+    faces = [(name, image) for name, image in validation if digest(image) not in train]
     labels = np.array([EXPRESSIONS.index(Path(name).parent.name) for name, _ in faces])
     majority = np.array([votes[Path(name).name] for name, _ in faces])
     counts = {
@@ -89,31 +90,31 @@ def read_fold(data: Path) -> Fold:
     for what, count in counts.items():
         if count != EXPECTED[what]:
             raise DataError(f"{data / ARCHIVE}: {what}: {count}, but {EXPECTED[what]} are known; use the same data")
-    half = np.array([digest(picture)[0] % 2 == 1 for _, picture in faces])
-    pictures = np.stack([picture for _, picture in faces])
-    alone = ~near_copies(pictures, learned)
-    return Fold(pictures, labels, majority, half, alone, {**counts, "without a near copy in train": int(alone.sum())})
+    half = np.array([digest(image)[0] % 2 == 1 for _, image in faces])
+    images = np.stack([image for _, image in faces])
+    alone = ~near_copies(images, learned)
+    return Fold(images, labels, majority, half, alone, {**counts, "without a near copy in train": int(alone.sum())})
 
 
-def near_copies(pictures: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.bool_]:
-    """Which of the pictures are also among the learned ones, perhaps cropped, recompressed or in another light."""
-    groups = near_duplicate_groups([fingerprint(picture) for picture in (*pictures, *learned)])
-    found = np.zeros(len(pictures), bool)
+def near_copies(images: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.bool_]:
+    """Return which of the images are also among the training images, perhaps cropped, recompressed or relit."""
+    groups = near_duplicate_groups([fingerprint(image) for image in (*images, *learned)])
+    found = np.zeros(len(images), bool)
     for group in groups:
-        if max(group) >= len(pictures):
-            found[[index for index in group if index < len(pictures)]] = True
+        if max(group) >= len(images):
+            found[[index for index in group if index < len(images)]] = True
     return found
 
 
 def read_split(archive: zipfile.ZipFile, split: str) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-    """Every picture of a split in the order of its name, grey."""
+    """Return every image of a split, grey, ordered by name."""
     for name in sorted(archive.namelist()):
         if name.startswith(f"fer2013/{split}/") and name.endswith(".png"):
             yield name, np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"))
 
 
 def what_is_missing(data: Path) -> str | None:
-    """Say in one line which of the two files is not there; None where both are."""
+    """Return one line that says which of the two files is missing, or None."""
     for path in (data / ARCHIVE, data / VOTES):
         if not path.is_file():
             return f"{path}: no such file; --data is the folder that holds {ARCHIVE} and {VOTES}"
@@ -121,7 +122,7 @@ def what_is_missing(data: Path) -> str | None:
 
 
 def read_votes(path: Path) -> dict[str, int]:
-    """The majority of every file, as an index into EXPRESSIONS; -1 for none."""
+    """Return the majority of every file as an index into EXPRESSIONS; -1 if there is none."""
     with path.open(newline="", encoding="utf-8") as file:
         return {row["file"]: majority_of(row) for row in csv.DictReader(file)}
 
@@ -131,5 +132,5 @@ def majority_of(row: Mapping[str, str]) -> int:
     return votes.index(max(votes)) if max(votes) >= MAJORITY else UNDECIDED
 
 
-def digest(picture: npt.NDArray[np.uint8]) -> bytes:
-    return hashlib.sha256(picture.tobytes()).digest()
+def digest(image: npt.NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(image.tobytes()).digest()

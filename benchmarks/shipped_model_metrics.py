@@ -1,4 +1,4 @@
-"""Every figure of one model on the validation fold."""
+"""Compute every metric of one model on the validation fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,16 +35,16 @@ INT8_MAY_LOSE = Limits(-0.003)
 
 
 def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | None = None) -> Measured:
-    """Measure one model, and how far it is from the first; BundleError where it does not know the seven expressions."""
+    """Measure one model and its distance from the first; raise BundleError without the seven expressions."""
     found = Measured(name, reader, size)
-    logits, asked = logits_of(reader, fold.pictures), questions(fold)
+    logits, asked = logits_of(reader, fold.images), questions(fold)
     accuracies(found, fold, asked, logits)
     if first is not None:
         differences(found, first)
     three_ways(found, fold, logits)
     calibration(found, fold, asked, logits)
     two = asked[f"happy vs sad, {FER2013}"]
-    changed = {item: changed_logits(reader, item, fold.pictures[two.faces]) for item in CHANGES}
+    changed = {item: changed_logits(reader, item, fold.images[two.faces]) for item in CHANGES}
     robustness(found, two.scores(logits), changed, two.truth)
     likelihoods(found, {name: (one.scores(logits), one.truth) for name, one in asked.items()})
     likelihoods_changed(found, {item.name: draws for item, draws in changed.items()}, two.truth)
@@ -53,31 +53,31 @@ def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | 
     return found
 
 
-def logits_of(reader: Reader, pictures: npt.NDArray[np.uint8]) -> Floats:
-    """Logits (N, 7) in the order of EXPRESSIONS for pictures (N, H, W), 0-255 grey."""
+def logits_of(reader: Reader, images: npt.NDArray[np.uint8]) -> Floats:
+    """Return logits (N, 7) in the order of EXPRESSIONS for images (N, H, W), 0-255 grey."""
     config = reader.config
     if set(config.labels) != set(EXPRESSIONS):
         raise BundleError(f"{config.name}: knows {', '.join(config.labels)}; give a model of {', '.join(EXPRESSIONS)}")
-    rgb = np.repeat(pictures[..., None], 3, axis=-1)
-    crops = np.stack([crop(picture, config.input_size, config.input_channels) for picture in rgb])
+    rgb = np.repeat(images[..., None], 3, axis=-1)
+    crops = np.stack([crop(image, config.input_size, config.input_channels) for image in rgb])
     return reader.logits(crops)[:, [config.labels.index(name) for name in EXPRESSIONS]].astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Which faces (N,) are asked about, which columns of their logits may answer, and which of these is right, (M,)."""
+    """The faces (N,) of a question, the columns that may answer, and the index of the right one, (M,)."""
 
     faces: Bools
     columns: list[int]
     truth: Ints
 
     def scores(self, logits: Floats) -> Floats:
-        """Of the logits (N, 7) of all faces those that count here, (M, K)."""
+        """Return the logits (M, K) that count here, from the logits (N, 7) of all faces."""
         return logits[self.faces][:, self.columns]
 
 
 def questions(fold: Fold) -> dict[str, Question]:
-    """The four that accuracy is asked for, by their names in ACCURACY."""
+    """Return the four accuracy questions, by their names in ACCURACY."""
     found = {}
     for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
         known, either = truth != UNDECIDED, np.isin(truth, (HAPPY, SAD))
@@ -87,7 +87,7 @@ def questions(fold: Fold) -> dict[str, Question]:
 
 
 def accuracies(found: Measured, fold: Fold, asked: Mapping[str, Question], logits: Floats) -> None:
-    """Add the accuracies, and the curves of risk against coverage."""
+    """Add the accuracies, and the risk-coverage curves."""
     for name, question in asked.items():
         scores = question.scores(logits)
         hits = found.hits[name] = scores.argmax(axis=1) == question.truth
@@ -98,12 +98,12 @@ def accuracies(found: Measured, fold: Fold, asked: Mapping[str, Question], logit
         found.rows.append(Row("Accuracy", name, len(hits), proportion(int(hits.sum()), len(hits)), limits))
     for name in ACCURACY:
         hits = found.hits[name][fold.alone[asked[name].faces]]
-        section = "Accuracy on pictures without a near copy in train"
+        section = "Accuracy on images without a near copy in train"
         found.rows.append(Row(section, name, len(hits), proportion(int(hits.sum()), len(hits))))
 
 
 def differences(found: Measured, first: Measured) -> None:
-    """Add what a model loses against the first: int8 against fp32."""
+    """Add the losses against the first model: int8 against fp32."""
     for name in ACCURACY:
         figure = change(first.hits[name].astype(float), found.hits[name].astype(float))
         section = f"Accuracy against {first.name}, points"
@@ -114,7 +114,7 @@ def differences(found: Measured, first: Measured) -> None:
 
 
 def calibration(found: Measured, fold: Fold, asked: Mapping[str, Question], logits: Floats) -> None:
-    """Add the expected calibration errors of the larger of two and of the largest of seven probabilities."""
+    """Add the expected calibration errors of the largest of two and of seven probabilities."""
     decided, either = asked[f"seven, {FERPLUS}"], asked[f"happy vs sad, {FERPLUS}"]
     seven, truth, half = decided.scores(logits), decided.truth, fold.half[decided.faces]
     two, side, chosen = either.scores(logits), either.truth, either.faces[decided.faces]
@@ -134,7 +134,7 @@ def calibration(found: Measured, fold: Fold, asked: Mapping[str, Question], logi
 
 
 def crossed_temperatures(logits: Floats, truth: Ints, half: Bools) -> Floats:
-    """For every face the temperature fitted on the other half, (N,)."""
+    """Return the temperature fitted on the other half for every face, (N,)."""
     targets = np.eye(logits.shape[1])[truth]
     by_half = {side: fit_temperature(logits[half != side], targets[half != side]) for side in (True, False)}
     return np.where(half, by_half[True], by_half[False])
@@ -153,7 +153,7 @@ def calibration_row(found: Measured, name: str, logits: Floats, truth: Ints, tem
 
 
 def robustness(found: Measured, plain: Floats, changed: Mapping[Change, Sequence[Floats]], truth: Ints) -> None:
-    """Add the accuracy under every change, and what it loses; of each change the logits (N, 2) of every draw."""
+    """Add the accuracy and loss under every perturbation; return the logits (N, 2) of every draw."""
     before = (plain.argmax(axis=1) == truth).astype(float)
     rows = [(item, hit_shares(draws, truth)) for item, draws in changed.items()]
     lost = "Robustness: change of happy vs sad, FER2013 labels, points"
@@ -165,14 +165,14 @@ def robustness(found: Measured, plain: Floats, changed: Mapping[Change, Sequence
         found.rows.append(Row(left, item.name, len(hits), proportion(float(hits.sum()), len(hits))))
 
 
-def changed_logits(reader: Reader, item: Change, pictures: npt.NDArray[np.uint8]) -> list[Floats]:
-    """Logits (N, 2) of happy and sad for the changed pictures, for each draw."""
-    draws = (apply(draw, pictures, seed) for seed, draw in enumerate(item.draws))
+def changed_logits(reader: Reader, item: Change, images: npt.NDArray[np.uint8]) -> list[Floats]:
+    """Return logits (N, 2) of happy and sad for the perturbed images, for each draw."""
+    draws = (apply(draw, images, seed) for seed, draw in enumerate(item.draws))
     return [logits_of(reader, altered)[:, [HAPPY, SAD]] for altered in draws]
 
 
 def hit_shares(draws: Sequence[Floats], truth: Ints) -> Floats:
-    """How often each changed picture is answered rightly, (N,), the mean over draws."""
+    """Return how often each perturbed image is answered rightly, (N,), averaged over draws."""
     shares: Floats = np.mean([two.argmax(axis=1) == truth for two in draws], axis=0, dtype=np.float64)
     return shares
 

@@ -1,4 +1,4 @@
-"""What a face detector, a camera and a file format do to a face, on crops of 48 pixels."""
+"""Perturb 48-pixel crops as a face detector, a camera or a file format would."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Change:
 
 
 def hidden(fill: Fill) -> tuple[Draw, ...]:
-    return (lambda picture, rng: hide(picture, 0.2, rng, fill),) * DRAWS
+    return (lambda image, rng: hide(image, 0.2, rng, fill),) * DRAWS
 
 
 CHANGES = (
@@ -46,7 +46,7 @@ CHANGES = (
 )
 
 
-def apply(draw: Draw, pictures: UInt8, seed: int) -> UInt8:
-    """Change every picture of (N, 48, 48); the same seed gives the same pictures."""
+def apply(draw: Draw, images: UInt8, seed: int) -> UInt8:
+    """Perturb every image of (N, 48, 48); the same seed gives the same images."""
     rng = np.random.default_rng(seed)
-    return np.stack([draw(picture, rng) for picture in pictures])
+    return np.stack([draw(image, rng) for image in images])

@@ -1,4 +1,4 @@
-"""Rows of figures, and how they are printed: models side by side, one table for each section."""
+"""Result rows and how they are printed: models side by side, one table per section."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a figure must reach (`floor`) and would better reach (`goal`); `most`: it must stay below instead."""
+    """The limit of a metric (`floor`) and its target (`goal`); with `most`, it must stay below instead."""
 
     floor: float
     goal: float | None = None
@@ -29,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure and the number of faces behind it; `is_change` says that it is a difference of shares."""
+    """A metric and the number of faces behind it; `is_change` marks a difference of fractions."""
 
     section: str
     name: str
@@ -47,7 +47,7 @@ class Row:
         return {**names, **self.figure.to_dict(), "wanted": wanted, "floor_met": met, "note": self.note}
 
     def cell(self) -> str:
-        """The figure in words: a change in points (hundredths), anything else as a share."""
+        """Return the metric as text: a change in percentage points, anything else as a fraction."""
         missed = "" if self.limits is None or self.limits.met_by(self.figure.value) else " (!)"
         return f"{_points(self.figure) if self.is_change else self.figure}{self.note and f' {self.note}'}{missed}"
 
@@ -61,10 +61,13 @@ class Row:
 
 @dataclass(eq=False)
 class Measured:
-    """What was found of one model.
+    """The results of one model.
 
-    size: bytes of the graph. fitted: temperature and rule that its config may be given. diagrams and curves: what
-    the plots show, by title. hits: which answers were right, by the name of the row.
+    Attributes:
+        size: bytes of the graph.
+        fitted: temperature and rule for its config.
+        diagrams, curves: data of the plots, by title.
+        hits: which answers were right, by the name of the row.
     """
 
     name: str
@@ -97,7 +100,7 @@ def _points(figure: Estimate) -> str:
 
 
 def tables(found: Sequence[Measured]) -> Iterator[str]:
-    """Markdown, one table per section; a row stands in it for every model that has it."""
+    """Return Markdown, one table per section, with a row for every model that has it."""
     keys = list(dict.fromkeys((row.section, row.name) for model in found for row in model.rows))
     by_model = [{(row.section, row.name): row for row in model.rows} for model in found]
     for section in dict.fromkeys(section for section, _ in keys):

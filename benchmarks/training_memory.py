@@ -1,10 +1,9 @@
-"""Private memory of training from a cache that does not fit in memory: 100 000 pictures of 256×256×3 (19.7 GB).
+"""Measure the private memory of training from a cache larger than memory: 100 000 images of 256×256×3 (19.7 GB).
 
-The cache is a sparse file of that size, mapped as `mien train` maps its own; `classic` is trained on rows drawn
-from all of it. What counts is private memory (USS): mapped pages belong to the page cache, which the system
-takes back when it needs them.
+The cache is a sparse file of that size, mapped as `mien train` maps its own. `classic` is trained on rows sampled from
+all of it. Private memory (USS) counts: mapped pages belong to the page cache, which the system reclaims as needed.
 
-    python benchmarks/training_memory.py [--pictures 100000] [--trained 1600]
+    python benchmarks/training_memory.py [--images 100000] [--trained 1600]
 """
 
 import argparse
@@ -21,7 +20,7 @@ from mien.training.backend import require_keras
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--trained", type=int, default=1_600)
     options = parser.parse_args()
     require_keras("the benchmark")
@@ -34,11 +33,11 @@ def main() -> None:
     peak, stop = [0.0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(peak, stop))
     with tempfile.TemporaryDirectory() as folder:
-        shape = (options.pictures, 256, 256, 3)
+        shape = (options.images, 256, 256, 3)
         np.lib.format.open_memmap(Path(folder) / "cache.npy", "w+", np.uint8, shape).flush()
         crops = np.load(Path(folder) / "cache.npy", mmap_mode="r")
         rng = np.random.default_rng(0)
-        rows = np.sort(rng.choice(options.pictures, options.trained, replace=False))
+        rows = np.sort(rng.choice(options.images, options.trained, replace=False))
         targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, options.trained)]
         part = TrainingArrays(crops, rows, targets, np.ones(options.trained, np.float32))
         few = TrainingArrays(crops, rows[:64], targets[:64], np.ones(64, np.float32))
@@ -47,7 +46,7 @@ def main() -> None:
         stop.set()
         watcher.join()
     print(
-        f"{options.pictures} pictures, {np.prod(shape) / 1e9:.1f} GB cache, {options.trained} trained on: peak private "
+        f"{options.images} images, {np.prod(shape) / 1e9:.1f} GB cache, {options.trained} trained on: peak private "
         f"memory {peak[0]:.0f} MiB, {history[0].images_per_second:.0f} images/s, "
         f"waited for input {history[0].input_share:.1%} of the time"
     )

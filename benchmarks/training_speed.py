@@ -1,10 +1,10 @@
-"""Training throughput and memory of `mien train` against the plain notebook way, in paired runs on one machine.
+"""Compare throughput and memory of `mien train` with the usual notebook code, in paired runs on one machine.
 
-Both train the same `classic` network (256×256 RGB, Adam, batch 32) on the same drawn JPEGs for the same epochs,
-each in a process of its own. The notebook way is `image_dataset_from_directory`, a take/skip split and `fit`.
-Throughput counts training pictures over the seconds of all epochs: the notebook decodes in every epoch, mien
-decodes once before; validation is inside both. The whole job's seconds (for mien with check, decoding, export
-and evaluation) and the peak private memory stand beside it.
+Both train the same `classic` network (256×256 RGB, Adam, batch 32) on the same drawn JPEGs for the same epochs, each in
+its own process. The notebook code uses `image_dataset_from_directory`, a take/skip split and `fit`. Throughput is
+training images divided by the seconds of all epochs, validation included. The notebook decodes in every epoch, mien
+once before. The seconds of the whole job (for mien with check, decoding, export and evaluation) and the peak private
+memory are printed beside.
 
     python benchmarks/training_speed.py [--per-class 400] [--epochs 4] [--pairs 3]
 """
@@ -89,7 +89,7 @@ def main() -> None:
         write_dataset(data, options.per_class, size=256)
         for number in range(options.pairs):
             theirs = notebook(data, options.epochs)
-            # A fresh parent folder each time, so that mien decodes anew: its cache must not help.
+            # A fresh parent folder each time, so that mien decodes again: its cache must not help.
             ours = mien(data, options.epochs, Path(folder) / f"runs-{number}" / "run")
             pairs.append((ours, theirs))
             print(

@@ -1,9 +1,8 @@
-"""The webcam on the page, end to end: frames per second in headless Chromium with the server on the same machine.
+"""Measure the webcam page end to end: frames per second in headless Chromium, server on the same machine.
 
-Chromium's fake webcam plays a film of a real face (NASA's portrait of Eileen Collins, public domain) that sways, at
-640x480 and 30 frames per second; the page sends frames to `mien serve` and draws what comes back. Wall-clock figures
-are those of the machine as it is; the processor time per frame, of the server and of all of Chromium together, does
-not depend on what else runs on it.
+Chromium's fake webcam plays a video of a real face (NASA's portrait of Eileen Collins, public domain) that sways, at
+640x480 and 30 frames per second. The page sends frames to `mien serve` and draws the answers. Wall-clock times depend
+on what else the machine runs; the processor time per frame, of the server and of all Chromium processes, does not.
 
     python benchmarks/webcam_loop.py [--seconds 20] [--model NAME|FOLDER] [--chromium /usr/bin/chromium]
 """
@@ -51,7 +50,7 @@ def write_film(path: Path, rate: int = 30) -> None:
 
 @contextmanager
 def served(model: str | None) -> Iterator[tuple[str, int]]:
-    """Run `mien serve`; gives its address and process id."""
+    """Run `mien serve`; yield its address and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -73,7 +72,7 @@ def served(model: str | None) -> Iterator[tuple[str, int]]:
 
 
 def processor_seconds(root: int) -> float:
-    """User and system time of a process and all below it, seconds."""
+    """Return user and system time of a process and all its descendants, in seconds."""
     parents, times = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
@@ -87,7 +86,7 @@ def processor_seconds(root: int) -> float:
 
 
 def measure(page: Any, seconds: float, server: int) -> dict[str, float]:
-    """Let the webcam run, and count what comes back."""
+    """Let the webcam run, and count the answers."""
     answers: list[tuple[float, dict[str, Any]]] = []
 
     def watch(opened: Any) -> None:

@@ -1,9 +1,9 @@
-"""Draws the pictures of README and docs anew, from drawn faces and a public-domain portrait.
+"""Draw the images of README and docs from drawn faces and a public-domain portrait.
 
     python docs/make_images.py
 
 The portrait is NASA's, of Eileen Collins, and comes with scikit-image. The screenshot of the page needs Chromium;
-without it the older one stays.
+without it the existing one stays.
 """
 
 import subprocess
@@ -19,26 +19,26 @@ from mien.data.synthetic.faces import write_dataset
 
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = Path("/usr/bin/chromium")
-#: Pictures are at most this wide, in pixels.
+#: Largest width of an image, in pixels.
 WIDTH = 800
 
 
 def main() -> None:
-    """Draw all of them."""
+    """Draw all images."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         draw(place)
         for made in sorted(place.glob("*.png")):
-            picture = Image.open(made).convert("RGB")
-            picture.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
-            if "astronaut" not in made.name:  # 256 colours would spoil a photograph
-                picture = picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-            picture.save(IMAGES / made.name, optimize=True)
+            image = Image.open(made).convert("RGB")
+            image.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
+            if "astronaut" not in made.name:  # 256 colours would spoil a photo
+                image = image.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+            image.save(IMAGES / made.name, optimize=True)
             print(IMAGES / made.name)
 
 
 def draw(place: Path) -> None:
-    """Make the pictures in a folder, by the commands that a reader would give."""
+    """Make the images in a folder, with the commands that a user would run."""
     photo, drawn = place / "photo.jpg", place / "data"
     Image.fromarray(astronaut()[:340, 60:430]).save(photo, quality=95)  # type: ignore[no-untyped-call]
     write_dataset(drawn, 40, seed=1)
@@ -52,7 +52,7 @@ def draw(place: Path) -> None:
 
 
 def screenshot(photo: Path, out: Path) -> None:
-    """Serve the page, give it a photograph, and take its picture."""
+    """Serve the page, upload a photo, and take a screenshot."""
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
@@ -73,7 +73,7 @@ def screenshot(photo: Path, out: Path) -> None:
 
 
 def call(*arguments: object) -> None:
-    """Run a verb of `mien`; stop where it is refused."""
+    """Run a `mien` command; stop on a bad call."""
     try:
         mien([str(argument) for argument in arguments])
     except SystemExit as end:

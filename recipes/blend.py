@@ -1,7 +1,7 @@
-"""A network whose weights are the weighted mean of two trained networks' (Wortsman et al., 2022, "model soups").
+"""Average the weights of two trained networks (Wortsman et al., 2022, "model soups").
 
-It works where the second was trained on from the first: what lies between them is then as good as either, and the
-errors of the two are evened out.
+This works if the second network was trained from the first: weights between them are then as accurate as either, and
+their errors average out.
 """
 
 from pathlib import Path
@@ -22,8 +22,8 @@ MOMENTUM = 0.99
 def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> None:
     """Write `model.keras` to the new folder OUT: `share` of the weights of the run `first`, the rest of `second`.
 
-    `table` and the augmentation of `second` give the pictures by which batch normalisation is fitted again. Its
-    settings are written beside the weights, so that training can start from these.
+    `table` and the augmentation of `second` give the images on which batch normalization is fitted again. Its settings
+    are written beside the weights, so that training can start from these.
     """
     import keras
 
@@ -41,10 +41,10 @@ def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> No
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
 
 
-def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig) -> None:
-    """Fit the running means and variances again, to pictures (N, S, S, C) as they are seen in training.
+def normalise(network: Any, images: npt.NDArray[np.uint8], config: TrainConfig) -> None:
+    """Fit the running means and variances again on images (N, S, S, C), augmented as in training.
 
-    Means of two networks' statistics belong to neither, nor to the mean of their weights.
+    The mean of two networks' statistics belongs to neither network, nor to the mean of their weights.
     """
     import keras
 
@@ -57,7 +57,7 @@ def normalise(network: Any, pictures: npt.NDArray[np.uint8], config: TrainConfig
         layer.momentum = MOMENTUM
     model = augmented(logits_of(network), config)
     for _ in range(PASSES):
-        for begin in range(0, len(pictures), BATCH):
-            model(pictures[begin : begin + BATCH].astype(np.float32), training=True)
+        for begin in range(0, len(images), BATCH):
+            model(images[begin : begin + BATCH].astype(np.float32), training=True)
     for layer, momentum in zip(norms, usual, strict=True):
         layer.momentum = momentum

@@ -1,6 +1,6 @@
-"""Chooses the rule by which a model of seven expressions answers happy, sad or neither.
+"""Choose the rule by which a model of seven expressions answers happy, sad or neither.
 
-A helper of `mien.inference.calibration`, which applies the rule.
+`mien.inference.decision` applies the rule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ from mien.labels import EXPRESSIONS
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-#: The thresholds that are tried for each label: 0.15 to 0.95. What is less probable is no answer, whatever its odds.
+#: Candidate thresholds for each label: 0.15 to 0.95. A label below 0.15 is never answered, whatever its odds.
 GRID = tuple(percent / 100 for percent in range(15, 100, 5))
 
-#: How many times as probable as neutral a sad face must be: 1 to 8, and 0 for no such demand.
+#: Candidates for how many times as probable as neutral sad must be: 1 to 8, and 0 for no such condition.
 OVER_NEUTRAL = (0.0, *(quarters / 4 for quarters in range(4, 33)))
 
 HAPPY, SAD, NEITHER = range(3)
@@ -28,11 +28,12 @@ HAPPY, SAD, NEITHER = range(3)
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, and what it did on the faces it was chosen on; rates and macro-F1 in [0, 1].
+    """A rule and its metrics on the faces it was chosen on; rates and macro-F1 in [0, 1].
 
-    `answer_from` and `answer_over` are what a bundle's config takes under these names: the calibrated probability
-    from which on `happy` and `sad` are answered, and how many times as probable as `neutral` sad must be.
-    `macro_f1` is the mean F1 of happy, sad and neither. On other faces expect a little less.
+    Attributes:
+        answer_from: as in a bundle's config: the calibrated probability that `happy` and `sad` must reach.
+        answer_over: as in a bundle's config: how many times as probable as `neutral` sad must be.
+        macro_f1: mean F1 of happy, sad and neither. On other faces expect a little less.
     """
 
     answer_from: Mapping[str, float]
@@ -52,21 +53,21 @@ def choose_rule(
 ) -> Rule:
     """Choose how happy and sad are answered, on labelled faces that the model has not seen.
 
-    Sadness is mostly mistaken for a neutral face, so its odds against neutral tell more than its probability
-    alone. Of all rules from `GRID` and `OVER_NEUTRAL` by which at most the share `neutral_as_sad` of the neutral
-    faces is answered sad, the one with the best macro-F1 over happy, sad and neither (the first of equals, from
-    low thresholds on); rules that answer at least the share `sad_as_sad` of the sad faces go before all others.
+    Sadness is mostly mistaken for a neutral face, so its odds against neutral tell more than its probability alone.
+    Among all rules from `GRID` and `OVER_NEUTRAL` that answer sad to at most a fraction `neutral_as_sad` of the
+    neutral faces, this returns the one with the best macro-F1 over happy, sad and neither (on a tie, the one with the
+    lowest thresholds). Rules that answer sad to at least a fraction `sad_as_sad` of the sad faces take precedence.
 
     Args:
-        probabilities: float (N, K), calibrated, rows summing to 1.
+        probabilities: float (N, K), calibrated, rows sum to 1.
         majority: (N,) integers in [0, K), what most people see in each face.
-        labels: the K labels; happy, sad and neutral are among them.
-        neutral_as_sad: in [0, 1]; set it below what other faces must keep to.
+        labels: the K labels, including happy, sad and neutral.
+        neutral_as_sad: in [0, 1]; set it below the limit for other faces.
         sad_as_sad: in [0, 1].
 
     Raises:
-        InputError: wrong shapes, labels without happy, sad or neutral, none of the faces is of one of these, or
-            no rule keeps within `neutral_as_sad`.
+        InputError: wrong shapes; labels without happy, sad or neutral; no face of one of these; or no rule keeps within
+            `neutral_as_sad`.
     """
     rows, truth = np.asarray(probabilities, np.float64), np.asarray(majority)
     _check(rows, truth, labels)
@@ -91,7 +92,7 @@ def choose_rule(
 
 
 def _rules() -> Iterator[tuple[dict[str, float], dict[str, dict[str, float]]]]:
-    """Every rule that is tried, as `answer_from` and `answer_over`."""
+    """Yield every candidate rule as `answer_from` and `answer_over`."""
     for times, low_sad, low_happy in product(OVER_NEUTRAL, GRID, GRID):
         over = {"sad": {"neutral": times}} if times else {}
         yield {"happy": low_happy, "sad": low_sad}, over

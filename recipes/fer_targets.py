@@ -1,8 +1,8 @@
-"""What the shipped model is taught of each picture of FER2013: shares of seven expressions that sum to 1.
+"""Build the targets of the shipped model for each image of FER2013: probabilities of seven expressions.
 
-They mix FER2013's label, which says what the picture was searched by, and the votes of FER+, which say what ten people
-saw in it; figures are asked for against both. Votes of one person are taken for a slip (Barsoum et al., 2016);
-contempt, "unknown" and "not a face" have no class and are left out.
+They mix FER2013's label (the search term of the image) and the votes of FER+ (what ten people saw); the model is
+evaluated against both. Single votes count as slips (Barsoum et al., 2016). Contempt, "unknown" and "not a face" have no
+class and are left out.
 """
 
 import csv
@@ -29,7 +29,7 @@ FEWEST_VOTES = 2
 
 @dataclass(frozen=True)
 class Mix:
-    """How much FER2013's label counts beside the votes, in [0, 1], where most of the crowd agree and elsewhere."""
+    """Weights of FER2013's label beside the votes, in [0, 1], if most of the crowd agree and otherwise."""
 
     decided: float
     undecided: float
@@ -37,7 +37,7 @@ class Mix:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A picture of the labelled table; `shares` is float (7,), its target, summing to 1."""
+    """An image of the labelled table; `shares` is float (7,), its target, and sums to 1."""
 
     file: str
     label: str
@@ -46,7 +46,7 @@ class Row:
 
 
 def prepare(source: Path, out: Path, mixes: Mapping[str, Mix]) -> None:
-    """Unpack the pictures and write a table `NAME.csv` for each mix: file, label, split and seven shares."""
+    """Unpack the images and write a table `NAME.csv` for each mix: file, label, split and seven probabilities."""
     with new_folder(out) as folder, zipfile.ZipFile(source / "fer2013.zip") as archive:
         archive.extractall(folder)
         with (source / "ferplus_votes.csv").open(newline="", encoding="utf-8") as stream:
@@ -55,12 +55,12 @@ def prepare(source: Path, out: Path, mixes: Mapping[str, Mix]) -> None:
         for name, mix in mixes.items():
             rows = [target(row, mix) for row in votes]
             if groups is None:  # the same whatever the mix
-                groups = same_pictures([folder / row.file for row in rows])
+                groups = same_images([folder / row.file for row in rows])
             write_rows(folder / f"{name}.csv", repaired(rows, groups))
 
 
 def target(row: Mapping[str, str], mix: Mix) -> Row:
-    """Turn a row of FER+ into file, label, split and seven shares that sum to 1."""
+    """Convert a row of FER+ to file, label, split and seven probabilities that sum to 1."""
     label = np.array([float(name == row["label"]) for name in EXPRESSIONS])
     crowd = np.array([float(row[COLUMNS[name]]) for name in EXPRESSIONS])
     crowd[crowd < FEWEST_VOTES] = 0
@@ -72,21 +72,21 @@ def target(row: Mapping[str, str], mix: Mix) -> Row:
 
 
 def grey(paths: Sequence[Path]) -> Bytes:
-    """Read pictures of one size, uint8 (N, S, S)."""
+    """Read images of one size, uint8 (N, S, S)."""
     return np.stack([np.asarray(Image.open(path).convert("L")) for path in paths])
 
 
-def same_pictures(paths: Sequence[Path]) -> list[list[int]]:
-    """Find the groups of files that hold the same picture, also cropped or recompressed, as indices."""
-    print(f"looking for copies among {len(paths)} pictures")
-    return near_duplicate_groups([fingerprint(picture) for picture in grey(paths)])
+def same_images(paths: Sequence[Path]) -> list[list[int]]:
+    """Return the groups of files that hold the same image, also cropped or recompressed, as indices."""
+    print(f"searching copies among {len(paths)} images")
+    return near_duplicate_groups([fingerprint(image) for image in grey(paths)])
 
 
 def repaired(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
-    """Give copies of one training picture the mean of their targets, and leave out their validation copies.
+    """Give copies of one training image the mean of their targets, and leave out their validation copies.
 
-    Copies often stand under different labels, which are judgements of the same face. Labels of validation copies
-    are never looked at.
+    Copies often have different labels, which are judgements of the same face. Labels of validation copies are never
+    used.
     """
     found: list[Row | None] = list(rows)
     for group in groups:
@@ -102,7 +102,7 @@ def repaired(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write a labelled table that `mien train` reads: file, label, split and the seven shares."""
+    """Write a labelled table for `mien train`: file, label, split and the seven probabilities."""
     with new_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["file", "label", "split", *EXPRESSIONS])
@@ -111,7 +111,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read what `write_rows` wrote."""
+    """Read the table that `write_rows` wrote."""
     with path.open(newline="", encoding="utf-8") as stream:
         return [
             Row(row["file"], row["label"], row["split"], np.array([float(row[name]) for name in EXPRESSIONS]))

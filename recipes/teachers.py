@@ -1,4 +1,4 @@
-"""What trained networks say of pictures, as part of the targets that another network learns (Hinton et al., 2015)."""
+"""Mix the predictions of trained networks into another network's targets (distillation: Hinton et al., 2015)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,17 +21,16 @@ DECAY = 1e-3
 
 
 def teach(runs: Sequence[Path], source: Path, out: Path) -> None:
-    """Write a table again, the targets of training pictures mixed with what networks say of them,
-    the `model.keras` of the folders `runs`.
+    """Write a table again, with targets of training images mixed with the predictions of the networks in `runs`.
 
-    Each network looks at each picture and its mirror image, its last layer fitted again to the table's targets, which
-    need not be those that it was trained on. A folder named twice counts twice.
+    Each network (`model.keras` of its run folder) predicts each image and its mirror image, after its last layer is
+    refitted to the table's targets, which may differ from those it was trained on. A folder named twice counts twice.
     """
     rows = read_rows(source)
     seen = [number for number, row in enumerate(rows) if row.split == "train"]
-    pictures = grey([source.parent / rows[number].file for number in seen])[..., np.newaxis]
+    images = grey([source.parent / rows[number].file for number in seen])[..., np.newaxis]
     targets = np.stack([rows[number].shares for number in seen]).astype(np.float32)
-    opinions = {run: opinion(run, pictures, targets) for run in dict.fromkeys(runs)}
+    opinions = {run: opinion(run, images, targets) for run in dict.fromkeys(runs)}
     said = np.mean([opinions[run] for run in runs], axis=0)
     for number, shares in zip(seen, said, strict=True):
         mixed = TEACHERS_SHARE * shares + (1 - TEACHERS_SHARE) * rows[number].shares
@@ -39,23 +38,23 @@ def teach(runs: Sequence[Path], source: Path, out: Path) -> None:
     write_rows(out, rows)
 
 
-def opinion(run: Path, pictures: Bytes, targets: Floats) -> Floats:
-    """Return a network's probabilities (N, K) for pictures (N, S, S, 1) that have those targets (N, K)."""
+def opinion(run: Path, images: Bytes, targets: Floats) -> Floats:
+    """Return the probabilities (N, K) of a network for images (N, S, S, 1) with those targets (N, K)."""
     import keras
 
-    print(f"asking {run.name} about {len(pictures)} pictures", flush=True)
+    print(f"predicting {len(images)} images with {run.name}", flush=True)
     network = keras.saving.load_model(run / KERAS, safe_mode=True)
     trunk = keras.Model(network.input, network.get_layer("logits").input)
-    seen = np.stack([features(trunk, view) for view in (pictures, pictures[:, :, ::-1])])
+    seen = np.stack([features(trunk, view) for view in (images, images[:, :, ::-1])])
     flat = seen.reshape(-1, seen.shape[-1])
     weights = last_layer(flat, np.tile(targets, (2, 1)))
-    said = probabilities(with_one(flat) @ weights).reshape(2, len(pictures), -1)
+    said = probabilities(with_one(flat) @ weights).reshape(2, len(images), -1)
     return np.asarray(said.mean(axis=0), np.float32)
 
 
-def features(trunk: Any, pictures: Bytes) -> Floats:
-    """Return what the last layer sees of pictures (N, S, S, 1), float (N, D), each feature divided by its deviation."""
-    found: Floats = trunk.predict(pictures, batch_size=512, verbose=0)
+def features(trunk: Any, images: Bytes) -> Floats:
+    """Return the input of the last layer for images (N, S, S, 1), float (N, D), scaled to unit deviation."""
+    found: Floats = trunk.predict(images, batch_size=512, verbose=0)
     return np.asarray(found / (found.std(axis=0) + 1e-6))
 
 
@@ -78,5 +77,5 @@ def last_layer(features: Floats, targets: Floats) -> Floats:
 
 
 def with_one(features: Floats) -> Floats:
-    """Add a column of ones, whose weights are the biases."""
+    """Append a column of ones, whose weights are the biases."""
     return np.concatenate([features, np.ones((len(features), 1), features.dtype)], axis=1)

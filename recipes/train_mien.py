@@ -1,17 +1,16 @@
-"""How the shipped model `mien` is made, from FER2013's pictures and the votes of FER+, in one command.
+"""Train the shipped model `mien` from FER2013's images and the votes of FER+, in one command.
 
     python recipes/train_mien.py --data $MIEN_DATA --work mien-runs/recipe
 
-`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. Takes six to seven hours, by adding up, on two
-cores that have bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time); the same command
-goes on after an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`, to be copied to
-`src/mien/models`.
+`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. The parts add up to six to seven hours on two cores
+with bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time). Run the same command again after
+an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`; copy them to `src/mien/models`.
 
-Seven trainings: of the network that ships, of a wider one, and of the first again and again from its last weights, with
-targets that are half what earlier networks say of each picture; `fer_targets.py` says what the other half is,
-`teachers.py` how the networks are asked. The fifth, with another optimiser, starts from nothing: in 33 minutes it gets
-nearly as far as the first three in two hours and a half, and differs from them. What comes of the last two is a blend
-of their weights with those that they started from, `blend.py`; the lab log says what other shares would give.
+There are seven trainings: of the network that ships, of a wider one, and of the first again and again from its last
+weights, with targets that are half the predictions of earlier networks (`teachers.py`) and half as `fer_targets.py`
+describes. The fifth starts from scratch with another optimizer: in 33 minutes it gets nearly as far as the first three
+in two and a half hours, and makes different errors. The last two are blended with the weights they started from
+(`blend.py`); the lab log has the results of other shares.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from mien.labels import EXPRESSIONS
 from mien.training.backend import require_keras
 from mien.training.config import TrainConfig, read_settings
 
-# The validation fold is read as the figures of the model card are measured.
+# The validation fold is loaded as for the metrics of the model card.
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from blend import blend
 from fer_targets import Mix, prepare
@@ -61,9 +60,9 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Training:
-    """One of the trainings: its targets, the earlier ones that teach it or lend their weights, and its own settings.
+    """One training: its targets, the earlier ones that teach it or lend their weights, and its own settings.
 
-    What comes of it is a blend with what it started from, which counts for `share_of_start` of the weights.
+    The result is blended with its start, which contributes `share_of_start` of the weights.
     """
 
     name: str
@@ -75,16 +74,16 @@ class Training:
 
     @property
     def result(self) -> str:
-        """The folder below WORK that holds its `model.keras`."""
+        """Return the folder below WORK that holds its `model.keras`."""
         return f"{self.name}-blended" if self.share_of_start else self.name
 
 
-#: A little more of the sad faces than asked for (0.70), so that the bundle in 8-bit integers finds as many, too.
+#: Slightly more sad faces than required (0.70), so that the 8-bit bundle finds as many, too.
 SAD_AS_SAD = 0.71
-RANGE_CROPS = 1024  # every second one sets the ranges of 8-bit integers, the others are compared
+RANGE_CROPS = 1024  # every second one sets the int8 ranges, the others are compared
 
 EVEN = Mix(decided=0.5, undecided=0.5)
-# Where the crowd is not sure, no majority can be missed, and FER2013's label is the better guide.
+# If the crowd is not sure, no majority can be missed, and FER2013's label is the better guide.
 REPAIRED = Mix(decided=0.35, undecided=1.0)
 LONG = {
     "batch_size": 128, "optimizer": "muon", "warmup_epochs": 1.0, "dropout": 0.1, "zoom": 0.5, "brightness": 0.3,
@@ -92,7 +91,7 @@ LONG = {
 }  # fmt: skip
 TRAININGS = (
     Training("first", EVEN, {"epochs": 60}),
-    # The wide network sees undamaged pictures: it is to learn what faces show, and the others tell of damage.
+    # The wide network sees undamaged images; the other teachers have learned degradation.
     Training("wide", EVEN, {
         "width": 1.5, "epochs": 32, "rotation": 15, "zoom": 0.25, "translation": 0.08, "brightness": 0.2,
         "contrast": 0.25, "erasing": 0.3, "degradation": 0.0,
@@ -105,12 +104,12 @@ TRAININGS = (
         **LONG, "optimizer": "adamw", "learning_rate": 2.2e-3, "freeze_epochs": 2, "warmup_epochs": 2.0, "epochs": 100,
     }, teachers=("first", "wide", "second"), start="second"),
     Training("fresh", REPAIRED, {**LONG, "learning_rate": 6e-3, "epochs": 42}),
-    # What it starts from, the best of them, counts twice as a teacher.
+    # Its starting point, the best of them, counts twice as a teacher.
     Training("last", REPAIRED, {
         **LONG, "learning_rate": 3e-3, "freeze_epochs": 1, "epochs": 74, "zoom": 0.6, "degradation": 0.15,
     }, teachers=("third", "third", "fresh", "second", "wide", "first"), start="third", share_of_start=0.35),
-    # The same again from what came of it, which teaches it alone. When what ships was made, the trainings before
-    # this one covered pictures by plain tones only; the layer has patterns since.
+    # Again from that result, its only teacher. When the shipped weights were made, the earlier trainings covered
+    # images with plain tones only; the layer has used patterns since.
     Training("covered", REPAIRED, {
         **LONG, "learning_rate": 3e-3, "freeze_epochs": 1, "epochs": 68, "zoom": 0.6, "degradation": 0.15,
     }, teachers=("last",), start="last", share_of_start=0.35),
@@ -119,7 +118,7 @@ BY_NAME = {training.name: training for training in TRAININGS}
 
 
 def main() -> None:
-    """Train, then choose temperature and rule and write the bundles; what is there already is not done again."""
+    """Train, choose temperature and rule, and write the bundles; finished steps are skipped."""
     args = arguments()
     train_all(args.data, args.work, args.set)
     result, targets = args.work / TRAININGS[-1].result, table(args.work, TRAININGS[-1])
@@ -130,7 +129,7 @@ def main() -> None:
 
 
 def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
-    """Prepare the data and do every training, or go on; `extra` are other settings, for all trainings."""
+    """Prepare the data and run or resume every training; `extra` are settings for all of them."""
     if missing := what_is_missing(data):
         sys.exit(missing)
     labelled = work / "data"
@@ -144,25 +143,23 @@ def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Train the shipped model.")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where data, runs and bundles go")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another setting, for all trainings"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for all trainings")
     found = parser.parse_args()
     found.set = tomllib.loads("\n".join(found.set))
     return found
 
 
 def table(work: Path, training: Training) -> Path:
-    """Where the targets of a training are, before anyone is asked."""
+    """Return the path of a training's targets, before any teacher."""
     return work / "data" / f"{training.name}.csv"
 
 
 def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
-    """Ask the teachers, if there are any, train or go on training, and blend; nothing where that is done already."""
+    """Add the predictions of the teachers, train or resume, and blend; do nothing if the result exists."""
     source, settings = table(work, training), {**SETTINGS, **training.settings, **extra}
     if training.teachers:
         taught = source.with_stem(f"{training.name}-taught")
@@ -178,7 +175,7 @@ def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
 
 
 def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
-    """Train on the labelled pictures, or go on where an earlier call stopped."""
+    """Train on the labelled images, or resume an earlier call."""
     from mien.training import run
 
     with TrainingScreen(out) as screen:
@@ -186,7 +183,7 @@ def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
 
 
 def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]:
-    """Fit the temperature, and then choose the rule, on the validation faces that a majority agrees on."""
+    """Fit the temperature and then choose the rule, on the validation faces with a majority."""
     known = fold.majority != UNDECIDED
     majority = fold.majority[known]
     temperature = fit_temperature(logits[known], np.eye(len(EXPRESSIONS))[majority])
@@ -194,7 +191,7 @@ def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]
 
 
 def release(run: Path, fold: Fold, out: Path) -> None:
-    """Write the bundle that the package ships, with the weights to train on from beside it."""
+    """Write the shipped bundle, with the weights for further training beside it."""
     import keras
 
     from mien.training.export.onnx import export_bundle
@@ -203,7 +200,7 @@ def release(run: Path, fold: Fold, out: Path) -> None:
 
     config = TrainConfig.make(read_settings(run / CONFIG))
     network = keras.saving.load_model(run / KERAS, safe_mode=True)
-    faces = fold.pictures[..., np.newaxis]
+    faces = fold.images[..., np.newaxis]
     temperature, rule = calibrate(logits_of(network).predict(faces, batch_size=512, verbose=0), fold)
     print(f"temperature {temperature:.4f}, {rule}")
     agreement = export_bundle(
@@ -216,7 +213,7 @@ def release(run: Path, fold: Fold, out: Path) -> None:
 
 
 def quantise(bundle: Path, source: Path, out: Path) -> None:
-    """Write the int8 bundle, its ranges set by training pictures."""
+    """Write the int8 bundle, its ranges set by training images."""
     from mien.training.export.quantize import quantize_bundle, sample_crops
 
     print(quantize_bundle(bundle, sample_crops(source, bundle, RANGE_CROPS), out))

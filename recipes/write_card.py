@@ -1,10 +1,10 @@
-"""Puts measured figures into the model card, and the card into the shipped bundles.
+"""Write measured metrics into the model card, and copy the card into the shipped bundles.
 
     python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json figures.json
     python recipes/write_card.py figures.json
 
-`MODEL_CARD.md` keeps its words; what stands between its two marks is written anew. Without a file of figures the card
-is taken as it is, words changed by hand included.
+Only the tables between the two marks of `MODEL_CARD.md` are replaced. Without a file of metrics the card is copied as
+it is, including changes made by hand.
 """
 
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "mien" / "models"
 BEGIN, END = "<!-- figures: written by recipes/write_card.py -->", "<!-- end of figures -->"
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
-#: What the card shows of all that is measured, by the beginning of a section's name.
+#: The sections that the card shows, by the beginning of their names.
 SECTIONS = (
     "Accuracy",
     "Answers by arg-max",
@@ -30,7 +30,7 @@ SECTIONS = (
 
 
 def tables(models: list[dict[str, Any]]) -> str:
-    """A table per section, a column per model; intervals in brackets."""
+    """Return Markdown tables: one per section, a column per model, intervals in brackets."""
     names = [model["model"] for model in models]
     by_name = [{(row["section"], row["name"]): row for row in model["rows"]} for model in models]
     found = []
@@ -46,14 +46,14 @@ def tables(models: list[dict[str, Any]]) -> str:
 
 
 def cell(row: dict[str, Any]) -> str:
-    """A figure as the tables show it: points with a sign, everything else as a share."""
+    """Return a value with its interval: changes as signed percentage points, everything else as a fraction."""
     form, unit = ("{:+.1f}", 100) if row["section"].startswith("Robustness: change") else ("{:.3f}", 1)
     value, low, high = (form.format(unit * row[name]) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
 def main() -> None:
-    """Write the card and its copies in the bundles."""
+    """Write the card, and its copies in the bundles."""
     card = ROOT / "MODEL_CARD.md"
     text = card.read_text(encoding="utf-8")
     if len(sys.argv) > 1:
@@ -62,7 +62,7 @@ def main() -> None:
         text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
         card.write_text(text, encoding="utf-8")
     for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
-        # Pictures of the repository and what links point to do not travel in a wheel.
+        # Images and link targets of the repository are not in a wheel.
         lines = [LINK.sub(r"\1", line) for line in text.splitlines() if not line.startswith("![")]
         lines[0] = f"# {folder.name}"
         (folder / "CARD.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

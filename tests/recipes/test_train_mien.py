@@ -86,7 +86,7 @@ def test_copies_share_their_targets_and_leave_the_validation_part(tmp_path: Path
         drawn(tmp_path, "d.png", 2, label="happy", happiness=10),
         drawn(tmp_path, "e.png", 3, split="validation", label="happy", happiness=10),
     ]
-    groups = fer_targets.same_pictures([tmp_path / row.file for row in rows])
+    groups = fer_targets.same_images([tmp_path / row.file for row in rows])
     assert sorted(map(sorted, groups)) == [[0, 1, 2]]
     first, second, other, held_out = fer_targets.repaired(rows, groups)
     assert [Path(row.file).name for row in (first, second, other, held_out)] == ["a.png", "b.png", "d.png", "e.png"]
