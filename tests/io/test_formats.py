@@ -13,7 +13,17 @@ from pyarrow import parquet
 
 from mien.errors import MissingExtraError
 from mien.io import formats as module
-from mien.io.formats import csv_text, flat_rows, json_text, jsonl_text, probability_labels, write_parquet
+from mien.io.formats import (
+    Column,
+    columns,
+    csv_text,
+    flat_rows,
+    json_text,
+    jsonl_text,
+    parquet_schema,
+    probability_labels,
+    write_parquet,
+)
 from mien.labels import EXPRESSIONS
 
 LABELS = ("happy", "sad")
@@ -63,7 +73,7 @@ def test_json_lines_are_rows() -> None:
     assert [json.loads(line) for line in jsonl_text(ROWS)] == ROWS
 
 
-def test_csv_has_a_line_per_face_and_one_for_a_picture_without() -> None:
+def test_csv_has_a_line_per_face_and_one_for_an_image_without() -> None:
     found = list(csv.DictReader(io.StringIO("".join(csv_text(ROWS, LABELS)), newline="")))
     assert [line["source"] for line in found] == ["two.png", "two.png", 'odd,"\n".png', "none.png", "caf\udce9.png"]
     assert [line["p_happy"] for line in found] == ["0.75", "0.333333", "1", "", ""]
@@ -96,11 +106,9 @@ def test_parquet_holds_the_flat_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = parquet.ParquetFile(tmp_path / "out.parquet")
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [2, 2, 1]
     found = file.read().to_pylist()
-    for line, expected in zip(found, (line for one in ROWS for line in flat_rows(one, LABELS)), strict=True):
-        expected["source"] = expected["source"].replace("\udce9", r"\udce9")
-        assert {name: value for name, value in line.items() if value is not None} == {
-            name: value for name, value in expected.items() if value is not None
-        }
+    for line, (one, shown) in zip(found, flat_rows(ROWS), strict=True):
+        expected = {column.name: column.value(one, shown) for column in columns(LABELS)}
+        assert line == {**expected, "source": expected["source"].replace("\udce9", r"\udce9")}
     assert found[1]["face"] == 1
     assert found[1]["landmarks"] == [1.5, 2.0, 3.0, 4.5]
     assert (found[3]["picture_width"], found[4]["picture_width"], found[3]["face"]) == (640, None, None)
@@ -112,8 +120,24 @@ def test_probabilities_of_all_expressions_where_a_model_has_them() -> None:
         *("happy", "sad", "neither", "angry", "disgust", "fear", "neutral", "surprise"),
     )
     seven = dict.fromkeys(EXPRESSIONS, 1 / 7)
-    (line,) = flat_rows(row("a", face(0, 0.5, expressions=seven)), ("happy", "fear"))
-    assert (line["p_happy"], line["p_fear"]) == (0.5, 1 / 7)
+    ((one, shown),) = flat_rows([row("a", face(0, 0.5, expressions=seven))])
+    assert [column.value(one, shown) for column in columns(("happy", "fear"))[-2:]] == [0.5, 1 / 7]
+
+
+def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    area = Column("area", "integer", of_face=lambda face: face["box"]["width"] * face["box"]["height"])
+    monkeypatch.setattr(module, "COLUMNS", (*module.COLUMNS, area))
+    found = list(csv.DictReader(io.StringIO("".join(csv_text(ROWS, LABELS)), newline="")))
+    assert [line["area"] for line in found] == ["1200", "1200", "1200", "", ""]
+    assert "area" in parquet_schema(LABELS).names
+
+
+def test_frames_of_a_video_have_a_time_and_persons() -> None:
+    names = [column.name for column in columns(LABELS, video=True)]
+    assert [name for name in names if name not in [column.name for column in columns(LABELS)]] == ["time", "person"]
+    one = {**row("a.mp4", face(0, 0.5, person=3)), "time": 0.2}
+    (line,) = csv.DictReader(io.StringIO("".join(csv_text([one], LABELS, video=True)), newline=""))
+    assert (line["time"], line["person"]) == ("0.2", "3")
 
 
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

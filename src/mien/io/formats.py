@@ -1,17 +1,19 @@
-"""Rows of results as text and tables: JSON, JSON lines, CSV and Parquet, one row at a time.
+"""Write rows of results as JSON, JSON lines, CSV and Parquet, one row at a time.
 
-A row is what `ImageResult.to_dict()` gives. CSV and Parquet have one line per face, and one for every
-picture without; their columns are those of `flat_rows`. The rows of a film (`FrameResult.to_dict()`) have a
-time and persons as well.
+A row is `ImageResult.to_dict()` or `FrameResult.to_dict()`. CSV and Parquet have one line per face, and one for an
+image without a face. To add a column to them, add an entry to `COLUMNS`.
 """
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mien.errors import MissingExtraError
 from mien.io.atomic import new_file
@@ -21,12 +23,101 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ResultRow = Mapping[str, Any]
+ResultFace = Mapping[str, Any]
 
 #: Lines in a row group of a Parquet file; no more than these are held.
 ROW_GROUP = 8192
-_FACE = ("answer", "probability", "why")
-_FILM = ("time", "person")
-_CSV = ("source", "status", "reason", "x", "y", "width", "height", "score", *_FACE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of CSV and Parquet: its name, its type in Parquet, and how to get its value.
+
+    Args:
+        name: the heading.
+        type: `text`, `integer` (32 bits), `number` (64 bits) or `numbers` (a list of these).
+        of_row: gets the value from a row; None for a column that needs a face.
+        of_face: gets the value from a face of the row, which also has its `number`, from 0. Empty without a face.
+        csv: whether it is in CSV too.
+        video: whether it is only there for the frames of a video.
+        decimals: to which it is rounded in CSV; None keeps all.
+    """
+
+    name: str
+    type: Literal["text", "integer", "number", "numbers"]
+    of_row: Callable[[ResultRow], Any] | None = None
+    of_face: Callable[[ResultFace], Any] | None = None
+    csv: bool = True
+    video: bool = False
+    decimals: int | None = None
+
+    def value(self, row: ResultRow, face: ResultFace | None) -> Any:
+        """Return the value for a face of a row, or for a row without a face."""
+        if self.of_row is not None:
+            return self.of_row(row)
+        return self.of_face(face) if self.of_face is not None and face is not None else None
+
+    def csv_value(self, row: ResultRow, face: ResultFace | None) -> Any:
+        """Return the value as CSV shows it."""
+        value = self.value(row, face)
+        return value if self.decimals is None or value is None else round(value, self.decimals)
+
+
+def _box(side: str) -> Callable[[ResultFace], Any]:
+    return lambda face: face["box"][side]
+
+
+def _landmarks(face: ResultFace) -> list[float] | None:
+    return [value for point in face["landmarks"] or () for value in point] or None
+
+
+#: Every column but the probabilities, in order. Boxes, landmarks (x, y of each point in turn) and sizes are in pixels
+#: of the upright image, times in seconds.
+COLUMNS = (
+    Column("source", "text", itemgetter("source")),
+    Column("time", "number", itemgetter("time"), video=True),
+    Column("person", "integer", of_face=itemgetter("person"), video=True),
+    Column("status", "text", itemgetter("status")),
+    Column("reason", "text", itemgetter("reason")),
+    Column("model", "text", itemgetter("model"), csv=False),
+    Column("picture_width", "integer", itemgetter("width"), csv=False),
+    Column("picture_height", "integer", itemgetter("height"), csv=False),
+    Column("face", "integer", of_face=itemgetter("number"), csv=False),
+    Column("x", "integer", of_face=_box("x")),
+    Column("y", "integer", of_face=_box("y")),
+    Column("width", "integer", of_face=_box("width")),
+    Column("height", "integer", of_face=_box("height")),
+    Column("score", "number", of_face=itemgetter("score")),
+    Column("landmarks", "numbers", of_face=_landmarks, csv=False),
+    Column("answer", "text", of_face=itemgetter("answer")),
+    Column("probability", "number", of_face=itemgetter("probability"), decimals=6),
+    Column("why", "text", of_face=itemgetter("why")),
+)
+
+
+def columns(labels: Sequence[str], video: bool = False) -> list[Column]:
+    """Return all columns for images, or the frames of a `video`; `p_LABEL` is the probability of each label.
+
+    Example:
+        >>> [column.name for column in columns(["happy", "sad"]) if column.csv][-4:]
+        ['probability', 'why', 'p_happy', 'p_sad']
+    """
+    fixed = [column for column in COLUMNS if video or not column.video]
+    return fixed + [Column(f"p_{label}", "number", of_face=partial(_share, label), decimals=6) for label in labels]
+
+
+def _share(label: str, face: ResultFace) -> Any:
+    known = face["probabilities"]
+    return known[label] if label in known else face["expressions"][label]
+
+
+def flat_rows(rows: Iterable[ResultRow]) -> Iterator[tuple[ResultRow, ResultFace | None]]:
+    """Yield each row beside each of its faces, numbered from 0, or beside None for an image without a face."""
+    for row in rows:
+        for number, face in enumerate(row["faces"]):
+            yield row, {**face, "number": number}
+        if not row["faces"]:
+            yield row, None
 
 
 def json_text(rows: Iterable[ResultRow]) -> Iterator[str]:
@@ -44,79 +135,54 @@ def jsonl_text(rows: Iterable[ResultRow]) -> Iterator[str]:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def csv_text(rows: Iterable[ResultRow], labels: Sequence[str], film: bool = False) -> Iterator[str]:
-    """Yield the heading and the lines of a CSV; probabilities of `labels` as columns `p_LABEL`, with six decimals.
-
-    With `film` it has the columns `time` and `person` too.
-    """
+def csv_text(rows: Iterable[ResultRow], labels: Sequence[str], video: bool = False) -> Iterator[str]:
+    """Yield the heading and the lines of a CSV for images, or the frames of a `video`; columns as in `columns`."""
     buffer = io.StringIO()
-    names = [*_CSV[:1], *(_FILM if film else ()), *_CSV[1:], *(f"p_{label}" for label in labels)]
-    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    shown = [column for column in columns(labels, video) if column.csv]
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([column.name for column in shown])
     for row in rows:
-        for line in flat_rows(row, labels):
-            writer.writerow({name: round(value, 6) if _is_share(name) else value for name, value in line.items()})
+        for _, face in flat_rows([row]):
+            writer.writerow([column.csv_value(row, face) for column in shown])
         yield _taken(buffer)
     yield _taken(buffer)
 
 
-def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], film: bool = False) -> None:
-    """Write a Parquet file whole or not at all, `ROW_GROUP` lines at a time; MissingExtraError without pyarrow.
+def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], video: bool = False) -> None:
+    """Write a Parquet file whole or not at all, `ROW_GROUP` lines at a time; columns as in `columns`.
 
-    With `film` it has the columns `time` and `person` too.
+    Raises MissingExtraError without pyarrow.
     """
     pa = require_parquet()
     from pyarrow import parquet
 
-    schema = parquet_schema(labels, film)
-    lines = (_clean(line) for row in rows for line in flat_rows(row, labels))
+    shown, schema = columns(labels, video), parquet_schema(labels, video)
+    lines = ({column.name: _clean(column.value(row, face)) for column in shown} for row, face in flat_rows(rows))
     with new_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
         while group := list(islice(lines, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))
 
 
-def flat_rows(row: ResultRow, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield one flat dict per face of a row, or one for a picture without.
-
-    `x`, `y`, `width` and `height` are the face's box in pixels, `picture_width` and `picture_height` the
-    picture's size, `face` counts from 0, `landmarks` is x, y of each point in turn, and `p_LABEL` the
-    probability of each of `labels`; of a film also `time` in seconds and `person`. What
-    a row does not have is left out.
-    """
-    head = {name: row[name] for name in ("source", "status", "reason", "model")}
-    head |= {f"picture_{name}": row[name] for name in ("width", "height")}
-    head |= {"time": row["time"]} if "time" in row else {}
-    for number, face in enumerate(row["faces"]):
-        known = {**face.get("expressions", {}), **face["probabilities"]}
-        shares = {f"p_{label}": known[label] for label in labels}
-        points = [value for point in face["landmarks"] or () for value in point]
-        about = {"face": number, "score": face["score"], "landmarks": points or None}
-        about |= {"person": face["person"]} if "person" in face else {}
-        yield head | face["box"] | about | {name: face[name] for name in _FACE} | shares
-    if not row["faces"]:
-        yield head
-
-
 def probability_labels(labels: Sequence[str], answers: Sequence[str]) -> tuple[str, ...]:
-    """Name the probabilities of a flat row: of every answer, and of all expressions where a model has them."""
+    """Return the labels of the probabilities in a flat row: every answer, and all expressions if a model has them.
+
+    Example:
+        >>> probability_labels(["happy", "sad"], ["happy", "sad"])
+        ('happy', 'sad')
+    """
     seven = EXPRESSIONS if set(labels) == set(EXPRESSIONS) else ()
     return tuple(dict.fromkeys((*answers, *seven)))
 
 
-def parquet_schema(labels: Sequence[str], film: bool = False) -> "pa.Schema":
-    """Return the columns of a Parquet file of flat rows, of a `film` or of pictures."""
+def parquet_schema(labels: Sequence[str], video: bool = False) -> "pa.Schema":
+    """Return the schema of a Parquet file of flat rows, for images or the frames of a `video`."""
     pa = require_parquet()
-    kinds: dict[str, Any] = {"source": pa.string()}
-    kinds |= {"time": pa.float64(), "person": pa.int32()} if film else {}
-    kinds |= dict.fromkeys(("status", "reason", "model"), pa.string())
-    kinds |= dict.fromkeys(("picture_width", "picture_height", "face", "x", "y", "width", "height"), pa.int32())
-    kinds |= {"score": pa.float64(), "landmarks": pa.list_(pa.float64())}
-    kinds |= {"answer": pa.string(), "probability": pa.float64(), "why": pa.string()}
-    return pa.schema(kinds | {f"p_{label}": pa.float64() for label in labels})
+    types = {"text": pa.string(), "integer": pa.int32(), "number": pa.float64(), "numbers": pa.list_(pa.float64())}
+    return pa.schema({column.name: types[column.type] for column in columns(labels, video)})
 
 
 def require_parquet() -> Any:
-    """Return pyarrow; MissingExtraError where it is not installed."""
+    """Return pyarrow; MissingExtraError if it is not installed."""
     try:
         import pyarrow
     except ImportError:
@@ -124,16 +190,9 @@ def require_parquet() -> Any:
     return pyarrow
 
 
-def _is_share(name: str) -> bool:
-    return name == "probability" or name.startswith("p_")
-
-
-def _clean(line: dict[str, Any]) -> dict[str, Any]:
-    """Write bytes of a file name that are no UTF-8 as what they are, like `\\udce9`: Parquet's text is UTF-8."""
-    return {
-        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-        for name, value in line.items()
-    }
+def _clean(value: Any) -> Any:
+    r"""Write bytes of a file name that are not UTF-8 as `\udce9`: Parquet's text is UTF-8."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _taken(buffer: io.StringIO) -> str:
