@@ -29,7 +29,7 @@ from mien.errors import MienError, TrainingError
 from mien.evaluation import slices
 from mien.evaluation.scoring import Predictions, score
 from mien.explanation.attention import AttentionSummary, summarise_attention
-from mien.explanation.figures import mean_map
+from mien.explanation.attention_figures import mean_map
 from mien.inference.reader import Reader, load
 from mien.report.sections.slices import hints_chart, slices_section
 

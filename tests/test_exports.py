@@ -31,6 +31,8 @@ def test_the_public_names_are_these() -> None:
         "__version__",
         "check",
         "evaluate",
+        "explain",
+        "explain_dataset",
         "load",
     ]
     assert all(hasattr(mien, name) for name in mien.__all__)

@@ -35,6 +35,7 @@ from mien.version import __version__
 if TYPE_CHECKING:
     from mien.data.check import check
     from mien.report.evaluation import evaluate
+    from mien.training.explain import explain, explain_dataset
 
 __all__ = [
     "Box",
@@ -56,11 +57,18 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "explain",
+    "explain_dataset",
     "load",
 ]
 
 #: Doors by name, each with the module that it is loaded from when first used.
-_DOORS = {"check": "mien.data.check", "evaluate": "mien.report.evaluation"}
+_DOORS = {
+    "check": "mien.data.check",
+    "evaluate": "mien.report.evaluation",
+    "explain": "mien.training.explain",
+    "explain_dataset": "mien.training.explain",
+}
 
 
 if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error

@@ -79,7 +79,7 @@ def test_a_folder_is_never_called_like_a_picture(
 ) -> None:
     out = tmp_path / name
     code, said, err = call("explain", photo, "--model", model, "--out", out)
-    fix = "pictures are written as PNG; give a name that ends in .png, or a folder"
+    fix = "images are written as PNG; give a name that ends in .png, or a folder"
     assert (code, said, err) == (2, "", f"mien: {out}: {fix}\n")
     code, said, err = call("explain", faces, "--model", model, "--summary", "--limit", 2, "--out", out)
     fix = "images are drawn into a folder; give the name of one"
@@ -109,7 +109,7 @@ def test_a_picture_without_a_face_says_so(call: Call, model: Path, tmp_path: Pat
         (("--out", "x.png", "--array", "x.txt"), "ends in .npy or .npz"),
         (("--out", "x.png", "--limit", "5"), "--limit: is for labelled data"),
         (("--out", "x.png", "--classes", "a,b"), "--classes: is for labelled data"),
-        (("--summary", "--label", "sad"), "--label: is for pictures"),
+        (("--summary", "--label", "sad"), "--label: is for images"),
         (("second.png", "--out", "x.png"), "second.png: no such file"),
     ],
 )
@@ -135,7 +135,7 @@ def test_what_is_explained_is_never_overwritten(call: Call, photo: Path, model: 
     mine.write_bytes(photo.read_bytes())
     for out in (mine, tmp_path):
         code, _, err = call("explain", mine, "--model", model, "--out", out)
-        assert code == 2 and "is one of the pictures to explain" in err
+        assert code == 2 and "is one of the images to explain" in err
     assert mine.read_bytes() == photo.read_bytes()
     code, _, err = call("explain", mine, photo, "--model", model, "--out", tmp_path / "x.png")
     assert code == 2 and "give a folder" in err
@@ -157,9 +157,9 @@ def test_a_summary_says_where_the_model_looks(call: Call, faces: Path, model: Pa
     out = tmp_path / "summary"
     code, said, _ = call("explain", faces, "--model", model, "--summary", "--limit", "12", "--out", out)
     assert code == 0
-    assert "12 pictures, all of faces" in said and "background" in said
+    assert "12 images, all of faces" in said and "background" in said
     found = json.loads((out / "summary.json").read_text())
-    assert found["classes"]["sad"]["pictures"] + found["classes"]["sad"]["without_evidence"] == 6
+    assert found["classes"]["sad"]["images"] + found["classes"]["sad"]["without_evidence"] == 6
     assert found["conclusion"] in " ".join(said.split())
     with Image.open(out / "summary.png") as image:
         assert image.width > 380
@@ -177,7 +177,7 @@ def test_faithfulness_is_printed_and_written(call: Call, faces: Path, model: Pat
     assert code == 0
     assert "deletion" in said and "better by" in said
     found = json.loads((out / "faithfulness.json").read_text())
-    assert found["pictures"] == 8 and set(found["deletion"]) == {"cam", "random", "patches", "centre"}
+    assert found["images"] == 8 and set(found["deletion"]) == {"cam", "random", "patches", "centre"}
     written = {"faithfulness.json", "deletion.png", "insertion.png", "explain.html"}
     assert {path.name for path in out.iterdir()} == written
 
@@ -188,12 +188,12 @@ def test_all_of_it_is_one_page(call: Call, faces: Path, model: Path, tmp_path: P
     code, said, _ = call(
         "explain", faces, "--model", model, "--summary", "--faithfulness", "--limit", 8, "--out", out
     )  # fmt: skip
-    assert code == 0 and "all of it is in" in " ".join(said.split())
+    assert code == 0 and "all results are in" in " ".join(said.split())
     text = (out / "explain.html").read_text(encoding="utf-8")
     for name in ("summary", "faithfulness"):
         assert escape(json.loads((out / f"{name}.json").read_text())["conclusion"]) in text.replace("\u00a0", " ")
     assert text.count("<svg") == 2 and text.count("data:image/png;base64,") == 2
-    assert text.count("<section") == 2 and "Where the model looks and whether its heatmaps can be trusted." in text
+    assert text.count("<section") == 2 and "Where the model looks and whether its heatmaps are faithful." in text
 
 
 def test_data_that_is_not_there_is_one_line(call: Call, model: Path, tmp_path: Path) -> None:

@@ -16,14 +16,13 @@ import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError
 from mien.explanation.attention import (
-    RIM,
-    label_indices,
-    rim_cells,
-    sample_crops,
+    BORDER_CELLS,
+    border_cells,
     summarise_attention,
 )
-from mien.explanation.figures import mean_map
-from mien.explanation.regions import CANONICAL, REGIONS, aligned, in_crop, region_masks, to_canonical
+from mien.explanation.attention_figures import mean_map
+from mien.explanation.regions import CANONICAL, REGIONS, align, landmarks_in_crop, region_masks, similarity_to_canonical
+from mien.explanation.sampling import label_indices, sample_crops
 from mien.faces.crop import face_region
 from mien.report.document import Gallery, Table
 from mien.report.sections.attention import attention_section
@@ -62,7 +61,7 @@ def test_attention_is_counted_where_it_lies(reader: mien.Reader, region: str) ->
     for one in found.classes:
         assert one.shares[region].value > 0.9
         assert sum(share.value for share in one.shares.values()) == pytest.approx(1)
-        assert one.pictures == 6
+        assert one.images == 6
 
 
 @pytest.mark.parametrize("size", [16, 48, 100])
@@ -70,18 +69,18 @@ def test_every_pixel_is_in_one_region_and_one_rim_cell_at_most(size: int) -> Non
     masks = region_masks(size)
     assert tuple(masks) == REGIONS
     assert (np.sum(list(masks.values()), axis=0) == 1).all()
-    cells = rim_cells(size)
+    cells = border_cells(size)
     together = np.sum(list(cells.values()), axis=0)
     assert together.max() == 1 and not together[~masks["background"]].any()
     corners = [name for name in cells if name.endswith("corner")]
     assert len(corners) == 4 and len(cells) >= 10
     assert cells["lower left corner"][-1, 0] and cells["upper right corner"][0, -1]
-    assert min(cell.sum() for cell in cells.values()) > (size / RIM) ** 2 / 4
+    assert min(cell.sum() for cell in cells.values()) > (size / BORDER_CELLS) ** 2 / 4
 
 
 def test_a_network_that_looks_at_faces_is_said_to(reader: mien.Reader) -> None:
     found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=spot(0.5, 0.77, 5))
-    assert not found.suspect
+    assert not found.shortcut
     assert "looks at faces" in found.conclusion and "at the mouth" in found.conclusion
 
 
@@ -92,9 +91,9 @@ def test_a_mark_in_the_corner_of_one_class_is_named(reader: mien.Reader) -> None
         return np.where((labels == 1)[:, None, None], mark(crops, labels), face(crops, labels))
 
     found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=shortcut)
-    assert [one.suspect for one in found.classes] == [False, True]
-    assert found.classes[1].hottest[0] == "lower right corner"
-    assert "for sad gathers in the lower right corner" in found.conclusion
+    assert [one.shortcut for one in found.classes] == [False, True]
+    assert found.classes[1].border_peak[0] == "lower right corner"
+    assert "for sad concentrates in the lower right corner" in found.conclusion
     assert attention_section(found).parts[-1].kind == "warning"  # type: ignore[union-attr]
 
 
@@ -103,21 +102,21 @@ def test_evidence_beside_the_face_is_named_even_where_no_cell_stands_out(reader:
     found = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda crops, labels: np.repeat(off[None], len(crops), 0)
     )
-    assert found.suspect and "lies beside the face" in found.conclusion
+    assert found.shortcut and "lies beside the face" in found.conclusion
 
 
 def test_an_even_spread_is_not_suspect_and_no_evidence_is_counted(reader: mien.Reader) -> None:
     even = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.ones(c.shape[:3], np.float32)
     )
-    assert not even.suspect
+    assert not even.shortcut
     for share in even.classes[0].shares.values():
         assert share.density == pytest.approx(1, abs=0.01)
     none = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.zeros(c.shape[:3], np.float32)
     )
-    assert (none.classes[0].pictures, none.classes[0].empty) == (0, 6)
-    assert not none.suspect and "No evidence" in none.conclusion
+    assert (none.classes[0].images, none.classes[0].without_evidence) == (0, 6)
+    assert not none.shortcut and "No evidence" in none.conclusion
 
 
 def test_it_is_plain_json_and_a_section(reader: mien.Reader) -> None:
@@ -155,7 +154,7 @@ def test_any_turned_scaled_and_shifted_face_is_brought_to_the_canonical_one(
 ) -> None:
     cos, sin = scale * np.cos(np.radians(turn)), scale * np.sin(np.radians(turn))
     points = CANONICAL @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
-    a, b, u, v = to_canonical(points)
+    a, b, u, v = similarity_to_canonical(points)
     back = points @ np.array([[a, b], [-b, a]]) + (u, v)
     np.testing.assert_allclose(back, CANONICAL, atol=1e-6)
 
@@ -166,14 +165,14 @@ def test_values_move_with_the_landmarks() -> None:
     points = (CANONICAL - 0.5) * 0.8 + 0.5 + shift
     for point, goal in zip(points, CANONICAL, strict=True):
         bump = np.exp(-((columns - 80 * point[0]) ** 2 + (rows - 80 * point[1]) ** 2) / 18).astype(np.float32)
-        moved = aligned(bump, points)
+        moved = align(bump, points)
         row, column = np.unravel_index(moved.argmax(), moved.shape)
         np.testing.assert_allclose([(column + 0.5) / 80, (row + 0.5) / 80], goal, atol=0.02)
 
 
 def test_landmarks_on_one_spot_move_nothing() -> None:
     values = np.random.default_rng(0).random((16, 16)).astype(np.float32)
-    np.testing.assert_array_equal(aligned(values, np.full((5, 2), 0.5)), values)
+    np.testing.assert_array_equal(align(values, np.full((5, 2), 0.5)), values)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180])
@@ -181,7 +180,7 @@ def test_the_finders_landmarks_lie_near_the_canonical_places(degrees: int, make_
     picture = np.rot90(skimage.data.astronaut(), -degrees // 90)  # type: ignore[no-untyped-call]
     reader = mien.load(make_bundle(framing="face"), threads=1)
     found = reader.detector(np.ascontiguousarray(picture))[0]
-    points = in_crop(found.landmarks, face_region(found).corners)
+    points = landmarks_in_crop(found.landmarks, face_region(found).corners)
     np.testing.assert_allclose(points, CANONICAL, atol=0.1)
 
 
@@ -198,12 +197,13 @@ def test_crops_are_drawn_evenly_from_the_classes(tmp_path: Path, make_bundle: Ma
     Image.new("RGB", (64, 64)).save(tmp_path / "sad" / "black.png")
     manifest = read_manifest(tmp_path)
     reader = mien.load(make_bundle(framing="face"), threads=1, faces="largest")
-    crops, truth, detections = sample_crops(reader, manifest, 8)
-    assert np.bincount(truth).tolist() == [4, 2]
-    assert crops.shape == (6, 16, 16, 3) and all(detections)
-    assert summarise_attention(reader, crops, truth, manifest.classes, detections).aligned == 6
-    whole, _, none = sample_crops(reader.variant(detect=False), manifest, 8)
-    assert len(whole) == 7 and not any(none)
+    found = sample_crops(reader, manifest, 8)
+    assert np.bincount(found.truth).tolist() == [4, 2]
+    assert found.crops.shape == (6, 16, 16, 3) and all(found.detections)
+    summary = summarise_attention(reader, found.crops, found.truth, manifest.classes, found.detections)
+    assert summary.aligned == 6
+    whole = sample_crops(reader.variant(detect=False), manifest, 8)
+    assert len(whole) == 7 and not any(whole.detections)
 
 
 def test_data_without_any_face_is_one_line(tmp_path: Path, make_bundle: MakeBundle) -> None:
@@ -211,5 +211,5 @@ def test_data_without_any_face_is_one_line(tmp_path: Path, make_bundle: MakeBund
         (tmp_path / label).mkdir()
         Image.new("RGB", (64, 64)).save(tmp_path / label / "black.png")
     reader = mien.load(make_bundle(framing="face"), threads=1)
-    with pytest.raises(DataError, match=r"no face was found in any of 2 pictures.*--no-detect"):
+    with pytest.raises(DataError, match=r"no face was found in any of 2 images.*--no-detect"):
         sample_crops(reader, read_manifest(tmp_path), 10)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import mien
 from mien.errors import ConfigError, ImageError
-from mien.explanation.explainer import default_method, explain, explain_crops, explain_labels, label_to_explain
+from mien.explanation.explainer import default_method, explain_crops, explain_image, explain_labels, label_to_explain
 from mien.faces.crop import crop, face_region
 
 MakeBundle = Callable[..., Path]
@@ -53,11 +53,11 @@ def half_and_half(reader: mien.Reader) -> tuple[Picture, str]:
 @pytest.mark.parametrize("method", ["cam", "occlusion"])
 def test_the_heat_lies_on_the_side_that_speaks_for_the_label(colourful: mien.Reader, method: Any) -> None:
     picture, label = half_and_half(colourful)
-    found = explain(colourful, picture, label, method)
+    found = explain_image(colourful, picture, label, method)
     heat = found.faces[0].heat
     assert heat[:, :6].mean() > 10 * heat[:, 10:].mean()
     assert (found.faces[0].label, found.faces[0].method) == (label, method)
-    other = explain(colourful, picture, colourful.config.labels[1], method).faces[0].heat
+    other = explain_image(colourful, picture, colourful.config.labels[1], method).faces[0].heat
     assert other[:, 10:].mean() > 10 * other[:, :6].mean()
 
 
@@ -70,7 +70,7 @@ def test_the_mean_of_the_maps_is_the_logits(colourful: mien.Reader) -> None:
 def test_without_a_label_each_face_is_explained_for_its_answer(colourful: mien.Reader) -> None:
     picture, _ = half_and_half(colourful)
     for part in (picture[:, :40], picture[:, 40:]):
-        found = explain(colourful, part)
+        found = explain_image(colourful, part)
         assert found.faces[0].label == found.result.answer
 
 
@@ -86,9 +86,9 @@ def test_a_face_answered_neither_is_explained_for_its_most_probable_label(three_
 
 
 def test_a_whole_picture_is_explained_to_its_corners(colourful: mien.Reader) -> None:
-    found = explain(colourful, np.zeros((30, 50, 3), np.uint8))
+    found = explain_image(colourful, np.zeros((30, 50, 3), np.uint8))
     np.testing.assert_array_equal(found.faces[0].corners, [[0, 0], [50, 0], [50, 30], [0, 30]])
-    assert found.picture.shape == (30, 50, 3)
+    assert found.image.shape == (30, 50, 3)
     assert found.faces[0].crop.shape == (16, 16, 3) and found.faces[0].heat.shape == (16, 16)
 
 
@@ -101,7 +101,7 @@ def test_corners_say_where_the_crop_was_cut_also_of_a_turned_face(
     finding: mien.Reader, astronaut: Picture, degrees: float
 ) -> None:
     picture = turned(astronaut, degrees)
-    face = explain(finding, picture).faces[0]
+    face = explain_image(finding, picture).faces[0]
     corners = face.corners
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     np.testing.assert_allclose(sides, sides[0])
@@ -132,7 +132,7 @@ def test_corners_of_a_region_are_those_of_its_crop() -> None:
 
 
 def test_several_faces_each_get_their_own(finding: mien.Reader, two_people: Callable[..., Picture]) -> None:
-    found = explain(finding, two_people(0.0))
+    found = explain_image(finding, two_people(0.0))
     assert len(found.faces) == len(found.result.faces) == 2
     for face, read in zip(found.faces, found.result.faces, strict=True):
         middle = face.corners.mean(axis=0)
@@ -141,18 +141,18 @@ def test_several_faces_each_get_their_own(finding: mien.Reader, two_people: Call
 
 
 def test_a_picture_without_a_face_has_no_heat(finding: mien.Reader) -> None:
-    found = explain(finding, np.full((200, 300, 3), 90, np.uint8))
+    found = explain_image(finding, np.full((200, 300, 3), 90, np.uint8))
     assert (found.result.status, found.faces) == ("no_face", ())
 
 
 def test_several_labels_at_once_are_the_same_as_one_by_one(colourful: mien.Reader, astronaut: Picture) -> None:
     labels = colourful.config.labels
-    for one, label in zip(explain_labels(colourful, astronaut, labels), labels, strict=True):
-        np.testing.assert_array_equal(one.faces[0].heat, explain(colourful, astronaut, label).faces[0].heat)
+    for (face,), label in zip(explain_labels(colourful, astronaut, labels).heatmaps, labels, strict=True):
+        np.testing.assert_array_equal(face.heat, explain_image(colourful, astronaut, label).faces[0].heat)
 
 
 def test_crops_are_explained_as_pictures_are(finding: mien.Reader, astronaut: Picture) -> None:
-    found = explain(finding, astronaut, "sad")
+    found = explain_image(finding, astronaut, "sad")
     detection = finding.detector(astronaut)[0]
     alone = crop(astronaut, 16, 3, face_region(detection))
     np.testing.assert_allclose(explain_crops(finding, alone[None], np.array([1]))[0], found.faces[0].heat, atol=1e-5)
@@ -160,20 +160,20 @@ def test_crops_are_explained_as_pictures_are(finding: mien.Reader, astronaut: Pi
 
 def test_a_bundle_without_maps_is_explained_by_occlusion(mapless: mien.Reader, astronaut: Picture) -> None:
     assert default_method(mapless) == "occlusion"
-    assert explain(mapless, astronaut).faces[0].method == "occlusion"
+    assert explain_image(mapless, astronaut).faces[0].method == "occlusion"
     with pytest.raises(ConfigError, match=r"has no class activation maps.*use occlusion"):
-        explain(mapless, astronaut, method="cam")
+        explain_image(mapless, astronaut, method="cam")
     with pytest.raises(ConfigError, match="no class activation maps"):
         mapless.maps(np.zeros((1, 16, 16, 3), np.uint8))
 
 
 def test_what_cannot_be_explained_is_said_in_one_line(colourful: mien.Reader, astronaut: Picture) -> None:
     with pytest.raises(ConfigError, match="label 'joyful': this model has happy, sad"):
-        explain(colourful, astronaut, "joyful")
+        explain_image(colourful, astronaut, "joyful")
     with pytest.raises(ConfigError, match=r"grad-cam: needs the Keras model.*--model RUN.*use cam"):
-        explain(colourful, astronaut, method="grad-cam")
+        explain_image(colourful, astronaut, method="grad-cam")
     with pytest.raises(ImageError, match="<bytes>: "):
-        explain(colourful, b"no picture")
+        explain_image(colourful, b"no picture")
 
 
 def test_an_explainer_of_ones_own_is_asked_once_for_all_faces(
@@ -185,6 +185,6 @@ def test_an_explainer_of_ones_own_is_asked_once_for_all_faces(
         asked.append((crops.shape, labels.tolist()))
         return np.ones(crops.shape[:3], np.float32)
 
-    found = explain(finding, two_people(0.0), "sad", "grad-cam", flat)
+    found = explain_image(finding, two_people(0.0), "sad", "grad-cam", flat)
     assert asked == [((2, 16, 16, 3), [1, 1])]
     assert all(face.heat.min() == 1 and face.method == "grad-cam" for face in found.faces)

@@ -10,16 +10,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 import mien
 from mien.errors import DataError
-from mien.explanation.explainer import explainer_of
+from mien.explanation.explainer import make_explainer
 from mien.explanation.faithfulness import (
     BASELINES,
     CURVES,
     STEPS,
-    blurred,
-    centre_heat,
+    blur,
+    centre_map,
     measure_faithfulness,
-    random_heat,
-    stages,
+    perturbation_steps,
+    random_map,
 )
 
 MakeBundle = Callable[..., Path]
@@ -71,8 +71,8 @@ SAD = np.ones(30, np.int64)
 
 def test_the_true_reason_beats_every_baseline_on_both_curves(corner_reader: mien.Reader, crops: Crops) -> None:
     found = measure_faithfulness(corner_reader, crops, SAD, corner, "cam")
-    assert all(found.differences[curve][name].beats for curve in CURVES for name in BASELINES)
-    assert found.conclusion.endswith("they beat every baseline.")
+    assert all(found.differences[curve][name].better for curve in CURVES for name in BASELINES)
+    assert found.conclusion.endswith("better than every baseline on both curves.")
     # A quarter of the pixels taken away is all that counts; then nothing changes any more.
     curve = found.curves["deletion"]["cam"]
     assert curve[0] > 0.9 and np.ptp(curve[6:]) < 0.02 and curve[6] < curve[2] < curve[0]
@@ -81,7 +81,7 @@ def test_the_true_reason_beats_every_baseline_on_both_curves(corner_reader: mien
 def test_a_wrong_reason_loses_to_every_baseline(corner_reader: mien.Reader, crops: Crops) -> None:
     found = measure_faithfulness(corner_reader, crops, SAD, far_corner, "cam")
     differences = [found.differences[curve][name] for curve in CURVES for name in BASELINES]
-    assert all(one.mean < 0 and not one.beats for one in differences)
+    assert all(one.mean < 0 and not one.better for one in differences)
     assert "no better than chance" in found.conclusion
 
 
@@ -95,10 +95,10 @@ def test_chance_does_not_beat_chance(corner_reader: mien.Reader, crops: Crops) -
 
 
 def test_occlusion_is_faithful_to_a_model_that_it_can_see_through(corner_reader: mien.Reader, crops: Crops) -> None:
-    explainer = explainer_of(corner_reader, "occlusion")
+    explainer = make_explainer(corner_reader, "occlusion")
     found = measure_faithfulness(corner_reader, crops[:12], SAD[:12], explainer, "occlusion")
-    assert found.differences["deletion"]["patches"].beats
-    assert found.differences["insertion"]["patches"].beats
+    assert found.differences["deletion"]["patches"].better
+    assert found.differences["insertion"]["patches"].better
 
 
 def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops: Crops) -> None:
@@ -106,19 +106,19 @@ def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops:
         measure_faithfulness(corner_reader, crops[:6], SAD[:6], corner, "cam", seed).to_dict() for seed in (0, 0, 1)
     )
     assert one == same != other
-    assert one["pictures"] == 6 and len(one["deletion"]["cam"]["curve"]) == STEPS
+    assert one["images"] == 6 and len(one["deletion"]["cam"]["curve"]) == STEPS
     assert one["deletion"]["random"]["interval"][0] < one["deletion"]["random"]["method_better_by"]
 
 
 def test_one_picture_has_no_interval(corner_reader: mien.Reader, crops: Crops) -> None:
-    with pytest.raises(DataError, match="1 pictures; at least 2"):
+    with pytest.raises(DataError, match="1 images; at least 2"):
         measure_faithfulness(corner_reader, crops[:1], SAD[:1], corner, "cam")
 
 
 def test_pixels_go_in_the_order_of_their_heat() -> None:
     crop, other = np.zeros((10, 10, 3), np.uint8), np.full((10, 10, 3), 9, np.uint8)
     heat = np.random.default_rng(0).random((10, 10)).astype(np.float32)
-    found = stages(crop, other, heat, np.random.default_rng(1))
+    found = perturbation_steps(crop, other, heat, np.random.default_rng(1))
     assert found.shape == (STEPS, 10, 10, 3)
     np.testing.assert_array_equal(found[0], crop)
     np.testing.assert_array_equal(found[-1], other)
@@ -130,16 +130,16 @@ def test_pixels_go_in_the_order_of_their_heat() -> None:
 
 def test_pixels_of_equal_heat_go_in_no_order() -> None:
     crop, other = np.zeros((10, 10, 1), np.uint8), np.ones((10, 10, 1), np.uint8)
-    half = stages(crop, other, np.zeros((10, 10), np.float32), np.random.default_rng(0))[10, ..., 0]
+    half = perturbation_steps(crop, other, np.zeros((10, 10), np.float32), np.random.default_rng(0))[10, ..., 0]
     assert half.sum() == 50
     assert 10 < half[:5].sum() < 40 and 10 < half[:, :5].sum() < 40
 
 
 def test_the_baselines_know_nothing_of_the_picture() -> None:
-    bell = centre_heat(16)
+    bell = centre_map(16)
     np.testing.assert_allclose(bell, bell[::-1, ::-1], atol=1e-6)
     assert bell[7:9, 7:9].min() == bell.max() and bell[0, 0] == pytest.approx(bell.min())
-    noise = [random_heat(np.random.default_rng(0), 48, cells) for cells in (48, 6)]
+    noise = [random_map(np.random.default_rng(0), 48, cells) for cells in (48, 6)]
     steps = [np.abs(np.diff(one)).mean() / one.std() for one in noise]
     assert steps[0] > 5 * steps[1]  # the second is smooth
 
@@ -147,5 +147,5 @@ def test_the_baselines_know_nothing_of_the_picture() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_insertion_begins_from_shows_little(channels: int) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (48, 48, channels), np.uint8)
-    assert blurred(crop).shape == crop.shape
-    assert blurred(crop).std() < 0.1 * crop.std()
+    assert blur(crop).shape == crop.shape
+    assert blur(crop).std() < 0.1 * crop.std()

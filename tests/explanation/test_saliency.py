@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from mien.explanation.saliency import class_activation, enlarged, heats, log_odds, occlude, occlusion, occlusion_masks
+from mien.explanation.saliency import (
+    class_activation,
+    heatmaps,
+    log_odds,
+    occlude,
+    occlusion_map,
+    occlusion_squares,
+    resize_maps,
+)
 from mien.inference.calibration import probabilities
 
 maps_of = arrays(np.float32, array_shapes(min_dims=3, max_dims=3, max_side=8), elements=st.floats(-50, 50, width=32))
@@ -40,10 +48,10 @@ def test_log_odds_are_those_of_the_softmax(logits: np.ndarray, label: int) -> No
 
 @given(maps_of, st.integers(1, 20))
 def test_heat_is_between_0_and_1_and_reaches_1_where_anything_speaks_for_the_label(maps: np.ndarray, size: int) -> None:
-    found = heats(maps, size)
+    found = heatmaps(maps, size)
     assert found.shape == (len(maps), size, size) and found.dtype == np.float32
     assert np.isfinite(found).all() and found.min(initial=0) >= 0 and found.max(initial=0) <= 1
-    for one, heat in zip(enlarged(maps, size), found, strict=True):
+    for one, heat in zip(resize_maps(maps, size), found, strict=True):
         assert heat.max() == (pytest.approx(1) if one.max() > 0 else 0)
         assert not heat[one <= 0].any()
 
@@ -51,14 +59,14 @@ def test_heat_is_between_0_and_1_and_reaches_1_where_anything_speaks_for_the_lab
 def test_heat_is_strongest_where_the_map_is() -> None:
     maps = np.zeros((1, 6, 6), np.float32)
     maps[0, 4, 1] = 3
-    heat = heats(maps, 48)[0]
+    heat = heatmaps(maps, 48)[0]
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert (row // 8, column // 8) == (4, 1)
 
 
 @pytest.mark.parametrize("size", [8, 16, 48, 57, 256])
 def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
-    squares = occlusion_masks(size)
+    squares = occlusion_squares(size)
     assert squares.min() == 0 and squares.max() == size
     count = np.zeros((size, size), int)
     for top, left, bottom, right in squares:
@@ -70,7 +78,7 @@ def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
 
 def test_a_covered_crop_differs_in_its_square_alone() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    squares = occlusion_masks(16)
+    squares = occlusion_squares(16)
     for copy, (top, left, bottom, right) in zip(occlude(crop, squares), squares, strict=True):
         inside = np.zeros((16, 16), bool)
         inside[top:bottom, left:right] = True
@@ -79,8 +87,8 @@ def test_a_covered_crop_differs_in_its_square_alone() -> None:
 
 
 def test_occlusion_points_at_the_square_that_counts() -> None:
-    squares = occlusion_masks(16)
+    squares = occlusion_squares(16)
     hits = (squares[:, 0] <= 12) & (squares[:, 2] > 12) & (squares[:, 1] <= 3) & (squares[:, 3] > 3)
-    found = occlusion(hits.astype(float), squares, 16)
+    found = occlusion_map(hits.astype(float), squares, 16)
     assert found[12, 3] == found.max() == 1
     assert found[2, 12] == 0

@@ -17,8 +17,8 @@ from keras import layers
 import mien
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ConfigError
-from mien.explanation.explainer import explain
-from mien.explanation.saliency import class_activation, heats
+from mien.explanation.explainer import explain_image
+from mien.explanation.saliency import class_activation, heatmaps
 from mien.training.backend import gradient
 from mien.training.export.onnx import export_bundle, raw_head
 from mien.training.gradcam import GradCam, GradMethod, last_places, rank_correlation, weight_randomisation
@@ -61,7 +61,7 @@ def test_on_an_average_pooling_head_it_is_the_class_activation_map_up_to_a_facto
     places = raw.shape[1] * raw.shape[2]
     np.testing.assert_allclose(raw * places, cam - constant[:, None, None], atol=1e-3 * np.abs(cam).max())
     # Negative values are cut off only after; without the constant the heatmaps are then the same.
-    np.testing.assert_allclose(GradCam(network)(crops, labels), heats(cam - constant[:, None, None], 48), atol=5e-3)
+    np.testing.assert_allclose(GradCam(network)(crops, labels), heatmaps(cam - constant[:, None, None], 48), atol=5e-3)
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("classic", 2), ("classic", 3), ("stack", 2), ("residual", 3)])
@@ -206,7 +206,7 @@ def test_a_bundle_is_explained_by_the_network_it_was_made_from(
     export_bundle(network, ("happy", "sad"), crops[:8], tmp_path / "bundle")
     reader = mien.load(tmp_path / "bundle", threads=1)
     face = np.repeat(np.repeat(crops[1], 8, axis=0), 8, axis=1)[..., 0]
-    found = explain(reader, face, method="grad-cam", explainer=GradCam(network))
+    found = explain_image(reader, face, method="grad-cam", explainer=GradCam(network))
     assert (found.faces[0].label, found.faces[0].method) == ("sad", "grad-cam")
     heat = found.faces[0].heat
     assert heat[:12, 12:].mean() > 3 * heat[12:, :12].mean()

@@ -46,6 +46,6 @@ def test_a_planted_shortcut_is_exposed_by_the_slices_and_by_the_map(tmp_path: Pa
     assert not any(hint.tells for hint in measure_slices(clean.crops, clean.detections, clean).of_labels)
     looked = summarise_attention(reader, marked.crops, marked.truth, marked.classes)
     sad = next(one for one in looked.classes if one.label == "sad")
-    assert looked.suspect
-    assert sad.hottest[0] in {"lower right corner", "lower edge, 4 of 4", "right edge, 4 of 4"}
+    assert looked.shortcut
+    assert sad.border_peak[0] in {"lower right corner", "lower edge, 4 of 4", "right edge, 4 of 4"}
     assert np.isfinite(sad.heat).all()

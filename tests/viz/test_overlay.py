@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.explanation.explainer import Explanation, explain, explain_labels
-from mien.explanation.figures import class_sheet, cut_out, heat_picture
+from mien.explanation.explainer import Explanation, explain_image, explain_labels
+from mien.explanation.figures import cut_out
 from mien.results import FaceHeat
 from mien.viz.overlay import colours, heat_layer, overlay, overlay_faces, placed
 
@@ -110,7 +110,7 @@ def reader(three_way: Path) -> mien.Reader:
 @pytest.mark.parametrize("size", [(8, 8), (48, 48), (300, 20), (20, 300), (640, 900)])
 def test_a_strip_below_says_what_is_seen_at_any_size(reader: mien.Reader, size: tuple[int, int]) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image = heat_picture(explain(reader, rgb, "sad"))
+    image = explain_image(reader, rgb, "sad").figure()
     factor = max(1, -(-320 // max(size)))
     assert image.width == size[1] * factor
     strip = np.asarray(image)[size[0] * factor :]
@@ -123,22 +123,20 @@ def test_a_strip_below_says_what_is_seen_at_any_size(reader: mien.Reader, size: 
 
 def test_a_sheet_has_a_panel_for_each_label_and_row_for_each_face(reader: mien.Reader) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
-    one = class_sheet(explain_labels(reader, rgb, reader.config.labels))
+    one = explain_labels(reader, rgb, reader.config.labels).figure()
     assert one.width > 7 * 200
     found = explain_labels(reader, rgb, ("happy", "sad"))
-    twice = [
-        Explanation(mien.ImageResult("x", "ok", None, 60, 60, "m", e.result.faces * 2), e.picture, e.faces * 2)
-        for e in found
-    ]
-    assert class_sheet(found).width == class_sheet(twice).width < one.width
-    assert class_sheet(twice).height > class_sheet(found).height + 200
+    result = mien.ImageResult("x", "ok", None, 60, 60, "m", found.result.faces * 2)
+    twice = Explanation(result, found.image, tuple(row * 2 for row in found.heatmaps))
+    assert found.figure().width == twice.figure().width < one.width
+    assert twice.figure().height > found.figure().height + 200
 
 
 def test_a_picture_without_a_face_says_so(reader: mien.Reader) -> None:
     rgb = np.full((200, 300, 3), 90, np.uint8)
-    found = explain(reader.variant(detect=True), rgb)
-    assert heat_picture(found).height > 200
-    assert class_sheet([found, found]).height > 50
+    found = explain_image(reader.variant(detect=True), rgb)
+    assert found.figure().height > 200
+    assert Explanation(found.result, found.image, found.heatmaps * 2).figure().height > 50
 
 
 def test_a_face_is_cut_out_upright() -> None:

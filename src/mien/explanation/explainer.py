@@ -1,98 +1,188 @@
-"""What in a picture speaks for a label: heatmaps from the bundle alone, or from a function that is given."""
+"""Explain predictions: heatmaps of the evidence for a label, from a bundle alone or by a given function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from html import escape
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from PIL import Image
 
-from mien.arrays import Float32, Float64, Int64, UInt8
+from mien.arrays import RGB, Float32, Float64, Int64, UInt8
 from mien.errors import ConfigError, ImageError
-from mien.explanation.saliency import class_activation, heats, log_odds, occlude, occlusion, occlusion_masks
+from mien.explanation.figures import heatmap_figure, inline_png, label_sheet
+from mien.explanation.saliency import (
+    class_activation,
+    heatmaps,
+    log_odds,
+    occlude,
+    occlusion_map,
+    occlusion_squares,
+)
 from mien.faces.crop import face_region
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.io.image import ImageSource, load_image
 from mien.results import Face, FaceHeat, ImageResult
 
-#: How a heatmap is made. The last three, by gradients, need the Keras model: see `mien.training.gradcam`.
+#: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
 
-#: UInt8 uint8 (N, S, S, C) and labels int64 (N,) to heatmaps float32 (N, S, S) in [0, 1].
+#: Computes heatmaps float32 (N, S, S), [0, 1], from crops uint8 (N, S, S, C) and labels int64 (N,).
 Explainer: TypeAlias = Callable[[UInt8, Int64], Float32]
 
-#: Copies of a crop with a part covered are read so many at a time.
+#: Occluded copies of a crop are classified in batches of this size.
 _BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One picture, upright, uint8 (H, W, 3), RGB; what was read from it; and a heatmap for each of its faces."""
+    """The evidence for one or more labels in each face of an image.
+
+    Attributes:
+        result: the prediction.
+        image: the upright image, uint8 (H, W, 3), RGB.
+        heatmaps: one row per label that was asked for, with one heatmap per face.
+    """
 
     result: ImageResult
-    picture: UInt8
-    faces: tuple[FaceHeat, ...]
+    image: RGB
+    heatmaps: tuple[tuple[FaceHeat, ...], ...]
+
+    @property
+    def faces(self) -> tuple[FaceHeat, ...]:
+        """The heatmap of each face, for the first label that was asked for."""
+        return self.heatmaps[0]
+
+    def figure(self) -> Image.Image:
+        """Draw the image with its heatmaps; for several labels, a sheet with one panel per face and label."""
+        if len(self.heatmaps) == 1:
+            return heatmap_figure(self.image, self.result, self.faces)
+        return label_sheet(self.image, self.result, self.heatmaps)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return the arrays that `mien explain --array` writes.
+
+        `heats` float32 (labels, faces, S, S), [0, 1]; `labels` str (labels, faces); `crops` uint8 (faces, S, S, C);
+        `corners` float64 (faces, 4, 2), as in `FaceHeat`.
+        """
+        faces = self.faces
+        size = faces[0].heat.shape[0] if faces else 0
+        heats = np.zeros((len(self.heatmaps), len(faces), size, size), np.float32)
+        for number, row in enumerate(self.heatmaps):
+            for place, face in enumerate(row):
+                heats[number, place] = face.heat
+        return {
+            "heats": heats,
+            "labels": np.array([[face.label for face in row] for row in self.heatmaps], np.str_),
+            "crops": np.stack([face.crop for face in faces]) if faces else np.zeros((0, 0, 0, 1), np.uint8),
+            "corners": np.stack([face.corners for face in faces]) if faces else np.zeros((0, 4, 2)),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row of `mien predict`, and `heatmaps` by label and face; JSON-serialisable."""
+        rows = [
+            [
+                {
+                    "label": face.label,
+                    "method": face.method,
+                    "corners": face.corners.round(2).tolist(),
+                    "heat": [[round(float(value), 4) for value in line] for line in face.heat],
+                }
+                for face in row
+            ]
+            for row in self.heatmaps
+        ]
+        return {**self.result.to_dict(), "heatmaps": rows}
+
+    def _repr_html_(self) -> str:
+        """Return the figure as an inline PNG for a notebook."""
+        return f'<img src="{inline_png(self.figure())}" alt="{escape(str(self.result))}">'
 
 
-def explain(
-    reader: Reader, source: ImageSource, label: str | None = None, method: Method | None = None,
+def explain_image(
+    reader: Reader,
+    source: ImageSource,
+    label: str | None = None,
+    method: Method | None = None,
     explainer: Explainer | None = None,
-) -> Explanation:  # fmt: skip
-    """Show what in each face of a picture speaks for a label.
+) -> Explanation:
+    """Compute the evidence for a label in each face of an image.
 
-    `label` is one of the model's labels; None is what each face is answered by or, of a face answered `neither`,
-    its most probable label. `method` None is `cam` where the bundle has class activation maps, else `occlusion`;
-    for the others give the `explainer` (`mien.training.gradcam`). A picture without a face has no heatmaps. Raises
-    ImageError for a picture that cannot be read, ConfigError for a label or method that the model does not have.
+    Args:
+        reader: the model.
+        source: a path, bytes or uint8 (H, W, 3) RGB array.
+        label: one of the model's labels. Default: the answer for each face or, if that is not a label (`neither`), its
+            most probable label.
+        method: default: `cam` if the bundle has class activation maps, else `occlusion`.
+        explainer: computes the heatmaps; needed for gradient methods (`mien.training.gradcam`).
+
+    Returns:
+        An `Explanation`. If the image has no face, it has no heatmaps.
+
+    Raises:
+        ImageError: the image cannot be read.
+        ConfigError: the model does not have this label or method.
     """
-    return explain_labels(reader, source, (label,), method, explainer)[0]
+    return explain_labels(reader, source, (label,), method, explainer)
 
 
 def explain_labels(
-    reader: Reader, source: ImageSource, labels: tuple[str | None, ...], method: Method | None = None,
+    reader: Reader,
+    source: ImageSource,
+    labels: Sequence[str | None],
+    method: Method | None = None,
     explainer: Explainer | None = None,
-) -> list[Explanation]:  # fmt: skip
-    """Explain one picture for several labels, as `explain` does for one; it is decoded and read once."""
+) -> Explanation:
+    """Explain one image for several labels, as `explain_image` does for one; it is decoded and classified once."""
     chosen = method or default_method(reader)
-    run = explainer or explainer_of(reader, chosen)
+    run = explainer or make_explainer(reader, chosen)
     for label in labels:
         _check_label(reader, label)
     prepared = reader.preprocess(source)
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     result = reader.classify(prepared)
-    picture = load_image(source)
-    found = []
+    image = load_image(source)
+    rows = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]
         indices = np.array([reader.config.labels.index(name) for name in names], np.int64)
         maps = run(np.stack(prepared.crops), indices) if names else ()
-        faces = tuple(
-            FaceHeat(name, chosen, heat, crop, corners)
-            for name, heat, crop, corners in zip(names, maps, prepared.crops, _corners(prepared), strict=True)
+        rows.append(
+            tuple(
+                FaceHeat(name, chosen, heat, crop, corners)
+                for name, heat, crop, corners in zip(names, maps, prepared.crops, _corners(prepared), strict=True)
+            )
         )
-        found.append(Explanation(result, picture, faces))
-    return found
+    return Explanation(result, image, tuple(rows))
 
 
-def explain_crops(
-    reader: Reader, crops: UInt8, labels: Int64, method: Method | None = None
-) -> Float32:  # fmt: skip
-    """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C), [0, 255].
+def explain_crops(reader: Reader, crops: UInt8, labels: Int64, method: Method | None = None) -> Float32:
+    """Compute heatmaps of crops, float32 (N, S, S), [0, 1].
 
-    `labels` are int64 (N,), indices into the model's labels. Raises ConfigError for a method that the model
-    does not have.
+    Args:
+        reader: the model.
+        crops: uint8 (N, S, S, C), [0, 255].
+        labels: int64 (N,), indices of the model's labels.
+        method: as in `explain_image`.
+
+    Raises:
+        ConfigError: the model does not have this method.
     """
-    return explainer_of(reader, method or default_method(reader))(crops, labels)
+    return make_explainer(reader, method or default_method(reader))(crops, labels)
 
 
 def default_method(reader: Reader) -> Method:
-    """Return the method that is exact and fast where the model allows it, or the one that any model allows."""
+    """Return `cam` if the model has class activation maps (exact and fast), else `occlusion` (any model)."""
     return "cam" if reader.config.maps else "occlusion"
 
 
-def explainer_of(reader: Reader, method: Method) -> Explainer:
-    """Return the function behind a method that needs the bundle alone; ConfigError for one that needs more."""
+def make_explainer(reader: Reader, method: Method) -> Explainer:
+    """Return the function that computes heatmaps by a method that needs the bundle alone.
+
+    Raises ConfigError for a method that needs more.
+    """
     if method == "cam":
         if not reader.config.maps:
             raise ConfigError(
@@ -109,7 +199,7 @@ def explainer_of(reader: Reader, method: Method) -> Explainer:
 
 
 def label_to_explain(reader: Reader, face: Face) -> str:
-    """Return the label that a face is explained for where none is named: its answer, or its most probable label."""
+    """Return the label that a face is explained for by default: its answer, or its most probable label."""
     if face.answer in reader.config.labels:
         return face.answer
     by_label = face.expressions or face.probabilities
@@ -117,18 +207,18 @@ def label_to_explain(reader: Reader, face: Face) -> str:
 
 
 def _cam(reader: Reader, crops: UInt8, labels: Int64) -> Float32:
-    return heats(class_activation(reader.maps(crops), labels), reader.config.input_size)
+    return heatmaps(class_activation(reader.maps(crops), labels), reader.config.input_size)
 
 
 def _occlusion(reader: Reader, crops: UInt8, labels: Int64) -> Float32:
     size = reader.config.input_size
-    squares = occlusion_masks(size)
+    squares = occlusion_squares(size)
     before = log_odds(reader.logits(crops), labels)
     maps = np.empty((len(crops), size, size), np.float32)
     for number, (crop, label) in enumerate(zip(crops, labels, strict=True)):
         after = log_odds(reader.logits(occlude(crop, squares), _BATCH), np.repeat(label, len(squares)))
-        maps[number] = occlusion(before[number] - after, squares, size)
-    return heats(maps, size)
+        maps[number] = occlusion_map(before[number] - after, squares, size)
+    return heatmaps(maps, size)
 
 
 def _corners(prepared: PreparedImage) -> list[Float64]:

@@ -1,9 +1,9 @@
-"""Where the parts of a face lie in a crop, and how a crop is brought so that they lie there.
+"""Locate facial regions in a crop, and align a crop so that they lie there.
 
-Positions are shares of the crop's side, x to the right and y down, from its upper left corner.
+Positions are fractions of the crop's side, x to the right and y down, from its upper left corner.
 
-Canonical are the mean places of the five landmarks that the finder gives for 441 faces of FER2013, made symmetric:
-so framed, mien's networks see faces. In the crops that `mien.faces.crop.face_region` frames the means lie within 0.015.
+CANONICAL has the mean positions of the five landmarks that the detector finds in 441 faces of FER2013, made symmetric:
+mien's networks see faces framed like this. In crops by `mien.faces.crop.face_region` the means differ by at most 0.015.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from PIL import Image
 from mien.arrays import Bool, Float32, Float64
 from mien.results import Landmarks
 
-#: The person's right eye, left eye, tip of the nose, right and left corner of the mouth, as in `Detection`.
+#: The person's right eye, left eye, nose tip, right and left mouth corner, as in `Detection`.
 CANONICAL = np.array([[0.312, 0.368], [0.688, 0.368], [0.5, 0.589], [0.347, 0.764], [0.653, 0.764]])
 
-#: Ellipses (x, y, half width, half height) of each region. A pixel belongs to the first region that has it.
+#: Ellipses (x, y, half width, half height) of each region. A pixel belongs to the first region that contains it.
 ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
     "mouth": ((0.5, 0.775, 0.22, 0.115),),
     "eyes": ((0.312, 0.368, 0.125, 0.065), (0.688, 0.368, 0.125, 0.065)),
@@ -25,12 +25,19 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
     "nose": ((0.5, 0.52, 0.1, 0.14),),
     "rest of the face": ((0.5, 0.5, 0.43, 0.52),),
 }
-#: All regions; what no ellipse has is background: hair, neck, and what stands behind.
+#: All regions. Pixels outside all ellipses are background: hair, neck, and what is behind.
 REGIONS = (*ELLIPSES, "background")
 
 
 def region_masks(size: int) -> dict[str, Bool]:
-    """Return each region of REGIONS in a canonical crop as a mask bool (size, size); every pixel is in exactly one."""
+    """Return the mask of each region of REGIONS in a canonical crop, bool (size, size).
+
+    Every pixel is in exactly one.
+
+    Example:
+        >>> {name: int(mask.sum()) for name, mask in region_masks(48).items()}["mouth"]
+        184
+    """
     place = (np.arange(size) + 0.5) / size
     free = np.ones((size, size), np.bool_)
     found = {}
@@ -44,16 +51,16 @@ def region_masks(size: int) -> dict[str, Bool]:
     return found
 
 
-def in_crop(landmarks: Landmarks, corners: Float64) -> Float64:
-    """Return landmarks of a picture as shares of a crop's side (5, 2); `corners` (4, 2) as in FaceHeat."""
+def landmarks_in_crop(landmarks: Landmarks, corners: Float64) -> Float64:
+    """Return an image's landmarks as fractions of a crop's side, (5, 2); `corners` (4, 2) are those of FaceHeat."""
     edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=1)
     return np.asarray(np.linalg.solve(edges, (np.array(landmarks) - corners[0]).T).T)
 
 
-def to_canonical(points: Float64) -> tuple[float, float, float, float]:
-    """Return the turn, scale and shift that bring points (5, 2) nearest to CANONICAL: a, b, x, y.
+def similarity_to_canonical(points: Float64) -> tuple[float, float, float, float]:
+    """Return the similarity transform a, b, x, y that brings points (5, 2) nearest to CANONICAL.
 
-    A point (u, v) goes to (a·u - b·v + x, b·u + a·v + y); least squares (Umeyama, 1991).
+    It maps (u, v) to (a·u - b·v + x, b·u + a·v + y); least squares (Umeyama, 1991).
     """
     middle, goal = points.mean(axis=0), CANONICAL.mean(axis=0)
     one, other = points - middle, CANONICAL - goal
@@ -64,16 +71,19 @@ def to_canonical(points: Float64) -> tuple[float, float, float, float]:
     return a, b, float(x), float(y)
 
 
-def aligned(values: Float32, points: Float64, fill: float = 0.0) -> Float32:
-    """Return a crop's values (S, S) so moved that its landmarks, shares of its side (5, 2), are canonical.
+def align(values: Float32, points: Float64, fill: float = 0.0) -> Float32:
+    """Align a crop's values, (S, S), so that its landmarks are canonical; float32 (S, S).
 
-    Where the crop does not reach stands `fill`. Landmarks of which no face can be made (all on one spot) move nothing.
+    Args:
+        values: float (S, S).
+        points: the landmarks as fractions of the crop's side, (5, 2). If all are at one point, nothing is moved.
+        fill: the value outside the crop.
     """
-    a, b, x, y = to_canonical(points)
+    a, b, x, y = similarity_to_canonical(points)
     size, square = values.shape[0], a * a + b * b
     if square < 0.05:
         return values
-    # Pillow wants the way back: from the new place to the old.
+    # Pillow takes the inverse: from the new position to the old.
     p, q = a / square, b / square
     matrix = (p, q, -(p * x + q * y) * size, -q, p, (q * x - p * y) * size)
     image = Image.fromarray(values.astype(np.float32))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
-from mien.explanation.explainer import Method, explain
+from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Faces, Reader
 from mien.io.image import ImageSource, open_header
 from mien.results import FaceHeat
@@ -149,12 +149,12 @@ class Models:
         if isinstance(data, ImageError):
             raise Problem("unreadable_image", str(data))
         try:
-            found = explain(reader, data, label, method)
+            found = explain_image(reader, data, label, method)
         except ImageError as error:
             raise Problem("unreadable_image", f"{upload.name}: {error.reason}") from None
         except ConfigError as error:
             raise Problem("bad_parameter", str(error)) from None
-        image, faces = shrink(found.picture, found.faces)
+        image, faces = shrink(found.image, found.faces)
         pixels = overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces)
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, "PNG", compress_level=1)

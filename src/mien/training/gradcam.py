@@ -17,7 +17,7 @@ from keras import layers
 
 from mien.arrays import Float32, Float64, Int64, UInt8
 from mien.errors import ConfigError
-from mien.explanation.saliency import heats
+from mien.explanation.saliency import heatmaps
 from mien.training.backend import gradient
 from mien.training.export.onnx import before_squash, linear_head
 
@@ -61,7 +61,7 @@ class GradCam:
 
     def __call__(self, crops: UInt8, labels: Int64) -> Float32:
         """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C) and labels int64 (N,)."""
-        return heats(self.raw(crops, labels), crops.shape[1])
+        return heatmaps(self.raw(crops, labels), crops.shape[1])
 
     def raw(self, crops: UInt8, labels: Int64) -> Float32:
         """Return weighted sums of the layer's features float32 (N, h, w), in which negative values are kept."""

@@ -1,7 +1,7 @@
 """Show where a model looks: mean heatmaps, and the share of the evidence on each region."""
 
 from mien.explanation.attention import AttentionSummary
-from mien.explanation.figures import mean_map
+from mien.explanation.attention_figures import mean_map
 from mien.explanation.regions import REGIONS
 from mien.report.document import Gallery, Note, Picture, Section, Table
 from mien.viz.mosaic import png_bytes
@@ -10,22 +10,22 @@ from mien.viz.mosaic import png_bytes
 def attention_section(found: AttentionSummary) -> Section:
     """Return the section of a report: the mean maps, and the share of the attention on each region."""
     pictures = tuple(
-        Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.pictures} heatmaps on the mean face")
+        Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.images} heatmaps on the mean face")
         for one in found.classes
     )
     rows = tuple(
-        (one.label, *(f"{one.shares[name].value:.0%}" for name in REGIONS), "{} {:.1f}×".format(*one.hottest))
+        (one.label, *(f"{one.shares[name].value:.0%}" for name in REGIONS), "{} {:.1f}×".format(*one.border_peak))
         for one in found.classes
     )
     area = found.classes[0].shares
     rows += (("an even spread", *(f"{area[name].area:.0%}" for name in REGIONS), "1.0×"),)
     table = Table(
-        ("class", *REGIONS, "most at the rim"), rows,
+        ("class", *REGIONS, "most at the border"), rows,
         "Share of the evidence on each region; a network that reads faces has more on some than an even spread has.",
     )  # fmt: skip
-    note = Note(found.conclusion, "warning" if found.suspect else "info")
+    note = Note(found.conclusion, "warning" if found.shortcut else "info")
     how = f"{found.method}; {found.aligned} faces aligned by their landmarks; outlined: brows, eyes, nose, mouth, face."
     return Section(
         "attention", "Where the network looks", found.conclusion, (Gallery(pictures, how), table)
-        + ((note,) if found.suspect else ()),
+        + ((note,) if found.shortcut else ()),
     )  # fmt: skip

@@ -13,7 +13,7 @@ _DONE = {"deletion": "taken away", "insertion": "given back"}
 def faithfulness_chart(found: Faithfulness, curve: str) -> Chart:
     """Draw the mean `deletion` or `insertion` curve of the method and of its baselines."""
     difference = found.differences[curve]["patches"]
-    said = "beats" if difference.beats else "does not beat"
+    said = "beats" if difference.better else "does not beat"
     caption = f"{curve.capitalize()}: {found.method} {said} random patches, by {difference} in area."
     alt = f"Probability of the label as pixels are {_DONE[curve]}, for {found.method}, {', '.join(BASELINES)}."
     return probability_curves(

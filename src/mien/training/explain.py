@@ -1,0 +1,224 @@
+"""Explain predictions in one call: `mien.explain` for an image, `mien.explain_dataset` for labelled data.
+
+Stands here because the gradient methods need Keras, which is imported only for them.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from mien.data.dataset import read_manifest
+from mien.errors import ConfigError
+from mien.evaluation.held_out import held_out
+from mien.explanation.explainer import Explainer, Explanation, Method, default_method, explain_labels, make_explainer
+from mien.explanation.summary import DatasetExplanation, explain_manifest
+from mien.inference.reader import Faces, Reader, load
+from mien.io.atomic import new_folder
+from mien.io.image import ImageSource
+from mien.io.targets import require_new_folder
+from mien.labels import check_labels
+
+#: Where a run folder has its Keras model; the second is that of a cross-validated run.
+_IN_RUN = ("model.keras", "final/model.keras")
+_KERAS = (".keras", ".h5", ".hdf5")
+#: In place of a label: every label of the model.
+ALL = "all"
+_BUNDLE_METHODS = ("cam", "occlusion")
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainableModel:
+    """A model that is ready to be explained.
+
+    Attributes:
+        reader: finds the faces and predicts.
+        method: how heatmaps are computed.
+        explainer: the function that computes them.
+    """
+
+    reader: Reader
+    method: Method
+    explainer: Explainer
+
+
+def explain(
+    image: ImageSource,
+    *,
+    model: str | Path | Reader | ExplainableModel | None = None,
+    label: str | None = None,
+    method: Method | None = None,
+    detect: bool | None = None,
+    faces: Faces = "all",
+    labels: Sequence[str] | None = None,
+) -> Explanation:
+    """Compute a heatmap of the evidence for a label in each face of an image.
+
+    Args:
+        image: a path, the bytes of a file, or a uint8 RGB array (H, W, 3).
+        model: a shipped model, a bundle or run folder, a .keras file, a reader, or what `open_model` returned (to
+            explain many images). Default: the shipped model.
+        label: one of the model's labels, or "all" for every one of them. Default: the answer for each face.
+        method: `cam` (exact and fast, if the head of the model allows it), `occlusion` (any model), or `grad-cam`,
+            `grad-cam++`, `layer-cam` (need the Keras model). Default: `cam` if possible, else `occlusion`.
+        detect: find faces first. Default: as the model was trained.
+        faces: explain all faces or the largest.
+        labels: of a .keras file, the class names in the order of its outputs.
+
+    Returns:
+        An `Explanation`: `result`, `image`, `faces` (a heatmap each), `figure()`, `arrays()`, `to_dict()`.
+
+    Raises:
+        ImageError: the image cannot be read.
+        ConfigError: the model does not have this label or method.
+        BundleError: the model cannot be loaded.
+    """
+    opened = model
+    if not isinstance(opened, ExplainableModel):
+        opened = open_model(opened, labels, method, faces, detect)
+    wanted = opened.reader.config.labels if label == ALL else (label,)
+    return explain_labels(opened.reader, image, wanted, opened.method, opened.explainer)
+
+
+def explain_dataset(
+    data: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    model: str | Path | Reader | ExplainableModel | None = None,
+    method: Method | None = None,
+    detect: bool | None = None,
+    labels: Sequence[str] | None = None,
+    attention: bool = True,
+    faithfulness: bool = False,
+    limit: int = 200,
+    out: str | Path | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> DatasetExplanation:
+    """Measure where a model looks in labelled data, and whether its heatmaps are faithful.
+
+    If the data has parts, the test part is used, or else the validation part.
+
+    Args:
+        data: labelled data, as for `mien.check`.
+        classes: use only these classes. Default: all.
+        rename: maps class names of the data to the names to use.
+        model: as in `explain`, like `method`, `detect` and `labels`.
+        attention: measure the mean heatmap of each class, and the evidence on each region of the face.
+        faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
+        limit: the number of images, as many of each class.
+        out: a new folder for `explain.html` and the files beside it.
+        on_progress: called with the fraction done, in [0, 1].
+
+    Raises:
+        DataError: nothing labelled is found, or no image has a face.
+        OutputError: `out` exists or cannot be written.
+        MissingExtraError: `faithfulness` is to be written, but matplotlib is not installed.
+    """
+    if not attention and not faithfulness:
+        raise ConfigError("explain_dataset: nothing to measure; give attention=True or faithfulness=True")
+    place = None if out is None else Path(out)
+    if place:
+        require_new_folder(place)
+        if faithfulness:
+            from mien.viz.charts import require_matplotlib
+
+            require_matplotlib()
+    opened = model
+    if not isinstance(opened, ExplainableModel):
+        opened = open_model(opened, labels, method, "largest", detect)
+    held = held_out(read_manifest(Path(data), classes, rename))
+    found = explain_manifest(
+        opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
+        faithfulness=faithfulness, limit=limit, on_progress=on_progress,
+    )  # fmt: skip
+    if place:
+        from mien.report.explanation import write_explanation
+
+        with new_folder(place) as folder:
+            write_explanation(found, folder)
+    return found
+
+
+def open_model(
+    model: str | Path | Reader | None = None,
+    labels: Sequence[str] | None = None,
+    method: Method | None = None,
+    faces: Faces = "all",
+    detect: bool | None = None,
+) -> ExplainableModel:
+    """Open a model to be explained.
+
+    A .keras file in a run folder stands for that run. Any other becomes a bundle for as long as this process runs.
+
+    Args:
+        model: as in `explain`, like `method`, `faces` and `detect`.
+        labels: the class names of a .keras file outside a run, in the order of its outputs.
+
+    Raises:
+        ConfigError: the method needs a Keras model that is not there, or `labels` is missing or superfluous.
+        BundleError: the model cannot be loaded.
+    """
+    if isinstance(model, Reader):
+        if labels:
+            raise ConfigError("labels: is for a .keras file; a reader knows its labels")
+        reader = model.variant(faces=faces, detect=detect)
+        chosen = method or default_method(reader)
+        return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
+    path = None if model is None else Path(model)
+    if path is not None and path.suffix in _KERAS and path.is_file():
+        run = path.parent
+        if (run / "bundle").is_dir():
+            if labels:
+                raise ConfigError(f"--labels: {path} belongs to a run, which knows its labels; leave it out")
+            reader = load(run, faces=faces, detect=detect)
+            return _with_keras(reader, method or default_method(reader), path)
+        return _foreign(path, labels, method, faces, detect)
+    if labels and path is not None and path.suffix in _KERAS:
+        raise ConfigError(f"--model {path}: no such file")
+    if labels:
+        raise ConfigError("--labels: is for a .keras file; a bundle or a run knows its labels")
+    reader = load(model, faces=faces, detect=detect)
+    chosen = method or default_method(reader)
+    if chosen in _BUNDLE_METHODS:
+        return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
+    found = next((path / inner for inner in _IN_RUN if (path / inner).is_file()), None) if path else None
+    if found is None:
+        raise ConfigError(
+            f"--method {chosen}: needs the Keras model, and {model or 'the shipped model'} is a bundle alone; give "
+            f"--model RUN (a run folder with model.keras) or a .keras file, or use --method {default_method(reader)}"
+        )
+    return _with_keras(reader, chosen, found)
+
+
+def _with_keras(
+    reader: Reader, method: Method, path: Path, scaling: tuple[float, float] = (1.0, 0.0)
+) -> ExplainableModel:
+    if method in _BUNDLE_METHODS:
+        return ExplainableModel(reader, method, make_explainer(reader, method))
+    from mien.training.backend import require_keras
+
+    require_keras(f"--method {method}")
+    from mien.training.gradcam import GradCam, GradMethod
+    from mien.training.networks.foreign import open_keras
+
+    return ExplainableModel(reader, method, GradCam(open_keras(path), cast("GradMethod", method), scaling=scaling))
+
+
+def _foreign(
+    path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None
+) -> ExplainableModel:
+    if labels is None:
+        raise ConfigError(f"{path}: give its class names in the order of its outputs, for example --labels happy,sad")
+    names = check_labels(labels)
+    from mien.training.backend import require_keras
+
+    require_keras("explaining a Keras model")
+    from mien.training.networks.foreign import SCALES, export_foreign
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / path.stem
+        _, found = export_foreign(path, names, bundle)
+        reader = load(bundle, faces=faces, detect=detect)
+    return _with_keras(reader, method or "grad-cam", path, SCALES[found])
