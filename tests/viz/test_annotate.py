@@ -1,19 +1,18 @@
-"""What was read is drawn where it was read; labels are legible, inside the picture and clear of each other."""
+"""Answers are drawn at their faces; labels are legible, inside the image, and never overlap."""
 
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
+from mien.arrays import UInt8
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Face, ImageResult
-from mien.viz.annotate import SMALLEST, SMALLEST_TEXT, annotate, answer_colours, label, place_labels
+from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate, answer_colours, face_label, place_labels
 
-Picture = npt.NDArray[np.uint8]
 THREE = ("happy", "sad", "neither")
 Rectangle = tuple[int, int, int, int]
 
@@ -22,15 +21,15 @@ def face(box: Box, answer: str = "happy", person: int | None = None, answers: tu
     return Face(box, 0.9, answer, 0.973, None, dict.fromkeys(answers, 1 / len(answers)), person=person)
 
 
-def drawn(width: int, height: int, *faces: Face, value: int = 70) -> Picture:
+def drawn(width: int, height: int, *faces: Face, value: int = 70) -> UInt8:
     rgb = np.full((height, width, 3), value, np.uint8)
     status = "ok" if faces else "no_face"
     return np.asarray(annotate(rgb, ImageResult("a.png", status, None, width, height, "mien", faces)))  # type: ignore[arg-type]
 
 
-def extent(picture: Picture, colour: str) -> Rectangle:
+def extent(image: UInt8, colour: str) -> Rectangle:
     """Left, top, right and bottom of what has a colour."""
-    rows, columns = np.nonzero((picture == ImageColor.getrgb(colour)).all(axis=2))
+    rows, columns = np.nonzero((image == ImageColor.getrgb(colour)).all(axis=2))
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
@@ -66,7 +65,7 @@ def test_labels_lie_inside_and_never_overlap(scene: tuple[list[Box], list[tuple[
 
 
 @given(scenes())
-def test_a_label_is_left_out_only_where_there_is_no_room(
+def test_a_label_is_left_out_only_if_there_is_no_room(
     scene: tuple[list[Box], list[tuple[int, int]], int, int],
 ) -> None:
     boxes, sizes, width, height = scene
@@ -81,7 +80,7 @@ def test_a_label_is_left_out_only_where_there_is_no_room(
         assert blocked.all()
 
 
-def test_a_label_stands_above_its_face_where_it_can() -> None:
+def test_a_label_stands_above_its_face_if_it_can() -> None:
     middle, top = Box(100, 100, 50, 60), Box(100, 5, 50, 60)
     assert place_labels([middle], [(40, 20)], 300, 300) == [(100, 80)]
     assert place_labels([top], [(40, 20)], 300, 300) == [(100, 65)]
@@ -93,38 +92,38 @@ def test_a_label_stands_above_its_face_where_it_can() -> None:
 @pytest.mark.parametrize("size", [(48, 48), (320, 240), (512, 512), (4000, 3000), (1200, 300)])
 def test_labels_can_be_read_at_any_size(size: tuple[int, int]) -> None:
     width, height = size
-    picture = drawn(width, height, face(Box(width // 4, height // 4, width // 2, height // 2)))
-    assert max(picture.shape[:2]) >= SMALLEST
+    image = drawn(width, height, face(Box(width // 4, height // 4, width // 2, height // 2)))
+    assert max(image.shape[:2]) >= MIN_SIDE
     colour = answer_colours(THREE)["happy"]
-    filled = (picture == ImageColor.getrgb(colour)).all(axis=2)
-    solid = [row for row in filled if row.sum() > 5 * SMALLEST_TEXT / 2]
-    assert len(solid) >= SMALLEST_TEXT
-    written = (picture < 60).all(axis=2).sum()
+    filled = (image == ImageColor.getrgb(colour)).all(axis=2)
+    solid = [row for row in filled if row.sum() > 5 * MIN_TEXT / 2]
+    assert len(solid) >= MIN_TEXT
+    written = (image < 60).all(axis=2).sum()
     assert written > 50, "there is no text"
 
 
 def test_a_box_is_drawn_around_the_face() -> None:
-    picture = drawn(600, 600, face(Box(200, 250, 180, 220), "sad"), value=250)
-    left, top, right, bottom = extent(picture, answer_colours(THREE)["sad"])
+    image = drawn(600, 600, face(Box(200, 250, 180, 220), "sad"), value=250)
+    left, top, right, bottom = extent(image, answer_colours(THREE)["sad"])
     assert (left, right, bottom) == (201, 379, 469)
     assert 200 < top < 250, "its label is above it"
-    changed = (picture != 250).any(axis=2)
+    changed = (image != 250).any(axis=2)
     assert not changed[260:460, 215:365].any(), "the face itself stays free"
 
 
-def test_a_small_picture_is_drawn_enlarged() -> None:
+def test_a_small_image_is_drawn_enlarged() -> None:
     assert drawn(48, 48, face(Box(0, 0, 48, 48))).shape == (336, 336, 3)
     assert drawn(48, 40).shape == (280, 336, 3)
-    assert drawn(SMALLEST, 10).shape == (10, SMALLEST, 3)
+    assert drawn(MIN_SIDE, 10).shape == (10, MIN_SIDE, 3)
 
 
-def test_a_picture_without_faces_stays_as_it_is() -> None:
+def test_an_image_without_faces_stays_as_it_is() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8)
     result = ImageResult("a.png", "no_face", None, 500, 400, "mien")
     np.testing.assert_array_equal(np.asarray(annotate(rgb, result)), rgb)
 
 
-def test_the_given_picture_is_not_changed() -> None:
+def test_the_given_image_is_not_changed() -> None:
     rgb = np.full((400, 400, 3), 70, np.uint8)
     rgb.setflags(write=False)
     result = ImageResult("a.png", "ok", None, 400, 400, "mien", (face(Box(10, 10, 100, 100)),))
@@ -133,7 +132,7 @@ def test_the_given_picture_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize("width, height", [(1, 1), (1, 12_931), (3000, 2)])
-def test_odd_pictures_do_no_harm(width: int, height: int) -> None:
+def test_odd_images_do_no_harm(width: int, height: int) -> None:
     assert drawn(width, height, face(Box(0, 0, width, height))).size > 0
 
 
@@ -143,8 +142,8 @@ def test_odd_answers_do_no_harm(answer: str) -> None:
 
 
 def test_what_is_written() -> None:
-    assert label(face(Box(0, 0, 1, 1))) == "happy 97%"
-    assert label(face(Box(0, 0, 1, 1), person=12)) == "12: happy 97%"
+    assert face_label(face(Box(0, 0, 1, 1))) == "happy 97%"
+    assert face_label(face(Box(0, 0, 1, 1), person=12)) == "12: happy 97%"
 
 
 @pytest.mark.parametrize("answers", [THREE, EXPRESSIONS, ("cat", "dog"), ("happy", "sleepy", "bored")])

@@ -25,7 +25,7 @@ def texts(svg: str) -> list[str]:
     return ["".join(element.itertext()) for element in ET.fromstring(svg).iter("text")]
 
 
-def test_one_drawing_is_a_picture_and_an_element() -> None:
+def test_one_drawing_is_a_png_and_an_element() -> None:
     found = chart("one", draw, caption="c", alt='an "alt" <text>', width=4, height=3)
     with Image.open(io.BytesIO(found.png)) as image:
         assert (image.format, image.size) == ("PNG", (480, 360))

@@ -1,4 +1,4 @@
-"""Mosaics show every picture where it belongs."""
+"""Mosaics show every image where it belongs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def count(sheet: Image.Image, grey: int) -> int:
     return int((np.asarray(sheet) == grey).all(axis=2).sum())
 
 
-def test_every_picture_is_drawn_whole() -> None:
+def test_every_image_is_drawn_whole() -> None:
     sheet = mosaic({"happy": [plain(7)] * 3, "sad": [plain(90, channels=1)] * 12}, "title", tile=40, per_line=10)
     assert sheet.mode == "RGB"
     assert count(sheet, 7) == 3 * 40 * 40
@@ -39,7 +39,7 @@ def test_more_rows_make_a_taller_sheet_of_one_width() -> None:
     assert two.height > one.height
 
 
-def test_small_pictures_show_their_pixels() -> None:
+def test_small_images_show_their_pixels() -> None:
     checks = np.indices((4, 4)).sum(axis=0).astype(np.uint8)[..., None] % 2 * 255
     sheet = mosaic({"": [checks]}, "", tile=40)
     tile = np.asarray(sheet)[-16 - 4 - 40 : -16 - 4, 16:56]

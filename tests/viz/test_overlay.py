@@ -1,4 +1,4 @@
-"""Colours and places of heatmaps on pictures."""
+"""Colours and places of heatmaps on images."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import mien
 from mien.explanation.explainer import Explanation, explain_image, explain_labels
 from mien.explanation.figures import cut_out
 from mien.results import FaceHeat
-from mien.viz.overlay import colours, heat_layer, overlay, overlay_faces, placed
+from mien.viz.overlay import colours, heat_layer, overlay, overlay_faces, place_heatmap
 
 
 def square(left: float, top: float, side: float, degrees: float = 0) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_colours_take_any_shape_and_what_is_no_number() -> None:
 @given(st.floats(-30, 60), st.floats(-30, 60), st.floats(3, 50), st.floats(-180, 180))
 def test_a_heatmap_lies_between_its_corners_and_nowhere_else(x: float, y: float, side: float, turn: float) -> None:
     corners = square(x, y, side, turn)
-    found = placed((40, 50), np.ones((8, 8), np.float32), corners)
+    found = place_heatmap((40, 50), np.ones((8, 8), np.float32), corners)
     rows, columns = np.mgrid[:40, :50] + 0.5
     across, down = (corners[1] - corners[0]) / side, (corners[3] - corners[0]) / side
     u = (columns - x) * across[0] + (rows - y) * across[1]
@@ -64,12 +64,12 @@ def test_the_hottest_place_turns_with_the_face(degrees: int, place: tuple[int, i
     heat = np.zeros((4, 4), np.float32)
     heat[:2, :2] = 1  # the upper left of the crop
     starts = {0: (10, 10), 90: (30, 10), 180: (30, 30), -90: (10, 30)}
-    found = placed((40, 40), heat, square(*starts[degrees], 20, degrees))
+    found = place_heatmap((40, 40), heat, square(*starts[degrees], 20, degrees))
     assert found[place] > 0.9
     assert found[40 - place[0], 40 - place[1]] < 0.1
 
 
-def test_outside_the_face_the_picture_is_left_alone() -> None:
+def test_outside_the_face_the_image_is_left_alone() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     found = overlay(rgb, np.ones((8, 8), np.float32), square(10, 10, 20))
     changed = (found != rgb).any(axis=2)
@@ -83,7 +83,7 @@ def face(heat: np.ndarray, corners: np.ndarray) -> FaceHeat:
     return FaceHeat("happy", "cam", heat.astype(np.float32), np.zeros((8, 8, 1), np.uint8), corners)
 
 
-def test_where_faces_overlap_the_stronger_heat_is_seen() -> None:
+def test_if_faces_overlap_the_stronger_heat_is_seen() -> None:
     rgb = np.full((40, 40, 3), 128, np.uint8)
     strong, weak = face(np.ones((8, 8)), square(5, 5, 20)), face(np.full((8, 8), 0.1), square(10, 10, 20))
     both = overlay_faces(rgb, [strong, weak])
@@ -99,7 +99,7 @@ def test_the_layer_is_transparent_outside_faces_and_solid_at_the_strongest() -> 
     assert not heat_layer((10, 10), [])[..., 3].any()
 
 
-# Whole pictures to look at
+# Whole images to look at
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_sheet_has_a_panel_for_each_label_and_row_for_each_face(reader: mien.R
     assert twice.figure().height > found.figure().height + 200
 
 
-def test_a_picture_without_a_face_says_so(reader: mien.Reader) -> None:
+def test_an_image_without_a_face_says_so(reader: mien.Reader) -> None:
     rgb = np.full((200, 300, 3), 90, np.uint8)
     found = explain_image(reader.variant(detect=True), rgb)
     assert found.figure().height > 200

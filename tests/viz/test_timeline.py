@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.results import Box, Face, FrameResult
-from mien.viz.timeline import BINS, PEOPLE, Timeline
+from mien.viz.timeline import MAX_BINS, MAX_PEOPLE, Timeline
 
 
 def frame(time: float, **answers: str) -> FrameResult:
@@ -15,7 +15,7 @@ def frame(time: float, **answers: str) -> FrameResult:
         Face(Box(0, 0, 9, 9), 0.9, answer, 0.8, None, {answer: 0.8}, person=int(name[1:]))
         for name, answer in answers.items()
     )
-    return FrameResult("film.mp4", "ok" if faces else "no_face", None, 9, 9, "mien", faces, time)
+    return FrameResult("video.mp4", "ok" if faces else "no_face", None, 9, 9, "mien", faces, time)
 
 
 def spans(timeline: Timeline, place: int = 0) -> list[tuple[float, float, str]]:
@@ -58,13 +58,13 @@ def test_uneven_times_leave_no_gaps() -> None:
     assert all(before[1] == after[0] for before, after in pairwise(found))
 
 
-def test_a_long_film_takes_no_more_room_and_keeps_its_times() -> None:
+def test_a_long_video_takes_no_more_room_and_keeps_its_times() -> None:
     timeline = Timeline(0.2)
-    count = 12 * BINS
+    count = 12 * MAX_BINS
     for number in range(count):
         timeline.add(frame(number / 5, p1="happy" if number < count // 2 else "sad"))
     person = timeline.people()[0]
-    assert len(person.bins) <= BINS
+    assert len(person.bins) <= MAX_BINS
     assert person.frames.total() == count
     assert person.changes == 1
     change = next(start for start, _, answer in spans(timeline) if answer == "sad")
@@ -73,10 +73,10 @@ def test_a_long_film_takes_no_more_room_and_keeps_its_times() -> None:
 
 def test_of_very_many_people_those_seen_longest_are_kept() -> None:
     timeline = Timeline(0.2)
-    for number in range(5 * PEOPLE):
+    for number in range(5 * MAX_PEOPLE):
         timeline.add(frame(number / 5, p1="happy", **{f"p{number + 2}": "sad"}))
     people = timeline.people()
-    assert len(people) <= 2 * PEOPLE
+    assert len(people) <= 2 * MAX_PEOPLE
     assert people[0].person == 1
-    assert people[0].frames.total() == 5 * PEOPLE
-    assert {person.person for person in people} >= {5 * PEOPLE + 1}
+    assert people[0].frames.total() == 5 * MAX_PEOPLE
+    assert {person.person for person in people} >= {5 * MAX_PEOPLE + 1}

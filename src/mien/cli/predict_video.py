@@ -169,9 +169,10 @@ def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[F
 
 def live_line(result: FrameResult) -> str:
     """Return the line that is printed each second for a webcam."""
-    from mien.viz.annotate import label
+    from mien.viz.annotate import face_label
 
-    return f"{clock_time(result.time)}  " + ("   ".join(one_line(label(face)) for face in result.faces) or "no face")
+    faces = "   ".join(one_line(face_label(face)) for face in result.faces)
+    return f"{clock_time(result.time)}  {faces or 'no face'}"
 
 
 def clock_time(seconds: float) -> str:

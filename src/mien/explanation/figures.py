@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import RGB, Float64, UInt8
 from mien.results import Box, Face, FaceHeat, ImageResult
-from mien.viz.annotate import SMALLEST, SMALLEST_TEXT, annotate
+from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import colours, overlay, overlay_faces
 
@@ -105,7 +105,7 @@ def _caption(face: Face, heat: FaceHeat) -> str:
 def _large_enough(
     image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]
 ) -> tuple[RGB, ImageResult, Sequence[FaceHeat]]:
-    factor = max(1, -(-SMALLEST // max(image.shape[:2])))
+    factor = max(1, -(-MIN_SIDE // max(image.shape[:2])))
     if factor == 1:
         return image, result, heatmaps
     boxes = [face.box for face in result.faces]
@@ -124,7 +124,7 @@ def add_strip(image: Image.Image, text: str, legend: bool = True, size: int = 0)
         legend: whether to draw the legend.
         size: of the text, in pixels. Default: a fiftieth of the width.
     """
-    font = default_font(size or max(SMALLEST_TEXT, round(image.width / 50)))
+    font = default_font(size or max(MIN_TEXT, round(image.width / 50)))
     ends = ("none", "most")
     line = sum(font.getmetrics())
     pad = max(4, line // 3)

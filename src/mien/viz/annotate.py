@@ -1,4 +1,4 @@
-"""Pictures with what was read from them: a box around each face, its answer and percentage beside it."""
+"""Draw predictions into an image: a box around each face, with its answer and percentage."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mien.arrays import Bool, Int64, UInt8
 from mien.results import Box, Face, ImageResult
 
-# Okabe and Ito's palette and a grey, which are told apart with every common kind of colour blindness.
+# Okabe and Ito's palette and a grey: told apart with every common kind of colour blindness.
 _FIXED = {
     "happy": "#E69F00",
     "sad": "#56B4E9",
@@ -25,14 +25,19 @@ _FIXED = {
 _PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#BBBBBB")
 _DARK, _LIGHT = "#161616", "#FFFFFF"
 
-#: A picture whose longest side is below this is enlarged by a whole number: text needs room of its own, in pixels.
-SMALLEST = 320
-#: Text is at least this high, in pixels, which is legible on a screen.
-SMALLEST_TEXT = 13
+#: An image whose longest side is shorter, in pixels, is enlarged by a whole number, so that text fits.
+MIN_SIDE = 320
+#: The smallest height of text, in pixels, that is legible on a screen.
+MIN_TEXT = 13
 
 
 def answer_colours(answers: Sequence[str]) -> dict[str, str]:
-    """Return a colour `#RRGGBB` for each answer: the same ones always for the names that mien ships."""
+    """Return a colour `#RRGGBB` for each answer; the classes of the shipped models always have the same.
+
+    Example:
+        >>> answer_colours(["happy", "dog"])
+        {'happy': '#E69F00', 'dog': '#56B4E9'}
+    """
     known = {answer: _FIXED[answer] for answer in answers if answer in _FIXED}
     free = [colour for colour in _PALETTE if colour not in known.values()]
     others = zip((answer for answer in answers if answer not in known), cycle(free or _PALETTE), strict=False)
@@ -40,22 +45,24 @@ def answer_colours(answers: Sequence[str]) -> dict[str, str]:
 
 
 def annotate(rgb: UInt8, result: ImageResult) -> Image.Image:
-    """Draw what was read from a picture into it.
+    """Draw a box and a label for each face of an image.
 
-    `rgb` is that picture upright, uint8 (H, W, 3), RGB, [0, 255], and `result` what a Reader gave for it.
-    Each face gets a box in its answer's colour and a label, the answer and its percentage (before it the
-    person's number, in a film). Lines and text grow with the picture; labels never cover each other and lie
-    inside the picture; one for which there is no room at all is left out. A picture smaller than `SMALLEST`
-    is drawn enlarged by a whole number.
+    A label has the answer and its percentage; in a video, the number of the person stands before them. Lines and text
+    grow with the image. Labels lie inside the image and never overlap; a label without room is left out. An image
+    smaller than `MIN_SIDE` is enlarged by a whole number.
+
+    Args:
+        rgb: the upright image, uint8 (H, W, 3), RGB, [0, 255].
+        result: the result of a Reader for it.
     """
-    factor = max(1, -(-SMALLEST // max(rgb.shape[:2])))
+    factor = max(1, -(-MIN_SIDE // max(rgb.shape[:2])))
     image = Image.fromarray(np.ascontiguousarray(rgb))
     if factor > 1:
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     if not result.faces:
         return image
     boxes = [_enlarged(face.box, factor) for face in result.faces]
-    texts = [label(face) for face in result.faces]
+    texts = [face_label(face) for face in result.faces]
     colours = [answer_colours(list(face.probabilities)).get(face.answer, _PALETTE[-1]) for face in result.faces]
     pen = ImageDraw.Draw(image)
     line = max(2, round(max(image.size) / 350))
@@ -65,8 +72,8 @@ def annotate(rgb: UInt8, result: ImageResult) -> Image.Image:
     return image
 
 
-def label(face: Face) -> str:
-    """Return what is written at a face: `happy 98%`, or `2: happy 98%` for the second person of a film."""
+def face_label(face: Face) -> str:
+    """Return the label of a face: `happy 98%`, or `2: happy 98%` for the second person of a video."""
     person = "" if face.person is None else f"{face.person}: "
     return f"{person}{face.answer} {face.probability:.0%}".replace("\n", " ")
 
@@ -74,11 +81,20 @@ def label(face: Face) -> str:
 def place_labels(
     boxes: Sequence[Box], sizes: Sequence[tuple[int, int]], width: int, height: int
 ) -> list[tuple[int, int] | None]:
-    """Find a place (left, top) for the label of each box in a picture of `width` × `height` pixels.
+    """Return a place (left, top) for the label of each box, in pixels; None for a label without room.
 
-    `sizes` are (width, height) of the labels, in pixels. Labels lie inside the picture and do not overlap;
-    a label stands above its box, below, inside or beside it, and rather not on another face; where all that
-    is taken, at the nearest free place. None is a label for which no place is left.
+    Labels lie inside the image and do not overlap. A label stands above its box, below, inside or beside it, and if
+    possible not on another face; if all these places are taken, at the nearest free one.
+
+    Args:
+        boxes: N faces.
+        sizes: (width, height) of their labels, in pixels.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+
+    Example:
+        >>> place_labels([Box(10, 40, 30, 30)], [(20, 10)], width=100, height=100)
+        [(10, 30)]
     """
     faces = np.array([(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes], np.int64)
     taken = np.empty((0, 4), np.int64)
@@ -95,7 +111,7 @@ def place_labels(
 
 
 def _best(places: Int64, size: tuple[int, int], taken: Int64, others: Int64) -> tuple[int, int] | None:
-    """Return the first place that is free and covers no other face, or else the first that is free."""
+    """Return the first free place that hides no other face; if there is none, the first free place."""
     free = places[~_overlaps(places, size, taken)]
     if not len(free):
         return None
@@ -105,29 +121,29 @@ def _best(places: Int64, size: tuple[int, int], taken: Int64, others: Int64) -> 
 
 
 def _overlaps(places: Int64, size: tuple[int, int], others: Int64) -> Bool:
-    """Whether a label of `size` at each of the places (N, 2) would overlap any of the rectangles (M, 4)."""
+    """Return for each place (N, 2) whether a label of `size` there overlaps one of the rectangles (M, 4)."""
     start, end = places[:, np.newaxis], places[:, np.newaxis] + np.array(size)
     found: Bool = ((start < others[:, 2:]) & (end > others[:, :2])).all(axis=2).any(axis=1)
     return found
 
 
 def _beside(box: Box, size: tuple[int, int], width: int, height: int) -> Int64:
-    """Return the places at a box (N, 2), the best first, that lie inside the picture."""
+    """Return the places at a box (N, 2) that lie inside the image, the best first."""
     wide, high = size
     right, bottom = box.x + box.width, box.y + box.height
     lefts = (box.x, right - wide, box.x + (box.width - wide) // 2)
     places = [(left, top) for top in (box.y - high, bottom) for left in lefts]
     places += [(left, top) for top in (box.y, bottom - high) for left in lefts[:2]]
     places += [(left, top) for left in (right, box.x - wide) for top in (box.y, bottom - high)]
-    # Moved as far as it takes to be inside.
+    # The same places, moved into the image.
     places += [(min(max(left, 0), width - wide), min(max(top, 0), height - high)) for left, top in places]
     return _inside(places, size, width, height)
 
 
 def _anywhere(box: Box, size: tuple[int, int], width: int, height: int, taken: Int64) -> Int64:
-    """Return places all over the picture, the nearest to the box first.
+    """Return places all over the image (N, 2), the nearest to the box first.
 
-    With those that touch the labels already there, one of them is free if there is any free place at all.
+    They include all that touch a placed label, so one of them is free if any place is.
     """
     wide, high = size
     lefts = {*range(0, width - wide + 1, max(wide // 4, 1)), *taken[:, 2].tolist()}
@@ -149,7 +165,7 @@ def _enlarged(box: Box, factor: int) -> Box:
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, box: Box, colour: str, line: int) -> None:
-    """Draw a box with a dark edge on both sides, so that it stands out from any picture."""
+    """Draw a box with a dark edge on both sides, so that it stands out from any image."""
     edge = max(1, line // 3)
     corners = (box.x, box.y, box.x + box.width - 1, box.y + box.height - 1)
     shorter = min(box.width, box.height)
@@ -182,11 +198,11 @@ def _draw_labels(
 
 
 def _font(size: tuple[int, int], boxes: Sequence[Box], texts: Sequence[str]) -> ImageFont.FreeTypeFont:
-    """Return a font in which a label is about as wide as a face, within what suits the picture's size."""
-    smallest = max(SMALLEST_TEXT, max(size) / 90)
-    largest = max(SMALLEST_TEXT + 1, max(size) / 38)
+    """Return a font in which a label is about as wide as a face, within limits set by the size of the image."""
+    smallest = max(MIN_TEXT, max(size) / 90)
+    largest = max(MIN_TEXT + 1, max(size) / 38)
     faces = sorted(box.width for box in boxes)
-    per_point = max(map(len, texts)) * 0.55  # how wide a letter of this font is, in its sizes, about
+    per_point = max(map(len, texts)) * 0.55  # mean width of a letter, as a fraction of the font size
     wanted = 1.2 * faces[len(faces) // 2] / per_point
     # Given a size, Pillow returns the scalable one of its two default fonts.
     return cast("ImageFont.FreeTypeFont", ImageFont.load_default(round(min(max(wanted, smallest), largest))))

@@ -1,4 +1,4 @@
-"""Heatmaps laid on pictures: colours, one face, and a layer of all faces."""
+"""Overlay heatmaps on images: their colours, one face, all faces, and a transparent layer."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,11 @@ _TABLE = np.array([list(bytes.fromhex(colour)) for colour in _ANCHORS.split()], 
 def colours(heat: npt.NDArray[np.floating]) -> UInt8:
     """Return the colour of each value in [0, 1], uint8 (..., 3), RGB: dark violet is 0, bright yellow is 1.
 
-    Values outside are taken as the nearest end, and what is no number as 0.
+    Values outside are clipped; NaN counts as 0.
+
+    Example:
+        >>> colours(np.array([0.0, 1.0])).tolist()
+        [[68, 1, 84], [253, 231, 37]]
     """
     place = np.clip(np.nan_to_num(np.asarray(heat, np.float64), nan=0.0), 0, 1) * (len(_TABLE) - 1)
     lower = np.minimum(place.astype(np.int64), len(_TABLE) - 2)
@@ -29,43 +33,58 @@ def colours(heat: npt.NDArray[np.floating]) -> UInt8:
 
 
 def overlay(rgb: UInt8, heat: Float32, corners: Float64, strength: float = 0.5) -> UInt8:
-    """Lay one face's heatmap on a picture: uint8 (H, W, 3), RGB.
+    """Overlay the heatmap of one face on an image; returns uint8 (H, W, 3), RGB.
 
-    `rgb` is uint8 (H, W, 3); `heat` float (S, S) in [0, 1]; `corners` as in FaceHeat. `strength` in [0, 1] is how
-    much of the colour is seen where the heat is 1; with less heat less of it is seen, so that the face stays clear.
+    Args:
+        rgb: uint8 (H, W, 3), RGB.
+        heat: float (S, S), in [0, 1].
+        corners: float (4, 2), where the heatmap lies in the image, as in `mien.results.FaceHeat`.
+        strength: opacity of the colour at heat 1, in [0, 1]; less heat is more transparent, so the face stays visible.
     """
-    return _blended(rgb, placed(rgb.shape[:2], heat, corners), strength)
+    return _blended(rgb, place_heatmap(rgb.shape[:2], heat, corners), strength)
 
 
 def overlay_faces(rgb: UInt8, faces: Sequence[FaceHeat], strength: float = 0.5) -> UInt8:
-    """Lay the heatmaps of several faces on a picture; where two faces overlap, the stronger is seen."""
+    """Overlay the heatmaps of several faces on an image; where two faces overlap, the stronger one shows.
+
+    Args:
+        rgb: uint8 (H, W, 3), RGB.
+        faces: heatmaps with their places.
+        strength: as in `overlay`.
+    """
     return _blended(rgb, _together(rgb.shape[:2], faces), strength)
 
 
 def heat_layer(shape: tuple[int, ...], faces: Sequence[FaceHeat]) -> UInt8:
-    """Return the heatmaps alone, to be laid on a picture of `shape` (H, W, ...): RGBA uint8 (H, W, 4).
+    """Return the heatmaps alone as a layer for an image of `shape` (H, W, ...): RGBA uint8 (H, W, 4).
 
-    Outside the faces it is transparent, and the less heat the more so.
+    It is transparent outside the faces, and more transparent with less heat.
     """
     field = _together(shape[:2], faces)
-    alpha = _seen(field) * 255
+    alpha = _opacity(field) * 255
     return np.concatenate([colours(field), alpha.round().astype(np.uint8)[..., np.newaxis]], axis=-1)
 
 
-def placed(shape: tuple[int, ...], heat: Float32, corners: Float64) -> Float32:
-    """Return a heatmap where it lies in a picture of `shape` (H, W): float32 (H, W), NaN outside the face."""
+def place_heatmap(shape: tuple[int, ...], heat: Float32, corners: Float64) -> Float32:
+    """Return a heatmap at its place in an image: float32 (H, W), NaN outside the face.
+
+    Args:
+        shape: (H, W) of the image.
+        heat: float (S, S), in [0, 1].
+        corners: float (4, 2), as in `mien.results.FaceHeat`.
+    """
     found = np.full(shape[:2], np.nan, np.float32)
     left, top = np.floor(corners.min(axis=0)).astype(np.int64).clip(0)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(np.int64), (shape[1], shape[0]))
     if right <= left or bottom <= top:
         return found
     size = heat.shape[0]
-    edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=1) / size  # picture pixels per heat pixel
+    edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=1) / size  # in image pixels
     inverse = np.linalg.inv(edges)
     start = inverse @ (np.array([left, top]) - corners[0])
     matrix = (inverse[0, 0], inverse[0, 1], start[0], inverse[1, 0], inverse[1, 1], start[1])
     part = (int(right - left), int(bottom - top))
-    # UInt8 of the rim are repeated outward, or else it would fade to 0 over half a pixel of the heatmap.
+    # The edge is repeated outward. Otherwise it would fade to 0 over half a pixel of the heatmap.
     rim = np.pad(heat.astype(np.float32), 1, mode="edge")
     shifted = (*matrix[:2], matrix[2] + 1, *matrix[3:5], matrix[5] + 1)
     values = Image.fromarray(rim).transform(part, Image.Transform.AFFINE, shifted, Image.Resampling.BICUBIC)
@@ -77,15 +96,15 @@ def placed(shape: tuple[int, ...], heat: Float32, corners: Float64) -> Float32:
 def _together(shape: tuple[int, ...], faces: Sequence[FaceHeat]) -> Float32:
     found = np.full(shape[:2], np.nan, np.float32)
     for face in faces:
-        found = np.fmax(found, placed(shape, face.heat, face.corners))
+        found = np.fmax(found, place_heatmap(shape, face.heat, face.corners))
     return found
 
 
-def _seen(field: Float32) -> Float32:
-    """How much of the colour is seen, in [0, 1]: nothing outside faces, a hint at no heat, all at the strongest."""
+def _opacity(field: Float32) -> Float32:
+    """Return the opacity of the colour, in [0, 1]: 0 outside faces, 0.2 at no heat, 1 at the strongest."""
     return np.asarray(np.where(np.isnan(field), 0, 0.2 + 0.8 * np.nan_to_num(field)), np.float32)
 
 
 def _blended(rgb: UInt8, field: Float32, strength: float) -> UInt8:
-    share = (strength * _seen(field))[..., np.newaxis]
+    share = (strength * _opacity(field))[..., np.newaxis]
     return np.asarray(((1 - share) * rgb + share * colours(field)).round(), np.uint8)

@@ -1,22 +1,28 @@
-"""Who was seen when in a film, and with what answers, in memory that does not grow with its length."""
+"""Summarise a video per person: when each was seen, with which answers. Memory does not grow with its length."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 from mien.results import FrameResult
 
-#: People that are remembered; of more, those that are seen longest.
-PEOPLE = 200
-#: Stretches of time that are told apart; a longer film has longer ones.
-BINS = 1500
+#: Most people that are remembered; of more, those seen in most frames.
+MAX_PEOPLE = 200
+#: Most bins of time; a longer video has longer bins.
+MAX_BINS = 1500
 
 
 @dataclass
 class Presence:
-    """One person: seen `first` to `last` (seconds), in how many frames with which answer, and what changed.
+    """One person of a video.
 
-    `changes` counts how often the answer became another one. `bins` maps a stretch of time to each answer's
-    number of frames in it and sum of probabilities.
+    Args:
+        person: the number of the person, as in `Face.person`.
+        first: when the person was first seen, in seconds.
+        last: when the person was last seen, in seconds.
+        answer: the latest answer.
+        frames: number of frames with each answer.
+        changes: how often the answer changed.
+        bins: maps each bin of time to the number of frames and the sum of probabilities of each answer.
     """
 
     person: int
@@ -30,7 +36,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Stretch:
-    """From `start` to `end` (seconds) the person mostly had this `answer`, with this mean probability."""
+    """A stretch of time, in seconds, with its most frequent `answer` and the mean probability of that answer."""
 
     start: float
     end: float
@@ -39,9 +45,10 @@ class Stretch:
 
 
 class Timeline:
-    """Collects frame results; `step` (seconds) is the time between two of them, about.
+    """Collects the results of frames: `frames` counts all, `faceless` those without a face, `end` is the last time.
 
-    `frames` counts them all, `faceless` those without a face, and `end` is the time of the last one.
+    Args:
+        step: the approximate time between two frames, in seconds.
     """
 
     def __init__(self, step: float) -> None:
@@ -55,7 +62,7 @@ class Timeline:
         self.frames += 1
         self.faceless += not result.faces
         self.end = result.time
-        while result.time >= BINS * self._width:
+        while result.time >= MAX_BINS * self._width:
             self._widen()
         for face in result.faces:
             person = face.person or 1
@@ -63,30 +70,30 @@ class Timeline:
             known.changes += known.answer != face.answer
             known.answer, known.last = face.answer, result.time
             known.frames[face.answer] += 1
-            # A time on the border of two stretches falls into the later one.
+            # A time on the border of two bins falls into the later one.
             cell = known.bins.setdefault(int(result.time / self._width + 1e-6), {})
             _put(cell, face.answer, 1, face.probability)
-        if len(self._people) > 2 * PEOPLE:
-            self._people = {presence.person: presence for presence in self.people()[:PEOPLE]}
+        if len(self._people) > 2 * MAX_PEOPLE:
+            self._people = {presence.person: presence for presence in self.people()[:MAX_PEOPLE]}
 
     def people(self) -> list[Presence]:
         """Return the people, those seen in most frames first."""
         return sorted(self._people.values(), key=lambda presence: -presence.frames.total())
 
     def stretches(self, presence: Presence) -> list[Stretch]:
-        """Return what a person answered over time; where two are not adjacent the person was not seen."""
+        """Return the answers of a person over time; between two that are not adjacent, the person was not seen."""
         found: list[Stretch] = []
         for place in sorted(presence.bins):
             answer, (count, total) = max(presence.bins[place].items(), key=lambda item: item[1])
             start, probability = place * self._width, total / count
-            # One stretch without a frame is no absence: times of frames are not even.
+            # One bin without a frame is no absence: frames are not evenly spaced.
             if found and start - found[-1].end < 1.5 * self._width:
                 found[-1] = Stretch(found[-1].start, start, found[-1].answer, found[-1].probability)
             found.append(Stretch(start, start + self._width, answer, probability))
         return found
 
     def _widen(self) -> None:
-        """Make stretches twice as long."""
+        """Make bins twice as long."""
         self._width *= 2
         for presence in self._people.values():
             wider: dict[int, dict[str, tuple[int, float]]] = {}
