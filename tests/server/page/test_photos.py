@@ -11,37 +11,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mien
-
 ORANGE = np.array([230, 159, 0])  # of happy
 
 
 def drawn(page: Any) -> np.ndarray[Any, Any]:
     """What is drawn over the picture, uint8 (H, W, 4), RGBA."""
-    url = page.page.evaluate("document.getElementById('boxes').toDataURL()")
+    url = page.tab.evaluate("document.getElementById('boxes').toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
 
 
-def test_a_dropped_photo_is_read_and_drawn(page: Any, astronaut: Path) -> None:
+def test_a_dropped_photo_is_read_and_drawn(page: Any, reader: Any, astronaut: Path) -> None:
     drop(page, astronaut)
     page.wait_for(".face .answer", "happy")
-    face = mien.load().predict(astronaut).face
+    face = reader.predict(astronaut).face
     page.wait_for(".face .probability", f"{face.probability:.0%}")
-    names = page.page.locator(".bars .name").all_text_contents()
+    names = page.tab.locator(".bars .name").all_text_contents()
     assert names == list(face.expressions or ())
-    values = page.page.locator(".bars .value").all_text_contents()
+    values = page.tab.locator(".bars .value").all_text_contents()
     assert values == [f"{share:.0%}" for share in (face.expressions or {}).values()]
-    assert page.page.locator(".ends").text_content() == "happy 100%sad 0%"
+    assert page.tab.locator(".ends").text_content() == "happy 100%sad 0%"
     page.wait_for("#announcer", "astronaut.jpg: 1 face: happy 100%")
-    assert page.page.get_attribute("#photo", "alt") == "astronaut.jpg: 1 face: happy 100%"
+    assert page.tab.get_attribute("#photo", "alt") == "astronaut.jpg: 1 face: happy 100%"
 
 
-def test_the_box_is_drawn_where_the_face_is(page: Any, astronaut: Path) -> None:
+def test_the_box_is_drawn_where_the_face_is(page: Any, reader: Any, astronaut: Path) -> None:
     page.add(astronaut)
     page.wait_for(".face .answer", "happy")
     picture = drawn(page)
     scale = picture.shape[1] / 512
-    box = mien.load().predict(astronaut).face.box
+    box = reader.predict(astronaut).face.box
     orange = (np.abs(picture[..., :3].astype(int) - ORANGE).max(axis=2) < 12) & (picture[..., 3] > 200)
     rows, columns = np.nonzero(orange)
     assert abs(columns.min() - box.x * scale) < 4
@@ -51,7 +49,7 @@ def test_the_box_is_drawn_where_the_face_is(page: Any, astronaut: Path) -> None:
 
 
 def drop(page: Any, path: Path) -> None:
-    data = page.page.evaluate_handle(
+    data = page.tab.evaluate_handle(
         """([bytes, name]) => {
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
@@ -59,14 +57,14 @@ def drop(page: Any, path: Path) -> None:
         }""",
         [list(path.read_bytes()), path.name],
     )
-    page.page.dispatch_event("body", "dragenter", {"dataTransfer": data})
-    assert page.page.is_visible("#drop-overlay")
-    page.page.dispatch_event("body", "drop", {"dataTransfer": data})
-    assert not page.page.is_visible("#drop-overlay")
+    page.tab.dispatch_event("body", "dragenter", {"dataTransfer": data})
+    assert page.tab.is_visible("#drop-overlay")
+    page.tab.dispatch_event("body", "drop", {"dataTransfer": data})
+    assert not page.tab.is_visible("#drop-overlay")
 
 
 def test_a_pasted_picture(page: Any, astronaut: Path) -> None:
-    page.page.evaluate(
+    page.tab.evaluate(
         """(bytes) => {
           const transfer = new DataTransfer();
           transfer.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
@@ -79,7 +77,7 @@ def test_a_pasted_picture(page: Any, astronaut: Path) -> None:
 
 
 def test_a_link_is_not_a_file(page: Any) -> None:
-    page.page.evaluate(
+    page.tab.evaluate(
         """() => {
           const transfer = new DataTransfer();
           transfer.setData("text/uri-list", "http://203.0.113.1/party.jpg");
@@ -93,63 +91,63 @@ def named(data: bytes, name: str) -> dict[str, Any]:
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
 
 
-def test_the_csv_has_every_face_and_no_formula(page: Any, astronaut: Path) -> None:
+def test_the_csv_has_every_face_and_no_formula(page: Any, reader: Any, astronaut: Path) -> None:
     names = ['=HYPERLINK("http://203.0.113.1","x").jpg', 'say "cheese", please.jpg', "<img src=x onerror=alert(1)>.jpg"]
     page.add(*(named(astronaut.read_bytes(), name) for name in names), named(b"not a picture", "+bad.jpg"))
-    assert page.page.locator("#strip li").count() == 4
-    with page.page.expect_download() as waiting:
-        page.page.click("#csv")
+    assert page.tab.locator("#strip li").count() == 4
+    with page.tab.expect_download() as waiting:
+        page.tab.click("#csv")
     assert waiting.value.suggested_filename == "photos-mien.csv"
     rows = list(csv.DictReader(Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()))
     assert [row["source"] for row in rows] == ["'" + names[0], *names[1:], "'+bad.jpg"]
     assert [row["status"] for row in rows] == ["ok", "ok", "ok", "unreadable"]
-    face = mien.load().predict(astronaut).face
+    face = reader.predict(astronaut).face
     for row in rows[:3]:
         assert [int(row[key]) for key in ("x", "y", "width", "height")] == list(face.box.to_dict().values())
         assert row["answer"] == "happy"
         assert float(row["p_happy"]) == pytest.approx(face.probabilities["happy"], abs=2e-6)
         assert float(row["p_surprise"]) == pytest.approx((face.expressions or {})["surprise"], abs=2e-6)
     assert rows[3]["reason"]
-    assert not page.page.locator("img[src=x]").count(), "a name is never markup"
+    assert not page.tab.locator("img[src=x]").count(), "a name is never markup"
 
 
 def test_the_columns_are_those_of_the_command(
     page: Any, astronaut: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:
     page.add(astronaut)
-    with page.page.expect_download() as waiting:
-        page.page.click("#csv")
+    with page.tab.expect_download() as waiting:
+        page.tab.click("#csv")
     _, out, _ = call("predict", astronaut, "--csv", "-")
     assert Path(waiting.value.path()).read_text().splitlines()[0] == out.splitlines()[0]
 
 
-def test_the_png_holds_picture_and_answers(page: Any, astronaut: Path) -> None:
+def test_the_png_holds_picture_and_answers(page: Any, reader: Any, astronaut: Path) -> None:
     page.add(astronaut)
     page.wait_for(".face .answer", "happy")
-    with page.page.expect_download() as waiting:
-        page.page.click("#png")
+    with page.tab.expect_download() as waiting:
+        page.tab.click("#png")
     assert waiting.value.suggested_filename == "astronaut-mien.png"
     copy = np.asarray(Image.open(waiting.value.path()).convert("RGB")).astype(int)
     original = np.asarray(Image.open(astronaut)).astype(int)
     assert copy.shape == original.shape
     assert np.abs(copy[300:] - original[300:]).max() < 4, "untouched where no face is"
-    box = mien.load().predict(astronaut).face.box
+    box = reader.predict(astronaut).face.box
     edge = copy[box.y + 30 : box.y + 80, box.x - 1 : box.x + 2]
     assert np.abs(edge - ORANGE).max(axis=2).min(axis=1).max() < 12, "an orange line on the left edge of the box"
 
 
 def test_the_heatmap_is_laid_over_the_face(page: Any, astronaut: Path) -> None:
     page.add(astronaut)
-    assert not page.page.is_visible("#heat")
-    page.page.check("#heat-on")
+    assert not page.tab.is_visible("#heat")
+    page.tab.check("#heat-on")
     page.wait_for("#heat-text", "each face's answer")
-    page.page.locator("#heat").wait_for()
-    url = page.page.get_attribute("#heat", "src")
-    page.page.select_option("#heat-label", "sad")
+    page.tab.locator("#heat").wait_for()
+    url = page.tab.get_attribute("#heat", "src")
+    page.tab.select_option("#heat-label", "sad")
     page.wait_for("#heat-text", "“sad”")
-    assert page.page.get_attribute("#heat", "src") != url
-    page.page.uncheck("#heat-on")
-    page.page.locator("#heat").wait_for(state="hidden")
+    assert page.tab.get_attribute("#heat", "src") != url
+    page.tab.uncheck("#heat-on")
+    page.tab.locator("#heat").wait_for(state="hidden")
 
 
 def test_no_face_and_how_it_is_read_all_the_same(page: Any, tmp_path: Path, astronaut: Path) -> None:
@@ -157,16 +155,16 @@ def test_no_face_and_how_it_is_read_all_the_same(page: Any, tmp_path: Path, astr
     Image.open(astronaut).crop((0, 300, 200, 512)).save(path)
     page.add(path)
     page.wait_for("#faces-note", "No face was found")
-    page.page.click("#faces-note-button")
-    page.page.locator(".face").wait_for()
-    assert page.page.input_value("#scope") == "whole"
-    assert page.page.is_hidden("#faces-note")
+    page.tab.click("#faces-note-button")
+    page.tab.locator(".face").wait_for()
+    assert page.tab.input_value("#scope") == "whole"
+    assert page.tab.is_hidden("#faces-note")
 
 
 def test_what_is_no_picture_says_so(page: Any) -> None:
     page.add(named(b"not a picture", "notes.jpg"))
     page.wait_for("#faces-note", "is not an image")
-    assert page.page.is_hidden("#png")
+    assert page.tab.is_hidden("#png")
 
 
 def test_several_faces_have_numbers_and_stand_out_when_pointed_at(page: Any, tmp_path: Path, two_people: Any) -> None:
@@ -175,42 +173,42 @@ def test_several_faces_have_numbers_and_stand_out_when_pointed_at(page: Any, tmp
     page.add(path)
     page.wait_for("#faces-title", "2 faces")
     before = drawn(page)
-    page.page.focus(".face:nth-child(2) summary")
+    page.tab.focus(".face:nth-child(2) summary")
     after = drawn(page)
     assert after[..., 3].sum() < before[..., 3].sum(), "the other one is faint"
 
 
 def test_everything_by_keyboard(page: Any, astronaut: Path) -> None:
-    keys = page.page.keyboard
+    keys = page.tab.keyboard
     focused = []
-    with page.page.expect_file_chooser() as chooser:
+    with page.tab.expect_file_chooser() as chooser:
         for _ in range(6):
             keys.press("Tab")
-            focused.append(page.page.evaluate("document.activeElement.id"))
+            focused.append(page.tab.evaluate("document.activeElement.id"))
             if focused[-1] == "choose":
                 keys.press("Enter")
                 break
     assert focused[-1] == "choose"
     chooser.value.set_files([astronaut, astronaut])
     page.wait_for(".face .answer", "happy")
-    page.page.locator("#strip [aria-current]").wait_for()
-    page.page.focus(".skip")
+    page.tab.locator("#strip [aria-current]").wait_for()
+    page.tab.focus(".skip")
     keys.press("Enter")
-    assert page.page.evaluate("document.activeElement.id") == "result"
-    page.page.focus("#strip li:first-child button")
+    assert page.tab.evaluate("document.activeElement.id") == "result"
+    page.tab.focus("#strip li:first-child button")
     keys.press("ArrowRight")
-    assert page.page.get_attribute("#strip li:nth-child(2) button", "aria-current") == "true"
+    assert page.tab.get_attribute("#strip li:nth-child(2) button", "aria-current") == "true"
     page.wait_for(".face .answer", "happy")  # until the second is read, no heatmap of it is offered
-    page.page.focus("#heat-on")
+    page.tab.focus("#heat-on")
     keys.press("Space")
-    page.page.locator("#heat").wait_for()
-    page.page.focus("#remove")
+    page.tab.locator("#heat").wait_for()
+    page.tab.focus("#remove")
     keys.press("Enter")
-    assert page.page.locator("#strip li").count() == 1
-    page.page.focus("#clear")
+    assert page.tab.locator("#strip li").count() == 1
+    page.tab.focus("#clear")
     keys.press("Enter")
-    assert page.page.evaluate("document.activeElement.id") == "choose"
-    assert page.page.is_hidden("#result")
+    assert page.tab.evaluate("document.activeElement.id") == "choose"
+    assert page.tab.is_hidden("#result")
 
 
 CELLS: list[tuple[object, str]] = [
@@ -222,7 +220,7 @@ CELLS: list[tuple[object, str]] = [
 
 def test_cells(page: Any) -> None:
     script = "async (values) => { const { cell } = await import('/page/csv.js'); return values.map(cell); }"
-    assert page.page.evaluate(script, [value for value, _ in CELLS]) == [expected for _, expected in CELLS]
+    assert page.tab.evaluate(script, [value for value, _ in CELLS]) == [expected for _, expected in CELLS]
 
 
 def test_labels_lie_inside_and_never_overlap(page: Any) -> None:
@@ -235,7 +233,7 @@ def test_labels_lie_inside_and_never_overlap(page: Any) -> None:
         ]  # fmt: skip
         sizes = [[{"width": 110, "height": 24}, {"width": 22, "height": 24}]] * count
         script = "async ([b, s]) => (await import('/page/placement.js')).placeLabels(b, s, 400, 300)"
-        places = page.page.evaluate(script, [boxes, sizes])
+        places = page.tab.evaluate(script, [boxes, sizes])
         assert len(places) == count
         found = [place for place in places if place]
         assert found

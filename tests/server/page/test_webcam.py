@@ -14,21 +14,21 @@ from PIL import Image
 import mien
 from mien.data.synthetic.faces import draw_face
 
-PERSON = 1000  # a seed that nothing was trained on
+PERSON = 1000  # a seed that the bundle was not trained on
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory, write_clip: Callable[..., None]) -> Path:
-    """Three seconds of a happy face, three of the same person sad, and so on for ever."""
+    """Two seconds of a happy face, two of the same person sad, in a loop."""
     path = tmp_path_factory.mktemp("clip") / "face.y4m"
     frames = [np.asarray(Image.fromarray(draw_face(name, PERSON, 240)).resize((320, 240))) for name in ("happy", "sad")]
-    write_clip(path, [frames[0]] * 30 + [frames[1]] * 30, fps=10)
+    write_clip(path, [frames[0]] * 20 + [frames[1]] * 20, fps=10)
     return path
 
 
-@pytest.fixture(scope="module")
-def server(serve: Callable[..., Any], drawn_bundle: Path) -> Any:
-    return serve("--model", drawn_bundle)
+@pytest.fixture
+def server(start_page_server: Callable[..., Any], drawn_bundle: Path) -> Any:
+    return start_page_server("--model", drawn_bundle)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def browser(start_browser: Callable[..., Any], clip: Path) -> Any:
     return start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
 
 
-def test_the_bundle_can_tell_them_apart(drawn_bundle: Path) -> None:
+def test_the_bundle_tells_happy_from_sad(drawn_bundle: Path) -> None:
     reader = mien.load(drawn_bundle, threads=1)
     names = [name for _ in range(25) for name in ("happy", "sad")]
     faces = [draw_face(name, PERSON + number // 2, 48) for number, name in enumerate(names)]
@@ -45,13 +45,13 @@ def test_the_bundle_can_tell_them_apart(drawn_bundle: Path) -> None:
 
 
 def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
-    page.page.click("#webcam")
+    page.tab.click("#webcam")
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .answer", "sad")
     page.wait_for(".face .answer", "happy")
     page.wait_for(".lanes .answer-counts", "sad")
-    assert "happy" in str(page.page.locator(".lanes .answer-counts").text_content())
-    colours = page.page.evaluate(
+    assert "happy" in str(page.tab.locator(".lanes .answer-counts").text_content())
+    colours = page.tab.evaluate(
         """() => {
           const canvas = document.querySelector(".curve");
           const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -66,8 +66,8 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
     )
     assert colours == [True, True], "orange above the middle, blue below it"
     for name in ("#fps", "#latency", "#inference"):
-        assert re.fullmatch(r"\d+", str(page.page.locator(name).text_content()))
-    assert page.page.evaluate("document.getElementById('video').classList.contains('mirror')")
+        assert re.fullmatch(r"\d+", str(page.tab.locator(name).text_content()))
+    assert page.tab.evaluate("document.getElementById('video').classList.contains('mirror')")
     rows = saved_rows(page)
     assert list(rows[0])[:3] == ["source", "time", "person"]
     times = [float(row["time"]) for row in rows]
@@ -77,18 +77,18 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
 
 
 def saved_rows(page: Any) -> list[dict[str, str]]:
-    with page.page.expect_download() as waiting:
-        page.page.click("#csv")
+    with page.tab.expect_download() as waiting:
+        page.tab.click("#csv")
     return list(csv.DictReader(Path(waiting.value.path()).read_text().splitlines()))
 
 
-def test_few_frames_are_on_their_way_and_few_words_are_said(page: Any) -> None:
+def test_few_frames_are_unanswered_and_few_answers_are_announced(page: Any) -> None:
     """At most two frames at a time; an answer is announced when it has lasted, not at every frame."""
-    page.page.evaluate(
+    page.tab.evaluate(
         """() => {
-          Object.assign(window, { flying: [], said: [] });
+          Object.assign(window, { unanswered: [], announced: [] });
           const announcer = document.getElementById("announcer");
-          new MutationObserver(() => window.said.push(performance.now())).observe(announcer, { childList: true });
+          new MutationObserver(() => window.announced.push(performance.now())).observe(announcer, { childList: true });
           const send = WebSocket.prototype.send;
           WebSocket.prototype.send = function (data) {
             if (this.sent === undefined) {
@@ -96,48 +96,47 @@ def test_few_frames_are_on_their_way_and_few_words_are_said(page: Any) -> None:
               this.addEventListener("message", (event) => { this.answered = JSON.parse(event.data).frame; });
             }
             this.sent += 1;
-            window.flying.push(this.sent - this.answered);
+            window.unanswered.push(this.sent - this.answered);
             return send.call(this, data);
           };
         }"""
     )
-    page.page.click("#webcam")
+    page.tab.click("#webcam")
     page.wait_for("#announcer", "happy")
     page.wait_for("#announcer", "sad")
-    flying, said = page.page.evaluate("[window.flying, window.said]")
-    assert set(flying) <= {1, 2}
-    assert len(said) < len(flying)
-    assert all(later - sooner > 2000 for sooner, later in pairwise(said))
+    unanswered, announced = page.tab.evaluate("[window.unanswered, window.announced]")
+    assert set(unanswered) <= {1, 2}
+    assert len(announced) < len(unanswered)
+    assert all(later - sooner > 2000 for sooner, later in pairwise(announced))
 
 
-def test_a_frame_is_kept_as_a_photo(page: Any) -> None:
-    page.page.click("#webcam")
-    page.page.locator(".face .answer").wait_for()
-    page.page.click("#snapshot")
+def test_a_frame_becomes_a_photo(page: Any) -> None:
+    page.tab.click("#webcam")
+    page.tab.locator(".face .answer").wait_for()
+    page.tab.click("#snapshot")
     page.wait_for("#title", "webcam ")
-    page.page.locator(".face .answer").wait_for()
-    assert page.page.get_attribute("body", "data-mode") == "photos"
-    assert page.page.evaluate("document.getElementById('photo').naturalWidth") == 320
-    assert page.page.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
+    page.tab.locator(".face .answer").wait_for()
+    assert page.tab.get_attribute("body", "data-mode") == "photos"
+    assert page.tab.evaluate("document.getElementById('photo').naturalWidth") == 320
+    assert page.tab.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
 
 
-def test_closed_by_the_person(page: Any) -> None:
-    page.page.click("#webcam")
-    page.page.locator(".face .answer").wait_for()
-    page.page.click("#webcam")
-    assert page.page.get_attribute("body", "data-mode") == "empty"
-    assert page.page.text_content("#webcam") == "Open the webcam"
+def test_the_user_closes_the_webcam(page: Any) -> None:
+    page.tab.click("#webcam")
+    page.tab.locator(".face .answer").wait_for()
+    page.tab.click("#webcam")
+    assert page.tab.get_attribute("body", "data-mode") == "empty"
+    assert page.tab.text_content("#webcam") == "Open the webcam"
 
 
 def test_the_stream_comes_back_with_the_server(page: Any, server: Any) -> None:
-    page.page.click("#webcam")
-    page.page.locator(".face .answer").wait_for()
+    page.tab.click("#webcam")
+    page.tab.locator(".face .answer").wait_for()
     server.stop()
     page.wait_for("#banner", "The server does not answer. Next try in")
     page.wait_for("#announcer", "Trying again until it does")
     server.start()
-    page.page.locator("#banner").wait_for(state="hidden")
+    page.tab.locator("#banner").wait_for(state="hidden")
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .answer", "sad")
-    assert all("ERR_" in text or "WebSocket" in text for text in page.complaints)
-    page.complaints.clear()  # the browser itself notes every failed request
+    page.expect_errors("ERR_", "WebSocket")
