@@ -22,7 +22,7 @@ from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import open_and_detect
 from mien.io.image import IMAGE_SUFFIXES, read_file
-from mien.metrics.intervals import wilson
+from mien.metrics.intervals import wilson_interval
 from mien.runtime import available_cores, map_in_order
 
 Floats = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ def judged_unseen(one: Folder, folders: Sequence[Folder]) -> npt.NDArray[np.bool
 
 
 def share(count: int, total: int) -> str:
-    low, high = wilson(count, total)
+    low, high = wilson_interval(count, total)
     return f"{count:>4} of {total:<4} {count / total:.3f} [{low:.3f}, {high:.3f}]"
 
 

@@ -22,10 +22,10 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mien.metrics.bootstrap import percentile_interval, resamplings
-from mien.metrics.classification import checked_answers, classification_metrics
-from mien.metrics.estimates import ClassificationMetrics, Estimate
-from mien.metrics.resampled import replicate
+from mien.metrics.bootstrap import bootstrap_replicates, percentile_interval, resample_groups
+from mien.metrics.classification import ClassificationMetrics, classification_metrics
+from mien.metrics.estimates import Estimate
+from mien.metrics.samples import check_samples
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -160,12 +160,10 @@ def limits(result: ClassificationMetrics) -> dict[str, tuple[float, float]]:
 
 def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str, tuple[float, float]]:
     """Return the percentile interval of a bootstrap of whole groups."""
-    given = checked_answers(truth, np.zeros((len(truth), 2)), ["0", "1"], answers, group)
-    drawn = replicate(given, resamplings(given.groups, seed=seed))
-    return {
-        "accuracy": percentile_interval(drawn.accuracy, given.groups),
-        "F1": percentile_interval(drawn.f1[:, 1], given.groups),
-    }
+    given = check_samples(truth, np.zeros((len(truth), 2)), ["0", "1"], answers, group)
+    statistics = {"accuracy": lambda resamples: resamples.accuracy, "F1": lambda resamples: resamples.f1[:, 1]}
+    drawn = bootstrap_replicates(given, statistics, resample_groups(given.n_groups, seed=seed))
+    return {name: percentile_interval(values, given.n_groups) for name, values in drawn.items()}
 
 
 def print_clustered(repeats: int, seed: int) -> None:

@@ -26,8 +26,7 @@ from mien.data.label_issues import find_label_issues
 from mien.errors import MienError
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.reader import Reader, load
-from mien.metrics.classification import roc_auc
-from mien.metrics.ranking import average_precision
+from mien.metrics.ranking import average_precision, roc_auc
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

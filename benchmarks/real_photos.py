@@ -18,7 +18,7 @@ import mien
 from mien.arrays import RGB
 from mien.data.dataset import read_manifest
 from mien.labels import EXPRESSIONS
-from mien.metrics.intervals import paired_difference, wilson
+from mien.metrics.intervals import paired_difference_interval, wilson_interval
 from shipped_model_data import HAPPY, SAD, read_fold
 
 Flags = npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ def right(results: Sequence[mien.ImageResult], labels: Sequence[int]) -> Flags:
 
 
 def share(flags: Flags) -> str:
-    low, high = wilson(int(flags.sum()), len(flags))
+    low, high = wilson_interval(int(flags.sum()), len(flags))
     return f"{flags.mean():.3f} [{low:.3f}, {high:.3f}] ({flags.sum()} of {len(flags)})"
 
 
@@ -48,7 +48,7 @@ def compare(model: str | None, title: str, images: Sequence[RGB | str], labels: 
     print(f"  right, of these: {share(first[ok])}; whole image, of the same: {share(second[ok])}")
     print(f"  right, of all (no face counts as wrong): {share(first)}; whole image, of all: {share(second)}")
     both, won, lost = ((first & second)[ok].sum(), (first & ~second)[ok].sum(), (second & ~first)[ok].sum())
-    low, high = paired_difference(both, lost, won, ok.sum())
+    low, high = paired_difference_interval(both, lost, won, ok.sum())
     print(f"  found less whole, of these: {(won - lost) / ok.sum():+.3f} [{low:+.3f}, {high:+.3f}]")
 
 

@@ -12,7 +12,8 @@ from mien.inference.calibration import fit_temperature, probabilities
 from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics.calibration import risk_coverage
-from mien.metrics.classification import classification_metrics, proportion
+from mien.metrics.classification import classification_metrics
+from mien.metrics.estimates import proportion
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.inference.calibration import fit_temperature, probabilities
-from mien.metrics.classification import Estimate
+from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import Z95
 from shipped_model_rows import Floats, Measured, Row
 

@@ -12,8 +12,9 @@ from mien.inference.calibration import fit_temperature, probabilities
 from mien.inference.reader import Reader
 from mien.labels import EXPRESSIONS
 from mien.metrics.calibration import reliability, risk_coverage
-from mien.metrics.classification import classification_metrics, proportion
-from mien.metrics.significance import change
+from mien.metrics.classification import classification_metrics
+from mien.metrics.estimates import proportion
+from mien.metrics.significance import accuracy_difference
 from shipped_model_answers import risks, three_ways
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_likelihood import likelihoods, likelihoods_changed
@@ -105,7 +106,7 @@ def accuracies(found: Measured, fold: Fold, asked: Mapping[str, Question], logit
 def differences(found: Measured, first: Measured) -> None:
     """Add the losses against the first model: int8 against fp32."""
     for name in ACCURACY:
-        figure = change(first.hits[name].astype(float), found.hits[name].astype(float))
+        figure = accuracy_difference(first.hits[name].astype(float), found.hits[name].astype(float))
         section = f"Accuracy against {first.name}, points"
         found.rows.append(Row(section, name, len(found.hits[name]), figure, INT8_MAY_LOSE, is_change=True))
 
@@ -160,7 +161,7 @@ def robustness(found: Measured, plain: Floats, changed: Mapping[Change, Sequence
     left = "Robustness: happy vs sad, FER2013 labels"
     for item, hits in rows:
         limits = MAY_LOSE if item.wanted else None
-        found.rows.append(Row(lost, item.name, len(hits), change(before, hits), limits, is_change=True))
+        found.rows.append(Row(lost, item.name, len(hits), accuracy_difference(before, hits), limits, is_change=True))
     for item, hits in rows:
         found.rows.append(Row(left, item.name, len(hits), proportion(float(hits.sum()), len(hits))))
 

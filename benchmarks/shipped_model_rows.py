@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability
-from mien.metrics.classification import Estimate
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_points
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -49,7 +50,7 @@ class Row:
     def cell(self) -> str:
         """Return the metric as text: a change in percentage points, anything else as a fraction."""
         missed = "" if self.limits is None or self.limits.met_by(self.figure.value) else " (!)"
-        return f"{_points(self.figure) if self.is_change else self.figure}{self.note and f' {self.note}'}{missed}"
+        return f"{format_points(self.figure) if self.is_change else self.figure}{self.note and f' {self.note}'}{missed}"
 
     def wanted(self) -> str:
         if self.limits is None:
@@ -93,10 +94,6 @@ class Measured:
             "rows": [row.to_dict() for row in self.rows],
             "reliability": {title: diagram.to_dict() for title, diagram in self.diagrams.items()},
         }
-
-
-def _points(figure: Estimate) -> str:
-    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
 
 
 def tables(found: Sequence[Measured]) -> Iterator[str]:

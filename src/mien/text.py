@@ -1,21 +1,42 @@
-"""Words for the sentences of a report."""
+"""Phrases for sentences and tables that any room may use. Numbers are formatted by `mien.metrics.formatting`."""
 
-import math
 from collections.abc import Sequence
+from html import escape
 
 
-def listed(words: Sequence[str]) -> str:
-    """Return one or more words as a list in a sentence: `a, b and c`."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+def join_words(words: Sequence[str]) -> str:
+    """Join words as a sentence lists them; none give an empty string.
+
+    Example:
+        >>> join_words(["happy", "sad", "neither"])
+        'happy, sad and neither'
+    """
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share in [0, 1] as `92.7 %`, or `undefined` for nan."""
-    if math.isnan(share):
-        return "undefined"
-    return "100 %" if share == 1 else f"{100 * share:.{digits}f} %"
+def pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun, which takes a plain `s` in the plural.
+
+    Example:
+        >>> pluralize(1, "image"), pluralize(1234, "image")
+        ('1 image', '1,234 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def counted(number: int, what: str) -> str:
-    """Return `1 picture` or `1,234 pictures`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """Return a table as an HTML element for notebooks, every text escaped.
+
+    Args:
+        columns: the header cells.
+        rows: the rows, each with as many cells as there are columns.
+        caption: a sentence above the table; empty for none.
+
+    Example:
+        >>> html_table(["class", "n"], [["<sad>", "3"]])
+        '<table><tr><th>class</th><th>n</th></tr><tr><td>&lt;sad&gt;</td><td>3</td></tr></table>'
+    """
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{title}<tr>{head}</tr>{body}</table>"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien.errors import ConfigError, DataError
-from mien.evaluation.comparison import compare
+from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.predictions import read_predictions
 from mien.evaluation.scoring import Predictions
 from mien.metrics.classification import classification_metrics
@@ -63,7 +63,7 @@ def report(
 
 
 def sentence(*folders: Path) -> str:
-    return compare([read_predictions(folder) for folder in folders]).differences[0].sentence()
+    return compare_predictions([read_predictions(folder) for folder in folders]).differences[0].sentence()
 
 
 # What is said
@@ -73,23 +73,23 @@ def test_two_equally_good_models_may_differ_by_luck_and_a_better_one_does_not(tm
     first, second, better = (
         report(tmp_path / f"m{seed}", right, seed) for right, seed in ((0.8, 1), (0.8, 2), (0.87, 3))
     )
-    assert sentence(first, second).startswith("The difference between m1 and m2 may be luck: ")
-    assert sentence(first, better).startswith("m3 is more often right than m1, and that is more than luck: ")
-    assert sentence(better, first).startswith("m3 is more often right than m1, and that is more than luck: ")
+    assert sentence(first, second).startswith("The difference between m1 and m2 is not significant: ")
+    assert sentence(first, better).startswith("m3 is significantly more accurate than m1: +")
+    assert sentence(better, first).startswith("m3 is significantly more accurate than m1: +")
 
 
 def test_equally_good_models_are_rarely_called_different(tmp_path: Path) -> None:
     one = read_predictions(report(tmp_path / "m", 0.8, 0))
     drawn = [replace(one, path=tmp_path / str(seed), answers=answered(0.8, seed)) for seed in range(13)]
-    called = [compare(pair).differences[0].significant for pair in pairwise(drawn)]
+    called = [compare_predictions(pair).differences[0].significant for pair in pairwise(drawn)]
     assert sum(called) <= 3  # 0.6 of 12 are expected; more than 3 have a chance of 0.2 %
 
 
 def test_runs_that_differ_only_by_their_seed_are_said_to(tmp_path: Path) -> None:
     same = [report(tmp_path / f"s{seed}", 0.8, seed, settings=f"seed = {seed}\nepochs = 3\n") for seed in (1, 2)]
-    assert "may be luck, as for runs that differ only by their seed:" in sentence(*same)
+    assert "as expected of runs that differ only by their seed" in sentence(*same)
     lucky = report(tmp_path / "lucky", 0.9, 3, settings="seed = 7\nepochs = 3\n")
-    assert "they differ only by their seed, and another may turn it round" in sentence(same[0], lucky)
+    assert "they differ only by their seed, so another seed may reverse it" in sentence(same[0], lucky)
     other = report(tmp_path / "other", 0.9, 4, settings="seed = 7\nepochs = 4\n")
     assert "seed" not in sentence(same[0], other)
 
@@ -97,7 +97,7 @@ def test_runs_that_differ_only_by_their_seed_are_said_to(tmp_path: Path) -> None
 def test_the_same_answers_are_not_told_apart(tmp_path: Path) -> None:
     first = report(tmp_path / "a", 0.8, 1)
     second = Path(shutil.copytree(first, tmp_path / "b"))
-    assert sentence(first, second) == "a and b are right on the same of 1,000 pictures."
+    assert sentence(first, second) == "a and b are right on the same of 1,000 images."
 
 
 def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
@@ -112,23 +112,25 @@ def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
         for number, row in enumerate(rows[1:]):
             row[2] = one.classes[one.answers[number // 10]]
         (folders[-1] / "predictions.csv").write_text("\n".join(map(",".join, rows)) + "\n")
-    found = compare([read_predictions(folder) for folder in folders])
+    found = compare_predictions([read_predictions(folder) for folder in folders])
     apart = found.differences[0]
-    assert apart.test.test == "sign flips by group"
-    assert apart.mcnemar.p < 0.01
-    assert apart.test.p > 0.05
+    assert apart.test.method == "sign-flip permutation by group"
+    assert apart.mcnemar.p_value < 0.01
+    assert apart.test.p_value > 0.05
     assert not apart.significant
-    assert "60 groups in 600 pictures" in " ".join(found.notes)
+    assert "60 groups in 600 images" in " ".join(found.notes)
 
 
 def test_several_are_each_set_against_the_first_and_corrected(tmp_path: Path) -> None:
     folders = [
         report(tmp_path / name, right, seed) for seed, (name, right) in enumerate([("a", 0.8), ("b", 0.82), ("c", 0.9)])
     ]
-    found = compare([read_predictions(folder) for folder in folders])
+    found = compare_predictions([read_predictions(folder) for folder in folders])
     assert [(one.first, one.second) for one in found.differences] == [("a", "b"), ("a", "c")]
-    plain = sorted(one.test.p for one in found.differences)
-    assert sorted(one.p for one in found.differences) == pytest.approx([2 * plain[0], max(plain[1], 2 * plain[0])])
+    plain = sorted(one.test.p_value for one in found.differences)
+    assert sorted(one.p_value for one in found.differences) == pytest.approx(
+        [2 * plain[0], max(plain[1], 2 * plain[0])]
+    )
     assert "corrected for 2 comparisons (Holm)" in " ".join(found.notes)
 
 
@@ -141,8 +143,8 @@ def test_pictures_are_paired_by_name_whatever_their_order_and_that_of_the_classe
     turned = report(tmp_path / "b", 0.8, 1, 1 - TRUTH, ("sad", "happy"), names=names)
     lines = (turned / "predictions.csv").read_text().splitlines()
     (turned / "predictions.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
-    found = compare([read_predictions(straight), read_predictions(turned)])
-    assert found.differences[0].sentence() == "a and b are right on the same of 1,000 pictures."
+    found = compare_predictions([read_predictions(straight), read_predictions(turned)])
+    assert found.differences[0].sentence() == "a and b are right on the same of 1,000 images."
     one, two = found.evaluations.values()
     assert one.confusion.tolist() == two.confusion.tolist()
     assert one.brier.value == pytest.approx(two.brier.value)
@@ -150,9 +152,9 @@ def test_pictures_are_paired_by_name_whatever_their_order_and_that_of_the_classe
 
 def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
     whole, part = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.9, 2, TRUTH[:400])
-    found = compare([read_predictions(whole), read_predictions(part)])
+    found = compare_predictions([read_predictions(whole), read_predictions(part)])
     assert found.n == 400
-    assert "different pictures (a on 1,000 and b on 400); the 400 in common are used" in found.notes[0]
+    assert "different images (a on 1,000 and b on 400); the 400 in common are used" in found.notes[0]
     read = read_predictions(whole)
     expected = classification_metrics(TRUTH[:400], read.probabilities[:400], read.classes, read.answers[:400])
     assert found.evaluations["a"].accuracy == expected.accuracy
@@ -163,31 +165,34 @@ def test_other_pictures_under_equal_names_are_warned_of(tmp_path: Path) -> None:
         read_predictions(report(tmp_path / name, 0.9, seed, sha256=data))
         for seed, (name, data) in enumerate((("one", "ab"), ("same", "ab"), ("other", "cd")))
     )
-    assert not any("by their names alone" in note for note in compare([one, same]).notes)
-    assert any("by their names alone" in note for note in compare([one, other]).notes)
+    assert not any("by their names alone" in note for note in compare_predictions([one, same]).notes)
+    assert any("by their names alone" in note for note in compare_predictions([one, other]).notes)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     first = read_predictions(report(tmp_path / "a", 0.8, 1))
     elsewhere = read_predictions(report(tmp_path / "b", 0.8, 1, names=[f"x/{n}.png" for n in range(1000)]))
-    with pytest.raises(DataError, match=r"no picture is in all reports .*'x/0.png'"):
-        compare([first, elsewhere])
+    with pytest.raises(DataError, match=r"no image is in all reports .*'x/0.png'"):
+        compare_predictions([first, elsewhere])
     names = list(first.names)
     odd = read_predictions(report(tmp_path / "c", 0.8, 1, np.r_[1 - TRUTH[:3], TRUTH[3:]], names=names))
-    with pytest.raises(DataError, match=r"is labelled .* \(3 of 1000 pictures so\)"):
-        compare([first, odd])
+    with pytest.raises(DataError, match=r"is labelled .* \(3 of 1000 labels differ\)"):
+        compare_predictions([first, odd])
     three = read_predictions(report(tmp_path / "d", 0.8, 1, classes=("happy", "sad", "neither")))
     with pytest.raises(DataError, match="its classes are happy, sad, neither"):
-        compare([first, three])
+        compare_predictions([first, three])
     with pytest.raises(ConfigError, match="at least two"):
-        compare([first])
+        compare_predictions([first])
     with pytest.raises(ConfigError, match="twice"):
-        compare([first, first])
+        compare_predictions([first, first])
 
 
 def test_reports_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     folders = [report(tmp_path / run / "report", 0.8, seed) for seed, run in enumerate("ab")]
-    assert list(compare([read_predictions(folder) for folder in folders]).evaluations) == ["a/report", "b/report"]
+    assert list(compare_predictions([read_predictions(folder) for folder in folders]).evaluations) == [
+        "a/report",
+        "b/report",
+    ]
 
 
 # Reading
@@ -206,7 +211,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (shutil.rmtree, "is no folder"),
+        (shutil.rmtree, "is not a folder"),
         (lambda f: (f / "metrics.json").write_text('{"about": [1]}'), "is not what mien evaluate writes"),
         (lambda f: (f / "metrics.json").write_text("[" * 200_000), "is not JSON"),
         (lambda f: (f / "predictions.csv").unlink(), "has no predictions.csv"),
@@ -214,7 +219,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
         (lambda f: (f / "metrics.json").write_text("[]"), "is not what mien evaluate writes"),
         (lambda f: (f / "predictions.csv").write_text(""), "the header must be"),
         (lambda f: (f / "predictions.csv").write_text("file,truth,answer,p_a\n"), "the header must be"),
-        (lambda f: (f / "predictions.csv").write_text("file,truth,answer,p_a,p_b\n"), "has no pictures"),
+        (lambda f: (f / "predictions.csv").write_text("file,truth,answer,p_a,p_b\n"), "has no images"),
         (lambda f: append(f, "x.png,happy,glad,0.5,0.5"), "row 1000 is damaged (file 'x.png')"),
         (lambda f: append(f, "x.png,happy,sad"), "row 1000 is damaged"),
         (lambda f: append(f, "x.png,happy,sad,0.5,much"), "not a number"),
@@ -247,7 +252,7 @@ def test_the_command_prints_figures_and_a_sentence(call: Call, tmp_path: Path) -
     status, out, err = call("compare", first, second)
     assert (status, err) == (0, "")
     assert sentence(first, second) in out
-    found = compare([read_predictions(first), read_predictions(second)])
+    found = compare_predictions([read_predictions(first), read_predictions(second)])
     for evaluation in found.evaluations.values():
         assert str(evaluation.accuracy) in out
         assert str(evaluation.brier) in out
@@ -258,9 +263,11 @@ def test_json_holds_everything(call: Call, tmp_path: Path) -> None:
     status, out, err = call("compare", first, second, "--json", "-")
     assert (status, err) == (0, "")
     found = json.loads(out)
-    assert found == json.loads(json.dumps(compare([read_predictions(f) for f in (first, second)]).to_dict()))
+    assert found == json.loads(
+        json.dumps(compare_predictions([read_predictions(f) for f in (first, second)]).to_dict())
+    )
     assert found["differences"][0]["significant"] is True
-    assert found["differences"][0]["mcnemar"]["p"] < 0.001
+    assert found["differences"][0]["mcnemar"]["p_value"] < 0.001
     assert [one["name"] for one in found["reports"]] == ["a", "b"]
 
 
@@ -270,7 +277,7 @@ def test_a_page_is_written_whole_and_needs_nothing_else(call: Call, tmp_path: Pa
     assert call("compare", first, second, "--out", out)[0] == 0
     assert sorted(path.name for path in out.iterdir()) == ["accuracy-differences.png", "compare.html", "compare.json"]
     page = (out / "compare.html").read_text("utf-8")
-    assert "b&lt;&amp;&gt; is more often right than a" in page
+    assert "b&lt;&amp;&gt; is significantly more accurate than a" in page
     assert "b<&>" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     status, _, err = call("compare", first, second, "--out", out)

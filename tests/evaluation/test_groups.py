@@ -12,7 +12,7 @@ from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import reliability
 from mien.metrics.classification import classification_metrics
 from mien.metrics.estimates import Estimate
-from mien.metrics.intervals import wilson
+from mien.metrics.intervals import wilson_interval
 from mien.report.document import Note, Section, Table
 from mien.report.sections.groups import groups_section
 from mien.viz.charts import Chart
@@ -65,10 +65,10 @@ def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
     assert found.columns == {"age": ("young", None, "old", None)}
     notes = " ".join(found.notes)
     for said in (
-        "'age' is empty for 1 pictures",
-        "Column 'all' is left out: all pictures are in one group",
-        "Column 'none' is left out: it is empty",
-        "1 of 4 pictures are not in groups.csv",
+        "'age' is empty for 1 image.",
+        "Column 'all' is ignored: all images are in one group",
+        "Column 'none' is ignored: it is empty",
+        "1 of 4 images are not in groups.csv",
         "1 files in groups.csv were not evaluated, like 'x/y.png'",
     ):
         assert said in notes
@@ -79,7 +79,7 @@ def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
     lines = [f"{name},{number / 7:.3f},{number % 2}" for number, name in enumerate(names)]
     found = read_groups(written(tmp_path, "\n".join(["file,age,side", *lines])), names)
     assert list(found.columns) == ["side"]
-    assert "Column 'age' is left out: it has 60 values; a grouping has at most 50, so give ranges." in found.notes
+    assert "Column 'age' is ignored: it has 60 values; a grouping has at most 50, so give ranges." in found.notes
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
         ("file\nhappy/a.png\n", "the header must be file and one column"),
         ("file,age,age\nhappy/a.png,1,2\n", "two columns have one name"),
         ("file,age,\nhappy/a.png,1,2\n", "or one has none"),
-        ("file,age\nhappy/a.png,1,2\n", "line 2 has not the 2 columns"),
-        ("file,age\nhappy/a.png,1\n,2\n", "line 3 has not the 2 columns"),
+        ("file,age\nhappy/a.png,1,2\n", "line 2 does not have the 2 columns"),
+        ("file,age\nhappy/a.png,1\n,2\n", "line 3 does not have the 2 columns"),
         ("file,age\nhappy/a.png,1\nhappy/a.png,2\n", "line 3 names 'happy/a.png' again, with other groups"),
-        ("file,age\na.png,1\n", "names none of the 4 pictures (it has 'a.png', they have 'happy/a.png')"),
-        ("file,age\n", "names none of the 4 pictures"),
+        ("file,age\na.png,1\n", "names none of the 4 images (it has 'a.png', they have 'happy/a.png')"),
+        ("file,age\n", "names none of the 4 images"),
         ("file,age\nhappy/a.png,1\nhappy/b.png,1\n", "has no usable grouping"),
     ],
 )
@@ -118,16 +118,16 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[str, ...]) -> None:
     scored, groups = drawn({"A": (200, 0.9), "B": (100, 0.7)}, classes)
     (grouping,) = measure_groups(scored, groups).groupings
-    assert [(part.name, part.evaluation.n) for part in grouping.parts] == [("A", 200), ("B", 100)]
+    assert [(part.name, part.metrics.n) for part in grouping.results] == [("A", 200), ("B", 100)]
     rows = slice(200, 300)
     alone = classification_metrics(scored.truth[rows], scored.probabilities[rows], classes, scored.answers[rows])
-    assert grouping.parts[1].evaluation.to_dict() == alone.to_dict()
+    assert grouping.results[1].metrics.to_dict() == alone.to_dict()
     confidence = scored.probabilities[rows].max(axis=1)
-    assert grouping.parts[1].ece == reliability(confidence, scored.is_right[rows], bins=12).error
+    assert grouping.results[1].metrics.ece == reliability(confidence, scored.is_right[rows], bins=12).error
     others = scored.truth[rows] != 1
     false = int((scored.answers[rows][others] == 1).sum())
-    rate = grouping.parts[1].false_positives["sad"]
-    assert rate == Estimate(false / others.sum(), *wilson(false, int(others.sum())))
+    rate = grouping.results[1].false_positive_rates["sad"]
+    assert rate == Estimate(false / others.sum(), *wilson_interval(false, int(others.sum())))
 
 
 def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
@@ -142,13 +142,17 @@ def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
     scored = Predictions(("happy", "sad"), names, np.array(truth), np.array(answers), probabilities)
     (found,) = measure_groups(scored, Groups({"camera": tuple(values)})).groupings
     accuracy = found.gaps[0]
-    assert (accuracy.figure, accuracy.best, accuracy.worst) == ("accuracy", "A", "B")
+    assert (accuracy.metric, accuracy.highest, accuracy.lowest) == ("accuracy", "A", "B")
     assert accuracy.difference.value == pytest.approx(0.2)
     assert accuracy.significant
-    assert found.odds is not None
-    assert (found.odds.figure, found.odds.best, found.odds.worst) == ("sad: false alarms", "B", "C")
-    assert found.odds.difference.value == pytest.approx(0.25)
-    assert 0.1 < found.odds.difference.low < 0.25 < found.odds.difference.high < 0.4
+    assert found.equalised_odds is not None
+    assert (found.equalised_odds.metric, found.equalised_odds.highest, found.equalised_odds.lowest) == (
+        "sad: false positives",
+        "B",
+        "C",
+    )
+    assert found.equalised_odds.difference.value == pytest.approx(0.25)
+    assert 0.1 < found.equalised_odds.difference.low < 0.25 < found.equalised_odds.difference.high < 0.4
 
 
 def test_of_two_groups_the_interval_is_newcombes() -> None:
@@ -159,8 +163,8 @@ def test_of_two_groups_the_interval_is_newcombes() -> None:
     values = ("x",) * 70 + ("y",) * 80
     from mien.evaluation.groups import _gap
 
-    parts = measure_groups(scored, Groups({"g": values})).groupings[0].parts
-    gap = _gap("accuracy", {part.name: part.evaluation.accuracy for part in parts})
+    parts = measure_groups(scored, Groups({"g": values})).groupings[0].results
+    gap = _gap("accuracy", {part.name: part.metrics.accuracy for part in parts})
     assert gap is not None
     assert (gap.difference.low, gap.difference.high) == pytest.approx((0.0524, 0.3339), abs=2e-4)
 
@@ -177,16 +181,16 @@ def test_equally_good_groups_are_rarely_said_to_differ() -> None:
 def test_too_small_groups_are_shown_but_make_no_gap() -> None:
     scored, groups = drawn({"A": (300, 0.9), "B": (300, 0.88), "tiny": (FEWEST - 1, 0.1), "vague": (40, 0.5)})
     (found,) = measure_groups(scored, groups).groupings
-    by_name = {part.name: part for part in found.parts}
+    by_name = {part.name: part for part in found.results}
     assert by_name["A"].too_small is None
-    assert by_name["tiny"].too_small == "29 pictures"
+    assert by_name["tiny"].too_small == "29 images"
     assert "only known to be between" in (by_name["vague"].too_small or "")
-    assert {found.gaps[0].best, found.gaps[0].worst} == {"A", "B"}
+    assert {found.gaps[0].highest, found.gaps[0].lowest} == {"A", "B"}
     text = str(groups_section(measure_groups(scored, groups)))
-    assert "Too small to say: vague (accuracy is only known" in text
+    assert "Too small to compare: vague (accuracy is only known" in text
     alone, few = drawn({"A": (300, 0.9), "tiny": (20, 0.2)})
     assert measure_groups(alone, few).groupings[0].gaps == ()
-    assert measure_groups(alone, few).groupings[0].odds is None
+    assert measure_groups(alone, few).groupings[0].equalised_odds is None
     assert groups_section(measure_groups(alone, few)).conclusion.startswith("No two groups are large enough")
 
 
@@ -202,9 +206,9 @@ def test_copies_do_not_make_a_gap_certain() -> None:
     )
     assert blind.groupings[0].gaps[0].difference.low > 0
     heeded = measure_groups(often, copied).groupings[0]
-    widths = [part.evaluation.accuracy.high - part.evaluation.accuracy.low for part in heeded.parts]
+    widths = [part.metrics.accuracy.high - part.metrics.accuracy.low for part in heeded.results]
     assert min(widths) > 0.12
-    assert all(part.evaluation.n_groups == 40 for part in heeded.parts)
+    assert all(part.metrics.n_groups == 40 for part in heeded.results)
 
 
 def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
@@ -219,9 +223,9 @@ def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
     assert all(0 <= part["ece"]["low"] <= part["ece"]["value"] <= 1 for part in grouping["groups"])
     assert grouping["groups"][0]["per_class"]["sad"]["recall"]["value"] is None
     assert grouping["groups"][0]["false_positive_rate"]["happy"]["value"] is None
-    assert grouping["equalised_odds_difference"]["figure"] == "sad: false alarms"
-    assert "accuracy" in {gap["figure"] for gap in grouping["largest_gaps"]}
-    assert "roc_auc" not in {gap["figure"] for gap in grouping["largest_gaps"]}
+    assert grouping["equalised_odds_difference"]["metric"] == "sad: false positives"
+    assert "accuracy" in {gap["metric"] for gap in grouping["largest_gaps"]}
+    assert "roc_auc" not in {gap["metric"] for gap in grouping["largest_gaps"]}
 
 
 # The section
@@ -233,8 +237,7 @@ def section(rights: dict[str, tuple[int, float]], seed: int = 0) -> Section:
 
 def test_a_planted_gap_is_the_conclusion() -> None:
     found = section({"old": (400, 0.93), "new": (400, 0.75)})
-    assert found.conclusion.startswith("By camera, accuracy is ")
-    assert found.conclusion.endswith("higher for old than for new: more than luck.")
+    assert found.conclusion.startswith("By camera, accuracy is significantly higher for old than for new, by ")
     tables = [part for part in found.parts if isinstance(part, Table)]
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     assert tables[0].columns[-1] == "ECE"
@@ -245,10 +248,10 @@ def test_a_planted_gap_is_the_conclusion() -> None:
 
 def test_no_gap_is_said_with_what_it_may_still_be() -> None:
     found = section({"old": (400, 0.85), "new": (400, 0.85)})
-    assert found.conclusion.startswith("No gap in accuracy between groups is more than luck; the largest may still be ")
+    assert found.conclusion.startswith("No gap in accuracy between groups is significant; the largest may still be ")
 
 
 def test_notes_of_the_file_stand_in_the_section() -> None:
     scored, groups = drawn({"A": (50, 0.9), "B": (50, 0.9)})
-    found = groups_section(measure_groups(scored, Groups(groups.columns, ("3 of 9 pictures are not in x.csv.",))))
-    assert Note("3 of 9 pictures are not in x.csv.") in found.parts
+    found = groups_section(measure_groups(scored, Groups(groups.columns, ("3 of 9 images are not in x.csv.",))))
+    assert Note("3 of 9 images are not in x.csv.") in found.parts

@@ -8,9 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.metrics.bootstrap import grouped_interval, percentile_interval, resamplings, share_interval, t_quantile
+from mien.metrics.bootstrap import (
+    bootstrap_interval,
+    bootstrap_wilson_interval,
+    percentile_interval,
+    resample_groups,
+    t_quantile,
+)
 from mien.metrics.classification import classification_metrics
-from mien.metrics.intervals import wilson, wilson_of_mean
+from mien.metrics.intervals import wilson_interval, wilson_mean_interval
 
 
 def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
@@ -20,7 +26,7 @@ def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
         seen.append(indices)
         return 0.0
 
-    grouped_interval(note, 5, ["a", "b", "a", "b", "c"], repeats=50)
+    bootstrap_interval(note, 5, ["a", "b", "a", "b", "c"], n_resamples=50)
     members = {"a": (0, 2), "b": (1, 3), "c": (4,)}
     for indices in seen:
         counts = np.bincount(indices, minlength=5)
@@ -29,7 +35,7 @@ def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
 
 
 def test_every_group_is_drawn_once_on_average() -> None:
-    counts = np.concatenate(list(resamplings(20, repeats=5000, seed=1)))
+    counts = np.concatenate(list(resample_groups(20, n_resamples=5000, seed=1)))
     assert counts.shape == (5000, 20)
     assert (counts.sum(axis=1) == 20).all()
     np.testing.assert_allclose(counts.mean(axis=0), 1, atol=0.06)
@@ -37,29 +43,29 @@ def test_every_group_is_drawn_once_on_average() -> None:
 
 
 def test_chunks_do_not_change_the_number_of_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.metrics.bootstrap.AT_ONCE", 35)
-    assert [len(rows) for rows in resamplings(10, repeats=10)] == [3, 3, 3, 1]
+    monkeypatch.setattr("mien.metrics.bootstrap.BLOCK_SIZE", 35)
+    assert [len(rows) for rows in resample_groups(10, n_resamples=10)] == [3, 3, 3, 1]
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     values = np.random.default_rng(0).normal(5, 2, 400)
-    low, high = grouped_interval(lambda i: float(values[i].mean()), 400, repeats=4000)
+    low, high = bootstrap_interval(lambda i: float(values[i].mean()), 400, n_resamples=4000)
     reach = 1.97 * values.std(ddof=1) / 20
     assert (low, high) == pytest.approx((values.mean() - reach, values.mean() + reach), abs=0.02)
-    assert grouped_interval(lambda i: float(values[i].mean()), 400, repeats=500) == grouped_interval(
-        lambda i: float(values[i].mean()), 400, repeats=500
+    assert bootstrap_interval(lambda i: float(values[i].mean()), 400, n_resamples=500) == bootstrap_interval(
+        lambda i: float(values[i].mean()), 400, n_resamples=500
     )
 
 
 def test_copies_do_not_narrow_it() -> None:
     values = np.random.default_rng(0).normal(5, 2, 60)
-    once = grouped_interval(lambda i: float(values[i].mean()), 60)
+    once = bootstrap_interval(lambda i: float(values[i].mean()), 60)
     often = np.repeat(values, 4)
-    assert grouped_interval(lambda i: float(often[i].mean()), 240, np.repeat(np.arange(60), 4)) == pytest.approx(once)
+    assert bootstrap_interval(lambda i: float(often[i].mean()), 240, np.repeat(np.arange(60), 4)) == pytest.approx(once)
 
 
 def test_undefined_figures() -> None:
-    assert all(map(math.isnan, grouped_interval(lambda i: math.nan, 5)))
+    assert all(map(math.isnan, bootstrap_interval(lambda i: math.nan, 5)))
     assert percentile_interval(np.array([1.0, math.nan, 3.0] * 50), 40) == (1, 3)
     assert percentile_interval(np.array([1.0, 2.0]), 1) == (-math.inf, math.inf)
 
@@ -67,7 +73,7 @@ def test_undefined_figures() -> None:
 @pytest.mark.parametrize(("n", "groups"), [(0, None), (3, [1, 2]), (2, [[1, 2]])])
 def test_wrong_inputs_are_refused(n: int, groups: object) -> None:
     with pytest.raises(InputError, match="give"):
-        grouped_interval(lambda i: 0.0, n, groups)  # type: ignore[arg-type]
+        bootstrap_interval(lambda i: 0.0, n, groups)  # type: ignore[arg-type]
 
 
 @settings(max_examples=60)
@@ -75,15 +81,18 @@ def test_wrong_inputs_are_refused(n: int, groups: object) -> None:
 def test_of_zeros_and_ones_the_mean_has_wilsons_interval(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
     p = hits / n
-    assert wilson_of_mean(p, p * (1 - p), n) == pytest.approx(wilson(hits, n))
-    wide, narrow = wilson_of_mean(p, p * (1 - p), n), wilson_of_mean(p, 0.2 * p * (1 - p), n)
+    assert wilson_mean_interval(p, p * (1 - p), n) == pytest.approx(wilson_interval(hits, n))
+    wide, narrow = wilson_mean_interval(p, p * (1 - p), n), wilson_mean_interval(p, 0.2 * p * (1 - p), n)
     assert wide[0] <= narrow[0] + 1e-12
     assert narrow[1] - 1e-12 <= wide[1]
 
 
 def test_the_share_of_few_groups_says_little_and_of_one_nothing() -> None:
-    assert share_interval(0.9, np.full(100, 0.9), 1) == (0, 1)
-    widths = [high - low for low, high in (share_interval(1.0, np.ones(100), groups) for groups in (2, 5, 50, 5000))]
+    assert bootstrap_wilson_interval(0.9, np.full(100, 0.9), 1) == (0, 1)
+    widths = [
+        high - low
+        for low, high in (bootstrap_wilson_interval(1.0, np.ones(100), groups) for groups in (2, 5, 50, 5000))
+    ]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 0.6
     assert widths[-1] < 0.001

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.metrics.calibration import area_under_risk, reliability, risk_coverage
+from mien.metrics.calibration import area_under_risk_coverage, reliability, risk_coverage
 from mien.metrics.intervals import Z95
 
 Floats = npt.NDArray[np.float64]
@@ -141,7 +141,7 @@ def test_all_answers_have_the_error_rate(answers: list[tuple[float, bool]]) -> N
 @given(ANSWERS)
 def test_the_area_under_the_curve_is_its_mean_risk(answers: list[tuple[float, bool]]) -> None:
     confidence, right = (np.array(column) for column in zip(*answers, strict=True))
-    found = area_under_risk(confidence, right)
+    found = area_under_risk_coverage(confidence, right)
     assert found.value == pytest.approx(risk_coverage(confidence, right)[1].mean())
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found.high - found.low > 0.5 / len(answers) ** 0.5 / 4
@@ -149,10 +149,10 @@ def test_the_area_under_the_curve_is_its_mean_risk(answers: list[tuple[float, bo
 
 def test_the_interval_of_the_area_holds_the_truth_and_heeds_groups() -> None:
     true = risk_coverage(*drawn(100_000, 1))[1].mean()
-    found = [area_under_risk(*drawn(200, seed)) for seed in range(100)]
+    found = [area_under_risk_coverage(*drawn(200, seed)) for seed in range(100)]
     assert np.mean([one.low <= true <= one.high for one in found]) >= 0.9
     confidence, right = drawn(200, 0)
-    heeded = area_under_risk(confidence.repeat(4), right.repeat(4), np.arange(200).repeat(4))
+    heeded = area_under_risk_coverage(confidence.repeat(4), right.repeat(4), np.arange(200).repeat(4))
     assert heeded.high - heeded.low == pytest.approx(found[0].high - found[0].low, rel=0.15)
 
 

@@ -14,18 +14,17 @@ from sklearn import metrics as sk
 from sklearn.exceptions import UndefinedMetricWarning
 
 from mien.errors import InputError
-from mien.metrics.classification import (
-    ClassificationMetrics,
-    Estimate,
-    average_precision,
-    classification_metrics,
-    precision_recall_curve,
-    roc_auc,
-    roc_curve,
-    share,
-    wilson,
+from mien.metrics.classification import ClassificationMetrics, classification_metrics
+from mien.metrics.estimates import Estimate, grouped_proportion
+from mien.metrics.intervals import (
+    auc_interval,
+    f1_interval,
+    mean_auc_interval,
+    mean_f1_interval,
+    mean_proportion_interval,
+    wilson_interval,
 )
-from mien.metrics.intervals import auc_interval, f1_interval, mean_of_aucs, mean_of_f1, mean_of_proportions
+from mien.metrics.ranking import average_precision, precision_recall_curve, roc_auc, roc_curve
 
 MACRO = (
     "accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc", "average_precision",
@@ -225,18 +224,18 @@ def test_intervals_hold_their_figure_stay_in_range_and_never_collapse(case: Any)
     ],
 )
 def test_wilson_gives_the_published_values(successes: int, n: int, low: float, high: float) -> None:
-    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+    assert wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(2, 1), (-1, 3), (math.nan, 3), (1, math.nan), (1, math.inf)])
 def test_wilson_refuses_what_is_no_proportion(successes: float, n: float) -> None:
     with pytest.raises(InputError, match="successes"):
-        wilson(successes, n)
+        wilson_interval(successes, n)
 
 
 def test_f1_limits_are_the_f1_of_wilsons_limits_of_the_jaccard_index() -> None:
     low, high = f1_interval(true_positives=30, errors=10)
-    assert (low / (2 - low), high / (2 - high)) == pytest.approx(wilson(30, 40))
+    assert (low / (2 - low), high / (2 - high)) == pytest.approx(wilson_interval(30, 40))
 
 
 @pytest.mark.parametrize(("auc", "m", "n"), [(0.8, 30, 60), (0.97, 12, 9), (1.0, 20, 20), (0.5, 500, 3)])
@@ -249,7 +248,7 @@ def test_auc_limits_solve_newcombes_equation(auc: float, m: int, n: int) -> None
 
 
 def test_auc_of_one_positive_and_one_negative_is_one_wilson_trial() -> None:
-    assert auc_interval(1.0, 1, 1) == pytest.approx(wilson(1, 1))
+    assert auc_interval(1.0, 1, 1) == pytest.approx(wilson_interval(1, 1))
 
 
 @pytest.mark.parametrize(("auc", "m", "n"), [(1.1, 3, 3), (math.nan, 3, 3), (0.5, 0, 3), (0.5, 3, 0)])
@@ -259,15 +258,15 @@ def test_auc_interval_refuses_what_is_no_area(auc: float, m: int, n: int) -> Non
 
 
 def test_the_mean_of_one_proportion_has_its_own_interval() -> None:
-    assert mean_of_proportions(np.array([17]), np.array([23])) == pytest.approx(wilson(17, 23))
+    assert mean_proportion_interval(np.array([17]), np.array([23])) == pytest.approx(wilson_interval(17, 23))
 
 
 def test_perfect_proportions_of_equal_size_count_as_one_sample() -> None:
-    assert mean_of_proportions(np.full(4, 25), np.full(4, 25)) == pytest.approx(wilson(100, 100))
+    assert mean_proportion_interval(np.full(4, 25), np.full(4, 25)) == pytest.approx(wilson_interval(100, 100))
 
 
 def test_a_mean_is_as_uncertain_as_its_smallest_class_makes_it() -> None:
-    low, high = mean_of_proportions(np.array([5, 9000]), np.array([10, 10_000]))
+    low, high = mean_proportion_interval(np.array([5, 9000]), np.array([10, 10_000]))
     textbook = 2 * 1.96 * math.sqrt(0.5 * 0.5 / 10) / 2  # the large class adds next to nothing
     assert high - low == pytest.approx(textbook, rel=0.1)
 
@@ -277,8 +276,8 @@ def test_classes_answered_twice_over_are_no_better_known() -> None:
     rng = np.random.default_rng(8)
     positive = np.arange(60) % 3 == 0
     scores = rng.standard_normal(60) + positive
-    once = mean_of_aucs(positive[None], scores[None])
-    assert mean_of_aucs(np.stack([positive] * 4), np.stack([scores] * 4)) == pytest.approx(once)
+    once = mean_auc_interval(positive[None], scores[None])
+    assert mean_auc_interval(np.stack([positive] * 4), np.stack([scores] * 4)) == pytest.approx(once)
     assert once == pytest.approx(
         auc_interval(roc_auc(positive, scores), 20, 40), abs=0.02
     )  # the same variance, taken at one point
@@ -286,7 +285,7 @@ def test_classes_answered_twice_over_are_no_better_known() -> None:
 
 def test_macro_f1_interval_narrows_with_the_square_root_of_the_samples() -> None:
     confusion = np.array([[70, 20, 10], [15, 60, 25], [5, 5, 40]])
-    narrow, wide = mean_of_f1(confusion * 100), mean_of_f1(confusion)
+    narrow, wide = mean_f1_interval(confusion * 100), mean_f1_interval(confusion)
     assert (wide[1] - wide[0]) / (narrow[1] - narrow[0]) == pytest.approx(10, rel=0.05)
 
 
@@ -312,7 +311,7 @@ def binomial(n: int, p: float) -> list[float]:
 @pytest.mark.parametrize("p", [0.6, 0.95])
 @pytest.mark.parametrize("n", [50, 200, 2000])
 def test_wilson_covers_by_exact_arithmetic(n: int, p: float) -> None:
-    limits = [wilson(i, n) for i in range(n + 1)]
+    limits = [wilson_interval(i, n) for i in range(n + 1)]
     coverage = sum(w for w, (low, high) in zip(binomial(n, p), limits, strict=True) if low <= p <= high)
     assert 0.93 <= coverage <= 0.97
 
@@ -530,9 +529,9 @@ def test_every_sample_needs_a_group() -> None:
 
 def test_a_share_has_wilsons_interval_and_a_wider_one_by_group() -> None:
     hits = np.arange(60) % 6 != 0
-    assert (share(hits).low, share(hits).high) == pytest.approx(wilson(50, 60))
+    assert (grouped_proportion(hits).low, grouped_proportion(hits).high) == pytest.approx(wilson_interval(50, 60))
     expected = classification_metrics(
         np.ones(60, int), np.zeros((60, 2)), ["a", "b"], hits.astype(int), np.arange(60) // 3
     ).accuracy
-    assert share(hits, np.arange(60) // 3) == expected
-    assert math.isnan(share(np.zeros(0, bool)).value)
+    assert grouped_proportion(hits, np.arange(60) // 3) == expected
+    assert math.isnan(grouped_proportion(np.zeros(0, bool)).value)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.metrics.intervals import paired_difference
+from mien.metrics.intervals import paired_difference_interval
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_newcombes_examples(
 ) -> None:  # fmt: skip
     """Newcombe 1998, method 10; his difference is first minus second."""
     n = both + only_first + only_second + neither
-    found_low, found_high = paired_difference(both, only_first, only_second, n)
+    found_low, found_high = paired_difference_interval(both, only_first, only_second, n)
     assert (-found_high, -found_low) == pytest.approx((low, high), abs=5e-5)
 
 
@@ -34,16 +34,16 @@ def test_the_interval_holds_the_difference_and_turns_with_it(a: int, b: int, c: 
     n = a + b + c + d
     if n == 0:
         return
-    low, high = paired_difference(a, b, c, n)
+    low, high = paired_difference_interval(a, b, c, n)
     assert -1 <= low <= (c - b) / n <= high <= 1
-    assert paired_difference(a, c, b, n) == pytest.approx((-high, -low))
+    assert paired_difference_interval(a, c, b, n) == pytest.approx((-high, -low))
 
 
 @pytest.mark.parametrize("shares", [(0.9, 0.05, 0.02, 0.03), (0.94, 0.012, 0.008, 0.04), (0.6, 0.1, 0.1, 0.2)])
 def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(shares: tuple[float, ...]) -> None:
     rng = np.random.default_rng(0)
     true = shares[2] - shares[1]
-    limits = [paired_difference(a, b, c, 1487) for a, b, c, _ in rng.multinomial(1487, shares, 2000)]
+    limits = [paired_difference_interval(a, b, c, 1487) for a, b, c, _ in rng.multinomial(1487, shares, 2000)]
     held = np.mean([low <= true <= high for low, high in limits])
     assert 0.93 < held < 0.99
 
@@ -51,4 +51,4 @@ def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(shares: tuple[
 @pytest.mark.parametrize("counts", [(-1, 0, 0, 5), (3, 2, 1, 5), (math.nan, 0, 0, 5), (0, 0, 0, 0)])
 def test_impossible_counts_are_refused(counts: tuple[float, float, float, float]) -> None:
     with pytest.raises(InputError, match="paired_difference"):
-        paired_difference(*counts)
+        paired_difference_interval(*counts)

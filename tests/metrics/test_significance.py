@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import InputError
-from mien.metrics.classification import checked_answers, classification_metrics
-from mien.metrics.intervals import paired_difference
-from mien.metrics.significance import FIGURES, change, compare_hits, differences, holm
+from mien.metrics.classification import classification_metrics
+from mien.metrics.intervals import paired_difference_interval
+from mien.metrics.registry import compared_metrics
+from mien.metrics.samples import check_samples
+from mien.metrics.significance import accuracy_difference, holm_correction, metric_differences, paired_accuracy_test
 
 
 def hits(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -22,65 +24,65 @@ def hits(both: int, only_first: int, only_second: int, neither: int) -> tuple[np
 def test_few_discordant_pairs_are_tested_exactly(b: int, c: int, rest: int) -> None:
     if not 0 < b + c < 25:
         return
-    found = compare_hits(*hits(rest, b, c, rest))
-    assert found.test == "McNemar, exact"
+    found = paired_accuracy_test(*hits(rest, b, c, rest))
+    assert found.method == "McNemar, exact"
     assert (found.only_first, found.only_second) == (b, c)
     tail = sum(math.comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c)
-    assert found.p == pytest.approx(min(1.0, 2 * tail))
+    assert found.p_value == pytest.approx(min(1.0, 2 * tail))
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_many_are_tested_by_mid_p(b: int, c: int) -> None:
     if b + c < 25:
         return
-    found = compare_hits(*hits(5, b, c, 0))
+    found = paired_accuracy_test(*hits(5, b, c, 0))
     few, n = min(b, c), b + c
     outcome = math.comb(n, few) / 2**n
     tail = sum(math.comb(n, k) for k in range(few + 1)) / 2**n
-    assert found.test == "McNemar, mid-p"
-    assert found.p == pytest.approx(min(1.0, 2 * tail - outcome))
+    assert found.method == "McNemar, mid-p"
+    assert found.p_value == pytest.approx(min(1.0, 2 * tail - outcome))
 
 
 def test_a_published_example() -> None:
     """Fagerland, Lydersen and Laake 2013: airway hyper-responsiveness before and after, 1 and 7 discordant pairs."""
-    found = compare_hits(*hits(1, 1, 7, 12))
-    assert found.p == pytest.approx(0.0703, abs=5e-5)
+    found = paired_accuracy_test(*hits(1, 1, 7, 12))
+    assert found.p_value == pytest.approx(0.0703, abs=5e-5)
 
 
 def test_nothing_tells_equals_apart() -> None:
-    assert compare_hits(*hits(10, 0, 0, 3)).p == 1
-    assert compare_hits(*hits(10, 0, 0, 4), np.arange(14) // 2).p == 1
+    assert paired_accuracy_test(*hits(10, 0, 0, 3)).p_value == 1
+    assert paired_accuracy_test(*hits(10, 0, 0, 4), np.arange(14) // 2).p_value == 1
 
 
 def test_a_hundred_thousand_discordant_pairs_neither_overflow_nor_vanish() -> None:
-    assert 0 < compare_hits(*hits(0, 50_400, 49_600, 0)).p < 0.02
-    assert compare_hits(*hits(0, 60_000, 40_000, 0)).p == pytest.approx(0, abs=1e-300)
+    assert 0 < paired_accuracy_test(*hits(0, 50_400, 49_600, 0)).p_value < 0.02
+    assert paired_accuracy_test(*hits(0, 60_000, 40_000, 0)).p_value == pytest.approx(0, abs=1e-300)
 
 
 def test_copies_of_a_lucky_picture_are_one_piece_of_luck() -> None:
     first, second = hits(100, 1, 9, 10)
-    once = compare_hits(first, second)
+    once = paired_accuracy_test(first, second)
     times = [12 if one != two else 1 for one, two in zip(first, second, strict=True)]
     groups = np.repeat(np.arange(len(first)), times)
-    blind = compare_hits(first.repeat(times), second.repeat(times))
-    heeded = compare_hits(first.repeat(times), second.repeat(times), groups)
-    assert blind.p < 1e-6
-    assert heeded.test == "sign flips by group"
-    assert heeded.p == pytest.approx(once.p, abs=0.01)
-    assert compare_hits(first.repeat(times), second.repeat(times), groups) == heeded
+    blind = paired_accuracy_test(first.repeat(times), second.repeat(times))
+    heeded = paired_accuracy_test(first.repeat(times), second.repeat(times), groups)
+    assert blind.p_value < 1e-6
+    assert heeded.method == "sign-flip permutation by group"
+    assert heeded.p_value == pytest.approx(once.p_value, abs=0.01)
+    assert paired_accuracy_test(first.repeat(times), second.repeat(times), groups) == heeded
 
 
 def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == [1.0, 1.0]
-    assert holm([0.02]) == [0.02]
-    assert holm([]) == []
+    assert holm_correction([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm_correction([0.5, 0.9]) == [1.0, 1.0]
+    assert holm_correction([0.02]) == [0.02]
+    assert holm_correction([]) == []
 
 
 @pytest.mark.parametrize(("first", "second"), [([True], [True, False]), ([], [])])
 def test_two_rows_of_one_length(first: list[bool], second: list[bool]) -> None:
-    with pytest.raises(InputError, match="compare_hits"):
-        compare_hits(np.array(first, bool), np.array(second, bool))
+    with pytest.raises(InputError, match="paired_accuracy_test"):
+        paired_accuracy_test(np.array(first, bool), np.array(second, bool))
 
 
 # Differences
@@ -96,39 +98,39 @@ def drawn(n: int, skill: float, truth: np.ndarray, seed: int) -> np.ndarray:
 def test_a_difference_is_that_of_the_two_evaluations(size: int) -> None:
     truth, groups = np.random.default_rng(0).integers(0, 3, 300), np.arange(300) // size
     both = [drawn(300, skill, truth, seed) for skill, seed in ((0.3, 1), (0.8, 2))]
-    first, second = (checked_answers(truth, p, list("abc"), groups=groups) for p in both)
-    found = differences(first, second)
+    first, second = (check_samples(truth, p, list("abc"), groups=groups) for p in both)
+    found = metric_differences(first, second)
     one, two = (classification_metrics(truth, p, list("abc"), groups=groups) for p in both)
-    assert tuple(found) == FIGURES
+    assert list(found) == [metric.key for metric in compared_metrics()]
     for name, figure in found.items():
         assert figure.value == pytest.approx(getattr(two, name).value - getattr(one, name).value), name
         assert figure.low < figure.value < figure.high
         assert (figure.low > 0) == (name != "brier"), name
-    turned = differences(second, first)
+    turned = metric_differences(second, first)
     for name, figure in found.items():
         assert (turned[name].low, turned[name].high) == pytest.approx((-figure.high, -figure.low), abs=1e-9), name
 
 
 def test_accuracy_of_independent_samples_has_newcombes_interval() -> None:
     truth = np.random.default_rng(0).integers(0, 3, 200)
-    first, second = (checked_answers(truth, drawn(200, skill, truth, 3), list("abc")) for skill in (0.3, 0.5))
+    first, second = (check_samples(truth, drawn(200, skill, truth, 3), list("abc")) for skill in (0.3, 0.5))
     one, two = first.truth == first.answers, second.truth == second.answers
-    expected = paired_difference(int((one & two).sum()), int((one & ~two).sum()), int((two & ~one).sum()), 200)
-    found = differences(first, second)["accuracy"]
+    expected = paired_difference_interval(int((one & two).sum()), int((one & ~two).sum()), int((two & ~one).sum()), 200)
+    found = metric_differences(first, second)["accuracy"]
     assert (found.low, found.high) == pytest.approx(expected)
 
 
 def test_equals_are_not_certainly_equal() -> None:
     truth = np.arange(30) % 2
-    same = checked_answers(truth, np.eye(2)[truth], ["a", "b"])
-    for name, figure in differences(same, same).items():
+    same = check_samples(truth, np.eye(2)[truth], ["a", "b"])
+    for name, figure in metric_differences(same, same).items():
         assert figure.value == 0
         assert figure.low <= -0.1 < 0.1 <= figure.high, name
 
 
 def test_a_figure_that_is_undefined_has_no_difference() -> None:
-    only_one = checked_answers(np.zeros(30, int), np.tile([0.6, 0.4], (30, 1)), ["a", "b"])
-    found = differences(only_one, only_one)
+    only_one = check_samples(np.zeros(30, int), np.tile([0.6, 0.4], (30, 1)), ["a", "b"])
+    found = metric_differences(only_one, only_one)
     assert math.isnan(found["roc_auc"].value)
     assert math.isnan(found["roc_auc"].low)
     assert found["accuracy"].value == 0
@@ -137,21 +139,21 @@ def test_a_figure_that_is_undefined_has_no_difference() -> None:
 def test_a_change_of_shares_may_be_a_mean_over_draws() -> None:
     before = np.array([True] * 80 + [False] * 20)
     after = np.r_[np.full(80, 0.9), np.full(20, 0.1)]
-    found = change(before, after)
+    found = accuracy_difference(before, after)
     assert found.value == pytest.approx(0.74 - 0.8)
-    assert (found.low, found.high) == pytest.approx(paired_difference(72, 8, 2, 100))
+    assert (found.low, found.high) == pytest.approx(paired_difference_interval(72, 8, 2, 100))
 
 
 def test_only_the_same_samples_are_compared() -> None:
     truth = np.arange(30) % 2
-    same = checked_answers(truth, np.eye(2)[truth], ["a", "b"])
+    same = check_samples(truth, np.eye(2)[truth], ["a", "b"])
     for odd in (
-        checked_answers(1 - truth, np.eye(2)[truth], ["a", "b"]),
-        checked_answers(truth[:20], np.eye(2)[truth[:20]], ["a", "b"]),
-        checked_answers(truth, np.eye(2)[truth], ["a", "b"], groups=np.arange(30) // 2),
+        check_samples(1 - truth, np.eye(2)[truth], ["a", "b"]),
+        check_samples(truth[:20], np.eye(2)[truth[:20]], ["a", "b"]),
+        check_samples(truth, np.eye(2)[truth], ["a", "b"], groups=np.arange(30) // 2),
     ):
         with pytest.raises(InputError, match="same samples"):
-            differences(same, odd)
+            metric_differences(same, odd)
 
 
 def test_of_two_equally_good_classifiers_one_in_twenty_pairs_is_called_different() -> None:
@@ -161,9 +163,9 @@ def test_of_two_equally_good_classifiers_one_in_twenty_pairs_is_called_different
     for _ in range(repeats):
         easy = rng.random(300) < 0.5  # pictures that both get right more often
         first, second = (rng.random(300) < np.where(easy, 0.97, 0.7) for _ in range(2))
-        called += compare_hits(first, second).p < 0.05
+        called += paired_accuracy_test(first, second).p_value < 0.05
         counts = int((first & second).sum()), int((first & ~second).sum()), int((second & ~first).sum())
-        low, high = paired_difference(*counts, 300)
+        low, high = paired_difference_interval(*counts, 300)
         covered += low <= 0 <= high
     assert called / repeats < 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats)
     assert 0.93 - 0.022 < covered / repeats < 0.97 + 0.022

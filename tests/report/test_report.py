@@ -15,7 +15,7 @@ from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.evaluation.provenance import grouped
 from mien.evaluation.scoring import Predictions, score
-from mien.metrics.calibration import area_under_risk
+from mien.metrics.calibration import area_under_risk_coverage
 from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
 from mien.report.report import Evaluation, write_report
@@ -128,7 +128,7 @@ def test_every_figure_of_metrics_json_is_said(report: tuple[Predictions, Path, P
     for row in (figures["thresholds"] or {"rows": []})["rows"]:
         assert f"{row['cost']:.2f}" in found.text
     assert scored.is_right.mean() == pytest.approx(figures["accuracy"]["value"])
-    assert f"linear is right on {100 * scored.is_right.mean():.1f} % of 300 pictures" in found.text
+    assert f"linear is right on {100 * scored.is_right.mean():.1f} % of 300 images" in found.text
 
 
 def test_names_are_words_and_never_markup(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_degenerate_answers_still_make_a_page(tmp_path: Path, case: str) -> None
     assert "Traceback" not in text
     assert ("No mistake was made" in found.text) == (truth == answers and case != "all wrong")
     if case == "one class":
-        assert "All pictures are labelled happy" in found.text
+        assert "All images are labelled happy" in found.text
         assert "undefined" in found.text
 
 
@@ -216,7 +216,7 @@ def test_a_heatmap_stands_beside_the_crop_whether_the_model_has_maps_or_not(
 def test_the_area_under_risk_and_coverage_has_its_interval(report: tuple[Predictions, Path, Page]) -> None:
     scored, folder, found = report
     area = json.loads((folder / "metrics.json").read_text())["risk_coverage"]["area"]
-    assert area == area_under_risk(scored.confidence, scored.is_right).to_dict()
+    assert area == area_under_risk_coverage(scored.confidence, scored.is_right).to_dict()
     assert area["low"] < area["value"] < area["high"]
     assert f"The area under the curve is {area['value']:.3f} [{area['low']:.3f}, {area['high']:.3f}]" in found.text
 

@@ -11,6 +11,8 @@ import click
 from mien.cli.options import only_one
 from mien.cli.terminal import console, one_line
 from mien.io.targets import write_output
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_estimate
 from mien.training.runs import SORTS, Run, list_runs
 
 
@@ -62,7 +64,9 @@ def _print(found: list[Run], folder: Path) -> None:
 
 
 def _cells(run: Run) -> tuple[Any, ...]:
-    figure = f"{run.accuracy:.4f} [{run.low:.4f}, {run.high:.4f}]" if run.accuracy is not None else ""
+    accuracy = ""
+    if run.accuracy is not None and run.low is not None and run.high is not None:
+        accuracy = format_estimate(Estimate(run.accuracy, run.low, run.high), digits=4)
     validation = f"{run.val_accuracy:.4f}" if run.val_accuracy is not None else ""
     classes = ", ".join(run.classes) if len(run.classes) <= 4 else f"{len(run.classes)} classes"
-    return run.state, run.network, figure, run.part.split(" (")[0], validation, str(run.epochs), classes
+    return run.state, run.network, accuracy, run.part.split(" (")[0], validation, str(run.epochs), classes

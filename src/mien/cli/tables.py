@@ -9,25 +9,38 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mien.data.audit import Audit
-    from mien.metrics.estimates import ClassificationMetrics
+    from mien.metrics.classification import ClassificationMetrics
 
 
-def metrics_table(evaluation: "ClassificationMetrics", title: str, note: str = "") -> "Table":
-    """Return a table of metrics with their intervals: a row per class, then the overall ones, then a note."""
+def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") -> "Table":
+    """Lay out metrics with their intervals: one row per class and their means, then the other overall metrics.
+
+    Args:
+        found: the metrics.
+        title: the line above the table.
+        note: a line below it; empty for none.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    from mien.metrics.registry import OVERALL, PER_CLASS
+
+    columns = [metric for metric in PER_CLASS.values() if metric.in_terminal]
     table = Table(title=Text(one_line(title), "bold"), title_justify="left")
-    for name in ("", "precision", "recall", "F1", "ROC-AUC"):
+    for name in ("", *(metric.title for metric in columns)):
         table.add_column(name, justify="left")
     table.add_column("n", justify="right")
-    for label, row in evaluation.per_class.items():
-        figures = (row.precision, row.recall, row.f1, row.roc_auc, row.support)
-        table.add_row(Text(one_line(label)), *map(str, figures))
+    for label, row in found.per_class.items():
+        cells = (str(row.metrics[metric.key]) for metric in columns)
+        table.add_row(Text(one_line(label)), *cells, str(row.support))
     table.add_section()
-    e = evaluation
-    table.add_row("macro", str(e.macro_precision), str(e.macro_recall), str(e.macro_f1), str(e.roc_auc), str(e.n))
-    table.add_row("[bold]accuracy[/]", f"[bold]{e.accuracy}[/]", "", "", "", "")
+    means = (str(found.overall[metric.mean]) if metric.mean else "" for metric in columns)
+    table.add_row("macro", *means, str(found.n))
+    shown = {metric.mean for metric in columns}
+    for key, overall in OVERALL.items():
+        if key not in shown:
+            style = "bold" if key == "accuracy" else ""
+            table.add_row(Text(overall.title, style), Text(str(found.overall[key]), style))
     table.caption = Text("95 % intervals in brackets" + (f"\n{one_line(note)}" if note else ""))
     table.caption_justify = "left"
     return table

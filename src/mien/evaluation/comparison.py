@@ -1,4 +1,4 @@
-"""Two or more evaluations side by side, picture by picture, and whether a difference is more than luck."""
+"""Compare evaluations on the same images: differences of every compared metric, and whether they are significant."""
 
 import os
 from collections.abc import Sequence
@@ -9,71 +9,78 @@ import numpy as np
 
 from mien.errors import ConfigError, DataError
 from mien.evaluation.predictions import SavedPredictions
-from mien.metrics.classification import checked_answers, classification_metrics
-from mien.metrics.estimates import ClassificationMetrics, Estimate
-from mien.metrics.significance import PairedTest, compare_hits, differences, holm
-from mien.text import listed
-
-#: How improbable, by luck alone, a difference must be to be called more than that.
-LEVEL = 0.05
+from mien.metrics.classification import ClassificationMetrics, classification_metrics
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_estimate, format_p_value, format_points
+from mien.metrics.registry import compared_metrics
+from mien.metrics.samples import check_samples
+from mien.metrics.significance import (
+    SIGNIFICANCE_LEVEL,
+    PairedTest,
+    holm_correction,
+    metric_differences,
+    paired_accuracy_test,
+)
+from mien.text import html_table, join_words
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How the second of two reports differs from the first, on the same pictures.
+    """The difference of two reports on the same images, second minus first.
 
-    figures: how much higher each figure is, with its 95 % interval. test: whether both are right equally often,
-    heeding groups; mcnemar: the same, every picture taken as independent. p: that of `test`, corrected by Holm's
-    method for being one of several.
+    Attributes:
+        first: name of the first report.
+        second: name of the second report.
+        n: number of images.
+        metrics: the difference of each compared metric with its 95 % interval, by key.
+        test: the test of equal accuracy, by group if groups are known.
+        mcnemar: the same for independent images.
+        p_value: that of `test`, corrected for the number of comparisons (Holm).
+        only_by_seed: whether both are runs whose settings differ only by their seed.
     """
 
     first: str
     second: str
     n: int
-    figures: dict[str, Estimate]
+    metrics: dict[str, Estimate]
     test: PairedTest
     mcnemar: PairedTest
-    p: float
+    p_value: float
     only_by_seed: bool = False
 
     @property
     def significant(self) -> bool:
-        """Whether one is right more often by more than the luck of the pictures."""
-        return self.p < LEVEL
+        """Whether the difference in accuracy is significant (corrected p < 0.05)."""
+        return self.p_value < SIGNIFICANCE_LEVEL
 
     def sentence(self) -> str:
-        """Say in one sentence whether the difference is more than luck."""
-        change = self.figures["accuracy"]
-        better, worse = (self.second, self.first) if change.value >= 0 else (self.first, self.second)
-        by = f"{100 * abs(change.value):.1f} points"
-        reach = f"95 % interval {_interval(change if change.value >= 0 else _turned(change))}"
-        test = f"{self.test.test}, p {_p(self.p)}"
+        """Say in one sentence whether the difference in accuracy is significant."""
         if self.test.only_first + self.test.only_second == 0:
-            return f"{self.first} and {self.second} are right on the same of {self.n:,} pictures."
+            return f"{self.first} and {self.second} are right on the same of {self.n:,} images."
+        change = self.metrics["accuracy"]
+        ahead, behind = (self.second, self.first) if change.value >= 0 else (self.first, self.second)
+        lead = format_points(change if change.value >= 0 else _negated(change), unit="points")
+        evidence = f"{lead} on {self.n:,} images ({self.test.method}, {format_p_value(self.p_value, named=True)}"
         if self.significant:
-            again = "; yet they differ only by their seed, and another may turn it round" if self.only_by_seed else ""
-            return (
-                f"{better} is more often right than {worse}, and that is more than luck: {by} on {self.n:,} pictures "
-                f"({reach}; {test}){again}."
-            )
-        expected = ", as for runs that differ only by their seed" if self.only_by_seed else ""
-        lead = "both are right equally often" if change.value == 0 else f"{better} is {by} ahead"
-        near = "; a close call, since the interval leaves out 0 and the test does not" if _leaves_out_0(change) else ""
+            seed = "; they differ only by their seed, so another seed may reverse it" if self.only_by_seed else ""
+            return f"{ahead} is significantly more accurate than {behind}: {evidence}{seed})."
+        seed = "; as expected of runs that differ only by their seed" if self.only_by_seed else ""
+        close = "; a close call, since the interval excludes 0 and the test does not" if _excludes_0(change) else ""
         return (
-            f"The difference between {self.first} and {self.second} may be luck{expected}: {lead} on {self.n:,} "
-            f"pictures ({reach}; {test}{near})."
+            f"The difference between {self.first} and {self.second} is not significant: {ahead} leads by "
+            f"{evidence}{close}{seed})."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
             "first": self.first,
             "second": self.second,
-            "pictures": self.n,
-            "differences": {name: figure.to_dict() for name, figure in self.figures.items()},
+            "images": self.n,
+            "differences": {key: estimate.to_dict() for key, estimate in self.metrics.items()},
             "test": self.test.to_dict(),
             "mcnemar": self.mcnemar.to_dict(),
-            "p_corrected": self.p,
+            "p_value": self.p_value,
             "significant": self.significant,
             "only_by_seed": self.only_by_seed,
             "sentence": self.sentence(),
@@ -82,7 +89,15 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Reports by their names, all measured on the same `n` pictures, and how each differs from the first."""
+    """Evaluations on the same images, and how each differs from the first.
+
+    Attributes:
+        evaluations: the metrics of each report, by its name.
+        models: the model of each report, by its name.
+        n: number of images in common.
+        differences: of each further report from the first.
+        notes: what limits the comparison, as sentences.
+    """
 
     evaluations: dict[str, ClassificationMetrics]
     models: dict[str, str]
@@ -90,58 +105,95 @@ class Comparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return one row per compared metric: its title, then its estimate in each report."""
+        return [
+            (
+                f"{metric.title} (lower is better)" if metric.lower_is_better else metric.title,
+                *(format_estimate(found.overall[metric.key]) for found in self.evaluations.values()),
+            )
+            for metric in compared_metrics()
+        ]
+
+    def conclusion(self) -> str:
+        """Say in one sentence which reports are significantly better or worse than the first."""
+        if len(self.differences) == 1:
+            return self.differences[0].sentence()
+        first = self.differences[0].first
+        significant = [one for one in self.differences if one.significant]
+        kinds = {
+            "significantly more accurate than": [o.second for o in significant if o.metrics["accuracy"].value > 0],
+            "significantly less accurate than": [o.second for o in significant if o.metrics["accuracy"].value < 0],
+            "not significantly different from": [o.second for o in self.differences if not o.significant],
+        }
+        said = [
+            f"{join_words(names)} {'is' if len(names) == 1 else 'are'} {relation} {first}"
+            for relation, names in kinds.items()
+            if names
+        ]
+        return f"{'; '.join(said)}."
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
-            "pictures": self.n,
+            "images": self.n,
             "reports": [
-                {"name": name, "model": self.models[name], "figures": found.to_dict()}
+                {"name": name, "model": self.models[name], "metrics": found.to_dict()}
                 for name, found in self.evaluations.items()
             ],
             "differences": [one.to_dict() for one in self.differences],
             "notes": list(self.notes),
         }
 
+    def _repr_html_(self) -> str:
+        """Return the table of metrics as HTML, for notebooks."""
+        return html_table(("metric", *self.evaluations), self.rows(), self.conclusion())
 
-def compare(reports: Sequence[SavedPredictions], seed: int = 0) -> Comparison:
-    """Compare each report with the first, on the pictures that all of them have.
 
-    Raises ConfigError for fewer than two reports or one given twice, and DataError where their classes or labels
-    differ, or they have no picture in common.
+def compare_predictions(reports: Sequence[SavedPredictions], seed: int = 0) -> Comparison:
+    """Compare each report with the first, on the images that all of them have.
+
+    Args:
+        reports: at least two, as `read_predictions` reads them.
+        seed: seed of the bootstrap and of the permutation test.
+
+    Raises:
+        ConfigError: if there are fewer than two reports, or one is given twice.
+        DataError: if their classes or labels differ, or they have no image in common.
     """
     if len(reports) < 2:
         raise ConfigError("compare: give at least two reports")
-    names = _names(reports)
+    names = _short_names(reports)
     for report in reports:
         if set(report.classes) != set(reports[0].classes):
             raise DataError(
                 f"{report.path}: its classes are {', '.join(report.classes)}, those of {reports[0].path} are "
-                f"{', '.join(reports[0].classes)}; measure both on the same classes (--classes, --map)"
+                f"{', '.join(reports[0].classes)}; evaluate both on the same classes (--classes, --map)"
             )
-    common = _in_common(reports)
-    alike = [_reduced(report, common, reports[0].classes) for report in reports]
-    _require_one_truth(alike)
-    groups = next((report.groups for report in alike if report.groups is not None), None)
+    common = _common_images(reports)
+    aligned = [_align(report, common, reports[0].classes) for report in reports]
+    _require_same_labels(aligned)
+    groups = next((report.groups for report in aligned if report.groups is not None), None)
     evaluations = {
         name: classification_metrics(report.truth, report.probabilities, report.classes, report.answers, groups, seed)
-        for name, report in zip(names, alike, strict=True)
+        for name, report in zip(names, aligned, strict=True)
     }
     found = [
-        _difference(names[0], alike[0], name, other, groups, seed)
-        for name, other in zip(names[1:], alike[1:], strict=True)
+        _difference((names[0], name), (aligned[0], other), groups, seed)
+        for name, other in zip(names[1:], aligned[1:], strict=True)
     ]
-    corrected = holm([one.test.p for one in found])
+    corrected = holm_correction([one.test.p_value for one in found])
     return Comparison(
         evaluations,
         {name: report.model for name, report in zip(names, reports, strict=True)},
         len(common),
-        tuple(replace(one, p=p) for one, p in zip(found, corrected, strict=True)),
+        tuple(replace(one, p_value=p) for one, p in zip(found, corrected, strict=True)),
         tuple(_notes(names, reports, evaluations[names[0]])),
     )
 
 
-def _names(reports: Sequence[SavedPredictions]) -> list[str]:
-    """The shortest ends of their paths that tell all reports apart."""
+def _short_names(reports: Sequence[SavedPredictions]) -> list[str]:
+    """Return the shortest path endings that are all different."""
     parts = [report.path.resolve().parts for report in reports]
     if len(set(parts)) < len(parts):
         twice = next(report.path for report, own in zip(reports, parts, strict=True) if parts.count(own) > 1)
@@ -153,69 +205,65 @@ def _names(reports: Sequence[SavedPredictions]) -> list[str]:
     return names
 
 
-def _in_common(reports: Sequence[SavedPredictions]) -> tuple[str, ...]:
+def _common_images(reports: Sequence[SavedPredictions]) -> tuple[str, ...]:
     known = set(reports[0].names).intersection(*(report.names for report in reports[1:]))
     if not known:
         raise DataError(
-            f"{reports[0].path} and {reports[-1].path}: no picture is in all reports (one has '{reports[0].names[0]}', "
-            f"the other '{reports[-1].names[0]}'); measure them on the same DATA"
+            f"{reports[0].path} and {reports[-1].path}: no image is in all reports (one has '{reports[0].names[0]}', "
+            f"the other '{reports[-1].names[0]}'); evaluate them on the same DATA"
         )
     return tuple(name for name in reports[0].names if name in known)
 
 
-def _reduced(report: SavedPredictions, names: tuple[str, ...], classes: tuple[str, ...]) -> SavedPredictions:
-    """The same report for these pictures and with its classes in this order."""
-    place = {name: row for row, name in enumerate(report.names)}
-    rows = np.array([place[name] for name in names])
+def _align(report: SavedPredictions, names: tuple[str, ...], classes: tuple[str, ...]) -> SavedPredictions:
+    """Return the report for these images, with its classes in this order."""
+    row_of = {name: row for row, name in enumerate(report.names)}
+    rows = np.array([row_of[name] for name in names])
     columns = [report.classes.index(name) for name in classes]
-    number = np.argsort(columns)  # the new number of each old class
+    new_index = np.argsort(columns)  # of each old class
     return replace(
         report,
         classes=classes,
         names=names,
-        truth=number[report.truth[rows]],
-        answers=number[report.answers[rows]],
+        truth=new_index[report.truth[rows]],
+        answers=new_index[report.answers[rows]],
         probabilities=report.probabilities[rows][:, columns],
         groups=None if report.groups is None else tuple(report.groups[row] for row in rows),
     )
 
 
-def _require_one_truth(reports: Sequence[SavedPredictions]) -> None:
+def _require_same_labels(reports: Sequence[SavedPredictions]) -> None:
     first = reports[0]
     for other in reports[1:]:
-        odd = np.flatnonzero(other.truth != first.truth)
-        if len(odd):
-            row = odd[0]
+        differing = np.flatnonzero(other.truth != first.truth)
+        if len(differing):
+            row = differing[0]
             raise DataError(
                 f"{other.path}: '{first.names[row]}' is labelled {first.classes[other.truth[row]]}, but "
-                f"{first.classes[first.truth[row]]} in {first.path} ({len(odd)} of {len(first.names)} pictures so); "
-                "measure both with the same labels"
+                f"{first.classes[first.truth[row]]} in {first.path} ({len(differing)} of {len(first.names)} labels "
+                "differ); evaluate both with the same labels"
             )
 
 
 def _difference(
-    first_name: str,
-    first: SavedPredictions,
-    second_name: str,
-    second: SavedPredictions,
+    names: tuple[str, str],
+    reports: tuple[SavedPredictions, SavedPredictions],
     groups: Sequence[str] | None,
     seed: int,
 ) -> Difference:
     one, two = (
-        checked_answers(report.truth, report.probabilities, report.classes, report.answers, groups)
-        for report in (first, second)
+        check_samples(report.truth, report.probabilities, report.classes, report.answers, groups) for report in reports
     )
     hits, other_hits = (one.truth == one.answers), (two.truth == two.answers)
-    test = compare_hits(hits, other_hits, groups, seed)
+    test = paired_accuracy_test(hits, other_hits, groups, seed)
     return Difference(
-        first_name,
-        second_name,
-        len(hits),
-        differences(one, two, seed=seed),
-        test,
-        compare_hits(hits, other_hits),
-        test.p,
-        _only_by_seed(first, second),
+        *names,
+        n=one.n,
+        metrics=metric_differences(one, two, seed=seed),
+        test=test,
+        mcnemar=paired_accuracy_test(hits, other_hits),
+        p_value=test.p_value,
+        only_by_seed=_only_by_seed(*reports),
     )
 
 
@@ -230,33 +278,25 @@ def _notes(names: list[str], reports: Sequence[SavedPredictions], evaluation: Cl
     n, notes = evaluation.n, []
     if len({report.data_sha256 for report in reports} - {None}) > 1:
         notes.append(
-            "The reports were not made from the very same files, and pictures are paired by their names alone: "
-            "where other pictures have equal names, this comparison means nothing."
+            "The reports come from different data, and images are paired by their names alone. If different images "
+            "have the same names, this comparison is meaningless."
         )
     if any(len(report.names) > n for report in reports):
-        had = listed([f"{name} on {len(report.names):,}" for name, report in zip(names, reports, strict=True)])
-        notes.append(f"Measured on different pictures ({had}); the {n:,} in common are used.")
+        had = join_words([f"{name} on {len(report.names):,}" for name, report in zip(names, reports, strict=True)])
+        notes.append(f"Evaluated on different images ({had}); the {n:,} in common are used.")
     if evaluation.n_groups < n:
         notes.append(
-            f"Intervals and tests heed groups of near-duplicates: {evaluation.n_groups:,} groups in {n:,} pictures."
+            f"Intervals and tests allow for groups of near-duplicates: {evaluation.n_groups:,} groups in {n:,} images."
         )
     if len(reports) > 2:
-        notes.append(f"p values are corrected for {len(reports) - 1} comparisons (Holm); intervals are not.")
-    notes.append("Luck is that of the pictures; training again with another seed brings more of it.")
+        notes.append(f"p-values are corrected for {len(reports) - 1} comparisons (Holm); intervals are not.")
+    notes.append("The uncertainty is that of the images. Training again with another seed adds more.")
     return notes
 
 
-def _leaves_out_0(figure: Estimate) -> bool:
-    return figure.low > 0 or figure.high < 0
+def _excludes_0(difference: Estimate) -> bool:
+    return difference.low > 0 or difference.high < 0
 
 
-def _turned(figure: Estimate) -> Estimate:
-    return Estimate(-figure.value, -figure.high, -figure.low)
-
-
-def _interval(figure: Estimate) -> str:
-    return f"{100 * figure.low:+.1f} to {100 * figure.high:+.1f}"
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+def _negated(difference: Estimate) -> Estimate:
+    return Estimate(-difference.value, -difference.high, -difference.low)

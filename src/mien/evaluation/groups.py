@@ -1,7 +1,6 @@
-"""Is a model as good for some as for others: every figure in given groups of pictures, and the largest gaps.
+"""Compare metrics between groups (age, skin tone, camera…) and report the largest gaps.
 
-A groups file is a CSV whose first column is `file`; every other column is a grouping (age, skin tone, camera) and its
-cells are the groups.
+A groups file is a CSV whose first column is `file`. Every other column is a grouping, and its cells are the groups.
 """
 
 import math
@@ -20,23 +19,29 @@ from mien.arrays import Bool
 from mien.data.tables import csv_rows
 from mien.errors import DataError
 from mien.evaluation.scoring import Predictions
-from mien.metrics.classification import share
-from mien.metrics.estimates import ClassificationMetrics, Estimate
-from mien.metrics.intervals import Z95
+from mien.metrics.classification import ClassificationMetrics
+from mien.metrics.estimates import UNIT, Estimate, grouped_proportion
+from mien.metrics.formatting import format_value
+from mien.metrics.intervals import Z95, Interval
+from mien.metrics.registry import OVERALL
+from mien.text import pluralize
 
-#: With fewer pictures, all of them right, an accuracy of 0.89 is still not excluded.
+#: Fewest images of a group: with fewer, all of them right, an accuracy of 0.89 is still not excluded.
 FEWEST = 30
-#: An accuracy known to no better than 10 points either way cannot be told from that of another group.
+#: Widest interval of a group's accuracy: wider ones do not distinguish it from another group's.
 WIDEST = 0.2
-#: A column of more values than this is no grouping (a name, a number with digits).
+#: Most values of a grouping: a column with more is a name or a number.
 MOST_VALUES = 50
-#: The figures whose largest gap is given.
-COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
 
 
 @dataclass(frozen=True)
 class Groups:
-    """For every grouping, by its name, the group of each of N pictures; None where none is given."""
+    """The groups of N images.
+
+    Attributes:
+        columns: by the name of each grouping, the group of each image, (N,); None if it has none.
+        notes: what the groups file lacks, as sentences.
+    """
 
     columns: Mapping[str, tuple[str | None, ...]]
     notes: tuple[str, ...] = ()
@@ -44,94 +49,115 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class GroupResult:
-    """One group: its figures, its calibration error, and of each class the share of others that are answered so.
+    """The metrics of one group.
 
-    `too_small` says why nothing can be said of it; None where something can.
+    Attributes:
+        name: the group.
+        metrics: its metrics.
+        false_positive_rates: by class, how often the images of other classes are answered with it.
+        too_small: why the group is too small to compare; None if it is not.
     """
 
     name: str
-    evaluation: ClassificationMetrics
-    ece: Estimate
-    false_positives: Mapping[str, Estimate]
+    metrics: ClassificationMetrics
+    false_positive_rates: Mapping[str, Estimate]
     too_small: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        rates = {name: figure.to_dict() for name, figure in self.false_positives.items()}
-        figures = {**self.evaluation.to_dict(), "ece": self.ece.to_dict()}
-        return {"group": self.name, **figures, "false_positive_rate": rates, "too_small": self.too_small}
+        """Return a JSON-serialisable dict."""
+        rates = {name: rate.to_dict() for name, rate in self.false_positive_rates.items()}
+        return {
+            "group": self.name, **self.metrics.to_dict(), "false_positive_rate": rates, "too_small": self.too_small
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The largest difference of one figure between two groups that are large enough, and its interval.
+    """The largest difference of one metric between two groups that are large enough.
 
-    The 95 % interval is simultaneous over all pairs of groups (Bonferroni), since these two were picked for being
-    furthest apart: it is that of Zou and Donner 2008 (Statistics in Medicine 27:1693), from those of the two figures.
+    The 95 % interval is simultaneous over all pairs of groups (Bonferroni), because these two were chosen for being the
+    furthest apart. It combines the intervals of the two groups (Zou and Donner 2008, Statistics in Medicine 27:1693).
+
+    Attributes:
+        metric: key of the metric, or the rate of a class in words.
+        highest: the group with the highest value.
+        lowest: the group with the lowest value.
+        difference: highest minus lowest, with its interval.
     """
 
-    figure: str
-    best: str
-    worst: str
+    metric: str
+    highest: str
+    lowest: str
     difference: Estimate
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the difference is significant (the interval excludes 0)."""
         return self.difference.low > 0
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
-            "figure": self.figure, "higher": self.best, "lower": self.worst, **self.difference.to_dict(),
+            "metric": self.metric, "higher": self.highest, "lower": self.lowest, **self.difference.to_dict(),
             "significant": self.significant,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """One column of the groups file: its groups, from the largest, the gaps, and the equalised-odds difference.
+    """The results of one column of the groups file.
 
-    `odds` is the largest difference between groups in the true or the false positive rate of a class: of the second
-    for two classes, of any against the rest for more (Hardt, Price and Srebro 2016, NeurIPS; the difference as in
-    fairlearn's `equalized_odds_difference`). None where no two groups are large enough.
+    Attributes:
+        name: the column.
+        results: its groups, largest first.
+        gaps: the largest gap of each metric; none if fewer than two groups are large enough.
+        equalised_odds: the largest difference between groups in the true or false positive rate of a class: of the
+            second for two classes, of any against the rest for more (Hardt, Price and Srebro 2016, NeurIPS; the
+            difference as in fairlearn's `equalized_odds_difference`). None if fewer than two groups are large enough.
+        without: number of images that have no group.
     """
 
     name: str
-    parts: tuple[GroupResult, ...]
+    results: tuple[GroupResult, ...]
     gaps: tuple[Gap, ...]
-    odds: Gap | None
-    without: int  # pictures for which no group is given
+    equalised_odds: Gap | None
+    without: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
             "grouping": self.name,
-            "groups": [part.to_dict() for part in self.parts],
+            "groups": [result.to_dict() for result in self.results],
             "largest_gaps": [gap.to_dict() for gap in self.gaps],
-            "equalised_odds_difference": self.odds.to_dict() if self.odds else None,
+            "equalised_odds_difference": self.equalised_odds.to_dict() if self.equalised_odds else None,
             "without_group": self.without,
         }
 
 
 @dataclass(frozen=True, eq=False)
 class GroupMetrics:
-    """What was found in every grouping, and what was amiss with the groups file."""
+    """The results of every grouping, and what the groups file lacks, as sentences."""
 
     groupings: tuple[Grouping, ...]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {"groupings": [one.to_dict() for one in self.groupings], "notes": list(self.notes)}
 
 
 def read_groups(path: Path, names: Sequence[str]) -> Groups:
-    """Read a groups file and find the groups of the evaluated pictures `names`, relative paths as in the data.
+    """Read a groups file and return the groups of the evaluated images.
 
-    What can be passed over is said in the notes: files that were not evaluated, pictures that the file does not
-    name, empty cells, columns that are no groupings. Raises DataError where the file cannot be read, names none of the
-    pictures, or names one twice with different groups.
+    The notes list what was passed over: files that were not evaluated, images that the file does not name, empty cells,
+    columns that are not groupings.
+
+    Args:
+        path: the CSV.
+        names: the evaluated images, as paths relative to the data.
+
+    Raises:
+        DataError: if the file cannot be read, names none of the images, or names one twice with different groups.
     """
     try:
         data = path.read_bytes()
@@ -143,64 +169,65 @@ def read_groups(path: Path, names: Sequence[str]) -> Groups:
         raise DataError(f"{path}: the header must be file and one column for each grouping, like file,age,camera")
     if "" in header or len(set(header)) < len(header):
         raise DataError(f"{path}: two columns have one name, or one has none; name each grouping once")
-    given = _given(path, header, rows)
-    wanted = [_key(name) for name in names]
+    given = _read_cells(path, header, rows)
+    wanted = [_normalise(name) for name in names]
     found = [given.get(name) for name in wanted]
-    strange = given.keys() - set(wanted)
+    unused = given.keys() - set(wanted)
     if all(cells is None for cells in found):
         raise DataError(
-            f"{path}: names none of the {len(names)} pictures (it has '{next(iter(given), '')}', they have "
+            f"{path}: names none of the {len(names)} images (it has '{next(iter(given), '')}', they have "
             f"'{names[0]}'); give paths relative to the data"
         )
     columns, notes = {}, []
     for place, name in enumerate(header[1:]):
         values = tuple(cells[place] if cells else None for cells in found)
-        reason = _no_grouping(values)
-        if reason:
-            notes.append(f"Column '{name}' is left out: {reason}.")
+        problem = _problem(values)
+        if problem:
+            notes.append(f"Column '{name}' is ignored: {problem}.")
         else:
             columns[name] = values
             empty = sum(cells is not None and value is None for cells, value in zip(found, values, strict=True))
-            notes += [f"'{name}' is empty for {empty:,} pictures."] if empty else []
+            notes += [f"'{name}' is empty for {pluralize(empty, 'image')}."] if empty else []
     if not columns:
         raise DataError(f"{path}: has no usable grouping ({notes[0]})")
     missing = found.count(None)
-    notes += [f"{missing:,} of {len(names):,} pictures are not in {path.name}."] if missing else []
-    if strange:
-        notes.append(f"{len(strange):,} files in {path.name} were not evaluated, like '{min(strange)}'.")
+    notes += [f"{missing:,} of {len(names):,} images are not in {path.name}."] if missing else []
+    if unused:
+        notes.append(f"{len(unused):,} files in {path.name} were not evaluated, like '{min(unused)}'.")
     return Groups(columns, tuple(notes))
 
 
-def _given(path: Path, header: list[str], rows: Any) -> dict[str, tuple[str | None, ...]]:
-    """The cells of every file that is named, None where empty."""
+def _read_cells(path: Path, header: list[str], rows: Any) -> dict[str, tuple[str | None, ...]]:
+    """Return each file's cells; empty cells become None."""
     given: dict[str, tuple[str | None, ...]] = {}
     for number, cells in enumerate(rows, 2):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header) or not cells[0].strip():
-            raise DataError(f"{path}: line {number} has not the {len(header)} columns of the header; mend it")
-        name, values = _key(cells[0]), tuple(cell.strip() or None for cell in cells[1:])
+            raise DataError(f"{path}: line {number} does not have the {len(header)} columns of the header; correct it")
+        name, values = _normalise(cells[0]), tuple(cell.strip() or None for cell in cells[1:])
         if given.setdefault(name, values) != values:
             raise DataError(f"{path}: line {number} names '{cells[0].strip()}' again, with other groups; keep one")
     return given
 
 
-def _key(name: str) -> str:
-    """A path as it is compared: of either slash, and letters of one or of two code points alike."""
+def _normalise(name: str) -> str:
+    """Return a path with forward slashes and composed letters (NFC), so that different spellings are equal."""
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
 
 
-def _no_grouping(values: Sequence[str | None]) -> str | None:
+def _problem(values: Sequence[str | None]) -> str | None:
+    """Return why a column is not a grouping; None if it is one."""
     count = len(set(values) - {None})
     if count > MOST_VALUES:
         return f"it has {count:,} values; a grouping has at most {MOST_VALUES}, so give ranges"
-    return {0: "it is empty", 1: "all pictures are in one group"}.get(count)
+    return {0: "it is empty", 1: "all images are in one group"}.get(count)
 
 
 def measure_groups(scored: Predictions, groups: Groups) -> GroupMetrics:
-    """Return every figure in every group, the largest gaps and the equalised-odds differences.
+    """Compute all metrics in every group, the largest gaps and the equalised-odds differences.
 
-    Copies of one picture, where known (`scored.groups`), count as one draw.
+    If groups of near-duplicates are known (`scored.groups`), each counts as one draw.
     """
     return GroupMetrics(tuple(_grouping(scored, name, of) for name, of in groups.columns.items()), groups.notes)
 
@@ -209,27 +236,30 @@ def _grouping(scored: Predictions, name: str, values: Sequence[str | None]) -> G
     given = np.array([value or "" for value in values])
     sizes = Counter(value for value in values if value is not None)
     order = sorted(sizes, key=lambda value: (-sizes[value], value))
-    parts = tuple(_part(scored, value, given == value) for value in order)
-    judged = [part for part in parts if part.too_small is None]
-    gaps = [_gap(figure, {part.name: getattr(part.evaluation, figure) for part in judged}) for figure in COMPARED]
-    return Grouping(
-        name, parts, tuple(gap for gap in gaps if gap), _odds(scored.classes, judged), list(values).count(None)
-    )
+    results = tuple(_result(scored, value, given == value) for value in order)
+    large = [result for result in results if result.too_small is None]
+    gaps = [
+        _gap(key, {result.name: result.metrics.overall[key] for result in large}, metric.bounds(len(scored.classes)))
+        for key, metric in OVERALL.items()
+        if metric.in_gaps
+    ]
+    found = tuple(gap for gap in gaps if gap)
+    return Grouping(name, results, found, _equalised_odds(scored.classes, large), list(values).count(None))
 
 
-def _part(scored: Predictions, name: str, chosen: Bool) -> GroupResult:
+def _result(scored: Predictions, name: str, chosen: Bool) -> GroupResult:
     own = _only(scored, chosen)
-    found = own.evaluation()
+    metrics = own.evaluation()
     rates = {}
     for code, label in enumerate(scored.classes):
         others = own.truth != code
         copies = None if own.groups is None else own.groups[others]
-        rates[label] = share(own.answers[others] == code, copies, own.seed)
-    return GroupResult(name, found, own.reliability.error, rates, _too_small(found))
+        rates[label] = grouped_proportion(own.answers[others] == code, copies, own.seed)
+    return GroupResult(name, metrics, rates, _too_small(metrics))
 
 
 def _only(scored: Predictions, chosen: Bool) -> Predictions:
-    """The answers to the chosen pictures (N,), without the pictures."""
+    """Return the predictions of the chosen images, bool (N,), without the images."""
     return replace(
         scored, names=tuple(compress(scored.names, chosen)), truth=scored.truth[chosen], answers=scored.answers[chosen],
         probabilities=scored.probabilities[chosen], groups=None if scored.groups is None else scored.groups[chosen],
@@ -237,38 +267,43 @@ def _only(scored: Predictions, chosen: Bool) -> Predictions:
     )  # fmt: skip
 
 
-def _too_small(found: ClassificationMetrics) -> str | None:
-    if found.n < FEWEST:
-        return f"{found.n} picture{'s' * (found.n != 1)}"
-    width = found.accuracy.high - found.accuracy.low
-    return (
-        f"accuracy is only known to be between {found.accuracy.low:.2f} and {found.accuracy.high:.2f}"
-        if width > WIDEST
-        else None
-    )
+def _too_small(metrics: ClassificationMetrics) -> str | None:
+    if metrics.n < FEWEST:
+        return pluralize(metrics.n, "image")
+    low, high = metrics.accuracy.low, metrics.accuracy.high
+    if high - low <= WIDEST:
+        return None
+    return f"accuracy is only known to be between {format_value(low, 2)} and {format_value(high, 2)}"
 
 
-def _odds(classes: Sequence[str], parts: Sequence[GroupResult]) -> Gap | None:
+def _equalised_odds(classes: Sequence[str], results: Sequence[GroupResult]) -> Gap | None:
     chosen = classes[1:] if len(classes) == 2 else classes
     rates = {}
     for label in chosen:
-        rates[f"{label}: found"] = {part.name: part.evaluation.per_class[label].recall for part in parts}
-        rates[f"{label}: false alarms"] = {part.name: part.false_positives[label] for part in parts}
-    gaps = [gap for name, of in rates.items() if (gap := _gap(name, of, among=len(rates)))]
+        rates[f"{label}: recall"] = {result.name: result.metrics.per_class[label].recall for result in results}
+        rates[f"{label}: false positives"] = {result.name: result.false_positive_rates[label] for result in results}
+    gaps = [gap for name, of in rates.items() if (gap := _gap(name, of, n_metrics=len(rates)))]
     return max(gaps, key=lambda gap: gap.difference.value, default=None)
 
 
-def _gap(name: str, of: Mapping[str, Estimate], among: int = 1) -> Gap | None:
-    """The largest difference of a figure between two groups; its interval holds for all pairs of `among` figures."""
-    known = {group: figure for group, figure in of.items() if not math.isnan(figure.value)}
+def _gap(metric: str, of: Mapping[str, Estimate], bounds: Interval = UNIT, n_metrics: int = 1) -> Gap | None:
+    """Return the largest difference of a metric between two groups; None if it is defined in fewer than two.
+
+    Args:
+        metric: its name.
+        of: its estimate in each group.
+        bounds: its range.
+        n_metrics: number of metrics of which this may be the largest; the interval holds for all their pairs of groups.
+    """
+    known = {group: estimate for group, estimate in of.items() if not math.isnan(estimate.value)}
     if len(known) < 2:
         return None
-    best = max(known, key=lambda group: known[group].value)
-    worst = min((group for group in known if group != best), key=lambda group: known[group].value)
-    high, low = known[best], known[worst]
-    pairs = len(list(combinations(known, 2))) * among
-    reach = NormalDist().inv_cdf(1 - 0.025 / pairs) / Z95
-    value = high.value - low.value
+    highest = max(known, key=lambda group: known[group].value)
+    lowest = min((group for group in known if group != highest), key=lambda group: known[group].value)
+    high, low = known[highest], known[lowest]
+    comparisons = len(list(combinations(known, 2))) * n_metrics
+    reach = NormalDist().inv_cdf(1 - 0.025 / comparisons) / Z95
+    value, width = high.value - low.value, bounds[1] - bounds[0]
     down = reach * math.hypot(high.value - high.low, low.high - low.value)
     up = reach * math.hypot(high.high - high.value, low.value - low.low)
-    return Gap(name, best, worst, Estimate(value, max(-1.0, value - down), min(1.0, value + up)))
+    return Gap(metric, highest, lowest, Estimate(value, max(-width, value - down), min(width, value + up)))

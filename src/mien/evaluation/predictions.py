@@ -1,4 +1,4 @@
-"""What `mien evaluate --out` or a run has left behind, read back: every picture's truth, answer and probabilities."""
+"""Read back the predictions that `mien evaluate --out` or a run has written."""
 
 import json
 import tomllib
@@ -17,11 +17,20 @@ from mien.io.layout import CONFIG, METRICS, PREDICTIONS
 
 @dataclass(frozen=True, eq=False)
 class SavedPredictions:
-    """One evaluation of N pictures among K classes.
+    """The predictions of one evaluation: N images, K classes.
 
-    names (N), all different; truth and answers int64 (N,) in [0, K); probabilities float64 (N, K); `groups` (N) names
-    of groups of near-duplicates, None where unknown. `part` says in words what was scored. `settings` is what a run
-    was trained with, None for what is no run. `data_sha256` is that of the pictures, None where it was not kept.
+    Attributes:
+        path: the folder they were read from.
+        classes: the K class names.
+        names: (N,) relative paths of the images, all different.
+        truth: int64 (N,), the true class, in [0, K).
+        answers: int64 (N,), the answered class, in [0, K).
+        probabilities: float64 (N, K), in [0, 1].
+        groups: (N,) names of groups of near-duplicates; None if unknown.
+        part: what was evaluated, in words.
+        model: the model's name.
+        settings: what a run was trained with; None if the folder is not a run.
+        data_sha256: hash of the data; None if it was not recorded.
     """
 
     path: Path
@@ -40,18 +49,18 @@ class SavedPredictions:
 def read_predictions(folder: Path) -> SavedPredictions:
     """Read a report or run folder.
 
-    Raises DataError, one line, where it is none, or its files are damaged or disagree.
+    Raises DataError if the folder is neither, or its files are damaged or contradict each other.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: is no folder; give what mien evaluate --out or mien train has written")
+        raise DataError(f"{folder}: is not a folder; give one that mien evaluate --out or mien train has written")
     for name in (METRICS, PREDICTIONS):
         if not (folder / name).is_file():
             raise DataError(
                 f"{folder}: has no {name}; give a folder that mien evaluate --out or mien train has written"
             )
-    about = _metrics(folder / METRICS)
+    metrics = _metrics(folder / METRICS)
     rows = csv_rows(_bytes(folder / PREDICTIONS), str(folder / PREDICTIONS))
-    return _predictions(folder, about, next(rows, []), list(rows))
+    return _predictions(folder, metrics, next(rows, []), list(rows))
 
 
 def _bytes(path: Path) -> bytes:
@@ -72,7 +81,7 @@ def _metrics(path: Path) -> dict[str, Any]:
 
 
 def _settings(path: Path) -> dict[str, Any] | None:
-    """What a run was trained with; None where there is no such file, or none that can be read."""
+    """Return what a run was trained with; None if there is no such file or it cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -92,7 +101,7 @@ def _predictions(
             raise DataError(f"{path}: row {number} is damaged (file '{cells[0] if cells else ''}'); evaluate again")
     names = tuple(cells[0] for cells in rows)
     if not names or len(set(names)) < len(names):
-        what = "has no pictures" if not names else f"has '{_repeated(names)}' twice"
+        what = "has no images" if not names else f"has '{_repeated(names)}' twice"
         raise DataError(f"{path}: {what}; evaluate again")
     about = metrics.get("about") or {}
     return SavedPredictions(

@@ -11,8 +11,8 @@ from mien.errors import InputError
 from mien.evaluation.perturbations import KINDS, Perturbation
 from mien.inference.decision import AnswerField
 from mien.inference.reader import Reader
-from mien.metrics.classification import Estimate, share
-from mien.metrics.significance import change as paired_change
+from mien.metrics.estimates import Estimate, grouped_proportion
+from mien.metrics.significance import accuracy_difference
 
 #: The loss of accuracy whose strength is sought, as a share.
 FALL = 0.05
@@ -112,7 +112,7 @@ def measure_robustness(
             done += 1
             report(done / steps)
         found.append(_tolerance(kind, before, hits))
-    return Robustness(len(taken), len(crops), seed, len(classes), share(before), tuple(found))
+    return Robustness(len(taken), len(crops), seed, len(classes), grouped_proportion(before), tuple(found))
 
 
 def read_crops(reader: Reader, crops: UInt8, classes: Sequence[str], by: AnswerField) -> Int64:
@@ -125,14 +125,14 @@ def read_crops(reader: Reader, crops: UInt8, classes: Sequence[str], by: AnswerF
 
 
 def _tolerance(kind: Perturbation, before: Bool, hits: Sequence[Bool]) -> Tolerance:
-    lost = tuple(paired_change(before, after) for after in hits)
+    lost = tuple(accuracy_difference(before, after) for after in hits)
 
     def reached(losses: Sequence[float]) -> float | None:
         return first_reach((kind.neutral, *kind.strengths), (0.0, *losses), FALL)
 
     return Tolerance(
         kind,
-        tuple(share(after) for after in hits),
+        tuple(grouped_proportion(after) for after in hits),
         lost,
         reached([-figure.value for figure in lost]),
         reached([-figure.low for figure in lost]),

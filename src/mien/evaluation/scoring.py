@@ -14,8 +14,9 @@ from mien.errors import DataError, ImageError
 from mien.inference.decision import AnswerField, choose_field, renormalise
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.metrics.calibration import Reliability, area_under_risk, reliability
-from mien.metrics.classification import ClassificationMetrics, Estimate, classification_metrics
+from mien.metrics.calibration import Reliability, area_under_risk_coverage, choose_bins, reliability
+from mien.metrics.classification import ClassificationMetrics, classification_metrics
+from mien.metrics.estimates import Estimate
 from mien.results import Detection, Face
 
 #: Crops are kept up to so many bytes; what is larger is judged all the same, without gallery and slices.
@@ -62,13 +63,12 @@ class Predictions:
     @cached_property
     def risk_area(self) -> Estimate:
         """The area under the risk-coverage curve, its interval by a bootstrap over the groups."""
-        return area_under_risk(self.confidence, self.is_right, self.groups, self.seed)
+        return area_under_risk_coverage(self.confidence, self.is_right, self.groups, self.seed)
 
     @cached_property
     def reliability(self) -> Reliability:
         """Confidence against accuracy, in up to 15 bins of at least 8 answers."""
-        bins = min(15, max(1, len(self.names) // 8))
-        return reliability(self.confidence, self.is_right, bins, self.groups)
+        return reliability(self.confidence, self.is_right, choose_bins(len(self.names)), self.groups)
 
     def evaluation(self) -> ClassificationMetrics:
         """Return every figure with its interval, by a bootstrap over the groups where these are known."""

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mien.arrays import Float64, Int64, UInt8
-from mien.metrics.classification import Estimate, roc_auc
+from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import auc_interval
+from mien.metrics.ranking import roc_auc
 
 #: The crop is seen in a grid of so many by so many blocks, of which those at the border are looked at.
 GRID = 8

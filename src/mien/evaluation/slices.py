@@ -15,7 +15,8 @@ from mien.errors import InputError
 from mien.evaluation.attributes import Attribute, of_crops, of_faces
 from mien.evaluation.scoring import Predictions
 from mien.evaluation.shortcuts import FEWEST, Shortcut, find_shortcuts
-from mien.metrics.classification import Estimate, share
+from mien.metrics.estimates import Estimate, grouped_proportion
+from mien.metrics.significance import holm_correction
 from mien.results import Detection
 
 #: A gap with a corrected probability below this is called more than luck.
@@ -122,7 +123,7 @@ def measure_slices(
             found.append(slice_)
     labels = tuple(find_shortcuts(crops, scored.classes, scored.truth, "label"))
     answered = tuple(find_shortcuts(crops, scored.classes, scored.answers, "answer"))
-    accuracy = share(scored.is_right, scored.groups, scored.seed)
+    accuracy = grouped_proportion(scored.is_right, scored.groups, scored.seed)
     return Slices(n, accuracy, _corrected(found), labels, answered)
 
 
@@ -138,7 +139,7 @@ def _slice(kind: Attribute, values: Float64, scored: Predictions, rng: np.random
     bins = []
     for number in used:
         inside = place == number
-        accuracy = share(right[inside], groups[inside], scored.seed)
+        accuracy = grouped_proportion(right[inside], groups[inside], scored.seed)
         bins.append(Bin(_words(edges, int(number), kind.form), int(inside.sum()), accuracy))
     large = [one for one in bins if one.n >= FEWEST]
     if len(large) < 2:
@@ -170,11 +171,9 @@ def luck(bins: Int64, wrong: Bool, truth: Int64, rng: np.random.Generator) -> fl
 
 def _corrected(found: Sequence[Slice]) -> tuple[Slice, ...]:
     """The slices with p-values corrected by Holm's method, the surest gaps first."""
-    in_order, largest, out = sorted(found, key=lambda one: (one.p, -one.gap)), 0.0, []
-    for number, one in enumerate(in_order):
-        largest = max(largest, min(1.0, one.p * (len(found) - number)))
-        out.append(replace(one, p=largest))
-    return tuple(out)
+    in_order = sorted(found, key=lambda one: (one.p, -one.gap))
+    corrected = holm_correction([one.p for one in in_order])
+    return tuple(replace(one, p=p) for one, p in zip(in_order, corrected, strict=True))
 
 
 def _words(edges: Float64, number: int, form: str) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from mien.arrays import Bool, Float64
 from mien.errors import ConfigError
 from mien.evaluation.scoring import Predictions
-from mien.metrics.bootstrap import percentile_interval, resamplings
+from mien.metrics.bootstrap import percentile_interval, resample_groups
 from mien.metrics.intervals import Interval
-from mien.metrics.validation import members
+from mien.metrics.validation import group_indices
 
 #: Thresholds that the table shows besides the present and the cheapest one.
 SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -137,9 +137,9 @@ def _saved(
     before, after = ((score >= threshold) for threshold in thresholds)
     price = np.where(truth, costs[1], costs[0])
     saved = 100 * price * ((before != truth).astype(float) - (after != truth).astype(float))
-    member = members(scored.groups, len(score))
-    sums, sizes = np.bincount(member, saved), np.bincount(member)
-    means = [drawn @ sums / (drawn @ sizes) for drawn in resamplings(len(sums), seed=scored.seed)]
+    group = group_indices(scored.groups, len(score))
+    sums, sizes = np.bincount(group, saved), np.bincount(group)
+    means = [drawn @ sums / (drawn @ sizes) for drawn in resample_groups(len(sums), seed=scored.seed)]
     return percentile_interval(np.concatenate(means), len(sums))
 
 

@@ -19,7 +19,7 @@ from mien.faces.crop import face_region
 from mien.inference.reader import Reader
 from mien.metrics.intervals import Z95
 from mien.results import Detection
-from mien.text import listed
+from mien.text import join_words
 
 #: The border of a crop is divided into cells, this many along each side.
 BORDER_CELLS = 6
@@ -150,7 +150,7 @@ class AttentionSummary:
         parts = [f"for {one.label} {_leading_region(one)}" for one in self.classes if one.images]
         if not parts:
             return "No evidence for any class was found in these images."
-        return f"The network looks at faces: most {listed(parts)}; no corner or edge stands out."
+        return f"The network looks at faces: most {join_words(parts)}; no corner or edge stands out."
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, without the maps."""

@@ -21,6 +21,7 @@ from mien.errors import DataError
 from mien.explanation.explainer import Explainer
 from mien.explanation.saliency import resize_maps
 from mien.inference.reader import Reader
+from mien.metrics.bootstrap import percentile_interval
 from mien.metrics.intervals import Interval
 
 #: Points of a curve: fractions of the pixels from 0 to 1.
@@ -230,5 +231,4 @@ def _area(rows: Float64) -> Float64:
 
 def _difference(values: Float64, rng: np.random.Generator) -> Difference:
     means = values[rng.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Difference(float(values.mean()), (float(low), float(high)))
+    return Difference(float(values.mean()), percentile_interval(means, len(values), expand=False))

@@ -1,1 +1,1 @@
-"""Compute metrics, confidence intervals and significance tests with numpy alone."""
+"""Compute metrics, confidence intervals and significance tests with numpy alone. `registry` lists the metrics."""

@@ -1,109 +1,100 @@
-"""The figures of a classifier as values: each with its 95 % interval, of one class, and all of an evaluation.
-
-A helper of `mien.metrics.classification`, which computes them.
-"""
+"""An estimate with its 95 % confidence interval, and proportions as estimates."""
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from mien.arrays import Int64
+from mien.arrays import Float64
+from mien.metrics.bootstrap import bootstrap_wilson_interval, resample_groups
+from mien.metrics.formatting import format_estimate
+from mien.metrics.intervals import Interval, wilson_interval
+from mien.metrics.validation import group_indices
+
+#: The range of most metrics.
+UNIT: Interval = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure in [0, 1] and its 95 % interval; all three are nan where the figure is undefined."""
+    """The value of a metric and its 95 % confidence interval; all three are nan if it is undefined.
+
+    Example:
+        >>> print(Estimate(0.92749, low=0.913, high=0.9386))
+        0.927 [0.913, 0.939]
+    """
 
     value: float
     low: float
     high: float
 
     def to_dict(self) -> dict[str, float | None]:
-        """Value, low and high for JSON; None stands for nan."""
-        figures = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if math.isnan(x) else x for name, x in figures.items()}
+        """Return value, low and high for JSON; nan becomes None."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: None if math.isnan(x) else x for name, x in numbers.items()}
 
     def __str__(self) -> str:
-        """`0.927 [0.913, 0.939]`, or `undefined`."""
-        if math.isnan(self.value):
-            return "undefined"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        """Return `0.927 [0.913, 0.939]`, or `undefined`."""
+        return format_estimate(self)
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 
 
-@dataclass(frozen=True)
-class ClassMetrics:
-    """The figures of one class against the rest.
+def bounded_estimate(value: float, interval: Interval, bounds: Interval = UNIT) -> Estimate:
+    """Return an estimate whose interval holds its value and stays in bounds, whatever the rounding."""
+    (low, high), (lowest, highest) = interval, bounds
+    return Estimate(value, low=max(lowest, min(value, low)), high=min(highest, max(value, high)))
 
-    Undefined are: the precision of a class never answered, the recall and the average precision of a class that never
-    occurs, the F1 of a class that does neither, and the ROC AUC where the class or the rest never occurs.
+
+def proportion(hits: float, n: int) -> Estimate:
+    """Return the fraction of hits with Wilson's interval; undefined for n = 0.
+
+    Args:
+        hits: how many of the samples are hits; may be a mean over several draws.
+        n: number of samples.
+
+    Example:
+        >>> print(proportion(20, 20))
+        1.000 [0.839, 1.000]
     """
-
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-    roc_auc: Estimate
-    average_precision: Estimate
-    support: int  # how many samples truly are of this class
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for JSON."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+    return bounded_estimate(hits / n, wilson_interval(hits, n)) if n else UNDEFINED
 
 
-@dataclass(frozen=True, eq=False)
-class ClassificationMetrics:
-    """All figures of N answers among K classes.
+def grouped_proportion(is_hit: npt.ArrayLike, groups: npt.ArrayLike | None = None, seed: int = 0) -> Estimate:
+    """Return the fraction of hits with Wilson's interval, or a wider one from a bootstrap by group.
 
-    The means over classes treat undefined figures as scikit-learn does. In `macro_precision`, `macro_recall`,
-    `macro_f1` and `average_precision`, the mean of the classes', they count as 0 (`zero_division=0`), and the interval
-    allows them anything from 0 to 1. `balanced_accuracy` is the mean recall over the classes that occur. `roc_auc` is
-    class 1's for two classes; for more, the mean of one-vs-rest over the classes that occur, and undefined when only
-    one does. `brier` (Brier 1950) is the mean squared error of class 1's probability for two classes, in [0, 1]; for
-    more, of all probabilities summed, in [0, 2]; undefined where the scores are no probabilities.
+    Args:
+        is_hit: (N,) booleans.
+        groups: (N,) numbers or names; samples of one group are not independent. By default each sample is.
+        seed: seed of the bootstrap.
+
+    Raises:
+        InputError: if there is not one group for each sample.
     """
-
-    classes: tuple[str, ...]
-    n: int
-    n_groups: int  # how many of the samples are independent draws; n where nothing is known of groups
-    confusion: Int64  # (K, K), rows the truth, columns the answer; read-only
-    accuracy: Estimate
-    balanced_accuracy: Estimate
-    macro_precision: Estimate
-    macro_recall: Estimate
-    macro_f1: Estimate
-    roc_auc: Estimate
-    average_precision: Estimate
-    brier: Estimate
-    per_class: dict[str, ClassMetrics]
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for JSON: undefined figures are None, the confusion matrix a list of rows."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+    hit = np.asarray(is_hit, dtype=np.float64)
+    estimate = proportion(int(hit.sum()), len(hit))
+    group = group_indices(groups, len(hit))
+    if len(hit) == 0 or (n_groups := int(group.max()) + 1) == len(hit):
+        return estimate
+    by_group = np.stack([np.bincount(group, weights=hit), np.bincount(group)], axis=1)
+    sums = np.concatenate([counts @ by_group for counts in resample_groups(n_groups, seed=seed)])
+    return widen_by_bootstrap(estimate, sums[:, 0] / sums[:, 1], n_groups)
 
 
-def _plain(x: Any) -> Any:
-    """`x` as JSON types."""
-    if isinstance(x, Estimate | ClassMetrics):
-        return x.to_dict()
-    if isinstance(x, np.ndarray | tuple):
-        return np.asarray(x).tolist()
-    if isinstance(x, dict):
-        return {name: _plain(value) for name, value in x.items()}
-    return x
+def widen_by_bootstrap(estimate: Estimate, replicates: Float64, n_groups: float, bounds: Interval = UNIT) -> Estimate:
+    """Return an estimate with the wider of its own interval and that of its bootstrap.
 
-
-def interval_words(figure: Estimate) -> str:
-    """Return a figure's interval as `0.913 – 0.939`, or a dash where it is undefined."""
-    return "–" if math.isnan(figure.value) else f"{figure.low:.3f} – {figure.high:.3f}"
-
-
-def points(figure: Estimate) -> str:
-    """Return a difference in points, hundredths: `+1.2 [-0.3, +2.7]`, or `undefined`."""
-    if math.isnan(figure.value):
-        return "undefined"
-    return f"{100 * figure.value:+.1f} [{100 * figure.low:+.1f}, {100 * figure.high:+.1f}]"
+    Args:
+        estimate: the estimate with its interval for independent samples.
+        replicates: (R,) its value in each resampling; nan if undefined.
+        n_groups: number of groups that inform it.
+        bounds: the range of the metric.
+    """
+    if math.isnan(estimate.value):
+        return estimate
+    lowest, width = bounds[0], bounds[1] - bounds[0]
+    low, high = bootstrap_wilson_interval((estimate.value - lowest) / width, (replicates - lowest) / width, n_groups)
+    wider = min(lowest + width * low, estimate.low), max(lowest + width * high, estimate.high)
+    return bounded_estimate(estimate.value, wider, bounds)

@@ -1,10 +1,11 @@
-"""Two classifiers on the same samples: is one better by more than luck?
+"""Paired comparison of two classifiers on the same samples: tests, differences of metrics, correction of p-values.
 
-Luck here is that of the samples: other pictures would have given other figures. The luck of training, another seed,
-comes on top and is not in these samples.
+The uncertainty is that of the samples: other images would give other numbers. Training with another seed adds
+more, which these samples do not show.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,157 +14,193 @@ import numpy.typing as npt
 
 from mien.arrays import Bool, Float64
 from mien.errors import InputError
-from mien.metrics.bootstrap import AT_ONCE, REPEATS, percentile_interval, resamplings
-from mien.metrics.estimates import UNDEFINED, Estimate
-from mien.metrics.intervals import Interval, paired_difference, wilson
-from mien.metrics.resampled import Answers, replicate
-from mien.metrics.validation import members
+from mien.metrics.bootstrap import BLOCK_SIZE, N_RESAMPLES, bootstrap_replicates, percentile_interval, resample_groups
+from mien.metrics.estimates import UNDEFINED, Estimate, bounded_estimate
+from mien.metrics.intervals import Interval, paired_difference_interval, wilson_interval
+from mien.metrics.registry import compared_metrics
+from mien.metrics.samples import Samples
+from mien.metrics.validation import group_indices
 
-Test = Literal["McNemar, exact", "McNemar, mid-p", "sign flips by group"]
+Method = Literal["McNemar, exact", "McNemar, mid-p", "sign-flip permutation by group"]
 
-#: From so many samples on that only one gets right, the mid-p form is used, which holds its level and misses less.
-FEW_DISCORDANT = 25
-FLIPS = 9999
-#: The figures that `differences` compares, all in [0, 1] but for the Brier score of more than two classes.
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "brier")
+#: A difference with a p-value below this is significant.
+SIGNIFICANCE_LEVEL = 0.05
+#: From this number of discordant samples on, the mid-p form is used; it keeps its level and has more power.
+MIN_DISCORDANT_FOR_MID_P = 25
+N_PERMUTATIONS = 9999
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A test of "both are right equally often".
+    """A test of the hypothesis that two classifiers are equally accurate.
 
-    `only_first` and `only_second` count the samples that one alone gets right; `p` is two-sided, in [0, 1].
+    Attributes:
+        method: the test.
+        p_value: two-sided, in [0, 1].
+        only_first: number of samples that only the first gets right.
+        only_second: number of samples that only the second gets right.
     """
 
-    test: Test
-    p: float
+    method: Method
+    p_value: float
     only_first: int
     only_second: int
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for JSON."""
-        return {"test": self.test, "p": self.p, "only_first": self.only_first, "only_second": self.only_second}
+        """Return a JSON-serialisable dict."""
+        return {
+            "method": self.method, "p_value": self.p_value, "only_first": self.only_first,
+            "only_second": self.only_second,
+        }  # fmt: skip
 
 
-def compare_hits(first: Bool, second: Bool, groups: npt.ArrayLike | None = None, seed: int = 0) -> PairedTest:
-    """Test whether two classifiers are right equally often.
+def paired_accuracy_test(first: Bool, second: Bool, groups: npt.ArrayLike | None = None, seed: int = 0) -> PairedTest:
+    """Test whether two classifiers are equally accurate.
 
-    Independent samples: McNemar's test (1947, Psychometrika 12:153) on those that only one gets right, its exact
-    binomial form for fewer than 25 of them, else mid-p (Fagerland, Lydersen and Laake 2013, BMC Medical Research
-    Methodology 13:91). Samples in groups: the lead of each group is given a random sign 9,999 times, and `p` is how
-    often the total is as large (Fisher's randomisation test); of single samples this is McNemar's exact test.
+    Independent samples: McNemar's test (1947, Psychometrika 12:153) on the discordant samples, its exact binomial form
+    for fewer than 25 of them, else mid-p (Fagerland, Lydersen and Laake 2013, BMC Medical Research Methodology 13:91).
+    Samples in groups: a permutation test that gives the lead of each group a random sign 9,999 times (Fisher's
+    randomisation test). For single samples it is McNemar's exact test.
 
     Args:
-        first: bool (N,), which samples the first gets right.
-        second: bool (N,), which the second does.
-        groups: (N,) numbers or names; samples of one group are not independent.
-        seed: of the random signs.
+        first: bool (N,), which samples the first classifier gets right.
+        second: bool (N,), which the second gets right.
+        groups: (N,) numbers or names; samples of one group are not independent. By default each sample is.
+        seed: seed of the permutations.
 
     Raises:
-        InputError: shapes that differ, or no samples.
+        InputError: if the shapes differ, or there are no samples.
+
+    Example:
+        >>> import numpy as np
+        >>> paired_accuracy_test(np.array([True] * 8), np.array([True] * 2 + [False] * 6)).p_value
+        0.03125
     """
     if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
-        raise InputError(f"compare_hits: {first.shape} and {second.shape}; give two rows of booleans of one length")
-    b, c = int((first & ~second).sum()), int((second & ~first).sum())
-    member = members(groups, len(first))
-    if member.max() + 1 < len(first):
-        lead = np.bincount(member, weights=second.astype(float) - first).astype(np.float64)
-        return PairedTest("sign flips by group", _flipped(lead, seed), b, c)
-    test: Test = "McNemar, exact" if b + c < FEW_DISCORDANT else "McNemar, mid-p"
-    return PairedTest(test, _binomial(b, c, mid=test == "McNemar, mid-p"), b, c)
+        raise InputError(
+            f"paired_accuracy_test: {first.shape} and {second.shape}; give two rows of booleans of one length"
+        )
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    group = group_indices(groups, len(first))
+    if group.max() + 1 < len(first):
+        lead = np.bincount(group, weights=second.astype(float) - first).astype(np.float64)
+        return PairedTest("sign-flip permutation by group", _sign_flip_p(lead, seed), only_first, only_second)
+    mid_p = only_first + only_second >= MIN_DISCORDANT_FOR_MID_P
+    method: Method = "McNemar, mid-p" if mid_p else "McNemar, exact"
+    return PairedTest(method, _mcnemar_p(only_first, only_second, mid_p), only_first, only_second)
 
 
-def _binomial(b: int, c: int, mid: bool) -> float:
-    """Two-sided p of b against c at even odds; with `mid`, the outcome itself counts half."""
-    n, few = b + c, min(b, c)
+def _mcnemar_p(b: int, c: int, mid_p: bool) -> float:
+    """Return the two-sided p-value of b against c discordant samples; for mid-p the outcome itself counts half."""
+    n, fewer = b + c, min(b, c)
     if n == 0:
         return 1.0
-    # Terms n! / (k! (n - k)!) / 2^n for k = 0 ... few, through logarithms so that they neither overflow nor vanish.
-    k = np.arange(1, few + 1)
+    # Terms n! / (k! (n - k)!) / 2^n for k = 0 ... fewer, through logarithms so that they neither overflow nor vanish.
+    k = np.arange(1, fewer + 1)
     logs = np.concatenate([[0.0], np.cumsum(np.log(n - k + 1) - np.log(k))]) - n * math.log(2)
     terms = np.exp(logs)
-    return min(1.0, float(2 * terms.sum() - (terms[-1] if mid else 0)))
+    return min(1.0, float(2 * terms.sum() - (terms[-1] if mid_p else 0)))
 
 
-def _flipped(lead: Float64, seed: int) -> float:
+def _sign_flip_p(lead: Float64, seed: int) -> float:
     lead = lead[lead != 0]
     if len(lead) == 0:
         return 1.0
     rng = np.random.default_rng(seed)
-    seen, as_large, done = abs(float(lead.sum())), 0, 0
-    while done < FLIPS:
-        rows = min(FLIPS - done, max(1, AT_ONCE // len(lead)))
+    observed, as_large, done = abs(float(lead.sum())), 0, 0
+    while done < N_PERMUTATIONS:
+        rows = min(N_PERMUTATIONS - done, max(1, BLOCK_SIZE // len(lead)))
         signs = rng.integers(0, 2, (rows, len(lead))) * 2.0 - 1
-        as_large += int((np.abs(signs @ lead) >= seen - 1e-9).sum())
+        as_large += int((np.abs(signs @ lead) >= observed - 1e-9).sum())
         done += rows
-    return (as_large + 1) / (FLIPS + 1)  # what was seen is one of the possible outcomes
+    return (as_large + 1) / (N_PERMUTATIONS + 1)  # the observed signs are one of the possible outcomes
 
 
-def holm(p: list[float]) -> list[float]:
-    """Return p values corrected for being several (Holm 1979, Scandinavian Journal of Statistics 6:65)."""
-    order = sorted(range(len(p)), key=lambda index: p[index])
-    corrected, largest = [0.0] * len(p), 0.0
+def holm_correction(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for multiple tests (Holm 1979, Scandinavian Journal of Statistics 6:65).
+
+    Example:
+        >>> holm_correction([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = largest
     return corrected
 
 
-def differences(first: Answers, second: Answers, repeats: int = REPEATS, seed: int = 0) -> dict[str, Estimate]:
-    """Return how much higher every figure of FIGURES is for the second, each with its 95 % interval; nan if undefined.
+def metric_differences(
+    first: Samples, second: Samples, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> dict[str, Estimate]:
+    """Return the difference, second minus first, of every compared metric with its 95 % interval.
 
-    The intervals are of a paired bootstrap: the same groups are drawn for both. That of the accuracy of independent
-    samples is Newcombe's (`mien.metrics.intervals.paired_difference`). Where nothing varies between the two, the
-    interval is
-    what so many groups without a difference leave open.
+    The intervals come from a paired bootstrap: the same groups are drawn for both. For the accuracy of independent
+    samples it is Newcombe's (`accuracy_difference`). If nothing varies between the two, the interval is what this
+    number of groups without a difference leaves open.
+
+    Args:
+        first: samples with the first classifier's answers.
+        second: the same samples, groups and classes with the second's answers.
+        n_resamples: number of resamplings.
+        seed: seed of the resamplings.
+
+    Returns:
+        The differences by metric key (`registry.compared_metrics`); undefined if either metric is.
 
     Raises:
-        InputError: truths, groups or numbers of classes that differ.
+        InputError: if truths, groups or numbers of classes differ.
     """
     alike = first.scores.shape == second.scores.shape
-    if not alike or (first.truth != second.truth).any() or (first.member != second.member).any():
-        raise InputError("differences: two classifiers are compared on the same samples, classes and groups")
-    groups = first.groups
-    one, two = (replicate(of, resamplings(groups, repeats, seed)).overall() for of in (first, second))
-    before, after = (replicate(of, [np.ones((1, groups), np.int64)]).overall() for of in (first, second))
+    if not alike or (first.truth != second.truth).any() or (first.group != second.group).any():
+        raise InputError("metric_differences: give two classifiers on the same samples, classes and groups")
+    n_groups, metrics = first.n_groups, compared_metrics()
+    statistics = {metric.key: metric.compute for metric in metrics if metric.compute}
+    observed = [np.ones((1, n_groups), np.int64)]
+    one, two = (
+        bootstrap_replicates(of, statistics, resample_groups(n_groups, n_resamples, seed)) for of in (first, second)
+    )
+    before, after = (bootstrap_replicates(of, statistics, observed) for of in (first, second))
     found = {}
-    for name in FIGURES:
-        if name == "accuracy" and groups == len(first.truth):
-            found[name] = change(first.truth == first.answers, second.truth == second.answers)
+    for metric in metrics:
+        key = metric.key
+        if key == "accuracy" and n_groups == first.n:
+            found[key] = accuracy_difference(first.truth == first.answers, second.truth == second.answers)
             continue
-        top = 2.0 if name == "brier" and first.scores.shape[1] > 2 else 1.0
-        interval = percentile_interval(two[name] - one[name], groups)
+        lowest, highest = metric.bounds(first.n_classes)
+        interval = percentile_interval(two[key] - one[key], n_groups)
         if interval == (0, 0):
-            interval = _nothing_varies(groups, top)
-        found[name] = _figure(float(after[name][0] - before[name][0]), interval, top)
+            interval = _no_variation_interval(n_groups, highest - lowest)
+        found[key] = _difference(float(after[key][0] - before[key][0]), interval, highest - lowest)
     return found
 
 
-def change(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate:
-    """Return how much higher the share of hits is after than before, with Newcombe's paired interval.
+def accuracy_difference(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate:
+    """Return the difference of two accuracies, after minus before, with Newcombe's paired interval.
 
     Args:
-        before, after: (N,) hits of the same samples: booleans, or means over several draws in [0, 1], whose interval
-            is then too wide. N >= 1.
+        before: (N,) hits, N >= 1: booleans, or means over several draws in [0, 1], whose interval is then too wide.
+        after: (N,) hits of the same samples.
 
     Raises:
-        InputError: no samples.
+        InputError: if there are no samples.
+
+    Example:
+        >>> print(accuracy_difference([True] * 8 + [False] * 2, [True] * 9 + [False]))
+        0.100 [-0.186, 0.356]
     """
     one, two = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     both, lost, won = (float(x.sum()) for x in (one * two, one * (1 - two), (1 - one) * two))
-    interval = paired_difference(both, lost, won, len(one))
-    return _figure((won - lost) / len(one), interval, 1.0)
+    return _difference((won - lost) / len(one), paired_difference_interval(both, lost, won, len(one)), 1.0)
 
 
-def _nothing_varies(groups: int, top: float) -> Interval:
-    """As many groups without a difference do not exclude that so many others have one."""
-    _, most = wilson(0, groups)
-    return -most * top, most * top
+def _no_variation_interval(n_groups: int, width: float) -> Interval:
+    """Return the interval if no group differs: as many other groups might."""
+    _, most = wilson_interval(0, n_groups)
+    return -most * width, most * width
 
 
-def _figure(value: float, interval: Interval, top: float) -> Estimate:
-    """A difference whose interval holds it and stays in [-top, top]."""
-    if math.isnan(value):
-        return UNDEFINED
-    low, high = interval
-    return Estimate(value, max(-top, min(low, value)), min(top, max(high, value)))
+def _difference(value: float, interval: Interval, width: float) -> Estimate:
+    """Return a difference of two values from a range of this width."""
+    return UNDEFINED if math.isnan(value) else bounded_estimate(value, interval, (-width, width))

@@ -23,7 +23,7 @@ from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
 from mien.io.targets import require_new_folder, require_writable, to_json, write_output
-from mien.metrics.estimates import ClassificationMetrics
+from mien.metrics.classification import ClassificationMetrics
 from mien.report.document import Section
 from mien.report.html import fragment, page
 from mien.report.sections import calibration, performance
@@ -95,7 +95,6 @@ class Evaluation:
             "part": self.part,
             "judged_by": predictions.by,
             **self.metrics.to_dict(),
-            "ece": predictions.reliability.error.to_dict(),
             "reliability": predictions.reliability.to_dict(),
             "risk_coverage": calibration.risk_dict(predictions),
             "thresholds": self.thresholds.to_dict() if self.thresholds else None,
@@ -140,7 +139,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Show the verdict and the tables of metrics in a notebook."""
-        section = performance.figures_section(self.predictions, self.metrics, self.predictions.reliability)
+        section = performance.metrics_section(self.predictions, self.metrics)
         return fragment(_verdict(self)[0], section.parts)
 
 
@@ -181,7 +180,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
     predictions, metrics, reliability = evaluation.predictions, evaluation.metrics, evaluation.predictions.reliability
     thresholds, bundle = evaluation.thresholds, evaluation.bundle
     found = [
-        performance.figures_section(predictions, metrics, reliability),
+        performance.metrics_section(predictions, metrics),
         performance.confusion_section(metrics),
         performance.curves_section(predictions, metrics),
         calibration.trust_section(predictions, reliability),
@@ -201,7 +200,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
 def _page(evaluation: Evaluation, sections: list[Section]) -> str:
     name, (verdict, deck) = _name(evaluation), _verdict(evaluation)
     kicker = f"mien evaluate · {name} on {evaluation.part}"
-    keys = performance.keys(evaluation.metrics, evaluation.predictions.reliability)
+    keys = performance.headline(evaluation.metrics)
     return page(f"{name} on {evaluation.part}", kicker, verdict, deck, keys, sections)
 
 

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from mien.arrays import Float32, Float64, Int64, UInt8
+from mien.arrays import Float32, Int64, UInt8
 from mien.errors import ConfigError
 from mien.explanation.saliency import heatmaps
+from mien.metrics.ranking import average_ranks
 from mien.training.backend import gradient
 from mien.training.export.onnx import before_squash, linear_head
 
@@ -151,14 +152,7 @@ def rank_correlation(maps: Float32, others: Float32) -> float:
 
 
 def _spearman(one: Float32, other: Float32) -> float:
-    first, second = _ranks(one), _ranks(other)
+    first, second = average_ranks(one), average_ranks(other)
     if first.std() == 0 or second.std() == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
-
-
-def _ranks(values: Float32) -> Float64:
-    """Return the rank of each value; equal ones share the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[place])

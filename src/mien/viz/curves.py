@@ -8,7 +8,8 @@ import numpy as np
 
 from mien.arrays import Float64, Int64
 from mien.metrics.calibration import Reliability
-from mien.metrics.classification import precision_recall_curve, roc_curve, wilson
+from mien.metrics.intervals import wilson_interval
+from mien.metrics.ranking import precision_recall_curve, roc_curve
 from mien.viz.charts import ACCENT, CATEGORIES, MUTED, STYLES, Axes, Chart, Words, chart, line_style, plain
 
 #: With more curves a legend would be larger than the chart.
@@ -172,7 +173,7 @@ def probability_curves(
 
 def _reliability(axis: Axes, diagram: Reliability) -> None:
     hits = diagram.accuracy * diagram.counts
-    limits = np.array([wilson(hit, count) for hit, count in zip(hits, diagram.counts, strict=True)])
+    limits = np.array([wilson_interval(hit, count) for hit, count in zip(hits, diagram.counts, strict=True)])
     reach = np.abs(limits.T - diagram.accuracy)
     low = float(max(0.0, min(diagram.confidence.min(), limits.min()) - 0.02))
     axis.plot([low, 1], [low, 1], color=MUTED, linewidth=0.8, linestyle=_DOTTED, zorder=0)

@@ -6,8 +6,8 @@ import numpy as np
 
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability, risk_coverage
+from mien.metrics.formatting import format_percent, format_value
 from mien.report.document import Section, Table
-from mien.text import percent
 from mien.viz.curves import reliability_diagram, risk_coverage_curves
 
 #: With fewer pictures than this a report says that they are few.
@@ -20,7 +20,7 @@ def calibration_in_words(scored: Predictions, trust: Reliability) -> str:
     """Say in one sentence whether the probabilities can be taken at their word."""
     if len(scored.names) < FEW:
         return "So few pictures say little: read the intervals, not the figures."
-    error, points = f"ECE {trust.error.value:.3f}", f"{100 * trust.error.value:.1f} points"
+    error, points = f"ECE {format_value(trust.error.value)}", f"{100 * trust.error.value:.1f} points"
     if trust.error.low == 0:
         return f"Its probabilities are not shown to be wrong ({error})."
     gap = float(scored.confidence.mean() - scored.is_right.mean())
@@ -34,8 +34,9 @@ def trust_section(scored: Predictions, trust: Reliability) -> Section:
     claimed, right = float(scored.confidence.mean()), float(scored.is_right.mean())
     few = "Too few pictures to judge its probabilities by. " if len(scored.names) < FEW else ""
     conclusion = (
-        f"{few}It says {percent(claimed)} on average and is right {percent(right)} of the time. The expected "
-        f"calibration error is {trust.error}; a perfectly calibrated model would show {trust.noise:.3f} by chance."
+        f"{few}It says {format_percent(claimed)} on average and is right {format_percent(right)} of the time. The "
+        f"expected calibration error is {trust.error}; a perfectly calibrated model would show "
+        f"{format_value(trust.noise)} by chance."
     )
     bins = f"{len(trust.counts)} bins of equally many answers" if len(trust.counts) > 1 else "All answers in one bin"
     drawn = reliability_diagram(
@@ -45,7 +46,7 @@ def trust_section(scored: Predictions, trust: Reliability) -> Section:
         alt=f"Reliability diagram: calibration error {trust.error}; confidence {claimed:.3f}, accuracy {right:.3f}.",
     )
     bins_of = zip(trust.confidence, trust.accuracy, trust.counts, strict=True)
-    rows = tuple((f"{sure:.3f}", f"{share:.3f}", f"{count:,}") for sure, share, count in bins_of)
+    rows = tuple((format_value(sure), format_value(share), f"{count:,}") for sure, share, count in bins_of)
     table = Table(("confidence of the bin", "right", "answers"), rows)
     return Section("trust", "Can its probabilities be trusted?", conclusion, (drawn, table))
 
@@ -57,11 +58,11 @@ def abstention_section(scored: Predictions) -> Section:
     rows = []
     for share in COVERAGES:
         last = max(1, round(share * len(ordered))) - 1
-        rows.append((percent(share, 0), percent(float(risk[last])), f"{ordered[last]:.3f}"))
+        rows.append((format_percent(share, 0), format_percent(float(risk[last])), format_value(float(ordered[last]))))
     wrong, left = float(risk[-1]), float(risk[max(1, round(0.8 * len(risk))) - 1])
     conclusion = (
-        f"Leaving the least certain fifth to a person takes the mistakes among the rest from {percent(wrong)} "
-        f"to {percent(left)}."
+        f"Leaving the least certain fifth to a person takes the mistakes among the rest from {format_percent(wrong)} "
+        f"to {format_percent(left)}."
         if left < wrong
         else "Leaving out the least certain answers does not lower the share of mistakes."
     )
@@ -72,7 +73,8 @@ def abstention_section(scored: Predictions) -> Section:
         name="risk-coverage",
         caption="The share of wrong answers when only the most confident ones are kept. The dot is all of them. The "
         f"area under the curve is {scored.risk_area}.",
-        alt=f"Risk-coverage curve: {percent(wrong)} wrong among all answers, {percent(left)} among the surest 80 %.",
+        alt=f"Risk-coverage curve: {format_percent(wrong)} wrong among all answers, "
+        f"{format_percent(left)} among the surest 80 %.",
     )
     table = Table(("share answered", "wrong", "confidence from"), tuple(rows))
     return Section("abstention", "When it may stay silent", conclusion, (drawn, table))

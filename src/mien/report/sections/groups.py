@@ -1,136 +1,125 @@
-"""Figures in given groups as a section of a report."""
+"""Show metrics by group, and the largest gaps between groups."""
 
-from mien.evaluation.groups import FEWEST, WIDEST, Gap, Grouping, GroupMetrics, GroupResult
-from mien.metrics.estimates import Estimate
-from mien.report.document import Block as SectionPart
-from mien.report.document import Note, Section, Table
-from mien.text import listed
+from mien.evaluation.groups import FEWEST, WIDEST, Gap, Grouping, GroupMetrics
+from mien.metrics.formatting import format_estimate, format_points
+from mien.metrics.registry import OVERALL
+from mien.report.document import Block, Note, Section, Table
+from mien.text import join_words
 from mien.viz.charts import Chart
 from mien.viz.intervals import IntervalRow, interval_chart
 
-COLUMNS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_precision": "precision, macro",
-    "macro_f1": "F1, macro",
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "brier": "Brier score",
-}
+#: Decimals in tables, which have many columns.
+DIGITS = 2
 
 
 def groups_section(found: GroupMetrics) -> Section:
-    """Say how good the answers are in every group, and where the gaps are."""
-    parts: list[SectionPart] = []
+    """Return the section: a chart and tables for each grouping, and what the groups file lacks."""
+    parts: list[Block] = []
     for number, grouping in enumerate(found.groupings, 1):
-        parts += _grouping_parts(grouping, number)
+        parts += _blocks(grouping, number)
     parts += [Note(text) for text in found.notes]
-    return Section("groups", "As good for everyone?", _conclusion(found), tuple(parts))
+    return Section("groups", "Metrics by group", _conclusion(found), tuple(parts))
 
 
 def _conclusion(found: GroupMetrics) -> str:
-    said = [_said(one) for one in found.groupings]
-    sure = [text for text, is_sure in said if is_sure]
-    if sure:
-        return " ".join(sure)
-    judged = [one for one in found.groupings if one.gaps]
-    if not judged:
-        return "No two groups are large enough to say anything of a gap between them."
-    widest = max(one.gaps[0].difference.high for one in judged)
+    significant = [text for one in found.groupings if (text := _significant_gap(one))]
+    if significant:
+        return " ".join(significant)
+    compared = [one for one in found.groupings if one.gaps]
+    if not compared:
+        return "No two groups are large enough to compare."
+    widest = max(one.gaps[0].difference.high for one in compared)
+    names = join_words([one.name for one in compared])
     return (
-        f"No gap in accuracy between groups is more than luck; the largest may still be {100 * widest:.0f} points "
-        f"(by {listed([one.name for one in judged])})."
+        f"No gap in accuracy between groups is significant; the largest may still be {100 * widest:.0f} points "
+        f"(by {names})."
     )
 
 
-def _said(grouping: Grouping) -> tuple[str, bool]:
-    """What the gap in accuracy, or else the largest one, comes to in words, and whether it is more than luck."""
-    gaps = [*grouping.gaps[:1], *([grouping.odds] if grouping.odds else [])]
+def _significant_gap(grouping: Grouping) -> str:
+    """Describe the gap in accuracy, or else in the equalised odds; empty if neither is significant."""
+    gaps = [*grouping.gaps[:1], *([grouping.equalised_odds] if grouping.equalised_odds else [])]
     gap = next((one for one in gaps if one.significant), None)
     if gap is None:
-        return "", False
-    what = {"accuracy": "accuracy"}.get(gap.figure, f"the rate of '{gap.figure}'")
+        return ""
+    metric = OVERALL[gap.metric].title if gap.metric in OVERALL else f"the rate '{gap.metric}'"
     return (
-        f"By {grouping.name}, {what} is {_points(gap)} higher for {gap.best} than for {gap.worst}: more than luck.",
-        True,
+        f"By {grouping.name}, {metric} is significantly higher for {gap.highest} than for {gap.lowest}, "
+        f"by {_points(gap)}."
     )
 
 
 def _points(gap: Gap) -> str:
-    low, high = 100 * gap.difference.low, 100 * gap.difference.high
-    return f"{100 * gap.difference.value:.1f} points [{low:.1f}, {high:.1f}]"
+    return format_points(gap.difference, signed=False, unit="points")
 
 
-def _grouping_parts(grouping: Grouping, number: int) -> list[SectionPart]:
-    rows = tuple((part.name, f"{part.evaluation.n:,}", *_figures(part)) for part in grouping.parts)
-    columns = (grouping.name, "pictures", *COLUMNS.values(), "ECE")
-    said = f"By {grouping.name}; 95 % intervals in brackets. With fewer pictures ECE, the calibration error, is higher."
-    parts: list[SectionPart] = [
-        _chart(grouping, number),
-        Table(columns, rows, said),
-        _rates(grouping),
-    ]
+def _blocks(grouping: Grouping, number: int) -> list[Block]:
+    blocks: list[Block] = [_chart(grouping, number), _metrics(grouping), _rates(grouping)]
     if grouping.gaps:
-        parts.append(_gaps(grouping))
-    small = [f"{part.name} ({part.too_small})" for part in grouping.parts if part.too_small]
+        blocks.append(_gaps(grouping))
+    small = [f"{result.name} ({result.too_small})" for result in grouping.results if result.too_small]
     if small:
-        parts.append(
-            Note(
-                f"Too small to say: {listed(small)}. Fewer than {FEWEST} pictures, or an interval wider than "
-                f"{100 * WIDEST:.0f} points, tell of no gap; these groups are left out of the largest ones.",
-                "warning",
-            )
+        text = (
+            f"Too small to compare: {join_words(small)}. Groups of fewer than {FEWEST} images, or with an accuracy "
+            f"interval wider than {100 * WIDEST:.0f} points, are left out of the largest gaps."
         )
+        blocks.append(Note(text, "warning"))
     if grouping.without:
-        parts.append(Note(f"{grouping.without:,} pictures have no {grouping.name} and are in none of its groups."))
-    return parts
+        blocks.append(Note(f"{grouping.without:,} images have no {grouping.name} and are in none of its groups."))
+    return blocks
 
 
-def _figures(part: GroupResult) -> tuple[str, ...]:
-    return (*(_short(getattr(part.evaluation, name)) for name in COLUMNS), _short(part.ece))
+def _metrics(grouping: Grouping) -> Table:
+    shown = [metric for metric in OVERALL.values() if metric.in_groups]
+    rows = tuple(
+        (
+            result.name,
+            f"{result.metrics.n:,}",
+            *(format_estimate(result.metrics.overall[metric.key], DIGITS) for metric in shown),
+        )
+        for result in grouping.results
+    )
+    caption = f"By {grouping.name}, with 95 % intervals in brackets. The fewer the images, the higher the ECE."
+    return Table((grouping.name, "images", *(metric.title for metric in shown)), rows, caption)
 
 
 def _rates(grouping: Grouping) -> Table:
-    """Of each class how much is found, and how often it is answered wrongly, in every group."""
-    labels = list(grouping.parts[0].false_positives)
+    """Return recall and false positive rate of each class in every group."""
+    labels = list(grouping.results[0].false_positive_rates)
     rows = tuple(
         (
-            part.name,
-            *(_short(part.evaluation.per_class[label].recall) for label in labels),
-            *(_short(part.false_positives[label]) for label in labels),
+            result.name,
+            *(format_estimate(result.metrics.per_class[label].recall, DIGITS) for label in labels),
+            *(format_estimate(result.false_positive_rates[label], DIGITS) for label in labels),
         )
-        for part in grouping.parts
+        for result in grouping.results
     )
-    columns = (*(f"{label}: found" for label in labels), *(f"{label}: false alarms" for label in labels))
+    columns = (*(f"{label}: recall" for label in labels), *(f"{label}: false positives" for label in labels))
     return Table((grouping.name, *columns), rows, "True and false positive rates of each class against the rest.")
 
 
 def _gaps(grouping: Grouping) -> Table:
-    named = [(COLUMNS.get(gap.figure, gap.figure), gap) for gap in grouping.gaps]
-    if grouping.odds:
-        named.append((f"equalised odds ({grouping.odds.figure})", grouping.odds))
+    named = [(OVERALL[gap.metric].title, gap) for gap in grouping.gaps]
+    if grouping.equalised_odds:
+        named.append((f"equalised odds ({grouping.equalised_odds.metric})", grouping.equalised_odds))
     rows = tuple(
-        (name, gap.best, gap.worst, _points(gap), "more than luck" if gap.significant else "may be luck")
+        (name, gap.highest, gap.lowest, _points(gap), "significant" if gap.significant else "not significant")
         for name, gap in named
     )
-    return Table(
-        ("largest gap", "higher", "lower", "difference", ""), rows,
-        "Intervals allow for these two groups being the furthest apart of all.",
-    )  # fmt: skip
-
-
-def _short(figure: Estimate) -> str:
-    return "–" if figure.value != figure.value else f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
+    caption = "Intervals allow for these two groups being the furthest apart of all."
+    return Table(("largest gap", "higher", "lower", "difference", ""), rows, caption)
 
 
 def _chart(grouping: Grouping, number: int) -> Chart:
-    said = ", ".join(f"{part.name} {part.evaluation.accuracy}" for part in grouping.parts)
     rows = [
-        IntervalRow(f"{part.name} ({part.evaluation.n:,})", part.evaluation.accuracy, muted=part.too_small is not None)
-        for part in grouping.parts
+        IntervalRow(
+            f"{result.name} ({result.metrics.n:,})", result.metrics.accuracy, muted=result.too_small is not None
+        )
+        for result in grouping.results
     ]
+    said = ", ".join(f"{result.name} {result.metrics.accuracy}" for result in grouping.results)
     return interval_chart(
         rows, "accuracy", width=5.6, name=f"groups-{number}",
-        caption=f"Accuracy by {grouping.name}, with 95 % intervals; grey groups are too small to say.",
+        caption=f"Accuracy by {grouping.name}, with 95 % intervals; grey groups are too small to compare.",
         alt=f"Accuracy by {grouping.name}: {said}.",
     )  # fmt: skip

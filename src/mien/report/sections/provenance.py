@@ -13,7 +13,7 @@ from mien.evaluation.scoring import Predictions
 from mien.inference.decision import ANSWER_FIELDS
 from mien.io.layout import HISTORY
 from mien.report.document import Block, Note, Section, Table
-from mien.text import counted
+from mien.text import pluralize
 from mien.viz.charts import Chart
 from mien.viz.history import LearningCurve, learning_curves
 
@@ -38,7 +38,7 @@ def data_section(scored: Predictions, audit: Audit | None, scope: str) -> Sectio
     if doubtful:
         parts.append(_doubtful(scored, doubtful))
     share = f"{len(doubtful):,} of {len(scored.names):,} labels are in doubt"
-    unclean = f"; {counted(copies, 'picture')} repeated or under two labels" if copies else ""
+    unclean = f"; {pluralize(copies, 'picture')} repeated or under two labels" if copies else ""
     return Section("data", "What is wrong with the data", f"{share}{unclean}.", tuple(parts))
 
 

@@ -1,9 +1,9 @@
 """Show how much accuracy is left under each perturbation: curves, limits and losses."""
 
 from mien.evaluation.robustness import FALL, NEAR_CHANCE, Robustness, Tolerance
-from mien.metrics.estimates import points
+from mien.metrics.formatting import format_percent, format_points
 from mien.report.document import Note, Section, Table
-from mien.text import listed
+from mien.text import join_words
 from mien.viz.charts import Chart
 from mien.viz.intervals import BandPanel, band_panels
 
@@ -24,11 +24,11 @@ def robustness_section(found: Robustness) -> Section:
 def _conclusion(found: Robustness) -> str:
     reached = [kind for kind in found.kinds if kind.limit is not None]
     kept = [kind.change.name.lower() for kind in found.kinds if kind.limit is None]
-    start = f"Of {found.n} pictures {100 * found.unchanged.value:.1f} % are read rightly as they are"
+    start = f"Of {found.n} pictures {format_percent(found.unchanged.value)} are read rightly as they are"
     if not reached:
         return f"{start}, and no change that was tried costs 5 points."
-    said = listed([kind.change.words.format(_number(kind.limit or 0.0)) for kind in reached])
-    rest = f"; within the range tried it never does by {listed(kept)}" if kept else ""
+    said = join_words([kind.change.words.format(_number(kind.limit or 0.0)) for kind in reached])
+    rest = f"; within the range tried it never does by {join_words(kept)}" if kept else ""
     return f"{start}; that falls by 5 points at {said}{rest}."
 
 
@@ -59,7 +59,7 @@ def _limits(found: Robustness) -> Table:
             f"{kind.change.strengths[0]:g} to {kind.change.strengths[-1]:g}",
             "not within the range" if kind.limit is None else _number(kind.limit),
             _range(kind),
-            points(kind.lost[-1]),
+            format_points(kind.lost[-1]),
         )
         for kind in found.kinds
     ]
@@ -80,7 +80,10 @@ def _losses(found: Robustness) -> Table:
     rows = [
         (
             kind.change.name,
-            *(f"{strength:g}: {points(lost)}" for strength, lost in zip(kind.change.strengths, kind.lost, strict=True)),
+            *(
+                f"{strength:g}: {format_points(lost)}"
+                for strength, lost in zip(kind.change.strengths, kind.lost, strict=True)
+            ),
         )
         for kind in found.kinds
     ]

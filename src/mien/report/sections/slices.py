@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from mien.evaluation.shortcuts import FEWEST, GRID, WHOSE, Shortcut
 from mien.evaluation.slices import Slices
-from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_p_value, format_percent
 from mien.report.document import Note, Section, Table
-from mien.text import listed
+from mien.text import join_words
 from mien.viz.charts import Chart
 from mien.viz.grids import block_grids
 from mien.viz.intervals import IntervalRow, interval_chart
@@ -44,11 +44,11 @@ def _conclusion(found: Slices) -> str:
     if gaps:
         most = max(gaps, key=lambda one: one.gap)
         others = [one.measure.name.lower() for one in gaps if one is not most]
-        also = f" (and with {listed(others)})" if others else ""
+        also = f" (and with {join_words(others)})" if others else ""
         said.append(
             f"accuracy differs by more than luck with {most.measure.name.lower()}{also}: "
-            f"{_percent(most.worst.accuracy)} where that is {most.worst.words}, "
-            f"{_percent(most.best.accuracy)} where it is {most.best.words}"
+            f"{format_percent(most.worst.accuracy.value)} where that is {most.worst.words}, "
+            f"{format_percent(most.best.accuracy.value)} where it is {most.best.words}"
         )
     elif found.slices:
         said.append("no gap in accuracy by light, sharpness, size or pose is larger than luck explains")
@@ -81,10 +81,10 @@ def _table(found: Slices) -> Table:
     rows = [
         (
             f"{one.measure.name}: {one.measure.meaning}",
-            f"{one.worst.words} (n {one.worst.n}): {_percent(one.worst.accuracy)}",
-            f"{one.best.words} (n {one.best.n}): {_percent(one.best.accuracy)}",
+            f"{one.worst.words} (n {one.worst.n}): {format_percent(one.worst.accuracy.value)}",
+            f"{one.best.words} (n {one.best.n}): {format_percent(one.best.accuracy.value)}",
             f"{100 * one.gap:.1f}",
-            f"{one.p:.3f}" if one.p >= 0.001 else "< 0.001",
+            format_p_value(one.p),
             "more than luck" if one.significant else "may be luck",
         )
         for one in found.slices
@@ -96,10 +96,6 @@ def _table(found: Slices) -> Table:
         f"bins differ as much, corrected for {len(found.slices)} measures (Holm), as if pictures were independent: "
         "many of one person or source make a difference look surer than it is.",
     )
-
-
-def _percent(figure: Estimate) -> str:
-    return f"{100 * figure.value:.1f} %"
 
 
 def hints_table(found: Sequence[Shortcut]) -> Table:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from mien.evaluation.thresholds import Thresholds
+from mien.metrics.formatting import format_value
 from mien.report.document import Note, Section, Table
 from mien.viz.charts import plain
 from mien.viz.curves import Mark, cost_curve
@@ -33,7 +32,7 @@ def thresholds_section(found: Thresholds, written: Path | None = None) -> Sectio
     rows = tuple(
         (
             f"{row.threshold:g}{marks.get(row.threshold, '')}", f"{row.wrong[name]:,}", f"{row.wrong[other]:,}",
-            _share(row.recall[name]), _share(row.recall[other]), f"{row.accuracy:.3f}", f"{row.cost:.2f}",
+            *map(format_value, (row.recall[name], row.recall[other], row.accuracy)), f"{row.cost:.2f}",
         )
         for row in found.rows
     )  # fmt: skip
@@ -63,7 +62,3 @@ def _how(found: Thresholds) -> str:
     return (
         f"--cost {found.positive}=5 says what a wrong {found.positive} costs, --choose-threshold writes the cheapest."
     )
-
-
-def _share(value: float) -> str:
-    return "undefined" if np.isnan(value) else f"{value:.3f}"

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float64
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_estimate, format_p_value
 
 LEVEL = 0.05
 
@@ -36,7 +38,7 @@ class Mean:
         """Return it in one line."""
         if self.n < 2:
             return f"{self.mean:.4f} (n = {self.n})"
-        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}] (n = {self.n})"
+        return f"{format_estimate(Estimate(self.mean, self.low, self.high), digits=4)} (n = {self.n})"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Effect:
         spread = f"{100 * (top - bottom):.1f} points from best to worst"
         if self.p is None or self.least is None:
             return f"{self.factor}: nothing can be said from one seed ({spread})"
-        said = f"p {'< 0.001' if self.p < 0.001 else f'= {self.p:.3f}'}, {self.blocks} blocks"
+        said = f"{format_p_value(self.p, named=True)}, {self.blocks} blocks"
         limit = f"{100 * self.least:.1f} points"
         if not self.matters:
             return f"{self.factor} does not show above the noise ({spread}; {said}; less than {limit} is noise here)"

@@ -11,7 +11,9 @@ from typing import Any
 
 from mien.errors import TrainingError
 from mien.io.atomic import new_file, write_text
-from mien.metrics.intervals import wilson
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_estimate
+from mien.metrics.intervals import wilson_interval
 from mien.training.config import TrainConfig
 from mien.training.search.study import spent
 from mien.training.search.tune import Tuning
@@ -173,8 +175,7 @@ def _importance(study: Any, complete: int) -> dict[str, float]:
 
 def _with_interval(accuracy: float | None, n: int) -> str:
     value = accuracy or 0.0
-    low, high = wilson(value * n, n)
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    return format_estimate(Estimate(value, *wilson_interval(value * n, n)), digits=4)
 
 
 def _row(trial: Trial) -> dict[str, Any]:
