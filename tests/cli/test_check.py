@@ -293,7 +293,7 @@ def test_a_reader_that_goes_away_is_no_traceback(corrupted: Path) -> None:
 # --- show
 
 
-def test_show_draws_the_readable_pictures(tmp_path: Path, corrupted: Path, capsys: Capture) -> None:
+def test_show_draws_the_readable_images(tmp_path: Path, corrupted: Path, capsys: Capture) -> None:
     before = tree(corrupted)
     out = tmp_path / "[b]grid[/b].png"
     assert mien("show", corrupted, "--out", out, "--per-class", "3") == 0
@@ -309,7 +309,7 @@ def test_show_draws_the_readable_pictures(tmp_path: Path, corrupted: Path, capsy
     assert out.read_bytes() != first
 
 
-def test_show_of_a_class_without_a_readable_picture(tmp_path: Path, capsys: Capture) -> None:
+def test_show_of_a_class_without_a_readable_image(tmp_path: Path, capsys: Capture) -> None:
     write_dataset(tmp_path / "d", 3, size=48)
     for path in (tmp_path / "d" / "sad").iterdir():
         path.write_bytes(b"")

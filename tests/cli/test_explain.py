@@ -1,4 +1,4 @@
-"""`mien explain` as a person types it: pictures, arrays, labelled data, and one line for every mistake."""
+"""`mien explain` as a person types it: images, arrays, labelled data, and one line for every mistake."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def model(make_bundle: MakeBundle) -> Path:
     return make_bundle(maps=True)
 
 
-def test_a_picture_is_written_with_its_heat(call: Call, photo: Path, model: Path, tmp_path: Path) -> None:
+def test_an_image_is_written_with_its_heat(call: Call, photo: Path, model: Path, tmp_path: Path) -> None:
     code, out, err = call("explain", photo, "--model", model, "--out", tmp_path / "why.png")
     assert (code, err) == (0, "")
     assert "astronaut.png: " in out and "why.png" in out
@@ -58,14 +58,14 @@ def test_all_labels_make_a_sheet_and_arrays_have_them_all(call: Call, photo: Pat
     assert np.load(tmp_path / "all.npy", allow_pickle=False).shape == (2, 1, 16, 16)
 
 
-def test_several_pictures_go_into_a_folder_and_a_bad_one_stops_nothing(
+def test_several_images_go_into_a_folder_and_a_bad_one_stops_nothing(
     call: Call, photo: Path, model: Path, tmp_path: Path
 ) -> None:
     given = tmp_path / "given"
     (given / "more").mkdir(parents=True)
     for name in ("a.png", "more/a.png"):
         Image.open(photo).resize((40, 40)).save(given / name)
-    (given / "b.png").write_bytes(b"no picture")
+    (given / "b.png").write_bytes(b"no image")
     code, out, err = call("explain", given, "--model", model, "--out", tmp_path / "out")
     assert code == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-2.png", "a.png"]
@@ -74,7 +74,7 @@ def test_several_pictures_go_into_a_folder_and_a_bad_one_stops_nothing(
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.webp", "x.mp4"])
-def test_a_folder_is_never_called_like_a_picture(
+def test_a_folder_is_never_called_like_an_image(
     call: Call, photo: Path, faces: Path, model: Path, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / name
@@ -87,7 +87,7 @@ def test_a_folder_is_never_called_like_a_picture(
     assert not out.exists()
 
 
-def test_a_picture_without_a_face_says_so(call: Call, model: Path, tmp_path: Path) -> None:
+def test_an_image_without_a_face_says_so(call: Call, model: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "black.png")
     code, out, _ = call(
         "explain", tmp_path / "black.png", "--model", model, "--detect", "--out", tmp_path / "why.png",

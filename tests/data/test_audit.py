@@ -41,7 +41,7 @@ def draw(path: Path, seed: int, expression: str = "happy", size: int = 64) -> Pa
     return path
 
 
-def test_a_sound_dataset_has_no_fault(faces: Path) -> None:
+def test_a_sound_dataset_has_no_issue(faces: Path) -> None:
     found = check(faces)
     assert found.issues == ()
     assert found.left_out == {}
@@ -50,7 +50,7 @@ def test_a_sound_dataset_has_no_fault(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_planted_fault_is_found_and_nothing_else(tmp_path: Path, seed: int) -> None:
+def test_every_planted_issue_is_found_and_nothing_else(tmp_path: Path, seed: int) -> None:
     write_dataset(tmp_path, 24, seed=seed, size=64)
     planted: dict[str, set[str]] = defaultdict(set)
     copies = defaultdict(set)
@@ -73,7 +73,7 @@ def test_every_planted_fault_is_found_and_nothing_else(tmp_path: Path, seed: int
     assert found.left_out == {name: kind for kind, names in gone.items() for name in names}
 
 
-def test_faults_that_are_not_planted_elsewhere(tmp_path: Path, faces: Path) -> None:
+def test_issues_that_are_not_planted_elsewhere(tmp_path: Path, faces: Path) -> None:
     data = shutil.copytree(faces, tmp_path / "d")
     (data / "fear").mkdir()
     (data / "happy" / "noise.jpg").write_bytes(bytes(range(256)))
@@ -244,7 +244,7 @@ def test_progress_rises_to_one(faces: Path) -> None:
     assert shares[-1] == 1.0
 
 
-def test_a_file_that_vanishes_is_one_fault(tmp_path: Path, faces: Path) -> None:
+def test_a_file_that_vanishes_is_one_issue(tmp_path: Path, faces: Path) -> None:
     data = shutil.copytree(faces, tmp_path / "d")
     manifest = read_manifest(data)
     (data / "sad" / "sad-00005.jpg").unlink()

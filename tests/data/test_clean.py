@@ -65,7 +65,7 @@ def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, corrup
     assert len(again.manifest.samples) == count
 
 
-def test_what_is_converted_shows_the_same_picture(tmp_path: Path, corrupted: Path) -> None:
+def test_what_is_converted_shows_the_same_image(tmp_path: Path, corrupted: Path) -> None:
     found = check(corrupted)
     write_clean(found, tmp_path / "out")
     kinds = {name: issue.kind for issue in found.issues for name in issue.files}
@@ -96,8 +96,8 @@ def test_rotation_is_applied_once(tmp_path: Path, kind: str) -> None:
     exif[0x0112] = 6
     for number, label in enumerate(("happy", "sad")):
         (tmp_path / "d" / label).mkdir(parents=True)
-        picture = Image.fromarray(draw_face(label, number, 64)).resize((50, 64))
-        stored = picture.transpose(Image.Transpose.ROTATE_90)
+        image = Image.fromarray(draw_face(label, number, 64)).resize((50, 64))
+        stored = image.transpose(Image.Transpose.ROTATE_90)
         stored.save(tmp_path / "d" / label / f"a.{kind.lower()}", kind, exif=exif, quality=95, icc_profile=b"profile")
     write_clean(check(tmp_path / "d"), tmp_path / "out")
     for path in (tmp_path / "out").rglob("*.*"):

@@ -20,8 +20,8 @@ def listing(folder: Path) -> list[str]:
 
 
 def png(seed: int) -> bytes:
-    """A few bytes that stand for a picture: the manifest looks at names only."""
-    return b"picture %d" % seed
+    """A few bytes that stand for an image: the manifest looks at names only."""
+    return b"image %d" % seed
 
 
 def lay_out(root: Path, names: Mapping[str, int] | list[str]) -> Path:
@@ -95,7 +95,7 @@ def test_folders_within_a_class_belong_to_it(tmp_path: Path) -> None:
     assert found.counts() == {"happy": 2, "sad": 1}
 
 
-def test_files_of_a_class_that_are_no_pictures_are_listed_with_it(tmp_path: Path) -> None:
+def test_files_of_a_class_that_are_not_images_are_listed_with_it(tmp_path: Path) -> None:
     found = read_manifest(lay_out(tmp_path, ["happy/1.jpg", "happy/notes.txt", "sad/2", "sad/3.PNG"]))
     assert found.counts() == {"happy": 2, "sad": 2}
 
@@ -158,12 +158,12 @@ def test_a_table_beside_its_files(tmp_path: Path) -> None:
 
 
 def test_a_table_may_point_elsewhere_but_not_from_within_an_archive(tmp_path: Path) -> None:
-    lay_out(tmp_path, ["pictures/a.jpg", "d/b.jpg", "d/c.jpg"])
-    outside = tmp_path / "pictures" / "a.jpg"
-    (tmp_path / "d" / "labels.csv").write_text(f"file,label\n../pictures/a.jpg,happy\n{outside},happy\nb.jpg,sad\n")
+    lay_out(tmp_path, ["images/a.jpg", "d/b.jpg", "d/c.jpg"])
+    outside = tmp_path / "images" / "a.jpg"
+    (tmp_path / "d" / "labels.csv").write_text(f"file,label\n../images/a.jpg,happy\n{outside},happy\nb.jpg,sad\n")
     found = read_manifest(tmp_path / "d")
     assert [found.read(sample.name) for sample in found.samples] == [png(0), png(0), png(1)]
-    assert [found.stamp(sample.name)[0] for sample in found.samples] == [9, 9, 9]
+    assert [found.stamp(sample.name)[0] for sample in found.samples] == [7, 7, 7]
     packed = read_manifest(zipped(tmp_path / "d", tmp_path / "d.zip"))
     assert [sample.name for sample in packed.samples] == ["b.jpg"]
     assert len(packed.bad_entries) == 2

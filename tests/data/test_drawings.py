@@ -1,4 +1,4 @@
-"""A photographed face is told from a drawn one, whatever was done to the photograph on its way."""
+"""A photographed face is told from a drawn one, also after compression, resizing and loss of colour."""
 
 import io
 
@@ -15,7 +15,7 @@ FACE = Box(176, 68, 92, 124)  # in the astronaut
 
 
 def packaged(name: str) -> npt.NDArray[np.uint8]:
-    """One of scikit-image's pictures, which are free to use."""
+    """One of scikit-image's images, which are free to use."""
     return np.asarray(getattr(skimage.data, name)())
 
 
@@ -44,7 +44,7 @@ def score(image: Image.Image, box: Box, detector_score: float = 0.9) -> float:
     return drawing_score(np.asarray(image.convert("RGB")), box, detector_score)
 
 
-def test_a_photograph_stays_one_when_it_is_compressed_turned_grey_or_made_small() -> None:
+def test_a_photo_stays_one_when_it_is_compressed_turned_grey_or_made_small() -> None:
     image = astronaut()
     half = image.resize((256, 256), Image.Resampling.LANCZOS)
     assert score(image, FACE) < DRAWING_THRESHOLD
@@ -61,26 +61,26 @@ def test_an_emoji_is_drawn(side: int, quality: int | None) -> None:
     assert score(image, Box(0, 0, side, side)) >= DRAWING_THRESHOLD
 
 
-def test_a_photograph_in_a_few_colours_is_more_like_a_drawing() -> None:
+def test_a_photo_in_a_few_colours_is_more_like_a_drawing() -> None:
     poster = astronaut().quantize(5, dither=Image.Dither.NONE).convert("RGB")
     assert score(poster, FACE) >= DRAWING_THRESHOLD
 
 
-def test_a_doubtful_find_is_more_likely_no_photograph() -> None:
-    scores = [score(astronaut(), FACE, finder) for finder in (0.95, 0.8, 0.65)]
+def test_a_face_with_a_low_score_is_more_likely_drawn() -> None:
+    scores = [score(astronaut(), FACE, value) for value in (0.95, 0.8, 0.65)]
     assert scores == sorted(scores)
     assert scores[0] < scores[-1]
 
 
-def test_a_grey_face_in_a_colourful_picture_is_of_stone() -> None:
-    picture = packaged("astronaut").copy()
-    picture[..., 1] = np.minimum(picture[..., 1] // 3 * 2, 255)  # a colourful scene
-    part = picture[FACE.y - 10 : FACE.y + FACE.height + 10, FACE.x - 10 : FACE.x + FACE.width + 10]
+def test_a_grey_face_in_a_colourful_image_is_of_stone() -> None:
+    image = packaged("astronaut").copy()
+    image[..., 1] = np.minimum(image[..., 1] // 3 * 2, 255)  # a colourful scene
+    part = image[FACE.y - 10 : FACE.y + FACE.height + 10, FACE.x - 10 : FACE.x + FACE.width + 10]
     part[:] = part.mean(axis=2, keepdims=True).astype(np.uint8)
-    assert measure_face(picture, FACE, 0.92).stone > 0.9
-    assert drawing_score(picture, FACE, 0.92) >= DRAWING_THRESHOLD
+    assert measure_face(image, FACE, 0.92).stone > 0.9
+    assert drawing_score(image, FACE, 0.92) >= DRAWING_THRESHOLD
     grey = np.repeat(packaged("astronaut").mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
-    assert measure_face(grey, FACE, 0.92).stone == 0  # an old photograph is grey all over
+    assert measure_face(grey, FACE, 0.92).stone == 0  # an old photo is grey all over
     assert measure_face(packaged("astronaut"), FACE, 0.92).stone == 0
 
 

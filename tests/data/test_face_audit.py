@@ -1,4 +1,4 @@
-"""What a picture shows is found by its name: no face, several, too small, cut off, drawn, or under the wrong label."""
+"""Each issue of what an image shows is found: no face, several, too small, cut off, drawn, or under the wrong label."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ FACE_KINDS = {"no-face", "several-faces", "face-too-small", "face-cut-off", "not
 
 
 def packaged(name: str) -> Pixels:
-    """One of scikit-image's pictures, which are free to use."""
+    """One of scikit-image's images, which are free to use."""
     return np.asarray(getattr(skimage.data, name)())
 
 
@@ -81,10 +81,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "happy/cut": packaged("astronaut")[:115, 60:380],
         "happy/drawn": emoji(),
     }
-    for name, picture in shown.items():
+    for name, image in shown.items():
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
+        Image.fromarray(image).save(path)
     return folder
 
 
@@ -104,7 +104,7 @@ def mien(*arguments: object) -> int:
     return caught.value.code
 
 
-def test_each_picture_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
+def test_each_image_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
     assert looked.labels_unchecked is None
     assert by_kind(looked) == {
         "no-face": ("sad/coffee.png",),
@@ -115,8 +115,8 @@ def test_each_picture_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
         "label-issue": ("sad/wrong.png",),
     }
     assert looked.left_out == {"sad/coffee.png": "no-face"}
-    suspect = next(issue for issue in looked.issues if issue.kind == "label-issue")
-    assert suspect.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
+    issue = next(issue for issue in looked.issues if issue.kind == "label-issue")
+    assert issue.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
 
 
 def test_worst_come_first(looked: Audit) -> None:
@@ -143,7 +143,7 @@ def test_findings_are_judged_with_what_was_known_before(folder: Path) -> None:
     assert few.detail == "happy 10, sad 0"
 
 
-def test_a_clean_copy_has_no_drawings_and_keeps_doubtful_labels_unless_told(looked: Audit, tmp_path: Path) -> None:
+def test_a_clean_copy_has_no_drawings_and_keeps_label_issues_unless_told(looked: Audit, tmp_path: Path) -> None:
     write_clean(looked, tmp_path / "clean")
     kept = {path.name for path in (tmp_path / "clean").rglob("*.png")}
     assert not kept & {"coffee.png", "drawn.png"}
@@ -216,7 +216,7 @@ def test_without_faces_nothing_looks_for_them(folder: Path, capsys: pytest.Captu
     assert not {issue["kind"] for issue in json.loads(capsys.readouterr().out)["issues"]} & FACE_KINDS
 
 
-def test_a_broken_file_among_the_pictures_is_still_reported(
+def test_a_broken_file_among_the_images_is_still_reported(
     folder: Path, brightness_bundle: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "d")

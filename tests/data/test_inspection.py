@@ -1,4 +1,4 @@
-"""One file in, what it really is out: every issue by its name, no issue where there is none."""
+"""Inspecting a file finds every issue by its name, and no issue in a sound file."""
 
 import io
 from typing import Any
@@ -14,7 +14,7 @@ from mien.data.issues import ISSUE_KINDS
 from mien.data.synthetic.faces import draw_face
 
 RGB = draw_face("sad", 8, 64)
-PICTURE = Image.fromarray(RGB)
+IMAGE = Image.fromarray(RGB)
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -26,19 +26,19 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 def rotated(kind: str, value: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = value
-    return encode(PICTURE, kind, exif=exif)
+    return encode(IMAGE, kind, exif=exif)
 
 
 SOUND = {
-    "a.jpg": encode(PICTURE, "JPEG"),
-    "b.JPEG": encode(PICTURE, "JPEG", progressive=True),
-    "c.png": encode(PICTURE, "PNG"),
-    "d.bmp": encode(PICTURE, "BMP"),
-    "e.webp": encode(PICTURE, "WEBP"),
-    "f.tif": encode(PICTURE, "TIFF"),
-    "g.ppm": encode(PICTURE, "PPM"),
-    "h.png": encode(PICTURE.convert("L"), "PNG"),
-    "i.png": encode(PICTURE.convert("1"), "PNG"),
+    "a.jpg": encode(IMAGE, "JPEG"),
+    "b.JPEG": encode(IMAGE, "JPEG", progressive=True),
+    "c.png": encode(IMAGE, "PNG"),
+    "d.bmp": encode(IMAGE, "BMP"),
+    "e.webp": encode(IMAGE, "WEBP"),
+    "f.tif": encode(IMAGE, "TIFF"),
+    "g.ppm": encode(IMAGE, "PPM"),
+    "h.png": encode(IMAGE.convert("L"), "PNG"),
+    "i.png": encode(IMAGE.convert("1"), "PNG"),
     "k.jpg": rotated("JPEG", 1),
     "l.jpg": rotated("JPEG", 0),
     "m.pgm": b"P2 16 16 255\n" + b"7 " * 256,
@@ -46,7 +46,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize("name", SOUND)
-def test_sound_files_have_no_fault(name: str) -> None:
+def test_sound_files_have_no_issue(name: str) -> None:
     found = inspect_file(name, SOUND[name])
     assert (found.kinds, found.reason, found.usable) == ((), None, True)
     assert found.size == len(SOUND[name])
@@ -57,15 +57,15 @@ def test_sound_files_have_no_fault(name: str) -> None:
 
 
 NOTED = {
-    "wrong-extension": ("a.jpg", encode(PICTURE, "PNG")),
-    "wrong-extension ": ("a", encode(PICTURE, "PNG")),
-    "cmyk": ("a.jpg", encode(PICTURE.convert("CMYK"), "JPEG")),
-    "palette": ("a.gif", encode(PICTURE.quantize(16), "GIF")),
-    "palette ": ("a.png", encode(PICTURE.quantize(16), "PNG")),
+    "wrong-extension": ("a.jpg", encode(IMAGE, "PNG")),
+    "wrong-extension ": ("a", encode(IMAGE, "PNG")),
+    "cmyk": ("a.jpg", encode(IMAGE.convert("CMYK"), "JPEG")),
+    "palette": ("a.gif", encode(IMAGE.quantize(16), "GIF")),
+    "palette ": ("a.png", encode(IMAGE.quantize(16), "PNG")),
     "sixteen-bit": ("a.png", encode(Image.fromarray(RGB[..., 0].astype(np.uint16) * 257), "PNG")),
     "sixteen-bit ": ("a.tif", encode(Image.fromarray(RGB[..., 0].astype(np.float32)), "TIFF")),
-    "alpha": ("a.png", encode(PICTURE.convert("RGBA"), "PNG")),
-    "alpha ": ("a.png", encode(PICTURE, "PNG", transparency=(1, 2, 3))),
+    "alpha": ("a.png", encode(IMAGE.convert("RGBA"), "PNG")),
+    "alpha ": ("a.png", encode(IMAGE, "PNG", transparency=(1, 2, 3))),
     "exif-rotated": ("a.jpg", rotated("JPEG", 6)),
     "exif-rotated ": ("a.png", rotated("PNG", 3)),
     "exif-rotated  ": ("a.tif", rotated("TIFF", 8)),
@@ -84,11 +84,11 @@ def test_unusual_files_are_noted_and_usable(case: str) -> None:
 def test_several_notes_stand_together() -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
-    found = inspect_file("a.png", encode(PICTURE.convert("CMYK"), "JPEG", exif=exif))
+    found = inspect_file("a.png", encode(IMAGE.convert("CMYK"), "JPEG", exif=exif))
     assert set(found.kinds) == {"wrong-extension", "cmyk", "exif-rotated"}
 
 
-FRAMES = [PICTURE, PICTURE.rotate(90)]
+FRAMES = [IMAGE, IMAGE.rotate(90)]
 HTML = b"\xef\xbb\xbf\n <!DOCTYPE HTML>\n<html>404</html>"
 BROKEN = {
     "zero-bytes": b"",
@@ -102,18 +102,18 @@ BROKEN = {
     "unsupported-type": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>',
     "unsupported-type heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50),
     "unsupported-type pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
-    "unsupported-type ico": encode(PICTURE, "ICO"),
+    "unsupported-type ico": encode(IMAGE, "ICO"),
     "unsupported-type gif": encode(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
     "unsupported-type webp": encode(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]),
     "unsupported-type png": encode(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]),
-    "too-small": encode(PICTURE.resize((15, 40)), "PNG"),
-    "absurd-size": encode(PICTURE.resize((20, 130)), "PNG"),
+    "too-small": encode(IMAGE.resize((15, 40)), "PNG"),
+    "absurd-size": encode(IMAGE.resize((20, 130)), "PNG"),
     "absurd-size bomb": encode(Image.new("1", (14_000, 14_000)), "PNG", compress_level=1),
     "truncated jpeg": SOUND["a.jpg"][:-200],
     "truncated jpeg head": SOUND["a.jpg"][:200],
     "truncated png": SOUND["c.png"][:-2000],
     "truncated png head": SOUND["c.png"][:20],
-    "truncated gif": encode(PICTURE.quantize(64), "GIF")[:-500],
+    "truncated gif": encode(IMAGE.quantize(64), "GIF")[:-500],
     "truncated bmp": SOUND["d.bmp"][:-500],
     "truncated webp": SOUND["e.webp"][:-100],
     "truncated tiff": SOUND["f.tif"][:500],
@@ -122,7 +122,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 @pytest.mark.filterwarnings("ignore:::PIL")
-def test_unusable_files_have_one_fault_and_one_reason(case: str) -> None:
+def test_unusable_files_have_one_issue_and_one_reason(case: str) -> None:
     found = inspect_file("happy/a.jpg", BROKEN[case])
     assert found.kinds == (case.split(maxsplit=1)[0],)
     assert not found.usable
@@ -132,8 +132,8 @@ def test_unusable_files_have_one_fault_and_one_reason(case: str) -> None:
 
 
 def test_the_smallest_and_longest_allowed() -> None:
-    assert inspect_file("a.png", encode(PICTURE.resize((16, 16)), "PNG")).usable
-    assert inspect_file("a.png", encode(PICTURE.resize((20, 120)), "PNG")).usable
+    assert inspect_file("a.png", encode(IMAGE.resize((16, 16)), "PNG")).usable
+    assert inspect_file("a.png", encode(IMAGE.resize((20, 120)), "PNG")).usable
 
 
 def test_strict_extensions_keep_four_endings() -> None:
@@ -146,7 +146,7 @@ def test_strict_extensions_keep_four_endings() -> None:
 
 
 def test_the_grey_version_is_upright_and_small() -> None:
-    big = PICTURE.resize((1000, 1500))
+    big = IMAGE.resize((1000, 1500))
     stored = big.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -157,7 +157,7 @@ def test_the_grey_version_is_upright_and_small() -> None:
         height, width = found.grey.shape
         assert 128 <= width <= 300
         assert height == pytest.approx(1.5 * width, rel=0.02)
-        expected = np.asarray(PICTURE.convert("L").resize((width, height))).astype(int)
+        expected = np.asarray(IMAGE.convert("L").resize((width, height))).astype(int)
         assert np.abs(found.grey.astype(int) - expected).mean() < 8
 
 

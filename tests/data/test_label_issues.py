@@ -37,21 +37,21 @@ def test_most_turned_labels_are_found_and_few_others(classes: int) -> None:
     assert sum(issue.suggested == truth[issue.index] for issue in found) >= 0.95 * len(names & set(turned))
 
 
-def test_worst_come_first_and_a_doubt_needs_the_other_class_to_be_sure() -> None:
+def test_worst_come_first_and_an_issue_needs_the_other_class_to_reach_its_threshold() -> None:
     happy, sad = [[0.9, 0.1]] * 8, [[0.2, 0.8]] * 8
-    odd = [[0.05, 0.95], [0.1, 0.9], [0.3, 0.7]]  # labelled happy; the last is no surer of sad than sad pictures are
+    odd = [[0.05, 0.95], [0.1, 0.9], [0.3, 0.7]]  # labelled happy; the last is no surer of sad than sad images are
     found = find_label_issues([*happy, *sad, *odd], [0] * 8 + [1] * 8 + [0] * 3)
     assert [(issue.index, issue.suggested) for issue in found] == [(16, 1), (17, 1)]
     assert [round(issue.margin, 6) for issue in found] == [0.9, 0.8]
 
 
 def test_a_class_that_the_model_is_never_sure_of_is_judged_by_its_own_measure() -> None:
-    unsure = [[0.45, 0.55]] * 10  # all that this model ever gives a sad picture
+    unsure = [[0.45, 0.55]] * 10  # all that this model ever gives a sad image
     found = find_label_issues([*[[0.95, 0.05]] * 10, *unsure, [0.4, 0.6]], [0] * 10 + [1] * 10 + [0])
     assert [issue.index for issue in found] == [20]
 
 
-def test_a_class_of_a_few_pictures_is_never_named() -> None:
+def test_a_class_of_a_few_images_is_never_named() -> None:
     rows = [[0.9, 0.1]] * 9 + [[0.1, 0.9]] * MIN_SAMPLES
     assert find_label_issues(rows, [0] * 10 + [1] * (MIN_SAMPLES - 1)) == []
     assert [issue.index for issue in find_label_issues([*rows, [0.1, 0.9]], [0] * 10 + [1] * MIN_SAMPLES)] == [9]

@@ -1,4 +1,4 @@
-"""Parts that are fair, repeatable, and never share a person or a picture."""
+"""Parts that are fair, repeatable, and never share a person or an image."""
 
 from collections import Counter
 
@@ -90,7 +90,7 @@ def test_a_part_of_no_share_stays_empty(seed: int) -> None:
     assert set(split(labels, groups, seed, (0.8, 0.2, 0.0))) == {0, 1}
 
 
-def test_three_pictures_of_a_class_are_enough_and_two_are_not() -> None:
+def test_three_images_of_a_class_are_enough_and_two_are_not() -> None:
     assert sorted(split(["happy", "sad"] * 3, range(6), 0)) == [0, 0, 1, 1, 2, 2]
     with pytest.raises(DataError, match=r"'sad' has too few separate images \(2\) to appear in 3 parts") as caught:
         split(["happy"] * 5 + ["sad"] * 2, range(7), 0)

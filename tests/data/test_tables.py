@@ -36,9 +36,9 @@ def test_fer2013_as_kaggle_ships_it(header: str) -> None:
     assert found.bad == ()
     image = found.rows[3].image
     assert image is not None
-    with Image.open(io.BytesIO(image)) as picture:
-        assert picture.size == (48, 48)
-        assert np.array_equal(np.asarray(picture).ravel(), (90 + np.arange(48 * 48)) % 256)
+    with Image.open(io.BytesIO(image)) as opened:
+        assert opened.size == (48, 48)
+        assert np.array_equal(np.asarray(opened).ravel(), (90 + np.arange(48 * 48)) % 256)
 
 
 def test_fer2013_without_usage() -> None:

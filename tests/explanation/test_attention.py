@@ -105,7 +105,7 @@ def test_evidence_beside_the_face_is_named_even_where_no_cell_stands_out(reader:
     assert found.shortcut and "lies beside the face" in found.conclusion
 
 
-def test_an_even_spread_is_not_suspect_and_no_evidence_is_counted(reader: mien.Reader) -> None:
+def test_an_even_spread_is_no_shortcut_and_no_evidence_is_counted(reader: mien.Reader) -> None:
     even = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.ones(c.shape[:3], np.float32)
     )
@@ -176,10 +176,10 @@ def test_landmarks_on_one_spot_move_nothing() -> None:
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180])
-def test_the_finders_landmarks_lie_near_the_canonical_places(degrees: int, make_bundle: MakeBundle) -> None:
-    picture = np.rot90(skimage.data.astronaut(), -degrees // 90)  # type: ignore[no-untyped-call]
+def test_the_detectors_landmarks_lie_near_the_canonical_places(degrees: int, make_bundle: MakeBundle) -> None:
+    image = np.rot90(skimage.data.astronaut(), -degrees // 90)  # type: ignore[no-untyped-call]
     reader = mien.load(make_bundle(framing="face"), threads=1)
-    found = reader.detector(np.ascontiguousarray(picture))[0]
+    found = reader.detector(np.ascontiguousarray(image))[0]
     points = landmarks_in_crop(found.landmarks, face_region(found).corners)
     np.testing.assert_allclose(points, CANONICAL, atol=0.1)
 

@@ -1,4 +1,4 @@
-"""Heatmaps of pictures: what they show, where they lie, and what is said where there can be none."""
+"""Heatmaps of images: what they show, where they lie, and and what is said if there is none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +16,11 @@ from mien.explanation.explainer import default_method, explain_crops, explain_im
 from mien.faces.crop import crop, face_region
 
 MakeBundle = Callable[..., Path]
-Picture = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def astronaut() -> Picture:
+def astronaut() -> Pixels:
     return np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
 
 
@@ -40,24 +40,24 @@ def mapless(make_bundle: MakeBundle) -> mien.Reader:
     return mien.load(make_bundle(), threads=1)
 
 
-def half_and_half(reader: mien.Reader) -> tuple[Picture, str]:
-    """A picture whose left half alone speaks for a label, and that label."""
+def half_and_half(reader: mien.Reader) -> tuple[Pixels, str]:
+    """An image whose left half alone is evidence for a label, and that label."""
     strips = np.array([[[255, 0, 0]], [[0, 255, 0]], [[0, 0, 255]]], np.uint8)
     logits = reader.logits(np.stack([np.broadcast_to(colour, (16, 16, 3)) for colour in strips]))
     margin = logits[:, 0] - logits[:, 1]
-    picture = np.empty((40, 80, 3), np.uint8)
-    picture[:, :40], picture[:, 40:] = strips[margin.argmax()], strips[margin.argmin()]
-    return picture, reader.config.labels[0]
+    image = np.empty((40, 80, 3), np.uint8)
+    image[:, :40], image[:, 40:] = strips[margin.argmax()], strips[margin.argmin()]
+    return image, reader.config.labels[0]
 
 
 @pytest.mark.parametrize("method", ["cam", "occlusion"])
-def test_the_heat_lies_on_the_side_that_speaks_for_the_label(colourful: mien.Reader, method: Any) -> None:
-    picture, label = half_and_half(colourful)
-    found = explain_image(colourful, picture, label, method)
+def test_the_heat_lies_on_the_side_with_evidence_for_the_label(colourful: mien.Reader, method: Any) -> None:
+    image, label = half_and_half(colourful)
+    found = explain_image(colourful, image, label, method)
     heat = found.faces[0].heat
     assert heat[:, :6].mean() > 10 * heat[:, 10:].mean()
     assert (found.faces[0].label, found.faces[0].method) == (label, method)
-    other = explain_image(colourful, picture, colourful.config.labels[1], method).faces[0].heat
+    other = explain_image(colourful, image, colourful.config.labels[1], method).faces[0].heat
     assert other[:, 10:].mean() > 10 * other[:, :6].mean()
 
 
@@ -68,13 +68,13 @@ def test_the_mean_of_the_maps_is_the_logits(colourful: mien.Reader) -> None:
 
 
 def test_without_a_label_each_face_is_explained_for_its_answer(colourful: mien.Reader) -> None:
-    picture, _ = half_and_half(colourful)
-    for part in (picture[:, :40], picture[:, 40:]):
+    image, _ = half_and_half(colourful)
+    for part in (image[:, :40], image[:, 40:]):
         found = explain_image(colourful, part)
         assert found.faces[0].label == found.result.answer
 
 
-def test_a_face_answered_neither_is_explained_for_its_most_probable_label(three_way: Path, astronaut: Picture) -> None:
+def test_a_face_answered_neither_is_explained_for_its_most_probable_label(three_way: Path, astronaut: Pixels) -> None:
     reader = mien.load(three_way, threads=1)
     rng = np.random.default_rng(0)
     faces = [reader.predict(rng.integers(0, 256, (48, 48, 3), np.uint8)).face for _ in range(60)]
@@ -85,37 +85,37 @@ def test_a_face_answered_neither_is_explained_for_its_most_probable_label(three_
     assert label_to_explain(reader, sad) == sad.answer
 
 
-def test_a_whole_picture_is_explained_to_its_corners(colourful: mien.Reader) -> None:
+def test_a_whole_image_is_explained_to_its_corners(colourful: mien.Reader) -> None:
     found = explain_image(colourful, np.zeros((30, 50, 3), np.uint8))
     np.testing.assert_array_equal(found.faces[0].corners, [[0, 0], [50, 0], [50, 30], [0, 30]])
     assert found.image.shape == (30, 50, 3)
     assert found.faces[0].crop.shape == (16, 16, 3) and found.faces[0].heat.shape == (16, 16)
 
 
-def turned(picture: Picture, degrees: float) -> Picture:
-    return np.asarray(Image.fromarray(picture).rotate(-degrees, Image.Resampling.BICUBIC, expand=True))
+def turned(image: Pixels, degrees: float) -> Pixels:
+    return np.asarray(Image.fromarray(image).rotate(-degrees, Image.Resampling.BICUBIC, expand=True))
 
 
 @pytest.mark.parametrize("degrees", [0, -60, 90, 180])
 def test_corners_say_where_the_crop_was_cut_also_of_a_turned_face(
-    finding: mien.Reader, astronaut: Picture, degrees: float
+    finding: mien.Reader, astronaut: Pixels, degrees: float
 ) -> None:
-    picture = turned(astronaut, degrees)
-    face = explain_image(finding, picture).faces[0]
+    image = turned(astronaut, degrees)
+    face = explain_image(finding, image).faces[0]
     corners = face.corners
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     np.testing.assert_allclose(sides, sides[0])
-    # The upper edge is turned as the picture is, as well as the finder sees it.
+    # The upper edge is turned as the image is, as far as the detector finds it.
     edge = corners[1] - corners[0]
     angle = np.degrees(np.arctan2(edge[1], edge[0])) - degrees
     assert abs((angle + 180) % 360 - 180) < 35
     # What lies between the corners is what the network saw.
     steps = (np.arange(16) + 0.5) / 16
     places = corners[0] + steps[:, None, None] * (corners[3] - corners[0]) + steps[None, :, None] * edge
-    columns, rows = places.round().astype(int).clip(0, np.array(picture.shape[1::-1]) - 1).transpose(2, 0, 1)
-    difference = picture[rows, columns].astype(float) - face.crop
+    columns, rows = places.round().astype(int).clip(0, np.array(image.shape[1::-1]) - 1).transpose(2, 0, 1)
+    difference = image[rows, columns].astype(float) - face.crop
     assert np.abs(difference).mean() < 30
-    assert np.abs(picture[rows, columns].astype(float) - face.crop[::-1]).mean() > 1.5 * np.abs(difference).mean()
+    assert np.abs(image[rows, columns].astype(float) - face.crop[::-1]).mean() > 1.5 * np.abs(difference).mean()
 
 
 def test_corners_of_a_region_are_those_of_its_crop() -> None:
@@ -131,7 +131,7 @@ def test_corners_of_a_region_are_those_of_its_crop() -> None:
             np.testing.assert_allclose(found[row, column, :2], place, atol=1.8)
 
 
-def test_several_faces_each_get_their_own(finding: mien.Reader, two_people: Callable[..., Picture]) -> None:
+def test_several_faces_each_get_their_own(finding: mien.Reader, two_people: Callable[..., Pixels]) -> None:
     found = explain_image(finding, two_people(0.0))
     assert len(found.faces) == len(found.result.faces) == 2
     for face, read in zip(found.faces, found.result.faces, strict=True):
@@ -140,25 +140,25 @@ def test_several_faces_each_get_their_own(finding: mien.Reader, two_people: Call
         assert read.box.y < middle[1] < read.box.y + read.box.height
 
 
-def test_a_picture_without_a_face_has_no_heat(finding: mien.Reader) -> None:
+def test_an_image_without_a_face_has_no_heat(finding: mien.Reader) -> None:
     found = explain_image(finding, np.full((200, 300, 3), 90, np.uint8))
     assert (found.result.status, found.faces) == ("no_face", ())
 
 
-def test_several_labels_at_once_are_the_same_as_one_by_one(colourful: mien.Reader, astronaut: Picture) -> None:
+def test_several_labels_at_once_are_the_same_as_one_by_one(colourful: mien.Reader, astronaut: Pixels) -> None:
     labels = colourful.config.labels
     for (face,), label in zip(explain_labels(colourful, astronaut, labels).heatmaps, labels, strict=True):
         np.testing.assert_array_equal(face.heat, explain_image(colourful, astronaut, label).faces[0].heat)
 
 
-def test_crops_are_explained_as_pictures_are(finding: mien.Reader, astronaut: Picture) -> None:
+def test_crops_are_explained_as_images_are(finding: mien.Reader, astronaut: Pixels) -> None:
     found = explain_image(finding, astronaut, "sad")
     detection = finding.detector(astronaut)[0]
     alone = crop(astronaut, 16, 3, face_region(detection))
     np.testing.assert_allclose(explain_crops(finding, alone[None], np.array([1]))[0], found.faces[0].heat, atol=1e-5)
 
 
-def test_a_bundle_without_maps_is_explained_by_occlusion(mapless: mien.Reader, astronaut: Picture) -> None:
+def test_a_bundle_without_maps_is_explained_by_occlusion(mapless: mien.Reader, astronaut: Pixels) -> None:
     assert default_method(mapless) == "occlusion"
     assert explain_image(mapless, astronaut).faces[0].method == "occlusion"
     with pytest.raises(ConfigError, match=r"has no class activation maps.*use occlusion"):
@@ -167,21 +167,21 @@ def test_a_bundle_without_maps_is_explained_by_occlusion(mapless: mien.Reader, a
         mapless.maps(np.zeros((1, 16, 16, 3), np.uint8))
 
 
-def test_what_cannot_be_explained_is_said_in_one_line(colourful: mien.Reader, astronaut: Picture) -> None:
+def test_what_cannot_be_explained_is_said_in_one_line(colourful: mien.Reader, astronaut: Pixels) -> None:
     with pytest.raises(ConfigError, match="label 'joyful': this model has happy, sad"):
         explain_image(colourful, astronaut, "joyful")
     with pytest.raises(ConfigError, match=r"grad-cam: needs the Keras model.*--model RUN.*use cam"):
         explain_image(colourful, astronaut, method="grad-cam")
     with pytest.raises(ImageError, match="<bytes>: "):
-        explain_image(colourful, b"no picture")
+        explain_image(colourful, b"no image")
 
 
 def test_an_explainer_of_ones_own_is_asked_once_for_all_faces(
-    finding: mien.Reader, two_people: Callable[..., Picture]
+    finding: mien.Reader, two_people: Callable[..., Pixels]
 ) -> None:
     asked: list[tuple[tuple[int, ...], list[int]]] = []
 
-    def flat(crops: Picture, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def flat(crops: Pixels, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         asked.append((crops.shape, labels.tolist()))
         return np.ones(crops.shape[:3], np.float32)
 

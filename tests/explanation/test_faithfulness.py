@@ -49,7 +49,7 @@ def corner_reader(make_bundle: MakeBundle) -> mien.Reader:
 
 @pytest.fixture(scope="module")
 def crops() -> Crops:
-    """Pictures whose upper left quarter is bright, in part, and the rest mostly dark."""
+    """Images whose upper left quarter is bright, in part, and the rest mostly dark."""
     rng = np.random.default_rng(0)
     found = rng.integers(0, 120, (30, 16, 16, 1))
     found[:, :8, :8] = rng.integers(140, 256, (30, 8, 8, 1))
@@ -69,7 +69,7 @@ def far_corner(crops: Crops, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
 SAD = np.ones(30, np.int64)
 
 
-def test_the_true_reason_beats_every_baseline_on_both_curves(corner_reader: mien.Reader, crops: Crops) -> None:
+def test_the_true_reason_is_better_than_every_baseline_on_both_curves(corner_reader: mien.Reader, crops: Crops) -> None:
     found = measure_faithfulness(corner_reader, crops, SAD, corner, "cam")
     assert all(found.differences[curve][name].better for curve in CURVES for name in BASELINES)
     assert found.conclusion.endswith("better than every baseline on both curves.")
@@ -85,7 +85,7 @@ def test_a_wrong_reason_loses_to_every_baseline(corner_reader: mien.Reader, crop
     assert "no better than chance" in found.conclusion
 
 
-def test_chance_does_not_beat_chance(corner_reader: mien.Reader, crops: Crops) -> None:
+def test_chance_is_not_better_than_chance(corner_reader: mien.Reader, crops: Crops) -> None:
     rng = np.random.default_rng(7)
     found = measure_faithfulness(
         corner_reader, crops, SAD, lambda crops, labels: rng.random(crops.shape[:3]).astype(np.float32), "cam"
@@ -101,7 +101,7 @@ def test_occlusion_is_faithful_to_a_model_that_it_can_see_through(corner_reader:
     assert found.differences["insertion"]["patches"].better
 
 
-def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops: Crops) -> None:
+def test_the_same_seed_gives_the_same_values(corner_reader: mien.Reader, crops: Crops) -> None:
     one, same, other = (
         measure_faithfulness(corner_reader, crops[:6], SAD[:6], corner, "cam", seed).to_dict() for seed in (0, 0, 1)
     )
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_figures(corner_reader: mien.Reader, crops:
     assert one["deletion"]["random"]["interval"][0] < one["deletion"]["random"]["method_better_by"]
 
 
-def test_one_picture_has_no_interval(corner_reader: mien.Reader, crops: Crops) -> None:
+def test_one_image_has_no_interval(corner_reader: mien.Reader, crops: Crops) -> None:
     with pytest.raises(DataError, match="1 images; at least 2"):
         measure_faithfulness(corner_reader, crops[:1], SAD[:1], corner, "cam")
 
@@ -135,7 +135,7 @@ def test_pixels_of_equal_heat_go_in_no_order() -> None:
     assert 10 < half[:5].sum() < 40 and 10 < half[:, :5].sum() < 40
 
 
-def test_the_baselines_know_nothing_of_the_picture() -> None:
+def test_the_baselines_know_nothing_of_the_image() -> None:
     bell = centre_map(16)
     np.testing.assert_allclose(bell, bell[::-1, ::-1], atol=1e-6)
     assert bell[7:9, 7:9].min() == bell.max() and bell[0, 0] == pytest.approx(bell.min())

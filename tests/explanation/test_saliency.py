@@ -47,7 +47,7 @@ def test_log_odds_are_those_of_the_softmax(logits: np.ndarray, label: int) -> No
 
 
 @given(maps_of, st.integers(1, 20))
-def test_heat_is_between_0_and_1_and_reaches_1_where_anything_speaks_for_the_label(maps: np.ndarray, size: int) -> None:
+def test_heat_is_between_0_and_1_and_reaches_1_if_there_is_evidence(maps: np.ndarray, size: int) -> None:
     found = heatmaps(maps, size)
     assert found.shape == (len(maps), size, size) and found.dtype == np.float32
     assert np.isfinite(found).all() and found.min(initial=0) >= 0 and found.max(initial=0) <= 1
@@ -65,7 +65,7 @@ def test_heat_is_strongest_where_the_map_is() -> None:
 
 
 @pytest.mark.parametrize("size", [8, 16, 48, 57, 256])
-def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
+def test_occluded_squares_leave_nothing_out_and_stay_inside(size: int) -> None:
     squares = occlusion_squares(size)
     assert squares.min() == 0 and squares.max() == size
     count = np.zeros((size, size), int)
@@ -76,7 +76,7 @@ def test_covers_leave_nothing_out_and_stay_inside(size: int) -> None:
     assert len(squares) <= 150
 
 
-def test_a_covered_crop_differs_in_its_square_alone() -> None:
+def test_an_occluded_crop_differs_in_its_square_alone() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     squares = occlusion_squares(16)
     for copy, (top, left, bottom, right) in zip(occlude(crop, squares), squares, strict=True):

@@ -1,6 +1,6 @@
 """Explain predictions in one call: `mien.explain` for an image, `mien.explain_dataset` for labelled data.
 
-Stands here because the gradient methods need Keras, which is imported only for them.
+The gradient methods need Keras, which is imported only for them.
 """
 
 import tempfile
@@ -150,7 +150,7 @@ def open_model(
 ) -> ExplainableModel:
     """Open a model to be explained.
 
-    A .keras file in a run folder stands for that run. Any other becomes a bundle for as long as this process runs.
+    A .keras file in a run folder means that run. Any other becomes a bundle for as long as this process runs.
 
     Args:
         model: as in `explain`, like `method`, `faces` and `detect`.

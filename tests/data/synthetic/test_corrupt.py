@@ -23,11 +23,11 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def upright(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB")).astype(float)
+    with Image.open(path) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(float)
 
 
-class Spoilt:
+class Corrupted:
     """A clean dataset, its corrupted twin, and what was planted."""
 
     def __init__(self, root: Path) -> None:
@@ -46,24 +46,24 @@ class Spoilt:
         return path
 
     def original(self, path: Path) -> np.ndarray:
-        """The clean picture that stood where `path` is now, whatever its suffix was."""
+        """The clean image that was at `path` before, under any suffix."""
         (found,) = (self.clean / path.parent.name).glob(path.stem + ".*")
         return upright(found)
 
 
 @pytest.fixture(scope="module")
-def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
-    return Spoilt(tmp_path_factory.mktemp("spoil"))
+def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Corrupted:
+    return Corrupted(tmp_path_factory.mktemp("corrupted"))
 
 
-def test_every_kind_is_planted_and_no_file_is_named_twice(corrupted: Spoilt) -> None:
+def test_every_kind_is_planted_and_no_file_is_named_twice(corrupted: Corrupted) -> None:
     assert {s.kind for s in corrupted.planted} == set(KINDS)
     files = [name for s in corrupted.planted for name in s.files]
     assert len(files) == len(set(files))
     assert all((corrupted.folder / name).is_file() for name in files)
 
 
-def test_what_is_not_named_is_as_it_was(corrupted: Spoilt) -> None:
+def test_what_is_not_named_is_as_it_was(corrupted: Corrupted) -> None:
     before, after = contents(corrupted.clean), contents(corrupted.folder)
     named = {name for s in corrupted.planted for name in s.files}
     assert {name: after[name] for name in after if name not in named}.items() <= before.items()
@@ -71,13 +71,13 @@ def test_what_is_not_named_is_as_it_was(corrupted: Spoilt) -> None:
     assert gone <= {Path(name).with_suffix("") for name in named}  # only under another suffix
 
 
-def test_the_same_seed_spoils_the_same_way(corrupted: Spoilt, tmp_path: Path) -> None:
+def test_the_same_seed_corrupts_the_same_way(corrupted: Corrupted, tmp_path: Path) -> None:
     write_dataset(tmp_path, PER_CLASS, seed=4, size=SIZE)
     assert corrupt_dataset(tmp_path, seed=9) == corrupted.planted
     assert contents(tmp_path) == contents(corrupted.folder)
 
 
-def test_another_seed_spoils_other_pictures(corrupted: Spoilt, tmp_path: Path) -> None:
+def test_another_seed_corrupts_other_images(corrupted: Corrupted, tmp_path: Path) -> None:
     write_dataset(tmp_path, PER_CLASS, seed=4, size=SIZE)
     assert corrupt_dataset(tmp_path, seed=10) != corrupted.planted
 
@@ -91,7 +91,7 @@ def test_another_seed_spoils_other_pictures(corrupted: Spoilt, tmp_path: Path) -
         ("lfs-pointer", ".jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:"),
     ],
 )
-def test_no_picture_under_a_picture_s_name(corrupted: Spoilt, kind: str, suffix: str, start: bytes) -> None:
+def test_no_image_under_the_name_of_one(corrupted: Corrupted, kind: str, suffix: str, start: bytes) -> None:
     path = corrupted.one(kind)
     assert path.suffix == suffix
     assert path.read_bytes().startswith(start)
@@ -100,11 +100,11 @@ def test_no_picture_under_a_picture_s_name(corrupted: Spoilt, kind: str, suffix:
         Image.open(path)
 
 
-def test_truncated_opens_but_does_not_load(corrupted: Spoilt) -> None:
-    with Image.open(corrupted.one("truncated")) as picture:
-        assert picture.size == (SIZE, SIZE)
+def test_truncated_opens_but_does_not_load(corrupted: Corrupted) -> None:
+    with Image.open(corrupted.one("truncated")) as image:
+        assert image.size == (SIZE, SIZE)
         with pytest.raises(OSError, match="truncated"):
-            picture.load()
+            image.load()
 
 
 @pytest.mark.parametrize(
@@ -117,80 +117,80 @@ def test_truncated_opens_but_does_not_load(corrupted: Spoilt) -> None:
         ("alpha", {(".png", "PNG", "RGBA")}),
     ],
 )
-def test_formats_and_modes(corrupted: Spoilt, kind: str, found: set[tuple[str, str, str]]) -> None:
+def test_formats_and_modes(corrupted: Corrupted, kind: str, found: set[tuple[str, str, str]]) -> None:
     seen = set()
     for (path,) in corrupted.of(kind):
-        with Image.open(path) as picture:
-            seen.add((path.suffix, picture.format, picture.mode))
+        with Image.open(path) as image:
+            seen.add((path.suffix, image.format, image.mode))
     assert seen == found
 
 
 @pytest.mark.parametrize("kind", ["wrong-extension", "cmyk", "palette"])
-def test_odd_formats_still_show_the_same_picture(corrupted: Spoilt, kind: str) -> None:
+def test_odd_formats_still_show_the_same_image(corrupted: Corrupted, kind: str) -> None:
     for (path,) in corrupted.of(kind):
         assert np.abs(upright(path) - corrupted.original(path)).mean() < 12
 
 
-def test_sixteen_bits_use_the_whole_range(corrupted: Spoilt) -> None:
+def test_sixteen_bits_use_the_whole_range(corrupted: Corrupted) -> None:
     path = corrupted.one("sixteen-bit")
-    with Image.open(path) as picture:
-        levels = np.asarray(picture).astype(float)
+    with Image.open(path) as image:
+        levels = np.asarray(image).astype(float)
     assert levels.max() > 255
     assert np.abs(levels / 257 - corrupted.original(path).mean(axis=2)).mean() < 15
 
 
-def test_alpha_hides_the_corners_and_keeps_the_face(corrupted: Spoilt) -> None:
-    with Image.open(corrupted.one("alpha")) as picture:
-        alpha = np.asarray(picture)[..., 3]
+def test_alpha_hides_the_corners_and_keeps_the_face(corrupted: Corrupted) -> None:
+    with Image.open(corrupted.one("alpha")) as image:
+        alpha = np.asarray(image)[..., 3]
     assert alpha[0, 0] == 0
     assert alpha[SIZE // 2, SIZE // 2] == 255
 
 
-def test_exif_rotated_is_upright_only_through_its_tag(corrupted: Spoilt) -> None:
+def test_exif_rotated_is_upright_only_through_its_tag(corrupted: Corrupted) -> None:
     tags = set()
     for (path,) in corrupted.of("exif-rotated"):
         original = corrupted.original(path)
-        with Image.open(path) as picture:
-            tags.add(picture.getexif()[0x0112])
-            stored = np.asarray(picture.convert("RGB")).astype(float)
+        with Image.open(path) as image:
+            tags.add(image.getexif()[0x0112])
+            stored = np.asarray(image.convert("RGB")).astype(float)
         assert np.abs(upright(path) - original).mean() < 5
         assert np.abs(stored - original).mean() > 10
     assert tags == {3, 6}
 
 
-def test_too_small(corrupted: Spoilt) -> None:
-    with Image.open(corrupted.one("too-small")) as picture:
-        assert picture.size == (8, 8)
+def test_too_small(corrupted: Corrupted) -> None:
+    with Image.open(corrupted.one("too-small")) as image:
+        assert image.size == (8, 8)
 
 
-def test_exact_duplicates_have_equal_bytes_and_one_label(corrupted: Spoilt) -> None:
+def test_exact_duplicates_have_equal_bytes_and_one_label(corrupted: Corrupted) -> None:
     for one, two in corrupted.of("exact-duplicate"):
         assert one.read_bytes() == two.read_bytes()
         assert one.parent == two.parent
 
 
-def test_label_conflicts_have_equal_bytes_and_two_labels(corrupted: Spoilt) -> None:
+def test_label_conflicts_have_equal_bytes_and_two_labels(corrupted: Corrupted) -> None:
     for one, two in corrupted.of("label-conflict"):
         assert one.read_bytes() == two.read_bytes()
         assert one.parent != two.parent
 
 
-def test_near_duplicates_look_alike_and_differ_in_bytes(corrupted: Spoilt) -> None:
+def test_near_duplicates_look_alike_and_differ_in_bytes(corrupted: Corrupted) -> None:
     sizes = set()
     for one, two in corrupted.of("near-duplicate"):
         assert one.read_bytes() != two.read_bytes()
         assert one.parent == two.parent
         small = []
         for path in (one, two):
-            with Image.open(path) as picture:
-                small.append(np.asarray(picture.convert("L").resize((16, 16))).astype(float).ravel())
-        with Image.open(two) as picture:
-            sizes.add(picture.size)
+            with Image.open(path) as image:
+                small.append(np.asarray(image.convert("L").resize((16, 16))).astype(float).ravel())
+        with Image.open(two) as image:
+            sizes.add(image.size)
         assert np.corrcoef(small)[0, 1] > 0.9
     assert len(sizes) == 3  # as it was (twice), resized, cropped
 
 
-def test_strays(corrupted: Spoilt) -> None:
+def test_strays(corrupted: Corrupted) -> None:
     strays = [path.relative_to(corrupted.folder).as_posix() for (path,) in corrupted.of("stray")]
     assert strays == ["LICENSE.txt", "happy/.DS_Store"]
 
@@ -219,6 +219,6 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
         corrupt_dataset(tmp_path)
 
 
-def test_spoiled_is_frozen() -> None:
+def test_a_corruption_is_frozen() -> None:
     with pytest.raises(AttributeError):
         Corruption("html", ("a",)).kind = "text"  # type: ignore[misc]

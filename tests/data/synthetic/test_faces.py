@@ -12,28 +12,28 @@ from PIL import Image
 from mien.data.synthetic.faces import EXPRESSIONS, draw_face, write_dataset
 from mien.errors import InputError
 
-Pictures = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
-def grey(picture: Pictures, size: int) -> Pictures:
-    return np.asarray(Image.fromarray(picture).convert("L").resize((size, size), Image.Resampling.BILINEAR))
+def grey(image: Pixels, size: int) -> Pixels:
+    return np.asarray(Image.fromarray(image).convert("L").resize((size, size), Image.Resampling.BILINEAR))
 
 
-def drawn(count: int, first: int = 0) -> tuple[Pictures, Pictures]:
+def drawn(count: int, first: int = 0) -> tuple[Pixels, Pixels]:
     """`count` drawings, 48x48 grey, half happy (0) and half sad (1), each of another person."""
     labels = np.arange(count) % 2
     names = ("happy", "sad")
-    pictures = [grey(draw_face(names[k], first + i), 48) for i, k in enumerate(labels)]
-    return np.stack(pictures), labels.astype(np.uint8)
+    images = [grey(draw_face(names[k], first + i), 48) for i, k in enumerate(labels)]
+    return np.stack(images), labels.astype(np.uint8)
 
 
 @settings(max_examples=20)
 @given(st.sampled_from(EXPRESSIONS), st.integers(0, 2**64 - 1), st.integers(24, 128))
-def test_any_seed_and_size_gives_the_same_picture_twice(expression: str, seed: int, size: int) -> None:
-    picture = draw_face(expression, seed, size)
-    assert picture.shape == (size, size, 3)
-    assert picture.dtype == np.uint8
-    assert np.array_equal(picture, draw_face(expression, seed, size))
+def test_any_seed_and_size_gives_the_same_image_twice(expression: str, seed: int, size: int) -> None:
+    image = draw_face(expression, seed, size)
+    assert image.shape == (size, size, 3)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, draw_face(expression, seed, size))
 
 
 def test_a_drawing_does_not_depend_on_what_was_drawn_before_nor_on_the_global_generator() -> None:
@@ -56,15 +56,15 @@ def test_the_expression_changes_the_middle_of_the_face_and_nothing_else(seed: in
     changed = np.abs(happy - sad).max(axis=2) > 0
     rows, columns = np.nonzero(changed)
     assert changed.any()
-    # Forehead, hair, hat, neck, shoulders and backdrop: pixel for pixel the same picture.
+    # Forehead, hair, hat, neck, shoulders and backdrop: pixel for pixel the same image.
     assert changed.mean() < 0.25
     assert rows.min() > 10
     assert columns.min() > 10
     assert columns.max() < 86
 
 
-def test_a_picture_without_the_face_says_nothing_of_its_class() -> None:
-    """Brightness and colour of the border, over 300 pictures per class, differ by chance only."""
+def test_an_image_without_the_face_says_nothing_of_its_class() -> None:
+    """Brightness and colour of the border, over 300 images per class, differ by chance only."""
     borders = {}
     for k, name in enumerate(("happy", "sad")):
         faces = np.stack([draw_face(name, 10_000 * (k + 1) + i, 48) for i in range(300)]).astype(float)
@@ -93,16 +93,16 @@ def test_skin_runs_from_dark_to_light() -> None:
 def test_a_linear_model_on_the_pixels_cannot_tell_the_classes_apart() -> None:
     from sklearn.linear_model import LogisticRegression
 
-    pictures, labels = drawn(800)
-    pixels = pictures.reshape(800, -1) / 255.0
+    images, labels = drawn(800)
+    pixels = images.reshape(800, -1) / 255.0
     model = LogisticRegression(C=0.01, max_iter=1000).fit(pixels[:600], labels[:600])
     assert model.score(pixels[600:], labels[600:]) <= 0.85
 
 
 def test_a_neighbour_in_pixels_is_no_better() -> None:
-    """No picture has a near copy that would give its class away."""
-    pictures, labels = drawn(400, first=5_000)
-    flat = pictures.reshape(400, -1).astype(float)
+    """No image has a near copy that would give its class away."""
+    images, labels = drawn(400, first=5_000)
+    flat = images.reshape(400, -1).astype(float)
     apart = (flat**2).sum(1)[:, None] + (flat**2).sum(1)[None] - 2 * flat @ flat.T
     np.fill_diagonal(apart, np.inf)
     assert (labels[apart.argmin(axis=1)] == labels).mean() <= 0.85
@@ -117,7 +117,7 @@ def test_bad_arguments_are_named(expression: str, seed: int, size: int, named: s
         draw_face(expression, seed, size)
 
 
-def test_a_dataset_is_class_folders_of_readable_pictures(tmp_path: Path) -> None:
+def test_a_dataset_is_class_folders_of_readable_images(tmp_path: Path) -> None:
     calls = []
     files = write_dataset(tmp_path / "faces", 40, seed=3, size=48, on_file=lambda: calls.append(1))
     assert len(calls) == len(files) == 80
@@ -126,10 +126,10 @@ def test_a_dataset_is_class_folders_of_readable_pictures(tmp_path: Path) -> None
     assert files[0].stem == "happy-00001"
     formats = []
     for path in files:
-        with Image.open(path) as picture:
-            assert (picture.size, picture.mode) == ((48, 48), "RGB")
-            formats.append(picture.format)
-            assert picture.format == {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+        with Image.open(path) as image:
+            assert (image.size, image.mode) == ((48, 48), "RGB")
+            formats.append(image.format)
+            assert image.format == {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
     assert 0 < formats.count("PNG") < 30
 
 
