@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from snippets import Snippet, snippets
-from workplace import furnish
+from workplace import FEW, FOR_A_SPLIT, furnish
 
 ROOT = Path(__file__).parents[2]
 #: http.md needs a running server: tests/server runs its examples. The logs record commands of their day.
@@ -21,16 +21,23 @@ PAGES = [
 RUN = ("sh", "python")
 #: A page with one of these commands takes minutes.
 LONG = re.compile(r"^(mien (train|tune|experiment|demo)|make )", re.MULTILINE)
-#: Options that shorten long commands: the commands are tested here, not what they learn.
-SHORT = {"train": "--epochs=1 --freeze-epochs=0", "tune": "--trials=1"}
+#: Options that shorten long commands, by a pattern of the command: it is tested here, not its result.
+SHORT = {
+    r"mien train (?!.*--resume)": "--epochs=1 --freeze-epochs=0",
+    r"mien tune (?!.*--resume)": "--trials=1",
+    r"mien explain .*--faithfulness": "--limit=4",
+}
+
+
+def is_long(block: Snippet) -> bool:
+    return LONG.search(block.code) is not None
 
 
 def pages() -> list[object]:
     found: list[object] = []
     for path in PAGES:
         blocks = [block for block in snippets(path, *RUN) if block.reason is None]
-        long = any(LONG.search(block.code) for block in blocks)
-        marks = [pytest.mark.slow] if long else []
+        marks = [pytest.mark.slow] if any(map(is_long, blocks)) else []
         if blocks:
             found.append(pytest.param(path, id=str(path.relative_to(ROOT)), marks=marks))
     return found
@@ -38,14 +45,14 @@ def pages() -> list[object]:
 
 @pytest.mark.parametrize("page", pages())
 def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    furnish(tmp_path, page.read_text(encoding="utf-8"))
-    for block in snippets(page, *RUN):
-        if block.reason is None:
-            done = run(block, tmp_path)
-            assert done.returncode in (0, 1) if block.language == "sh" else done.returncode == 0, (
-                f"{page.name}, line {block.line}:\n{block.code}\n{done.stdout}\n{done.stderr}"
-            )
-            assert "Traceback" not in done.stderr, f"{page.name}, line {block.line}:\n{done.stderr}"
+    blocks = [block for block in snippets(page, *RUN) if block.reason is None]
+    furnish(tmp_path, page.read_text(encoding="utf-8"), FOR_A_SPLIT if any(map(is_long, blocks)) else FEW)
+    for block in blocks:
+        done = run(block, tmp_path)
+        assert done.returncode in (0, 1) if block.language == "sh" else done.returncode == 0, (
+            f"{page.name}, line {block.line}:\n{block.code}\n{done.stdout}\n{done.stderr}"
+        )
+        assert "Traceback" not in done.stderr, f"{page.name}, line {block.line}:\n{done.stderr}"
 
 
 def run(block: Snippet, place: Path) -> subprocess.CompletedProcess[str]:
@@ -63,11 +70,8 @@ def shell(code: str) -> str:
 
 
 def shortened(line: str) -> str:
-    command = line.split(" #", 1)[0]
-    verb = re.match(r"mien (\w+)", command)
-    if verb and verb[1] in SHORT and "--resume" not in command:
-        command = f"{command.rstrip()} {SHORT[verb[1]]}"
-    return command
+    command = line.split(" #", 1)[0].rstrip()
+    return " ".join([command, *(options for pattern, options in SHORT.items() if re.match(pattern, command))])
 
 
 def test_the_blocks_of_a_page_are_found(tmp_path: Path) -> None:

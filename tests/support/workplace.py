@@ -1,4 +1,4 @@
-"""A folder in which what README and docs speak of is there: photographs, a film, labelled folders, a model.
+"""A folder with the files that README and docs name: photographs, a video, labelled folders, a model.
 
 The person is NASA's Eileen Collins (public domain, with scikit-image); all other faces are drawn.
 """
@@ -20,73 +20,73 @@ from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.io.video_writer import VideoWriter
 
-#: Drawn faces of each class: enough for every part of a split.
-EACH = 24
+#: Drawn faces per class: enough for each part of a split, or for quick commands.
+FOR_A_SPLIT, FEW = 24, 8
 #: The numbers of these labels in `fer2013.csv`.
 KAGGLE = {"happy": 3, "sad": 4}
 
 
-def furnish(place: Path, text: str) -> None:
-    """Put into a folder those of the files and folders that a page's text names."""
+def furnish(place: Path, text: str, each: int = FEW) -> None:
+    """Put the files and folders that a text names into a folder; labelled data have `each` faces per class."""
     for name, make in THINGS.items():
         if name.rstrip("/") in text:
-            make(place / name)
+            make(place / name, each)
 
 
-def photograph(path: Path) -> None:
+def photograph(path: Path, _: int = 1) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(astronaut()).save(path, quality=92)  # type: ignore[no-untyped-call]
 
 
-def album(folder: Path) -> None:
-    for name in ("day 1/a.jpg", "b.jpg"):
+def album(folder: Path, _: int) -> None:
+    for name in ("day 1/a.jpg", "b.jpg", "c.png"):
         photograph(folder / name)
 
 
-def drawn(folder: Path) -> None:
-    write_dataset(folder, EACH, seed=len(folder.name), size=64)
+def drawn(folder: Path, each: int) -> None:
+    write_dataset(folder, each, seed=len(folder.name), size=64)
 
 
-def names(path: Path) -> None:
+def names(path: Path, _: int) -> None:
     photograph(path.parent / "photo.jpg")
     path.write_text("photo.jpg\n", "utf-8")
 
 
-def archive(path: Path) -> None:
+def archive(path: Path, _: int) -> None:
     photograph(path.parent / "photo.jpg")
     with zipfile.ZipFile(path, "w") as file:
         file.write(path.parent / "photo.jpg", "inside/photo.jpg")
 
 
-def film(path: Path) -> None:
-    picture = Image.fromarray(astronaut()).resize((256, 256))  # type: ignore[no-untyped-call]
+def video(path: Path, _: int) -> None:
+    frame = Image.fromarray(astronaut()).resize((256, 256))  # type: ignore[no-untyped-call]
     with VideoWriter(path) as writer:
         for number in range(10):
-            writer.write(number / 5, picture)
+            writer.write(number / 5, frame)
 
 
-def fer2013(path: Path) -> None:
+def fer2013(path: Path, each: int) -> None:
     """Drawn faces as Kaggle's `fer2013.csv` holds its own."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["emotion", "pixels", "Usage"])
-        for number in range(2 * EACH):
+        for number in range(2 * each):
             label = ("happy", "sad")[number % 2]
             pixels = np.asarray(Image.fromarray(draw_face(label, number, 48)).convert("L")).ravel()
             usage = ("Training", "PublicTest", "PrivateTest")[number // 2 % 3]
             writer.writerow([KAGGLE[label], " ".join(map(str, pixels)), usage])
 
 
-def network(path: Path) -> None:
-    """A Keras model that was made elsewhere, of two classes."""
+def network(path: Path, _: int) -> None:
+    """A Keras model of two classes that was not made by mien."""
     import keras
 
     layers = [keras.Input((48, 48, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)]
     keras.Sequential([*layers, keras.layers.Softmax()]).save(path)
 
 
-def run(folder: Path) -> None:
-    """A run with a bundle of two classes whose threshold may be written: bright pictures are happy."""
+def run(folder: Path, _: int) -> None:
+    """A run whose bundle has two classes, so that its threshold can be changed: bright images are happy."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 48, 48, 3])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])
     constants: dict[str, npt.NDArray[Any]] = {
@@ -108,17 +108,17 @@ def run(folder: Path) -> None:
     (folder / "bundle" / CONFIG_FILE).write_text(config.to_json(), "utf-8")
 
 
-def groups(path: Path) -> None:
-    """Two cameras that took the pictures of `data` in turn."""
+def groups(path: Path, each: int) -> None:
+    """Two cameras that took the images of `data` in turn."""
     if not (path.parent / "data").exists():
-        drawn(path.parent / "data")
-    pictures = sorted((path.parent / "data").glob("*/*.*"))
-    rows = [f"{one.parent.name}/{one.name},{('old', 'new')[number % 2]}" for number, one in enumerate(pictures)]
+        drawn(path.parent / "data", each)
+    images = sorted((path.parent / "data").glob("*/*.*"))
+    rows = [f"{one.parent.name}/{one.name},{('old', 'new')[number % 2]}" for number, one in enumerate(images)]
     path.write_text("\n".join(["file,camera", *rows]) + "\n", "utf-8")
 
 
 #: What the pages name, and how it is made.
-THINGS: Mapping[str, Callable[[Path], None]] = {
+THINGS: Mapping[str, Callable[[Path, int], None]] = {
     "photo.jpg": photograph,
     "a.jpg": photograph,
     "b.jpg": photograph,
@@ -127,7 +127,7 @@ THINGS: Mapping[str, Callable[[Path], None]] = {
     "more/": album,
     "list.txt": names,
     "archive.zip": archive,
-    "party.mp4": film,
+    "party.mp4": video,
     "data": drawn,
     "other_data": drawn,
     "fer2013.csv": fer2013,
