@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.arrays import UInt8
-from mien.evaluation.perturbations import Fill, blur, brighten, hide, recompress, rescale, rotate
+from mien.evaluation.perturbations import Fill, adjust_brightness, blur, occlude, recompress, rescale, rotate
 
 Draw = Callable[[UInt8, np.random.Generator], UInt8]
 
@@ -23,7 +23,7 @@ class Change:
 
 
 def hidden(fill: Fill) -> tuple[Draw, ...]:
-    return (lambda image, rng: hide(image, 0.2, rng, fill),) * DRAWS
+    return (lambda image, rng: occlude(image, 0.2, rng, fill),) * DRAWS
 
 
 CHANGES = (
@@ -36,8 +36,8 @@ CHANGES = (
     Change("face at 70 % of its size", (lambda p, _: rescale(p, 0.7),)),
     Change("face at 70 % on black", (lambda p, _: rescale(p, 0.7, black=True),), wanted=False),
     Change("face at 130 % of its size", (lambda p, _: rescale(p, 1.3),)),
-    Change("brightness × 0.5", (lambda p, _: brighten(p, 0.5),)),
-    Change("brightness × 1.5", (lambda p, _: brighten(p, 1.5),)),
+    Change("brightness × 0.5", (lambda p, _: adjust_brightness(p, 0.5),)),
+    Change("brightness × 1.5", (lambda p, _: adjust_brightness(p, 1.5),)),
     Change("Gaussian blur, 1 px", (lambda p, _: blur(p, 1),)),
     Change("JPEG quality 30", (lambda p, _: recompress(p, 30),)),
     Change(f"black square on 20 %, mean of {DRAWS} draws", hidden("black")),

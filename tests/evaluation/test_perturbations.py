@@ -1,76 +1,75 @@
-"""Every change does what its name says, at the strength that it is given, and nothing at strength nought."""
+"""Every perturbation does what its name says at the given strength, and nothing at its neutral strength."""
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mien.arrays import UInt8
 from mien.data.synthetic.faces import draw_face
 from mien.evaluation.perturbations import (
-    KINDS,
+    PERTURBATIONS,
     Perturbation,
     add_noise,
+    adjust_brightness,
+    adjust_contrast,
     blur,
-    brighten,
-    coarsen,
-    hide,
+    occlude,
     recompress,
+    reduce_resolution,
     rescale,
     rotate,
     shift,
-    stretch,
 )
 
-Picture = npt.NDArray[np.uint8]
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {perturbation.name: perturbation for perturbation in PERTURBATIONS}
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Picture:
+def drawn() -> UInt8:
     """Six drawn faces, colour, of 48 pixels."""
     return np.stack([draw_face(name, seed, 48) for name in ("happy", "sad") for seed in range(3)])
 
 
-def pictures() -> st.SearchStrategy[Any]:
+def images() -> st.SearchStrategy[Any]:
     shapes = st.tuples(st.integers(1, 3), st.integers(8, 40), st.sampled_from([1, 3]))
     return shapes.flatmap(lambda shape: arrays(np.uint8, (shape[0], shape[1], shape[1], shape[2])))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda perturbation: perturbation.name)
 @settings(max_examples=20)
-@given(crops=pictures(), which=st.integers(0, 4), seed=st.integers(0, 9))
+@given(crops=images(), which=st.integers(0, 4), seed=st.integers(0, 9))
 def test_every_strength_keeps_shape_and_type_and_the_neutral_one_every_value(
-    kind: Perturbation, crops: Picture, which: int, seed: int
+    perturbation: Perturbation, crops: UInt8, which: int, seed: int
 ) -> None:
     before = crops.copy()
-    same = kind.apply(crops, kind.neutral, seed)
+    same = perturbation.apply(crops, perturbation.neutral, seed)
     assert (same == crops).all() and same is not crops
-    changed = kind.apply(crops, kind.strengths[which], seed)
+    changed = perturbation.apply(crops, perturbation.strengths[which], seed)
     assert changed.shape == crops.shape and changed.dtype == np.uint8
-    assert (changed == kind.apply(crops, kind.strengths[which], seed)).all()
-    assert (crops == before).all(), "the pictures given must stay as they are"
+    assert (changed == perturbation.apply(crops, perturbation.strengths[which], seed)).all()
+    assert (crops == before).all(), "the images given must stay as they are"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_five_strengths_leave_ever_less_of_a_face(kind: Perturbation, drawn: Picture) -> None:
-    assert len(kind.strengths) == 5
-    steps = np.diff([kind.neutral, *kind.strengths])
+@pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda perturbation: perturbation.name)
+def test_five_strengths_leave_ever_less_of_a_face(perturbation: Perturbation, drawn: UInt8) -> None:
+    assert len(perturbation.strengths) == 5
+    steps = np.diff([perturbation.neutral, *perturbation.strengths])
     assert (steps > 0).all() or (steps < 0).all()
-    apart = [np.abs(kind.apply(drawn, s) - drawn.astype(float)).mean() for s in kind.strengths]
+    apart = [np.abs(perturbation.apply(drawn, s) - drawn.astype(float)).mean() for s in perturbation.strengths]
     assert apart[0] > 0
     assert apart[-1] > 1.5 * apart[0]
 
 
-@pytest.mark.parametrize("name", ["Rotation", "Shift", "Noise", "Occlusion", "Striped cover"])
-def test_what_is_random_follows_the_seed_and_differs_between_pictures(name: str, drawn: Picture) -> None:
-    kind = BY_NAME[name]
+@pytest.mark.parametrize("name", ["Rotation", "Shift", "Noise", "Occlusion", "Striped occlusion"])
+def test_what_is_random_follows_the_seed_and_differs_between_images(name: str, drawn: UInt8) -> None:
+    perturbation = BY_NAME[name]
     twice = np.stack([drawn[0]] * 12)
-    changed = kind.apply(twice, kind.strengths[2], 1)
-    assert (changed != kind.apply(twice, kind.strengths[2], 2)).any()
+    changed = perturbation.apply(twice, perturbation.strengths[2], 1)
+    assert (changed != perturbation.apply(twice, perturbation.strengths[2], 2)).any()
     assert len(np.unique(changed.reshape(12, -1), axis=0)) > 1
 
 
@@ -82,18 +81,18 @@ def test_grain_and_direction_are_the_same_at_every_strength() -> None:
 
 
 def test_rotation_goes_counter_clockwise_about_the_middle_and_back() -> None:
-    picture = np.zeros((41, 41), np.uint8)
-    picture[17:24, 30:37] = 255  # on the right
-    turned = rotate(picture, 90)
+    image = np.zeros((41, 41), np.uint8)
+    image[17:24, 30:37] = 255  # on the right
+    turned = rotate(image, 90)
     assert turned[4:11, 17:24].mean() > 240  # on top
-    assert np.abs(rotate(turned, -90).astype(float) - picture).max() <= 1
+    assert np.abs(rotate(turned, -90).astype(float) - image).max() <= 1
 
 
 @given(st.floats(0.4, 2.0))
 def test_a_face_of_another_size_keeps_its_middle_and_changes_its_area(size: float) -> None:
-    picture = np.zeros((60, 60), np.uint8)
-    picture[20:40, 20:40] = 255
-    found = rescale(picture, size) / 255
+    image = np.zeros((60, 60), np.uint8)
+    image[20:40, 20:40] = 255
+    found = rescale(image, size) / 255
     assert found.sum() == pytest.approx(400 * size**2, rel=0.05)
     places = np.mgrid[:60, :60] + 0.5
     assert (places * found).sum(axis=(1, 2)) / found.sum() == pytest.approx([30, 30], abs=0.2)
@@ -101,47 +100,47 @@ def test_a_face_of_another_size_keeps_its_middle_and_changes_its_area(size: floa
 
 @given(st.integers(-9, 9), st.integers(-9, 9))
 def test_shift_moves_by_whole_pixels_and_repeats_the_edge(right: int, down: int) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (10, 10, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (10, 10, 3)).astype(np.uint8)
     places = np.arange(10)
     rows, columns = np.clip(places - down, 0, 9), np.clip(places - right, 0, 9)
-    assert (shift(picture, right, down) == picture[rows[:, None], columns]).all()
+    assert (shift(image, right, down) == image[rows[:, None], columns]).all()
 
 
-def test_new_ground_is_black_where_it_is_asked_for() -> None:
+def test_padding_is_black_if_asked_for() -> None:
     white = np.full((30, 30), 255, np.uint8)
     assert (rescale(white, 0.5) == 255).all() and (rotate(white, 45) == 255).all()
     assert rescale(white, 0.5, black=True)[0, 0] == 0 and rotate(white, 45, black=True)[0, 0] == 0
 
 
 @given(arrays(np.uint8, (6, 6)), st.floats(0, 4))
-def test_brightness_and_contrast_are_what_they_are_called(picture: Picture, factor: float) -> None:
-    assert np.abs(brighten(picture, factor) - np.minimum(picture * factor, 255)).max() <= 0.5
-    changed = stretch(picture, min(factor, 1.0))
-    assert changed.mean() == pytest.approx(picture.mean(), abs=0.51)
-    assert changed.std() == pytest.approx(picture.std() * min(factor, 1.0), abs=0.6)
+def test_brightness_and_contrast_are_what_they_are_called(image: UInt8, factor: float) -> None:
+    assert np.abs(adjust_brightness(image, factor) - np.minimum(image * factor, 255)).max() <= 0.5
+    changed = adjust_contrast(image, min(factor, 1.0))
+    assert changed.mean() == pytest.approx(image.mean(), abs=0.51)
+    assert changed.std() == pytest.approx(image.std() * min(factor, 1.0), abs=0.6)
 
 
 @given(st.floats(0.02, 0.6), st.integers(10, 96), st.integers(0, 99))
-def test_one_square_of_the_share_is_hidden(share: float, side: int, seed: int) -> None:
-    hidden = hide(np.full((side, side), 200, np.uint8), share, np.random.default_rng(seed)) == 0
-    assert abs(hidden.sum() - share * side * side) <= side / 2 + 1
-    rows, columns = np.nonzero(hidden)
+def test_one_square_of_the_share_is_occluded(share: float, side: int, seed: int) -> None:
+    occluded = occlude(np.full((side, side), 200, np.uint8), share, np.random.default_rng(seed)) == 0
+    assert abs(occluded.sum() - share * side * side) <= side / 2 + 1
+    rows, columns = np.nonzero(occluded)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-    assert height * width == hidden.sum()
+    assert height * width == occluded.sum()
     assert abs(height - width) <= (2 if height > 1 else 3)
 
 
-def test_a_grey_square_has_the_mean_of_its_picture(drawn: Picture) -> None:
-    hidden = hide(drawn[0], 0.2, np.random.default_rng(0), "grey")
-    values, counts = np.unique(hidden[(hidden != drawn[0]).any(axis=-1)], return_counts=True)
+def test_a_grey_square_has_the_mean_of_its_image(drawn: UInt8) -> None:
+    occluded = occlude(drawn[0], 0.2, np.random.default_rng(0), "grey")
+    values, counts = np.unique(occluded[(occluded != drawn[0]).any(axis=-1)], return_counts=True)
     assert values[counts.argmax()] == round(drawn[0].mean())
 
 
-def test_a_striped_square_has_two_tones_that_alternate_and_hides_as_much_as_a_black_one() -> None:
+def test_a_striped_square_has_two_tones_that_alternate_and_occludes_as_much_as_a_black_one() -> None:
     white = np.full((48, 48), 255, np.uint8)
     tones, changes = [], []
     for seed in range(40):
-        striped, black = (hide(white, 0.2, np.random.default_rng(seed), fill) for fill in ("stripes", "black"))
+        striped, black = (occlude(white, 0.2, np.random.default_rng(seed), fill) for fill in ("stripes", "black"))
         assert (striped[black == 255] == 255).all(), "the square lies where the black one does"
         inside = striped[black == 0].reshape(21, 22)
         tones.append(len(np.unique(inside)))
@@ -151,27 +150,27 @@ def test_a_striped_square_has_two_tones_that_alternate_and_hides_as_much_as_a_bl
     assert 21 * 4 < np.median(changes) < 21 * 30
 
 
-def test_hidden_squares_lie_anywhere() -> None:
+def test_occluding_squares_lie_anywhere() -> None:
     white = np.full((20, 20), 255, np.uint8)
     rng = np.random.default_rng(0)
-    covered = np.sum([hide(white, 0.2, rng) == 0 for _ in range(400)], axis=0)
-    assert (covered > 0).all()
+    occluded = np.sum([occlude(white, 0.2, rng) == 0 for _ in range(400)], axis=0)
+    assert (occluded > 0).all()
 
 
-def test_blur_keeps_the_mean_and_takes_the_detail(drawn: Picture) -> None:
-    picture = drawn[0]
-    assert blur(picture, 2).mean() == pytest.approx(picture.mean(), abs=1)
-    assert np.diff(blur(picture, 2).astype(float), axis=0).std() < np.diff(picture.astype(float), axis=0).std() / 1.5
+def test_blur_keeps_the_mean_and_takes_the_detail(drawn: UInt8) -> None:
+    image = drawn[0]
+    assert blur(image, 2).mean() == pytest.approx(image.mean(), abs=1)
+    assert np.diff(blur(image, 2).astype(float), axis=0).std() < np.diff(image.astype(float), axis=0).std() / 1.5
 
 
 def test_low_resolution_leaves_only_so_many_pixels() -> None:
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (48, 48)).astype(np.uint8)
-    assert np.linalg.matrix_rank(coarsen(picture, 6).astype(float), tol=48) <= 6
-    assert coarsen(picture, 1).std() == 0
+    image = rng.integers(0, 256, (48, 48)).astype(np.uint8)
+    assert np.linalg.matrix_rank(reduce_resolution(image, 6).astype(float), tol=48) <= 6
+    assert reduce_resolution(image, 1).std() == 0
 
 
-def test_jpeg_of_lower_quality_is_further_away(drawn: Picture) -> None:
+def test_jpeg_of_lower_quality_is_further_away(drawn: UInt8) -> None:
     apart = [np.abs(recompress(drawn[0], q) - drawn[0].astype(float)).mean() for q in (95, 50, 10)]
     assert 0 < apart[0] < apart[1] < apart[2]
 

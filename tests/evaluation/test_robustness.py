@@ -74,7 +74,7 @@ def test_the_figures_are_plain_json(found: Robustness) -> None:
 
 def test_the_section_says_what_to_conclude(found: Robustness) -> None:
     section = robustness_section(found)
-    assert "100.0 % are read rightly" in section.conclusion
+    assert "100 % are read rightly" in section.conclusion
     assert "95 % of the brightness" in section.conclusion and "never does by rotation" in section.conclusion
     chart, limits, losses, untested = section.parts
     assert isinstance(chart, Chart) and isinstance(limits, Table) and isinstance(losses, Table)

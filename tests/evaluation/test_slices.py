@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import InputError
-from mien.evaluation.attributes import of_crops, of_faces, turn
+from mien.evaluation.attributes import crop_attributes, face_attributes, head_turn
 from mien.evaluation.scoring import Predictions
 from mien.evaluation.shortcuts import GRID, find_shortcuts
 from mien.evaluation.slices import Slices, luck, measure_slices
@@ -51,7 +51,7 @@ def by_key(found: Slices) -> dict[str, Any]:
 
 
 def values_of(crops: Picture) -> dict[str, npt.NDArray[np.float64]]:
-    return {kind.key: values for kind, values in of_crops(crops)}
+    return {kind.key: values for kind, values in crop_attributes(crops)}
 
 
 # What is measured
@@ -79,15 +79,15 @@ def test_grey_crops_and_the_same_in_colour_look_alike(drawn: Picture) -> None:
 @given(st.floats(-80, 80), st.floats(-0.8, 0.8))
 def test_pose_is_read_from_the_landmarks(roll: float, nose: float) -> None:
     seen = face(roll, nose)
-    assert turn(seen) == pytest.approx(abs(nose), abs=1e-6)
-    values = {kind.key: numbers for kind, numbers in of_faces([seen, None])}
+    assert head_turn(seen) == pytest.approx(abs(nose), abs=1e-6)
+    values = {kind.key: numbers for kind, numbers in face_attributes([seen, None])}
     assert values["roll"][0] == pytest.approx(abs(roll), abs=1e-6)
     assert values["face_size"][0] == 80 and values["doubt"][0] == pytest.approx(0.1)
     assert all(np.isnan(numbers[1]) for numbers in values.values())
 
 
 def test_no_faces_no_measures_of_faces() -> None:
-    assert list(of_faces([])) == [] == list(of_faces([None, None]))
+    assert list(face_attributes([])) == [] == list(face_attributes([None, None]))
 
 
 # Gaps

@@ -1,4 +1,4 @@
-"""How pictures of faces look, in numbers that need no labels: light, sharpness, and the size and pose of the face."""
+"""Measure image properties that need no labels: brightness, sharpness, face size, pose."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,20 @@ import numpy as np
 from mien.arrays import Float64, UInt8
 from mien.results import Detection
 
-_CHUNK = 256  # crops measured together
+_CHUNK = 256  # crops measured at a time
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A number of each picture: what it is called, what it means, and where its bins end; None: at its quartiles."""
+    """A number of each image: its name, its meaning, and its bins.
+
+    Args:
+        key: its name in `metrics.json`.
+        name: its name in a report.
+        meaning: how it is computed, with its unit.
+        edges: where bins end. Default: at the quartiles.
+        form: how a number is written.
+    """
 
     key: str
     name: str
@@ -22,7 +30,7 @@ class Attribute:
     form: str = "{:.0f}"
 
 
-_OF_CROPS = (
+_CROP_ATTRIBUTES = (
     Attribute("brightness", "Brightness", "mean of the crop, 0 to 255"),
     Attribute("contrast", "Contrast", "standard deviation of the crop, in values of 255"),
     Attribute(
@@ -34,15 +42,14 @@ _OF_CROPS = (
     Attribute(
         "asymmetry",
         "Asymmetry",
-        "1 less the correlation of the crop with its mirror image: light from a side, a "
-        "turned head, something before one half",
+        "1 less the correlation of the crop with its mirror image: light from a side, a turned head, one half covered",
         form="{:.2f}",
     ),
 )
-# Why the score stands for occlusion: with a square over 20 % of the face's box it tells covered faces from the same
-# ones uncovered better (area under the ROC curve 0.77 to 0.96, by what covers them) than the asymmetry of the crop
-# does (0.62 to 0.74), on the 110 first pictures of a scraped folder; see the lab log.
-_OF_FACES = (
+# Why the detector's score estimates occlusion: a square over 20 % of the face's box lowers it. It tells occluded faces
+# from the same faces better (area under the ROC curve 0.77 to 0.96, by what covers them) than the asymmetry of the crop
+# does (0.62 to 0.74), on the first 110 images of a scraped folder; see the lab log.
+_FACE_ATTRIBUTES = (
     Attribute("face_size", "Face size", "side of the face's box in the picture, in pixels", (32, 64, 128, 256)),
     Attribute("roll", "Head roll", "angle of the line between the eyes from level, in degrees", (5, 10, 20)),
     Attribute(
@@ -55,22 +62,34 @@ _OF_FACES = (
     ),
     Attribute(
         "doubt",
-        "Finder's doubt",
-        "1 less the face finder's score: rises where a face is partly hidden, the best "
-        "estimate of occlusion here, but also where it is blurred, cut off or turned",
+        "Detector uncertainty",
+        "1 less the score of the face detector: rises if a face is partly occluded, the best "
+        "estimate of occlusion here, but also if it is blurred, cut off or turned",
         form="{:.2f}",
     ),
 )
 
 
-def of_crops(crops: UInt8) -> Iterator[tuple[Attribute, Float64]]:
-    """Measure the crops uint8 (N, S, S, C), [0, 255], alone: each measure with its values, float64 (N,)."""
-    parts = [_looks(crops[start : start + _CHUNK]) for start in range(0, len(crops), _CHUNK)]
-    yield from zip(_OF_CROPS, np.concatenate(parts, axis=1), strict=True)
+def crop_attributes(crops: UInt8) -> Iterator[tuple[Attribute, Float64]]:
+    """Measure crops: brightness, contrast, sharpness and asymmetry.
+
+    Args:
+        crops: uint8 (N, S, S, C), [0, 255], RGB or grey.
+
+    Yields:
+        Each attribute with its values, float64 (N,).
+
+    Example:
+        >>> white = np.full((1, 8, 8, 1), 255, np.uint8)
+        >>> {attribute.key: values.round(2).tolist() for attribute, values in crop_attributes(white)}["brightness"]
+        [255.0]
+    """
+    parts = [_measure(crops[start : start + _CHUNK]) for start in range(0, len(crops), _CHUNK)]
+    yield from zip(_CROP_ATTRIBUTES, np.concatenate(parts, axis=1), strict=True)
 
 
-def _looks(crops: UInt8) -> Float64:
-    """Brightness, contrast, sharpness and asymmetry of crops (N, S, S, C): float64 (4, N)."""
+def _measure(crops: UInt8) -> Float64:
+    """Return the crop attributes, float64 (4, N), of crops (N, S, S, C)."""
     weights = np.array([0.299, 0.587, 0.114] if crops.shape[3] == 3 else [1.0], np.float32)
     luma = crops.astype(np.float32) @ weights
     mean, spread = luma.mean(axis=(1, 2)), luma.std(axis=(1, 2))
@@ -84,22 +103,29 @@ def _looks(crops: UInt8) -> Float64:
     )
 
 
-def of_faces(detections: Sequence[Detection | None]) -> Iterator[tuple[Attribute, Float64]]:
-    """Measure the faces found: each measure with its values, float64 (N,), nan where the whole picture was taken."""
+def face_attributes(detections: Sequence[Detection | None]) -> Iterator[tuple[Attribute, Float64]]:
+    """Measure detected faces: size, roll, turn of the head, detector uncertainty.
+
+    Args:
+        detections: the face of each of N images; None is a whole image.
+
+    Yields:
+        Each attribute with its values, float64 (N,), NaN for whole images; nothing if there is no face at all.
+    """
     if not any(detections):
         return
-    of: tuple[Callable[[Detection], float], ...] = (
+    measures: tuple[Callable[[Detection], float], ...] = (
         lambda face: float(np.sqrt(face.box.width * face.box.height)),
         lambda face: abs(face.roll),
-        turn,
+        head_turn,
         lambda face: 1 - face.score,
     )
-    for kind, number in zip(_OF_FACES, of, strict=True):
-        yield kind, np.array([number(face) if face else np.nan for face in detections])
+    for attribute, measure in zip(_FACE_ATTRIBUTES, measures, strict=True):
+        yield attribute, np.array([measure(face) if face else np.nan for face in detections])
 
 
-def turn(face: Detection) -> float:
-    """Return how far the tip of the nose lies from midway between the eyes, along their line, in their distance."""
+def head_turn(face: Detection) -> float:
+    """Return how far the nose tip is from midway between the eyes, along their line, in distances between the eyes."""
     right, left, nose = (np.array(point) for point in face.landmarks[:3])
     line = left - right
     return float(abs((nose - (right + left) / 2) @ line) / max(line @ line, 1e-6))

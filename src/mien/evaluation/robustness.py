@@ -8,7 +8,7 @@ import numpy as np
 
 from mien.arrays import Bool, Int64, UInt8
 from mien.errors import InputError
-from mien.evaluation.perturbations import KINDS, Perturbation
+from mien.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mien.inference.decision import AnswerField
 from mien.inference.reader import Reader
 from mien.metrics.estimates import Estimate, grouped_proportion
@@ -103,9 +103,9 @@ def measure_robustness(
     chosen.sort()
     taken, labels = crops[chosen], truth[chosen]
     before = read_crops(reader, taken, classes, by) == labels
-    steps, done = sum(len(kind.strengths) for kind in KINDS), 0
+    steps, done = sum(len(kind.strengths) for kind in PERTURBATIONS), 0
     found = []
-    for kind in KINDS:
+    for kind in PERTURBATIONS:
         hits = []
         for strength in kind.strengths:
             hits.append(read_crops(reader, kind.apply(taken, strength, seed), classes, by) == labels)

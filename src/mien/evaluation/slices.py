@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.errors import InputError
-from mien.evaluation.attributes import Attribute, of_crops, of_faces
+from mien.evaluation.attributes import Attribute, crop_attributes, face_attributes
 from mien.evaluation.scoring import Predictions
 from mien.evaluation.shortcuts import FEWEST, Shortcut, find_shortcuts
 from mien.metrics.estimates import Estimate, grouped_proportion
@@ -117,7 +117,7 @@ def measure_slices(
     if len(crops) != n or (detections is not None and len(detections) != n):
         raise InputError(f"slices: {len(crops)} crops for {n} answers; give one crop, and one detection, for each")
     found = []
-    for kind, values in (*of_crops(crops), *of_faces(detections or ())):
+    for kind, values in (*crop_attributes(crops), *face_attributes(detections or ())):
         slice_ = _slice(kind, values, scored, np.random.default_rng(seed))
         if slice_:
             found.append(slice_)

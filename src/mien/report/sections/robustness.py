@@ -27,7 +27,7 @@ def _conclusion(found: Robustness) -> str:
     start = f"Of {found.n} pictures {format_percent(found.unchanged.value)} are read rightly as they are"
     if not reached:
         return f"{start}, and no change that was tried costs 5 points."
-    said = join_words([kind.change.words.format(_number(kind.limit or 0.0)) for kind in reached])
+    said = join_words([kind.change.phrase.format(_number(kind.limit or 0.0)) for kind in reached])
     rest = f"; within the range tried it never does by {join_words(kept)}" if kept else ""
     return f"{start}; that falls by 5 points at {said}{rest}."
 
