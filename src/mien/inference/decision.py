@@ -53,6 +53,37 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class _Condition:
+    """The probability of a label must be at least `least`, or `least` times that of the label `of`."""
+
+    label: str
+    least: float
+    of: str | None = None
+
+    def shortfall(self, value: float, other: float | None) -> str:
+        """Say that a probability, with that of the label `of`, does not meet the condition."""
+        if other is not None:
+            return f"{self.label} {value:.2f} is below {self.least:g} times {self.of} {other:.2f}"
+        # Rounded up, it might seem to reach the limit that it is below.
+        shown = value if round(value, 2) < self.least else math.floor(value * 100) / 100
+        return f"{self.label} {shown:.2f} is below {self.least:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """The labels that may be the answer, one element each; `otherwise` is the answer if none meets its conditions.
+
+    `columns` are those of their probabilities, `starts` those of their first conditions, `places` their indices in
+    `AnswerRule.answers`.
+    """
+
+    columns: Int64
+    starts: Int64
+    places: Int64
+    otherwise: int
+
+
+@dataclass(frozen=True)
 class AnswerRule:
     """How a model answers.
 
@@ -98,24 +129,17 @@ class AnswerRule:
     def choose(self, rows: npt.ArrayLike) -> Int64:
         """Return the answer to each row of probabilities (N, K), int64 (N,): indices into `answers`."""
         values = np.asarray(rows, np.float64)
-        candidates = list(self._conditions)
-        met = np.ones((len(values), len(candidates)), bool)
-        for number, conditions in enumerate(self._conditions.values()):
-            for condition in conditions:
-                met[:, number] &= condition.met(values)
-        named = values[:, [self._column[label] for label in candidates]]
-        best = np.where(met, named, -1.0).argmax(axis=1)
-        places = np.array([self.answers.index(label) for label in candidates])
-        found: Int64 = np.where(met.any(axis=1), places[best], self.answers.index(self._otherwise)).astype(np.int64)
-        return found
+        return self._choose(values, self._met(values))
 
     def decide(self, rows: npt.ArrayLike) -> list[Answer]:
         """Return the answer to each row of probabilities (N, K), with its reason."""
         values = np.asarray(rows, np.float64)
+        met = self._met(values)
+        places = self._choose(values, met).tolist()
         shares = self.probabilities_of(values, self.answers).tolist()
         return [
-            Answer(self.answers[place], dict(zip(self.answers, by_answer, strict=True)), self._why(row, place))
-            for row, by_answer, place in zip(values, shares, self.choose(values).tolist(), strict=True)
+            Answer(self.answers[place], dict(zip(self.answers, by_answer, strict=True)), self._why(row, place, kept))
+            for row, by_answer, place, kept in zip(values.tolist(), shares, places, met.tolist(), strict=True)
         ]
 
     def probabilities_of(self, rows: npt.ArrayLike, names: Sequence[str]) -> Float64:
@@ -124,85 +148,82 @@ class AnswerRule:
         `neither` has what the labels named in `answer_from` leave. Rows of M names need not sum to 1.
         """
         values = np.asarray(rows, np.float64)
-        ruled = self.answer_from is not None
-        columns = [
-            self._neither(values) if ruled and name == NEITHER else values[:, self._column[name]] for name in names
-        ]
-        found: Float64 = np.stack(columns, axis=1)
+        neither = [self.answer_from is not None and name == NEITHER for name in names]
+        found: Float64 = values[:, [0 if no else self._column[name] for no, name in zip(neither, names, strict=True)]]
+        if any(neither):
+            others = [column for label, column in self._column.items() if label not in (self.answer_from or {})]
+            rest = [min(math.fsum(row), 1.0) for row in values[:, others].tolist()]
+            found[:, neither] = np.reshape(rest, (-1, 1))
         return found
-
-    def _neither(self, values: Float64) -> Float64:
-        others = [column for label, column in self._column.items() if label not in (self.answer_from or {})]
-        return np.array([min(math.fsum(row), 1.0) for row in values[:, others].tolist()])
 
     @cached_property
     def _column(self) -> dict[str, int]:
         return {label: column for column, label in enumerate(self.labels)}
 
     @cached_property
-    def _conditions(self) -> dict[str, list["_Condition"]]:
-        """What a label must meet to be the answer; the most probable that meets all is."""
+    def _conditions(self) -> list["_Condition"]:
+        """All that a label must meet to be the answer, label by label; the most probable that meets its own is."""
         if self.answer_from is None:
-            if len(self.labels) != 2:
-                return {label: [] for label in self.labels}
-            return {self.labels[1]: [self._condition(self.labels[1], self.threshold)]}
+            if len(self.labels) == 2:
+                return [_Condition(self.labels[1], self.threshold)]
+            return [_Condition(label, 0.0) for label in self.labels]
         ratios = self.answer_over or {}
-        return {
-            label: [
-                self._condition(label, limit),
-                *(self._condition(label, times, other) for other, times in ratios.get(label, {}).items()),
-            ]
+        return [
+            condition
             for label, limit in self.answer_from.items()
-        }
+            for condition in (
+                _Condition(label, limit),
+                *(_Condition(label, times, other) for other, times in ratios.get(label, {}).items()),
+            )
+        ]
 
-    def _condition(self, label: str, least: float, of: str | None = None) -> "_Condition":
-        return _Condition(label, self._column[label], least, of, None if of is None else self._column[of])
+    @cached_property
+    def _candidates(self) -> _Candidates:
+        names = [condition.label for condition in self._conditions]
+        labels = list(dict.fromkeys(names))
+        return _Candidates(
+            columns=np.array([self._column[label] for label in labels]),
+            starts=np.array([names.index(label) for label in labels]),
+            places=np.array([self.answers.index(label) for label in labels]),
+            otherwise=self.answers.index(self.labels[0] if self.answer_from is None else NEITHER),
+        )
 
-    @property
-    def _otherwise(self) -> str:
-        """The answer if no label meets its conditions."""
-        return self.labels[0] if self.answer_from is None else NEITHER
+    def _met(self, values: Float64) -> Bool:
+        """Return which conditions C each row of probabilities (N, K) meets: bool (N, C)."""
+        column, least, of = self._operands
+        probabilities = np.concatenate([values, np.ones((len(values), 1))], axis=1)
+        met: Bool = probabilities[:, column] >= least * probabilities[:, of]
+        return met
 
-    def _why(self, row: Float64, place: int) -> str | None:
+    @cached_property
+    def _operands(self) -> tuple[Int64, Float64, Int64]:
+        """Per condition: the column of its label, `least`, and the column of `of` (one past the last is 1)."""
+        column = [self._column[condition.label] for condition in self._conditions]
+        of = [len(self.labels) if one.of is None else self._column[one.of] for one in self._conditions]
+        return np.array(column), np.array([condition.least for condition in self._conditions]), np.array(of)
+
+    def _choose(self, values: Float64, met: Bool) -> Int64:
+        candidates = self._candidates
+        reached = np.logical_and.reduceat(met, candidates.starts, axis=1)
+        best = np.where(reached, values[:, candidates.columns], -1.0).argmax(axis=1)
+        found: Int64 = np.where(reached.any(axis=1), candidates.places[best], candidates.otherwise)
+        return found
+
+    def _why(self, row: Sequence[float], place: int, met: Sequence[bool]) -> str | None:
         """Say why the chosen answer is not the most probable label; None if it is."""
-        chosen, best = self.answers[place], self.labels[int(row.argmax())]
-        if chosen in self._column and row[self._column[chosen]] >= row.max():
+        top, chosen = max(row), self.answers[place]
+        if chosen in self._column and row[self._column[chosen]] >= top:
             return None
         if self.answer_from is None:
             return f"threshold {self.threshold:g} for {self.labels[1]}"
-        for condition in self._conditions.get(best, []):
-            if not condition.met(row):
-                return condition.shortfall(row)
-        top = f"{row.max():.2f}"
+        best = self.labels[row.index(top)]
+        for condition, kept in zip(self._conditions, met, strict=True):
+            if condition.label == best and not kept:
+                other = None if condition.of is None else row[self._column[condition.of]]
+                return condition.shortfall(top, other)
         if chosen == NEITHER:
-            return f"most probable is {best} {top}"
-        return f"{chosen} reaches {self.answer_from[chosen]:g}, though {best} is {top}"
-
-
-@dataclass(frozen=True)
-class _Condition:
-    """The probability of a label must be at least `least`, or `least` times that of the label `of`."""
-
-    label: str
-    column: int
-    least: float
-    of: str | None
-    of_column: int | None
-
-    def met(self, values: Float64) -> Bool:
-        """Return whether rows of probabilities (..., K) meet it: bool (...)."""
-        least = self.least if self.of_column is None else self.least * values[..., self.of_column]
-        found: Bool = values[..., self.column] >= least
-        return found
-
-    def shortfall(self, row: Float64) -> str:
-        """Say how a row of probabilities (K,) falls short of it."""
-        value = float(row[self.column])
-        if self.of_column is not None:
-            return f"{self.label} {value:.2f} is below {self.least:g} times {self.of} {row[self.of_column]:.2f}"
-        # Rounded up, it might seem to reach the limit that it is below.
-        shown = value if round(value, 2) < self.least else math.floor(value * 100) / 100
-        return f"{self.label} {shown:.2f} is below {self.least:g}"
+            return f"most probable is {best} {top:.2f}"
+        return f"{chosen} reaches {self.answer_from[chosen]:g}, though {best} is {top:.2f}"
 
 
 def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
