@@ -30,6 +30,7 @@ def test_the_public_names_are_these() -> None:
         "TrainingError",
         "__version__",
         "check",
+        "compare",
         "evaluate",
         "explain",
         "explain_dataset",

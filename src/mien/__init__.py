@@ -34,6 +34,7 @@ from mien.version import __version__
 
 if TYPE_CHECKING:
     from mien.data.check import check
+    from mien.report.comparison import compare
     from mien.report.evaluation import evaluate
     from mien.training.explain import explain, explain_dataset
 
@@ -56,6 +57,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "explain",
     "explain_dataset",
@@ -65,6 +67,7 @@ __all__ = [
 #: Doors by name, each with the module that it is loaded from when first used.
 _DOORS = {
     "check": "mien.data.check",
+    "compare": "mien.report.comparison",
     "evaluate": "mien.report.evaluation",
     "explain": "mien.training.explain",
     "explain_dataset": "mien.training.explain",

@@ -25,7 +25,7 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
-    """Return a table as an HTML element for notebooks, every text escaped.
+    """Return a table as an HTML element for notebooks; every text is escaped.
 
     Args:
         columns: the header cells.
@@ -33,10 +33,12 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: s
         caption: a sentence above the table; empty for none.
 
     Example:
-        >>> html_table(["class", "n"], [["<sad>", "3"]])
-        '<table><tr><th>class</th><th>n</th></tr><tr><td>&lt;sad&gt;</td><td>3</td></tr></table>'
+        >>> html_table(["class"], [["<sad>"]])
+        '<table><tr><th>class</th></tr><tr><td style="text-align: left">&lt;sad&gt;</td></tr></table>'
     """
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in row) + "</tr>" for row in rows
+    )
     return f"<table>{title}<tr>{head}</tr>{body}</table>"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats  # type: ignore[import-untyped]
 
 from mien.errors import InputError
 from mien.metrics.bootstrap import (
@@ -102,6 +103,23 @@ def test_t_is_that_of_the_tables() -> None:
     table = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262, 30: 2.042, 1000: 1.962}
     for freedom, expected in table.items():
         assert t_quantile(freedom) == pytest.approx(expected, rel=2e-3)
+
+
+@pytest.mark.parametrize("freedom", [3, 4, 7, 20, 99, 5000])
+def test_t_is_that_of_scipy(freedom: int) -> None:
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-3)
+
+
+def test_the_plain_percentile_interval_is_that_of_scipy() -> None:
+    """The same resamplings give the same percentiles."""
+    values = np.random.default_rng(2).normal(size=50)
+    means = values[np.random.default_rng(3).integers(0, 50, (2000, 50))].mean(axis=1)
+    low, high = percentile_interval(means, 50, expand=False)
+    assert (low, high) == pytest.approx(tuple(np.percentile(means, (2.5, 97.5))))
+    drawn = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(4))
+    assert (low, high) == pytest.approx(tuple(drawn.confidence_interval), abs=0.03)
+    wide = percentile_interval(means, 50)
+    assert wide[0] < low < high < wide[1]
 
 
 def clustered(p: float, groups: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats  # type: ignore[import-untyped]
 
 from mien.errors import InputError
 from mien.metrics.classification import classification_metrics
@@ -70,6 +71,28 @@ def test_copies_of_a_lucky_picture_are_one_piece_of_luck() -> None:
     assert heeded.method == "sign-flip permutation by group"
     assert heeded.p_value == pytest.approx(once.p_value, abs=0.01)
     assert paired_accuracy_test(first.repeat(times), second.repeat(times), groups) == heeded
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemars_test_is_a_binomial_test(b: int, c: int) -> None:
+    """scipy's exact test; mid-p takes half of the outcome's probability off each tail."""
+    if b + c == 0:
+        return
+    found = paired_accuracy_test(*hits(5, b, c, 5))
+    exact = stats.binomtest(b, b + c).pvalue
+    if found.method == "McNemar, mid-p":
+        assert found.p_value == pytest.approx(min(1.0, exact - stats.binom.pmf(b, b + c, 0.5) * (1 if b != c else 0)))
+    else:
+        assert found.p_value == pytest.approx(exact)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_its_definition(p_values: list[float]) -> None:
+    """The k-th smallest of m is multiplied by m - k + 1, and none is below a smaller one's."""
+    m, ordered = len(p_values), sorted(p_values)
+    multiplied = [min(1.0, (m - k) * p) for k, p in enumerate(ordered)]
+    expected = {p: max(multiplied[: ordered.index(p) + 1 + ordered.count(p) - 1]) for p in p_values}
+    assert holm_correction(p_values) == pytest.approx([expected[p] for p in p_values])
 
 
 def test_holm_by_hand() -> None:

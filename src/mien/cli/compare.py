@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.cli.options import require_report
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
-from mien.io.targets import to_json, write_output
 
 if TYPE_CHECKING:
     from mien.report.document import Table
@@ -28,10 +26,7 @@ def command(reports: tuple[Path, ...], out: Path | None, json_target: str | None
 
     if len(reports) < 2:
         raise ConfigError("compare: give at least two reports")
-    require_report(out, json_target)
-    found = compare(*reports, out=out)
-    if json_target:
-        write_output(to_json(found.to_dict()), json_target)
+    found = compare(*reports, out=out, json_target=json_target)
     if json_target != "-":
         screen = console()
         for table in (metrics_table(found), difference_table(found)):

@@ -1,13 +1,11 @@
 """Options that several verbs share, and checks of their values."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mien.errors import ConfigError
-from mien.io.targets import require_new_folder, require_writable
 from mien.labels import parse_classes, parse_rename
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,14 +35,3 @@ def only_one(given: dict[str, Any]) -> str | None:
     if len(names) > 1:
         raise ConfigError(f"--{names[0]} and --{names[1]}: give only one of them")
     return names[0] if names else None
-
-
-def require_report(out: Path | None, json_target: str | None) -> None:
-    """Raise OutputError, before long work starts, if the report cannot be written to folder `out` or as JSON."""
-    if out:
-        from mien.viz.charts import require_matplotlib
-
-        require_new_folder(out)
-        require_matplotlib()
-    if json_target:
-        require_writable(json_target)

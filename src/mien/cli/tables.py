@@ -26,7 +26,8 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
     from mien.metrics.registry import OVERALL, PER_CLASS
 
     columns = [metric for metric in PER_CLASS.values() if metric.in_terminal]
-    table = Table(title=Text(one_line(title), "bold"), title_justify="left")
+    # Without padding at the edges it fits 120 columns up to 999,999 images.
+    table = Table(title=Text(one_line(title), "bold"), title_justify="left", pad_edge=False)
     for name in ("", *(metric.title for metric in columns)):
         table.add_column(name, justify="left")
     table.add_column("n", justify="right")

@@ -14,6 +14,7 @@ from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.errors import ImageError
 from mien.runtime import available_cores
+from mien.text import html_table
 
 Progress = Callable[[float], None]
 
@@ -68,12 +69,8 @@ class Audit:
 
     def _repr_html_(self) -> str:
         """Return a table of the issues for a notebook."""
-        rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align: left'>{escape(cell)}</td>" for cell in _cells(issue)) + "</tr>"
-            for issue in self.issues
-        )
-        head = "".join(f"<th>{name}</th>" for name in ("severity", "issue", "files", "example", "fix"))
-        table = f"<table><tr>{head}</tr>{rows}</table>" if rows else "<p>no issues found</p>"
+        columns, rows = ("severity", "issue", "files", "example", "fix"), [_cells(issue) for issue in self.issues]
+        table = html_table(columns, rows) if rows else "<p>no issues found</p>"
         files = f"{len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
         return f"<p><b>{escape(str(self.manifest.path))}</b>: {files}</p>{table}"
 

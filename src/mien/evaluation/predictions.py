@@ -12,6 +12,7 @@ import numpy as np
 from mien.arrays import Float64, Int64
 from mien.data.tables import csv_rows
 from mien.errors import DataError
+from mien.evaluation.scoring import Predictions
 from mien.io.layout import CONFIG, METRICS, PREDICTIONS
 
 
@@ -44,6 +45,22 @@ class SavedPredictions:
     model: str
     settings: Mapping[str, Any] | None = None
     data_sha256: str | None = None
+
+
+def saved_predictions(predictions: Predictions, path: Path, part: str, model: str) -> SavedPredictions:
+    """Return predictions that are still in memory as `read_predictions` would read them.
+
+    Args:
+        predictions: the predictions.
+        path: stands for the folder; its name is shown.
+        part: what was evaluated, in words.
+        model: the model's name.
+    """
+    groups = None if predictions.groups is None else tuple(map(str, predictions.groups))
+    return SavedPredictions(
+        path, predictions.classes, predictions.names, predictions.truth, predictions.answers,
+        predictions.probabilities, groups, part, model, data_sha256=predictions.sha256,
+    )  # fmt: skip
 
 
 def read_predictions(folder: Path) -> SavedPredictions:

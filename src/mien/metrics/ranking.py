@@ -42,7 +42,7 @@ def roc_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Float6
     Example:
         >>> fpr, tpr, thresholds = roc_curve([False, True, True], [0.1, 0.6, 0.9])
         >>> fpr.tolist(), tpr.tolist(), thresholds.tolist()
-        ([0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [inf, 0.6, 0.1])
+        ([0.0, 0.0, 0.0, 1.0], [0.0, 0.5, 1.0, 1.0], [inf, 0.9, 0.6, 0.1])
     """
     positive, score = binary_scores(is_positive, scores)
     tp, fp, threshold = _steps(positive, score)

@@ -73,8 +73,9 @@ def paired_accuracy_test(first: Bool, second: Bool, groups: npt.ArrayLike | None
 
     Example:
         >>> import numpy as np
-        >>> paired_accuracy_test(np.array([True] * 8), np.array([True] * 2 + [False] * 6)).p_value
-        0.03125
+        >>> found = paired_accuracy_test(np.array([True] * 8), np.array([True] * 2 + [False] * 6))
+        >>> found.method, round(found.p_value, 4)
+        ('McNemar, exact', 0.0313)
     """
     if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
         raise InputError(
@@ -188,7 +189,7 @@ def accuracy_difference(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate
 
     Example:
         >>> print(accuracy_difference([True] * 8 + [False] * 2, [True] * 9 + [False]))
-        0.100 [-0.186, 0.356]
+        0.100 [-0.202, 0.400]
     """
     one, two = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     both, lost, won = (float(x.sum()) for x in (one * two, one * (1 - two), (1 - one) * two))

@@ -1,15 +1,17 @@
 """Compare reports: the function behind `mien.compare` and `mien compare`, its tables and its page."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.evaluation.comparison import Comparison, compare_predictions
-from mien.evaluation.predictions import SavedPredictions, read_predictions
+from mien.evaluation.predictions import SavedPredictions, read_predictions, saved_predictions
 from mien.io.atomic import new_folder, write_text
+from mien.io.targets import to_json, write_output
 from mien.metrics.formatting import format_interval, format_p_value, format_points, format_value
 from mien.metrics.registry import compared_metrics
 from mien.report.document import Note, Section, Table
 from mien.report.html import Key, page
+from mien.report.report import Evaluation, require_report
 from mien.text import join_words
 from mien.viz.charts import Chart
 from mien.viz.intervals import IntervalRow, interval_chart
@@ -17,35 +19,54 @@ from mien.viz.intervals import IntervalRow, interval_chart
 #: Decimals of the p-values in the table of tests.
 P_DIGITS = 4
 
-Report = str | Path | SavedPredictions
+#: What can be compared: a folder of a report or a run, or an evaluation that is still in memory.
+Report = str | Path | Evaluation
 
 
-def compare(first: Report, second: Report, *others: Report, out: str | Path | None = None) -> Comparison:
+def compare(
+    first: Report, second: Report, *others: Report, out: str | Path | None = None, json_target: str | None = None
+) -> Comparison:
     """Compare evaluations on the same images and test whether they differ significantly from the first.
 
-    Images are paired by their file names; if the reports are on different images, those in common are used.
+    Images are paired by their file names. If the evaluations are on different images, those in common are used.
 
     Args:
-        first: a folder that `mien evaluate --out` has written, a run folder, or what `read_predictions` returned.
-        second: the report to compare with the first.
-        *others: further reports to compare with the first.
-        out: a new folder for `compare.html`, `compare.json` and the chart; None writes nothing.
+        first: a folder that `mien evaluate --out` has written, a run folder, or what `mien.evaluate` returned.
+        second: the evaluation to compare with the first.
+        *others: further evaluations to compare with the first.
+        out: a new folder for `compare.html`, `compare.json` and the chart. Default: nothing is written.
+        json_target: a file for the comparison as JSON, or `-` for standard output. Default: none.
 
     Returns:
-        The comparison; `to_dict()` is JSON-serialisable, and notebooks show its table.
+        The comparison. A notebook shows its table.
 
     Raises:
-        ConfigError: if a report is given twice.
-        DataError: if a folder is not a report, classes or labels differ, or no image is in all reports.
-        MissingExtraError: if a page is asked for and matplotlib is not installed.
-        OutputError: if `out` exists or cannot be written.
+        ConfigError: if an evaluation is given twice.
+        DataError: if a folder is neither a report nor a run, classes or labels differ, or no image is in all.
+        MissingExtraError: if `out` is given and matplotlib is not installed.
+        OutputError: if `out` exists, or something cannot be written.
     """
-    given = (first, second, *others)
-    reports = [one if isinstance(one, SavedPredictions) else read_predictions(Path(one)) for one in given]
-    found = compare_predictions(reports)
-    if out is not None:
-        with new_folder(Path(out)) as folder:
-            write_page(found, folder)
+    folder = None if out is None else Path(out)
+    require_report(folder, json_target)
+    found = compare_predictions(_read((first, second, *others)))
+    if folder is not None:
+        with new_folder(folder) as new:
+            write_page(found, new)
+    if json_target:
+        write_output(to_json(found.to_dict()), json_target)
+    return found
+
+
+def _read(reports: Sequence[Report]) -> list[SavedPredictions]:
+    found: list[SavedPredictions] = []
+    for report in reports:
+        if isinstance(report, Evaluation):
+            name = str(report.about.get("model", "evaluation"))
+            taken = sum(one.model == name for one in found)
+            path = Path(f"{name}-{taken + 1}" if taken else name)
+            found.append(saved_predictions(report.predictions, path, report.part, name))
+        else:
+            found.append(read_predictions(Path(report)))
     return found
 
 
@@ -102,7 +123,7 @@ def write_page(found: Comparison, folder: Path) -> None:
     deck = " ".join([one.sentence() for one in found.differences] if several else found.notes)
     html = page(f"{names} compared", f"mien compare · {names}", found.conclusion(), deck, keys, sections)
     write_text(folder / "compare.html", html)
-    write_text(folder / "compare.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "compare.json", to_json(found.to_dict()))
     drawn.save(folder / f"{drawn.name}.png")
 
 
