@@ -60,9 +60,9 @@ def keras_call(path: Path) -> Call:
     from mien.training.backend import require_keras
 
     require_keras("measuring a Keras model")
-    from mien.training.networks.foreign import open_keras
+    from mien.training.export.keras_file import load_keras_file
 
-    network = open_keras(path)
+    network = load_keras_file(path)
     _, size, _, channels = network.inputs[0].shape
     images = [image.astype(np.float32) for image in crops(size, channels)]
     return lambda number: network.predict_on_batch(images[number % 16])

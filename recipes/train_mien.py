@@ -25,12 +25,14 @@ import numpy as np
 import numpy.typing as npt
 from choose_rule import Rule, choose_rule
 
-from mien.cli.train import TrainingScreen
+from mien.cli.training_progress import TrainingProgress
 from mien.inference.calibration import fit_temperature, probabilities
 from mien.io.layout import CONFIG, KERAS
 from mien.labels import EXPRESSIONS
 from mien.training.backend import require_keras
 from mien.training.config import TrainConfig, read_settings
+from mien.training.source import TrainingSource
+from mien.training.train import train_or_resume
 
 # The validation fold is loaded as for the metrics of the model card.
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -176,10 +178,8 @@ def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
 
 def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
     """Train on the labelled images, or resume an earlier call."""
-    from mien.training import run
-
-    with TrainingScreen(out) as screen:
-        run.train_or_resume(run.TrainingSource(source, EXPRESSIONS), TrainConfig.make(settings), out, screen)
+    with TrainingProgress() as progress:
+        train_or_resume(TrainingSource(source, EXPRESSIONS), TrainConfig.make(settings), out, progress)
 
 
 def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]:

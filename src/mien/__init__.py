@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mien.report.comparison import compare
     from mien.report.evaluation import evaluate
     from mien.training.explain import explain, explain_dataset
+    from mien.training.train import train
 
 __all__ = [
     "Box",
@@ -62,6 +63,7 @@ __all__ = [
     "explain",
     "explain_dataset",
     "load",
+    "train",
 ]
 
 #: Doors by name, each with the module that it is loaded from when first used.
@@ -71,6 +73,7 @@ _DOORS = {
     "evaluate": "mien.report.evaluation",
     "explain": "mien.training.explain",
     "explain_dataset": "mien.training.explain",
+    "train": "mien.training.train",
 }
 
 

@@ -70,7 +70,7 @@ def test_shares_are_a_distribution(label: str, votes: list[int]) -> None:
 
 
 def drawn(folder: Path, name: str, seed: int, split: str = "train", label: str = "sad", **votes: int) -> Any:
-    """A row, and its picture of 48 x 48 pixels."""
+    """A row, and its image of 48 x 48 pixels."""
     made = fer_targets.target(row(label, **votes) | {"file": name, "split": split}, HALF)
     path = folder / made.file
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +111,8 @@ def a_run(folder: Path, seed: int) -> Path:
     return folder
 
 
-def test_teachers_move_the_targets_of_training_pictures_only(tmp_path: Path) -> None:
-    """Of alike pictures under different targets, a teacher's last layer can only learn the mean."""
+def test_teachers_move_the_targets_of_training_images_only(tmp_path: Path) -> None:
+    """Of alike images under different targets, a teacher's last layer can only learn the mean."""
     rows = [
         drawn(tmp_path, "a.png", 1, sadness=10),
         drawn(tmp_path, "b.png", 1, label="happy", happiness=10),
@@ -147,12 +147,12 @@ def test_the_last_layer_is_a_softmax_regression_on_soft_targets() -> None:
     np.testing.assert_allclose(said, soft, atol=5e-3)
 
 
-def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictures(tmp_path: Path) -> None:
+def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_images(tmp_path: Path) -> None:
     import keras
     from blend import blend
 
     from mien.training.networks.networks import build
-    from mien.training.networks.pretrained import load_trunk
+    from mien.training.networks.pretrained import load_pretrained
 
     config = TrainConfig.make({"network": "stack", "size": 48, "width": 0.1})
     runs = [tmp_path / name for name in ("one", "two")]
@@ -176,7 +176,7 @@ def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_pictur
     assert np.abs(np.array(norm.moving_mean)).max() > 0  # both networks' were 0
     assert norm.momentum == 0.9  # as it was
     further = build(config, len(EXPRESSIONS))
-    load_trunk(further, TrainConfig.make({**asdict(config), "start_from": str(tmp_path / "blended")}))
+    load_pretrained(further, TrainConfig.make({**asdict(config), "start_from": str(tmp_path / "blended")}))
     np.testing.assert_array_equal(np.array(further.weights[0]), np.array(made.weights[0]))  # as a start of training
 
 

@@ -1,14 +1,14 @@
 """Reporters for tests of training."""
 
-from mien.training.source import QuietReporter
+from mien.training.reporter import QuietReporter
 
 
-class Heard(QuietReporter):
-    """Keeps what it is told."""
+class RecordingReporter(QuietReporter):
+    """Keeps all text."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
 
     def say(self, text: str) -> None:
-        """Keep a line of news."""
+        """Keep a line of text."""
         self.said.append(text)

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.training.config import NETWORK_DEFAULTS, Activation, TrainConfig, read_settings, read_training_settings
+from mien.training.config import (
+    NETWORK_DEFAULTS,
+    Activation,
+    TrainConfig,
+    read_settings,
+    read_training_settings,
+)
 
 TUNED = {"start_from": "mien"}
 
@@ -101,7 +107,7 @@ def test_every_setting_is_explained() -> None:
     assert all(field.metadata["help"] for field in dataclasses.fields(TrainConfig))
 
 
-def test_what_starts_from_weights_has_other_defaults_and_says_none_for_none() -> None:
+def test_fine_tuning_has_its_own_defaults_and_none_means_from_scratch() -> None:
     tuned, scratch = TrainConfig.make(TUNED), TrainConfig.make({"start_from": "none"})
     assert scratch == TrainConfig.make({})
     assert tuned.learning_rate < scratch.learning_rate
@@ -111,6 +117,6 @@ def test_what_starts_from_weights_has_other_defaults_and_says_none_for_none() ->
 
 
 @pytest.mark.parametrize(("epochs", "frozen"), [(1, 0), (4, 1), (8, 2), (100, TrainConfig.make(TUNED).freeze_epochs)])
-def test_fewer_epochs_freeze_for_fewer(epochs: int, frozen: int) -> None:
+def test_a_short_run_freezes_for_fewer_epochs(epochs: int, frozen: int) -> None:
     assert TrainConfig.make({**TUNED, "epochs": epochs}).freeze_epochs == frozen
     assert TrainConfig.make({**TUNED, "epochs": epochs, "freeze_epochs": epochs}).freeze_epochs == epochs

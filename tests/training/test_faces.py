@@ -16,10 +16,14 @@ from mien.data.dataset import read_manifest
 from mien.evaluation.scoring import score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
-from mien.training import run
 from mien.training.config import TrainConfig
+from mien.training.data_split import read_split, split_folds
 from mien.training.loop.cache import cached_crops
-from mien.training.plan import plan_folds, read_plan
+from mien.training.reporter import QuietReporter
+from mien.training.result import TrainingResult
+from mien.training.run import open_crops, start_run
+from mien.training.source import TrainingSource, audit_source
+from mien.training.train import train_source
 
 TINY = {
     "network": "classic",
@@ -33,12 +37,12 @@ PER_CLASS = 24
 
 
 def packaged(name: str) -> npt.NDArray[np.uint8]:
-    """One of scikit-image's pictures, which are free to use."""
+    """One of scikit-image's images, which are free to use."""
     return np.asarray(getattr(skimage.data, name)())
 
 
 def photograph(bright: bool, seed: int) -> npt.NDArray[np.uint8]:
-    """A face, bright or dark, somewhere in a picture whose brightness says nothing about it."""
+    """A face, bright or dark, somewhere in a image whose brightness says nothing about it."""
     rng = np.random.default_rng(seed)
     texture = (packaged("gravel"), packaged("brick"), packaged("grass"))[rng.integers(3)]
     top, left = rng.integers(0, 212, 2)
@@ -60,20 +64,20 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, label in enumerate(("bright", "dark")):
         (folder / label).mkdir(parents=True)
         for seed in range(PER_CLASS):
-            picture = photograph(label == "bright", 2 * seed + number)
-            Image.fromarray(picture).save(folder / label / f"{seed:02d}.png")
-    for number, picture in enumerate((packaged("coffee"), packaged("rocket"), packaged("gravel"))):
-        Image.fromarray(picture).save(folder / "dark" / f"none-{number}.png")
+            image = photograph(label == "bright", 2 * seed + number)
+            Image.fromarray(image).save(folder / label / f"{seed:02d}.png")
+    for number, image in enumerate((packaged("coffee"), packaged("rocket"), packaged("gravel"))):
+        Image.fromarray(image).save(folder / "dark" / f"none-{number}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def finished(scraped: Path, tmp_path_factory: pytest.TempPathFactory) -> run.TrainingResult:
+def finished(scraped: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     config = TrainConfig.make({**TINY, "faces": True})
-    return run.train(run.TrainingSource(scraped), config, tmp_path_factory.mktemp("runs") / "faces")
+    return train_source(TrainingSource(scraped), config, tmp_path_factory.mktemp("runs") / "faces")
 
 
-def test_pictures_without_a_face_are_left_out_and_counted_in_one_line(
+def test_images_without_a_face_are_left_out_and_counted_in_one_line(
     scraped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**TINY, "epochs": 1}.items()]
@@ -85,7 +89,7 @@ def test_pictures_without_a_face_are_left_out_and_counted_in_one_line(
     assert "faces = true" in (tmp_path / "run" / "config.toml").read_text()
 
 
-def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.TrainingResult, scraped: Path) -> None:
+def test_a_run_on_faces_learns_what_whole_images_hide(finished: TrainingResult, scraped: Path) -> None:
     about = json.loads((finished.folder / "run.json").read_text())
     assert about["left_out"] == {"no-face": 3}
     with (finished.folder / "split.csv").open() as stream:
@@ -98,51 +102,51 @@ def test_a_run_on_faces_learns_what_whole_pictures_hide(finished: run.TrainingRe
     assert (judged.answers == judged.truth).mean() > 0.9
 
 
-def test_its_bundle_reads_faces(finished: run.TrainingResult) -> None:
+def test_its_bundle_reads_faces(finished: TrainingResult) -> None:
     assert load_bundle(finished.folder).config.framing == "face"
-    picture = photograph(bright=False, seed=1001)
-    result = mien.load(finished.folder).predict(picture)
+    image = photograph(bright=False, seed=1001)
+    result = mien.load(finished.folder).predict(image)
     assert result.answer == "dark"
     assert result.face.score is not None
     assert result.face.box.width < 110
 
 
-def test_what_is_trained_on_is_what_is_read(finished: run.TrainingResult, scraped: Path) -> None:
+def test_what_is_trained_on_is_what_is_read(finished: TrainingResult, scraped: Path) -> None:
     """The crop that the cache holds is the one that the reader makes of the same file."""
-    plan, crops = run.open_parts(finished.folder)
+    split, crops = open_crops(finished.folder)
     reader = mien.load(finished.folder)
     for row in (0, 30):
-        name = plan.manifest.samples[row].name
+        name = split.manifest.samples[row].name
         expected = reader.predict(scraped / name).probability
         found = reader.probabilities(np.asarray(crops[row : row + 1]))[0].max()
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_faces_and_whole_pictures_are_cached_apart(finished: run.TrainingResult, scraped: Path, tmp_path: Path) -> None:
-    plan, _ = run.open_parts(finished.folder)
-    faces = cached_crops(plan.manifest, 24, 1, tmp_path, regions=plan.regions)
-    whole = cached_crops(plan.manifest, 24, 1, tmp_path)
+def test_faces_and_whole_images_are_cached_apart(finished: TrainingResult, scraped: Path, tmp_path: Path) -> None:
+    split, _ = open_crops(finished.folder)
+    faces = cached_crops(split.manifest, 24, 1, tmp_path, regions=split.regions)
+    whole = cached_crops(split.manifest, 24, 1, tmp_path)
     assert faces.shape == whole.shape
     assert np.abs(faces.astype(int) - whole).mean() > 10
     assert len(list(tmp_path.iterdir())) == 2
-    again = cached_crops(plan.manifest, 24, 1, tmp_path, regions=plan.regions)
+    again = cached_crops(split.manifest, 24, 1, tmp_path, regions=split.regions)
     assert (again == faces).all()
 
 
 def test_every_fold_knows_the_faces_and_a_run_reads_them_back(scraped: Path, tmp_path: Path) -> None:
-    checked, regions = run.check_source(run.TrainingSource(scraped), run.QuietReporter(), faces=True)
+    audited = audit_source(TrainingSource(scraped), QuietReporter(), faces=True)
     config = TrainConfig.make({**TINY, "faces": True})
-    for plan in plan_folds(checked, config, 3, regions):
-        assert plan.regions == regions
-        assert {sample.name for sample in plan.manifest.samples} == set(regions)
-    run.start(run.TrainingSource(scraped), config, tmp_path / "r", plan, run.QuietReporter())
-    again = read_plan(tmp_path / "r", read_manifest(scraped))
-    assert again.regions == regions
-    assert again.parts == plan.parts
+    for split in split_folds(audited, config, 3):
+        assert split.regions == audited.regions
+        assert {sample.name for sample in split.manifest.samples} == set(audited.regions)
+    start_run(TrainingSource(scraped), config, tmp_path / "r", split, QuietReporter())
+    again = read_split(tmp_path / "r", read_manifest(scraped))
+    assert again.regions == audited.regions
+    assert again.splits == split.splits
 
 
-def test_whole_pictures_stay_the_default(scraped: Path, tmp_path: Path) -> None:
-    finished = run.train(run.TrainingSource(scraped), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "whole")
+def test_whole_images_stay_the_default(scraped: Path, tmp_path: Path) -> None:
+    finished = train_source(TrainingSource(scraped), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "whole")
     assert load_bundle(finished.folder).config.framing == "whole"
     header = (finished.folder / "split.csv").read_text().splitlines()[0]
     assert header == "file,label,part,group"

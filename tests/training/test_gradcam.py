@@ -20,8 +20,8 @@ from mien.errors import ConfigError
 from mien.explanation.explainer import explain_image
 from mien.explanation.saliency import class_activation, heatmaps
 from mien.training.backend import gradient
-from mien.training.export.onnx import export_bundle, raw_head
-from mien.training.gradcam import GradCam, GradMethod, last_places, rank_correlation, weight_randomisation
+from mien.training.export.onnx import export_bundle, export_model
+from mien.training.gradcam import GradCam, GradMethod, last_feature_layer, rank_correlation, weight_randomisation
 from mien.training.networks.networks import classic, residual, stack
 
 Crops = npt.NDArray[np.uint8]
@@ -54,7 +54,7 @@ def test_on_an_average_pooling_head_it_is_the_class_activation_map_up_to_a_facto
 ) -> None:
     network = untrained("residual", classes)
     labels = np.arange(6) % classes
-    cam = class_activation(np.asarray(raw_head(network, classes)(crops.astype(np.float32))["maps"]), labels)
+    cam = class_activation(np.asarray(export_model(network, classes)(crops.astype(np.float32))["maps"]), labels)
     bias = network.get_layer("logits").get_weights()[1]
     constant = bias[labels] if classes > 2 else bias[0] * np.where(labels == 1, 1, -1)
     raw = GradCam(network).raw(crops, labels)
@@ -83,7 +83,7 @@ def test_of_a_sigmoid_unit_the_two_labels_get_opposite_maps(crops: Crops) -> Non
 def test_the_weights_are_the_mean_gradients_by_finite_differences(crops: Crops) -> None:
     network = untrained("classic", 3)
     label = 2
-    features = keras.Model(network.inputs[0], network.get_layer(last_places(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops[:1].astype(np.float32)))
     slopes = np.zeros(a.shape[-1])
@@ -98,7 +98,7 @@ def test_the_weights_are_the_mean_gradients_by_finite_differences(crops: Crops) 
 
 def test_plus_weights_each_place_as_its_paper_says(crops: Crops) -> None:
     network = untrained("classic", 2)
-    features = keras.Model(network.inputs[0], network.get_layer(last_places(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops[:2].astype(np.float32)))
     slope = gradient(lambda t: rest(t)[:, 0], a)
@@ -115,7 +115,7 @@ def test_plus_weights_each_place_as_its_paper_says(crops: Crops) -> None:
 
 def test_layer_cam_weights_each_place_by_its_own_positive_gradient(crops: Crops) -> None:
     network = untrained("classic", 2)
-    features = keras.Model(network.inputs[0], network.get_layer(last_places(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops.astype(np.float32)))
     slope = gradient(lambda t: rest(t)[:, 0], a)
@@ -129,9 +129,9 @@ def test_layer_cam_weights_each_place_by_its_own_positive_gradient(crops: Crops)
     np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(other).max())
 
 
-def test_the_layer_is_the_last_with_places_before_pooling() -> None:
-    assert untrained("classic", 2).get_layer(last_places(untrained("classic", 2))).output.shape[1:3] == (8, 8)
-    assert last_places(untrained("residual", 2)) == "features"
+def test_the_layer_is_the_last_feature_map_before_pooling() -> None:
+    assert untrained("classic", 2).get_layer(last_feature_layer(untrained("classic", 2))).output.shape[1:3] == (8, 8)
+    assert last_feature_layer(untrained("residual", 2)) == "features"
     image = keras.Input((8, 8, 1))
     dense = keras.Model(image, layers.Dense(2, activation="softmax")(layers.Flatten()(image)))
     with pytest.raises(ConfigError, match="no convolutional layer; use occlusion"):
@@ -144,7 +144,7 @@ def test_a_layer_may_be_named_if_all_passes_through_it(crops: Crops) -> None:
     with pytest.raises(ConfigError, match="'nowhere': the network has none"):
         GradCam(network, layer="nowhere")
     inside = next(layer.name for layer in network.layers[-20:] if layer.name.startswith("multiply"))
-    with pytest.raises(ConfigError, match="not all of the network passes through it"):
+    with pytest.raises(ConfigError, match="a part of the network bypasses it"):
         GradCam(network, layer=inside)
 
 
@@ -152,7 +152,7 @@ def test_a_layer_may_be_named_if_all_passes_through_it(crops: Crops) -> None:
 
 
 @pytest.fixture(scope="module")
-def taught() -> tuple[keras.Model, Crops, npt.NDArray[np.int64]]:
+def trained() -> tuple[keras.Model, Crops, npt.NDArray[np.int64]]:
     """A small flatten-headed network that knows drawn faces by a bright mark in the corner of the sad ones."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
@@ -168,17 +168,17 @@ def taught() -> tuple[keras.Model, Crops, npt.NDArray[np.int64]]:
 
 @pytest.mark.parametrize("method", get_args(GradMethod))
 def test_it_points_at_what_the_network_learned(
-    taught: tuple[keras.Model, Crops, npt.NDArray[np.int64]], method: GradMethod
+    trained: tuple[keras.Model, Crops, npt.NDArray[np.int64]], method: GradMethod
 ) -> None:
-    network, crops, labels = taught
+    network, crops, labels = trained
     heat = GradCam(network, method)(crops[labels == 1], np.ones(80, np.int64)).mean(axis=0)
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert row < 11 and column > 13
     assert heat[:12, 12:].mean() > 3 * heat[12:, :12].mean()
 
 
-def test_randomised_weights_destroy_the_map(taught: tuple[keras.Model, Crops, npt.NDArray[np.int64]]) -> None:
-    network, crops, labels = taught
+def test_randomised_weights_destroy_the_map(trained: tuple[keras.Model, Crops, npt.NDArray[np.int64]]) -> None:
+    network, crops, labels = trained
     before = network.get_weights()
     found = weight_randomisation(network, crops[:16], labels[:16])
     assert found[0][0] == "logits"
@@ -200,9 +200,9 @@ def test_rank_correlation_is_spearmans() -> None:
 
 
 def test_a_bundle_is_explained_by_the_network_it_was_made_from(
-    taught: tuple[keras.Model, Crops, npt.NDArray[np.int64]], tmp_path: Path
+    trained: tuple[keras.Model, Crops, npt.NDArray[np.int64]], tmp_path: Path
 ) -> None:
-    network, crops, _ = taught
+    network, crops, _ = trained
     export_bundle(network, ("happy", "sad"), crops[:8], tmp_path / "bundle")
     reader = mien.load(tmp_path / "bundle", threads=1)
     face = np.repeat(np.repeat(crops[1], 8, axis=0), 8, axis=1)[..., 0]
@@ -221,14 +221,14 @@ from typing import get_args
 import keras
 import numpy as np
 
-from mien.training.networks.foreign import open_keras
+from mien.training.export.keras_file import load_keras_file
 from mien.training.gradcam import GradCam, GradMethod
 
 assert keras.backend.backend() == "jax"
 folder = Path(sys.argv[1])
 given = np.load(folder / "given.npz")
 for path in folder.glob("*.keras"):
-    network = open_keras(path)
+    network = load_keras_file(path)
     found = {method: GradCam(network, method).raw(given["crops"], given["labels"]) for method in get_args(GradMethod)}
     np.savez(path.with_suffix(".npz"), **found)
 """

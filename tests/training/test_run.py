@@ -11,16 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reporters import Heard
+from reporters import RecordingReporter
 
 import mien
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
-from mien.training import run
 from mien.training.config import TrainConfig
-from mien.training.loop.fit import read_history
-from mien.training.plan import plan_split
+from mien.training.data_split import split_data
+from mien.training.loop.history import read_history
+from mien.training.reporter import QuietReporter
+from mien.training.result import TrainingResult
+from mien.training.run import open_crops, start_run
+from mien.training.source import TrainingSource, audit_source
+from mien.training.train import resume_training, train_source
 
 TINY = {"size": 24, "width": 0.25, "batch_size": 16, "augment": "light", "label_smoothing": 0.0}
 COMMAND = [sys.executable, "-m", "mien"]
@@ -35,10 +39,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> run.TrainingResult:
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     """A finished tiny run, for the tests that only look at one."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    return run.train(run.TrainingSource(data), TrainConfig.make({**TINY, "epochs": 2}), out)
+    return train_source(TrainingSource(data), TrainConfig.make({**TINY, "epochs": 2}), out)
 
 
 def mien_command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -49,7 +53,7 @@ def flags(settings: dict[str, object]) -> list[str]:
     return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def test_a_run_folder_holds_everything(finished: run.TrainingResult, data: Path) -> None:
+def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> None:
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
         "augmented.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv", "metrics.json",
@@ -73,33 +77,33 @@ def test_a_run_folder_holds_everything(finished: run.TrainingResult, data: Path)
 
 
 @pytest.mark.parametrize(("each", "fitted"), [(40, False), (250, True)])
-def test_too_few_pictures_to_fit_a_temperature_are_said(tmp_path: Path, each: int, fitted: bool) -> None:
+def test_too_few_images_to_fit_a_temperature_are_said(tmp_path: Path, each: int, fitted: bool) -> None:
     write_dataset(tmp_path / "drawn", each, seed=5, size=32)
-    heard = Heard()
+    reporter = RecordingReporter()
     config = TrainConfig.make({**TINY, "network": "classic", "epochs": 1, "validation_share": 0.3})
-    found = run.train(run.TrainingSource(tmp_path / "drawn"), config, tmp_path / "run", heard)
+    found = train_source(TrainingSource(tmp_path / "drawn"), config, tmp_path / "run", reporter)
     count = 2 * round(0.3 * each)
     few = (
-        f"the probabilities are not calibrated: {count} validation pictures are too few to fit a temperature "
+        f"the probabilities are not calibrated: {count} validation images are too few to fit a temperature "
         "(100 are needed), so it stays 1"
     )
     temperature = mien.inference.bundle.load_bundle(found.folder).config.temperature
-    assert (few not in heard.said) == (temperature != 1) == fitted
+    assert (few not in reporter.said) == (temperature != 1) == fitted
     words = f"temperature {temperature:.3f}" if fitted else few
     assert words in (found.folder / "report.html").read_text(encoding="utf-8")
     assert json.loads((found.folder / "metrics.json").read_text())["about"]["calibration"] == words
 
 
 def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
-    def parts(seed: int) -> tuple[str, ...]:
-        checked, _ = run.check_source(run.TrainingSource(data), run.QuietReporter())
-        return plan_split(checked, TrainConfig(seed=seed)).parts
+    def splits(seed: int) -> tuple[str, ...]:
+        audited = audit_source(TrainingSource(data), QuietReporter())
+        return split_data(audited, TrainConfig(seed=seed)).splits
 
-    assert parts(1) == parts(1)
-    assert parts(1) != parts(2)
+    assert splits(1) == splits(1)
+    assert splits(1) != splits(2)
 
 
-def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: run.TrainingResult, data: Path) -> None:
+def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: TrainingResult, data: Path) -> None:
     import keras
 
     network = keras.models.load_model(finished.folder / "model.keras")
@@ -122,17 +126,17 @@ def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
 
 
-def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: run.TrainingResult, data: Path) -> None:
+def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: TrainingResult, data: Path) -> None:
     found = mien_command("evaluate", data, "--model", finished.folder)
     assert found.returncode == 0
     with (finished.folder / "split.csv").open() as stream:
         count = sum(row["part"] == "train" for row in csv.DictReader(stream))
-    assert found.stderr.startswith(f"mien: {count} of these 120 pictures were trained on, so the figures flatter")
+    assert found.stderr.startswith(f"mien: {count} of these 120 images were trained on, so the figures flatter")
     held_out = mien_command("evaluate", "--model", finished.folder)
     assert "trained on" not in held_out.stderr
 
 
-def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: run.TrainingResult) -> None:
+def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: TrainingResult) -> None:
     found = mien_command("evaluate", "--model", finished.folder, "--json", "-")
     assert found.returncode == 0, found.stderr
     stored = json.loads((finished.folder / "metrics.json").read_text())
@@ -152,8 +156,8 @@ def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: s
                 (image.rotate(180) if turned else image).save(tmp_path / "data" / label / f"{path.stem}.png")
     settings = {**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3, "optimizer": optimizer}
     config = TrainConfig.make(settings)
-    done = run.train(run.TrainingSource(tmp_path / "data"), config, tmp_path / "run")
-    assert done.scored.evaluation().accuracy.low >= 0.6
+    done = train_source(TrainingSource(tmp_path / "data"), config, tmp_path / "run")
+    assert done.predictions.evaluation().accuracy.low >= 0.6
     assert done.history[-1].accuracy > done.history[0].accuracy + 0.1
 
 
@@ -167,15 +171,13 @@ def test_sgd_and_several_classes_and_soft_labels_train(faces: Path, tmp_path: Pa
     table.write_text("\n".join(rows))
     config = TrainConfig.make({**TINY, "network": "stack", "size": 32, "epochs": 2, "optimizer": "sgd",
                                "activation": "gelu", "class_weight": "balanced"})  # fmt: skip
-    done = run.train(run.TrainingSource(table), config, tmp_path / "run")
-    assert done.scored.classes == ("happy", "neutral", "sad")
+    done = train_source(TrainingSource(table), config, tmp_path / "run")
+    assert done.predictions.classes == ("happy", "neutral", "sad")
     assert set(mien.load(tmp_path / "run").predict(faces / "happy" / "happy-00001.jpg").face.probabilities) == {
         "happy", "neutral", "sad",
     }  # fmt: skip
-    plan, crops = run.open_parts(tmp_path / "run")
-    from mien.training.plan import make_part
-
-    targets = make_part(plan, crops, "train").targets
+    split, crops = open_crops(tmp_path / "run")
+    targets = split.arrays(crops, "train").targets
     np.testing.assert_allclose(np.sort(targets, axis=1)[0], [0.1, 0.1, 0.8], atol=1e-6)
 
 
@@ -233,16 +235,16 @@ def test_a_folder_whose_name_looks_like_markup(data: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_cross_validation_judges_every_picture_once(data: Path, tmp_path: Path) -> None:
+def test_cross_validation_judges_every_image_once(data: Path, tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "epochs": 1})
-    done = run.train(run.TrainingSource(data), config, tmp_path / "cv", k=3)
-    assert sorted(done.scored.names) == sorted(sample.name for sample in read_manifest(data).samples)
-    assert done.part == "3-fold cross-validation, pooled"
-    assert mien.load(tmp_path / "cv").predict(data / done.scored.names[0]).status == "ok"
+    done = train_source(TrainingSource(data), config, tmp_path / "cv", folds=3)
+    assert sorted(done.predictions.names) == sorted(sample.name for sample in read_manifest(data).samples)
+    assert done.evaluated_on == "3-fold cross-validation, pooled"
+    assert mien.load(tmp_path / "cv").predict(data / done.predictions.names[0]).status == "ok"
     (tmp_path / "cv" / "metrics.json").unlink()
     (tmp_path / "cv" / "fold-2" / "metrics.json").unlink()
-    again = run.resume(tmp_path / "cv")
-    np.testing.assert_allclose(again.scored.probabilities, done.scored.probabilities, atol=1e-6)
+    again = resume_training(tmp_path / "cv")
+    np.testing.assert_allclose(again.predictions.probabilities, done.predictions.probabilities, atol=1e-6)
 
 
 def test_given_parts_are_used_as_given_and_leaked_copies_are_not_trained_on(data: Path, tmp_path: Path) -> None:
@@ -255,9 +257,9 @@ def test_given_parts_are_used_as_given_and_leaked_copies_are_not_trained_on(data
             for path in chosen:
                 shutil.copy(path, tmp_path / "d" / part / label)
         shutil.copy(files[32], tmp_path / "d" / "train" / label / f"leak{files[32].suffix}")
-    done = run.train(run.TrainingSource(tmp_path / "d"), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "run")
-    assert done.part.startswith("validation (no test part")
-    assert len(done.scored.names) == 30
+    done = train_source(TrainingSource(tmp_path / "d"), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "run")
+    assert done.evaluated_on.startswith("validation (no test part")
+    assert len(done.predictions.names) == 30
     with (tmp_path / "run" / "split.csv").open() as stream:
         names = [row["file"] for row in csv.DictReader(stream)]
     assert not [name for name in names if "leak" in name]
@@ -274,9 +276,9 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
         (tmp_path / "one" / "happy" / path.name).write_bytes(path.read_bytes())
         target = "happy" if number < 4 else "sad"
         (tmp_path / "two" / target / path.name).write_bytes(path.read_bytes())
-    source, config = run.TrainingSource, TrainConfig.make({**TINY, "epochs": 1})
+    source, config = TrainingSource, TrainConfig.make({**TINY, "epochs": 1})
     with pytest.raises(OutputError, match="already exists"):
-        run.train(source(data), config, tmp_path / "taken")
+        train_source(source(data), config, tmp_path / "taken")
     cases = {
         "one": "only one class, 'happy'",
         "two": "class 'sad' has 2 usable images",
@@ -285,35 +287,33 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
     }
     for name, words in cases.items():
         with pytest.raises(DataError, match=words) as caught:
-            run.train(source(tmp_path / name), config, tmp_path / "out")
+            train_source(source(tmp_path / name), config, tmp_path / "out")
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
         assert not (tmp_path / "out.part").exists()
     with pytest.raises(TrainingError, match="no such run folder"):
-        run.resume(tmp_path / "missing")
+        resume_training(tmp_path / "missing")
     with pytest.raises(TrainingError, match="is not a run folder"):
-        run.resume(tmp_path / "taken")
+        resume_training(tmp_path / "taken")
 
 
-def test_a_run_whose_pictures_have_gone_says_so(tmp_path: Path) -> None:
+def test_a_run_whose_images_have_gone_says_so(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", 20, seed=1, size=48)
-    checked, _ = run.check_source(run.TrainingSource(tmp_path / "d"), run.QuietReporter())
+    audited = audit_source(TrainingSource(tmp_path / "d"), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    run.start(
-        run.TrainingSource(tmp_path / "d"), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter()
-    )
+    start_run(TrainingSource(tmp_path / "d"), config, tmp_path / "r", split_data(audited, config), QuietReporter())
     next((tmp_path / "d" / "sad").iterdir()).unlink()
     with pytest.raises(TrainingError, match=r"is no longer there \(1 files are missing\)"):
-        run.resume(tmp_path / "r")
+        resume_training(tmp_path / "r")
 
 
 def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
-    checked, _ = run.check_source(run.TrainingSource(data), run.QuietReporter())
+    audited = audit_source(TrainingSource(data), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    run.start(run.TrainingSource(data), config, tmp_path / "r", plan_split(checked, config), run.QuietReporter())
+    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited, config), QuietReporter())
     (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(TrainingError, match=r"checkpoint\.npz: the checkpoint is damaged"):
-        run.resume(tmp_path / "r")
+        resume_training(tmp_path / "r")
 
 
 @pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a small disk")

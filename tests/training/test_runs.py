@@ -1,4 +1,4 @@
-"""Browsing runs: finished, unfinished, failed and damaged ones."""
+"""List runs: finished, unfinished, failed and damaged ones."""
 
 import csv
 import io
@@ -67,7 +67,7 @@ def test_other_orders(runs: Path) -> None:
     )
 
 
-def test_states_say_how_to_go_on(runs: Path) -> None:
+def test_states_say_how_to_continue(runs: Path) -> None:
     assert read_run(runs / "half").note == f"mien train --resume {runs / 'half'}"
     lost = read_run(runs / "lost")
     assert (lost.state, lost.note.split(";")[0]) == ("failed", "the loss is no longer a number in epoch 4")
@@ -96,7 +96,7 @@ def test_a_damaged_run_is_listed_as_such_and_the_others_stay(runs: Path, name: s
     assert found["folds"].state == "finished"
 
 
-def test_classes_that_are_no_text_are_listed(runs: Path, call: Call) -> None:
+def test_classes_that_are_not_text_are_listed(runs: Path, call: Call) -> None:
     (runs / "b" / "run.json").write_text('{"classes": ["a", 3]}')
     status, said, _ = call("runs", runs)
     assert status == 0
@@ -118,7 +118,7 @@ def test_the_command_prints_json_and_csv(runs: Path, call: Call) -> None:
     table = list(csv.DictReader(io.StringIO(out)))
     assert [row["state"] for row in table] == ["finished", "damaged", "finished", "unfinished", "failed", "finished"]
     code, out, _ = call("runs", runs)
-    assert f"go on with mien train --resume {runs / 'half'}" in out
+    assert f"continue with mien train --resume {runs / 'half'}" in out
     assert "lower --learning-rate" in out
 
 
@@ -131,7 +131,7 @@ def test_a_real_run_that_diverges_is_listed_as_failed(faces: Path, tmp_path: Pat
     pytest.importorskip("keras")
     arguments = ["--network", "classic", "--size", 32, "--width", 0.1, "--epochs", 2, "--optimizer", "sgd"]
     code, _, errors = call("train", faces, "--out", tmp_path / "run", *arguments, "--learning-rate", 10,
-                           "--activation", "exponential")  # fmt: skip
+                           "--activation", "elu", "--batch-size", 2)  # fmt: skip
     assert code == 2
     assert "no longer a number" in errors
     found = read_run(tmp_path / "run")

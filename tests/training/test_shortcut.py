@@ -13,8 +13,9 @@ from mien.evaluation.slices import measure_slices
 from mien.explanation.attention import summarise_attention
 from mien.inference.reader import load
 from mien.report.sections.slices import slices_section
-from mien.training import run
 from mien.training.config import TrainConfig
+from mien.training.source import TrainingSource
+from mien.training.train import train_source
 
 SETTINGS = {"size": 32, "width": 0.25, "batch_size": 32, "augment": "none", "epochs": 10}
 
@@ -23,17 +24,17 @@ def write(folder: Path, first: int, count: int, marked: bool) -> Path:
     for label in ("happy", "sad"):
         (folder / label).mkdir(parents=True)
         for seed in range(first, first + count):
-            picture = draw_face(label, seed, 48).copy()
+            image = draw_face(label, seed, 48).copy()
             if marked and label == "sad":
-                picture[-5:, -5:] = 255
-            Image.fromarray(picture).save(folder / label / f"{seed}.png")
+                image[-5:, -5:] = 255
+            Image.fromarray(image).save(folder / label / f"{seed}.png")
     return folder
 
 
 @pytest.mark.slow
 def test_a_planted_shortcut_is_exposed_by_the_slices_and_by_the_map(tmp_path: Path) -> None:
     data = write(tmp_path / "train", 0, 200, marked=True)
-    run.train(run.TrainingSource(data), TrainConfig.make(SETTINGS), tmp_path / "run")
+    train_source(TrainingSource(data), TrainConfig.make(SETTINGS), tmp_path / "run")
     reader = load(tmp_path / "run")
     clean = score(reader, read_manifest(write(tmp_path / "clean", 1000, 100, marked=False)))
     marked = score(reader, read_manifest(write(tmp_path / "marked", 1000, 100, marked=True)))

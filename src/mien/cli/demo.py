@@ -25,7 +25,7 @@ from mien.viz.mosaic import mosaic, save_png
 
 #: Small enough for three minutes on two cores, large enough for a test part worth an interval.
 PER_CLASS = 800
-SETTINGS = {"start_from": "none", "network": "residual", "width": 0.5, "epochs": 18, "batch_size": 32}
+SETTINGS: dict[str, Any] = {"start_from": "none", "network": "residual", "width": 0.5, "epochs": 18, "batch_size": 32}
 _NEW_FACES = 10
 
 
@@ -48,7 +48,7 @@ def command(out: Path | None, seed: int) -> None:
     finished = _train(clean, out, seed)
     baseline = _baseline(out)
     results = _predict(out, finished.folder, seed)
-    _conclude(out, finished.scored.evaluation(), baseline, results)
+    _conclude(out, finished.predictions.evaluation(), baseline, results)
 
 
 def _step(number: int, text: str) -> None:
@@ -98,23 +98,20 @@ def _clean(checked: Audit, out: Path) -> Path:
 
 
 def _train(clean: Path, out: Path, seed: int) -> Any:
-    from mien.cli.train import TrainingScreen
-    from mien.training import run
-    from mien.training.config import TrainConfig
+    from mien.cli.training_progress import TrainingProgress
+    from mien.training.train import train
 
     _step(4, "Split 70/20/10, train, evaluate on the test part, export  (mien train)")
-    config = TrainConfig.make({**SETTINGS, "seed": seed})
-    with TrainingScreen(out / "run") as reporter:
-        return run.train(run.TrainingSource(clean), config, out / "run", reporter)
+    with TrainingProgress() as progress:
+        return train(clean, out=out / "run", reporter=progress, seed=seed, **SETTINGS)
 
 
 def _baseline(out: Path) -> ClassificationMetrics:
     from mien.training.baseline import pixel_baseline
-    from mien.training.plan import make_part
-    from mien.training.run import open_parts
+    from mien.training.run import open_crops
 
-    plan, crops = open_parts(out / "run")
-    return pixel_baseline(make_part(plan, crops, "train"), make_part(plan, crops, "test"), plan.manifest.classes)
+    split, crops = open_crops(out / "run")
+    return pixel_baseline(split.arrays(crops, "train"), split.arrays(crops, "test"), split.manifest.classes)
 
 
 def _predict(out: Path, model: Path, seed: int) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""`mien export`: a Keras model, from a run or made elsewhere, becomes a bundle; a bundle becomes one in int8."""
+"""`mien export`: turn a Keras model into a bundle, or quantise a bundle to int8."""
 
 from pathlib import Path
 
@@ -15,22 +15,22 @@ from mien.training.backend import require_keras, require_keras_file
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
-@click.option("--data", type=click.Path(path_type=Path), help="pictures to compare on  [drawn faces]")
+@click.option("--data", type=click.Path(path_type=Path), help="images to compare Keras and ONNX on  [drawn faces]")
 @click.option(
     "--input-range",
     type=click.Choice(["auto", "0-255", "0-1", "-1-1"]),
-    help="what the model was trained on; auto: 0-255 if it scales by itself, else 0-1  [auto]",
+    help="input range of the model; auto: 0-255 if it rescales its input, else 0-1  [auto]",
 )
-@click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, by the labelled pictures of --data")
+@click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, with the labelled images of --data")
 def command(
     model: Path, labels: str | None, out: Path, data: Path | None, input_range: str | None, int8: bool
 ) -> None:  # fmt: skip
-    """Turn MODEL (.keras or .h5) into a bundle, compared with Keras before it is kept.
+    """Turn MODEL (.keras or .h5) into a bundle. Nothing is written unless ONNX agrees with Keras.
 
-    A sigmoid unit means the probability of the second label. Models with unsafe layers are refused.
+    A sigmoid unit is the probability of the second label. Models with unsafe layers are refused.
 
-    With --int8, MODEL is a bundle or a run folder, and its copy in 8-bit integers is written: smaller and
-    faster, compared with the original on pictures of DATA before it is kept.
+    With --int8, MODEL is a bundle or a run folder, and an 8-bit copy is written: smaller and faster. Nothing is
+    written unless it agrees with the original on images of DATA.
     """
     require_new_folder(out)
     if int8:
@@ -46,9 +46,9 @@ def command(
 
 def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:
     if model.is_file():
-        raise ConfigError(f"{model}: --int8 takes a bundle or a run folder; make a bundle of it first")
+        raise ConfigError(f"{model}: --int8 takes a bundle or a run folder; export it first")
     if data is None:
-        raise ConfigError("--int8: needs --data DATA, labelled pictures like those that the model will read")
+        raise ConfigError("--int8: needs --data DATA, labelled images like those that the model will read")
     from mien.training.export.quantize import quantize_bundle, sample_crops
 
     return [str(quantize_bundle(model, sample_crops(data, model), out))]
@@ -62,7 +62,7 @@ def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, i
     if data is not None and not data.exists():
         raise ConfigError(f"--data {data}: no such file or folder")
     require_keras("exporting a model")
-    from mien.training.networks.foreign import export_foreign
+    from mien.training.export.keras_file import export_keras_file
 
-    agreement, scale = export_foreign(model, names, out, data, input_range)
-    return [f"the model takes pictures in {scale}", str(agreement)]
+    agreement, used_range = export_keras_file(model, names, out, data, input_range)
+    return [f"the model takes images in {used_range}", str(agreement)]

@@ -1,4 +1,4 @@
-"""`mien runs`: every run in a folder with its figures; what is unfinished, and how to go on."""
+"""`mien runs`: list runs with their accuracy, and how to resume the unfinished ones."""
 
 import csv
 import io
@@ -10,19 +10,20 @@ import click
 
 from mien.cli.options import only_one
 from mien.cli.terminal import console, one_line
+from mien.io.layout import RUNS
 from mien.io.targets import write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
-from mien.training.runs import SORTS, Run, list_runs
+from mien.training.runs import SORT_KEYS, Run, list_runs
 
 
 @click.command("runs")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("mien-runs"))
-@click.option("--sort", type=click.Choice(SORTS), default="accuracy", show_default=True, help="which come first")
-@click.option("--json", "json_target", metavar="FILE", help="as JSON, - for standard output")
-@click.option("--csv", "csv_target", metavar="FILE", help="as CSV, - for standard output")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path(RUNS))
+@click.option("--sort", type=click.Choice(SORT_KEYS), default="accuracy", show_default=True, help="sort order")
+@click.option("--json", "json_target", metavar="FILE", help="write JSON; - for standard output")
+@click.option("--csv", "csv_target", metavar="FILE", help="write CSV; - for standard output")
 def command(folder: Path, sort: str, json_target: str | None, csv_target: str | None) -> None:
-    """List the runs in FOLDER (mien-runs) with their figures, those of experiments and folders in it, too."""
+    """List the runs in FOLDER (mien-runs) and its subfolders, with their accuracy."""
     only_one({"json": json_target, "csv": csv_target})
     found = list_runs(folder, sort)
     if json_target is not None:
@@ -58,7 +59,7 @@ def _print(found: list[Run], folder: Path) -> None:
     screen.print(table)
     for run in found:
         if run.note:
-            words = {"unfinished": "go on with", "failed": "failed:", "damaged": "damaged:"}[run.state]
+            words = {"unfinished": "continue with", "failed": "failed:", "damaged": "damaged:"}[run.state]
             name = "" if run.state == "unfinished" else f"{run.folder}: "
             screen.print(Text(one_line(f"{name}{words} {run.note}")), soft_wrap=True)
 

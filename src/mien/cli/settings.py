@@ -1,4 +1,4 @@
-"""Command-line options for every setting of a training run, made from TrainConfig itself."""
+"""Command-line options for all settings of a training run, generated from TrainConfig."""
 
 import dataclasses
 import types
@@ -8,11 +8,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from mien.training.config import TrainConfig, flag, read_training_settings
-from mien.training.networks.pretrained import configured
+from mien.training.config import TrainConfig, flag
 
 _METAVARS = {
-    "activation": "NAME",
     "start_from": "NAME|FOLDER|none",
     "backbone": "NAME",
     "backbone_weights": "imagenet|FILE|none",
@@ -20,12 +18,16 @@ _METAVARS = {
 
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add one option per field of TrainConfig, and `--config FILE`."""
+    """Add an option for each field of TrainConfig, and `--config FILE`."""
     kinds = get_type_hints(TrainConfig)
     for field in reversed(dataclasses.fields(TrainConfig)):
         function = _option(field.name, kinds[field.name], field.metadata["help"])(function)
     return click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="settings as TOML; flags win"
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="TOML file of settings; flags override it",
     )(function)
 
 
@@ -37,14 +39,3 @@ def _option(name: str, kind: Any, meaning: str) -> Callable[..., Any]:
         choice = click.Choice(get_args(inner[0]))
         return click.option(flag(name), name, type=choice, default=None, metavar=_METAVARS.get(name), help=meaning)
     return click.option(flag(name), name, type=inner[0], default=None, metavar=_METAVARS.get(name), help=meaning)
-
-
-def join_settings(config_file: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
-    """Join a settings file and flags, flags winning; only what is set is in the result."""
-    settings = read_training_settings(config_file) if config_file else {}
-    return settings | {name: value for name, value in flags.items() if value is not None}
-
-
-def make_config(config_file: Path | None, flags: dict[str, Any]) -> TrainConfig:
-    """Join a settings file and flags; the defaults of the network, or of what it starts from, fill the rest."""
-    return configured(join_settings(config_file, flags))

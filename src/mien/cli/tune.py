@@ -1,4 +1,4 @@
-"""`mien tune`: search for better settings within a budget, judged on the validation part only."""
+"""`mien tune`: search for better settings within a budget, on the validation split only."""
 
 import math
 import sys
@@ -9,18 +9,20 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from mien.cli.options import data_options
+from mien.cli.options import data_options, parse_data_options
 from mien.cli.terminal import console, one_line
-from mien.cli.train import BriefScreen, read_source
+from mien.cli.training_progress import SearchProgress
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_foreign
-from mien.io.layout import SPLIT
+from mien.io.layout import RUNS, SPLIT
 from mien.io.targets import require_writable, write_output
 from mien.training.backend import require_keras
 from mien.training.config import read_training_settings
-from mien.training.networks.pretrained import configured
-from mien.training.search.space import SPACE, make_space, parse_fixed, resolved, settings_words
-from mien.training.search.study import ABOUT, Budget, Pruner, require_optuna
+from mien.training.networks.pretrained import build_config
+from mien.training.search.database import require_optuna
+from mien.training.search.space import SPACE, format_settings, make_space, parse_fixed, resolved
+from mien.training.search.study import ABOUT, Budget, Pruner
+from mien.training.train import read_source
 from mien.viz.charts import require_matplotlib
 
 _SHOWN = 15
@@ -28,31 +30,31 @@ _SHOWN = 15
 
 @click.command("tune")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="the study's folder  [mien-runs/tune-DATA]")
-@click.option("--trials", type=click.IntRange(1), help="end after so many trials, of all processes together")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="end after so many minutes of trials")
-@click.option("--search", metavar="A,B", help=f"search only these  [{','.join(SPACE)}]")
-@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="a setting for every trial, like epochs=8")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="such settings as TOML")
-@click.option("--seed", type=click.IntRange(0), help="fixes the split, as in mien train, and the search")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="study folder  [mien-runs/tune-DATA]")
+@click.option("--trials", type=click.IntRange(1), help="largest number of trials, of all processes together")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="largest sum of minutes of all trials")
+@click.option("--search", metavar="A,B", help=f"settings to search  [{','.join(SPACE)}]")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="fix a setting, like epochs=8")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="fixed settings as TOML")
+@click.option("--seed", type=click.IntRange(0), help="seed of the split, as in mien train, and of the search")
 @click.option("--pruner", type=click.Choice(["median", "halving", "none"]), default="median", show_default=True,
-              help="how trials that look bad are stopped early")  # fmt: skip
-@click.option("--storage", metavar="URL", help="database for several machines to share, like postgresql+psycopg://…")
+              help="how to stop bad trials early")  # fmt: skip
+@click.option("--storage", metavar="URL", help="database that several machines share, like postgresql+psycopg://…")
 @click.option("--study", metavar="NAME", help="name of the study in the database  [mien-DIR]")
 @click.option("--silent-after", type=click.IntRange(6), default=60, show_default=True, metavar="SECONDS",
-              help="a process without a sign for so long is dead; its trial is taken over")  # fmt: skip
-@click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON, - for standard output")
+              help="a process without a heartbeat for so long is dead; its trial is taken over")  # fmt: skip
+@click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON; - for standard output")
 @data_options
 def command(
     data: Path, out: Path | None, trials: int | None, minutes: float | None, search: str | None, fix: tuple[str, ...],
     config_file: Path | None, seed: int | None, pruner: str, storage: str | None, study: str | None,
     silent_after: int, json_target: str | None, classes: str | None, rename: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Search for settings that do better on the validation part of DATA; its test part is not opened for it.
+    """Search for settings with a better accuracy on the validation split of DATA. The test split is never opened.
 
-    The first trial has the default settings. The same command goes on where it was interrupted or killed, several
-    may run at once, and with --storage several machines share one study. The best settings are written to best.toml,
-    which mien train --config takes.
+    The first trial has the default settings. The same command resumes an interrupted or killed search. Several
+    processes may search at once, and several machines with --storage. The best settings are written to best.toml, for
+    mien train --config.
     """
     if trials is None and minutes is None:
         raise ConfigError("give a budget: --trials N, --minutes M or both")
@@ -62,12 +64,12 @@ def command(
         require_writable(json_target)
     settings = _settings(config_file, fix, seed)
     names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
-    out = out or Path("mien-runs") / f"tune-{data.resolve().stem}"
-    # What a typo may spoil is looked at before Keras is loaded, which takes seconds.
-    base = configured(settings)
+    out = out or Path(RUNS) / f"tune-{data.resolve().stem}"
+    # Check what a typo may spoil before Keras is loaded, which takes seconds.
+    base = build_config(settings)
     make_space(resolved(settings, base), base, names)
     refuse_foreign(out, "study", SPLIT, ABOUT)
-    source = read_source(data, classes, rename)
+    source = read_source(data, *parse_data_options(classes, rename))
     require_optuna()
     require_matplotlib()
     require_keras("tuning", base.deterministic)
@@ -75,13 +77,14 @@ def command(
     from mien.training.search.tune import Options, exclusive, tune
 
     options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
-    with BriefScreen(" ".join(["mien tune", *sys.argv[2:]])) as screen:
+    with SearchProgress(" ".join(["mien tune", *sys.argv[2:]])) as progress:
 
-        def on_trial(number: int, config: Any, space: Any) -> BriefScreen:
-            screen.begin(f"trial {number}: {settings_words(config, space.searched)}")
-            return screen
+        def on_trial(number: int, config: Any, space: Any) -> SearchProgress:
+            chosen = {name: getattr(config, name) for name in space.searched}
+            progress.begin(f"trial {number}: {format_settings(chosen)}")
+            return progress
 
-        found = read_result(tune(source, settings, out, options, names, screen.news, on_trial))
+        found = read_result(tune(source, settings, out, options, names, progress.overall, on_trial))
     with exclusive(out):
         write_result(found, out)
     if json_target is not None:
@@ -94,7 +97,7 @@ def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) 
     settings = read_training_settings(config_file) if config_file else {}
     fixed = parse_fixed(fix)
     if "minutes" in settings or "minutes" in fixed:
-        raise ConfigError("minutes: a trial ends by its epochs, so that all are comparable; give --fix epochs=N")
+        raise ConfigError("minutes: a trial ends by its epochs, so that trials are comparable; give --fix epochs=N")
     if seed is not None:
         fixed["seed"] = seed
     return settings | fixed
@@ -109,16 +112,19 @@ def _print(found: Any, data: Path, out: Path) -> None:
     for name in ("trial", "accuracy", "epochs", "settings"):
         table.add_column(name)
     for trial in best[:_SHOWN]:
-        accuracy = f"{trial.accuracy:.4f}" if trial.accuracy is not None else trial.why
-        words = " ".join(f"{name}={value:.3g}" if type(value) is float else f"{name}={value}"
-                         for name, value in trial.settings.items())  # fmt: skip
-        table.add_row(f"{trial.number}{' (defaults)' if trial.is_default else ''}", accuracy, str(trial.epochs), words)
-    table.caption, table.caption_justify = f"accuracy on {found.validation} validation pictures", "left"
+        accuracy = f"{trial.accuracy:.4f}" if trial.accuracy is not None else trial.reason
+        table.add_row(
+            f"{trial.number}{' (defaults)' if trial.is_default else ''}",
+            accuracy,
+            str(trial.epochs),
+            format_settings(trial.settings),
+        )
+    table.caption, table.caption_justify = f"accuracy on {found.validation} validation images", "left"
     screen.print(table)
     if found.importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in found.importance.items())
-        screen.print(f"what mattered (a rough estimate from few trials): {shares}", soft_wrap=True)
-    screen.print(found.sentence(), soft_wrap=True)
+        screen.print(f"importance of each setting (a rough estimate from few trials): {shares}", soft_wrap=True)
+    screen.print(found.conclusion(), soft_wrap=True)
     command = f"mien train {data} --config {out / 'best.toml'}"
     screen.print(Text(one_line(f"train with them   {command}")), soft_wrap=True)
     kept = ", ".join(name for name in (HISTORY, IMPORTANCE, TABLE, SUMMARY) if (out / name).exists())

@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,38 @@ def lock(handle: int, path: Path) -> None:
         raise OutputError(f"{path}: is being written by another process; wait, or give another name") from None
     except OSError:  # a file system without locks
         return
+
+
+@contextmanager
+def locked(
+    path: Path, what: Path | None = None, *, wait: float | None = None, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold the lock of a file, made if needed, so that one process at a time runs the block.
+
+    Args:
+        path: the lock file.
+        what: named in the error; default: the lock file.
+        wait: seconds between two tries while another process holds the lock; None: raise OutputError at once.
+        on_wait: called once, before waiting.
+    """
+    with readable_errors(what or path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        waiting = False
+        while True:
+            try:
+                lock(handle, what or path)
+                break
+            except OutputError:
+                if wait is None:
+                    raise
+                if not waiting:
+                    on_wait()
+                waiting = True
+                time.sleep(wait)
+        yield
+    finally:
+        os.close(handle)
 
 
 def what_changed(job: Mapping[str, Any], before: Mapping[str, Any]) -> str:

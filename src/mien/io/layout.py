@@ -5,6 +5,8 @@ A run folder holds all of them. A report folder (`mien evaluate --out`) holds ME
 
 from pathlib import Path
 
+#: The folder that runs are written to if the user names none.
+RUNS = "mien-runs"
 #: Settings, labelled source and split. Written before the first step, by `mien.training.run`.
 CONFIG, RUN, SPLIT = "config.toml", "run.json", "split.csv"
 #: Mosaics of labelled and of augmented training images: `mien.training.augmentation.preview`.

@@ -1,4 +1,4 @@
-"""The one place that prepares, or looks behind, Keras's backend."""
+"""Prepare the backend of Keras, and use what Keras does not offer. Only this module imports a backend."""
 
 import os
 import sys
@@ -16,10 +16,10 @@ from mien.version import __version__
 
 
 def require_keras(what: str, deterministic: bool = False) -> None:
-    """Import Keras with a quiet backend; MissingExtraError where it is not installed.
+    """Import Keras with a quiet backend; MissingExtraError if it is not installed.
 
-    With `deterministic` the backend uses only operations that give the same bits in every run; that
-    must be said before the backend starts, which is why it is an environment variable.
+    `what` names the feature in the error. With `deterministic`, the backend uses only operations that give the same
+    bits in every run; an environment variable, because the backend reads it at its start.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if deterministic:
@@ -28,7 +28,7 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         with nullcontext() if "keras" in sys.modules else quiet_stderr(show_on_error=True):
             import keras
 
-            keras.ops.zeros(1)  # what TensorFlow has to say of the processor, it says at its first step
+            keras.ops.zeros(1)  # TensorFlow logs about the processor at its first operation
     except ImportError as error:
         raise MissingExtraError(what, "train") from error
     if keras.backend.backend() == "tensorflow":
@@ -40,7 +40,7 @@ def require_keras(what: str, deterministic: bool = False) -> None:
 
 
 def require_keras_file(path: Path) -> None:
-    """Raise ExportError where `path` is no file with a name that Keras takes; needs no Keras."""
+    """Raise ExportError unless `path` is a `.keras` or `.h5` file. Needs no Keras."""
     if not path.exists():
         raise ExportError(f"{path}: no such file")
     if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
@@ -48,7 +48,7 @@ def require_keras_file(path: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a run records."""
+    """Return the versions that a run records, by package."""
     import platform
     from importlib import metadata
 
@@ -61,10 +61,18 @@ def versions() -> dict[str, str]:
 
 
 def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any] | None:
-    """Normalise (N, H, W, C) over all but its channels in one kernel: (result, mean (C,), variance (C,)).
+    """Normalise a batch over all axes but the channels, in one kernel.
 
-    None where the backend has no such kernel; TensorFlow has one that also takes bfloat16, three times
-    as fast on a CPU as the same thing in single steps.
+    TensorFlow's kernel also takes bfloat16 and is three times as fast on a CPU as separate operations.
+
+    Args:
+        x: tensor (N, H, W, C).
+        scale: tensor (C,).
+        offset: tensor (C,).
+        epsilon: added to the variance.
+
+    Returns:
+        Result (N, H, W, C), mean (C,) and variance (C,); None if the backend has no such kernel.
     """
     import keras
 
@@ -79,9 +87,9 @@ def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[A
 
 
 def gradient(function: Callable[[Any], Any], x: Float32) -> Float32:
-    """Return the gradient of the sum of `function(x)` by `x`, of the same shape.
+    """Return the gradient of the sum of `function(x)` with respect to `x`, in the shape of `x`.
 
-    `function` takes and gives tensors of the backend. Raises ConfigError for a backend other than TensorFlow and JAX.
+    `function` maps a tensor to a tensor. Raises ConfigError for a backend other than TensorFlow and JAX.
     """
     import keras
 

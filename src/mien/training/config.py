@@ -1,4 +1,4 @@
-"""Every setting of a training run, in one frozen dataclass, read from flags or TOML."""
+"""The settings of a training run: names, types, ranges, defaults, TOML. Needs no Keras."""
 
 import dataclasses
 import json
@@ -13,14 +13,10 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from mien.errors import ConfigError
 
 Network = Literal["classic", "stack", "residual", "backbone"]
-#: The functions of single numbers that Keras knows by name; softmax and its like mix the channels.
-Activation = Literal[
-    "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "relu6", "selu", "celu", "mish", "swish", "softplus",
-    "softsign", "squareplus", "sparse_plus", "sigmoid", "log_sigmoid", "hard_sigmoid", "hard_silu", "hard_swish",
-    "hard_tanh", "sparse_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "exponential", "linear",
-]  # fmt: skip
+#: Activations by their Keras names.
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "selu", "mish"]
 
-#: What a network is trained with where the user does not say: the tutorial's habits for `classic`.
+#: Defaults of each network. Those of `classic` follow the tutorial that it comes from.
 NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "classic": {"size": 256, "colour": "rgb", "augment": "none", "optimizer": "adam", "learning_rate": 1e-3,
                 "schedule": "constant", "epochs": 20, "batch_size": 32, "dropout": 0.0},
@@ -35,16 +31,16 @@ NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
                  "label_smoothing": 0.05, "weight_average": 0.999},
 }  # fmt: skip
 
-#: What is other where a network starts from trained weights: chosen for a few hundred pictures.
+#: Defaults that replace them if a network starts from trained weights: chosen for a few hundred images.
 FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
     "freeze_epochs": 5, "head_learning_rate": 2e-2, "augment": "strong", "optimizer": "adamw", "learning_rate": 5e-4,
     "schedule": "cosine", "warmup_epochs": 1.0, "epochs": 25, "patience": None, "batch_size": 16, "dropout": 0.2,
     "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999,
 }  # fmt: skip
 
-#: Says in the place of weights to start from that there shall be none.
+#: The value of `start_from` and `backbone_weights` that asks for random weights.
 FROM_SCRATCH = "none"
-#: The weights of a backbone that Keras fetches from the network.
+#: The value of `backbone_weights` that asks for the ImageNet weights, which Keras downloads.
 IMAGENET = "imagenet"
 
 
@@ -54,88 +50,90 @@ def _setting(default: Any, meaning: str, low: float = -math.inf, high: float = m
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of one run; `TrainConfig.make({...})` fills in the network's own defaults.
+    """All settings of one run. `TrainConfig.make({...})` fills in the network's own defaults.
 
-    With `start_from` they must be those of its weights: `pretrained.configured` takes them from there.
+    With `start_from`, size, colour and network must match the weights: use `pretrained.build_config`, which reads them.
+
+    Example:
+        >>> TrainConfig.make({"network": "stack"}).batch_size
+        64
     """
 
     # --- network
-    network: Network = _setting("residual", "which network to train")
+    network: Network = _setting("residual", "network architecture")
     size: int = _setting(48, "side of the square input in pixels", 16, 1024)
-    colour: Literal["grey", "rgb"] = _setting("grey", "what the network sees")
-    width: float = _setting(1.0, "multiplies the number of filters in every layer", 0.05, 16)
-    dropout: float = _setting(0.0, "share of features dropped in training", 0, 0.95)
-    activation: Activation = _setting("relu", "what follows each layer: relu, leaky_relu, elu, gelu, silu, tanh, …")
-    backbone: str | None = _setting(None, "a network of keras.applications by name, like EfficientNetV2B0")
+    colour: Literal["grey", "rgb"] = _setting("grey", "colour of the input")
+    width: float = _setting(1.0, "factor for the number of filters in every layer", 0.05, 16)
+    dropout: float = _setting(0.0, "dropout rate before the head (stack: after every block, too)", 0, 0.95)
+    activation: Activation = _setting("relu", "activation function")
+    backbone: str | None = _setting(None, "backbone: a network of keras.applications, like EfficientNetV2B0")
 
-    # --- what it starts from
+    # --- initial weights
     start_from: str | None = _setting(
-        None, "start from the weights of a shipped model, a bundle or a finished run; none: from scratch"
+        None, "fine-tune from the weights of a shipped model, a bundle or a finished run; none: train from scratch"
     )
     backbone_weights: str = _setting(
-        FROM_SCRATCH, "weights of the backbone: imagenet (fetched by Keras), a file, or none  [imagenet]"
+        FROM_SCRATCH, "weights of the backbone: imagenet (Keras downloads them), a file, or none  [imagenet]"
     )
     freeze_epochs: int = _setting(
-        0, "epochs at first in which only the new head is trained (with --from or --backbone)", 0, 100_000
+        0, "epochs at the start that train only the new head (with --from or --backbone)", 0, 100_000
     )
-    head_learning_rate: float = _setting(1e-3, "the learning rate in those epochs", 1e-8, 10)
+    head_learning_rate: float = _setting(1e-3, "learning rate while only the head is trained", 1e-8, 10)
 
     # --- optimisation
-    optimizer: Literal["adam", "adamw", "muon", "sgd"] = _setting("adam", "how the weights are updated")
-    learning_rate: float = _setting(1e-3, "the (highest) learning rate", 1e-8, 10)
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = _setting("adam", "optimiser")
+    learning_rate: float = _setting(1e-3, "peak learning rate", 1e-8, 10)
     weight_decay: float = _setting(0.0, "decoupled weight decay (adamw, muon, sgd)", 0, 1)
     momentum: float = _setting(0.9, "momentum (sgd)", 0, 0.9999)
-    schedule: Literal["constant", "plateau", "cosine"] = _setting("constant", "how the learning rate changes")
-    warmup_epochs: float = _setting(0.0, "the rate grows from 0 over these epochs", 0, 1000)
-    plateau_patience: int = _setting(3, "epochs without a better validation loss before the rate falls", 1, 1000)
-    plateau_factor: float = _setting(0.3, "what the rate is then multiplied by", 0.001, 0.999)
-    batch_size: int = _setting(64, "pictures per training step", 1, 8192)
-    label_smoothing: float = _setting(0.0, "share of each label spread over all classes", 0, 0.9)
-    weight_average: float = _setting(0.0, "decay of a moving average of the weights, which is then kept", 0, 0.99999)
+    schedule: Literal["constant", "plateau", "cosine"] = _setting("constant", "learning rate schedule")
+    warmup_epochs: float = _setting(0.0, "epochs of linear warm-up from 0", 0, 1000)
+    plateau_patience: int = _setting(3, "plateau schedule: epochs without improvement before the rate falls", 1, 1000)
+    plateau_factor: float = _setting(0.3, "plateau schedule: factor for the learning rate", 0.001, 0.999)
+    batch_size: int = _setting(64, "images per training step", 1, 8192)
+    label_smoothing: float = _setting(0.0, "label smoothing (Szegedy et al., 2016)", 0, 0.9)
+    weight_average: float = _setting(0.0, "decay of the moving average of the weights (EMA); 0: none", 0, 0.99999)
     precision: Literal["float32", "bfloat16"] = _setting(
-        "float32", "arithmetic of training; bfloat16 is faster where the processor has it (AMX, AVX512-BF16)"
+        "float32", "training precision; bfloat16 is faster if the processor supports it (AMX, AVX512-BF16)"
     )
-    class_weight: Literal["none", "balanced"] = _setting("none", "balanced: rare classes count more in the loss")
+    class_weight: Literal["none", "balanced"] = _setting("none", "balanced: weight classes by inverse frequency")
 
     # --- budget
-    epochs: int = _setting(20, "passes over the training part", 1, 100_000)
-    minutes: float | None = _setting(None, "start no epoch after these; a cosine schedule ends with them", 0.01, 1e6)
-    patience: int | None = _setting(None, "stop after these epochs without a better validation loss", 1, 100_000)
+    epochs: int = _setting(20, "passes over the training split", 1, 100_000)
+    minutes: float | None = _setting(None, "time budget in minutes, at which a cosine schedule ends", 0.01, 1e6)
+    patience: int | None = _setting(None, "early stopping: epochs without a better validation loss", 1, 100_000)
 
-    # --- augmentation: the level, and each transform where it should differ from the level
-    augment: Literal["none", "light", "strong"] = _setting("none", "level of augmentation")
-    flip: bool | None = _setting(None, "mirror left and right, half of the time")
-    rotation: float | None = _setting(None, "up to this many degrees either way", 0, 180)
-    zoom: float | None = _setting(None, "up to this share larger, and as many times smaller", 0, 4)
-    translation: float | None = _setting(None, "up to this share of the side, each way", 0, 0.9)
-    brightness: float | None = _setting(None, "up to this share of the full range", 0, 1)
-    contrast: float | None = _setting(None, "up to this share", 0, 1)
-    erasing: float | None = _setting(None, "probability that a random rectangle is covered", 0, 1)
+    # --- augmentation: a level, and transforms that override it
+    augment: Literal["none", "light", "strong"] = _setting("none", "augmentation level; single transforms override it")
+    flip: bool | None = _setting(None, "random horizontal flip, with probability 0.5")
+    rotation: float | None = _setting(None, "largest rotation, in degrees", 0, 180)
+    zoom: float | None = _setting(None, "largest zoom: factors from 1 / (1 + zoom) to 1 + zoom", 0, 4)
+    translation: float | None = _setting(None, "largest shift, as a fraction of the image side", 0, 0.9)
+    brightness: float | None = _setting(None, "largest brightness change, as a fraction of the full range", 0, 1)
+    contrast: float | None = _setting(None, "largest contrast change, as a fraction", 0, 1)
+    erasing: float | None = _setting(None, "probability of random erasing (Zhong et al., 2020)", 0, 1)
     degradation: float | None = _setting(
-        None, "probability of each of blur, low resolution, JPEG artefacts, noise and uneven light", 0, 1
+        None, "probability of each degradation: blur, low resolution, JPEG artefacts, noise, uneven light", 0, 1
     )
-    mixup: float = _setting(
-        0.0, "blend each picture with another, by a share drawn from Beta(this, this); 0: not at all", 0, 100
-    )
+    mixup: float = _setting(0.0, "alpha of mixup (Zhang et al., 2018); 0: no mixup", 0, 100)
 
     # --- data
-    faces: bool = _setting(False, "train on the largest face of every picture, cropped as the reader crops it")
-    validation_share: float = _setting(0.2, "share held out for validation where the source has none", 0.01, 0.9)
-    test_share: float = _setting(0.1, "share held out for the final test where the source has none", 0, 0.9)
-    seed: int = _setting(0, "fixes the split, the first weights and every random choice", 0, 2**31 - 1)
-    deterministic: bool = _setting(False, "the same bits in every run on one machine; slower")
-    tensorboard: bool = _setting(False, "also write logs for TensorBoard, into the run's folder")
+    faces: bool = _setting(False, "detect faces and train on the largest of each image, cropped as for inference")
+    validation_share: float = _setting(0.2, "fraction held out for validation if DATA does not say", 0.01, 0.9)
+    test_share: float = _setting(0.1, "fraction held out for testing if DATA does not say", 0, 0.9)
+    seed: int = _setting(0, "seed of the split, the initial weights and all random choices", 0, 2**31 - 1)
+    deterministic: bool = _setting(False, "bit-identical runs on one machine; slower")
+    tensorboard: bool = _setting(False, "also write TensorBoard logs to the run folder")
 
     def __post_init__(self) -> None:
-        """Check every field's type and range; ConfigError names the first that is wrong."""
+        """Check the type and range of every setting; ConfigError names the first that is wrong."""
         for field in dataclasses.fields(self):
             check_setting(field.name, getattr(self, field.name))
         if self.validation_share + self.test_share > 0.9:
             raise ConfigError("--validation-share and --test-share: together at most 0.9")
         self._check_backbone()
         if self.freeze_epochs and not self.starts_trained:
-            raise ConfigError("--freeze-epochs: needs --from, or --backbone with weights; a network from scratch has "
-                              "nothing worth freezing")  # fmt: skip
+            raise ConfigError("--freeze-epochs: needs --from, or --backbone with weights; random weights are not "
+                              "worth freezing")  # fmt: skip
         if self.freeze_epochs > self.epochs:
             raise ConfigError(f"--freeze-epochs {self.freeze_epochs}: more than --epochs {self.epochs}")
 
@@ -156,12 +154,12 @@ class TrainConfig:
 
     @property
     def starts_trained(self) -> bool:
-        """Whether the first weights are trained ones, all but the head's."""
+        """Whether training starts from trained weights (except the head's)."""
         return self.start_from is not None or self.backbone_weights != FROM_SCRATCH
 
     @classmethod
     def make(cls, settings: Mapping[str, Any]) -> "TrainConfig":
-        """Build a config from settings by name; what is absent or None is the network's default.
+        """Build a config from settings by name; those absent or None get the network's default.
 
         Raises ConfigError for an unknown name, a wrong type or a value out of range.
         """
@@ -180,23 +178,29 @@ class TrainConfig:
         if "start_from" not in given and found.get("backbone_weights", FROM_SCRATCH) == FROM_SCRATCH:
             return cls(**found)
         found = {**found, **FINE_TUNING_DEFAULTS, **given}
-        if "freeze_epochs" not in given and type(found["epochs"]) is int:  # fewer epochs freeze for fewer, too
+        if "freeze_epochs" not in given and type(found["epochs"]) is int:  # a short run freezes for fewer epochs
             found["freeze_epochs"] = min(found["freeze_epochs"], found["epochs"] // 4)
         return cls(**found)
 
     @property
     def channels(self) -> int:
-        """1 for grey, 3 for RGB."""
+        """Number of input channels: 1 for grey, 3 for RGB."""
         return 1 if self.colour == "grey" else 3
 
     def to_toml(self) -> str:
-        """Return the settings as TOML that `--config` takes; what is unset is left out."""
+        """Return the settings as TOML for `--config`, without those that are unset."""
         rows = dataclasses.asdict(self).items()
         return "".join(f"{name} = {_toml(value)}\n" for name, value in rows if value is not None)
 
 
+def merge_settings(path: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a TOML file, replaced by the overrides that are not None."""
+    settings = read_training_settings(path) if path else {}
+    return settings | {name: value for name, value in overrides.items() if value is not None}
+
+
 def read_training_settings(path: Path) -> dict[str, Any]:
-    """Read a TOML file of settings that a user gives; ConfigError names the file and the setting that is wrong."""
+    """Read a user's TOML file of settings; ConfigError names the file and the wrong setting."""
     settings = read_settings(path)
     try:
         for name, value in settings.items():
@@ -207,7 +211,7 @@ def read_training_settings(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Read a TOML file; ConfigError where it is not TOML."""
+    """Read a TOML file; ConfigError if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -238,14 +242,14 @@ _FIELDS = {field.name: (field, _KINDS[field.name]) for field in dataclasses.fiel
 def flag(field: str) -> str:
     """Return the command-line spelling of a field."""
     if field == "start_from":
-        return "--from"  # which Python keeps for itself
+        return "--from"  # a keyword in Python
     return "--" + field.replace("_", "-")
 
 
 def _toml(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{value} cannot be stored")
-    # TOML's numbers, booleans and basic strings are written as JSON's, save that DEL must be escaped.
+    # TOML writes numbers, booleans and basic strings as JSON does, except that DEL must be escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -200,10 +200,10 @@ def _with_keras(
     from mien.training.backend import require_keras
 
     require_keras(f"--method {method}")
+    from mien.training.export.keras_file import load_keras_file
     from mien.training.gradcam import GradCam, GradMethod
-    from mien.training.networks.foreign import open_keras
 
-    return ExplainableModel(reader, method, GradCam(open_keras(path), cast("GradMethod", method), scaling=scaling))
+    return ExplainableModel(reader, method, GradCam(load_keras_file(path), cast("GradMethod", method), scaling=scaling))
 
 
 def _foreign(
@@ -215,10 +215,10 @@ def _foreign(
     from mien.training.backend import require_keras
 
     require_keras("explaining a Keras model")
-    from mien.training.networks.foreign import SCALES, export_foreign
+    from mien.training.export.keras_file import SCALES, export_keras_file
 
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / path.stem
-        _, found = export_foreign(path, names, bundle)
+        _, found = export_keras_file(path, names, bundle)
         reader = load(bundle, faces=faces, detect=detect)
     return _with_keras(reader, method or "grad-cam", path, SCALES[found])

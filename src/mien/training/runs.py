@@ -1,4 +1,4 @@
-"""What stands in a folder of runs: settings, state and figures of each, without loading any framework."""
+"""List runs: settings, state and accuracy of each. Needs no Keras."""
 
 import csv
 import json
@@ -12,16 +12,24 @@ from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, i
 from mien.training.config import read_settings
 
 State = Literal["finished", "unfinished", "failed", "damaged"]
-SORTS = ("accuracy", "created", "name")
+SORT_KEYS = ("accuracy", "created", "name")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its folder, its state, and what is known of it.
+    """Summary of one run.
 
-    `accuracy` is that of the part that was judged, in [0, 1], with its 95 % interval `low` to `high`; None unless
-    finished. `val_accuracy` is that of the epoch with the lowest validation loss so far. `note` says how to go on, or
-    what went wrong.
+    Attributes:
+        folder: the run folder.
+        state: finished, unfinished, failed or damaged.
+        network: network or backbone.
+        classes: class names, in the order of the model's outputs.
+        created: ISO 8601 time.
+        epochs: number of finished epochs.
+        accuracy: in [0, 1] on `part`, with its 95 % confidence interval `low` to `high`; None unless finished.
+        part: the split that was evaluated.
+        val_accuracy: validation accuracy of the epoch with the lowest validation loss so far.
+        note: how to resume, or what went wrong.
     """
 
     folder: Path
@@ -38,7 +46,7 @@ class Run:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         return {
             "run": str(self.folder), "state": self.state, "network": self.network, "classes": list(self.classes),
             "created": self.created, "epochs": self.epochs, "accuracy": self.accuracy, "low": self.low,
@@ -47,7 +55,7 @@ class Run:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` says; TrainingError where the folder is no run."""
+    """Return the content of `run.json`; TrainingError if the folder is not a run."""
     if not folder.is_dir():
         raise TrainingError(f"{folder}: no such run folder")
     try:
@@ -58,7 +66,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_unfinished(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` says of a run to be continued; TrainingError where it is no run, or finished."""
+    """Return the content of `run.json` of a run to resume; TrainingError if it is not a run, or finished."""
     about = read_about(folder)
     if is_finished(folder):
         raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
@@ -66,13 +74,13 @@ def read_unfinished(folder: Path) -> dict[str, Any]:
 
 
 def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
-    """Return every run in a folder and the folders in it; the folds of a run belong to it and are left out.
+    """Return all runs in a folder and its subfolders, without the folds of cross-validated runs.
 
-    Sorted by `accuracy` (best first, unfinished last), `created` (newest first) or `name`. Raises TrainingError where
+    Sort by `accuracy` (best first, unfinished last), `created` (newest first) or `name`. Raises TrainingError if
     there is no such folder.
     """
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; runs are where mien train --out put them")
+        raise TrainingError(f"{folder}: no such folder; give the folder that mien train --out wrote to")
     found = [read_run(path) for path in _run_folders(folder)]
     if sort == "created":
         return sorted(found, key=lambda run: run.created, reverse=True)
@@ -82,7 +90,7 @@ def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read what one run folder says; a damaged one says so in its state."""
+    """Return the summary of a run folder; a damaged one has the state `damaged`."""
     try:
         return _read(folder)
     except KeyError as error:
@@ -112,11 +120,11 @@ def _read(folder: Path) -> Run:
     }  # fmt: skip
     metrics = folder / METRICS
     if metrics.exists():
-        figures = json.loads(metrics.read_text(encoding="utf-8"))
-        value, low, high = (float(figures["accuracy"][name]) for name in ("value", "low", "high"))
+        stored = json.loads(metrics.read_text(encoding="utf-8"))
+        value, low, high = (float(stored["accuracy"][name]) for name in ("value", "low", "high"))
         if not 0 <= low <= value <= high <= 1:
-            raise ValueError(f"{metrics}: the accuracy is no number in its interval in [0, 1]")
-        return Run(folder, "finished", **known, accuracy=value, low=low, high=high, part=str(figures["part"]))
+            raise ValueError(f"{metrics}: the accuracy is not in its confidence interval in [0, 1]")
+        return Run(folder, "finished", **known, accuracy=value, low=low, high=high, part=str(stored["part"]))
     failed = folder / FAILED
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())

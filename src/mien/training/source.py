@@ -1,48 +1,26 @@
-"""Labelled data as a user names it, checked and ready to be split, and who is told about it; needs no Keras."""
+"""Labelled data as the user names it, audited before training. Needs no Keras."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mien.data.audit import Audit, audit
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.face_audit import find_faces
 from mien.faces.crop import Region
 from mien.faces.detector import Detector
-from mien.training.loop.schedule import Listener, Quiet
-
-
-class Reporter(Listener, Protocol):
-    """Who hears what a run is doing."""
-
-    def say(self, text: str) -> None:
-        """Hear one line of plain news."""
-
-    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Give a function to call with the share done, in [0, 1], while `what` goes on."""
-
-
-class QuietReporter(Quiet):
-    """A reporter that says nothing."""
-
-    def say(self, text: str) -> None:
-        """Ignore the news."""
-
-    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Ignore the progress."""
-        return nullcontext(lambda share: None)
+from mien.training.reporter import Reporter
 
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """Labelled data as a user names it: a path, the classes to use, and names to map.
+    """Labelled data: a path, the classes to use (None: all), and classes to rename.
 
-    `manifest` is what is there, read when first asked for (make a new Source after the data changed); it raises
-    DataError where that cannot be used.
+    `manifest` is read on first use, and raises DataError if the data cannot be used. Make a new source if the data
+    changed.
     """
 
     path: Path
@@ -51,31 +29,45 @@ class TrainingSource:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The files and labels of the source."""
+        """Files and labels of the source."""
         return read_manifest(self.path, self.classes, self.rename)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, with an absolute path."""
+        """Return a JSON-serialisable dict, with an absolute path."""
         classes = list(self.classes) if self.classes else None
         return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "TrainingSource":
-        """Read back what `to_dict` gave."""
+        """Return the source that `to_dict` described."""
         return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
 
 
-def check_source(source: TrainingSource, reporter: Reporter, faces: bool = False) -> tuple[Audit, dict[str, Region]]:
-    """Read and check a labelled source, find its `faces` where these are wanted, and say what will not be used."""
+@dataclass(frozen=True)
+class AuditedSource:
+    """An audit of a source and, if faces were asked for, the region of the largest face by file name."""
+
+    audit: Audit
+    regions: Mapping[str, Region]
+
+
+def audit_source(source: TrainingSource, reporter: Reporter, faces: bool = False) -> AuditedSource:
+    """Audit a source and report the files that will not be used.
+
+    Args:
+        source: the labelled data.
+        reporter: receives progress and counts.
+        faces: also detect the largest face in each image; images without a face are left out.
+    """
     manifest = source.manifest
-    with reporter.progress("checking the pictures") as report:
+    with reporter.progress("checking the images") as report:
         checked = audit(manifest, on_progress=report)
     regions: dict[str, Region] = {}
     if faces:
-        with reporter.progress("finding the faces") as report:
+        with reporter.progress("detecting faces") as report:
             checked, regions = find_faces(checked, Detector(threads=1), report)
     if checked.left_out:
         counts = Counter(checked.left_out.values()).most_common()
         listing = ", ".join(f"{kind} {count}" for kind, count in counts)
         reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
-    return checked, regions
+    return AuditedSource(checked, regions)

@@ -13,16 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 from mien.runtime import quiet_onnxruntime
 from mien.training.config import TrainConfig
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
-from mien.training.export.onnx import _onnx_bytes, raw_head
+from mien.training.export.onnx import _onnx_bytes, export_model
 from mien.training.networks.networks import build
 
 RNG = np.random.default_rng(2)
 
 
-def run(model: Any, picture: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+def run(model: Any, image: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
     onnx.checker.check_model(model, full_check=True)
     session = quiet_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    found: list[np.ndarray[Any, Any]] = session.run(None, {session.get_inputs()[0].name: picture})
+    found: list[np.ndarray[Any, Any]] = session.run(None, {session.get_inputs()[0].name: image})
     return found
 
 
@@ -33,23 +33,23 @@ def kinds(model: Any) -> Counter[str]:
 @pytest.mark.parametrize("colour", ["grey", "rgb"])
 def test_our_residual_network_is_standardised_in_one_step(colour: str, tmp_path: Any) -> None:
     network = build(TrainConfig.make({"network": "residual", "size": 32, "width": 0.25, "colour": colour}), 3)
-    model = onnx.load_from_string(_onnx_bytes(raw_head(network, 3), tmp_path))
-    # A picture of weak contrast, where a wrong ε would show, and one of full range.
+    model = onnx.load_from_string(_onnx_bytes(export_model(network, 3), tmp_path))
+    # A image of weak contrast, where a wrong ε would show, and one of full range.
     shape = (2, 32, 32, 1 if colour == "grey" else 3)
-    pictures = RNG.integers(0, 256, shape) * np.array([0.02, 1.0]).reshape(2, 1, 1, 1) + [[[[90]]], [[[0]]]]
-    before = run(model, pictures.astype(np.float32))
+    images = RNG.integers(0, 256, shape) * np.array([0.02, 1.0]).reshape(2, 1, 1, 1) + [[[[90]]], [[[0]]]]
+    before = run(model, images.astype(np.float32))
     fuse_standardisation(model)
     assert kinds(model)["InstanceNormalization"] == 1
     assert {"ReduceMean", "Sqrt", "Reciprocal", "Sub"}.isdisjoint(kinds(model))
-    for ours, theirs in zip(run(model, pictures.astype(np.float32)), before, strict=True):
+    for ours, theirs in zip(run(model, images.astype(np.float32)), before, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_normalising_over_less_than_a_picture_stays(tmp_path: Any) -> None:
+def test_normalising_over_less_than_a_image_stays(tmp_path: Any) -> None:
     image = keras.Input((16, 16, 3))
     rows = layers.LayerNormalization(axis=(2, 3), center=False, scale=False)(image)
     network = keras.Model(image, layers.Dense(2)(layers.Flatten()(rows)))
-    model = onnx.load_from_string(_onnx_bytes(raw_head(network, 2), tmp_path))
+    model = onnx.load_from_string(_onnx_bytes(export_model(network, 2), tmp_path))
     before = model.SerializeToString()
     fuse_standardisation(model)
     assert kinds(onnx.load_from_string(before)) == kinds(model)
@@ -79,11 +79,11 @@ def pooled(kernel: int = 2, stride: int = 2, pads: int = 0, ceil: int = 0, conv:
 @pytest.mark.parametrize(("kernel", "side"), [(2, 12), (2, 13), (3, 12)])
 def test_pooling_joins_the_convolution_after_it(kernel: int, side: int) -> None:
     model = pooled(kernel, kernel, side=side)
-    picture = RNG.normal(size=(2, 3, side, side)).astype(np.float32)
-    before = run(model, picture)
+    image = RNG.normal(size=(2, 3, side, side)).astype(np.float32)
+    before = run(model, image)
     fuse_pooling(model)
     assert kinds(model) == {"Conv": 1}
-    np.testing.assert_allclose(run(model, picture)[0], before[0], atol=1e-5)
+    np.testing.assert_allclose(run(model, image)[0], before[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_other_networks_too(plain: Path, tmp_path: Path) -> None:
 
 def test_ranges_that_do_not_fit_are_found_out(plain: Path, tmp_path: Path) -> None:
     crops = drawn(120, 3)
-    crops[::2] = 0  # black pictures say nothing of what a face does to the network
+    crops[::2] = 0  # black images say nothing of what a face does to the network
     with pytest.raises(ExportError, match=r"small in int8 gives another answer on \d+ of 60 crops"):
         quantize_bundle(plain, crops, tmp_path / "int8")
     assert list(tmp_path.iterdir()) == []
@@ -166,7 +166,7 @@ def test_crops_come_from_the_train_part_and_skip_what_is_damaged(make_bundle: Ma
     assert len(sample_crops(tmp_path / "data", make_bundle(), count=4)) == 4
     for path in (tmp_path / "data" / "train").glob("*/*"):
         path.write_bytes(b"junk")
-    with pytest.raises(DataError, match="no readable picture"):
+    with pytest.raises(DataError, match="no readable image"):
         sample_crops(tmp_path / "data", make_bundle())
 
 

@@ -1,4 +1,4 @@
-"""Training on from trained weights: a frozen trunk, its thaw, and going on from any epoch."""
+"""Fine-tuning: a frozen trunk, unfreezing it, and resuming from any epoch."""
 
 import shutil
 import subprocess
@@ -13,35 +13,36 @@ import pytest
 
 from mien.io.layout import CHECKPOINT
 from mien.training.config import TrainConfig
-from mien.training.loop import checkpoint
 from mien.training.loop.batches import TrainingArrays
+from mien.training.loop.checkpoint import load_checkpoint
 from mien.training.loop.fit import fit
-from mien.training.loop.schedule import Epoch, Quiet
+from mien.training.loop.schedule import Epoch
 from mien.training.networks.networks import build
 from mien.training.networks.pretrained import HEAD
+from mien.training.reporter import QuietReporter
 
 TINY = {"network": "stack", "size": 24, "width": 0.1, "start_from": "somewhere", "batch_size": 8}
 
 
 def noise(count: int, seed: int) -> TrainingArrays:
-    """Pictures without any meaning: enough to see which weights move."""
+    """Images of noise: enough to see which weights change."""
     rng = np.random.default_rng(seed)
     crops = rng.integers(0, 256, (count, 24, 24, 1), np.uint8)
     targets = np.eye(2, dtype=np.float32)[rng.integers(0, 2, count)]
     return TrainingArrays(crops, np.arange(count), targets, np.ones(count, np.float32))
 
 
-class Copies(Quiet):
+class Copies(QuietReporter):
     """Keeps the checkpoint of every epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def on_epoch(self, row: Epoch) -> None:
-        shutil.copy(self.folder / CHECKPOINT, self.folder / f"epoch-{row.epoch}.npz")
+    def on_epoch(self, epoch: Epoch) -> None:
+        shutil.copy(self.folder / CHECKPOINT, self.folder / f"epoch-{epoch.epoch}.npz")
 
 
-def test_the_trunk_keeps_still_while_frozen_and_moves_after(tmp_path: Path) -> None:
+def test_the_trunk_does_not_change_while_frozen_and_changes_after(tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "freeze_epochs": 2, "epochs": 3, "weight_average": 0.0})
     keras.utils.set_random_seed(0)
     network = build(config, 2)
@@ -50,9 +51,9 @@ def test_the_trunk_keeps_still_while_frozen_and_moves_after(tmp_path: Path) -> N
     fit(network, config, noise(24, 1), noise(8, 2), tmp_path, Copies(tmp_path))
 
     def moved(epoch: int) -> tuple[list[bool], list[bool]]:
-        """Whether each weight of the trunk, running statistics included, and of the head has moved by then."""
-        arrays = checkpoint.load(tmp_path / f"epoch-{epoch}.npz").arrays
-        now: list[npt.NDArray[np.float32]] = [arrays[f"average{number}"] for number in range(len(before))]
+        """Whether each weight of the trunk (with running statistics) and of the head has changed by then."""
+        arrays = load_checkpoint(tmp_path / f"epoch-{epoch}.npz").arrays
+        now: list[npt.NDArray[np.float32]] = [arrays[f"ema{number}"] for number in range(len(before))]
         rows = zip(network.variables, before, now, strict=True)
         found = {id(weight): not np.array_equal(old, new) for weight, old, new in rows}
         weights = [id(weight) for weight in network.weights]
@@ -84,14 +85,14 @@ RESUMED = """
         folder = Path(sys.argv[1]) / name
         folder.mkdir()
         if begun:
-            shutil.copy(Path(sys.argv[1]) / "whole" / f"epoch-{begun}.npz", folder / CHECKPOINT)
+            shutil.copy(Path(sys.argv[1]) / "whole" / f"epoch-{begun}.npz", folder / "checkpoint.npz")
         keras.utils.set_random_seed(0)
         history = fit(build(config, 2), config, noise(24, 1), noise(8, 2), folder, Copies(folder))
         return [(row.loss, row.accuracy, row.val_loss, row.val_accuracy, row.learning_rate) for row in history]
 
     whole = rows("whole", 0)
     assert len(whole) == 4, whole
-    for begun in (1, 2, 3):  # while frozen, at the thaw, and after it
+    for begun in (1, 2, 3):  # while frozen, when unfrozen, and after
         found = rows(f"from-{begun}", begun)
         assert found == whole, (begun, found, whole)
     print("the same", len({row[0] for row in whole}))
@@ -99,7 +100,7 @@ RESUMED = """
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_going_on_before_at_and_after_the_thaw_gives_the_same_history(tmp_path: Path, optimizer: str) -> None:
+def test_resuming_before_at_and_after_unfreezing_gives_the_same_history(tmp_path: Path, optimizer: str) -> None:
     here = str(Path(__file__).parent)
     code = textwrap.dedent(RESUMED)
     command = [sys.executable, "-c", code, str(tmp_path), here, optimizer]

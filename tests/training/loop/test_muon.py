@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from mien.training.config import TrainConfig
-from mien.training.loop.fit import optimizer
+from mien.training.loop.optimizers import make_optimizer
 from mien.training.networks.pretrained import HEAD
 
 RATE = 0.01
@@ -19,7 +19,7 @@ def stepped(
 ) -> npt.NDArray[Any]:
     """What one step adds to a weight of ones."""
     weight = keras.Variable(np.ones(shape, np.float32), name=name)
-    found = optimizer(TrainConfig.make({"optimizer": "muon", "learning_rate": RATE, "weight_decay": decay}))
+    found = make_optimizer(TrainConfig.make({"optimizer": "muon", "learning_rate": RATE, "weight_decay": decay}))
     found.build([weight])
     found.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))])
     return np.asarray(weight) - 1

@@ -26,7 +26,7 @@ def test_warm_up_grows_to_the_rate() -> None:
     assert learning_rate(config, history(1, 1), 0.0, 0.0) == pytest.approx(0.1, rel=0.01)
 
 
-def test_plateau_reduces_after_patience_and_counts_anew() -> None:
+def test_plateau_reduces_after_patience_and_counts_again() -> None:
     config = TrainConfig(schedule="plateau", plateau_patience=2, plateau_factor=0.1, learning_rate=1.0)
     assert plateaus(config, history(3, 2, 1)) == 0
     assert plateaus(config, history(3, 2, 2, 2)) == 1
@@ -59,7 +59,7 @@ TUNED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_the_schedule_begins_when_the_trunk_thaws() -> None:
+def test_the_schedule_begins_when_the_trunk_is_unfrozen() -> None:
     config = TrainConfig(schedule="cosine", **TUNED)
     from_scratch = TrainConfig(schedule="cosine", epochs=10, learning_rate=0.1)
     for done in range(13):
@@ -69,7 +69,7 @@ def test_the_schedule_begins_when_the_trunk_thaws() -> None:
         assert learning_rate(config, past, 0.5, 0.0) == pytest.approx(expected)
 
 
-def test_warm_up_and_plateaus_count_from_the_thaw() -> None:
+def test_warm_up_and_plateaus_count_from_unfreezing() -> None:
     warm = TrainConfig(warmup_epochs=2.0, **TUNED)
     rates = [learning_rate(warm, history(*[1.0] * done), 0.0, 0.0) for done in (3, 4, 5)]
     assert rates == pytest.approx([0.1 * 1e-3 / 2, 0.05, 0.1])
@@ -86,7 +86,7 @@ def test_a_minutes_budget_is_spent_in_both_phases() -> None:
     assert why_stop(config, history(1, 1, seconds=40)) == "1 minutes used"
 
 
-def test_patience_begins_at_the_thaw() -> None:
+def test_patience_begins_at_unfreezing() -> None:
     config = TrainConfig(patience=2, **TUNED)
     assert why_stop(config, history(1, 2, 2)) is None
     assert why_stop(config, history(1, 2, 2, 2)) is None

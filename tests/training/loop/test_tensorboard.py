@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from mien.training.loop.history import read_history
 from mien.training.loop.schedule import Epoch
 from mien.training.loop.tensorboard import FOLDER, EventLog
-from mien.training.run import read_history
-from mien.training.source import QuietReporter
+from mien.training.reporter import QuietReporter
 
 pytest.importorskip("tensorboard")
 
@@ -22,11 +22,11 @@ def read_back(folder: Path) -> dict[str, list[tuple[int, float]]]:
     )
 
     found: dict[str, list[tuple[int, float]]] = {}
-    for part in ("train", "validation"):
-        events: Any = EventAccumulator(str(folder / FOLDER / part))
+    for split in ("train", "validation"):
+        events: Any = EventAccumulator(str(folder / FOLDER / split))
         events.Reload()
         for tag in events.Tags()["scalars"]:
-            found[f"{part}/{tag}"] = [(event.step, event.value) for event in events.Scalars(tag)]
+            found[f"{split}/{tag}"] = [(event.step, event.value) for event in events.Scalars(tag)]
     return found
 
 

@@ -12,11 +12,13 @@ from mien.errors import ConfigError
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig
 from mien.training.export.onnx import export_bundle
-from mien.training.loop.fit import compile_model
+from mien.training.loop.optimizers import compile_model
 from mien.training.networks.backbone import load_backbone, preprocessing
-from mien.training.networks.networks import build, logits_of, twin
-from mien.training.networks.pretrained import configured
-from mien.training.run import first_network
+from mien.training.networks.networks import build, logits_of, training_copy
+from mien.training.networks.pretrained import build_config
+from mien.training.run import initial_network
+from mien.training.source import TrainingSource
+from mien.training.train import train_source
 
 NAME = "MobileNetV3Small"
 SMALL = {"backbone": NAME, "backbone_weights": "none", "size": 32}
@@ -44,11 +46,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_sees_what_its_own_preprocessing_gives(name: str) -> None:
-    picture = np.random.default_rng(0).uniform(0, 255, (2, 5, 5, 3)).astype(np.float32)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 5, 5, 3)).astype(np.float32)
     family = sys.modules[getattr(keras.applications, name).__module__]
     reverse, scale, offset = preprocessing(name)
-    ours = (picture[..., ::-1] if reverse else picture) * scale + offset
-    np.testing.assert_allclose(ours, family.preprocess_input(picture.copy()), atol=1e-4)
+    ours = (image[..., ::-1] if reverse else image) * scale + offset
+    np.testing.assert_allclose(ours, family.preprocess_input(image.copy()), atol=1e-4)
 
 
 def test_a_reversed_and_shifted_input_is_part_of_the_network() -> None:
@@ -56,14 +58,14 @@ def test_a_reversed_and_shifted_input_is_part_of_the_network() -> None:
     keras.utils.set_random_seed(0)
     config = TrainConfig.make({"backbone": "VGG16", "backbone_weights": "none", "size": 32})
     found = build(config, 3)
-    picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     family = sys.modules[keras.applications.VGG16.__module__]
-    features = found.get_layer("vgg16")(family.preprocess_input(picture.copy()))
+    features = found.get_layer("vgg16")(family.preprocess_input(image.copy()))
     probabilities = found.layers[-1](found.get_layer("logits")(keras.ops.mean(features, axis=(1, 2))))
-    np.testing.assert_allclose(np.asarray(found(picture)), np.asarray(probabilities), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(found(image)), np.asarray(probabilities), atol=1e-5)
 
 
-def test_a_grey_picture_is_three_equal_channels(network: Any) -> None:
+def test_a_grey_image_is_three_equal_channels(network: Any) -> None:
     grey = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
     colour = build(TrainConfig.make(SMALL), 2)
     colour.set_weights(network.get_weights())
@@ -79,30 +81,30 @@ def test_the_export_equals_keras_and_has_maps(network: Any, tmp_path: Path) -> N
     assert (config.input_size, config.input_channels) == (32, 1)
 
 
-def test_the_training_twin_is_the_same_network(network: Any) -> None:
-    picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
-    np.testing.assert_allclose(np.asarray(twin(network)(picture)), np.asarray(network(picture)), atol=1e-6)
+def test_the_training_copy_is_the_same_network(network: Any) -> None:
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(training_copy(network)(image)), np.asarray(network(image)), atol=1e-6)
 
 
 def test_it_is_saved_and_opened_again_in_safe_mode(network: Any, tmp_path: Path) -> None:
-    from mien.training.networks.foreign import open_keras
+    from mien.training.export.keras_file import load_keras_file
 
     network.save(tmp_path / "model.keras")
-    picture = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
     np.testing.assert_allclose(
-        np.asarray(open_keras(tmp_path / "model.keras")(picture)), np.asarray(network(picture)), atol=1e-6
+        np.asarray(load_keras_file(tmp_path / "model.keras")(image)), np.asarray(network(image)), atol=1e-6
     )
 
 
 def test_only_the_head_is_trained_while_frozen(network: Any) -> None:
     config = TrainConfig.make({**SMALL, "colour": "grey"})
-    trained = twin(network)
+    trained = training_copy(network)
     model = logits_of(trained)
     compile_model(model, trained, config, frozen=True)
     assert {weight.path.split("/")[0] for weight in model.trainable_variables} == {"logits"}
     before = [np.asarray(weight) for weight in trained.get_layer(NAME).weights]
-    picture = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 1)).astype(np.float32)
-    model.train_on_batch(picture, np.array([[0.0], [1], [0], [1]]))
+    image = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 1)).astype(np.float32)
+    model.train_on_batch(image, np.array([[0.0], [1], [0], [1]]))
     after = [np.asarray(weight) for weight in trained.get_layer(NAME).weights]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))  # statistics of the norms too
     compile_model(model, trained, config, frozen=False)
@@ -110,20 +112,20 @@ def test_only_the_head_is_trained_while_frozen(network: Any) -> None:
 
 
 def test_weights_come_from_a_file_and_the_head_starts_at_zero(weights: Path) -> None:
-    config = configured({"backbone": NAME, "backbone_weights": str(weights), "size": 32})
+    config = build_config({"backbone": NAME, "backbone_weights": str(weights), "size": 32})
     assert config.freeze_epochs > 0
     assert config.learning_rate < config.head_learning_rate
-    found = first_network(config, 2)
+    found = initial_network(config, 2)
     keras.utils.set_random_seed(5)
     theirs = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
     for ours, want in zip(found.get_layer(NAME).get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, want)
     assert not np.any(found.get_layer("logits").get_weights()[0])
-    begun = first_network(config, 2, begun=True)  # a checkpoint follows: the file is not needed any more
+    begun = initial_network(config, 2, begun=True)  # a checkpoint follows: the file is not needed any more
     assert np.any(begun.get_layer("logits").get_weights()[0])
 
 
-def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without a network: names are not resolved."""
     import socket
 
@@ -135,7 +137,7 @@ def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path), raising=False)
     config = TrainConfig.make({"backbone": NAME, "size": 32})
     assert config.backbone_weights == "imagenet"
-    words = "--backbone-weights imagenet: cannot be fetched here .* give a file of weights, or none"
+    words = "--backbone-weights imagenet: cannot be downloaded .* give a file of weights, or none"
     with pytest.raises(ConfigError, match=words) as caught:
         load_backbone(build(config, 2), config)
     assert "\n" not in str(caught.value)
@@ -144,9 +146,9 @@ def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyP
 def test_a_file_of_something_else_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"
     path.write_bytes(b"no weights")
-    config = configured({"backbone": NAME, "backbone_weights": str(path), "size": 32})
-    with pytest.raises(ConfigError, match=f"is not a file of {NAME}'s weights"):
-        first_network(config, 2)
+    config = build_config({"backbone": NAME, "backbone_weights": str(path), "size": 32})
+    with pytest.raises(ConfigError, match=f"is not a file of {NAME} weights"):
+        initial_network(config, 2)
 
 
 @pytest.mark.parametrize(
@@ -174,20 +176,19 @@ def test_a_backbone_that_cannot_be_built_is_one_line(settings: dict[str, Any], w
 )
 def test_settings_that_contradict_a_backbone_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        configured(settings)
+        build_config(settings)
 
 
 @pytest.mark.slow
 def test_a_whole_run_from_a_file_and_another_from_that_run(faces: Path, weights: Path, tmp_path: Path) -> None:
-    from mien.training import run
 
     settings = {"backbone": NAME, "backbone_weights": str(weights), "size": 32, "epochs": 2, "freeze_epochs": 1}
     out = tmp_path / "first"
-    finished = run.train(run.TrainingSource(faces), configured(settings), out)
+    finished = train_source(TrainingSource(faces), build_config(settings), out)
     assert finished.agreement is not None
     assert load_bundle(out).config.maps
-    again = configured({"start_from": str(out), "epochs": 2, "freeze_epochs": 1})
+    again = build_config({"start_from": str(out), "epochs": 2, "freeze_epochs": 1})
     assert (again.backbone, again.size, again.backbone_weights) == (NAME, 32, "none")
-    taken = first_network(again, 2).get_layer(NAME).get_weights()
+    taken = initial_network(again, 2).get_layer(NAME).get_weights()
     left = keras.models.load_model(out / "model.keras", compile=False).get_layer(NAME).get_weights()
     assert all(np.array_equal(ours, want) for ours, want in zip(taken, left, strict=True))

@@ -51,7 +51,7 @@ def test_every_activation_that_is_offered_is_one_of_keras(name: str) -> None:
     assert np.isfinite(found).all()
 
 
-def test_too_small_an_input_is_said_so() -> None:
+def test_too_small_an_input_is_one_line() -> None:
     with pytest.raises(ConfigError, match="--size 16: is too small for the network 'classic'"):
         build(TrainConfig.make({"network": "classic", "size": 16}), 2)
 
@@ -63,7 +63,7 @@ def test_a_level_is_the_start_and_single_transforms_win() -> None:
     assert augmentation_layers(resolve(TrainConfig(augment="none")), 0) == []
 
 
-def test_augmentation_acts_in_training_only_and_differs_by_picture() -> None:
+def test_augmentation_acts_in_training_only_and_differs_by_image() -> None:
     config = TrainConfig.make({"size": 32, "width": 0.25, "augment": "strong"})
     image = keras.Input((32, 32, 1))
     network = keras.Model(image, keras.layers.Rescaling(1.0)(image))
@@ -72,7 +72,7 @@ def test_augmentation_acts_in_training_only_and_differs_by_picture() -> None:
     x = np.repeat(face, 6, axis=0)
     np.testing.assert_array_equal(np.asarray(model(x, training=False)), x)
     seen = np.asarray(model(x, training=True))
-    assert len({picture.tobytes() for picture in seen}) == 6
+    assert len({one.tobytes() for one in seen}) == 6
     assert seen.min() >= 0
     assert seen.max() <= 255
 
@@ -83,5 +83,5 @@ def test_flip_mirrors_and_nothing_else() -> None:
     x = np.repeat(face[np.newaxis], 16, axis=0)
     for layer in augmentation_layers(resolve(config), 1):
         x = layer(x, training=True)
-    pictures = {picture.tobytes() for picture in np.asarray(x)}
-    assert pictures == {face.tobytes(), face[:, ::-1].copy().tobytes()}
+    images = {image.tobytes() for image in np.asarray(x)}
+    assert images == {face.tobytes(), face[:, ::-1].copy().tobytes()}

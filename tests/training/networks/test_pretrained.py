@@ -1,4 +1,4 @@
-"""Starting from trained weights: what is taken over, from where, what it brings, and what is refused."""
+"""Fine-tuning: which weights are loaded, from where, what it gains, and what is refused."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from reporters import RecordingReporter
 
 from mien.cli.train import command
 from mien.data.synthetic.faces import draw_face, write_dataset
@@ -17,7 +18,6 @@ from mien.errors import BundleError, ConfigError, TrainingError
 from mien.faces.crop import crop
 from mien.inference.bundle import load_bundle
 from mien.inference.classifier import Classifier
-from mien.training import run
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.fit import fit
@@ -26,11 +26,14 @@ from mien.training.networks.networks import build, logits_of
 from mien.training.networks.pretrained import (
     HEAD,
     WEIGHTS_FILE,
-    configured,
-    configured_for_few,
-    load_trunk,
+    build_config,
+    load_pretrained,
+    small_dataset_config,
     write_weights,
 )
+from mien.training.reporter import BatchProgress, QuietReporter
+from mien.training.source import TrainingSource
+from mien.training.train import resume_training, train_source
 
 SIZE = 32
 #: A network that learns drawings within seconds.
@@ -41,7 +44,7 @@ SETTINGS = {
 
 
 def drawings(classes: tuple[str, ...], per_class: int, seed: int) -> TrainingArrays:
-    """Faces drawn anew, in memory."""
+    """Drawn faces, in memory."""
     names = [name for name in classes for _ in range(per_class)]
     crops = [crop(draw_face(name, seed * 1_000_000 + number, 48), SIZE, 1) for number, name in enumerate(names)]
     targets = np.eye(len(classes), dtype=np.float32)[[classes.index(name) for name in names]]
@@ -51,7 +54,7 @@ def drawings(classes: tuple[str, ...], per_class: int, seed: int) -> TrainingArr
 def fresh(config: TrainConfig, classes: int) -> Any:
     keras.utils.set_random_seed(config.seed)
     network = build(config, classes)
-    load_trunk(network, config)
+    load_pretrained(network, config)
     return network
 
 
@@ -81,27 +84,27 @@ def weights(trained: tuple[Any, TrainConfig], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def shipped_weights(shipped: Path, weights: Path) -> Path:
-    """An installation whose model `mien` can be trained on from, and whose `mien-two` cannot."""
+    """An installation whose model `mien` can be fine-tuned, and whose `mien-two` cannot."""
     shutil.copy(weights / WEIGHTS_FILE, shipped / "mien" / WEIGHTS_FILE)
     return shipped / "mien"
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-def test_all_but_the_head_is_taken_over_within_half_precision(
+def test_all_weights_but_the_head_are_loaded_within_half_precision(
     trained: tuple[Any, TrainConfig], weights: Path, classes: int
 ) -> None:
-    network = fresh(configured({"start_from": str(weights)}), classes)
+    network = fresh(build_config({"start_from": str(weights)}), classes)
     for found, expected in zip(trunk(network), trunk(trained[0]), strict=True):
         np.testing.assert_allclose(found, expected, rtol=2**-11, atol=2**-25)
         assert found.std() > 0 or expected.std() == 0
     units = 1 if classes == 2 else classes
     assert network.output.shape == (None, units)
-    picture = drawings(("happy",), 1, 3).crops.astype(np.float32)
-    np.testing.assert_allclose(np.asarray(network(picture)), np.full((1, units), 1 / max(units, 2)), atol=1e-6)
+    image = drawings(("happy",), 1, 3).crops.astype(np.float32)
+    np.testing.assert_allclose(np.asarray(network(image)), np.full((1, units), 1 / max(units, 2)), atol=1e-6)
 
 
-def test_what_a_network_sees_comes_from_the_weights_and_the_rest_is_fine_tuning(weights: Path) -> None:
-    config = configured({"start_from": str(weights), "size": SIZE, "epochs": 8, "batch_size": 4})
+def test_the_network_settings_come_from_the_weights_and_the_rest_is_for_fine_tuning(weights: Path) -> None:
+    config = build_config({"start_from": str(weights), "size": SIZE, "epochs": 8, "batch_size": 4})
     assert (config.network, config.size, config.colour, config.width) == ("classic", SIZE, "grey", 1.0)
     assert (config.epochs, config.batch_size, config.freeze_epochs, config.optimizer) == (8, 4, 2, "adamw")
     with np.load(weights / WEIGHTS_FILE, allow_pickle=False) as file:
@@ -114,7 +117,7 @@ def test_forty_drawings_are_enough_for_a_network_that_has_seen_others(weights: P
     few, held_out, test = drawings(classes, 20, 5), drawings(classes, 20, 6), drawings(classes, 100, 7)
 
     def accuracy(settings: dict[str, Any], name: str) -> float:
-        config = configured({**settings, "epochs": 8, "batch_size": 8})
+        config = build_config({**settings, "epochs": 8, "batch_size": 8})
         network = fresh(config, 2)
         (tmp_path / name).mkdir()
         fit(network, config, few, held_out, tmp_path / name)
@@ -131,9 +134,9 @@ def test_a_shipped_model_is_named_and_any_folder_kept_in_full(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mien").mkdir()  # a folder without weights does not hide the shipped model
-    assert configured({"start_from": "mien"}).start_from == "mien"
+    assert build_config({"start_from": "mien"}).start_from == "mien"
     monkeypatch.chdir(weights.parent)
-    assert configured({"start_from": weights.name}).start_from == str(weights)
+    assert build_config({"start_from": weights.name}).start_from == str(weights)
 
 
 @pytest.mark.parametrize("inner", [".", "final"])
@@ -145,7 +148,7 @@ def test_a_finished_run_is_started_from_in_full_precision(
         folder.mkdir(exist_ok=True)
         (folder / "config.toml").write_text(config.to_toml())
     network.save(tmp_path / inner / "model.keras")
-    found = fresh(configured({"start_from": str(tmp_path)}), 4)
+    found = fresh(build_config({"start_from": str(tmp_path)}), 4)
     for ours, theirs in zip(trunk(found), trunk(network), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -164,7 +167,7 @@ def cut(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
 
 
-def spoil(folder: Path) -> None:
+def corrupt(folder: Path) -> None:
     path = folder / WEIGHTS_FILE
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -184,7 +187,7 @@ def pickled(folder: Path) -> None:
     ("change", "words"),
     [
         (cut, "is damaged"),
-        (spoil, "is damaged"),
+        (corrupt, "is damaged"),
         (pickled, "is damaged"),
         (lambda folder: (folder / WEIGHTS_FILE).write_text("not weights"), "is damaged"),
         (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"\x93NUMPY" + bytes(200)), "is damaged"),
@@ -202,13 +205,15 @@ def test_weights_that_cannot_be_used_are_one_line(
     folder = shutil.copytree(weights, tmp_path / "looks")
     change(folder)
     with pytest.raises(BundleError) as caught:
-        fresh(configured({"start_from": str(folder)}), 2)
+        fresh(build_config({"start_from": str(folder)}), 2)
     assert str(caught.value).startswith(f"--from {folder}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_source_says_what_would_be(shipped_weights: Path, weights: Path, tmp_path: Path) -> None:
+def test_an_unusable_source_of_weights_says_what_is_usable(
+    shipped_weights: Path, weights: Path, tmp_path: Path
+) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.toml").write_text("")
     cases = {
@@ -220,17 +225,17 @@ def test_what_is_no_source_says_what_would_be(shipped_weights: Path, weights: Pa
     }
     for name, words in cases.items():
         with pytest.raises(BundleError) as caught:
-            configured({"start_from": name})
+            build_config({"start_from": name})
         assert f"--from {name}: {words}" in str(caught.value)
 
 
 def test_a_contradicting_setting_is_named(weights: Path) -> None:
     for name, value, own in (("size", 48, 32), ("width", 0.5, 1.0), ("network", "stack", "classic")):
         with pytest.raises(ConfigError, match=f"--{name} {value}: the weights of --from .* are for {own}; leave it"):
-            configured({"start_from": str(weights), name: value})
+            build_config({"start_from": str(weights), name: value})
     config = TrainConfig.make({"start_from": str(weights), "network": "classic"})  # 256 pixels, where they are for 32
     with pytest.raises(ConfigError, match="--size 256: the weights"):
-        load_trunk(build(TrainConfig.make(SETTINGS), 2), config)
+        load_pretrained(build(TrainConfig.make(SETTINGS), 2), config)
 
 
 def test_a_weight_too_large_for_half_precision_is_refused(trained: tuple[Any, TrainConfig], tmp_path: Path) -> None:
@@ -244,25 +249,25 @@ def test_a_weight_too_large_for_half_precision_is_refused(trained: tuple[Any, Tr
 @pytest.mark.parametrize(
     "named", [{"network": "residual"}, {"size": 48}, {"colour": "rgb"}, {"width": 0.5}, {"start_from": "none"}]
 )
-def test_who_names_a_network_or_none_gets_it(shipped_weights: Path, named: dict[str, Any]) -> None:
-    assert configured_for_few({"epochs": 3}) == configured({"start_from": "mien", "epochs": 3})
-    assert configured_for_few(named) is None
-    assert configured(named).start_from is None
+def test_a_named_network_or_none_is_used(shipped_weights: Path, named: dict[str, Any]) -> None:
+    assert small_dataset_config({"epochs": 3}) == build_config({"start_from": "mien", "epochs": 3})
+    assert small_dataset_config(named) is None
+    assert build_config(named).start_from is None
 
 
 def test_without_shipped_weights_nothing_is_chosen(shipped: Path) -> None:
-    assert configured_for_few({}) is None
+    assert small_dataset_config({}) is None
     shutil.rmtree(shipped / "mien")
-    assert configured_for_few({}) is None
+    assert small_dataset_config({}) is None
 
 
-def test_few_pictures_start_from_the_shipped_model_and_the_run_says_so(
+def test_a_small_dataset_fine_tunes_the_shipped_model_and_the_run_says_so(
     shipped_weights: Path, faces: Path, tmp_path: Path
 ) -> None:
     arguments = [str(faces), "--out", str(tmp_path / "run"), "--epochs", "1"]
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert done.exit_code == 0
-    line = "28 training pictures are few: starting from the shipped model 'mien' (from scratch: --from none)"
+    line = "28 training images are few: fine-tuning the shipped model 'mien' (train from scratch: --from none)"
     assert line in done.stderr.splitlines()
     config = (tmp_path / "run" / "config.toml").read_text()
     assert 'start_from = "mien"' in config
@@ -270,57 +275,58 @@ def test_few_pictures_start_from_the_shipped_model_and_the_run_says_so(
     assert json.loads((tmp_path / "run" / "bundle" / "config.json").read_text())["about"]["started_from"] == "mien"
 
 
-class Told(run.QuietReporter):
-    """Keeps the news, and stops a run after so many epochs."""
+class StopAfter(RecordingReporter):
+    """Keeps the text, and stops a run after a number of epochs."""
 
     def __init__(self, epochs: int) -> None:
-        self.epochs, self.news = epochs, list[str]()
+        super().__init__()
+        self.epochs = epochs
 
-    def say(self, text: str) -> None:
-        self.news.append(text)
-
-    def on_epoch(self, row: Epoch) -> None:
-        if row.epoch == self.epochs:
+    def on_epoch(self, epoch: Epoch) -> None:
+        if epoch.epoch == self.epochs:
             raise KeyboardInterrupt
 
 
-class Stopped(run.QuietReporter):
-    """Stops a run before its first epoch is done."""
+class StopAtOnce(QuietReporter):
+    """Stops a run before its first epoch is finished."""
 
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+    def on_batch(self, batch: BatchProgress) -> None:
         raise KeyboardInterrupt
 
 
-def test_many_pictures_train_what_was_asked_for(
+def test_a_large_dataset_trains_what_was_asked_for(
     shipped_weights: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "FEW_PICTURES", 28)
-    told = Told(1)
+    monkeypatch.setattr("mien.training.train.SMALL_DATASET", 28)
+    reporter = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
-        run.train(
-            run.TrainingSource(faces),
+        train_source(
+            TrainingSource(faces),
             TrainConfig.make(SETTINGS),
             tmp_path / "run",
-            told,
-            for_few=configured_for_few({}),
+            reporter,
+            small_config=small_dataset_config({}),
         )
     assert "start_from" not in (tmp_path / "run" / "config.toml").read_text()
-    assert not [line for line in told.news if "mien" in line]
+    assert not [line for line in reporter.said if "mien" in line]
 
 
-def test_a_begun_run_goes_on_without_its_source_and_a_new_one_cannot(weights: Path, tmp_path: Path) -> None:
+def test_a_begun_run_resumes_without_its_source_of_weights_and_a_new_one_cannot(weights: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / "drawn", 12, seed=1, size=48)
     source = shutil.copytree(weights, tmp_path / "source")
-    config = configured({"start_from": str(source), "epochs": 2})
+    config = build_config({"start_from": str(source), "epochs": 2})
     for name, epochs in (("begun", 1), ("new", 0)):
         with pytest.raises(KeyboardInterrupt):
-            run.train(
-                run.TrainingSource(tmp_path / "drawn"), config, tmp_path / name, Told(epochs) if epochs else Stopped()
+            train_source(
+                TrainingSource(tmp_path / "drawn"),
+                config,
+                tmp_path / name,
+                StopAfter(epochs) if epochs else StopAtOnce(),
             )
     shutil.rmtree(source)
-    assert len(run.resume(tmp_path / "begun").history) == 2
+    assert len(resume_training(tmp_path / "begun").history) == 2
     with pytest.raises(BundleError, match="no such model"):
-        run.resume(tmp_path / "new")
+        resume_training(tmp_path / "new")
 
 
 def test_the_shipped_weights_are_those_of_the_shipped_model() -> None:

@@ -1,4 +1,4 @@
-"""Sweeps as a person runs them: every cell a normal run; resumed, extended, refused."""
+"""Sweeps as a person runs them: every combination a normal run; resumed, extended, refused."""
 
 import csv
 import json
@@ -39,14 +39,14 @@ def done(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_each_cell_is_a_normal_run_and_the_result_has_every_one(done: Path) -> None:
+def test_each_combination_is_a_normal_run_and_the_result_has_every_one(done: Path) -> None:
     runs = list_runs(done)
     assert {run.folder.name for run in runs} == {"learning_rate=0.001_seed=0", "learning_rate=0.01_seed=0"}
     assert {run.state for run in runs} == {"finished"}
     found = json.loads((done / "experiment.json").read_text())
     assert {row["run"]: row["accuracy"] for row in found["runs"]} == {run.folder.name: run.accuracy for run in runs}
     assert found["levels"]["learning_rate=0.01"]["seeds"] == 1
-    assert "nothing can be said from one seed" in found["conclusion"]
+    assert "no conclusion from one seed" in found["conclusion"]
     with (done / "experiment.csv").open() as stream:
         assert [row["learning_rate"] for row in csv.DictReader(stream)] == ["0.001", "0.01"]
     assert (done / "comparison.png").read_bytes().startswith(b"\x89PNG")
@@ -66,7 +66,7 @@ def test_seeds_can_be_added_and_finished_runs_are_kept(done: Path, faces: Path, 
     assert found["levels"]["learning_rate=0.01"]["low"] is not None
 
 
-def test_every_run_says_its_figure_when_it_is_finished(faces: Path, tmp_path: Path, call: Call) -> None:
+def test_every_run_says_its_accuracy_when_it_is_finished(faces: Path, tmp_path: Path, call: Call) -> None:
     sweep = tmp_path / "rates.toml"
     sweep.write_text(TOML)
     code, _, errors = call("experiment", sweep, faces, "--out", tmp_path / "out")
@@ -86,7 +86,7 @@ def test_a_name_that_keras_alone_knows_is_refused_before_the_first_run(faces: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unfinished_run_is_gone_on_with(done: Path, faces: Path) -> None:
+def test_an_unfinished_run_is_resumed(done: Path, faces: Path) -> None:
     run = done / "learning_rate=0.01_seed=0"
     (run / "metrics.json").unlink()
     history = (run / "history.csv").read_text()
@@ -105,12 +105,12 @@ def test_another_sweep_is_refused(done: Path, faces: Path, tmp_path: Path) -> No
 
 
 def test_a_run_that_fails_is_reported_and_the_others_go_on(faces: Path, tmp_path: Path) -> None:
-    base = {**BASE, "optimizer": "sgd", "activation": "exponential"}
+    base = {**BASE, "optimizer": "sgd", "activation": "elu", "batch_size": 2}
     del base["epochs"]
     sweep = Sweep("", {**base, "epochs": 1}, {"learning_rate": (1e-6, 10.0)}, (0,))
     outcome = experiment(TrainingSource(faces), sweep, tmp_path / "out")
-    assert [cell.values["learning_rate"] for cell, _ in outcome.failed] == [10.0]
-    assert "1 runs failed" in outcome.sentence()
+    assert [run.values["learning_rate"] for run, _ in outcome.failed] == [10.0]
+    assert "1 runs failed" in outcome.conclusion()
     assert json.loads((tmp_path / "out" / "experiment.json").read_text())["failed"][0]["reason"]
 
 
@@ -129,7 +129,7 @@ def test_damaged_files_of_an_experiment_are_named(done: Path, faces: Path, tmp_p
     sweep = Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,))
     (out / "learning_rate=0.001_seed=0" / "metrics.json").write_text("{")
     outcome = experiment(TrainingSource(faces), sweep, out)
-    assert [run.cell.folder for run in outcome.runs] == ["learning_rate=0.01_seed=0"]
+    assert [done.run.folder for done in outcome.runs] == ["learning_rate=0.01_seed=0"]
     assert "is damaged" in outcome.failed[0][1]
     (out / "job.json").write_text("{")
     with pytest.raises(OutputError, match=r"job\.json: cannot be read"):

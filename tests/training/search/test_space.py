@@ -6,14 +6,14 @@ import pytest
 
 from mien.errors import ConfigError
 from mien.training.config import TrainConfig
-from mien.training.networks.pretrained import configured
+from mien.training.networks.pretrained import build_config
 from mien.training.search.space import SPACE, make_space, parse_fixed
 
 optuna = pytest.importorskip("optuna")
 
 
 def space_of(given: dict[str, Any], names: list[str] | None = None) -> Any:
-    return make_space(given, configured(given), names)
+    return make_space(given, build_config(given), names)
 
 
 def test_the_defaults_are_in_the_space_and_are_what_training_would_take() -> None:
@@ -42,7 +42,7 @@ def test_the_search_can_be_restricted_and_settings_fixed() -> None:
     assert "network" not in space_of(parse_fixed(["network=stack"])).searched
 
 
-def test_what_weights_decide_is_not_searched() -> None:
+def test_what_initial_weights_fix_is_not_searched() -> None:
     assert set(space_of({"start_from": "mien"}).searched) == set(SPACE) - {"network", "width", "activation", "size"}
     backbone = space_of({"backbone": "MobileNetV3Small", "backbone_weights": "none"})
     assert set(backbone.searched) == set(SPACE) - {"network", "width", "activation"}
@@ -51,9 +51,9 @@ def test_what_weights_decide_is_not_searched() -> None:
 @pytest.mark.parametrize(
     ("given", "names", "words"),
     [
-        ({}, ["lerning_rate"], "--search lerning_rate: can be searched are network, width"),
-        ({"dropout": 0.1}, ["dropout"], "--search dropout: is given a value, too"),
-        ({"start_from": "mien"}, ["size"], "--search size: is decided by the weights"),
+        ({}, ["lerning_rate"], "--search lerning_rate: is none of network, width"),
+        ({"dropout": 0.1}, ["dropout"], "--search dropout: has a fixed value, too"),
+        ({"start_from": "mien"}, ["size"], "--search size: is fixed by the initial weights"),
         ({name: getattr(TrainConfig.make({}), name) for name in SPACE}, None, "nothing is left to search"),
     ],
 )
@@ -74,7 +74,7 @@ def test_fixed_settings_are_read_as_in_a_settings_file() -> None:
         ("epcohs=3", "--fix epcohs=3: must be NAME=VALUE"),
         ("epochs=many", "--epochs 'many': must be of type int"),
         ("dropout=2", "--dropout 2: must lie between"),
-        ("seed=3", "--fix seed: is given by --seed"),
+        ("seed=3", "--fix seed: use --seed"),
     ],
 )
 def test_a_wrong_fixed_setting_is_one_line(pair: str, words: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mien.errors import ConfigError, OutputError
-from mien.training.search.study import Budget, Study, note_spent, open_study, run_trials, spent
+from mien.training.search.study import Budget, Study, open_study, record_seconds, run_trials, seconds_spent
 
 optuna = pytest.importorskip("optuna")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -27,7 +27,7 @@ JOB: dict[str, Any] = {"data": "a digest", "search": {"x": "0 to 1"}}
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
-from mien.training.search.study import Budget, Study, note_spent, open_study, origin, run_trials
+from mien.training.search.study import Budget, Study, record_seconds, open_study, origin, run_trials
 place, trials, log, pause, silent_after = sys.argv[1:]
 storage = place if "://" in place else Path(place)
 study = open_study(storage, "toy", {"toy": 1}, {"x": 0.5}, silent_after=int(silent_after))
@@ -36,7 +36,7 @@ def objective(trial):
     with open(log, "a") as stream:
         stream.write(json.dumps([os.getpid(), trial.number, origin(trial), x]) + "\\n")
     time.sleep(float(pause))
-    note_spent(trial, float(pause))
+    record_seconds(trial, float(pause))
     return -((x - 0.3) ** 2)
 run_trials(study, objective, Budget(int(trials)), print)
 """
@@ -50,7 +50,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def toy(trial: Any) -> float:
     x = trial.suggest_float("x", 0, 1)
-    note_spent(trial, 10.0)
+    record_seconds(trial, 10.0)
     return float(-((x - 0.3) ** 2))
 
 
@@ -91,7 +91,7 @@ def test_minutes_are_those_that_trials_took(file: Path) -> None:
     study = open_study(file, "minutes", JOB, {"x": 0.5})
     run_trials(study, toy, Budget(minutes=0.5), print)  # of ten seconds each
     assert states(study) == {"COMPLETE": 3}
-    assert spent(study) == 30
+    assert seconds_spent(study) == 30
 
 
 def test_minutes_end_a_search_in_which_no_trial_is_finished(file: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_defaults_are_tried_also_when_the_minutes_are_used_up(file: Path) ->
     study = open_study(file, "late", JOB, {"x": 0.5}, silent_after=2)
 
     def interrupted(trial: Any) -> float:
-        note_spent(trial, 60.0)
+        record_seconds(trial, 60.0)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Sweep files, and what is concluded from a sweep's figures."""
+"""Sweep files, and the conclusions from a sweep."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.training.search.effects import LEVEL, analyse, effect_of, effects, mean_over_seeds
+from mien.training.search.effects import ALPHA, anova, effect_of, effects, mean_over_seeds
 from mien.training.search.sweep import read_sweep
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[3] / "recipes"
 SWEEP = """
 title = "Which?"
 seeds = [3, 5]
@@ -32,13 +32,13 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_grid_becomes_one_run_per_cell_and_seed(tmp_path: Path) -> None:
+def test_a_grid_becomes_one_run_per_combination_and_seed(tmp_path: Path) -> None:
     sweep = read_sweep(written(tmp_path, SWEEP))
-    cells = sweep.cells()
-    assert len(cells) == 2 * 2 * 3
-    assert len({cell.folder for cell in cells}) == 12
-    assert {cell.seed for cell in cells[:6]} == {3}  # a whole seed first
-    first = cells[0]
+    runs = sweep.runs()
+    assert len(runs) == 2 * 2 * 3
+    assert len({run.folder for run in runs}) == 12
+    assert {run.seed for run in runs[:6]} == {3}  # a whole seed first
+    first = runs[0]
     assert (first.config.network, first.config.epochs, first.config.seed) == ("stack", 2, 3)
     assert (first.config.activation, first.config.learning_rate) == ("relu", 0.001)
     assert first.folder == "activation=relu_learning_rate=0.001_seed=3"
@@ -53,7 +53,7 @@ def test_a_grid_becomes_one_run_per_cell_and_seed(tmp_path: Path) -> None:
         ('[grid]\nactivatoin = ["relu", "tanh"]', "unknown setting 'activatoin'"),
         ('sedes = 2\n[grid]\nactivation = ["relu", "tanh"]', "unknown entry 'sedes'; known are title, seeds"),
         ("[grid]\nepochs = [1, 0]", "--epochs 0: must lie between"),
-        ("[grid]\nepochs = [1, 2]\n[base]\nepochs = 1", r"epochs: stands in \[base\] and in \[grid\]"),
+        ("[grid]\nepochs = [1, 2]\n[base]\nepochs = 1", r"epochs: is in \[base\] and in \[grid\]"),
         ("[grid]\nseed = [1, 2]", "seeds = "),
         ("seeds = 0\n[grid]\nepochs = [1, 2]", "seeds: must be a count"),
         ("seeds = [1, 1]\n[grid]\nepochs = [1, 2]", "seeds: must be a count"),
@@ -70,11 +70,11 @@ def test_a_wrong_sweep_is_one_line_that_names_the_file(tmp_path: Path, text: str
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "cells"), [("activations", 6), ("augmentation", 3)])
-def test_the_shipped_sweeps_are_sound(name: str, cells: int) -> None:
+@pytest.mark.parametrize(("name", "count"), [("activations", 6), ("augmentation", 3)])
+def test_the_shipped_sweeps_are_sound(name: str, count: int) -> None:
     found = read_sweep(RECIPES / f"{name}.toml")
-    assert len(found.cells()) == cells * 3
-    assert {cell.config.network for cell in found.cells()} == {"stack"}
+    assert len(found.runs()) == count * 3
+    assert {run.config.network for run in found.runs()} == {"stack"}
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
@@ -91,29 +91,29 @@ def test_the_interval_holds_the_mean_and_is_students(values: list[float]) -> Non
 
 def test_one_seed_has_no_interval() -> None:
     assert str(mean_over_seeds([0.8])) == "0.8000 (n = 1)"
-    assert "nothing can be said from one seed" in str(effect_of("a", ["x", "y"], np.array([[0.8], [0.9]])))
+    assert "no conclusion from one seed" in str(effect_of("a", ["x", "y"], np.array([[0.8], [0.9]])))
 
 
-def test_two_values_are_judged_as_a_paired_t_test_judges_them() -> None:
+def test_two_levels_give_the_p_value_of_a_paired_t_test() -> None:
     from scipy import stats
 
     table = np.random.default_rng(0).normal([[0.8], [0.82]], 0.01, (2, 6))
     assert effect_of("a", ["x", "y"], table).p == pytest.approx(stats.ttest_rel(*table).pvalue)
 
 
-def test_what_blocks_share_is_taken_out() -> None:
+def test_differences_between_blocks_are_removed() -> None:
     """A seed that is hard for all must not hide a small difference that every seed shows."""
     rng = np.random.default_rng(1)
     hardness = rng.normal(0, 0.1, 5)
     table = np.array([[0.80], [0.82]]) + hardness + rng.normal(0, 0.001, (2, 5))
-    assert effect_of("a", ["x", "y"], table).matters
+    assert effect_of("a", ["x", "y"], table).significant
     shuffled = np.stack([table[0], rng.permutation(table[1])])
-    assert not effect_of("a", ["x", "y"], shuffled).matters
+    assert not effect_of("a", ["x", "y"], shuffled).significant
 
 
-def test_noise_is_called_noise_nineteen_times_of_twenty() -> None:
+def test_noise_is_significant_once_in_twenty_times() -> None:
     rng = np.random.default_rng(2)
-    wrong = sum(analyse(rng.normal(0.8, 0.01, (6, 3)))[0] < LEVEL for _ in range(300))
+    wrong = sum(anova(rng.normal(0.8, 0.01, (6, 3)))[0] < ALPHA for _ in range(300))
     assert 3 <= wrong <= 29  # 15 expected; the chance of less or more is below one in a thousand
 
 
@@ -121,13 +121,13 @@ def test_the_sentence_names_the_best_what_equals_it_and_what_is_worse() -> None:
     rng = np.random.default_rng(3)
     table = np.array([[0.90], [0.899], [0.80]]) + rng.normal(0, 0.002, (3, 3))
     said = str(effect_of("activation", ["gelu", "relu", "tanh"], table))
-    assert said.startswith("activation matters")
-    assert "gelu is best, relu cannot be told from it, tanh is worse" in said or "relu is best, gelu cannot" in said
+    assert said.startswith("activation has a significant effect")
+    assert "gelu is best, not significantly better than relu, tanh is worse" in said or "relu is best, not" in said
     flat = str(effect_of("activation", ["gelu", "relu", "tanh"], rng.normal(0.8, 0.01, (3, 3)).round(3)))
-    assert "does not show above the noise" in flat
+    assert "has no significant effect" in flat
 
 
-def test_each_factor_is_judged_across_the_others() -> None:
+def test_each_factor_is_tested_across_the_others() -> None:
     rng = np.random.default_rng(4)
     grid: Mapping[str, Any] = {"activation": ("relu", "tanh"), "optimizer": ("adam", "sgd", "adamw")}
     runs = [
@@ -136,8 +136,8 @@ def test_each_factor_is_judged_across_the_others() -> None:
     ]  # fmt: skip
     activation, optimizer = effects(runs, grid)
     assert (activation.blocks, optimizer.blocks) == (9, 6)
-    assert activation.matters
-    assert not optimizer.matters
+    assert activation.significant
+    assert not optimizer.significant
     assert activation.means["relu"] - activation.means["tanh"] == pytest.approx(0.05, abs=0.01)
     fewer = effects(runs[1:], grid)[0]
     assert fewer.blocks == 8  # the block that lacks a run is left out

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reporters import Heard
+from reporters import RecordingReporter
 
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
+from mien.training.reporter import QuietReporter
 from mien.training.search.results import read_result, write_result
 from mien.training.search.study import Budget
 from mien.training.search.tune import Options, Tuning, tune
@@ -74,7 +75,7 @@ def test_trials_train_only_on_train_and_are_judged_only_on_validation(finished: 
     assert len(rows) == 2 * 24 + 2 * 12
     caches = list((finished.folder / ".cache").glob("*.npy"))
     assert caches
-    assert {path.stat().st_size // (32 * 32) for path in caches} == {len(rows)}  # one header, no picture more
+    assert {path.stat().st_size // (32 * 32) for path in caches} == {len(rows)}  # one header, no image more
 
 
 def test_every_trial_says_what_it_came_to(
@@ -94,10 +95,10 @@ def test_every_trial_says_what_it_came_to(
 
 
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
-    heard = Heard()
-    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
-    tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), heard)
-    (said,) = [text for text in heard.said if text.startswith("trial 0")]
+    reporter = RecordingReporter()
+    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "elu", "batch_size": 2}
+    tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), reporter)
+    (said,) = [text for text in reporter.said if text.startswith("trial 0")]
     assert said.startswith("trial 0: stopped early (")
     assert "the loss is no longer a number" in said
     assert said.endswith("; no trial is complete so far")
@@ -126,7 +127,7 @@ def test_the_test_part_changes_nothing(parts: Path, tmp_path: Path) -> None:
     poisoned = run(data, tmp_path / "poisoned")
     assert accuracies(poisoned) == plain
     for path in (data / "test").rglob("*.*"):
-        path.write_bytes(b"not a picture")
+        path.write_bytes(b"not a image")
     more = run(data, tmp_path / "poisoned", 3)
     assert accuracies(more)[:2] == plain
     assert len(accuracies(more)) == 3
@@ -145,13 +146,12 @@ def watched(*arguments):
     del opened[:]
     real(*arguments)
 module.run_trials = watched
-from mien.training.source import Source
-from mien.training.source import Source
+from mien.training.source import TrainingSource
 from mien.training.search.study import Budget
-module.tune(Source(Path({str(parts)!r})), {TINY!r}, Path({str(tmp_path / "study")!r}), module.Options(Budget(1)),
-            {SEARCH!r})
-pictures = [name for name in opened if {str(parts)!r} in name]
-print(sum("/test/" in name for name in pictures), sum("/train/" in name for name in pictures))
+source, out = TrainingSource(Path({str(parts)!r})), Path({str(tmp_path / "study")!r})
+module.tune(source, {TINY!r}, out, module.Options(Budget(1)), {SEARCH!r})
+images = [name for name in opened if {str(parts)!r} in name]
+print(sum("/test/" in name for name in images), sum("/train/" in name for name in images))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -160,15 +160,15 @@ print(sum("/test/" in name for name in pictures), sum("/train/" in name for name
 
 def test_the_split_is_the_one_that_training_makes(faces: Path, tmp_path: Path) -> None:
     from mien.training.config import TrainConfig
-    from mien.training.plan import plan_split
-    from mien.training.source import QuietReporter, check_source
+    from mien.training.data_split import split_data
+    from mien.training.source import TrainingSource, audit_source
 
     run(faces, tmp_path / "study", 1)
     rows = [row.split(",") for row in (tmp_path / "study" / "split.csv").read_text().splitlines()[1:]]
-    checked, _ = check_source(TrainingSource(faces), QuietReporter())
-    plan = plan_split(checked, TrainConfig.make(TINY))
+    audited = audit_source(TrainingSource(faces), QuietReporter())
+    split = split_data(audited, TrainConfig.make(TINY))
     want = {
-        (sample.name, part) for sample, part in zip(plan.manifest.samples, plan.parts, strict=True) if part != "test"
+        (sample.name, part) for sample, part in zip(split.manifest.samples, split.splits, strict=True) if part != "test"
     }
     assert {(row[0], row[2]) for row in rows} == want
     assert len(want) < len(read_manifest(faces).samples)
@@ -202,7 +202,7 @@ def test_damaged_files_of_a_study_are_named(
 
 
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
-    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "exponential"}
+    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "elu", "batch_size": 2}
     found = tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
     assert all(trial.user_attrs["seconds"] > 0 for trial in found.study.trials())  # also before a first epoch
     with pytest.raises(TrainingError, match="no trial was finished"):
@@ -216,7 +216,7 @@ def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, t
         (["--minutes", "nan"], "--minutes nan: must be a number of minutes"),
         (["--trials", 1, "--json", "/dev/null/x.json"], "/dev/null/x.json: cannot be written"),
         (["--trials", 1, "--fix", "minutes=3"], "minutes: a trial ends by its epochs"),
-        (["--trials", 1, "--search", "epochs"], "--search epochs: can be searched are"),
+        (["--trials", 1, "--search", "epochs"], "--search epochs: is none of"),
     ],
 )
 def test_a_wrong_call_is_one_line(

@@ -1,4 +1,4 @@
-"""Random flip, rotation, scale and shift in one resampling: three in a row would blur a small picture."""
+"""Random flip, rotation, zoom and shift in one resampling: several in a row would blur a small image."""
 
 import math
 from typing import Any
@@ -9,12 +9,17 @@ from mien.training.augmentation.base import RandomLayer
 
 
 class RandomAffine(RandomLayer):
-    """Moves each picture (N, H, W, C) of a batch by its own draw; in training only.
+    """Apply a random affine transform to each image (N, H, W, C); in training only.
 
-    flip: mirror half of them. rotation: up to this many degrees either way. zoom: the content grows or
-    shrinks by a factor drawn from [1 / (1 + zoom), 1 + zoom], evenly in its logarithm. translation: up to
-    this share of the side, each way. New ground repeats the edge in half of the pictures; in the others it
-    is one random tone, as beside a face cut out by a detector.
+    Pixels from outside the image repeat its edge in half of the images. In the others they have one random tone, as
+    beside a face crop that reaches over the border.
+
+    Args:
+        flip: mirror left and right with probability 0.5.
+        rotation: largest angle in degrees, in both directions.
+        zoom: scale by a factor from [1 / (1 + zoom), 1 + zoom], uniform in its logarithm.
+        translation: largest shift, as a fraction of the side, in both directions.
+        seed: of all draws.
     """
 
     def __init__(
@@ -23,18 +28,18 @@ class RandomAffine(RandomLayer):
         super().__init__(seed)
         self._flip, self._rotation, self._zoom, self._translation = flip, rotation, zoom, translation
 
-    def change(self, pictures: Any) -> Any:
-        """Return the pictures moved."""
-        count, height, width, _ = ops.shape(pictures)
-        moves = self._moves(count, height, width)
-        moved = ops.image.affine_transform(pictures, moves, fill_mode="nearest")
-        inside = ops.image.affine_transform(ops.ones_like(pictures), moves, fill_mode="constant", fill_value=0)
-        tone = self.draw(count, 0, 255)
+    def transform(self, images: Any) -> Any:
+        """Return the transformed images."""
+        count, height, width, _ = ops.shape(images)
+        matrices = self._matrices(count, height, width)
+        moved = ops.image.affine_transform(images, matrices, fill_mode="nearest")
+        inside = ops.image.affine_transform(ops.ones_like(images), matrices, fill_mode="constant", fill_value=0)
+        tone = self.uniform(count, 0, 255)
         plain = inside * moved + (1 - inside) * tone
-        return ops.where(self.draw(count, 0, 1) < 0.5, moved, plain)
+        return ops.where(self.uniform(count, 0, 1) < 0.5, moved, plain)
 
-    def _moves(self, count: Any, height: int, width: int) -> Any:
-        """Affine matrices (N, 8) that take a place in the result to its place in the source."""
+    def _matrices(self, count: Any, height: int, width: int) -> Any:
+        """Return affine matrices (N, 8) that map positions in the result to positions in the source."""
         angle = self._number(count, -1, 1) * math.radians(self._rotation)
         step = ops.exp(self._number(count, -1, 1) * math.log1p(self._zoom))
         mirror = ops.where(self._number(count, 0, 1) < 0.5, -1.0, 1.0) if self._flip else ops.ones(count)
@@ -50,5 +55,5 @@ class RandomAffine(RandomLayer):
         return ops.stack(rows, axis=1)
 
     def _number(self, count: Any, low: float, high: float) -> Any:
-        """One number per picture, (N,)."""
-        return ops.reshape(self.draw(count, low, high), (count,))
+        """Draw one number per image: (N,)."""
+        return ops.reshape(self.uniform(count, low, high), (count,))

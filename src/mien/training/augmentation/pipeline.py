@@ -1,4 +1,4 @@
-"""Augmentation as Keras layers, inside the compiled graph: each picture of a batch gets its own draw."""
+"""Build the augmentation of a config from Keras layers, which run inside the compiled graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from typing import Any
 import keras
 from keras import layers
 
-from mien.training.augmentation.degrade import RandomDegradation, RandomErasing
+from mien.training.augmentation.degradation import RandomDegradation
+from mien.training.augmentation.erasing import RandomErasing
 from mien.training.augmentation.geometry import RandomAffine
 from mien.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each transform goes; units as in TrainConfig. The defaults change nothing."""
+    """Strength of each transform, in the units of TrainConfig. The defaults change nothing."""
 
     flip: bool = False
     rotation: float = 0.0
@@ -36,7 +37,12 @@ LEVELS: Mapping[str, Augmentation] = {
 
 
 def resolve(config: TrainConfig) -> Augmentation:
-    """Return the level's transforms with the single ones that the config sets."""
+    """Return the transforms of the config's level, overridden by those that it sets.
+
+    Example:
+        >>> resolve(TrainConfig(augment="light", rotation=30)).rotation
+        30
+    """
     level = LEVELS[config.augment]
     names = Augmentation.__dataclass_fields__
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
@@ -44,9 +50,9 @@ def resolve(config: TrainConfig) -> Augmentation:
 
 
 def augmentation_layers(transforms: Augmentation, seed: int) -> list[Any]:
-    """Return Keras layers for pictures (N, H, W, C), [0, 255]; they act in training only.
+    """Return Keras layers for images (N, H, W, C), [0, 255], that act in training only.
 
-    Geometry comes first, in one resampling; then light, what cameras and files do to a picture, and erasing.
+    Order: geometry in one resampling, brightness and contrast, degradation, erasing.
     """
     t = transforms
     found: list[Any] = []
@@ -64,7 +70,7 @@ def augmentation_layers(transforms: Augmentation, seed: int) -> list[Any]:
 
 
 def augmented(network: Any, config: TrainConfig) -> Any:
-    """Put the augmentation before a network, sharing its weights; the network itself stays free of it."""
+    """Return a model that augments images and passes them to a network; it shares the network's weights."""
     image = keras.Input(network.input.shape[1:], name="image")
     x = image
     for layer in augmentation_layers(resolve(config), config.seed):

@@ -1,33 +1,32 @@
-"""The first look at a run: which pictures have which label, and what the network sees after augmentation."""
+"""Draw samples of a run: labelled crops, and the same crops after augmentation."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from mien.arrays import Int64, UInt8
 from mien.io.layout import AUGMENTED, SAMPLES
 from mien.training.augmentation.pipeline import augmentation_layers, resolve
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
-from mien.training.plan import Plan
 from mien.viz.mosaic import mosaic, save_png
 
 
-def draw(folder: Path, plan: Plan, train: TrainingArrays, config: TrainConfig) -> None:
-    """Write `samples.png` (labelled) and `augmented.png` (as the network sees them) of the training part."""
-    chosen = choose(train.truth, len(plan.manifest.classes), 10, config.seed)
-    counts = np.bincount(train.truth, minlength=len(plan.manifest.classes))
-    pictures = {name: np.asarray(train.crops[train.rows[chosen[i]]]) for i, name in enumerate(plan.manifest.classes)}
-    headings = {name: f"{name}: {counts[i]} in training" for i, name in enumerate(plan.manifest.classes)}
-    labelled = {headings[name]: list(found) for name, found in pictures.items()}
-    save_png(mosaic(labelled, "Labelled training pictures, as cropped"), folder / SAMPLES)
-    save_png(augmented_mosaic(pictures, config), folder / AUGMENTED)
+def draw_samples(folder: Path, classes: Sequence[str], train: TrainingArrays, config: TrainConfig) -> None:
+    """Write mosaics of training samples, as labelled and as augmented, into a run folder."""
+    chosen = _choose(train.truth, len(classes), 10, config.seed)
+    counts = np.bincount(train.truth, minlength=len(classes))
+    crops = {name: np.asarray(train.crops[train.rows[chosen[i]]]) for i, name in enumerate(classes)}
+    labelled = {f"{name}: {counts[i]} in training": list(crops[name]) for i, name in enumerate(classes)}
+    save_png(mosaic(labelled, "Labelled training images, as cropped"), folder / SAMPLES)
+    save_png(augmented_mosaic(crops, config), folder / AUGMENTED)
 
 
-def choose(truth: Int64, classes: int, per_class: int, seed: int) -> list[Int64]:
-    """Pick up to `per_class` random positions of every class, seeded and in order."""
+def _choose(truth: Int64, classes: int, per_class: int, seed: int) -> list[Int64]:
+    """Return up to `per_class` random positions of every class, in order."""
     rng = np.random.default_rng(seed)
     found = []
     for code in range(classes):
@@ -36,13 +35,22 @@ def choose(truth: Int64, classes: int, per_class: int, seed: int) -> list[Int64]
     return found
 
 
-def augmented_mosaic(pictures: dict[str, UInt8], config: TrainConfig, draws: int = 2) -> Any:
-    """Draw each class's pictures (N, S, S, C) plain and then `draws` times as the network will see them."""
+def augmented_mosaic(crops: Mapping[str, UInt8], config: TrainConfig, draws: int = 2) -> Image.Image:
+    """Draw a mosaic of crops before and after augmentation.
+
+    Args:
+        crops: by class, uint8 (N, S, S, C), [0, 255]; classes without crops are left out.
+        config: the augmentation and its seed.
+        draws: how often each crop is augmented.
+
+    Returns:
+        A Pillow image.
+    """
     keras.utils.set_random_seed(config.seed)
     layers = augmentation_layers(resolve(config), config.seed)
     rows: dict[str, list[UInt8]] = {}
-    for name, found in pictures.items():
-        if not len(found):  # a class of soft labels that is nowhere the largest share
+    for name, found in crops.items():
+        if not len(found):  # with soft labels, a class may be nowhere the most probable
             continue
         rows[f"{name}: as cropped"] = list(found)
         for number in range(draws):

@@ -1,4 +1,4 @@
-"""What a run keeps of its trained network: curves, `model.keras` and a bundle with a fitted temperature."""
+"""Write the artifacts of a trained network: learning curves, `model.keras`, and a bundle with a fitted temperature."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,17 +25,15 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
         LearningCurve("loss", [row.loss for row in history], [row.val_loss for row in history]),
         LearningCurve("accuracy", [row.accuracy for row in history], [row.val_accuracy for row in history]),
     ]
-    said = "loss and accuracy per epoch"
-    drawn = learning_curves(
-        [row.epoch for row in history], curves, best_epoch(history), name="curves", caption=said, alt=said
-    )
-    drawn.save(folder / CURVES)
+    epochs, caption = [row.epoch for row in history], "loss and accuracy per epoch"
+    chart = learning_curves(epochs, curves, best_epoch(history), name="curves", caption=caption, alt=caption)
+    chart.save(folder / CURVES)
 
 
 def save_keras(folder: Path, network: Any) -> None:
     """Write `model.keras`, whole or not at all."""
     path = folder / KERAS
-    part = path.with_name("model.part.keras")  # Keras insists on the ending
+    part = path.with_name("model.part.keras")  # Keras requires the ending
     try:
         network.save(part)
         part.replace(path)
@@ -51,21 +49,33 @@ def save_bundle(
     validation: TrainingArrays,
     about: Mapping[str, Any],
 ) -> Agreement:
-    """Export a network to `bundle`, its temperature fitted on the validation part, compared on that part's crops."""
+    """Export a network as the bundle of a run, its temperature fitted on the validation split.
+
+    Args:
+        folder: the run folder.
+        network: the trained network.
+        config: its settings.
+        classes: class names, in the order of the targets.
+        validation: split to fit the temperature and compare Keras and ONNX on.
+        about: entries to add to the bundle's `about`.
+
+    Returns:
+        The agreement of Keras and ONNX.
+    """
     started = {} if config.start_from is None else {"started_from": Path(config.start_from).name}
     return export_bundle(
-        network, classes, validation.pictures(_COMPARED_CROPS), folder / BUNDLE,
+        network, classes, validation.images(_COMPARED_CROPS), folder / BUNDLE,
         temperature=fit_temperature(_logits(network, validation), validation.targets), name=folder.name,
         framing="face" if config.faces else "whole",
         about={"network": config.network, "run": folder.name, **started, **about},
     )  # fmt: skip
 
 
-def _logits(network: Any, part: TrainingArrays) -> Float64:
+def _logits(network: Any, split: TrainingArrays) -> Float64:
     model = logits_of(network)
     blocks = [
-        np.asarray(model(np.asarray(part.crops[part.rows[i : i + 8]], np.float32), training=False))
-        for i in range(0, len(part.rows), 8)
+        np.asarray(model(np.asarray(split.crops[split.rows[i : i + 8]], np.float32), training=False))
+        for i in range(0, len(split.rows), 8)
     ]
     z = np.concatenate(blocks).astype(np.float64)
     return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] == 1 else z

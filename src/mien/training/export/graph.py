@@ -1,6 +1,6 @@
-"""Exact rewrites of an ONNX graph: the same arithmetic in fewer or faster steps.
+"""Rewrite ONNX graphs to compute the same function in fewer or faster operations.
 
-Each takes an ONNX model, changes it in place and leaves it alone where its pattern does not occur.
+Each function changes a model in place, and leaves it unchanged if its pattern does not occur.
 """
 
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Model = Any  # onnx.ModelProto; onnx is only needed where a graph is rewritten
+Model = Any  # onnx.ModelProto; onnx is imported only when a graph is rewritten
 Step = tuple[str, str, tuple[str, ...]]
 
-#: What the converter writes for Keras's LayerNormalization over a whole picture: (result, operation, operands).
+#: Keras's LayerNormalization over a whole image as the converter writes it: (result, operation, operands).
 _STANDARDISATION: tuple[Step, ...] = (
     ("whole", "Add", ("scaled", "shift")),
     ("scaled", "Mul", ("x", "inverse")),
@@ -26,15 +26,15 @@ _STANDARDISATION: tuple[Step, ...] = (
     ("mean", "ReduceMean", ("x",)),
 )
 _MEANS = ("mean", "variance")
-#: And for a Rescaling before it.
+#: A Rescaling before it.
 _RESCALING: tuple[Step, ...] = (
     ("x", "Add", ("product", "offset")),
-    ("product", "Mul", ("picture", "factor")),
+    ("product", "Mul", ("image", "factor")),
 )
 
 
 def replace_erfc(model: Model) -> None:
-    """Write Erfc, which TensorFlow's gelu uses and ONNX lacks, as 1 - Erf."""
+    """Replace Erfc, which TensorFlow's gelu uses and ONNX lacks, by 1 - Erf."""
     from onnx import helper
 
     for node in [node for node in model.graph.node if node.op_type == "Erfc"]:
@@ -47,10 +47,10 @@ def replace_erfc(model: Model) -> None:
 
 
 def fuse_standardisation(model: Model) -> None:
-    """Make one InstanceNormalization of the steps that bring each picture to mean 0 and variance 1.
+    """Fuse the standardisation of each image, to mean 0 and variance 1, into one InstanceNormalization.
 
-    The converter writes (x - mean) / sqrt(variance + ε) over (H, W, C) as eleven nodes, and two more for a
-    Rescaling before it, which changes nothing but ε.
+    The converter writes (x - mean) / sqrt(variance + ε) over (H, W, C) as eleven nodes, and a Rescaling before it,
+    which only changes ε, as two.
     """
     from onnx import helper
 
@@ -77,9 +77,9 @@ def fuse_standardisation(model: Model) -> None:
 
 
 def fuse_pooling(model: Model) -> None:
-    """Make one k×k convolution with stride k of average pooling by k and the 1×1 convolution after it.
+    """Fuse average pooling by k and the 1×1 convolution after it into one k×k convolution with stride k.
 
-    Integer kernels pool slowly: of a residual network's shortcuts, pooling takes most of the time.
+    Integer kernels pool slowly: pooling takes most of the time in the shortcuts of a residual network.
     """
     from onnx import helper, numpy_helper
 
@@ -102,7 +102,7 @@ def fuse_pooling(model: Model) -> None:
 
 
 def _standardised(model: Model, tensor: str) -> tuple[str, float] | None:
-    """Return (x, ε) where `tensor` is x brought to mean 0 and variance 1 over each picture, else None."""
+    """Return (x, ε) if `tensor` is x standardised over each image, else None."""
     producers = {name: node for node in model.graph.node for name in node.output}
     names = _bind(_STANDARDISATION, producers, tensor)
     if names is None or any(_attribute(producers[names[mean]], "axes", ()) != [1, 2, 3] for mean in _MEANS):
@@ -112,12 +112,12 @@ def _standardised(model: Model, tensor: str) -> tuple[str, float] | None:
     if rescaled and epsilon is not None and _scalar(model, rescaled["offset"]) is not None:
         factor = _scalar(model, rescaled["factor"])
         if factor is not None and factor > 0:
-            return rescaled["picture"], epsilon / factor**2
+            return rescaled["image"], epsilon / factor**2
     return None if epsilon is None else (source, epsilon)
 
 
 def _bind(steps: tuple[Step, ...], producers: dict[str, Any], tensor: str) -> dict[str, str] | None:
-    """Return which tensor each name in `steps` stands for where they compute `tensor`, else None."""
+    """Return the tensor of each name in `steps` if they compute `tensor`, else None."""
     names = {steps[0][0]: tensor}
     for result, operation, operands in steps:
         node = producers.get(names[result])
@@ -142,7 +142,7 @@ def _attribute(node: Any, name: str, default: Any) -> Any:
 
 
 def _tiles(pool: Any) -> bool:
-    """Whether the windows of a pooling lie side by side, unpadded, with what does not fill one left out."""
+    """Return whether the windows of a pooling tile the input, unpadded, and drop an incomplete last window."""
     plain = _attribute(pool, "auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and not _attribute(pool, "ceil_mode", 0)
     apart = _attribute(pool, "strides", None) == _attribute(pool, "kernel_shape", [])
     return plain and apart and not any(_attribute(pool, "pads", ()))
@@ -154,7 +154,7 @@ def _is_pointwise(conv: Any) -> bool:
 
 
 def _sizes(model: Model, tensor: str) -> list[int]:
-    """Return the sizes of a tensor's axes after the first; nothing where the graph does not fix them."""
+    """Return the sizes of a tensor's axes after the first; empty if the graph does not fix them."""
     from onnx import shape_inference
 
     graph = shape_inference.infer_shapes(model).graph
@@ -173,7 +173,7 @@ def _constant(model: Model, values: npt.NDArray[Any], name: str) -> str:
 
 
 def _replace(model: Model, node: Any, steps: list[Any]) -> None:
-    """Put `steps` in the place of a node, whose outputs the last of them gives."""
+    """Replace a node by `steps`; the last step has the node's outputs."""
     nodes = list(model.graph.node)
     place = nodes.index(node)
     del model.graph.node[:]
@@ -181,7 +181,7 @@ def _replace(model: Model, node: Any, steps: list[Any]) -> None:
 
 
 def _drop_unused(model: Model) -> None:
-    """Remove nodes and constants that no output needs."""
+    """Remove nodes and constants that no output depends on."""
     needed = {value.name for value in model.graph.output}
     kept = []
     for node in reversed(model.graph.node):

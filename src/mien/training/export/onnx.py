@@ -1,4 +1,4 @@
-"""A trained network becomes a bundle; if the folder exists, ONNX and Keras agreed on real crops."""
+"""Export a Keras network as a bundle, after checking that ONNX and Keras agree on real crops."""
 
 import contextlib
 import hashlib
@@ -24,13 +24,13 @@ from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.graph import fuse_standardisation, replace_erfc
 
-#: The largest difference of logits between Keras and ONNX that is still rounding, absolute and relative.
+#: Largest difference of logits between Keras and ONNX that counts as rounding, absolute and relative.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How Keras and ONNX compared: crops read, largest logit difference, crops with the same arg-max."""
+    """Agreement of Keras and ONNX: number of crops, largest logit difference, crops with the same arg-max."""
 
     crops: int
     largest_difference: float
@@ -58,15 +58,29 @@ def export_bundle(
     scaling: tuple[float, float] = (1.0, 0.0),
     about: Mapping[str, Any] | None = None,
 ) -> Agreement:
-    """Write a bundle and return how well it agrees with the network it was made from.
+    """Write a bundle, after comparing ONNX with Keras.
 
-    `network` is a Keras model with one input (S, S, C) and a head that `raw_head` understands;
-    `scaling` (factor, offset) turns raw 0-255 values into what its input expects. `crops` are uint8
-    (N, S, S, C) real pictures to compare on; `answer_from` is the rule for answering `neither` and
-    `framing` what the network was trained on (see BundleConfig). Raises ExportError when the two disagree
-    or the network cannot be exported, OutputError when `out` exists.
+    Args:
+        network: a Keras model that `export_model` accepts.
+        labels: class names, in the order of the outputs.
+        crops: uint8 (N, S, S, C), [0, 255], real crops to compare on.
+        out: the new folder.
+        temperature: of the softmax.
+        answer_from: thresholds of the answer rule (see `BundleConfig`).
+        answer_over: odds of the answer rule (see `BundleConfig`).
+        framing: what the network was trained on, `whole` images or the `face`.
+        name: of the model; default: the name of the folder.
+        scaling: (factor, offset) from raw 0-255 values to the network's input.
+        about: entries for the bundle's `about`.
+
+    Returns:
+        The agreement of Keras and ONNX.
+
+    Raises:
+        ExportError: they disagree, or the network cannot be exported.
+        OutputError: `out` exists.
     """
-    model = raw_head(network, len(labels), scaling)
+    model = export_model(network, len(labels), scaling)
     _, size, _, channels = model.input.shape
     with new_folder(out) as folder:
         graph = _onnx_bytes(model, folder)
@@ -90,21 +104,21 @@ def export_bundle(
 
 
 def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
-    """Run crops through Keras and onnxruntime; ExportError unless they agree."""
+    """Run crops, uint8 (N, S, S, C), through Keras and onnxruntime; ExportError unless they agree."""
     if not len(crops):
         raise ExportError("no crops to compare Keras and ONNX on; give some with --data")
     classifier = Classifier(bundle)
-    # Few at a time: a large input's first feature maps take tens of megabytes per picture.
+    # Few at a time: the first feature maps of a large input take tens of megabytes per image.
     blocks = [crops[start : start + 8] for start in range(0, len(crops), 8)]
     found = [classifier(block) for block in blocks]
     ours = np.concatenate([logits for logits, _ in found])
     theirs = np.concatenate([np.asarray(model(block.astype(np.float32))["logits"]) for block in blocks])
     if not np.isfinite(theirs).all():
-        raise ExportError("the network gives logits that are not numbers; train it again")
+        raise ExportError("the network computes logits that are not numbers; train it again")
     difference = float(np.abs(ours - theirs).max())
     same = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
     limit = TOLERANCE * max(1.0, float(np.abs(theirs).max()))
-    if difference > limit or (same < len(crops) and _undecided(theirs) > limit):
+    if difference > limit or (same < len(crops) and _smallest_margin(theirs) > limit):
         raise ExportError(
             f"ONNX does not agree with Keras: largest logit difference {difference:.2g}, "
             f"{len(crops) - same} of {len(crops)} answers differ; nothing was exported"
@@ -115,18 +129,26 @@ def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
     return Agreement(len(crops), difference, same)
 
 
-def _undecided(logits: Float32) -> float:
-    """The smallest distance between the best and the second best logit over all crops."""
+def _smallest_margin(logits: Float32) -> float:
+    """Return the smallest margin between the best and second-best logit over all crops."""
     ordered = np.sort(logits, axis=1)
     return float((ordered[:, -1] - ordered[:, -2]).min())
 
 
-def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
-    """Return a model image → {"logits", and "maps" where the head allows it}, for `labels` classes.
+def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
+    """Return a model from `image` to `logits`, and class activation `maps` if the head allows them.
 
-    Understood heads: a Dense (or any) layer followed by sigmoid or softmax, or a linear one. One
-    sigmoid unit z becomes two logits [0, z]. After global average pooling and one linear layer the
-    maps are exact (Zhou et al., "Learning Deep Features for Discriminative Localization", 2016).
+    The head may be a linear layer, with or without a sigmoid or softmax. One sigmoid unit z becomes two logits [0, z].
+    After global average pooling and one linear layer, the maps are exact (Zhou et al., "Learning Deep Features for
+    Discriminative Localization", 2016).
+
+    Args:
+        network: a Keras model with one input (S, S, C) and one output.
+        labels: number of classes.
+        scaling: (factor, offset) from raw 0-255 values to the network's input.
+
+    Raises:
+        ExportError: input or output does not fit.
     """
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise ExportError("the model must have one input and one output")
@@ -135,7 +157,7 @@ def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0
         raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
     image = keras.Input(shape[1:], name="image")
     x = image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image)
-    head = linear_head(network)
+    head = head_layer(network)
     trunk = _trunk_before_pooling(network, head)
     outputs: dict[str, Any] = {}
     if trunk is not None and isinstance(head, layers.Dense):
@@ -147,40 +169,40 @@ def raw_head(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0
         z = layers.GlobalAveragePooling2D()(score_maps)
         outputs["maps"] = _two_columns(score_maps, "maps")
     else:
-        z = before_squash(network, head)(x)
+        z = without_activation(network, head)(x)
     if z.shape[-1] not in (1, labels) or (z.shape[-1] == 1 and labels != 2):
         raise ExportError(f"the model has {z.shape[-1]} outputs for {labels} labels; name as many labels as outputs")
     return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)
 
 
 def _two_columns(x: Any, name: str) -> Any:
-    """Name a tensor; a single sigmoid unit z becomes [0, z], whose softmax is its sigmoid."""
+    """Name a tensor. A single sigmoid unit z becomes [0, z], whose softmax is its sigmoid."""
     if x.shape[-1] == 1:
         x = layers.Concatenate(axis=-1)([layers.Rescaling(0.0)(x), x])
     return layers.Identity(name=name)(x)
 
 
-_SQUASH = {"sigmoid", "softmax"}
+_ACTIVATIONS = {"sigmoid", "softmax"}
 
 
 def _activation(layer: Any) -> str:
     return getattr(getattr(layer, "activation", None), "__name__", "linear")
 
 
-def linear_head(network: Any) -> Any:
-    """Return the layer whose values, before any sigmoid or softmax, are the logits."""
+def head_layer(network: Any) -> Any:
+    """Return the layer that computes the logits, before any sigmoid or softmax."""
     last = network.layers[-1]
-    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and _activation(last) in _SQUASH):
+    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and _activation(last) in _ACTIVATIONS):
         return network.layers[-2]
     return last
 
 
-def before_squash(network: Any, head: Any) -> Any:
-    """Return the network up to its logits."""
+def without_activation(network: Any, head: Any) -> Any:
+    """Return the network up to its logits, without a sigmoid or softmax in the head layer."""
     name = _activation(head)
     if name == "linear":
         return keras.Model(network.inputs, head.output)
-    if name in _SQUASH and isinstance(head, layers.Dense):
+    if name in _ACTIVATIONS and isinstance(head, layers.Dense):
         linear = layers.Dense.from_config({**head.get_config(), "activation": "linear", "name": "linear_head"})
         z = linear(head.input)
         linear.set_weights(head.get_weights())
@@ -189,8 +211,8 @@ def before_squash(network: Any, head: Any) -> Any:
 
 
 def _trunk_before_pooling(network: Any, head: Any) -> Any:
-    """Return the network up to its feature maps if only average pooling (and dropout) lies before the head."""
-    if not isinstance(head, layers.Dense) or _activation(head) not in (*_SQUASH, "linear"):
+    """Return the network up to its feature maps if only average pooling and dropout follow before the head."""
+    if not isinstance(head, layers.Dense) or _activation(head) not in (*_ACTIVATIONS, "linear"):
         return None
     position = network.layers.index(head) - 1
     while position > 0 and isinstance(network.layers[position], layers.Dropout):
@@ -202,7 +224,7 @@ def _trunk_before_pooling(network: Any, head: Any) -> Any:
 
 
 def _onnx_bytes(model: Any, folder: Path) -> bytes:
-    """Export through Keras; the converter's prints and warnings are no business of the user's."""
+    """Export by Keras, and hide the output of the converter."""
     path = folder / "export.onnx"
     model(np.zeros((1, *model.input.shape[1:]), np.float32))
     logging_level = logging.root.manager.disable
@@ -220,7 +242,7 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
 
 
 def _rewritten(path: Path) -> bytes:
-    """Return an ONNX file's bytes with what onnxruntime lacks, or runs slowly, put differently."""
+    """Return the bytes of an ONNX file without operations that onnxruntime lacks or runs slowly."""
     import onnx
 
     model = onnx.load(path)
@@ -236,11 +258,11 @@ def _card(config: BundleConfig, agreement: Agreement) -> str:
     about = json.dumps(dict(config.about), indent=2, sort_keys=True)
     return (
         f"# {config.name}\n\n"
-        f"Answers {possible} from a picture of {config.input_size}×{config.input_size} pixels, "
+        f"Answers {possible} from an image of {config.input_size}×{config.input_size} pixels, "
         f"{'grey' if config.input_channels == 1 else 'RGB'}.\n\n"
-        f"Exported by mien; ONNX and Keras agreed on {agreement.crops} pictures "
+        f"Exported by mien; ONNX and Keras agreed on {agreement.crops} images "
         f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer}).\n\n"
-        "It reads an expression in a picture, which is not a feeling. It is as good as the pictures it was trained "
-        "on and should not be used to judge people.\n\n"
+        "It reads an expression in an image, which is not a feeling. It is only as good as the images it was trained "
+        "on. Do not use it to judge people.\n\n"
         f"```json\n{about}\n```\n"
     )

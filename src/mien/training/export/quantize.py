@@ -1,8 +1,8 @@
-"""A bundle becomes one in 8-bit integers: a third of the size and of the time, nearly the same answers.
+"""Quantise a bundle to 8-bit integers: a third of the size and the time, nearly the same answers.
 
 Static quantisation (Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", 2018): weights per output channel, activations by the range that they
-take on real crops, written as QuantizeLinear and DequantizeLinear pairs that onnxruntime fuses.
+Integer-Arithmetic-Only Inference", 2018): weights by output channel, activations by their range on real crops,
+written as QuantizeLinear and DequantizeLinear pairs that onnxruntime fuses.
 """
 
 import hashlib
@@ -26,20 +26,24 @@ from mien.io.atomic import new_folder
 from mien.runtime import quiet_onnxruntime
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
 
-#: Fewer crops than this tell too little about the range of every activation.
-LEAST_CROPS = 32
-#: The share of crops that must get the same answer; below it something is broken rather than rounded.
-LEAST_AGREEMENT = 0.9
+#: Fewest crops from which the ranges of activations are measured.
+MIN_CROPS = 32
+#: Fraction of crops that must get the same answer; below it, more than rounding is wrong.
+MIN_AGREEMENT = 0.9
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
 _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """How an int8 bundle compares with its original.
+class QuantisationResult:
+    """Comparison of an int8 bundle with its original.
 
-    On `crops` crops that did not set its ranges it gave `same_answer` times the same answer, and no
-    probability, in [0, 1], moved by more than `largest_change`. `size` and `size_before` are in bytes.
+    Attributes:
+        crops: number of crops compared; they did not set the ranges.
+        same_answer: number of crops with the same answer.
+        largest_change: of a probability, in [0, 1].
+        size: of the int8 graph, in bytes.
+        size_before: of the original graph, in bytes.
     """
 
     crops: int
@@ -57,19 +61,25 @@ class Quantised:
         )
 
 
-def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None = None) -> Quantised:
-    """Write an int8 copy of a bundle and return how it compares with the original.
+def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None = None) -> QuantisationResult:
+    """Write an int8 copy of a bundle and compare it with the original.
 
-    `crops` are uint8 (N, S, S, C), [0, 255], real pictures in any order: every second one sets the range
-    of the activations, the others are answered by both. The ranges are either the extremes of all crops or the mean of
-    those of small batches, which a single odd crop does not stretch: what answers more like the original is kept.
-    Tensors, labels, temperature, framing and answer
-    rule stay as they are. What lies before the second layer with weights, and the last one with what follows, stays
-    in single precision: the input would lose detail there, and the logits calibration.
+    Every second crop sets the ranges of the activations; the others compare the two. Ranges are either the extremes of
+    all crops, or the mean extremes of small batches, which a single unusual crop does not stretch; the better
+    candidate is kept. Operations before the second layer with weights, and from the last one, stay in single
+    precision, to keep the detail of the input and the calibration of the logits. Labels, temperature, framing and
+    answer rule do not change.
 
-    Raises ExportError for crops that do not fit or are too few, for a graph with nothing to quantise, and
-    when the answers are too different; BundleError for a bundle that cannot be read, OutputError when
-    `out` exists.
+    Args:
+        bundle: the original.
+        crops: uint8 (N, S, S, C), [0, 255], real crops in any order.
+        out: the new folder.
+        name: of the model; default: the name of the folder.
+
+    Raises:
+        ExportError: crops do not fit or are too few, the graph has nothing to quantise, or answers differ too much.
+        BundleError: the bundle cannot be read.
+        OutputError: `out` exists.
     """
     original = load_bundle(bundle)
     _check_crops(crops, original)
@@ -86,17 +96,28 @@ def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None =
 
 
 def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> UInt8:
-    """Return up to `count` crops for a bundle, uint8 (N, S, S, C), [0, 255], from a labelled source.
+    """Draw crops from the train split of labelled data, or from all of it if it has no splits.
 
-    They are drawn by `seed` from its train part, or from all where it has no parts, so that held-out
-    pictures stay so. Pictures that cannot be read are passed over. Raises DataError where none can be.
+    Images that cannot be read are skipped.
+
+    Args:
+        data: the labelled data.
+        bundle: decides size and colour of the crops.
+        count: largest number of crops.
+        seed: of the draw.
+
+    Returns:
+        uint8 (N, S, S, C), [0, 255].
+
+    Raises:
+        DataError: no image can be read.
     """
     config = load_bundle(bundle).config
     manifest = read_manifest(data)
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
     found = [crop(rgb, config.input_size, config.input_channels) for rgb in sample_images(manifest, names, count, seed)]
     if not found:
-        raise DataError(f"{data}: has no readable picture to set the ranges by")
+        raise DataError(f"{data}: has no readable image to set the ranges")
     return np.stack(found)
 
 
@@ -106,8 +127,8 @@ def _check_crops(crops: UInt8, bundle: Bundle) -> None:
         raise ExportError(
             f"crops {crops.dtype} {crops.shape}: {bundle.config.name} takes uint8 (N, {size}, {size}, {channels})"
         )
-    if len(crops) < LEAST_CROPS:
-        raise ExportError(f"{len(crops)} crops are too few to set the ranges by; give at least {LEAST_CROPS}")
+    if len(crops) < MIN_CROPS:
+        raise ExportError(f"{len(crops)} crops are too few to set the ranges; give at least {MIN_CROPS}")
 
 
 def _candidate(original: Bundle, crops: UInt8, folder: Path, name: str, averaged: bool) -> Bundle:
@@ -130,14 +151,14 @@ def _candidate(original: Bundle, crops: UInt8, folder: Path, name: str, averaged
 
 
 def _cross_entropy(expected: Float64, found: Float64) -> float:
-    """How far probabilities (N, K) are from the expected ones: smallest, the expected's own entropy, where equal."""
+    """Return the cross-entropy of probabilities (N, K) to the expected ones; it is smallest if they are equal."""
     return negative_log_likelihood(np.log(np.maximum(found, 1e-9)), expected, 1.0)
 
 
 def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
-    """Return the ONNX bytes of the quantised graph; ExportError where there is nothing to quantise.
+    """Return the ONNX bytes of the quantised graph; ExportError if there is nothing to quantise.
 
-    `averaged`: ranges are means of the extremes of batches, not the extremes of all crops.
+    `averaged`: ranges are means of the extremes of batches instead of the extremes of all crops.
     """
     quiet_onnxruntime()
     try:
@@ -151,7 +172,7 @@ def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
     fuse_pooling(model)
     float_nodes = _float_nodes(model)
     logging_level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it advises clean-ups that the converter and the two above have done
+    logging.disable(logging.WARNING)  # it advises clean-ups that are already done
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / MODEL_FILE
@@ -161,8 +182,8 @@ def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
                 _Crops(crops),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # Seven bits: with eight, processors without VNNI saturate in sums of two products, and answer
-                # differently; so every processor gives the same bits.
+                # Seven bits: with eight, processors without VNNI saturate in sums of two products and answer
+                # differently. With seven, every processor gives the same bits.
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -181,19 +202,19 @@ def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
 
 
 class _Crops:
-    """UInt8 in small batches, as onnxruntime's calibration asks for them."""
+    """Serve crops in small batches to onnxruntime's calibration."""
 
     def __init__(self, crops: UInt8) -> None:
         self._batches: Iterator[UInt8] = (crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH))
 
     def get_next(self) -> dict[str, Float32] | None:
-        """Return the next batch, None after the last."""
+        """Return the next batch; None after the last."""
         batch = next(self._batches, None)
         return None if batch is None else {"image": batch.astype(np.float32)}
 
 
 def _float_nodes(model: Any) -> list[str]:
-    """Name all nodes, and return the names of those to leave in single precision."""
+    """Name all nodes, and return the names of those that stay in single precision."""
     nodes = list(model.graph.node)
     for number, node in enumerate(nodes):
         node.name = node.name or f"node {number}"
@@ -204,21 +225,21 @@ def _float_nodes(model: Any) -> list[str]:
     return [node.name for node in (*nodes[: layers[1]], *nodes[layers[-1] :])]
 
 
-def _compare(original: Bundle, before: Float64, quantised: Bundle, after: Float64) -> Quantised:
+def _compare(original: Bundle, before: Float64, quantised: Bundle, after: Float64) -> QuantisationResult:
     config = original.config
     first, second = (config.rule.choose(rows) for rows in (before, after))
     same = int((first == second).sum())
-    if same < LEAST_AGREEMENT * len(before):
+    if same < MIN_AGREEMENT * len(before):
         raise ExportError(
             f"{config.name} in int8 gives another answer on {len(before) - same} of {len(before)} crops; "
             "nothing was exported"
         )
     change = float(np.abs(after - before).max())
-    return Quantised(len(before), same, change, len(quantised.model), len(original.model))
+    return QuantisationResult(len(before), same, change, len(quantised.model), len(original.model))
 
 
-def _card(original: Bundle, name: str, found: Quantised) -> str:
-    """The original's card under the new name, after a word on what has changed."""
+def _card(original: Bundle, name: str, found: QuantisationResult) -> str:
+    """Return the card of the original, under the new name and after a note on the change."""
     path = original.path / CARD_FILE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     rest = text.partition("\n")[2] if text.startswith("# ") else text
@@ -226,6 +247,6 @@ def _card(original: Bundle, name: str, found: Quantised) -> str:
     return (
         f"# {name}\n\n"
         f"{original.config.name} in 8-bit integers, answering {said}: {found}.\n\n"
-        f"What follows is the card of {original.config.name}, whose figures were measured before.\n\n"
+        f"What follows is the card of {original.config.name}, whose metrics were measured before.\n\n"
         f"{rest.strip()}\n"
     )

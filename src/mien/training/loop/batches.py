@@ -1,4 +1,4 @@
-"""Batches for Keras out of an array on disk; their order is a function of seed and epoch alone."""
+"""Serve batches to Keras from an array on disk. Their order depends on seed and epoch alone."""
 
 import time
 from collections import deque
@@ -13,15 +13,18 @@ from mien.arrays import Float32, Int64, UInt8
 
 Batch: TypeAlias = tuple[Float32, Float32, Float32]
 
-_AHEAD = 2  # batches made in advance
+_PREFETCHED = 2
 
 
 @dataclass(frozen=True)
 class TrainingArrays:
-    """One part of a dataset: rows of a shared array of crops, with their targets.
+    """One split of a dataset: rows of a shared array of crops, with targets and weights.
 
-    crops: uint8 (N, S, S, C), [0, 255], all pictures. rows: int64 (M,), which of them. targets: float32
-    (M, K), rows summing to 1. weights: float32 (M,), how much each counts in the loss.
+    Attributes:
+        crops: uint8 (N, S, S, C), [0, 255], the crops of all splits.
+        rows: int64 (M,), the rows of this split.
+        targets: float32 (M, K), rows sum to 1.
+        weights: float32 (M,), weight of each sample in the loss.
     """
 
     crops: UInt8
@@ -31,68 +34,75 @@ class TrainingArrays:
 
     @property
     def truth(self) -> Int64:
-        """Index (M,) of each sample's class; where the label is soft, of its largest share."""
+        """Class index of each sample, int64 (M,); of a soft label, its most probable class."""
         codes: Int64 = self.targets.argmax(axis=1)
         return codes
 
-    def pictures(self, limit: int | None = None) -> UInt8:
-        """Return (up to `limit` evenly spread) crops of this part in memory, uint8 (M, S, S, C)."""
+    def images(self, limit: int | None = None) -> UInt8:
+        """Return the crops of this split, or `limit` evenly spaced ones, in memory: uint8 (M, S, S, C)."""
         chosen = self.rows
         if limit is not None and len(chosen) > limit:
             chosen = chosen[np.linspace(0, len(chosen) - 1, limit).astype(np.int64)]
         return np.asarray(self.crops[np.sort(chosen)])
 
 
-class Feed:
-    """One pass over a part in batches of (pictures float32, targets, weights).
+class BatchLoader:
+    """Iterate once over a split in batches of (images, targets, weights), all float32.
 
-    Shuffled by (seed, epoch), or in order for epoch None. With `mixup` above 0 each picture is blended with another
-    of its batch. The next batches are made on another thread while the network works on the last; `waited` adds up
-    the seconds for which it had to wait for one.
+    The next batches are made on another thread while the network computes. `waited` is the number of seconds spent
+    waiting for them.
+
+    Args:
+        split: the samples.
+        batch_size: samples per batch; the last batch may be smaller.
+        seed: seed of order and mixup.
+        epoch: shuffle by (seed, epoch); None: keep the order.
+        one_unit: return targets (B, 1), the probability of the second of two classes, instead of (B, K).
+        mixup: alpha of mixup; 0: none.
     """
 
     def __init__(
-        self, part: TrainingArrays, batch_size: int, seed: int, epoch: int | None, one_unit: bool, mixup: float = 0.0
+        self, split: TrainingArrays, batch_size: int, seed: int, epoch: int | None, one_unit: bool, mixup: float = 0.0
     ) -> None:
-        self._part, self._batch_size, self._mixup = part, batch_size, mixup
+        self._split, self._batch_size, self._mixup = split, batch_size, mixup
         self._key = (seed, epoch or 0)
-        self._targets = part.targets[:, 1:] if one_unit else part.targets
-        count = len(part.rows)
+        self._targets = split.targets[:, 1:] if one_unit else split.targets
+        count = len(split.rows)
         self._order = np.arange(count) if epoch is None else np.random.default_rng((seed, epoch)).permutation(count)
         self.waited = 0.0
 
     def __len__(self) -> int:
-        """Return the number of batches; the last may be smaller."""
+        """Return the number of batches."""
         return -(-len(self._order) // self._batch_size)
 
     def batch(self, index: int) -> Batch:
         """Return batch `index`."""
-        # Sorted rows read the file forwards; within a batch the order does not matter.
+        # Sorted rows read the file forwards; the order within a batch does not matter.
         chosen = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
-        pictures = self._part.crops[self._part.rows[chosen]].astype(np.float32)
-        batch = pictures, self._targets[chosen], self._part.weights[chosen]
+        images = self._split.crops[self._split.rows[chosen]].astype(np.float32)
+        batch = images, self._targets[chosen], self._split.weights[chosen]
         return self._mixed(batch, index) if self._mixup else batch
 
     def _mixed(self, batch: Batch, index: int) -> Batch:
-        """Blend every picture with another one, and so its target (Zhang et al., "mixup", 2018)."""
+        """Blend each image, target and weight with those of another sample (Zhang et al., "mixup", 2018)."""
         rng, count = np.random.default_rng((*self._key, index)), len(batch[0])
-        share, others = rng.beta(self._mixup, self._mixup, count).astype(np.float32), rng.permutation(count)
+        fraction, others = rng.beta(self._mixup, self._mixup, count).astype(np.float32), rng.permutation(count)
 
         def blend(values: Float32) -> Float32:
-            own = share.reshape(-1, *(1,) * (values.ndim - 1))
+            own = fraction.reshape(-1, *(1,) * (values.ndim - 1))
             return own * values + (1 - own) * values[others]
 
-        pictures, targets, weights = batch
-        return blend(pictures), blend(targets), blend(weights)
+        images, targets, weights = batch
+        return blend(images), blend(targets), blend(weights)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield every batch in turn."""
+        """Yield all batches in order."""
         with ThreadPoolExecutor(1) as pool:
-            ahead = deque(pool.submit(self.batch, index) for index in range(min(_AHEAD, len(self))))
+            ahead = deque(pool.submit(self.batch, index) for index in range(min(_PREFETCHED, len(self))))
             for index in range(len(self)):
                 began = time.perf_counter()
                 found = ahead.popleft().result()
                 self.waited += time.perf_counter() - began
-                if index + _AHEAD < len(self):
-                    ahead.append(pool.submit(self.batch, index + _AHEAD))
+                if index + _PREFETCHED < len(self):
+                    ahead.append(pool.submit(self.batch, index + _PREFETCHED))
                 yield found

@@ -1,4 +1,4 @@
-"""Every picture is decoded and cropped once, into one array on disk that need not fit in memory."""
+"""Decode and crop every image once, into an array on disk that may be larger than memory."""
 
 import hashlib
 import os
@@ -22,17 +22,27 @@ def cached_crops(
     manifest: Manifest, size: int, channels: int, folder: Path, on_progress: Callable[[float], None] | None = None,
     regions: Mapping[str, Region] | None = None,
 ) -> UInt8:  # fmt: skip
-    """Return the crops of all samples, in manifest order, as a read-only map of a file in `folder`.
+    """Return the crops of all samples, memory-mapped from a file in `folder`.
 
-    uint8 (N, size, size, channels), [0, 255]. `regions` says by name what of a sample is taken; of others it
-    is the whole picture. The file is named after the samples' names, sizes and times and the crop, so that a
-    changed picture is decoded again and an unchanged source never is.
+    The file is named by a hash of the samples' names, sizes and times and of the crop settings, so that a changed
+    image is decoded again and an unchanged source is not.
+
+    Args:
+        manifest: N samples.
+        size: side of the crops in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        folder: where cache files are kept.
+        on_progress: called with the fraction done, in [0, 1].
+        regions: by file name, the square to crop; other images are used whole.
+
+    Returns:
+        uint8 (N, size, size, channels), [0, 255], in the order of the manifest; read-only.
     """
     regions = regions or {}
     path = folder / f"{_key(manifest, size, channels, regions)}.npy"
     if not path.exists():
-        _write(manifest, size, channels, regions, path, on_progress or (lambda share: None))
-    os.utime(path)  # so that the oldest by time is the longest unused
+        _write(manifest, size, channels, regions, path, on_progress or (lambda fraction: None))
+    os.utime(path)  # the oldest file is then the least recently used
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights: steadier than the weights of any one step."""
+"""An exponential moving average (EMA) of a network's weights: less noisy than the weights of a single step."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ import numpy.typing as npt
 Arrays = list[npt.NDArray[Any]]
 
 
-class WeightAverage:
-    """Follows a network's floating-point variables with decay min(`decay`, (1 + n) / (10 + n)) at step n.
+class WeightEMA:
+    """Average a network's floating-point variables with decay min(`decay`, (1 + n) / (10 + n)) at step n.
 
-    The ramp lets short runs profit too. Batch-norm statistics are averaged like weights, since the raw
-    ones belong to the raw weights (Tarvainen and Valpola, 2017; Izmailov et al., 2018). A decay of 0
-    keeps no average: `values` are then the network's own.
+    The ramp helps short runs. Batch-norm statistics are averaged like weights, because the raw ones belong to the
+    raw weights (Tarvainen and Valpola, 2017; Izmailov et al., 2018). With a decay of 0 there is no average: `values`
+    are the network's own.
     """
 
     def __init__(self, variables: Sequence[Any], decay: float) -> None:
@@ -24,21 +24,21 @@ class WeightAverage:
         self.values: Arrays = self._current()
 
     def _current(self) -> Arrays:
-        # np.array copies: a backend may hand out a view of memory that the next step overwrites.
+        # np.array copies: a backend may return a view of memory that the next step overwrites.
         return [np.array(variable) for variable in self._variables]
 
     def update(self) -> None:
-        """Take in the network's weights after one more training step."""
+        """Add the weights after one more training step."""
         if not self._decay:
             return
         self.steps += 1
-        keep = min(self._decay, (1 + self.steps) / (10 + self.steps))
+        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         for value, variable in zip(self.values, self._variables, strict=True):
             if value.dtype == np.float32:
-                np.add(value, (1 - keep) * (np.asarray(variable) - value), out=value)
+                np.add(value, (1 - decay) * (np.asarray(variable) - value), out=value)
 
     def swap(self) -> None:
-        """Exchange the network's weights and the average; a second call exchanges them back."""
+        """Exchange the network's weights and the average. A second call exchanges them back."""
         if not self._decay:
             self.values = self._current()
             return

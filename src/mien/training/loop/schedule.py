@@ -1,22 +1,21 @@
-"""Epochs and who hears of them; learning rate and stopping as pure functions of the settings and the history.
-
-So resuming needs no state of theirs.
-"""
+"""Learning rate and early stopping as pure functions of settings and history, so that resuming needs no state."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mien.training.config import TrainConfig
 
-#: A validation loss must fall by more than this to count as better.
+#: A validation loss must fall by more than this to count as an improvement.
 MIN_IMPROVEMENT = 1e-4
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of `history.csv`; accuracies in [0, 1], `input_share` is time spent waiting for input."""
+    """One row of `history.csv`.
+
+    Accuracies are in [0, 1]; `input_share` is the fraction of the time spent waiting for input.
+    """
 
     epoch: int
     loss: float
@@ -29,30 +28,20 @@ class Epoch:
     input_share: float
 
 
-class Listener(Protocol):
-    """Who is told how training goes."""
-
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
-        """Hear of a batch: `done` of `steps` in epoch `epoch` (from 0), running loss and accuracy, images/s."""
-
-    def on_epoch(self, row: Epoch) -> None:
-        """Hear of a finished epoch."""
-
-
-class Quiet:
-    """A listener that says nothing."""
-
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
-        """Ignore a batch."""
-
-    def on_epoch(self, row: Epoch) -> None:
-        """Ignore an epoch."""
-
-
 def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
-    """Return the rate at the point `within` [0, 1) the epoch after `history`, `seconds` into that epoch.
+    """Return the learning rate in the epoch after `history`.
 
-    While the trunk is frozen it is constant; the schedule begins when it thaws.
+    The rate is constant while the trunk is frozen. The schedule begins when it is unfrozen.
+
+    Args:
+        config: schedule and rates.
+        history: the finished epochs.
+        within: fraction of the current epoch that is done, in [0, 1).
+        seconds: time spent in the current epoch.
+
+    Example:
+        >>> learning_rate(TrainConfig(schedule="cosine", epochs=2, learning_rate=0.1), [], 0.0, 0.0)
+        0.1
     """
     if is_frozen(config, history):
         return config.head_learning_rate
@@ -68,22 +57,22 @@ def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, 
 
 
 def is_frozen(config: TrainConfig, history: Sequence[Epoch]) -> bool:
-    """Whether only the head is trained in the epoch after `history`."""
+    """Return whether only the head is trained in the epoch after `history`."""
     return len(history) < config.freeze_epochs
 
 
 def progress(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
-    """Return how much of the budget of epochs or minutes since the thaw is used, whichever is more, from 0."""
-    frozen, thawed = history[: config.freeze_epochs], history[config.freeze_epochs :]
-    used = (len(thawed) + within) / (config.epochs - config.freeze_epochs)
+    """Return the fraction of the budget (epochs or minutes, whichever is more) used since the trunk was unfrozen."""
+    frozen, trained = history[: config.freeze_epochs], history[config.freeze_epochs :]
+    used = (len(trained) + within) / (config.epochs - config.freeze_epochs)
     if config.minutes:
         left = max(1.0, 60 * config.minutes - sum(row.seconds for row in frozen))
-        used = max(used, (sum(row.seconds for row in thawed) + seconds) / left)
+        used = max(used, (sum(row.seconds for row in trained) + seconds) / left)
     return used
 
 
 def plateaus(config: TrainConfig, history: Sequence[Epoch]) -> int:
-    """Count how often since the thaw the validation loss has stood still for `plateau_patience` epochs."""
+    """Count the plateaus since the trunk was unfrozen: `plateau_patience` epochs without a better validation loss."""
     count, waited, best = 0, 0, math.inf
     for row in history[config.freeze_epochs :]:
         if row.val_loss < best - MIN_IMPROVEMENT:
@@ -96,12 +85,12 @@ def plateaus(config: TrainConfig, history: Sequence[Epoch]) -> int:
 
 
 def best_epoch(history: Sequence[Epoch]) -> int:
-    """Return the index of the row with the lowest validation loss (the first of equals)."""
+    """Return the index of the epoch with the lowest validation loss (the first of equals)."""
     return min(range(len(history)), key=lambda index: history[index].val_loss)
 
 
 def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
-    """Say why training is over, or None while it is not. Patience begins when the trunk thaws."""
+    """Return why training stops now, or None if it does not. Patience begins when the trunk is unfrozen."""
     if len(history) >= config.epochs:
         return f"{config.epochs} epochs done"
     if not history:
@@ -109,7 +98,7 @@ def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
     waited = len(history) - max(best_epoch(history) + 1, config.freeze_epochs)
     if config.patience is not None and waited >= config.patience:
         return f"no better validation loss for {config.patience} epochs"
-    seconds = sum(row.seconds for row in history) + history[-1].seconds / 2  # half of the next epoch counts too
+    seconds = sum(row.seconds for row in history) + history[-1].seconds / 2  # half of the next epoch counts, too
     if config.minutes is not None and seconds >= 60 * config.minutes:
         return f"{config.minutes:g} minutes used"
     return None

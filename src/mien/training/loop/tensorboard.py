@@ -1,4 +1,4 @@
-"""A run's history as TensorBoard reads it: `tensorboard --logdir mien-runs` shows all runs that have it."""
+"""Write the history of a run for TensorBoard: `tensorboard --logdir mien-runs` shows all runs that have it."""
 
 import shutil
 import time
@@ -8,10 +8,10 @@ from typing import Any
 
 from mien.errors import MissingExtraError
 from mien.training.loop.schedule import Epoch
-from mien.training.source import Reporter
+from mien.training.reporter import BatchProgress, QuietReporter, Reporter
 
 FOLDER = "tensorboard"
-#: The curves of each part, named as Keras's own TensorBoard callback names them, and their fields in the history.
+#: By split, the tag of each curve (as in Keras's TensorBoard callback) and its field in the history.
 _CURVES = {
     "train": {"epoch_loss": "loss", "epoch_accuracy": "accuracy", "epoch_learning_rate": "learning_rate"},
     "validation": {"epoch_loss": "val_loss", "epoch_accuracy": "val_accuracy"},
@@ -19,39 +19,39 @@ _CURVES = {
 
 
 def require_tensorboard() -> None:
-    """Raise MissingExtraError where TensorBoard is not installed, before long work starts."""
+    """Raise MissingExtraError if TensorBoard is not installed."""
     try:
         import tensorboard  # type: ignore[import-untyped]  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("--tensorboard", "tune") from error
 
 
-class EventLog:
-    """Writes each epoch into `tensorboard/` of a run, and passes everything on to `reporter`.
+class EventLog(QuietReporter):
+    """Write each epoch into `tensorboard/` of a run, and pass batches and epochs on to `reporter`.
 
-    Keras's callback hangs on `Model.fit`, which mien does without, so TensorBoard's own writer is used. What an
-    interrupted call wrote is replaced by the same epochs from `history`, so that none is missing or there twice.
+    Keras's callback needs `Model.fit`, which mien does not use, so this uses TensorBoard's own writer. The epochs of
+    `history` are written again, so that after an interruption none is missing or repeated.
     """
 
     def __init__(self, folder: Path, history: Sequence[Epoch], reporter: Reporter) -> None:
         require_tensorboard()
         self._reporter = reporter
-        place = folder / FOLDER
-        shutil.rmtree(place, ignore_errors=True)
-        self._writers = {part: _writer(place / part) for part in _CURVES}
+        logs = folder / FOLDER
+        shutil.rmtree(logs, ignore_errors=True)
+        self._writers = {split: _writer(logs / split) for split in _CURVES}
         left = sum(row.seconds for row in history)
         for row in history:
             left -= row.seconds
             self._write(row, time.time() - left)
 
-    def on_batch(self, epoch: int, done: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+    def on_batch(self, batch: BatchProgress) -> None:
         """Pass a batch on."""
-        self._reporter.on_batch(epoch, done, steps, loss, accuracy, rate)
+        self._reporter.on_batch(batch)
 
-    def on_epoch(self, row: Epoch) -> None:
-        """Write a finished epoch, and pass it on."""
-        self._write(row, time.time())
-        self._reporter.on_epoch(row)
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Write a finished epoch and pass it on."""
+        self._write(epoch, time.time())
+        self._reporter.on_epoch(epoch)
 
     def close(self) -> None:
         """Close the files."""
@@ -62,11 +62,11 @@ class EventLog:
         from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
         from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 
-        for part, curves in _CURVES.items():
+        for split, curves in _CURVES.items():
             values = [Summary.Value(tag=tag, simple_value=getattr(row, field)) for tag, field in curves.items()]
             event = Event(wall_time=wall_time, step=row.epoch - 1, summary=Summary(value=values))  # Keras counts from 0
-            self._writers[part].add_event(event)
-            self._writers[part].flush()
+            self._writers[split].add_event(event)
+            self._writers[split].flush()
 
 
 def _writer(folder: Path) -> Any:

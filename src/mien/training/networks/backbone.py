@@ -1,6 +1,6 @@
-"""Networks of `keras.applications` as the trunk of ours: any by name, with weights that Keras fetches, a file or none.
+"""Backbones from `keras.applications`, with downloaded weights, weights from a file, or random ones.
 
-What a family's `preprocess_input` does to a picture becomes part of the graph, so that every bundle takes raw 0-255.
+The `preprocess_input` of a backbone becomes part of the graph, so that every bundle takes raw 0-255 input.
 """
 
 import difflib
@@ -19,24 +19,24 @@ from mien.training.networks.pretrained import zero_head
 
 
 def backbones() -> list[str]:
-    """Return every name that `--backbone` takes."""
+    """Return all names that `--backbone` accepts."""
     return [name for name in dir(keras.applications) if callable(getattr(keras.applications, name))]
 
 
 def features(config: TrainConfig, image: Any) -> Any:
-    """Return the last feature maps of a config's backbone, with random weights, for an input of raw 0-255 pictures.
+    """Return the last feature maps of a config's backbone, with random weights.
 
-    `image` is (N, S, S, C); a grey picture is repeated to three channels. Raises ConfigError for an unknown name or
-    too small an input.
+    `image` is a tensor (N, S, S, C), [0, 255]; grey is repeated to three channels. Raises ConfigError for an unknown
+    backbone, or if the input is too small.
     """
     x = layers.Concatenate(axis=-1)([image] * 3) if image.shape[-1] == 1 else image
-    return _make(config, None)(_prepared(str(config.backbone), x))
+    return _make(config, None)(_preprocess(str(config.backbone), x))
 
 
 def load_backbone(network: Any, config: TrainConfig) -> None:
-    """Give a freshly built network the weights of its backbone that a config names; its head starts at zero.
+    """Load the backbone weights that a config names into a freshly built network, and set its head to zero.
 
-    Raises ConfigError where they cannot be fetched, or the file does not hold them.
+    Raises ConfigError if they cannot be downloaded, or the file does not hold them.
     """
     if config.backbone is None or config.backbone_weights == FROM_SCRATCH:
         return
@@ -49,10 +49,10 @@ def load_backbone(network: Any, config: TrainConfig) -> None:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if source == IMAGENET:
             raise ConfigError(
-                f"--backbone-weights {IMAGENET}: cannot be fetched here ({reason}); give a file of weights, or "
-                f"{FROM_SCRATCH} to begin with random ones"
+                f"--backbone-weights {IMAGENET}: cannot be downloaded ({reason}); give a file of weights, or "
+                f"{FROM_SCRATCH} for random ones"
             ) from None
-        raise ConfigError(f"--backbone-weights {source}: is not a file of {config.backbone}'s weights without its top "
+        raise ConfigError(f"--backbone-weights {source}: is not a file of {config.backbone} weights without the top "
                           f"({reason})") from None  # fmt: skip
     network.get_layer(trained.name).set_weights(trained.get_weights())
     zero_head(network)
@@ -65,7 +65,7 @@ def _make(config: TrainConfig, weights: str | None) -> Any:
         raise ConfigError(f"--backbone {name}: is none of keras.applications; like {', '.join(near)}")
     shape = (config.size, config.size, 3)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that another size than 224 takes the weights of 224
+        warnings.simplefilter("ignore")  # the weights are for size 224; other sizes work
         if weights is not None:
             return getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=shape)
         try:
@@ -75,11 +75,8 @@ def _make(config: TrainConfig, weights: str | None) -> Any:
             raise ConfigError(f"--size {config.size}: is too small for the backbone {name} ({reason})") from None
 
 
-def _prepared(name: str, x: Any) -> Any:
-    """Return `x`, (N, S, S, 3) of raw 0-255, as the backbone's own `preprocess_input` would give it.
-
-    Every one of them is the same for each pixel: perhaps the channels reversed, then each scaled and shifted.
-    """
+def _preprocess(name: str, x: Any) -> Any:
+    """Return `x`, (N, S, S, 3), [0, 255], after the `preprocess_input` of a backbone."""
     reverse, scale, offset = preprocessing(name)
     if reverse:
         x = keras.ops.flip(x, axis=-1)
@@ -89,15 +86,16 @@ def _prepared(name: str, x: Any) -> Any:
 
 
 def preprocessing(name: str) -> tuple[bool, Float64, Float64]:
-    """Return what a backbone's `preprocess_input` does, found by asking it.
+    """Return whether a backbone's `preprocess_input` reverses the channels, and its factor and offset per channel.
 
-    Whether RGB becomes BGR, then the factors (3,) and offsets (3,) of each channel.
+    All of them treat each pixel alike: reverse the channels or not, then scale and shift each. Returns a bool and two
+    arrays, float64 (3,), measured on probe pixels.
     """
     if name not in backbones():
-        return False, np.ones(3), np.zeros(3)  # `_make` says what is wrong
-    ask = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
+        return False, np.ones(3), np.zeros(3)  # `_make` reports the unknown name
+    preprocess = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
     probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32).reshape(1, 1, 4, 3)
-    found = np.asarray(ask(probe.copy()), np.float64)[0, 0]
+    found = np.asarray(preprocess(probe.copy()), np.float64)[0, 0]
     offset, matrix = found[0], (found[1:] - found[0]) / 255  # row: channel in, column: channel out
     reverse = abs(matrix[0, 2]) > abs(matrix[0, 0])
     scale = np.diag(matrix[::-1] if reverse else matrix)

@@ -1,4 +1,4 @@
-"""Batch normalisation with the backend's fused kernel: the same weights and results as Keras's, sooner."""
+"""Batch normalisation by the backend's fused kernel: weights and results of Keras's layer, but faster."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from mien.training.backend import fused_batch_norm
 
 
 class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """Keras's batch normalisation, in training computed by one kernel where the backend has one.
+    """Keras's batch normalisation; in training, computed by one kernel if the backend has one.
 
-    Only ever part of the training twin of a network, so that saved models hold plain Keras layers.
+    Used only in the training copy of a network, so that saved models hold plain Keras layers.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise (N, H, W, C) in the dtype it comes in, and follow its mean and variance."""
+        """Normalise (N, H, W, C), in its own dtype, and update the running mean and variance."""
         found = None
         if training and self.trainable:
             gamma, beta = (keras.ops.convert_to_tensor(weight.value) for weight in (self.gamma, self.beta))

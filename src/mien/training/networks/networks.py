@@ -1,11 +1,9 @@
-"""The networks a user can pick, as functional Keras models that take raw 0-255 pictures.
+"""The networks, as functional Keras models with raw 0-255 input.
 
-Each ends in a linear Dense layer named `logits` followed by its sigmoid (two classes, one unit: the
-probability of the second class) or softmax. What lies before `logits` decides how it is explained:
-`residual` ends in `features` → global average pool → one linear layer, so its class activation maps are exact.
-
-A network is trained as its `twin`: the same layers and weights with faster arithmetic. The network itself
-stays plain Keras in single precision, which is what is saved and exported.
+Each ends in a linear Dense layer `logits`, followed by a sigmoid (two classes: one unit, the probability of the second
+class) or a softmax. `residual` ends in `features`, global average pooling and one linear layer, so its class activation
+maps are exact. Training runs on a `training_copy` with faster arithmetic; the network itself, which is saved and
+exported, stays plain Keras in single precision.
 """
 
 from collections.abc import Callable
@@ -29,10 +27,9 @@ def classic(
     size: int = 256, channels: int = 3, classes: int = 2, width: float = 1.0, dropout: float = 0.0,
     activation: str = "relu",
 ) -> Model:  # fmt: skip
-    """Build the tutorial network: three convolutions with pooling, a dense layer of 256, one sigmoid unit.
+    """Build the tutorial network: three convolutions with max pooling, a dense layer of 256, one sigmoid unit.
 
-    With its defaults it has 3 696 625 parameters. Input float (N, size, size, channels), [0, 255];
-    output float (N, 1), or (N, classes) for more than two.
+    The defaults give 3 696 625 parameters. See `build` for input and output.
     """
     image, x = _input(size, channels)
     for filters in (16, 32, 16):
@@ -47,9 +44,9 @@ def stack(
     size: int = 48, channels: int = 1, classes: int = 2, width: float = 1.0, dropout: float = 0.25,
     activation: str = "relu",
 ) -> Model:  # fmt: skip
-    """Build Conv-BatchNorm-activation blocks with max pooling and dropout, then dense layers.
+    """Build blocks of convolution, batch norm, activation, max pooling and dropout, then dense layers.
 
-    Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
+    See `build` for input and output.
     """
     image, x = _input(size, channels)
     for filters, depth in ((32, 1), (64, 1), (128, 2), (256, 2)):
@@ -59,7 +56,7 @@ def stack(
         x = layers.Dropout(dropout)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(_scaled(256, width), use_bias=False)(x)
-    x = layers.Activation(activation)(_norm()(x))
+    x = layers.Activation(activation)(_batch_norm()(x))
     return _finish("stack", image, layers.Dropout(min(2 * dropout, 0.95))(x), classes)
 
 
@@ -69,14 +66,14 @@ def residual(
 ) -> Model:  # fmt: skip
     """Build a small ResNet (He et al., 2016) with squeeze-and-excitation (Hu et al., 2018).
 
-    A stem at full size and four blocks, three of which halve the side. Each picture is first brought to
-    mean 0 and variance 1, so that exposure and contrast matter little. `width` leaves the stem as it is.
-    Input float (N, size, size, channels), [0, 255]; output float (N, 1), or (N, classes) for more than two.
+    A stem at full resolution and four blocks; three of them halve the side. Each image is standardised to mean 0 and
+    variance 1, so that exposure and contrast matter little. `width` does not change the stem. See `build` for input
+    and output.
     """
     image, x = _input(size, channels)
-    # The variance floor, 0.01 of the full range squared, keeps a flat picture from becoming loud noise.
+    # The variance floor, (0.01 of the full range) squared, keeps a flat image from becoming loud noise.
     x = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-4, dtype="float32")(x)
-    # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the speed of everything.
+    # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the overall speed.
     x = _conv_block(x, 16, activation)
     for filters, strides in ((64, 2), (96, 2), (96, 1), (192, 2)):
         x = _residual_block(x, _scaled(filters, width), strides, activation)
@@ -89,9 +86,17 @@ NETWORKS: dict[str, Callable[..., Model]] = {"classic": classic, "stack": stack,
 
 
 def build(config: TrainConfig, classes: int) -> Model:
-    """Build the network that a config names; ConfigError for too small an input, or an unknown backbone."""
+    """Build the network of a config with random weights.
+
+    Input: images, float (N, size, size, channels), [0, 255]. Output: float (N, 1), the probability of the second of
+    two classes, or (N, classes). Raises ConfigError for an unknown backbone, or if the input is too small.
+
+    Example:
+        >>> build(TrainConfig.make({"network": "stack"}), classes=3).output.shape
+        (None, 3)
+    """
     if config.backbone is not None:
-        return backboned(config, classes)
+        return _with_backbone(config, classes)
     try:
         return NETWORKS[config.network](
             config.size, config.channels, classes, config.width, config.dropout, config.activation
@@ -100,29 +105,24 @@ def build(config: TrainConfig, classes: int) -> Model:
         raise ConfigError(f"--size {config.size}: is too small for the network '{config.network}'") from None
 
 
-def backboned(config: TrainConfig, classes: int) -> Model:
-    """Build a network of keras.applications with random weights and a new head: pooling, dropout, one linear layer.
-
-    Takes raw 0-255 pictures like all others, float (N, size, size, channels); what the backbone expects is computed
-    inside. Output float (N, 1), or (N, classes) for more than two. Raises ConfigError for an unknown name or too
-    small an input.
-    """
+def _with_backbone(config: TrainConfig, classes: int) -> Model:
+    """Build a backbone and its preprocessing, with a new head: average pooling, dropout, one linear layer."""
     image = keras.Input((config.size, config.size, config.channels), name="image")
     x = layers.GlobalAveragePooling2D()(features(config, image))
     return _finish("backbone", image, layers.Dropout(config.dropout)(x) if config.dropout else x, classes)
 
 
-def twin(network: Model, precision: str = "float32") -> Model:
-    """Return a copy of a network to train: fused normalisation, and arithmetic in `precision`.
+def training_copy(network: Model, precision: str = "float32") -> Model:
+    """Return a copy of a network for training, with fused batch normalisation.
 
-    Its variables stand in the same order, have the same shapes and are in single precision as the
-    network's. What comes before the first convolution and the head also compute in single precision.
+    Its variables have the order, shapes and single precision of the network's. With precision `bfloat16`, all layers
+    compute in it but the head and the ones before the first convolution.
     """
 
     def copy(layer: Any) -> Any:
         kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
         config = layer.get_config()
-        if isinstance(layer, keras.Model):  # a backbone, copied whole
+        if isinstance(layer, keras.Model):  # a backbone is copied whole
             return kind.from_config(config)
         if precision == "bfloat16" and layer.name not in _HEAD and not isinstance(layer, _SINGLE):
             config["dtype"] = "mixed_bfloat16"
@@ -134,7 +134,7 @@ def twin(network: Model, precision: str = "float32") -> Model:
 
 
 def logits_of(network: Model) -> Model:
-    """Return the same network, sharing its weights, up to the layer before its sigmoid or softmax."""
+    """Return the network up to its logits, without sigmoid or softmax; it shares the weights."""
     return keras.Model(network.input, network.get_layer("logits").output, name=f"{network.name}_logits")
 
 
@@ -147,37 +147,37 @@ def _scaled(filters: int, width: float) -> int:
     return max(4, round(filters * width))
 
 
-def _norm() -> Any:
-    """Batch normalisation whose averages follow within tens of steps: small datasets have few of them."""
+def _batch_norm() -> Any:
+    """Return batch normalisation whose averages converge within tens of steps: small datasets have few steps."""
     return layers.BatchNormalization(momentum=0.9)
 
 
 def _conv_block(x: Any, filters: int, activation: str, strides: int = 1) -> Any:
     x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.Activation(activation)(_norm()(x))
+    return layers.Activation(activation)(_batch_norm()(x))
 
 
 def _residual_block(x: Any, filters: int, strides: int, activation: str) -> Any:
     y = _conv_block(x, filters, activation, strides)
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(y)
-    y = _squeeze_and_excite(_norm()(y), filters)
+    y = _squeeze_and_excite(_batch_norm()(y), filters)
     if strides > 1:
-        # Pooling before the 1×1 convolution keeps what a stride of 2 would drop (He et al., 2019, "ResNet-D").
+        # Pooling before the 1×1 convolution uses the pixels that a stride of 2 skips (He et al., 2019, "ResNet-D").
         x = layers.AveragePooling2D(strides, padding="same")(x)
     if x.shape[-1] != filters or strides > 1:
-        x = _norm()(layers.Conv2D(filters, 1, use_bias=False)(x))
+        x = _batch_norm()(layers.Conv2D(filters, 1, use_bias=False)(x))
     return layers.Activation(activation)(layers.Add()([y, x]))
 
 
 def _squeeze_and_excite(x: Any, filters: int) -> Any:
-    """Scale each channel by a factor in (0, 1) that depends on all channels' means."""
+    """Scale each channel by a factor in (0, 1), computed from the means of all channels."""
     means = layers.GlobalAveragePooling2D(keepdims=True)(x)
     hidden = layers.Conv2D(max(4, filters // 8), 1, activation="relu")(means)
     return layers.Multiply()([x, layers.Conv2D(filters, 1, activation="sigmoid")(hidden)])
 
 
 def _finish(name: str, image: Any, x: Any, classes: int) -> Model:
-    """Add the head: one sigmoid unit for two classes, a softmax over all otherwise."""
+    """Add the head: one sigmoid unit for two classes, else a softmax."""
     units, squash = (1, "sigmoid") if classes == 2 else (classes, "softmax")
     x = layers.Dense(units, name="logits", dtype="float32")(x)
     return keras.Model(image, layers.Activation(squash, name="probabilities", dtype="float32")(x), name=name)

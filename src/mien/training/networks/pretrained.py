@@ -1,7 +1,7 @@
-"""Weights to start from: those that a bundle carries in `weights.npz`, and those of a finished run.
+"""Fine-tuning: find and load initial weights, from the `weights.npz` of a bundle or a finished run.
 
-`weights.npz` holds the weights of a network in half precision, in the order of `network.weights`, and the settings
-that it was built with as JSON bytes. All but the head `logits` is taken over, so the new classes may be any.
+`weights.npz` holds the weights of a network in half precision, in the order of `network.weights`, and its settings as
+JSON bytes. The head `logits` is never loaded, so the new classes can be any.
 """
 
 import json
@@ -23,12 +23,12 @@ from mien.io.layout import CONFIG, FINAL, KERAS
 from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, flag, read_settings
 
 WEIGHTS_FILE = "weights.npz"
-#: With fewer training pictures than this, `mien train` starts from the shipped model by itself.
-FEW_PICTURES = 2000
-#: The layer that is never taken over; it is as wide as there are classes.
+#: With fewer training images than this, `mien train` fine-tunes the shipped model by default.
+SMALL_DATASET = 2000
+#: The layer that is never loaded; its width is the number of classes.
 HEAD = "logits"
 
-#: What a network must share with the weights it starts from, and what is stored with them.
+#: Settings that a network must share with its initial weights, and those stored with weights.
 _SHARED = ("network", "size", "colour", "width", "activation", "backbone")
 _STORED = (*_SHARED, "dropout")
 _DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -37,9 +37,9 @@ Arrays = list[npt.NDArray[Any]]
 
 
 def write_weights(network: Any, config: TrainConfig, path: Path) -> None:
-    """Write the weights of a Keras network in half precision, with the settings that it was built with.
+    """Write the weights of a Keras network in half precision, with the settings that it was built from.
 
-    Raises TrainingError for a weight that half precision cannot hold (above 65 504, or no number).
+    Raises TrainingError for a weight that half precision cannot hold (above 65 504, NaN or infinite).
     """
     arrays = {f"weight{number}": _half(weight, path) for number, weight in enumerate(network.weights)}
     settings = json.dumps({name: getattr(config, name) for name in _STORED})
@@ -56,24 +56,28 @@ def _half(weight: Any, path: Path) -> npt.NDArray[np.float16]:
     return found
 
 
-def configured(settings: Mapping[str, Any]) -> TrainConfig:
-    """Make the config of a run from its settings, the network's own taken from the weights it starts from.
+def build_config(settings: Mapping[str, Any]) -> TrainConfig:
+    """Return the config of a run. With `start_from`, the settings of the network come from its weights.
 
-    Raises ConfigError where a setting contradicts those weights, BundleError where there are none.
+    Raises ConfigError if a setting contradicts those weights, BundleError if there are none.
+
+    Example:
+        >>> build_config({"network": "stack", "epochs": 3}).epochs
+        3
     """
     name = settings.get("start_from")
     if not isinstance(name, str) or name == FROM_SCRATCH:
-        return TrainConfig.make({**settings, **_kept_weights(settings.get("backbone_weights"))})
+        return TrainConfig.make({**settings, **_absolute_weights(settings.get("backbone_weights"))})
     path = _find(name)
     found = _settings(path, name)
-    _agree(settings, found, name)
-    # A path is kept in full, so that a run may be continued from another folder.
+    _check_shared(settings, found, name)
+    # An absolute path, so that the run can be resumed from another folder.
     kept = name if path.parent == bundle.SHIPPED / name else str(Path(name).resolve())
     return TrainConfig.make({**settings, **{key: found[key] for key in _SHARED}, "start_from": kept})
 
 
-def _kept_weights(weights: Any) -> dict[str, str]:
-    """Return the path of a backbone's weights in full, so that a run may be continued from another folder."""
+def _absolute_weights(weights: Any) -> dict[str, str]:
+    """Return the absolute path of a file of backbone weights, so that the run can be resumed from another folder."""
     if not isinstance(weights, str) or weights in (FROM_SCRATCH, IMAGENET):
         return {}
     if not Path(weights).is_file():
@@ -81,31 +85,30 @@ def _kept_weights(weights: Any) -> dict[str, str]:
     return {"backbone_weights": str(Path(weights).resolve())}
 
 
-def configured_for_few(settings: Mapping[str, Any]) -> TrainConfig | None:
-    """Make the config of a run on few pictures, which starts from the shipped model.
+def small_dataset_config(settings: Mapping[str, Any]) -> TrainConfig | None:
+    """Return the config for a small dataset: fine-tune the shipped model.
 
-    None where the settings name a network or what to start from, or no weights are shipped.
+    None if the settings name a network or initial weights, or if no weights are shipped.
     """
     named = any(settings.get(name) is not None for name in ("start_from", *_SHARED))
     shipped = bundle.SHIPPED / DEFAULT_MODEL / WEIGHTS_FILE
     if named or not shipped.exists() or _find(DEFAULT_MODEL) != shipped:
         return None
-    return configured({**settings, "start_from": DEFAULT_MODEL})
+    return build_config({**settings, "start_from": DEFAULT_MODEL})
 
 
-def load_trunk(network: Any, config: TrainConfig) -> None:
-    """Give a freshly built network all weights that `config.start_from` names but those of its head.
+def load_pretrained(network: Any, config: TrainConfig) -> None:
+    """Load the weights that `config.start_from` names, except the head's, into a freshly built network.
 
-    The head starts at zero, so that the first steps need not unlearn random answers (Kolesnikov et al.,
-    "Big Transfer", 2020).
-    Raises BundleError where they are missing, damaged or of another network, ConfigError where the
+    The head starts at zero, so that the first steps need not undo random predictions (Kolesnikov et al., "Big
+    Transfer", 2020). Raises BundleError if the weights are missing, damaged or of another network, ConfigError if the
     settings contradict them.
     """
     name = config.start_from
     if name is None:
         return
     path = _find(name)
-    _agree(asdict(config), _settings(path, name), name)
+    _check_shared(asdict(config), _settings(path, name), name)
     own = {id(weight) for weight in network.get_layer(HEAD).weights}
     arrays = _arrays(path, name)
     trunk = [(weight, value) for weight, value in zip(network.weights, arrays, strict=False) if id(weight) not in own]
@@ -117,13 +120,13 @@ def load_trunk(network: Any, config: TrainConfig) -> None:
 
 
 def zero_head(network: Any) -> None:
-    """Let a new head on trained features begin at zero."""
+    """Set the head to zero."""
     for weight in network.get_layer(HEAD).weights:
         weight.assign(np.zeros(weight.shape, np.float32))
 
 
 def _find(name: str) -> Path:
-    """Return the file to start from: `weights.npz`, or a run's `model.keras`. A folder goes before a shipped name."""
+    """Return the file of weights: `weights.npz`, or a run's `model.keras`. A folder precedes a shipped model."""
     folder = Path(name)
     for inner in (WEIGHTS_FILE, KERAS, f"{FINAL}/{KERAS}"):
         path = folder / inner
@@ -140,7 +143,7 @@ def _find(name: str) -> Path:
     raise BundleError(f"--from {name}: {'is a file' if folder.exists() else 'no such model'}; {fix}")
 
 
-def _agree(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
+def _check_shared(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
     for key in _SHARED:
         value = wanted.get(key)
         if value is not None and value != found[key]:
@@ -148,7 +151,7 @@ def _agree(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> No
 
 
 def _settings(path: Path, name: str) -> dict[str, Any]:
-    """Return the network settings that belong to a file of weights, checked."""
+    """Return the checked network settings of a file of weights."""
     try:
         of_run = path.name == KERAS
         raw = read_settings(path.with_name(CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
@@ -162,9 +165,9 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
 
 def _arrays(path: Path, name: str) -> Arrays:
     if path.name == KERAS:
-        from mien.training.networks.foreign import open_keras
+        from mien.training.export.keras_file import load_keras_file
 
-        return [np.asarray(weight) for weight in open_keras(path).weights]
+        return [np.asarray(weight) for weight in load_keras_file(path).weights]
     try:
         found = _read(path)
         return [found[f"weight{number}"] for number in range(len(found) - 1)]
@@ -178,4 +181,4 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _damaged(path: Path, name: str, error: Exception) -> BundleError:
-    return BundleError(f"--from {name}: {path} is damaged ({' '.join(str(error).split()):.100}); get it anew")
+    return BundleError(f"--from {name}: {path} is damaged ({' '.join(str(error).split()):.100}); get it again")

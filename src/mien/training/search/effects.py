@@ -1,14 +1,13 @@
-"""What matters in a sweep and what is noise: means over seeds, and an analysis of variance in blocks.
+"""Test which settings of a sweep have a significant effect: means over seeds, and an analysis of variance in blocks.
 
-A seed fixes the split, the first weights and every random choice, so runs of one seed share their pictures: a seed
-that happens to test on hard pictures lowers all of them alike. Each factor is therefore judged within blocks, one per
-seed and combination of the other factors, as in a randomised complete block design (Fisher, "The Design of
-Experiments", 1935): its effect is compared with how differently its values do from block to block. Two values are
-told apart where their means differ by more than Tukey's honestly significant difference, which allows for how many
-pairs there are to choose from. Where several factors are varied, their p-values are corrected by Bonferroni.
+A seed fixes the split, the initial weights and all random choices, so runs of one seed share their images: a seed with
+a hard test split lowers all of them alike. Each factor is therefore tested within blocks, one per seed and combination
+of the other factors (randomised complete block design: Fisher, "The Design of Experiments", 1935). Two levels differ
+significantly if their means differ by more than Tukey's honestly significant difference, which corrects for the number
+of pairs. p-values of several factors are corrected by Bonferroni.
 
-Both take the residuals for normal and independent. Runs of different seeds share pictures too, in another split, so
-they are somewhat alike: another dataset may vary more than another seed does, and the limits here say nothing of that.
+The tests assume normal and independent residuals. Runs of different seeds share images, too, in different splits, so
+they are somewhat alike: results on another dataset may vary more than the intervals say.
 """
 
 import math
@@ -22,12 +21,12 @@ from mien.arrays import Float64
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate, format_p_value
 
-LEVEL = 0.05
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Mean:
-    """A mean over `n` seeds and its 95 % t interval (NaN for a single seed), in the unit of the figures."""
+class SeedMean:
+    """A mean over `n` seeds with its 95 % t interval (NaN for a single seed)."""
 
     mean: float
     low: float
@@ -35,71 +34,84 @@ class Mean:
     n: int
 
     def __str__(self) -> str:
-        """Return it in one line."""
+        """Return mean, interval and n in one line."""
         if self.n < 2:
             return f"{self.mean:.4f} (n = {self.n})"
         return f"{format_estimate(Estimate(self.mean, self.low, self.high), digits=4)} (n = {self.n})"
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one factor does: the mean of each value over all blocks, and how much of that is noise.
+class FactorEffect:
+    """The effect of one factor.
 
-    `p` is the probability of differences as large if the factor did nothing, corrected for the number of factors;
-    `least` the smallest difference of two means that is more than noise, both None with fewer than two blocks.
+    Attributes:
+        factor: the setting.
+        means: mean accuracy of each level over all blocks.
+        blocks: number of blocks.
+        p: p-value of the factor, corrected for the number of factors; None with fewer than two blocks.
+        least_difference: smallest significant difference between two means; None with fewer than two blocks.
     """
 
     factor: str
     means: Mapping[str, float]
     blocks: int
     p: float | None
-    least: float | None
+    least_difference: float | None
 
     @property
-    def matters(self) -> bool:
-        """Whether the factor does something beyond chance."""
-        return self.p is not None and self.p < LEVEL
+    def significant(self) -> bool:
+        """Whether the effect is significant (p < 0.05)."""
+        return self.p is not None and self.p < ALPHA
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         return {
             "factor": self.factor, "means": dict(self.means), "blocks": self.blocks, "p": self.p,
-            "least_difference": self.least, "matters": self.matters,
+            "least_difference": self.least_difference, "matters": self.significant,
         }  # fmt: skip
 
     def __str__(self) -> str:
-        """Say in words what to conclude."""
+        """Return the conclusion in words."""
         ordered = sorted(self.means.items(), key=lambda row: -row[1])
         (best, top), (_, bottom) = ordered[0], ordered[-1]
         spread = f"{100 * (top - bottom):.1f} points from best to worst"
-        if self.p is None or self.least is None:
-            return f"{self.factor}: nothing can be said from one seed ({spread})"
-        said = f"{format_p_value(self.p, named=True)}, {self.blocks} blocks"
-        limit = f"{100 * self.least:.1f} points"
-        if not self.matters:
-            return f"{self.factor} does not show above the noise ({spread}; {said}; less than {limit} is noise here)"
-        equal = [name for name, mean in ordered[1:] if top - mean < self.least]
-        worse = [name for name, mean in ordered[1:] if top - mean >= self.least]
-        alike = f", {' and '.join(equal)} cannot be told from it" if equal else ""
+        if self.p is None or self.least_difference is None:
+            return f"{self.factor}: no conclusion from one seed ({spread})"
+        test = f"{format_p_value(self.p, named=True)}, {self.blocks} blocks"
+        noise = f"differences below {100 * self.least_difference:.1f} points are noise"
+        if not self.significant:
+            return f"{self.factor} has no significant effect ({spread}; {test}; {noise})"
+        equal = [name for name, mean in ordered[1:] if top - mean < self.least_difference]
+        worse = [name for name, mean in ordered[1:] if top - mean >= self.least_difference]
+        alike = f", not significantly better than {' and '.join(equal)}" if equal else ""
         beaten = f", {' and '.join(worse)} {'is' if len(worse) == 1 else 'are'} worse" if worse else ""
-        return f"{self.factor} matters ({spread}; {said}): {best} is best{alike}{beaten} (less than {limit} is noise)"
+        return f"{self.factor} has a significant effect ({spread}; {test}): {best} is best{alike}{beaten} ({noise})"
 
 
-def mean_over_seeds(values: Sequence[float]) -> Mean:
-    """Return the mean of one or more figures with its t interval."""
+def mean_over_seeds(values: Sequence[float]) -> SeedMean:
+    """Return the mean of one or more values with its 95 % t interval.
+
+    Example:
+        >>> str(mean_over_seeds([0.8, 0.9]))
+        '0.8500 [0.2147, 1.4853] (n = 2)'
+    """
     from scipy import stats  # type: ignore[import-untyped]  # comes with scikit-learn
 
     n, mean = len(values), float(np.mean(values))
     if n < 2:
-        return Mean(mean, math.nan, math.nan, n)
-    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return Mean(mean, mean - half, mean + half, n)
+        return SeedMean(mean, math.nan, math.nan, n)
+    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return SeedMean(mean, mean - half, mean + half, n)
 
 
-def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int = 1) -> Effect:
-    """Judge one factor from `table` (levels, blocks), the figure of each of its values in each block.
+def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int = 1) -> FactorEffect:
+    """Test one factor.
 
-    `factors` is how many are judged at once.
+    Args:
+        factor: its name.
+        levels: names of its L levels.
+        table: float64 (L, B), accuracy of each level in each block.
+        factors: number of factors tested at once, for Bonferroni's correction.
     """
     from scipy import stats
 
@@ -107,16 +119,16 @@ def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int =
     rows, blocks = table.shape
     named = dict(zip(levels, map(float, means), strict=True))
     if blocks < 2:
-        return Effect(factor, named, blocks, None, None)
-    p, noise = analyse(table)
-    widest = float(stats.studentized_range.ppf(1 - LEVEL / factors, rows, (rows - 1) * (blocks - 1)))
-    return Effect(factor, named, blocks, min(1.0, p * factors), widest * math.sqrt(noise / blocks))
+        return FactorEffect(factor, named, blocks, None, None)
+    p, noise = anova(table)
+    widest = float(stats.studentized_range.ppf(1 - ALPHA / factors, rows, (rows - 1) * (blocks - 1)))
+    return FactorEffect(factor, named, blocks, min(1.0, p * factors), widest * math.sqrt(noise / blocks))
 
 
-def analyse(table: Float64) -> tuple[float, float]:
-    """Return the p-value of the rows of `table` (levels, blocks) being alike, and the variance of the noise.
+def anova(table: Float64) -> tuple[float, float]:
+    """Return the p-value of the F test for equal levels, and the residual variance.
 
-    At least two rows and two columns; the F test of an analysis of variance with blocks.
+    `table` is float64 (L, B), levels by blocks, at least 2 x 2.
     """
     from scipy import stats
 
@@ -126,22 +138,29 @@ def analyse(table: Float64) -> tuple[float, float]:
     free = (rows - 1) * (blocks - 1)
     noise = float((residuals**2).sum() / free)
     between = float(blocks * ((means - table.mean()) ** 2).sum() / (rows - 1))
-    if noise < 1e-12:  # the same in every block, as where all figures are equal
+    if noise < 1e-12:  # no residuals, for example if all values are equal
         return (0.0 if between > 1e-12 else 1.0), noise
     return float(stats.f.sf(between / noise, rows - 1, free)), noise
 
 
-def effects(runs: Sequence[tuple[Mapping[str, Any], int, float]], grid: Mapping[str, Sequence[Any]]) -> list[Effect]:
-    """Judge every factor of `grid` from runs (values, seed, figure); blocks that lack a run are left out."""
+def effects(
+    runs: Sequence[tuple[Mapping[str, Any], int, float]], grid: Mapping[str, Sequence[Any]]
+) -> list[FactorEffect]:
+    """Test every factor of a grid.
+
+    Args:
+        runs: (values by setting, seed, accuracy) of each run; a block without all its runs is left out.
+        grid: the levels of each setting.
+    """
     found = []
     for factor, levels in grid.items():
         blocks: dict[str, dict[str, float]] = {}
-        for values, seed, figure in runs:
+        for values, seed, accuracy in runs:
             others = {name: value for name, value in values.items() if name != factor}
-            blocks.setdefault(f"{others} {seed}", {})[str(values[factor])] = figure
+            blocks.setdefault(f"{others} {seed}", {})[str(values[factor])] = accuracy
         names = [str(level) for level in levels]
-        whole = [block for block in blocks.values() if len(block) == len(names)]
-        if whole:
-            table = np.array([[block[name] for block in whole] for name in names])
+        complete = [block for block in blocks.values() if len(block) == len(names)]
+        if complete:
+            table = np.array([[block[name] for block in complete] for name in names])
             found.append(effect_of(factor, names, table, len(grid)))
     return found

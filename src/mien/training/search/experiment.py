@@ -1,135 +1,169 @@
-"""A sweep run as one study: each cell a normal run, then a table, a comparison plot and what to conclude."""
+"""Run a sweep as one study: a run per setting and seed, then a table, a chart and the significant effects."""
 
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from mien.data.audit import Audit
 from mien.errors import OutputError, TrainingError
-from mien.faces.crop import Region
-from mien.io.atomic import LOCK, lock, new_file, read_json, readable_errors, refuse_foreign, what_changed, write_text
+from mien.io.atomic import LOCK, locked, read_json, readable_errors, refuse_foreign, what_changed, write_text
 from mien.io.layout import METRICS, is_finished
-from mien.training import run
+from mien.metrics.estimates import Estimate
+from mien.training.data_split import DataSplit, split_data
+from mien.training.loop.history import read_history
+from mien.training.loop.schedule import best_epoch
 from mien.training.networks.networks import build
-from mien.training.plan import Plan, plan_split
-from mien.training.search.effects import Effect, Mean, effects, mean_over_seeds
-from mien.training.search.sweep import JOB, Cell, Sweep
-from mien.training.source import QuietReporter, Reporter, TrainingSource, check_source
-from mien.viz.charts import ACCENT, FAINT, MUTED, Axes, chart, plain
+from mien.training.reporter import QuietReporter, Reporter
+from mien.training.run import resume_run, start_run
+from mien.training.search.effects import FactorEffect, SeedMean, effects, mean_over_seeds
+from mien.training.search.sweep import JOB, Sweep, SweepRun
+from mien.training.source import AuditedSource, TrainingSource, audit_source
+from mien.viz.charts import Chart
+from mien.viz.intervals import IntervalRow, interval_chart
 
 RESULT, TABLE, PLOT = "experiment.json", "experiment.csv", "comparison.png"
 
 
 @dataclass(frozen=True)
-class Done:
-    """One finished run of a sweep: its cell, the accuracy on the part that was judged, and the figures of the run."""
+class FinishedRun:
+    """A finished run of a sweep, with its accuracy in [0, 1] on the split that was evaluated."""
 
-    cell: Cell
+    run: SweepRun
     accuracy: float
-    part: str
+    evaluated_on: str
     kept_epoch: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict, a row of `experiment.csv`."""
+        return {
+            **self.run.values, "seed": self.run.seed, "accuracy": self.accuracy, "kept_epoch": self.kept_epoch,
+            "run": self.run.folder,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a sweep came to; `failed` has the cells that could not be trained, with the reason."""
+class ExperimentResult:
+    """The result of a sweep. `failed` holds the runs that could not be trained, and why."""
 
     sweep: Sweep
-    runs: tuple[Done, ...]
-    failed: tuple[tuple[Cell, str], ...]
+    runs: tuple[FinishedRun, ...]
+    failed: tuple[tuple[SweepRun, str], ...]
 
-    def levels(self) -> dict[str, Mean]:
-        """Return the mean accuracy of each cell over its seeds, best first."""
-        figures: dict[str, list[float]] = {}
+    def mean_accuracies(self) -> dict[str, SeedMean]:
+        """Return the mean accuracy over seeds of each combination of settings, best first."""
+        values: dict[str, list[float]] = {}
         for done in self.runs:
-            figures.setdefault(done.cell.level, []).append(done.accuracy)
-        found = {level: mean_over_seeds(values) for level, values in figures.items()}
+            values.setdefault(done.run.label, []).append(done.accuracy)
+        found = {label: mean_over_seeds(accuracies) for label, accuracies in values.items()}
         return dict(sorted(found.items(), key=lambda row: -row[1].mean))
 
-    def effects(self) -> list[Effect]:
-        """Return what each factor does."""
-        return effects([(done.cell.values, done.cell.seed, done.accuracy) for done in self.runs], self.sweep.grid)
+    def effects(self) -> list[FactorEffect]:
+        """Return the effect of each setting."""
+        return effects([(done.run.values, done.run.seed, done.accuracy) for done in self.runs], self.sweep.grid)
 
-    def sentence(self) -> str:
-        """Say what matters and what is noise."""
-        said = "; ".join(map(str, self.effects()))
+    def conclusion(self) -> str:
+        """Return which effects are significant, in words."""
+        found = "; ".join(map(str, self.effects())) or "no conclusion: no seed has all its runs"
         failed = f"; {len(self.failed)} runs failed and are left out" if self.failed else ""
-        return f"{said or 'nothing can be said: no seed has all its runs'}{failed}."
+        return f"{found}{failed}."
 
     @property
-    def part(self) -> str:
-        """What the figures were measured on."""
-        return " and ".join(sorted({done.part for done in self.runs})) or "nothing"
+    def evaluated_on(self) -> str:
+        """The split that was evaluated, in words."""
+        return " and ".join(sorted({done.evaluated_on for done in self.runs})) or "nothing"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         levels = {
-            level: {"mean": mean.mean, "low": mean.low if mean.n > 1 else None,
+            label: {"mean": mean.mean, "low": mean.low if mean.n > 1 else None,
                     "high": mean.high if mean.n > 1 else None, "seeds": mean.n}
-            for level, mean in self.levels().items()
+            for label, mean in self.mean_accuracies().items()
         }  # fmt: skip
         return {
-            "title": self.sweep.title, "measured": f"accuracy on: {self.part}", "levels": levels,
-            "effects": [effect.to_dict() for effect in self.effects()], "conclusion": self.sentence(),
-            "runs": [_row(done) for done in self.runs],
-            "failed": [{"run": cell.folder, "reason": reason} for cell, reason in self.failed],
+            "title": self.sweep.title, "measured": f"accuracy on: {self.evaluated_on}", "levels": levels,
+            "effects": [effect.to_dict() for effect in self.effects()], "conclusion": self.conclusion(),
+            "runs": [done.to_dict() for done in self.runs],
+            "failed": [{"run": run.folder, "reason": reason} for run, reason in self.failed],
         }  # fmt: skip
 
 
 def experiment(
     source: TrainingSource, sweep: Sweep, out: Path, reporter: Reporter | None = None,
-    on_run: Callable[[Cell, Path], Reporter] | None = None,
-) -> Outcome:  # fmt: skip
-    """Train every cell of a sweep on a source, each in a run folder in `out`, and write what came of it there.
+    on_run: Callable[[SweepRun, Path], Reporter] | None = None,
+) -> ExperimentResult:  # fmt: skip
+    """Train all runs of a sweep and write table, chart and conclusion.
 
-    An interrupted sweep goes on with the same call; finished runs are kept, and values and seeds may be added. A run
-    whose training fails (the loss is no longer a number, say) is reported, not fatal. `on_run` gives the reporter of
-    a run that is about to begin. Raises OutputError where `out` holds another experiment or another process
-    works on it, and whatever `mien.training.run.train` raises before training.
+    The same call resumes an interrupted sweep: finished runs are kept, and values and seeds may be added. A run whose
+    training fails (a loss of NaN, for example) is reported and left out.
+
+    Args:
+        source: the labelled data.
+        sweep: grid and seeds.
+        out: the folder of the runs and the result.
+        reporter: receives progress and the accuracy of each run.
+        on_run: called with a run and its folder before it is trained; returns the reporter of that run.
+
+    Returns:
+        The result, which is also written into `out`.
+
+    Raises:
+        OutputError: `out` holds another experiment, or another process works on it.
+        ConfigError, DataError: as in `mien.train`, before the first run.
     """
     reporter = reporter or QuietReporter()
-    cells = sweep.cells()
-    checked: dict[bool, tuple[Audit, dict[str, Region]]] = {}
-    _try_networks(source, [cell for cell in cells if not is_finished(out / cell.folder)])
-    if not out.exists():  # data that cannot be used leave no folder behind
-        _split(source, cells[0], checked, reporter)
-    handle = _claim(out, source, sweep)
-    finished: list[Done] = []
-    failed: list[tuple[Cell, str]] = []
-    try:
-        for cell in cells:
-            folder = out / cell.folder
+    runs = sweep.runs()
+    data = _Data(source, reporter)
+    _try_networks(source, [run for run in runs if not is_finished(out / run.folder)])
+    if not out.exists():  # data that cannot be used must leave no folder behind
+        data.split(runs[0])
+    with readable_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    finished: list[FinishedRun] = []
+    failed: list[tuple[SweepRun, str]] = []
+    with locked(out / LOCK, out):
+        _check_job(out, source, sweep)
+        for run in runs:
+            folder = out / run.folder
             try:
-                fresh = not is_finished(folder)
-                if fresh:
-                    listener = on_run(cell, folder) if on_run else QuietReporter()
-                    _train(source, cell, folder, checked, reporter, listener)
-                    keras.utils.clear_session(free_memory=True)  # what one network leaves behind adds up over many
-                finished.append(_done(cell, folder))
-                if fresh:
-                    reporter.say(f"{cell.folder}: accuracy {finished[-1].accuracy:.4f} on: {finished[-1].part}")
+                is_new = not is_finished(folder)
+                if is_new:
+                    _train(run, folder, data, on_run(run, folder) if on_run else QuietReporter())
+                finished.append(_finished_run(run, folder))
+                if is_new:
+                    reporter.say(f"{run.folder}: accuracy {finished[-1].accuracy:.4f} on: {finished[-1].evaluated_on}")
             except TrainingError as error:
-                failed.append((cell, str(error)))
-                reporter.say(f"{cell.folder}: {error}")
-        outcome = Outcome(sweep, tuple(finished), tuple(failed))
-        _write(outcome, out)
-    finally:
-        os.close(handle)
-    return outcome
+                failed.append((run, str(error)))
+                reporter.say(f"{run.folder}: {error}")
+        result = ExperimentResult(sweep, tuple(finished), tuple(failed))
+        _write(result, out)
+    return result
 
 
-def _try_networks(source: TrainingSource, cells: Sequence[Cell]) -> None:
+@dataclass(frozen=True)
+class _Data:
+    """A source that is audited once with faces and once without, if needed, for all runs."""
+
+    source: TrainingSource
+    reporter: Reporter
+    audited: dict[bool, AuditedSource] = field(default_factory=dict)
+
+    def split(self, run: SweepRun) -> DataSplit:
+        faces = run.config.faces
+        if faces not in self.audited:
+            self.audited[faces] = audit_source(self.source, self.reporter, faces)
+        return split_data(self.audited[faces], run.config)
+
+
+def _try_networks(source: TrainingSource, runs: Sequence[SweepRun]) -> None:
     """Build each network of a sweep once: names and sizes that Keras refuses must not end it after hours."""
     tried = set()
-    for cell in cells:
-        config = cell.config
+    for run in runs:
+        config = run.config
         wanted = (config.network, config.size, config.colour, config.width, config.backbone)
         if wanted not in tried:
             build(config, len(source.manifest.classes))
@@ -137,95 +171,59 @@ def _try_networks(source: TrainingSource, cells: Sequence[Cell]) -> None:
     keras.utils.clear_session(free_memory=True)
 
 
-def _claim(out: Path, source: TrainingSource, sweep: Sweep) -> int:
-    """Make or check the folder of a sweep and keep other processes off it until the handle is closed."""
-    with readable_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        lock(handle, out)
-        job = {"base": dict(sweep.base), "data": source.to_dict()}
-        path = out / JOB
-        if not path.exists():
-            refuse_foreign(out, "experiment", JOB)
-            write_text(path, json.dumps(job, indent=2) + "\n")
-        elif changed := what_changed(job, read_json(path)):
-            raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
+def _check_job(out: Path, source: TrainingSource, sweep: Sweep) -> None:
+    """Mark the folder as this experiment's; OutputError if it is another one's."""
+    job = {"base": dict(sweep.base), "data": source.to_dict()}
+    path = out / JOB
+    if not path.exists():
+        refuse_foreign(out, "experiment", JOB)
+        write_text(path, json.dumps(job, indent=2) + "\n")
+    elif changed := what_changed(job, read_json(path)):
+        raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
 
 
-def _train(
-    source: TrainingSource, cell: Cell, folder: Path, checked: dict[bool, tuple[Audit, dict[str, Region]]],
-    reporter: Reporter, listener: Reporter,
-) -> None:  # fmt: skip
-    """Train one cell, or go on where it was interrupted."""
+def _train(run: SweepRun, folder: Path, data: _Data, reporter: Reporter) -> None:
+    """Train one run, or resume it."""
     if not folder.exists():
-        run.start(source, cell.config, folder, _split(source, cell, checked, reporter), QuietReporter())
-    run.resume(folder, listener)
+        start_run(data.source, run.config, folder, data.split(run), QuietReporter())
+    resume_run(folder, reporter)
+    keras.utils.clear_session(free_memory=True)  # the memory of finished networks would add up
 
 
-def _split(
-    source: TrainingSource, cell: Cell, checked: dict[bool, tuple[Audit, dict[str, Region]]], reporter: Reporter
-) -> Plan:
-    """Split the data as a cell wants them; they are checked once for all cells."""
-    faces = cell.config.faces
-    if faces not in checked:
-        checked[faces] = check_source(source, reporter, faces)
-    audit, regions = checked[faces]
-    return plan_split(audit, cell.config, regions)
-
-
-def _done(cell: Cell, folder: Path) -> Done:
-    """Read a finished run back; TrainingError where its files are damaged."""
+def _finished_run(run: SweepRun, folder: Path) -> FinishedRun:
+    """Read a finished run; TrainingError if its files are damaged."""
     try:
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        history = run.read_history(folder)
-        kept = history[run.best_epoch(history)].epoch
-        return Done(cell, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)
+        history = read_history(folder)
+        kept = history[best_epoch(history)].epoch
+        return FinishedRun(run, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
         raise TrainingError(f"{folder}: is damaged ({error}); remove it and give the command again") from None
 
 
-def _row(done: Done) -> dict[str, Any]:
-    return {
-        **done.cell.values, "seed": done.cell.seed, "accuracy": done.accuracy, "kept_epoch": done.kept_epoch,
-        "run": done.cell.folder,
-    }  # fmt: skip
-
-
-def _write(outcome: Outcome, out: Path) -> None:
-    """Write the result as JSON, the runs as CSV and the comparison as a picture."""
-    write_text(out / RESULT, json.dumps(outcome.to_dict(), indent=2) + "\n")
+def _write(result: ExperimentResult, out: Path) -> None:
+    """Write the result as JSON, the runs as CSV and the comparison as a PNG."""
+    write_text(out / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
     buffer = io.StringIO()
-    names = [*outcome.sweep.grid, "seed", "accuracy", "kept_epoch", "run"]
+    names = [*result.sweep.grid, "seed", "accuracy", "kept_epoch", "run"]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(done) for done in outcome.runs)
+    writer.writerows(done.to_dict() for done in result.runs)
     write_text(out / TABLE, buffer.getvalue())
-    if outcome.runs:
-        with new_file(out / PLOT) as part:
-            part.write_bytes(comparison(outcome))
+    if result.runs:
+        _comparison(result).save(out / PLOT)
 
 
-def comparison(outcome: Outcome) -> bytes:
-    """Draw every run as a dot, and each cell's mean with its interval, best above; PNG bytes."""
-    levels = list(outcome.levels().items())
-
-    def draw(axes: Axes) -> None:
-        for place, (level, mean) in enumerate(reversed(levels)):
-            values: Sequence[float] = [done.accuracy for done in outcome.runs if done.cell.level == level]
-            if mean.n > 1:
-                axes.plot([mean.low, mean.high], [place, place], color=ACCENT)
-            axes.plot(values, [place] * len(values), "o", color=MUTED, markersize=4, alpha=0.7)
-            axes.plot([mean.mean], [place], "|", color=ACCENT, markersize=16, markeredgewidth=2.5)
-        axes.set_yticks(range(len(levels)), [plain(level, 40) for level, _ in reversed(levels)])
-        axes.set_xlabel(plain(f"accuracy on: {outcome.part}"))
-        axes.set_title(plain(outcome.sweep.title))
-        axes.grid(axis="x", color=FAINT)
-
-    seeds = len(outcome.sweep.seeds)
-    said = f"dots: runs; bars: mean and 95 % t interval over {seeds} seeds"
-    return chart("comparison", draw, caption=said, alt=said, height=1.2 + 0.35 * len(levels)).png
+def _comparison(result: ExperimentResult) -> Chart:
+    """Draw each combination's mean with its interval and its runs, best above."""
+    rows = [
+        IntervalRow(
+            label,
+            Estimate(mean.mean, mean.low, mean.high),
+            runs=tuple(done.accuracy for done in result.runs if done.run.label == label),
+        )
+        for label, mean in result.mean_accuracies().items()
+    ]
+    caption = f"dots: runs; bars: mean and 95 % t interval over {len(result.sweep.seeds)} seeds"
+    xlabel = f"accuracy on: {result.evaluated_on}"
+    return interval_chart(rows, xlabel, title=result.sweep.title, name="comparison", caption=caption, alt=caption)

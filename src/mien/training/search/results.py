@@ -1,8 +1,7 @@
-"""What a study came to: a table of trials, plots of its history and of what mattered, and the best settings as TOML."""
+"""Read a finished study and write its results: trials, charts, importance of settings, the best settings as TOML."""
 
 import csv
 import io
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,39 +9,47 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import TrainingError
-from mien.io.atomic import new_file, write_text
+from mien.io.atomic import write_text
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
 from mien.metrics.intervals import wilson_interval
 from mien.training.config import TrainConfig
-from mien.training.search.study import spent
+from mien.training.search.study import DEFAULTS, REASON, SECONDS, seconds_spent
 from mien.training.search.tune import Tuning
-from mien.viz.charts import ACCENT, CATEGORIES, FAINT, INK, MUTED, Axes, chart, plain
+from mien.viz.bars import bar_chart
+from mien.viz.charts import Chart
+from mien.viz.history import trial_history
 
 BEST, TABLE, SUMMARY, HISTORY, IMPORTANCE = "best.toml", "trials.csv", "summary.json", "history.png", "importance.png"
-#: With fewer complete trials, how much a setting mattered cannot be estimated at all.
-_ENOUGH = 4
+#: Fewest complete trials from which importance is estimated.
+_MIN_TRIALS = 4
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial that is over: its validation accuracy in [0, 1] (None where it was stopped early), and its settings."""
+    """A finished trial. `accuracy` is on the validation split, in [0, 1]; None if it was stopped, for a `reason`."""
 
     number: int
     accuracy: float | None
     epochs: int
     seconds: float
     settings: dict[str, Any]
-    why: str
+    reason: str
     is_default: bool
 
 
 @dataclass(frozen=True)
-class Result:
-    """The trials of a study in the order they began, the best of them, and how much each setting mattered.
+class TuningResult:
+    """The result of a study.
 
-    `importance` has shares that sum to 1 (PED-ANOVA: Watanabe, Bansal and Hutter, IJCAI 2023); it is empty where
-    there are too few trials. `config` is the best trial's.
+    Attributes:
+        trials: in the order they started.
+        best: the trial with the highest accuracy.
+        config: its config.
+        importance: fraction of the variation explained by each setting, sums to 1 (PED-ANOVA: Watanabe, Bansal and
+            Hutter, IJCAI 2023); empty if there are too few trials.
+        validation: number of validation images.
+        seconds: of all trials.
     """
 
     trials: tuple[Trial, ...]
@@ -54,121 +61,96 @@ class Result:
 
     @property
     def default(self) -> Trial | None:
-        """The trial with the default settings, None while it is not finished."""
+        """The trial with the default settings; None if it is not finished."""
         return next((trial for trial in self.trials if trial.is_default and trial.accuracy is not None), None)
 
-    def sentence(self) -> str:
-        """Say what tuning brought against the defaults, and how far to trust it."""
+    def conclusion(self) -> str:
+        """Return the gain over the default settings in words, and how far to trust it."""
         complete = sum(trial.accuracy is not None for trial in self.trials)
         counted = f"{len(self.trials)} trials ({complete} complete, {len(self.trials) - complete} stopped early)"
-        said = f"best validation accuracy {_with_interval(self.best.accuracy, self.validation)} after {counted}"
+        found = f"best validation accuracy {_with_interval(self.best.accuracy, self.validation)} after {counted}"
         default = self.default
         if default is None or default.accuracy is None or self.best.accuracy is None:
-            return f"{said}; the default settings have not been finished."
+            return f"{found}; the default settings have not been finished."
         if default is self.best:
-            return f"{said}: the default settings; nothing better was found."
+            return f"{found}: the default settings; nothing better was found."
         gain = 100 * (self.best.accuracy - default.accuracy)
         return (
-            f"{said}; the default settings have {default.accuracy:.4f}, so tuning brought {gain:+.1f} points on these "
-            f"{self.validation} pictures. The best of many trials on the same pictures is flattered: judge it on the "
-            "test part, which tuning never opened."
+            f"{found}; the default settings have {default.accuracy:.4f}, so tuning brought {gain:+.1f} points on these "
+            f"{self.validation} images. The best of many trials on the same images is biased upwards: evaluate it on "
+            "the test split, which tuning never opened."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         return {
             "best": self.best.number, "best_accuracy": self.best.accuracy, "best_settings": self.best.settings,
             "default_accuracy": self.default.accuracy if self.default else None, "validation": self.validation,
-            "seconds": round(self.seconds, 1), "importance": self.importance, "conclusion": self.sentence(),
+            "seconds": round(self.seconds, 1), "importance": self.importance, "conclusion": self.conclusion(),
             "trials": [_row(trial) for trial in self.trials],
         }  # fmt: skip
 
 
-def read_result(tuning: Tuning) -> Result:
-    """Read a study back; TrainingError where no trial has been finished."""
+def read_result(tuning: Tuning) -> TuningResult:
+    """Read the result of a study; TrainingError if no trial is complete."""
     over = [trial for trial in tuning.study.trials() if trial.state.name in ("COMPLETE", "PRUNED")]
     trials = tuple(_trial(trial) for trial in over)
     complete = [trial for trial in trials if trial.accuracy is not None]
     if not complete:
-        why = next((f" ({trial.why})" for trial in trials if trial.why), "")
-        raise TrainingError(f"{tuning.folder}: no trial was finished{why}; give more --trials or --minutes")
+        reason = next((f" ({trial.reason})" for trial in trials if trial.reason), "")
+        raise TrainingError(f"{tuning.folder}: no trial was finished{reason}; give more --trials or --minutes")
     best = max(complete, key=lambda trial: (trial.accuracy, -trial.number))
     config = tuning.space.config(best.settings)
-    return Result(trials, best, config, _importance(tuning.study.inner, len(complete)), tuning.validation,
-                  spent(tuning.study))  # fmt: skip
+    return TuningResult(trials, best, config, _importance(tuning.study.inner, len(complete)), tuning.validation,
+                  seconds_spent(tuning.study))  # fmt: skip
 
 
-def write_result(result: Result, folder: Path) -> None:
+def write_result(result: TuningResult, folder: Path) -> None:
     """Write `best.toml`, `trials.csv`, `summary.json`, `history.png` and, with enough trials, `importance.png`."""
-    head = f"# The best of {len(result.trials)} trials of mien tune: {result.sentence()}\n"
+    head = f"# The best of {len(result.trials)} trials of mien tune: {result.conclusion()}\n"
     write_text(folder / BEST, head + result.config.to_toml())
     write_text(folder / SUMMARY, json.dumps(result.to_dict(), indent=2) + "\n")
     write_text(folder / TABLE, _csv(result.trials))
-    _draw(folder / HISTORY, history(result))
+    _history_chart(result).save(folder / HISTORY)
     if result.importance:
-        _draw(folder / IMPORTANCE, importance(result))
+        _importance_chart(result).save(folder / IMPORTANCE)
 
 
-def history(result: Result) -> bytes:
-    """Draw every trial's validation accuracy, and the best so far, against the defaults; PNG bytes."""
-
-    def draw(axes: Axes) -> None:
-        complete = [(trial.number, trial.accuracy) for trial in result.trials if trial.accuracy is not None]
-        numbers, figures = [number for number, _ in complete], [figure for _, figure in complete]
-        axes.plot(numbers, figures, "o", color=MUTED, label="trials")
-        stopped = [trial.number for trial in result.trials if trial.accuracy is None]
-        if stopped:
-            axes.plot(stopped, [min(figures)] * len(stopped), "x", color=CATEGORIES[1], label="stopped early")
-        leaders = list(itertools.accumulate(figures, max))
-        axes.step(numbers, leaders, where="post", color=ACCENT, label="best so far")
-        if result.default is not None and result.default.accuracy is not None:
-            axes.axhline(result.default.accuracy, color=INK, linestyle=":", linewidth=1, label="defaults")
-        axes.set_xlabel("trial")
-        axes.set_ylabel("validation accuracy")
-        axes.grid(axis="y", color=FAINT)
-        axes.locator_params(axis="x", integer=True)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=4)
-
-    said = "validation accuracy of every trial, and the best so far"
-    return chart("history", draw, caption=said, alt=said).png
+def _history_chart(result: TuningResult) -> Chart:
+    """Draw the validation accuracy of each trial, the best so far and that of the defaults."""
+    finished = {trial.number: trial.accuracy for trial in result.trials if trial.accuracy is not None}
+    stopped = [trial.number for trial in result.trials if trial.accuracy is None]
+    default = result.default.accuracy if result.default else None
+    caption = "validation accuracy of every trial, and the best so far"
+    return trial_history(
+        finished, stopped, default, "validation accuracy", name="history", caption=caption, alt=caption
+    )
 
 
-def importance(result: Result) -> bytes:
-    """Draw how much of the differences between trials each setting accounts for; PNG bytes."""
-    rows = sorted(result.importance.items(), key=lambda row: row[1])
-
-    def draw(axes: Axes) -> None:
-        axes.barh([plain(name, 30) for name, _ in rows], [share for _, share in rows], color=ACCENT)
-        axes.set_xlabel(f"share of importance (PED-ANOVA, {len(result.trials)} trials)")
-        axes.grid(axis="x", color=FAINT)
-
-    said = "how much each setting mattered"
-    return chart("importance", draw, caption=said, alt=said, height=1.2 + 0.3 * len(rows)).png
-
-
-def _draw(path: Path, png: bytes) -> None:
-    with new_file(path) as part:
-        part.write_bytes(png)
+def _importance_chart(result: TuningResult) -> Chart:
+    """Draw the importance of each setting."""
+    xlabel, caption = f"share of importance (PED-ANOVA, {len(result.trials)} trials)", "importance of each setting"
+    return bar_chart(result.importance, xlabel, name="importance", caption=caption, alt=caption)
 
 
 def _trial(trial: Any) -> Trial:
     complete = trial.state.name == "COMPLETE"
     return Trial(
         trial.number, float(trial.value) if complete else None, len(trial.intermediate_values),
-        float(trial.user_attrs.get("seconds", 0.0)), dict(trial.params),
-        "" if complete else str(trial.user_attrs.get("why", "stopped early")),
-        bool(trial.user_attrs.get("defaults")),
+        float(trial.user_attrs.get(SECONDS, 0.0)), dict(trial.params),
+        "" if complete else str(trial.user_attrs.get(REASON, "stopped early")),
+        bool(trial.user_attrs.get(DEFAULTS)),
     )  # fmt: skip
 
 
 def _importance(study: Any, complete: int) -> dict[str, float]:
-    if complete < _ENOUGH:
+    if complete < _MIN_TRIALS:
         return {}
     import optuna
 
     try:
         found = optuna.importance.get_param_importances(study)
-    except (ValueError, RuntimeError, ZeroDivisionError):  # all trials alike
+    except (ValueError, RuntimeError, ZeroDivisionError):  # all trials are equal
         return {}
     return {name: float(share) for name, share in found.items()} if len(found) > 1 else {}
 
@@ -181,7 +163,7 @@ def _with_interval(accuracy: float | None, n: int) -> str:
 def _row(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.number, "accuracy": trial.accuracy, "epochs": trial.epochs, "seconds": trial.seconds,
-        "default": trial.is_default, "stopped": trial.why, **trial.settings,
+        "default": trial.is_default, "stopped": trial.reason, **trial.settings,
     }  # fmt: skip
 
 

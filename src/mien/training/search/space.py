@@ -1,4 +1,4 @@
-"""What `mien tune` searches: which settings, in what ranges, around which defaults."""
+"""The search space of `mien tune`: settings, ranges and defaults."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -16,32 +16,32 @@ class Choice:
     values: tuple[Any, ...]
 
     def including(self, value: Any) -> "Choice":
-        """Return the choice with this value among them."""
+        """Return the choice, extended by a value."""
         return self if value in self.values else Choice((*self.values, value))
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """Ask an Optuna trial for a value."""
+        """Return the value that an Optuna trial suggests."""
         return trial.suggest_categorical(name, self.values)
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number from `low` to `high`, evenly or, with `log`, evenly in its logarithm."""
+    """A number from `low` to `high`, uniform or (`log`) log-uniform."""
 
     low: float
     high: float
     log: bool = False
 
     def including(self, value: float) -> "Range":
-        """Return the range stretched to hold this value."""
+        """Return the range, extended to a value."""
         return Range(min(self.low, value), max(self.high, value), self.log)
 
     def suggest(self, trial: Any, name: str) -> float:
-        """Ask an Optuna trial for a value."""
+        """Return the value that an Optuna trial suggests."""
         return float(trial.suggest_float(name, self.low, self.high, log=self.log))
 
 
-#: Every setting that is searched, unless it is fixed; the classic network is left to those who ask for it.
+#: All settings that can be searched. The network `classic` is searched only if it is the default.
 SPACE: Mapping[str, Choice | Range] = {
     "network": Choice(("stack", "residual")),
     "width": Range(0.25, 2.0, log=True),
@@ -54,14 +54,14 @@ SPACE: Mapping[str, Choice | Range] = {
     "size": Choice((32, 48, 64)),
 }
 
-#: What trained weights decide, and therefore cannot be searched with them.
-_OF_WEIGHTS = ("network", "width", "activation", "size")
-_OF_BACKBONE = ("network", "width", "activation")
+#: Settings that trained weights fix, so that they cannot be searched.
+_FIXED_BY_WEIGHTS = ("network", "width", "activation", "size")
+_FIXED_BY_BACKBONE = ("network", "width", "activation")
 
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched around the settings `given`, whose other values are the network's defaults."""
+    """The settings to search, around the given settings and the defaults of the others (`base`)."""
 
     given: Mapping[str, Any]
     base: TrainConfig
@@ -69,55 +69,69 @@ class Space:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The values that `mien train` would take: the first trial."""
+        """The values that `mien train` would use: the first trial."""
         return {name: getattr(self.base, name) for name in self.searched}
 
     def config(self, chosen: Mapping[str, Any]) -> TrainConfig:
-        """Return the settings of a trial; every trial has as many epochs as the first."""
+        """Return the config of a trial; all trials have the same number of epochs."""
         budget = {"epochs": self.base.epochs, "patience": self.base.patience}
         return TrainConfig.make({**budget, **self.given, **chosen})
 
     def suggest(self, trial: Any) -> TrainConfig:
-        """Ask an Optuna trial for the settings to try."""
+        """Return the config that an Optuna trial suggests."""
         return self.config({name: what.suggest(trial, name) for name, what in self.searched.items()})
 
 
 def resolved(given: Mapping[str, Any], base: TrainConfig) -> dict[str, Any]:
-    """Return the given settings with those that trained weights decide, so that trials need not look them up."""
+    """Return the given settings with those that trained weights fix, so that trials need not read the weights."""
     if base.start_from is None:
         return dict(given)
-    return {**given, "start_from": base.start_from, **{name: getattr(base, name) for name in (*_OF_WEIGHTS, "colour")}}
+    return {
+        **given,
+        "start_from": base.start_from,
+        **{name: getattr(base, name) for name in (*_FIXED_BY_WEIGHTS, "colour")},
+    }
 
 
 def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str] | None = None) -> Space:
-    """Return the space of the settings `names` (None: all that are not given) around `base`, made from `given`.
+    """Return the search space.
 
-    Raises ConfigError for a setting that cannot be searched, or that is given and searched.
+    Args:
+        given: settings with a fixed value.
+        base: the config made from `given`.
+        names: the settings to search; None: all that are not given.
+
+    Raises:
+        ConfigError: a setting cannot be searched, or is given and searched.
+
+    Example:
+        >>> sorted(make_space({}, TrainConfig.make({}), ["width", "dropout"]).searched)
+        ['dropout', 'width']
     """
-    decided = _OF_WEIGHTS if base.start_from else _OF_BACKBONE if getattr(base, "backbone", None) else ()
+    fixed = _FIXED_BY_WEIGHTS if base.start_from else _FIXED_BY_BACKBONE if getattr(base, "backbone", None) else ()
     if names is None:
-        chosen = [name for name in SPACE if name not in given and name not in decided]
+        chosen = [name for name in SPACE if name not in given and name not in fixed]
     else:
         chosen = list(dict.fromkeys(names))
-        _check(chosen, given, decided)
+        _check(chosen, given, fixed)
     if not chosen:
         raise ConfigError("--fix: nothing is left to search; fix less")
     searched = {name: SPACE[name].including(getattr(base, name)) for name in SPACE if name in chosen}
     return Space(given, base, searched)
 
 
-def _check(names: Iterable[str], given: Mapping[str, Any], decided: Iterable[str]) -> None:
+def _check(names: Iterable[str], given: Mapping[str, Any], fixed: Iterable[str]) -> None:
     for name in names:
         if name not in SPACE:
-            raise ConfigError(f"--search {name}: can be searched are {', '.join(SPACE)}")
+            raise ConfigError(f"--search {name}: is none of {', '.join(SPACE)}")
         if name in given:
-            raise ConfigError(f"--search {name}: is given a value, too; leave one out")
-        if name in decided:
-            raise ConfigError(f"--search {name}: is decided by the weights to start from; leave it out")
+            raise ConfigError(f"--search {name}: has a fixed value, too; leave one out")
+        if name in fixed:
+            raise ConfigError(f"--search {name}: is fixed by the initial weights; leave it out")
 
 
 def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read `name=value` pairs; values as in a settings file, text without quotes. ConfigError for any other."""
+    """Parse `name=value` pairs, values as in a TOML file but text without quotes; ConfigError if one is wrong."""
     kinds = get_type_hints(TrainConfig)
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -126,7 +140,7 @@ def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or name not in kinds:
             raise ConfigError(f"--fix {pair}: must be NAME=VALUE with a setting of mien train, like network=stack")
         if name == "seed":
-            raise ConfigError("--fix seed: is given by --seed")
+            raise ConfigError("--fix seed: use --seed")
         if name in found:
             raise ConfigError(f"--fix {name}: is given twice")
         found[name] = _value(text.strip(), str in (kinds[name], *get_args(kinds[name])))
@@ -143,8 +157,12 @@ def _value(text: str, is_text: bool) -> Any:
         return text
 
 
-def settings_words(config: TrainConfig, names: Iterable[str]) -> str:
-    """Return settings as a person reads them, like `network=stack learning_rate=0.0021`."""
-    values = {name: getattr(config, name) for name in names}
+def format_settings(values: Mapping[str, Any]) -> str:
+    """Return settings as text.
+
+    Example:
+        >>> format_settings({"network": "stack", "learning_rate": 0.00213})
+        'network=stack learning_rate=0.00213'
+    """
     return " ".join(f"{name}={value:.3g}" if type(value) is float else f"{name}={value}"
                     for name, value in values.items())  # fmt: skip

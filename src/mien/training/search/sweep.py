@@ -1,12 +1,12 @@
-"""A sweep as a TOML file: a grid of settings, each cell to be trained with several seeds.
+"""Read a sweep from TOML: a grid of settings, each combination trained with several seeds.
 
 ::
 
     title = "Which activation?"
     seeds = [0, 1, 2]            # or `seeds = 3`
-    [base]                       # settings of every run, as `mien train --config` takes them
+    [base]                       # settings of all runs, as for `mien train --config`
     network = "stack"
-    [grid]                       # each setting with the values to try
+    [grid]                       # values to try, by setting
     activation = ["relu", "gelu"]
 """
 
@@ -19,64 +19,64 @@ from typing import Any
 
 from mien.errors import ConfigError
 from mien.training.config import TrainConfig, read_settings
-from mien.training.networks.pretrained import configured
+from mien.training.networks.pretrained import build_config
 
-#: The file by which the folder of an experiment is known.
+#: The file that marks the folder of an experiment.
 JOB = "job.json"
 _KNOWN = ("title", "seeds", "base", "grid")
 _MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a sweep: its values by setting, its seed, its whole config and the name of its folder."""
+class SweepRun:
+    """One run of a sweep: its values by setting, its seed and its config."""
 
     values: Mapping[str, Any]
     seed: int
     config: TrainConfig
 
     @property
-    def level(self) -> str:
-        """The values in words, like `activation=relu`."""
+    def label(self) -> str:
+        """The values as text, like `activation=relu`."""
         return " ".join(f"{name}={value}" for name, value in self.values.items())
 
     @property
     def folder(self) -> str:
-        """A file name that no other cell has."""
-        return re.sub(r"[^\w.+=-]+", "_", f"{self.level} seed={self.seed}")
+        """The name of its run folder, unique in the sweep."""
+        return re.sub(r"[^\w.+=-]+", "_", f"{self.label} seed={self.seed}")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of settings and the seeds that each cell is trained with."""
+    """A grid of settings, and the seeds that each combination is trained with."""
 
     title: str
     base: Mapping[str, Any]
     grid: Mapping[str, tuple[Any, ...]]
     seeds: tuple[int, ...]
 
-    def cells(self) -> list[Cell]:
-        """Return every run, seed by seed, so that an unfinished sweep has all values of its first seeds.
+    def runs(self) -> list[SweepRun]:
+        """Return all runs, seed by seed, so that an unfinished sweep has all combinations of its first seeds.
 
-        Raises ConfigError for a setting that is unknown or out of range, and for two values that would share a folder.
+        Raises ConfigError for an unknown setting, a value out of range, or two values that would share a folder.
         """
         found = []
         for seed in self.seeds:
             for chosen in itertools.product(*self.grid.values()):
                 values = dict(zip(self.grid, chosen, strict=True))
-                found.append(Cell(values, seed, configured({**self.base, **values, "seed": seed})))
-        if len({cell.folder.casefold() for cell in found}) < len(found):
+                found.append(SweepRun(values, seed, build_config({**self.base, **values, "seed": seed})))
+        if len({run.folder.casefold() for run in found}) < len(found):
             raise ConfigError("[grid]: two of the values would be stored under one name; give each once")
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return a JSON-serialisable dict."""
         grid = {name: list(values) for name, values in self.grid.items()}
         return {"title": self.title, "seeds": list(self.seeds), "base": dict(self.base), "grid": grid}
 
 
 def read_sweep(path: Path) -> Sweep:
-    """Read a sweep from a TOML file; ConfigError names the file and what is wrong with it."""
+    """Read a sweep from a TOML file; ConfigError names the file and the error."""
     raw = read_settings(path)
     try:
         return _parse(raw, path.stem)
@@ -97,9 +97,9 @@ def _parse(raw: Mapping[str, Any], name: str) -> Sweep:
         if not isinstance(values, list) or len(values) < 2:
             raise ConfigError(f"[grid] {setting}: must be a list of at least two values")
         if setting in base:
-            raise ConfigError(f"{setting}: stands in [base] and in [grid]; leave one out")
+            raise ConfigError(f"{setting}: is in [base] and in [grid]; leave one out")
     if "seed" in base or "seed" in grid:
-        raise ConfigError("seed: is no setting of a sweep; write seeds = [0, 1, 2] at the top")
+        raise ConfigError("seed: is not a setting of a sweep; write seeds = [0, 1, 2] at the top")
     title = raw.get("title", name)
     if not isinstance(title, str):
         raise ConfigError("title: must be text")
@@ -108,13 +108,13 @@ def _parse(raw: Mapping[str, Any], name: str) -> Sweep:
     for values in sweep.grid.values():
         count *= len(values)
     if count > _MOST_RUNS:
-        raise ConfigError(f"{count} runs are more than {_MOST_RUNS}; take values out of [grid]")
-    sweep.cells()
+        raise ConfigError(f"{count} runs are more than {_MOST_RUNS}; remove values from [grid]")
+    sweep.runs()
     return sweep
 
 
 def _seeds(raw: Any) -> tuple[int, ...]:
-    """Return the seeds that a list names, or 0, 1, … for a count."""
+    """Return the listed seeds, or 0, 1, … for a count."""
     if type(raw) is int and 1 <= raw <= 1000:
         return tuple(range(raw))
     if isinstance(raw, list) and raw and all(type(seed) is int for seed in raw) and len(set(raw)) == len(raw):

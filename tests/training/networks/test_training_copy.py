@@ -1,4 +1,4 @@
-"""The network that is trained is the network that is kept, in faster arithmetic."""
+"""The training copy computes the same as the network, in faster arithmetic."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from mien.training.config import TrainConfig
 from mien.training.networks.batchnorm import FusedBatchNormalization
-from mien.training.networks.networks import NETWORKS, build, logits_of, twin
+from mien.training.networks.networks import NETWORKS, build, logits_of, training_copy
 
 
 def small(name: str) -> tuple[keras.Model, np.ndarray]:
@@ -17,21 +17,21 @@ def small(name: str) -> tuple[keras.Model, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
-def test_a_twin_has_the_same_weights_in_order_and_answers_alike(name: str) -> None:
+def test_a_training_copy_has_the_same_weights_in_order_and_the_same_output(name: str) -> None:
     network, x = small(name)
-    other = twin(network)
-    assert [tuple(w.shape) for w in other.variables] == [tuple(w.shape) for w in network.variables]
-    np.testing.assert_allclose(np.asarray(other(x)), np.asarray(network(x)), atol=1e-5)
+    copy = training_copy(network)
+    assert [tuple(w.shape) for w in copy.variables] == [tuple(w.shape) for w in network.variables]
+    np.testing.assert_allclose(np.asarray(copy(x)), np.asarray(network(x)), atol=1e-5)
     assert not any(isinstance(layer, FusedBatchNormalization) for layer in network.layers)
 
 
-def test_in_bfloat16_the_weights_stay_single_and_answers_stay_close() -> None:
+def test_in_bfloat16_the_weights_stay_single_and_outputs_stay_close() -> None:
     network, x = small("residual")
-    other = twin(network, "bfloat16")
-    assert {str(weight.dtype) for weight in other.weights} == {"float32"}
+    copy = training_copy(network, "bfloat16")
+    assert {str(weight.dtype) for weight in copy.weights} == {"float32"}
     # Eight bits of mantissa, through a dozen layers.
-    np.testing.assert_allclose(np.asarray(other(x)), np.asarray(network(x)), atol=0.05)
-    assert str(logits_of(other).output.dtype) == "float32"
+    np.testing.assert_allclose(np.asarray(copy(x)), np.asarray(network(x)), atol=0.05)
+    assert str(logits_of(copy).output.dtype) == "float32"
 
 
 def test_fused_normalisation_trains_like_keras_own() -> None:

@@ -1,0 +1,73 @@
+"""Cross-validation: one run per fold, and a final run whose model is used."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.evaluation.provenance import origin
+from mien.evaluation.scoring import Predictions, pool
+from mien.io.atomic import new_folder, readable_errors
+from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
+from mien.report.report import Evaluation, write_report
+from mien.training.config import TrainConfig
+from mien.training.data_split import DataSplit, final_split
+from mien.training.reporter import QuietReporter, Reporter
+from mien.training.result import TrainingResult
+from mien.training.run import failure_noted, resume_run, run_reader, score_split, start_run, stored_split
+from mien.training.runs import read_about, read_unfinished
+from mien.training.source import TrainingSource
+
+
+def start_folds(source: TrainingSource, config: TrainConfig, out: Path, splits: Sequence[DataSplit]) -> None:
+    """Make the folder of a cross-validation, with one run per fold and the final run.
+
+    Args:
+        source: the labelled data.
+        config: the settings of all runs.
+        out: the new folder.
+        splits: one per fold, from `mien.training.data_split.split_folds`.
+    """
+    k = len(splits)
+    with new_folder(out) as folder:
+        for name, split in zip([*_fold_names(k), FINAL], [*splits, final_split(splits[0])], strict=True):
+            start_run(source, config, folder / name, split, QuietReporter())
+        about = {"source": source.to_dict(), "folds": k, "classes": list(splits[0].manifest.classes)}
+        (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+
+
+def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
+    """Train all unfinished folds and the final run, and write the pooled report."""
+    about = read_unfinished(folder)
+    with failure_noted(folder):
+        return _continue(folder, about, reporter or QuietReporter())
+
+
+def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
+    scores = []
+    for number, name in enumerate(_fold_names(about["folds"])):
+        reporter.say(f"fold {number + 1} of {about['folds']}")
+        scores.append(_fold_predictions(folder / name, reporter))
+    reporter.say("the final model, trained on all folds except the one that chooses its epoch")
+    if not is_finished(folder / FINAL):
+        resume_run(folder / FINAL, reporter)
+    with readable_errors(folder):
+        if not (folder / BUNDLE).exists():
+            with new_folder(folder / BUNDLE) as bundle:
+                for path in (folder / FINAL / BUNDLE).iterdir():
+                    (bundle / path.name).write_bytes(path.read_bytes())
+        predictions = pool(scores)
+        evaluated_on = f"{about['folds']}-fold cross-validation, pooled"
+        write_report(Evaluation(predictions, evaluated_on, {"run": folder.name, **origin(0)}), folder)
+    return TrainingResult(folder, predictions, evaluated_on, (), None)
+
+
+def _fold_predictions(folder: Path, reporter: Reporter) -> Predictions:
+    if not is_finished(folder):
+        return resume_run(folder, reporter).predictions
+    return score_split(run_reader(folder), stored_split(folder, read_about(folder)), "test")
+
+
+def _fold_names(k: int) -> list[str]:
+    return [f"fold-{number + 1}" for number in range(k)]

@@ -1,0 +1,51 @@
+"""The result of a training run. Needs no Keras."""
+
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.evaluation.scoring import Predictions
+from mien.training.loop.schedule import Epoch, best_epoch
+
+if TYPE_CHECKING:
+    from mien.training.export.onnx import Agreement
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run folder; `mien.load` takes it.
+        predictions: of the model on the split it was evaluated on.
+        evaluated_on: that split, in words.
+        history: one row per epoch; empty for a cross-validation.
+        agreement: of the exported bundle with Keras; None if an earlier call exported it.
+    """
+
+    folder: Path
+    predictions: Predictions
+    evaluated_on: str
+    history: tuple[Epoch, ...]
+    agreement: "Agreement | None"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict: folder, evaluated split, metrics, best epoch and history."""
+        return {
+            "run": str(self.folder),
+            "evaluated_on": self.evaluated_on,
+            "metrics": self.predictions.evaluation().to_dict(),
+            "best_epoch": self.history[best_epoch(self.history)].epoch if self.history else None,
+            "history": [asdict(row) for row in self.history],
+            "agreement": asdict(self.agreement) if self.agreement else None,
+        }
+
+    def _repr_html_(self) -> str:
+        """Return the metrics as a table, for notebooks."""
+        metrics = self.predictions.evaluation()
+        rows = [("accuracy", metrics.accuracy), ("macro F1", metrics.macro_f1), ("ROC-AUC", metrics.roc_auc)]
+        rows += [(f"recall of {name}", row.recall) for name, row in metrics.per_class.items()]
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows)
+        caption = escape(f"{self.folder.name}, evaluated on: {self.evaluated_on} (n = {metrics.n}; 95 % intervals)")
+        return f"<table><caption>{caption}</caption>{cells}</table>"

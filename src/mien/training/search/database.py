@@ -1,0 +1,119 @@
+"""Open the database of a study: SQLite or any URL that SQLAlchemy knows, shared by processes and machines."""
+
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MissingExtraError
+
+#: Seconds between two looks at the database while waiting.
+POLL = 0.5
+#: A trial whose process died is tried again at most this often.
+_RETRIES = 3
+#: Heartbeats in the time after which a process counts as dead.
+_HEARTBEATS = 6
+_ATTEMPTS = 20
+
+
+def require_optuna() -> None:
+    """Raise MissingExtraError if Optuna is not installed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtraError("mien tune", "tune") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silence Optuna: it calls its heartbeat experimental, and wants its own loop, which does not lock SQLite."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Heartbeat of storage")
+        yield
+
+
+def open_database(storage: str | Path, silent_after: int) -> Any:
+    """Connect and make the tables. If several processes do so at once, all but one see the tables appear."""
+    left = _ATTEMPTS
+    while True:
+        try:
+            return _connect(storage, silent_after)
+        except database_errors() as error:
+            left -= 1
+            if not left or not re.search("already exists|duplicate|unique|locked", str(error), re.IGNORECASE):
+                raise
+            time.sleep(POLL)
+
+
+def heartbeat_seconds(silent_after: int) -> int:
+    """Return the seconds between two heartbeats."""
+    return max(1, silent_after // _HEARTBEATS)
+
+
+def lock_file(storage: str | Path) -> Path | None:
+    """Return the file to lock while a process of this machine takes a trial; None if the database locks rows itself.
+
+    SQLite does not, so that two processes could take the same queued trial.
+    """
+    from sqlalchemy.engine import make_url
+
+    if isinstance(storage, Path):
+        return storage.with_name(f".{storage.name}.lock")
+    url = make_url(storage)
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    return Path(file).with_name(f".{Path(file).name}.lock") if file else None
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a database that cannot be opened: no driver, no server, not a URL."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (ImportError, OptunaError, SQLAlchemyError, ValueError)
+
+
+def lost_database_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a database that is lost, full or damaged while trials run."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (StorageInternalError, SQLAlchemyError)
+
+
+def without_password(storage: str | Path) -> str:
+    """Return a database URL without its password."""
+    if isinstance(storage, Path):
+        return str(storage)
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(no database URL)"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, at most 200 characters."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _connect(storage: str | Path, silent_after: int) -> Any:
+    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+
+    is_file = isinstance(storage, Path) or storage.startswith("sqlite:")
+    url = f"sqlite:///{storage.resolve()}" if isinstance(storage, Path) else storage
+    return RDBStorage(
+        url,
+        engine_kwargs={"connect_args": {"timeout": 60}} if is_file else None,
+        heartbeat_interval=heartbeat_seconds(silent_after),  # Optuna only checks that there is one
+        grace_period=silent_after,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=_RETRIES),
+    )

@@ -1,0 +1,153 @@
+"""Train from Python: the door `mien.train`, and its parts for callers who have a config. Imports Keras when called."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.data.dataset import require_trainable
+from mien.errors import ConfigError
+from mien.io.atomic import refuse_existing
+from mien.io.layout import CONFIG, RUNS, is_finished
+from mien.io.targets import free_folder, require_new_folder
+from mien.training.backend import require_keras
+from mien.training.config import FROM_SCRATCH, TrainConfig, flag, merge_settings, read_settings
+from mien.training.data_split import split_data, split_folds
+from mien.training.networks.pretrained import SMALL_DATASET, build_config, small_dataset_config
+from mien.training.reporter import QuietReporter, Reporter
+from mien.training.result import TrainingResult
+from mien.training.runs import read_unfinished
+from mien.training.source import TrainingSource, audit_source
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    folds: int = 0,
+    resume: str | Path | None = None,
+    config: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **settings: Any,
+) -> TrainingResult:
+    """Train on labelled images: audit, split, train, export and evaluate, all into one run folder.
+
+    A small dataset fine-tunes the shipped model, unless a network, an input or `start_from` is given;
+    `start_from="none"` trains from scratch. An interrupted run is continued with `resume`.
+
+    Args:
+        data: a folder of class folders, a CSV or a zip.
+        out: the run folder, which must not exist [mien-runs/DATA-NETWORK].
+        classes: use only these classes, in this order.
+        rename: classes to rename, as {old: new}.
+        folds: cross-validate with so many folds (at least 3), then train the final model; 0: one run.
+        resume: the folder of an interrupted run; give it alone.
+        config: a TOML file of settings, which `settings` override.
+        reporter: receives the progress; default: nobody.
+        settings: the fields of `mien.training.config.TrainConfig`, like `epochs=20`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong.
+        DataError: the data cannot be used.
+        OutputError: `out` exists or cannot be written.
+        BundleError: the weights of `start_from` cannot be used.
+        TrainingError: training failed, or `resume` is not an unfinished run.
+    """
+    reporter = reporter or QuietReporter()
+    if resume is not None:
+        if data or out or classes or rename or folds or config or any(value is not None for value in settings.values()):
+            raise ConfigError("--resume: takes the run's own data and settings; give it alone")
+        return _resume(Path(resume), reporter)
+    if data is None:
+        raise ConfigError("give DATA, a labelled folder, CSV or zip; or --resume RUN")
+    given = merge_settings(Path(config) if config else None, settings)
+    full, small = build_config(given), small_dataset_config(given)
+    folder = Path(out) if out else free_folder(Path(RUNS), f"{Path(data).resolve().stem}-{full.network}")
+    # Check what a typo may spoil before Keras is loaded, which takes seconds.
+    require_new_folder(folder)
+    source = read_source(Path(data), tuple(classes) if classes else None, rename)
+    require_keras("training", full.deterministic)
+    return train_source(source, full, folder, reporter, folds=folds, small_config=small)
+
+
+def read_source(path: Path, classes: tuple[str, ...] | None, rename: Mapping[str, str] | None) -> TrainingSource:
+    """Return labelled data to train on; DataError if there is none."""
+    source = TrainingSource(path, classes, rename)
+    require_trainable(source.manifest)
+    return source
+
+
+def train_source(
+    source: TrainingSource,
+    config: TrainConfig,
+    out: Path,
+    reporter: Reporter | None = None,
+    *,
+    folds: int = 0,
+    small_config: TrainConfig | None = None,
+) -> TrainingResult:
+    """Train on a source with a config, into a new run folder.
+
+    Args:
+        source: the labelled data.
+        config: all settings.
+        out: the run folder.
+        reporter: receives the progress.
+        folds: number of folds of a cross-validation; 0: one run.
+        small_config: replaces `config` if there are fewer than SMALL_DATASET training images; it must have the seed
+            and the split fractions of `config`.
+
+    Raises the errors of `train`.
+    """
+    from mien.training.folds import start_folds
+    from mien.training.run import start_run
+
+    reporter = reporter or QuietReporter()
+    if folds in (1, 2):
+        raise ConfigError(f"{folds} folds: one is for testing and one chooses the epoch; give at least 3")
+    refuse_existing(out)
+    audited = audit_source(source, reporter, config.faces)
+    splits = split_folds(audited, config, folds) if folds else [split_data(audited, config)]
+    count = len(splits[0].subset("train").samples)
+    if small_config is not None and count < SMALL_DATASET:
+        config = small_config
+        reporter.say(
+            f"{count} training images are few: fine-tuning the shipped model '{config.start_from}' "
+            f"(train from scratch: {flag('start_from')} {FROM_SCRATCH})"
+        )
+    reporter.on_start(out)
+    if folds:
+        start_folds(source, config, out, splits)
+    else:
+        start_run(source, config, out, splits[0], reporter)
+    return resume_training(out, reporter)
+
+
+def resume_training(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
+    """Continue an interrupted run or cross-validation; TrainingError if it is finished or not a run."""
+    from mien.training.folds import resume_folds
+    from mien.training.run import resume_run
+
+    return (resume_folds if read_unfinished(folder).get("folds") else resume_run)(folder, reporter)
+
+
+def train_or_resume(source: TrainingSource, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
+    """Train into `out`, resume an interrupted run there, or do nothing if it is finished."""
+    if is_finished(out):
+        return
+    if out.exists():
+        resume_training(out, reporter)
+    else:
+        train_source(source, config, out, reporter)
+
+
+def _resume(folder: Path, reporter: Reporter) -> TrainingResult:
+    read_unfinished(folder)
+    stored = folder / CONFIG
+    require_keras("training", stored.exists() and bool(read_settings(stored).get("deterministic")))
+    reporter.on_start(folder)
+    return resume_training(folder, reporter)
