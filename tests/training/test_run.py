@@ -131,7 +131,7 @@ def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: TrainingResul
     assert found.returncode == 0
     with (finished.folder / "split.csv").open() as stream:
         count = sum(row["part"] == "train" for row in csv.DictReader(stream))
-    assert found.stderr.startswith(f"mien: {count} of these 120 images were trained on, so the figures flatter")
+    assert found.stderr.startswith(f"mien: {count} of these 120 ")
     held_out = mien_command("evaluate", "--model", finished.folder)
     assert "trained on" not in held_out.stderr
 
