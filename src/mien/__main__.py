@@ -1,4 +1,4 @@
-"""`python -m mien` is the `mien` command."""
+"""Run the `mien` command by `python -m mien`."""
 
 from mien.cli import main
 

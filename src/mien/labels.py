@@ -1,4 +1,4 @@
-"""Ordered label names, and how a person's own names are turned into them."""
+"""Ordered label names, and the parsing of `--classes` and `--map`."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,27 +10,35 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"
 #: The same seven in the order of the `emotion` column of `fer2013.csv`.
 FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
-#: What a model with an answer rule says when it answers none of its labels.
+#: The answer of a model with an answer rule if none of its labels meets the rule.
 NEITHER = "neither"
 
 
 def parse_classes(text: str) -> tuple[str, ...]:
-    """Read `happy,sad` as an ordered tuple of at least two different names.
+    """Parse `happy,sad` into an ordered tuple of at least two different names.
 
     Raises ConfigError for an empty or repeated name, or fewer than two.
+
+    Example:
+        >>> parse_classes("happy, sad")
+        ('happy', 'sad')
     """
     names = tuple(name.strip() for name in text.split(","))
     if len(names) < 2 or not all(names):
         raise ConfigError(f"classes '{text}': give at least two names separated by commas, like happy,sad")
     if len(set(names)) != len(names):
-        raise ConfigError(f"classes '{text}': a name stands twice; name each class once")
+        raise ConfigError(f"classes '{text}': a name is repeated; name each class once")
     return names
 
 
 def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
-    """Read `["smile=happy", "frown=sad,cry=sad"]` as a mapping from the source's name to the wanted one.
+    """Parse `OLD=NEW` pairs into a mapping from a name in the data to the wanted one.
 
-    Raises ConfigError for a part that is not `name=name`, or a name mapped twice.
+    Raises ConfigError for a pair of another form, or a name mapped twice.
+
+    Example:
+        >>> parse_rename(["smile=happy", "frown=sad,cry=sad"])
+        {'smile': 'happy', 'frown': 'sad', 'cry': 'sad'}
     """
     rename: dict[str, str] = {}
     for pair in (part for text in pairs for part in text.split(",")):
@@ -43,7 +51,12 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return `labels` as a tuple; ConfigError unless they are two or more different, non-empty names."""
+    """Return `labels` as a tuple; ConfigError unless they are two or more different names without commas.
+
+    Example:
+        >>> check_labels(["happy", "sad"])
+        ('happy', 'sad')
+    """
     for name in labels:
         if "," in name:
             raise ConfigError(f"class name '{name}': a class name may not contain a comma")

@@ -1,4 +1,4 @@
-"""What mien answers: frozen, validated, serialisable results."""
+"""Results of inference: frozen, validated, JSON-serialisable."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,12 @@ Landmarks = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels of the upright picture: left, top, width and height (at least 1 each)."""
+    """A rectangle in pixels of the upright image: left, top, width and height (at least 1 each).
+
+    Example:
+        >>> Box(120, 80, 96, 96).to_dict()
+        {'x': 120, 'y': 80, 'width': 96, 'height': 96}
+    """
 
     x: int
     y: int
@@ -33,11 +38,18 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """A face that was found in a picture.
+    """A detected face.
 
-    `box` lies inside the upright picture. `landmarks` are five points (x, y) in its pixels, as YuNet gives
-    them: the person's right eye, left eye, tip of the nose, right and left corner of the mouth; they may lie
-    a little outside. `score` is the finder's confidence in [0, 1].
+    Args:
+        box: inside the upright image.
+        landmarks: five points (x, y) in its pixels, as YuNet gives them: the person's right eye, left eye, tip of
+            the nose, right and left corner of the mouth. They may lie a little outside.
+        score: the detector's confidence, in [0, 1].
+
+    Example:
+        >>> eyes, rest = ((60.0, 50.0), (90.0, 80.0)), ((75.0, 60.0), (62.0, 80.0), (88.0, 80.0))
+        >>> Detection(Box(50, 20, 50, 80), eyes + rest, 0.9).roll
+        45.0
     """
 
     box: Box
@@ -46,9 +58,9 @@ class Detection:
 
     @property
     def roll(self) -> float:
-        """How far the face is rolled in the picture, degrees in (-180, 180]; 0 is upright.
+        """The roll of the face in degrees, in (-180, 180]; 0 is upright.
 
-        The angle of the line from the person's right eye to the left one, clockwise as pictures are seen.
+        It is the angle of the line from the person's right eye to the left one, clockwise as the image is seen.
         """
         (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
         return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
@@ -67,16 +79,25 @@ class Detection:
 
 @dataclass(frozen=True)
 class Face:
-    """One face and what was read from it.
+    """One face and the answer for it.
 
-    `score` is the face finder's confidence in [0, 1], or None where the whole picture was read; `landmarks`
-    are those of `Detection`, or None likewise.
-    `answer` is what mien answers and `probability` how probable it holds that answer, in [0, 1];
-    `why` says why an answer differs from the most probable label, and is None where it does not.
-    `probabilities` sum to 1 over all possible answers: the model's labels or, of a model that may answer
-    `neither`, the labels it answers and `neither`. `two_way` (happy against sad, P(happy) / (P(happy) +
-    P(sad))) and `expressions` (all seven) are present only for models that know those labels.
-    `person` is the number of the person followed through a film, from 1; None in a single picture.
+    Args:
+        box: the face, or the whole image if it was classified whole.
+        score: the detector's confidence, in [0, 1]; None if the whole image was classified.
+        answer: what mien answers.
+        probability: of that answer, in [0, 1].
+        why: why the answer differs from the most probable label; None if it does not.
+        probabilities: of all possible answers; they sum to 1. These are the model's labels or, for a model that may
+            answer `neither`, the labels it answers and `neither`.
+        two_way: happy against sad, P(happy) / (P(happy) + P(sad)); None if the model does not know both.
+        expressions: of all seven expressions; None if the model does not know them.
+        landmarks: those of `Detection`; None if the whole image was classified.
+        person: the number of the person tracked through a video, from 1; None in a single image.
+
+    Example:
+        >>> face = Face(Box(0, 0, 48, 48), None, "happy", 0.9, None, {"happy": 0.9, "sad": 0.1})
+        >>> face.to_dict()["answer"]
+        'happy'
     """
 
     box: Box
@@ -91,7 +112,7 @@ class Face:
     person: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the face as plain JSON-ready values."""
+        """Return a JSON-serialisable dict."""
         row: dict[str, Any] = {
             "box": self.box.to_dict(),
             "score": self.score,
@@ -112,10 +133,20 @@ class Face:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What was read from one picture.
+    """The result for one image.
 
-    `status` is `ok`, `no_face` or `unreadable`; `reason` says why in the last case. `width` and
-    `height` are pixels of the upright picture, None where it could not be read.
+    Args:
+        source: the name of the image.
+        status: `ok`, `no_face` or `unreadable`.
+        reason: why the status is not `ok`; None if it is.
+        width: pixels of the upright image; None if it could not be decoded.
+        height: likewise.
+        model: the name of the model.
+        faces: largest first; the first is that of `answer` and `probability`.
+
+    Example:
+        >>> str(ImageResult("me.jpg", "no_face", "no face was found", 640, 480, "mien"))
+        'me.jpg: no_face (no face was found)'
     """
 
     source: str
@@ -128,7 +159,7 @@ class ImageResult:
 
     @property
     def face(self) -> Face:
-        """The first (largest) face; ImageError where there is none."""
+        """The first (largest) face; ImageError if there is none."""
         if not self.faces:
             raise ImageError(
                 self.source, self.reason or "no face was found", "no-face" if self.status == "no_face" else "unreadable"
@@ -137,16 +168,16 @@ class ImageResult:
 
     @property
     def answer(self) -> str:
-        """The answer for the first (largest) face; ImageError where there is none."""
+        """The answer for the first (largest) face; ImageError if there is none."""
         return self.face.answer
 
     @property
     def probability(self) -> float:
-        """The probability of that answer; ImageError where there is no face."""
+        """The probability of that answer; ImageError if there is no face."""
         return self.face.probability
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row that `--json`, `--jsonl` and HTTP give for this picture."""
+        """Return the row that `--json`, `--jsonl` and HTTP give for this image."""
         return {
             "source": self.source,
             "status": self.status,
@@ -166,27 +197,31 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class FrameResult(ImageResult):
-    """What was read from one frame of a film or camera, `time` seconds after the first.
+    """The result for one frame of a video or webcam, `time` seconds after the first.
 
-    Every face has a `person`, the same number for the same person in all frames; its probabilities are
-    smoothed over the frames before.
+    Every face has a `person`, the same number for the same person in all frames; its probabilities are smoothed over
+    the frames before.
     """
 
     time: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row that `--json` and `--jsonl` give for this frame: that of a picture, and its time."""
+        """Return the row that `--json` and `--jsonl` give for this frame: that of an image, and its time."""
         row = super().to_dict()
         return {"source": row.pop("source"), "time": round(self.time, 3), **row}
 
 
 @dataclass(frozen=True, eq=False)
 class FaceHeat:
-    """What in one face speaks for one label.
+    """The evidence for one label in one face.
 
-    `heat` is float32 (S, S) in [0, 1] over `crop`, uint8 (S, S, C), which is what the network saw; 1 is the
-    strongest evidence in it, 0 none or evidence against. `corners` are those of the crop in the upright picture,
-    float64 (4, 2), x and y in pixels, clockwise from the crop's upper left; they may lie outside the picture.
+    Args:
+        label: the label.
+        method: how the evidence was computed.
+        heat: float32 (S, S) in [0, 1] over the crop; 1 is its strongest evidence, 0 none or evidence against.
+        crop: uint8 (S, S, C), the input of the network.
+        corners: of the crop in the upright image, float64 (4, 2), x and y in pixels, clockwise from the crop's
+            upper left; they may lie outside the image.
     """
 
     label: str

@@ -328,7 +328,7 @@ def test_sizes_that_the_graph_leaves_open_are_checked_when_it_runs(make_bundle: 
     crops = np.zeros((2, 16, 16, 3), np.uint8)
     assert Classifier(load_bundle(make_bundle(graph=open_sizes)), threads=1)(crops)[0].shape == (2, 2)
     three = make_bundle(("a", "b", "c"), graph=open_sizes)
-    with pytest.raises(BundleError, match=r"gives logits \(2, 2\) for 2 pictures"):
+    with pytest.raises(BundleError, match=r"gives logits \(2, 2\) for 2 crops"):
         Classifier(load_bundle(three), threads=1)(crops)
 
 
@@ -385,13 +385,13 @@ def test_a_missing_field_is_named(make_bundle: MakeBundle, name: str) -> None:
         ("name", 5, "name 5: must be text"),
         ("labels", "happy,sad", "labels 'happy,sad': must be a list"),
         ("labels", ["happy", 5], "must be names"),
-        ("labels", ["happy", "happy"], "a name stands twice"),
-        ("labels", ["happy\n", "happy\n"], "a name stands twice"),
+        ("labels", ["happy", "happy"], "a name is repeated"),
+        ("labels", ["happy\n", "happy\n"], "a name is repeated"),
         ("labels", ["happy"], "at least two"),
         ("labels", ["happy", ""], "at least two"),
         ("labels", ["a,b", "c"], "may not contain a comma"),
         ("input", [48, 1], "input [48, 1]: must be a table"),
-        ("framing", "profile", "framing 'profile': this mien reads whole and face"),
+        ("framing", "profile", "framing 'profile': this mien knows whole and face"),
         ("framing", ["face"], "framing ['face']: must be text"),
         ("size", "16", "size '16': must be a whole number"),
         ("size", 16.0, "size 16.0: must be a whole number"),

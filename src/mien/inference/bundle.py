@@ -1,7 +1,7 @@
-"""The bundle: a folder `model.onnx` + `config.json` + `CARD.md` that holds all a reader needs.
+"""Read and write bundles: a folder of `model.onnx`, `config.json` and `CARD.md` that holds all a reader needs.
 
-The model owns its label order, input size and colour, temperature, thresholds and the sha256 of its
-weights; code never hard-codes them. Nothing in a bundle is executable.
+The model owns its label order, input size and colour, temperature, thresholds and the sha256 of its weights; code
+never hard-codes them. Nothing in a bundle is executable.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
 CARD_FILE = "CARD.md"
 MAX_INPUT_SIZE = 1024
-#: What becomes the input: the whole picture, or a face found in it and framed as `mien.faces.crop.face_region` does.
+#: The crop that becomes the input: the whole image, or a face in it as `mien.faces.crop.face_region` frames it.
 Framing = Literal["whole", "face"]
-#: The models that come with the package: one bundle each, in a folder of its name.
+#: The models that come with the package, each a bundle in a folder of its name.
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "mien"
 
@@ -37,17 +37,22 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class BundleConfig:
-    """What `config.json` says.
+    """The contents of `config.json`.
 
-    `input_size` is the side of the square input in pixels, `input_channels` 1 (grey) or 3 (RGB); the
-    graph takes raw 0-255 values. `temperature` divides the logits before the softmax (Guo et al.,
-    2017). `threshold` counts for two classes only: the second label is answered from that probability
-    on. `answer_from` is the rule of a model that may also answer `neither`: each label it answers, and
-    the calibrated probability in (0, 1) from which on (see `mien.inference.decision.AnswerRule`); None is a model
-    that always answers one of its labels. `answer_over` says of a label how many times as probable as others it
-    must be besides. `framing` says what is read by default: the `whole` picture, or
-    each `face` that is found in it. `maps` says whether the graph also emits class activation maps. `about`
-    is free information about how the model was made.
+    Args:
+        name: of the model.
+        labels: the K labels, in the order of the logits.
+        input_size: side of the square input in pixels; the graph takes raw 0-255 values.
+        input_channels: 1 (grey) or 3 (RGB).
+        sha256: of the graph's file.
+        temperature: divides the logits before the softmax (Guo et al., 2017).
+        threshold: for two labels, the probability from which the second is the answer.
+        maps: whether the graph also gives class activation maps.
+        about: free information on how the model was made.
+        answer_from: for a model that may answer `neither`, the least calibrated probability, in (0, 1), of each
+            label that it answers; None is a model that always answers one of its labels.
+        answer_over: how many times as probable as other labels some of these must be (`AnswerRule`).
+        framing: `whole` classifies the whole image by default, `face` each face detected in it.
     """
 
     name: str
@@ -71,8 +76,8 @@ class BundleConfig:
         if not 8 <= self.input_size <= MAX_INPUT_SIZE:
             raise ConfigError(f"input size {self.input_size}: between 8 and {MAX_INPUT_SIZE}")
         if self.framing not in get_args(Framing):
-            # A bundle that wants another framing must not be read as if it were one of these.
-            raise ConfigError(f"framing {self.framing!r:.20}: this mien reads {' and '.join(get_args(Framing))}")
+            # A bundle with another framing must not be used as if it had one of these.
+            raise ConfigError(f"framing {self.framing!r:.20}: this mien knows {' and '.join(get_args(Framing))}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ConfigError(f"temperature {self.temperature}: a number above 0")
         if not 0 < self.threshold < 1:
@@ -111,7 +116,7 @@ class BundleConfig:
                     raise ConfigError(f"answer_over {name} {other} {times}: a number above 0")
 
     def to_json(self) -> str:
-        """Return the text of `config.json`; the rule for answering stands in it only where there is one."""
+        """Return the text of `config.json`; it has an answer rule only if the model has one."""
         rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
         if self.answer_over is not None:
             rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
@@ -135,7 +140,7 @@ class BundleConfig:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A validated model folder: its config and the bytes of its graph, whose sha256 was checked."""
+    """A validated model folder: its config and the bytes of its graph, with a checked sha256."""
 
     path: Path
     config: BundleConfig
@@ -143,18 +148,26 @@ class Bundle:
 
 
 def write_bundle(bundle: Bundle, card: str) -> None:
-    """Write the three files of a bundle into its folder, which is there and not yet in use."""
+    """Write the three files of a bundle into its folder, which exists and is not yet in use."""
     (bundle.path / MODEL_FILE).write_bytes(bundle.model)
     (bundle.path / CONFIG_FILE).write_text(bundle.config.to_json() + "\n", encoding="utf-8")
     (bundle.path / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> None:
-    """Write another threshold, in (0, 1), into the config of a bundle of two classes; the weights stay as they are.
+    """Write another threshold into the config of a bundle of two labels; the weights stay as they are.
 
-    `why` says how it was chosen, JSON-ready, and stands in `about`. The file is replaced whole or not at all. Raises
-    BundleError for a bundle that cannot be read or that came with the package, ConfigError for a threshold that its
-    model cannot have, OutputError where the file cannot be written.
+    The file is replaced whole or not at all.
+
+    Args:
+        folder: the bundle.
+        threshold: in (0, 1).
+        why: how it was chosen, JSON-serialisable; it is kept in `about`.
+
+    Raises:
+        BundleError: the bundle cannot be read, or came with the package.
+        ConfigError: the model cannot have this threshold.
+        OutputError: the file cannot be written.
     """
     if folder.resolve().is_relative_to(SHIPPED.resolve()):
         raise BundleError(f"{folder.name}: came with the package and stays as it is; give --model FOLDER, of your own")
@@ -168,12 +181,12 @@ def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> Non
 def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     """Read and validate the bundle that `find_bundle` finds.
 
-    Raises BundleError when there is none, a part is missing, the config is not ours, or the weights do
-    not have the sha256 that the config states.
+    Raises BundleError if there is none, a file is missing, mien did not write the config, or the weights do not have
+    the sha256 that the config states.
     """
     folder = find_bundle(model)
     config = _read_config(folder / CONFIG_FILE)
-    graph = _read_part(folder / MODEL_FILE)
+    graph = _read_file(folder / MODEL_FILE)
     digest = hashlib.sha256(graph).hexdigest()
     if digest != config.sha256:
         raise BundleError(
@@ -191,8 +204,8 @@ def shipped_models() -> tuple[str, ...]:
 def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of a bundle.
 
-    `model` is a bundle, a run folder with a `bundle` in it, or the name of a shipped model (a folder of
-    that name goes before it); None is the shipped model `mien`. Raises BundleError where there is none.
+    `model` is a bundle, a run folder with a `bundle` in it, or the name of a shipped model (a folder of that name
+    goes first); None is the shipped model `mien`. Raises BundleError if there is none.
     """
     shipped = shipped_models()
     if model is None:
@@ -215,7 +228,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
 
 
-def _read_part(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -226,7 +239,7 @@ def _read_part(path: Path) -> bytes:
 
 def _read_config(path: Path) -> BundleConfig:
     try:
-        raw = json.loads(_read_part(path).decode("utf-8"))
+        raw = json.loads(_read_file(path).decode("utf-8"))
     except (ValueError, RecursionError):
         raise BundleError(f"{path}: is not valid JSON; export the model again") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -250,6 +263,7 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         raise ConfigError(f"labels {labels!r:.60}: must be names")
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise ConfigError(f"sha256 {digest!r:.20}: must be 64 hexadecimal digits")
+    over = _field(raw, "answer_over", dict) if "answer_over" in raw else None
     return BundleConfig(
         name=_field(raw, "name", str),
         labels=tuple(labels),
@@ -261,7 +275,7 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         maps=_field(raw, "maps", bool),
         about=_field(raw, "about", dict),
         answer_from=_numbers(raw, "answer_from") if "answer_from" in raw else None,
-        answer_over=_over(raw) if "answer_over" in raw else None,
+        answer_over={name: _numbers(over, name) for name in over} if over is not None else None,
         framing=cast(Framing, _field(shape, "framing", str)),
     )
 
@@ -269,11 +283,6 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
 def _numbers(raw: Mapping[str, Any], name: str) -> dict[str, float]:
     table = _field(raw, name, dict)
     return {key: _field(table, key, float) for key in table}
-
-
-def _over(raw: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    table = _field(raw, "answer_over", dict)
-    return {name: _numbers(table, name) for name in table}
 
 
 _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a table"}

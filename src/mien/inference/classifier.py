@@ -1,4 +1,4 @@
-"""Square crops in, logits out: one onnxruntime session on the CPU."""
+"""Run a bundle's graph: square crops in, logits and class activation maps out. Probabilities: `calibration`."""
 
 import numpy as np
 
@@ -9,20 +9,20 @@ from mien.runtime import open_session
 
 
 class Classifier:
-    """Runs a bundle's graph.
+    """A bundle's graph in one onnxruntime session on the CPU; several threads may call it at the same time.
 
     `threads` is how many threads one call may use; None is one per core this process may use.
-    Raises BundleError when the graph cannot be loaded or does not have the tensors the config states.
+    Raises BundleError if the graph cannot be loaded or does not have the tensors that the config states.
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        self._where = str(bundle.path)
+        self._name = str(bundle.path)
         self._config = bundle.config
         try:
             self._session = open_session(bundle.model, threads)
         except Exception as error:  # onnxruntime has no public exception tree
             raise BundleError(
-                f"{self._where}: the graph cannot be loaded ({_first_line(error)}); export the model again"
+                f"{self._name}: the graph cannot be loaded ({_first_line(error)}); export the model again"
             ) from None
         self._outputs = ["logits", "maps"] if bundle.config.maps else ["logits"]
         self._check_tensors()
@@ -34,34 +34,40 @@ class Classifier:
         size, channels = config.input_size, config.input_channels
         if list(inputs) != ["image"] or not _fits(inputs["image"], (size, size, channels)):
             raise BundleError(
-                f"{self._where}: the graph takes {inputs}, the config says image, float "
+                f"{self._name}: the graph takes {inputs}, the config says image, float "
                 f"(N, {size}, {size}, {channels}); export the model again"
             )
         wanted = {"logits": (len(config.labels),), "maps": (None, None, len(config.labels))}
         if not all(name in outputs and _fits(outputs[name], wanted[name]) for name in self._outputs):
             raise BundleError(
-                f"{self._where}: the graph gives {outputs}, the config has {len(config.labels)} labels "
+                f"{self._name}: the graph gives {outputs}, the config has {len(config.labels)} labels "
                 f"and wants {' and '.join(self._outputs)}; export the model again"
             )
 
     def __call__(self, crops: UInt8) -> tuple[Float32, Float32 | None]:
         """Classify crops.
 
-        `crops` is uint8 (N, S, S, C), [0, 255], RGB or grey as the bundle says. Returns logits float32
-        (N, K) and, where the head allows it, class activation maps float32 (N, h, w, K) whose mean over
-        h and w is the logits (Zhou et al., 2016); else None. Raises BundleError where the graph fails.
+        Args:
+            crops: uint8 (N, S, S, C), [0, 255], RGB or grey as the bundle says.
+
+        Returns:
+            Logits, float32 (N, K), and, if the graph has them, class activation maps, float32 (N, h, w, K), whose
+            mean over h and w is the logits (Zhou et al., 2016); else None.
+
+        Raises:
+            BundleError: the graph fails.
         """
         try:
             found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
         except Exception as error:
-            raise BundleError(f"{self._where}: the graph cannot be run ({_first_line(error)})") from None
+            raise BundleError(f"{self._name}: the graph cannot be run ({_first_line(error)})") from None
         if found[0].shape != (len(crops), len(self._config.labels)):
-            raise BundleError(f"{self._where}: the graph gives logits {found[0].shape} for {len(crops)} pictures")
+            raise BundleError(f"{self._name}: the graph gives logits {found[0].shape} for {len(crops)} crops")
         return found[0], found[1] if len(found) > 1 else None
 
 
 def _fits(tensor: tuple[str, list[int | str | None]], wanted: tuple[int | None, ...]) -> bool:
-    """Whether a tensor is float (N, *wanted): N open, and no other size known to differ (None fits any)."""
+    """Return whether a tensor is float (N, *wanted): N open, and no other size known to differ (None fits any)."""
     kind, shape = tensor
     if kind != "tensor(float)" or len(shape) != len(wanted) + 1 or isinstance(shape[0], int):
         return False

@@ -21,7 +21,7 @@ from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import origin
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
-from mien.inference.calibration import ENOUGH_TO_FIT
+from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, readable_errors, write_text
 from mien.io.layout import BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
@@ -196,11 +196,11 @@ def _kept_epoch(config: TrainConfig, history: Sequence[Epoch]) -> str:
 
 def _uncalibrated(validation: TrainingArrays) -> str | None:
     """Return a sentence if there are too few validation images to fit a temperature."""
-    if len(validation.rows) >= ENOUGH_TO_FIT:
+    if len(validation.rows) >= MIN_ROWS_TO_FIT:
         return None
     return (
         f"the probabilities are not calibrated: {len(validation.rows)} validation images are too few to fit a "
-        f"temperature ({ENOUGH_TO_FIT} are needed), so it stays 1"
+        f"temperature ({MIN_ROWS_TO_FIT} are needed), so it stays 1"
     )
 
 
