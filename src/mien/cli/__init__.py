@@ -57,7 +57,12 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="VERB ...",
+    epilog="mien VERB --help shows the options of a verb.",
+)
 @click.version_option(__version__, message="mien %(version)s")
 def cli() -> None:
     """Classify the expression on faces; train, evaluate and export your own classifier."""

@@ -20,7 +20,9 @@ def data_options(function: Function) -> Function:
 def model_option(function: Function) -> Function:
     """Add `--model`, which every verb that runs a model takes."""
     return click.option(
-        "--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien, which is shipped]"
+        "--model",
+        metavar="NAME|FOLDER",
+        help="a shipped model, a bundle or a run folder  [default: mien, the shipped one]",
     )(function)
 
 

@@ -1,4 +1,4 @@
-"""`mien predict`: read the expression in images, videos or a webcam."""
+"""`mien predict`: classify the expression in images, videos or a webcam."""
 
 import sys
 from collections.abc import Mapping
@@ -35,15 +35,17 @@ _RAY_RATE_OVER = 600.0
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="two classes: answer the second if its probability is at least P  [the model's own, 0.5]",
+    help="two classes: answer the second if its probability is at least P  [default: the model's own]",
 )
 @click.option(
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
 )
 @click.option(
-    "--detect/--no-detect", default=None, help="find faces, or classify whole images  [as the model was trained]"
+    "--detect/--no-detect",
+    default=None,
+    help="find faces, or classify whole images  [default: as the model was trained]",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [one per core]")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [default: one per core]")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one line per face")
@@ -53,7 +55,7 @@ _RAY_RATE_OVER = 600.0
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="this machine, or all of a Ray cluster, with --parquet DIR",
+    help="run on this machine, or on a Ray cluster with --parquet DIR",
 )
 @click.option(
     "--draw",
@@ -66,7 +68,7 @@ _RAY_RATE_OVER = 600.0
     "--fps",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="N",
-    help="video or webcam: frames to read per second  [5]",
+    help="video or webcam: frames to read per second  [default: 5]",
 )
 @click.option(
     "--timeline", type=click.Path(path_type=Path), metavar="PNG", help="video: plot each person's answers over time"
@@ -77,10 +79,10 @@ def command(
     parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
     timeline: Path | None,
 ) -> int:  # fmt: skip
-    """Read the expression in INPUTS: images, folders, globs, zip archives, or a list.txt with a path per line.
+    """Classify the expression on each face in INPUTS: images, folders, globs, zip archives, a list.txt of paths.
 
-    Mix inputs of any kind; - reads paths from standard input. In a quoted glob, ** matches any number of
-    folders. A file that cannot be read becomes a row that says why. The others are still read, and the exit
+    Mix inputs of any kind; - reads paths from standard input, one per line, as in a list.txt. In a quoted glob,
+    ** matches any number of folders. A file that cannot be read becomes a row that says why. The others are still read, and the exit
     status is 1.
 
     Rows are kept in FILE.part as they come. Interrupt the command and give it again: it continues, and
