@@ -15,19 +15,17 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 import pytest
 import skimage.data
 from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 
+from mien.arrays import UInt8
 from mien.cli import main
 from mien.data.synthetic.faces import write_dataset
 from mien.inference import bundle
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
 from mien.labels import EXPRESSIONS
-
-Picture = npt.NDArray[np.uint8]
 
 NOBODY = 65534
 
@@ -37,7 +35,7 @@ settings.load_profile("mien")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands that tests start: a test run in the background ignores it, and they would too."""
+    """Let Ctrl-C reach the commands that tests start; a test run in the background ignores it, and so would they."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -165,34 +163,33 @@ def brightness_bundle(make_bundle: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_people() -> Callable[..., Picture]:
+def two_people() -> Callable[..., UInt8]:
     """Return a function that paints two people, (640, 360), whose faces are bright or dark.
 
     The one on the left moves to the right by 20 pixels per second of `time`; one whose face is None is away.
     """
     face = skimage.data.astronaut()[30:230, 120:320]  # type: ignore[no-untyped-call]
 
-    def paint(time: float, left: bool | None = True, right: bool | None = True) -> Picture:
+    def paint(time: float, left: bool | None = True, right: bool | None = True) -> UInt8:
         frame = np.full((360, 640, 3), 90, np.uint8)
-        for bright, picture, x, y in ((left, face, 20 + round(20 * time), 60), (right, face[:, ::-1], 400, 110)):
+        for bright, image, x, y in ((left, face, 20 + round(20 * time), 60), (right, face[:, ::-1], 400, 110)):
             if bright is not None:
-                frame[y : y + 200, x : x + 200] = picture if bright else (picture * 0.35).astype(np.uint8)
+                frame[y : y + 200, x : x + 200] = image if bright else (image * 0.35).astype(np.uint8)
         return frame
 
     return paint
 
 
 @pytest.fixture(scope="session")
-def write_film() -> Callable[..., None]:
-    """Return a function that writes a film of (time in seconds, frame uint8 (H, W, 3)) pairs.
+def write_video() -> Callable[..., None]:
+    """Return a function that writes a video of (time in seconds, frame uint8 (H, W, 3)) pairs.
 
-    `rotation` says (degrees, clockwise) how it must be turned to be shown, `mirrored` that it is to be mirrored
-    after; `small` gives it a second, smaller picture, `sound` a second of silence; `options` are
-    those of the file format.
+    A player turns it by `rotation` degrees clockwise, then mirrors it if `mirrored`. `small` adds a second, smaller
+    video stream, `sound` a second of silence; `options` are those of the file format.
     """
 
     def write(
-        path: Path, frames: Iterable[tuple[float, Picture]], codec: str = "mpeg4", rotation: int = 0,
+        path: Path, frames: Iterable[tuple[float, UInt8]], codec: str = "mpeg4", rotation: int = 0,
         mirrored: bool = False, small: bool = False, sound: bool = False,
         options: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
@@ -200,11 +197,11 @@ def write_film() -> Callable[..., None]:
             streams: list[Any] = []
             audio = container.add_stream("aac", rate=44100, layout="mono") if sound else None
             for time, frame in frames:
-                pictures = [frame[::4, ::4], frame] if small else [frame]
+                images = [frame[::4, ::4], frame] if small else [frame]
                 if not streams:
-                    streams = [_picture_stream(container, codec, picture, rotation, mirrored) for picture in pictures]
-                for stream, picture in zip(streams, pictures, strict=True):
-                    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                    streams = [_video_stream(container, codec, image, rotation, mirrored) for image in images]
+                for stream, image in zip(streams, images, strict=True):
+                    video = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
                     video.pts, video.time_base = round(time * 1000), Fraction(1, 1000)
                     container.mux(stream.encode(video))
             if audio is not None:
@@ -218,9 +215,9 @@ def write_film() -> Callable[..., None]:
     return write
 
 
-def _picture_stream(container: Any, codec: str, picture: Picture, rotation: int, mirrored: bool) -> Any:
+def _video_stream(container: Any, codec: str, image: UInt8, rotation: int, mirrored: bool) -> Any:
     stream = container.add_stream(codec, rate=30)
-    stream.height, stream.width = picture.shape[:2]
+    stream.height, stream.width = image.shape[:2]
     stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
     stream.codec_context.time_base = Fraction(1, 1000)
     if rotation or mirrored:

@@ -38,7 +38,7 @@ USES = {
     "train": (["train", "FACES", *_TRAINING, "--out", "run"], "run/bundle/model.onnx"),
     "report": (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report/report.html"),
     "parquet": (["predict", "FACES", "--model", "BUNDLE", "--parquet", "rows.parquet"], "rows.parquet"),
-    "video": (["predict", "FILM", "--model", "BUNDLE", "--csv", "rows.csv"], "rows.csv"),
+    "video": (["predict", "VIDEO", "--model", "BUNDLE", "--csv", "rows.csv"], "rows.csv"),
     "tune": (["tune", "FACES", *_FIXED, "--trials", "2", "--out", "study"], "study/best.toml"),
     "cluster": (["predict", "FACES", "--model", "BUNDLE", "--engine", "ray", "--parquet", "rows"], "rows/*.parquet"),
 }
@@ -315,15 +315,15 @@ def test_the_doctor_says_which_extra_works_and_how_to_get_the_others(
 
 
 def test_an_extra_does_what_it_is_for(
-    extended: Path, extra: str, make_bundle: MakeBundle, faces: Path, write_film: Callable[..., None], tmp_path: Path
+    extended: Path, extra: str, make_bundle: MakeBundle, faces: Path, write_video: Callable[..., None], tmp_path: Path
 ) -> None:
     bundle = make_bundle()
     if extra == "serve":
         assert served(extended, bundle, next(faces.glob("happy/*")))["status"] == "ok"
         return
-    film = tmp_path / "film.mp4"
-    write_film(film, [(second, np.full((64, 64, 3), 90, np.uint8)) for second in range(3)])
-    places = {"FACES": faces, "BUNDLE": bundle, "FILM": film}
+    video = tmp_path / "video.mp4"
+    write_video(video, [(second, np.full((64, 64, 3), 90, np.uint8)) for second in range(3)])
+    places = {"FACES": faces, "BUNDLE": bundle, "VIDEO": video}
     words, left = USES[extra]
     done = run(extended / "mien", *(places.get(word, word) for word in words), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

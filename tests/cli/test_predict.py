@@ -1,4 +1,4 @@
-"""`mien predict` keeps its contract: rows for pictures, one line for a bad call, and nothing half-written."""
+"""`mien predict` keeps its contract: rows for images, one line for a bad call, and nothing half-written."""
 
 import csv
 import io
@@ -53,24 +53,24 @@ def bundle(make_bundle: MakeBundle) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a.png, b.jpg and deep/c.png, and things beside them that are no pictures."""
-    folder = tmp_path_factory.mktemp("in") / "pictures"
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a.png, b.jpg and deep/c.png, and things beside them that are no images."""
+    folder = tmp_path_factory.mktemp("in") / "images"
     (folder / "deep").mkdir(parents=True)
     (folder / ".cache").mkdir()
     for number, name in enumerate(("a.png", "b.jpg", "deep/c.png", ".hidden.png", ".cache/d.png")):
         values = np.random.default_rng(number).integers(0, 256, (4, 4, 3), np.uint8)
         Image.fromarray(values).resize((30, 20)).save(folder / name)
-    (folder / "notes.txt").write_text("not a list of pictures")
+    (folder / "notes.txt").write_text("not a list of images")
     (folder / "Thumbs.db").write_bytes(b"x")
     return folder
 
 
 @pytest.fixture
-def spoiled(pictures: Path, tmp_path: Path) -> Path:
-    """Two good pictures and one file that is none."""
+def mixed(images: Path, tmp_path: Path) -> Path:
+    """Two good images and one file that is none."""
     for name in ("a.png", "b.jpg"):
-        (tmp_path / name).write_bytes((pictures / name).read_bytes())
+        (tmp_path / name).write_bytes((images / name).read_bytes())
     (tmp_path / "bad.jpg").write_text("<html>not found</html>")
     return tmp_path
 
@@ -94,21 +94,21 @@ def table_rows(text: str) -> list[list[str]]:
 # What comes out
 
 
-def test_the_table_shows_every_picture(call: Call, bundle: Path, pictures: Path) -> None:
-    status, out, err = call("predict", pictures, "--model", bundle)
+def test_the_table_shows_every_image(call: Call, bundle: Path, images: Path) -> None:
+    status, out, err = call("predict", images, "--model", bundle)
     assert (status, err) == (0, "")
     reader = mien.load(bundle)
     flat = re.sub(r"\s+", "", out)
     for name in ("a.png", "b.jpg", "deep/c.png"):
-        result = reader.predict(pictures / name)
+        result = reader.predict(images / name)
         assert name in flat
         assert f"{result.answer} │ {result.probability:.3f}".replace(" ", "") in flat
     assert "hidden" not in out
 
 
-def test_every_door_gives_the_same_answer(call: Call, bundle: Path, pictures: Path, tmp_path: Path) -> None:
+def test_every_door_gives_the_same_answer(call: Call, bundle: Path, images: Path, tmp_path: Path) -> None:
     reader = mien.load(bundle)
-    names = [str(pictures / name) for name in ("a.png", "b.jpg", "deep/c.png")]
+    names = [str(images / name) for name in ("a.png", "b.jpg", "deep/c.png")]
     rows = [reader.predict(name).to_dict() for name in names]
     for kind in ("json", "jsonl", "csv"):
         assert call("predict", *names, "--model", bundle, f"--{kind}", tmp_path / f"out.{kind}") == (0, "", "")
@@ -132,14 +132,14 @@ def test_every_door_gives_the_same_answer(call: Call, bundle: Path, pictures: Pa
 
 
 @pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
-def test_a_dash_is_standard_output(call: Call, bundle: Path, pictures: Path, tmp_path: Path, kind: str) -> None:
+def test_a_dash_is_standard_output(call: Call, bundle: Path, images: Path, tmp_path: Path, kind: str) -> None:
     target = tmp_path / "out"
-    call("predict", pictures, "--model", bundle, f"--{kind}", target)
-    assert call("predict", pictures, "--model", bundle, f"--{kind}", "-") == (0, target.read_text("utf-8"), "")
+    call("predict", images, "--model", bundle, f"--{kind}", target)
+    assert call("predict", images, "--model", bundle, f"--{kind}", "-") == (0, target.read_text("utf-8"), "")
 
 
-def test_csv_columns(call: Call, bundle: Path, spoiled: Path) -> None:
-    _, out, _ = call("predict", spoiled, "--model", bundle, "--csv", "-")
+def test_csv_columns(call: Call, bundle: Path, mixed: Path) -> None:
+    _, out, _ = call("predict", mixed, "--model", bundle, "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert list(rows[0]) == [
         *("source", "status", "reason", "x", "y", "width", "height", "score"),
@@ -151,13 +151,13 @@ def test_csv_columns(call: Call, bundle: Path, spoiled: Path) -> None:
     assert rows[2]["answer"] == rows[2]["p_happy"] == ""
 
 
-def test_without_a_name_the_shipped_model_answers(call: Call, shipped: Path, pictures: Path) -> None:
-    status, out, err = call("predict", pictures / "a.png", "--json", "-")
+def test_without_a_name_the_shipped_model_answers(call: Call, shipped: Path, images: Path) -> None:
+    status, out, err = call("predict", images / "a.png", "--json", "-")
     assert (status, err) == (0, "")
     (row,) = json.loads(out)
-    assert row == mien.load("mien").predict(str(pictures / "a.png")).to_dict()
-    assert call("predict", pictures / "a.png", "--model", "mien", "--json", "-") == (status, out, err)
-    assert call("predict", pictures / "a.png", "--model", "mien-two", "--json", "-")[1] != out
+    assert row == mien.load("mien").predict(str(images / "a.png")).to_dict()
+    assert call("predict", images / "a.png", "--model", "mien", "--json", "-") == (status, out, err)
+    assert call("predict", images / "a.png", "--model", "mien-two", "--json", "-")[1] != out
 
 
 def test_three_way_answers_in_the_table_and_the_csv(call: Call, three_way: Path, faces: Path) -> None:
@@ -185,38 +185,38 @@ def test_three_way_answers_in_the_table_and_the_csv(call: Call, three_way: Path,
     ]
 
 
-def test_reasons_have_a_column_only_where_there_are_some(call: Call, bundle: Path, pictures: Path) -> None:
-    assert "why" not in call("predict", pictures, "--model", bundle)[1]
-    _, out, _ = call("predict", pictures, "--model", bundle, "--threshold", "0.999")
+def test_reasons_have_a_column_only_where_there_are_some(call: Call, bundle: Path, images: Path) -> None:
+    assert "why" not in call("predict", images, "--model", bundle)[1]
+    _, out, _ = call("predict", images, "--model", bundle, "--threshold", "0.999")
     assert any(cells[-1] == "threshold0.999forsad" for cells in table_rows(out))
 
 
 def test_folders_files_and_lists_in_the_given_order(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(pictures)
+    monkeypatch.chdir(images)
     listing = tmp_path / "list.txt"
     listing.write_bytes("\ufeffdeep/c.png\r\n\r\n  a.png  \nabsent.png".encode())
-    status, out, _ = call("predict", "b.jpg", pictures, listing, "--model", bundle, "--json", "-")
+    status, out, _ = call("predict", "b.jpg", images, listing, "--model", bundle, "--json", "-")
     assert status == 1
-    inside = [str(pictures / name) for name in ("a.png", "b.jpg", "deep/c.png")]
+    inside = [str(images / name) for name in ("a.png", "b.jpg", "deep/c.png")]
     assert sources(out) == ["b.jpg", *inside, "deep/c.png", "a.png", "absent.png"]
 
 
-def test_the_threshold_moves_the_answer(call: Call, bundle: Path, pictures: Path) -> None:
+def test_the_threshold_moves_the_answer(call: Call, bundle: Path, images: Path) -> None:
     for threshold in ("0.001", "0.999"):
-        _, out, _ = call("predict", pictures, "--model", bundle, "--threshold", threshold, "--json", "-")
+        _, out, _ = call("predict", images, "--model", bundle, "--threshold", threshold, "--json", "-")
         answers = {row["faces"][0]["answer"] for row in json.loads(out)}
         assert answers == {"sad" if threshold == "0.001" else "happy"}
 
 
-def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, spoiled: Path) -> None:
-    status, out, err = call("predict", spoiled, "--model", bundle, "--json", "-")
+def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, mixed: Path) -> None:
+    status, out, err = call("predict", mixed, "--model", bundle, "--json", "-")
     assert status == 1
     assert [row["status"] for row in json.loads(out)] == ["ok", "ok", "unreadable"]
     assert "not an image" in json.loads(out)[2]["reason"]
     assert err == "mien: 1 of 3 files could not be read; see their rows\n"
-    status, out, err = call("predict", spoiled, "--model", bundle)
+    status, out, err = call("predict", mixed, "--model", bundle)
     assert status == 1
     assert "unreadable" in out
     assert err == "mien: 1 of 3 files could not be read; see their rows\n"
@@ -255,42 +255,42 @@ def test_a_bad_call_is_one_line(
     call: Call,
     make_bundle: MakeBundle,
     bundle: Path,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     arguments: list[str],
     words: list[str],
 ) -> None:
     (tmp_path / "none.txt").write_text("\n \n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    places = {"BUNDLE": bundle, "IN": pictures, "EMPTY": tmp_path}
+    places = {"BUNDLE": bundle, "IN": images, "EMPTY": tmp_path}
     if "THREE" in arguments:
         places["THREE"] = make_bundle(("a", "b", "c"))
-    before = (pictures / "a.png").read_bytes()
+    before = (images / "a.png").read_bytes()
     named = [re.sub(r"^[A-Z]{2,}(?=/|$)", lambda m: str(places[m[0]]), word) for word in arguments]
     assert_refused(call(*named), *words)
-    assert (pictures / "a.png").read_bytes() == before
+    assert (images / "a.png").read_bytes() == before
 
 
 def test_a_model_that_is_not_there(
-    call: Call, shipped: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, shipped: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_refused(call("predict", pictures, "--model", "happines"), "happines: no such model", "(mien, mien-two)")
+    assert_refused(call("predict", images, "--model", "happines"), "happines: no such model", "(mien, mien-two)")
     shutil.rmtree(shipped)
-    assert_refused(call("predict", pictures), "no model comes with this installation", "--model FOLDER")
+    assert_refused(call("predict", images), "no model comes with this installation", "--model FOLDER")
 
 
-def test_bad_calls_of_the_real_command(bundle: Path, pictures: Path) -> None:
+def test_bad_calls_of_the_real_command(bundle: Path, images: Path) -> None:
     assert_refused(process("predict", "absent.png", "--model", bundle), "absent.png")
-    assert_refused(process("predict", pictures, "--model", "absent"), "absent")
-    assert_refused(process("perdict", pictures), "perdict")
-    assert_refused(process("predict", pictures, "--model", bundle, "--fast"), "--fast")
+    assert_refused(process("predict", images, "--model", "absent"), "absent")
+    assert_refused(process("perdict", images), "perdict")
+    assert_refused(process("predict", images, "--model", bundle, "--fast"), "--fast")
 
 
-def test_the_real_command_and_its_exit_statuses(bundle: Path, spoiled: Path) -> None:
-    status, out, err = process("predict", spoiled / "a.png", "--model", bundle, "--jsonl", "-")
+def test_the_real_command_and_its_exit_statuses(bundle: Path, mixed: Path) -> None:
+    status, out, err = process("predict", mixed / "a.png", "--model", bundle, "--jsonl", "-")
     assert (status, err) == (0, "")
-    assert json.loads(out)["source"] == str(spoiled / "a.png")
-    status, out, err = process("predict", spoiled, "--model", bundle)
+    assert json.loads(out)["source"] == str(mixed / "a.png")
+    status, out, err = process("predict", mixed, "--model", bundle)
     assert status == 1
     assert out.count("unreadable") == 1
     assert err == "mien: 1 of 3 files could not be read; see their rows\n"
@@ -306,7 +306,7 @@ def test_help_and_version(call: Call) -> None:
     assert "predict" in out
 
 
-@pytest.mark.parametrize("verb", ["predict", "evaluate", "check"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(call: Call, verb: str) -> None:
     status, out, err = call(verb, "--help")
     assert (status, err) == (0, "")
@@ -318,35 +318,35 @@ def test_every_verb_has_help(call: Call, verb: str) -> None:
 
 @pytest.mark.parametrize("place", ["FILE/out.json", "FILE/a/b/out.json", "", "/proc/absent/out.json"])
 def test_a_place_that_cannot_be_written(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("FILE").write_text("kept")
     target = tmp_path if place == "" else place
-    assert_refused(call("predict", pictures, "--model", bundle, "--json", target), str(target))
+    assert_refused(call("predict", images, "--model", bundle, "--json", target), str(target))
     assert Path("FILE").read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["FILE"]
 
 
-def test_folders_on_the_way_are_made(call: Call, bundle: Path, pictures: Path, tmp_path: Path) -> None:
+def test_folders_on_the_way_are_made(call: Call, bundle: Path, images: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "folder" / "out.json"
-    assert call("predict", pictures, "--model", bundle, "--json", target)[0] == 0
+    assert call("predict", images, "--model", bundle, "--json", target)[0] == 0
     assert [path.name for path in target.parent.iterdir()] == ["out.json"]
 
 
 def test_an_unwritable_folder_is_refused_before_the_work(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
-    assert_refused(call("predict", pictures, "--model", bundle, "--json", tmp_path / "o.json"), "may write to")
+    assert_refused(call("predict", images, "--model", bundle, "--json", tmp_path / "o.json"), "may write to")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs ulimit")
-def test_a_full_disk_leaves_nothing(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_nothing(bundle: Path, images: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     limited = ["sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", sys.executable, "-m", "mien"]
     done = subprocess.run(
-        [*limited, "predict", str(pictures), "--model", str(bundle), "--json", str(target)],
+        [*limited, "predict", str(images), "--model", str(bundle), "--json", str(target)],
         capture_output=True,
         text=True,
         check=False,
@@ -357,14 +357,14 @@ def test_a_full_disk_leaves_nothing(bundle: Path, pictures: Path, tmp_path: Path
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_or_device_is_written_to_and_never_replaced(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path
+    call: Call, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     received: list[str] = []
     listener = threading.Thread(target=lambda: received.append(pipe.read_text("utf-8")), daemon=True)
     listener.start()
-    assert call("predict", pictures, "--model", bundle, "--json", pipe) == (0, "", "")
+    assert call("predict", images, "--model", bundle, "--json", pipe) == (0, "", "")
     listener.join(60)
     assert len(json.loads(received[0])) == 3
     assert stat.S_ISFIFO(pipe.stat().st_mode)
@@ -372,8 +372,8 @@ def test_a_pipe_or_device_is_written_to_and_never_replaced(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("options", [["--json", "-"], []], ids=["json", "table"])
-def test_standard_output_that_is_full(bundle: Path, pictures: Path, options: list[str]) -> None:
-    command = [sys.executable, "-m", "mien", "predict", str(pictures), "--model", str(bundle), *options]
+def test_standard_output_that_is_full(bundle: Path, images: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "mien", "predict", str(images), "--model", str(bundle), *options]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert_refused((done.returncode, "", done.stderr), "No space left on device")
@@ -384,15 +384,15 @@ def test_standard_output_that_is_full(bundle: Path, pictures: Path, options: lis
     ("redirection", "options", "status", "words"),
     [
         ("<&-", "-", 2, "-: standard input is closed"),
-        (">&-", "PICTURE --json -", 2, "-: standard output is closed; give a file"),
-        (">&-", "PICTURE", 0, ""),
-        ("2>&-", "PICTURE --json -", 0, ""),
+        (">&-", "IMAGE --json -", 2, "-: standard output is closed; give a file"),
+        (">&-", "IMAGE", 0, ""),
+        ("2>&-", "IMAGE --json -", 0, ""),
     ],
 )
 def test_standard_streams_that_are_closed(
-    bundle: Path, pictures: Path, redirection: str, options: str, status: int, words: str
+    bundle: Path, images: Path, redirection: str, options: str, status: int, words: str
 ) -> None:
-    given = options.replace("PICTURE", shlex.quote(str(pictures / "a.png")))
+    given = options.replace("IMAGE", shlex.quote(str(images / "a.png")))
     line = f"{shlex.quote(sys.executable)} -m mien predict {given} --model {shlex.quote(str(bundle))} {redirection}"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     assert done.returncode == status
@@ -401,10 +401,10 @@ def test_standard_streams_that_are_closed(
 
 
 @pytest.fixture
-def long_list(pictures: Path, tmp_path: Path) -> Path:
-    """One picture, many times: more output than a pipe holds."""
+def long_list(images: Path, tmp_path: Path) -> Path:
+    """One image, many times: more output than a pipe holds."""
     path = tmp_path / "list.txt"
-    path.write_text(f"{pictures / 'a.png'}\n" * 1500)
+    path.write_text(f"{images / 'a.png'}\n" * 1500)
     return path
 
 
@@ -435,11 +435,11 @@ ODD_NAMES = ["[red]a[].png", r"back\[slash].png", "two\nlines.png", "esc\x1b[31m
 
 
 @pytest.fixture
-def odd(pictures: Path, tmp_path: Path) -> Path:
+def odd(images: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "odd"
     folder.mkdir()
     for name in ODD_NAMES:
-        (folder / name).write_bytes((pictures / "a.png").read_bytes())
+        (folder / name).write_bytes((images / "a.png").read_bytes())
     return folder
 
 
@@ -476,9 +476,9 @@ def test_odd_names_in_the_table(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_names_that_are_no_utf8(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+def test_names_that_are_no_utf8(bundle: Path, images: Path, tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
-    Path(name).write_bytes((pictures / "a.png").read_bytes())
+    Path(name).write_bytes((images / "a.png").read_bytes())
     status, out, err = process("predict", tmp_path, "--model", bundle, "--json", "-")
     assert (status, err) == (0, "")
     assert sources(out) == [name]
@@ -489,9 +489,9 @@ def test_names_that_are_no_utf8(bundle: Path, pictures: Path, tmp_path: Path) ->
     assert (status, err) == (0, "")
 
 
-def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, pictures: Path) -> None:
+def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, images: Path) -> None:
     folder = make_bundle(("[red]", "[/bold]"))
-    status, out, err = call("predict", pictures / "a.png", "--model", folder)
+    status, out, err = call("predict", images / "a.png", "--model", folder)
     assert (status, err) == (0, "")
     assert "[red]" in out
     assert "[/bold]" in out
@@ -511,7 +511,7 @@ def test_output_that_knows_ascii_only(bundle: Path, odd: Path, options: list[str
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """A folder with two pictures of the size of photographs and one of that of a crop."""
+    """A folder with two images of the size of photographs and one of that of a crop."""
     folder = tmp_path / "photographs"
     folder.mkdir()
     for name, size in (("a", (640, 480)), ("b", (3000, 500)), ("c", (120, 1000))):
@@ -529,12 +529,12 @@ def test_photographs_read_whole_are_said_once(call: Call, bundle: Path, photogra
         assert (status, err) == (0, said)
 
 
-def test_nothing_is_said_of_crops(call: Call, bundle: Path, photographs: Path, pictures: Path) -> None:
+def test_nothing_is_said_of_crops(call: Call, bundle: Path, photographs: Path, images: Path) -> None:
     assert call("predict", photographs / "c.jpg", "--model", bundle)[2] == ""
-    assert call("predict", pictures, "--model", bundle)[2] == ""
+    assert call("predict", images, "--model", bundle)[2] == ""
 
 
-def test_a_network_that_takes_large_pictures_is_given_what_is_large_for_it(
+def test_a_network_that_takes_large_images_is_given_what_is_large_for_it(
     call: Call, make_bundle: MakeBundle, photographs: Path
 ) -> None:
     assert "1 of 3" in call("predict", photographs, "--model", make_bundle(size=166))[2]

@@ -70,9 +70,9 @@ def test_paths_from_standard_input(bundle: Path, here: Path) -> None:
     done = subprocess.run(command, input="in/deep/a.png\n\nabsent.png\n", capture_output=True, text=True, check=False)
     assert sources(done.stdout) == ["in/deep/a.png", "absent.png", "in/a.png"]
     assert (done.returncode, done.stderr) == (1, "mien: 1 of 3 files could not be read; see their rows\n")
-    picture = subprocess.run(command, input=Path("in/deep/b.jpg").read_bytes(), capture_output=True, check=False)
-    assert (picture.returncode, picture.stdout, picture.stderr.count(b"\n")) == (2, b"", 1)
-    assert b"read as paths" in picture.stderr
+    image = subprocess.run(command, input=Path("in/deep/b.jpg").read_bytes(), capture_output=True, check=False)
+    assert (image.returncode, image.stdout, image.stderr.count(b"\n")) == (2, b"", 1)
+    assert b"read as paths" in image.stderr
 
 
 def test_a_member_that_is_damaged_is_a_row(call: Call, bundle: Path, here: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_member_that_is_damaged_is_a_row(call: Call, bundle: Path, here: Path)
 
 
 def test_parquet_holds_what_csv_holds(call: Call, bundle: Path, here: Path) -> None:
-    Path("in/bad.png").write_text("no picture")
+    Path("in/bad.png").write_text("not an image")
     assert call("predict", "in", "--model", bundle, "--parquet", "out.parquet")[0] == 1
     lines = parquet.read_table("out.parquet").to_pylist()
     text = call("predict", "in", "--model", bundle, "--csv", "-")[1]
@@ -150,7 +150,7 @@ def test_the_summary_counts_what_has_no_face() -> None:
     )
 
 
-def test_faces_and_whole_pictures(call: Call, make_bundle: MakeBundle, here: Path) -> None:
+def test_faces_and_whole_images(call: Call, make_bundle: MakeBundle, here: Path) -> None:
     model = make_bundle(framing="face")
     two = np.hstack([astronaut(), astronaut()[:, ::-1]])  # type: ignore[no-untyped-call]
     Image.fromarray(two).save("two.jpg", quality=95)
@@ -174,7 +174,7 @@ def test_faces_and_whole_pictures(call: Call, make_bundle: MakeBundle, here: Pat
 
 
 def test_drawings_keep_their_names_apart(call: Call, bundle: Path, here: Path) -> None:
-    Path("in/deep/bad.png").write_text("no picture")
+    Path("in/deep/bad.png").write_text("not an image")
     for _ in range(2):  # what was drawn inside the input is never an input itself
         status, out, _ = call("predict", "in", "photos.zip", "--model", bundle, "--draw", "in/drawn", "--jsonl", "-")
         assert (status, len(sources(out))) == (1, 5)
@@ -186,7 +186,7 @@ def test_drawings_keep_their_names_apart(call: Call, bundle: Path, here: Path) -
             Path(f"in/drawn/{name}").unlink()
 
 
-def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -> None:
+def test_a_drawing_shows_the_image_it_is_named_for(bundle: Path, here: Path) -> None:
     reader = load(bundle)
     drawer = AnnotatedFolder(Path("drawn"))
     for name in ("in/a.png", "in/deep/a.png"):
@@ -198,7 +198,7 @@ def test_a_drawing_shows_the_picture_it_is_named_for(bundle: Path, here: Path) -
         assert np.median(np.abs(apart)) < 12
 
 
-def test_a_picture_that_is_gone_before_it_is_drawn_is_said(
+def test_an_image_that_is_gone_before_it_is_drawn_is_said(
     call: Call, bundle: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = AnnotatedFolder.draw
@@ -257,7 +257,7 @@ def test_a_terminal_sees_rate_and_time_left(bundle: Path, here: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "json", "parquet"])
-def test_memory_does_not_grow_with_the_number_of_pictures(bundle: Path, here: Path, kind: str) -> None:
+def test_memory_does_not_grow_with_the_number_of_images(bundle: Path, here: Path, kind: str) -> None:
     peaks = []
     for count in (200, 20_000):
         Path("list.txt").write_text("in/a.png\n" * count)

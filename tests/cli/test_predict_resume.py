@@ -32,19 +32,19 @@ def bundle(make_bundle: MakeBundle) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty pictures of noise, which take a few milliseconds each, and one file that is none."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty images of noise, which take a few milliseconds each, and one file that is none."""
+    folder = tmp_path_factory.mktemp("images")
     for number in range(20):
         values = np.random.default_rng(number).integers(0, 256, (240, 240, 3), np.uint8)
         Image.fromarray(values).save(folder / f"{number}.jpg", quality=95)
-    (folder / "20.jpg").write_text("no picture")
+    (folder / "20.jpg").write_text("not an image")
     return folder
 
 
-def listing(folder: Path, pictures: Path, count: int) -> Path:
-    """A list in which every picture stands many times, in no order."""
-    chosen = random.Random(count).choices(sorted(pictures.iterdir()), k=count)
+def listing(folder: Path, images: Path, count: int) -> Path:
+    """A list in which every image stands many times, in no order."""
+    chosen = random.Random(count).choices(sorted(images.iterdir()), k=count)
     path = folder / "list.txt"
     path.write_text("\n".join(map(str, chosen)), encoding="utf-8")
     return path
@@ -91,34 +91,34 @@ def killed_twice(folder: Path, inputs: Path, bundle: Path, kind: str) -> tuple[b
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_killed_twice_the_output_is_the_same_byte_for_byte(
-    bundle: Path, pictures: Path, tmp_path: Path, kind: str
+    bundle: Path, images: Path, tmp_path: Path, kind: str
 ) -> None:
-    inputs = listing(tmp_path, pictures, 400)
+    inputs = listing(tmp_path, images, 400)
     expected, found, status = killed_twice(tmp_path, inputs, bundle, kind)
-    assert status == 1, "one of the files is no picture"
+    assert status == 1, "one of the files is not an image"
     assert found == expected
     if kind == "jsonl":
         assert [json.loads(line)["source"] for line in found.splitlines()] == inputs.read_text().splitlines()
 
 
 def test_a_file_that_cannot_be_written_at_the_end_costs_no_row(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path
+    call: Call, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     in_the_way = tmp_path / ".out.csv.part"
     in_the_way.mkdir()
-    arguments = ("predict", pictures, "--model", bundle, "--csv", tmp_path / "out.csv")
+    arguments = ("predict", images, "--model", bundle, "--csv", tmp_path / "out.csv")
     status, _, err = call(*arguments)
     assert (status, err.count("\n")) == (2, 1)
     assert f"21 rows are kept in {tmp_path / 'out.csv.part'}; the same command continues" in err
     assert "nothing was kept" not in err
     in_the_way.rmdir()
-    assert call(*arguments)[0] == 1, "one of the files is no picture"
+    assert call(*arguments)[0] == 1, "one of the files is not an image"
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 22
 
 
 @pytest.mark.slow
-def test_twenty_thousand_rows_killed_twice(bundle: Path, pictures: Path, tmp_path: Path) -> None:
-    inputs = listing(tmp_path, pictures, 20_000)
+def test_twenty_thousand_rows_killed_twice(bundle: Path, images: Path, tmp_path: Path) -> None:
+    inputs = listing(tmp_path, images, 20_000)
     expected, found, status = killed_twice(tmp_path, inputs, bundle, "jsonl")
     rows = [json.loads(line) for line in found.splitlines()]
     assert [row["source"] for row in rows] == inputs.read_text().splitlines()
@@ -129,8 +129,8 @@ def test_twenty_thousand_rows_killed_twice(bundle: Path, pictures: Path, tmp_pat
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_signals_keep_the_rows(bundle: Path, pictures: Path, tmp_path: Path, how: signal.Signals) -> None:
-    inputs, out, part = listing(tmp_path, pictures, 400), tmp_path / "out.csv", tmp_path / "out.csv.part"
+def test_signals_keep_the_rows(bundle: Path, images: Path, tmp_path: Path, how: signal.Signals) -> None:
+    inputs, out, part = listing(tmp_path, images, 400), tmp_path / "out.csv", tmp_path / "out.csv.part"
     arguments = command(inputs, "--model", bundle, "--csv", out)
     status, err = stop(arguments, part, 20_000, how)
     kept = part.read_bytes().count(b"\n") - 1
@@ -150,10 +150,10 @@ def test_signals_keep_the_rows(bundle: Path, pictures: Path, tmp_path: Path, how
 
 
 def test_interrupted_before_the_first_row_nothing_is_left(
-    bundle: Path, pictures: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, images: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stopped(monkeypatch, 0):
-        assert call("predict", pictures, "--model", bundle, "--csv", tmp_path / "o.csv") == (
+        assert call("predict", images, "--model", bundle, "--csv", tmp_path / "o.csv") == (
             130,
             "",
             "mien: interrupted\n",
@@ -184,10 +184,10 @@ class stopped:  # noqa: N801
 
 @pytest.fixture
 def begun(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, list[object], bytes]:
     """A list of 100, its command, and what the command writes; given anew it was interrupted after 75 rows."""
-    inputs = listing(tmp_path, pictures, 100)
+    inputs = listing(tmp_path, images, 100)
     arguments = ["predict", inputs, "--model", bundle, "--jsonl", tmp_path / "out.jsonl"]
     assert call(*arguments)[0] == 1
     expected = (tmp_path / "out.jsonl").read_bytes()
@@ -200,12 +200,12 @@ def begun(
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
 def test_a_file_that_is_there_is_never_replaced(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, kind: str
+    call: Call, bundle: Path, images: Path, tmp_path: Path, kind: str
 ) -> None:
     out = tmp_path / f"out.{kind}"
-    assert call("predict", pictures / "0.jpg", "--model", bundle, f"--{kind}", out)[0] == 0
+    assert call("predict", images / "0.jpg", "--model", bundle, f"--{kind}", out)[0] == 0
     before = out.read_bytes()
-    for inputs in (pictures / "0.jpg", pictures):  # the same command, and another one
+    for inputs in (images / "0.jpg", images):  # the same command, and another one
         refused = call("predict", inputs, "--model", bundle, f"--{kind}", out)
         assert refused == (2, "", f"mien: {out}: already exists; choose another name, or remove it first\n")
     assert out.read_bytes() == before
@@ -213,12 +213,12 @@ def test_a_file_that_is_there_is_never_replaced(
 
 
 def test_a_journal_without_rows_protects_no_file_from_being_kept(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path
+    call: Call, bundle: Path, images: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("mine")
     (tmp_path / "out.jsonl.part").write_bytes(b"")
-    refused = call("predict", pictures, "--model", bundle, "--jsonl", out)
+    refused = call("predict", images, "--model", bundle, "--jsonl", out)
     assert refused == (2, "", f"mien: {out}: already exists; choose another name, or remove it first\n")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
@@ -256,7 +256,7 @@ def test_a_complete_journal_is_only_written_out(
     part = tmp_path / "out.jsonl.part"
     head = part.read_bytes().split(b"\n", 1)[0] + b"\n"
     part.write_bytes(head + expected)
-    with stopped(monkeypatch, 0):  # not a single picture is read
+    with stopped(monkeypatch, 0):  # not a single image is read
         assert call(*arguments)[0] == 1
     assert (tmp_path / "out.jsonl").read_bytes() == expected
 
@@ -320,11 +320,11 @@ def test_standard_input_goes_on_and_is_compared(
 
 
 def test_an_archive_goes_on(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         for number in range(5):
-            for path in sorted(pictures.iterdir()):
+            for path in sorted(images.iterdir()):
                 archive.write(path, f"{number}/{path.name}")
     out = tmp_path / "out.csv"
     arguments = ["predict", tmp_path / "photos.zip", "--model", bundle, "--csv", out]
@@ -339,9 +339,9 @@ def test_an_archive_goes_on(
 
 
 def test_drawings_go_on(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs = listing(tmp_path, pictures, 80)
+    inputs = listing(tmp_path, images, 80)
     for name, after in (("whole", 10**6), ("out", 40)):
         arguments = ["predict", inputs, "--model", bundle, "--csv", tmp_path / f"{name}.csv"]
         with stopped(monkeypatch, after):
@@ -357,16 +357,16 @@ def test_drawings_go_on(
 
 
 def test_files_that_vanish_meanwhile_are_rows(
-    call: Call, bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "in"
-    shutil.copytree(pictures, folder)
+    shutil.copytree(images, folder)
     read = Reader.predict_named
 
     def vanishing(reader: Reader, *arguments: Any) -> Iterator[Any]:
         shutil.rmtree(folder)
         (folder).mkdir()
-        shutil.copy(pictures / "0.jpg", folder)
+        shutil.copy(images / "0.jpg", folder)
         yield from read(reader, *arguments)
 
     monkeypatch.setattr(Reader, "predict_named", vanishing)

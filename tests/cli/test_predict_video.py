@@ -1,4 +1,4 @@
-"""`mien predict film.mp4`: rows, summary, plot and drawn film; who changes when is found; nothing half-written."""
+"""`mien predict video.mp4`: rows, summary, plot and drawn video; who changes when is found; nothing half-written."""
 
 import csv
 import io
@@ -26,32 +26,32 @@ from mien.viz.annotate import answer_colours
 Picture = npt.NDArray[np.uint8]
 Called = tuple[int, str, str]
 Call = Callable[..., Called]
-WriteFilm = Callable[..., None]
+WriteVideo = Callable[..., None]
 TwoPeople = Callable[..., Picture]
 
-#: When the expressions in the film change, by person (1 is on the left), in seconds.
+#: When the expressions in the video change, by person (1 is on the left), in seconds.
 CHANGES = {"left": [1.37, 3.05], "right": [0.77, 2.43]}
 SECONDS = 4
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory, write_film: WriteFilm, two_people: TwoPeople) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory, write_video: WriteVideo, two_people: TwoPeople) -> Path:
     """Two people, both bright at first; each changes at two known times."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    path = tmp_path_factory.mktemp("video") / "video.mp4"
 
     def bright(who: str, time: float) -> bool:
         return sum(time >= change for change in CHANGES[who]) % 2 == 0
 
     times = [number / 30 for number in range(30 * SECONDS)]
-    write_film(path, ((t, two_people(t, bright("left", t), bright("right", t))) for t in times))
+    write_video(path, ((t, two_people(t, bright("left", t), bright("right", t))) for t in times))
     return path
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory: pytest.TempPathFactory, write_film: WriteFilm) -> Path:
+def still(tmp_path_factory: pytest.TempPathFactory, write_video: WriteVideo) -> Path:
     """One second without anybody."""
     path = tmp_path_factory.mktemp("still") / "still.mkv"
-    write_film(path, ((number / 10, np.full((96, 128, 3), 90, np.uint8)) for number in range(10)))
+    write_video(path, ((number / 10, np.full((96, 128, 3), 90, np.uint8)) for number in range(10)))
     return path
 
 
@@ -60,9 +60,9 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("fps", [5, 10])
-def test_changes_are_found_within_300_ms(call: Call, film: Path, brightness_bundle: Path, fps: int) -> None:
+def test_changes_are_found_within_300_ms(call: Call, video: Path, brightness_bundle: Path, fps: int) -> None:
     options = [] if fps == 5 else ["--fps", fps]  # 5 is the default
-    status, out, _ = call("predict", film, "--model", brightness_bundle, "--csv", "-", *options)
+    status, out, _ = call("predict", video, "--model", brightness_bundle, "--csv", "-", *options)
     assert status == 0
     rows = table(out)
     assert len(rows) == 2 * SECONDS * fps
@@ -77,11 +77,11 @@ def test_changes_are_found_within_300_ms(call: Call, film: Path, brightness_bund
         assert lane[0]["answer"] == "happy"
 
 
-def test_the_rows_of_every_format_agree(call: Call, film: Path, brightness_bundle: Path, tmp_path: Path) -> None:
+def test_the_rows_of_every_format_agree(call: Call, video: Path, brightness_bundle: Path, tmp_path: Path) -> None:
     from pyarrow import parquet
 
     for kind in ("json", "jsonl", "csv", "parquet"):
-        status, out, _ = call("predict", film, "--model", brightness_bundle, f"--{kind}", tmp_path / f"rows.{kind}")
+        status, out, _ = call("predict", video, "--model", brightness_bundle, f"--{kind}", tmp_path / f"rows.{kind}")
         assert status == 0
         assert "person" in out, "the summary is printed beside a file"
     whole = json.loads((tmp_path / "rows.json").read_text())
@@ -98,8 +98,8 @@ def test_the_rows_of_every_format_agree(call: Call, film: Path, brightness_bundl
     )
 
 
-def test_the_summary_says_who_was_seen_and_how(call: Call, film: Path, brightness_bundle: Path) -> None:
-    status, out, err = call("predict", film, "--model", brightness_bundle)
+def test_the_summary_says_who_was_seen_and_how(call: Call, video: Path, brightness_bundle: Path) -> None:
+    status, out, err = call("predict", video, "--model", brightness_bundle)
     assert (status, err) == (0, "")
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
     assert [line[0] for line in lines] == ["1", "2"]
@@ -112,28 +112,28 @@ def test_the_summary_says_who_was_seen_and_how(call: Call, film: Path, brightnes
 
 
 def test_a_model_of_crops_says_that_it_reads_whole_frames(
-    call: Call, make_bundle: Callable[..., Path], tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+    call: Call, make_bundle: Callable[..., Path], tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
 ) -> None:
-    film = tmp_path / "film.mkv"
-    write_film(film, [(0.0, two_people(0))])
+    video = tmp_path / "video.mkv"
+    write_video(video, [(0.0, two_people(0))])
     bundle = make_bundle()
-    assert call("predict", film, "--model", bundle)[2] == (
+    assert call("predict", video, "--model", bundle)[2] == (
         "mien: this model was trained on whole images and classifies them whole; --detect finds the faces first "
         "(mien train --faces trains for that)\n"
     )
     for told in ("--detect", "--no-detect"):
-        assert "classifies them whole" not in call("predict", film, "--model", bundle, told)[2]
+        assert "classifies them whole" not in call("predict", video, "--model", bundle, told)[2]
 
 
-def test_rows_on_stdout_are_alone_there(call: Call, film: Path, brightness_bundle: Path) -> None:
-    _, out, err = call("predict", film, "--model", brightness_bundle, "--jsonl", "-")
-    assert all(json.loads(line)["source"] == str(film) for line in out.splitlines())
+def test_rows_on_stdout_are_alone_there(call: Call, video: Path, brightness_bundle: Path) -> None:
+    _, out, err = call("predict", video, "--model", brightness_bundle, "--jsonl", "-")
+    assert all(json.loads(line)["source"] == str(video) for line in out.splitlines())
     assert "person" in err
 
 
-def test_film_and_timeline_are_drawn(call: Call, film: Path, brightness_bundle: Path, tmp_path: Path) -> None:
+def test_video_and_timeline_are_drawn(call: Call, video: Path, brightness_bundle: Path, tmp_path: Path) -> None:
     drawn, plot = tmp_path / "out.mp4", tmp_path / "plot.png"
-    status, _, _ = call("predict", film, "--model", brightness_bundle, "--draw", drawn, "--timeline", plot)
+    status, _, _ = call("predict", video, "--model", brightness_bundle, "--draw", drawn, "--timeline", plot)
     assert status == 0
     assert sorted(tmp_path.iterdir()) == [drawn, plot]
     with open_video(drawn) as opened:
@@ -150,9 +150,9 @@ def test_film_and_timeline_are_drawn(call: Call, film: Path, brightness_bundle: 
     assert amount(first, "sad") < 100
     assert amount(middle, "sad") > 1000
     assert amount(middle, "happy") < 100
-    with Image.open(plot) as picture:
-        pixels = np.asarray(picture.convert("RGB"))
-    assert picture.width == 1200
+    with Image.open(plot) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert image.width == 1200
     assert all((pixels == colour).all(axis=2).sum() > 10_000 for colour in colours.values())
 
 
@@ -170,11 +170,11 @@ def test_nobody_in_it(call: Call, still: Path, brightness_bundle: Path, tmp_path
     assert plot.stat().st_size > 0
 
 
-def test_a_film_cut_short_is_read_as_far_as_it_goes(
-    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+def test_a_video_cut_short_is_read_as_far_as_it_goes(
+    call: Call, video: Path, brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
 ) -> None:
     path = tmp_path / "short.mkv"
-    write_film(path, ((number / 10, two_people(number / 10)) for number in range(40)))
+    write_video(path, ((number / 10, two_people(number / 10)) for number in range(40)))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     status, out, err = call("predict", path, "--model", brightness_bundle, "--csv", tmp_path / "rows.csv")
@@ -202,13 +202,13 @@ def assert_refused(called: Called, *words: str) -> None:
         (["--fps", "5"], ["--fps", "needs a video"]),
         (["--timeline", "t.png"], ["--timeline", "needs a video"]),
         (["--camera", "0"], ["--camera 0 and", "give only one"]),
-        (["film.mp4"], ["film.mp4: give a video alone"]),
+        (["video.mp4"], ["video.mp4: give a video alone"]),
     ],
 )
 def test_what_does_not_go_together(call: Call, tmp_path: Path, options: list[str], words: list[str]) -> None:
-    picture = tmp_path / "a.png"
-    Image.new("RGB", (8, 8)).save(picture)
-    assert_refused(call("predict", picture, *options), *words)
+    image = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(image)
+    assert_refused(call("predict", image, *options), *words)
 
 
 def test_a_call_that_names_nothing(call: Call) -> None:
@@ -216,36 +216,36 @@ def test_a_call_that_names_nothing(call: Call) -> None:
 
 
 @pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
-def test_the_film_itself_is_never_written_over(call: Call, film: Path, brightness_bundle: Path, option: str) -> None:
-    before = film.read_bytes()
-    assert_refused(call("predict", film, "--model", brightness_bundle, option, film), str(film), "give another file")
-    assert film.read_bytes() == before
+def test_the_video_itself_is_never_written_over(call: Call, video: Path, brightness_bundle: Path, option: str) -> None:
+    before = video.read_bytes()
+    assert_refused(call("predict", video, "--model", brightness_bundle, option, video), str(video), "give another file")
+    assert video.read_bytes() == before
 
 
 @pytest.mark.parametrize("option", ["--draw", "--timeline", "--csv"])
-@pytest.mark.parametrize("place", ["here/../film.mp4", "link/film.mp4"])
+@pytest.mark.parametrize("place", ["here/../video.mp4", "link/video.mp4"])
 def test_nor_is_it_by_another_name(
-    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, place: str
+    call: Call, video: Path, brightness_bundle: Path, tmp_path: Path, option: str, place: str
 ) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "link").symlink_to(tmp_path)
-    mine = tmp_path / "film.mp4"
-    mine.write_bytes(film.read_bytes())
+    mine = tmp_path / "video.mp4"
+    mine.write_bytes(video.read_bytes())
     refused = call("predict", mine, "--model", brightness_bundle, option, tmp_path / place)
     assert_refused(refused, place, "give another file")
-    assert mine.read_bytes() == film.read_bytes()
+    assert mine.read_bytes() == video.read_bytes()
 
 
 def test_rows_that_are_there_are_never_replaced(
-    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path
+    call: Call, video: Path, brightness_bundle: Path, tmp_path: Path
 ) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("mine")
     for _ in range(2):
-        refused = call("predict", film, "--model", brightness_bundle, "--csv", rows)
+        refused = call("predict", video, "--model", brightness_bundle, "--csv", rows)
         assert_refused(refused, f"{rows}: already exists; choose another name, or remove it first")
         assert rows.read_text() == "mine"
-        (tmp_path / "rows.csv.part").write_text("of pictures")  # films cannot be gone on with
+        (tmp_path / "rows.csv.part").write_text("of images")  # videos cannot be gone on with
 
 
 @pytest.mark.parametrize(
@@ -255,14 +255,14 @@ def test_rows_that_are_there_are_never_replaced(
 )
 def test_two_things_are_not_written_to_one_file(
     call: Call,
-    film: Path,
+    video: Path,
     brightness_bundle: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert_refused(call("predict", film, "--model", brightness_bundle, *options), options[0], "another output")
+    assert_refused(call("predict", video, "--model", brightness_bundle, *options), options[0], "another output")
     assert not list(tmp_path.iterdir())
 
 
@@ -277,13 +277,13 @@ def test_two_things_are_not_written_to_one_file(
     ],
 )
 def test_what_cannot_be_written_is_said_before_the_work(
-    call: Call, film: Path, brightness_bundle: Path, tmp_path: Path, option: str, name: str, words: str
+    call: Call, video: Path, brightness_bundle: Path, tmp_path: Path, option: str, name: str, words: str
 ) -> None:
-    assert_refused(call("predict", film, "--model", brightness_bundle, option, tmp_path / name), words)
+    assert_refused(call("predict", video, "--model", brightness_bundle, option, tmp_path / name), words)
 
 
-def test_what_is_no_film_leaves_nothing_behind(call: Call, brightness_bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_text("not a film")
+def test_what_is_no_video_leaves_nothing_behind(call: Call, brightness_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("not a video")
     (tmp_path / "out").mkdir()
     targets = ["--draw", tmp_path / "out" / "a.mp4", "--csv", tmp_path / "out" / "a.csv"]
     assert_refused(call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets), "is not a film")
@@ -299,7 +299,7 @@ def test_no_camera_is_one_line(call: Call, brightness_bundle: Path, tmp_path: Pa
     assert not rows.exists()
 
 
-#: A stand-in for a camera, which this machine may not have: PyAV's own test picture, at the pace of a clock.
+#: A stand-in for a camera, which this machine may not have: PyAV's own test image, at the pace of a clock.
 CAMERA = """
     import sys
     import mien.io.video
@@ -337,14 +337,14 @@ def test_what_is_not_for_a_camera(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_an_interrupted_film_leaves_nothing_behind(
-    brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+def test_an_interrupted_video_leaves_nothing_behind(
+    brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
 ) -> None:
-    film, out = tmp_path / "film.mkv", tmp_path / "out"
+    video, out = tmp_path / "video.mkv", tmp_path / "out"
     frame = two_people(0)
-    write_film(film, ((number / 10, frame) for number in range(1200)))
+    write_video(video, ((number / 10, frame) for number in range(1200)))
     targets = ["--draw", out / "a.mp4", "--csv", out / "a.csv", "--timeline", out / "a.png", "--fps", "30"]
-    command = [sys.executable, "-m", "mien", "predict", film, "--model", brightness_bundle, *targets]
+    command = [sys.executable, "-m", "mien", "predict", video, "--model", brightness_bundle, *targets]
     running = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
     while running.poll() is None and not (out.is_dir() and any(path.name.startswith(".") for path in out.iterdir())):
         clock.sleep(0.05)
@@ -367,14 +367,14 @@ def test_the_live_line() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_length(
-    brightness_bundle: Path, tmp_path: Path, write_film: WriteFilm, two_people: TwoPeople
+    brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
 ) -> None:
     peaks = []
     for seconds in (300, 900):  # what decoders and allocators keep for themselves is there after some minutes
-        film, rows, drawn = (tmp_path / f"{seconds}{end}" for end in (".mkv", ".csv", ".mp4"))
+        video, rows, drawn = (tmp_path / f"{seconds}{end}" for end in (".mkv", ".csv", ".mp4"))
         frame = two_people(0)
-        write_film(film, ((number / 10, frame) for number in range(10 * seconds)))
-        arguments = ["predict", film, "--model", brightness_bundle, "--csv", rows, "--draw", drawn, "--timeline"]
+        write_video(video, ((number / 10, frame) for number in range(10 * seconds)))
+        arguments = ["predict", video, "--model", brightness_bundle, "--csv", rows, "--draw", drawn, "--timeline"]
         peaks.append(peak_mib(*arguments, tmp_path / f"{seconds}.png"))
         assert len(table(rows.read_text())) == 2 * 5 * seconds
     assert peaks[1] < 1.1 * peaks[0], f"{peaks} MiB"

@@ -16,7 +16,7 @@ from mien.io.video import open_camera, open_video
 from mien.io.video_writer import VideoWriter
 
 Picture = npt.NDArray[np.uint8]
-WriteFilm = Callable[..., None]
+WriteVideo = Callable[..., None]
 
 
 def numbered(count: int, rate: float = 30, width: int = 64, height: int = 48) -> Iterator[tuple[float, Picture]]:
@@ -42,9 +42,9 @@ def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, Picture]], str 
 
 
 @pytest.mark.parametrize(("fps", "step"), [(5, 6), (30, 1), (10, 3), (1000, 1), (0.5, 60)])
-def test_frames_are_taken_by_their_times(tmp_path: Path, write_film: WriteFilm, fps: float, step: int) -> None:
+def test_frames_are_taken_by_their_times(tmp_path: Path, write_video: WriteVideo, fps: float, step: int) -> None:
     path = tmp_path / "film.mp4"
-    write_film(path, numbered(36))
+    write_video(path, numbered(36))
     frames, fault = read(path, fps)
     assert fault is None
     assert [number_of(frame) for _, frame in frames] == list(range(0, 36, step))
@@ -53,10 +53,10 @@ def test_frames_are_taken_by_their_times(tmp_path: Path, write_film: WriteFilm, 
     assert frames[0][1].dtype == np.uint8
 
 
-def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "film.mkv"
     times = [0, 0.05, 0.1, 0.15, 1.0, 1.9, 2.0, 2.05, 2.1, 2.21]
-    write_film(path, [(time, frame) for time, (_, frame) in zip(times, numbered(10), strict=True)])
+    write_video(path, [(time, frame) for time, (_, frame) in zip(times, numbered(10), strict=True)])
     frames, fault = read(path, 5)
     assert fault is None
     assert [round(time, 2) for time, _ in frames] == [0, 1.0, 1.9, 2.0, 2.21]
@@ -64,30 +64,32 @@ def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_film:
 
 
 @pytest.mark.parametrize("start", [0.0, 7.5])
-def test_times_begin_at_zero(tmp_path: Path, write_film: WriteFilm, start: float) -> None:
+def test_times_begin_at_zero(tmp_path: Path, write_video: WriteVideo, start: float) -> None:
     path = tmp_path / "film.mkv"
-    write_film(path, [(start + time, frame) for time, frame in numbered(4)])
+    write_video(path, [(start + time, frame) for time, frame in numbered(4)])
     times = [time for time, _ in read(path)[0]]
     np.testing.assert_allclose(times, np.arange(4) / 30, atol=0.002)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_film_is_turned_upright(tmp_path: Path, write_film: WriteFilm, turns: int, mirrored: bool) -> None:
+def test_a_film_is_turned_upright(tmp_path: Path, write_video: WriteVideo, turns: int, mirrored: bool) -> None:
     """A phone stores what its sensor sees, and by how much it must be turned (clockwise) to be seen upright."""
     path = tmp_path / "film.mp4"
     shown = quarters()[:, ::-1] if mirrored else quarters()
-    write_film(path, [(0.0, np.rot90(shown, turns))], rotation=90 * turns, mirrored=mirrored)  # rot90: counterclockwise
+    write_video(
+        path, [(0.0, np.rot90(shown, turns))], rotation=90 * turns, mirrored=mirrored
+    )  # rot90: counterclockwise
     ((_, frame),), _ = read(path)
     assert frame.shape == (48, 64, 3)
     assert np.abs(frame.astype(int) - quarters()).mean() < 8
 
 
 @pytest.mark.parametrize("rotation", [0, 90])
-def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_film: WriteFilm, rotation: int) -> None:
+def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_video: WriteVideo, rotation: int) -> None:
     """It counts objects and not their megabytes: frames it is left to add up to hundreds of MiB."""
     path = tmp_path / "film.mp4"
-    write_film(path, numbered(60), rotation=rotation)
+    write_video(path, numbered(60), rotation=rotation)
     gc.collect()
     gc.disable()
     try:
@@ -98,17 +100,17 @@ def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_film
     assert kept <= 2
 
 
-def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "film.mkv"
-    write_film(path, numbered(6), small=True, sound=True)
+    write_video(path, numbered(6), small=True, sound=True)
     frames, fault = read(path)
     assert fault is None
     assert [frame.shape for _, frame in frames] == [(48, 64, 3)] * 6
 
 
-def test_a_film_of_one_frame(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_a_film_of_one_frame(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "film.mp4"
-    write_film(path, numbered(1))
+    write_video(path, numbered(1))
     frames, fault = read(path)
     assert [time for time, _ in frames] == [0.0]
     assert fault is None
@@ -118,11 +120,11 @@ def test_a_film_of_one_frame(tmp_path: Path, write_film: WriteFilm) -> None:
     ("name", "options"), [("film.mkv", {}), ("film.avi", {}), ("film.mp4", {"movflags": "+faststart"})]
 )
 def test_a_film_cut_short_is_read_up_to_there(
-    tmp_path: Path, write_film: WriteFilm, name: str, options: dict[str, str]
+    tmp_path: Path, write_video: WriteVideo, name: str, options: dict[str, str]
 ) -> None:
     path = tmp_path / name
     noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
-    write_film(path, [(number / 30, frame) for number, frame in enumerate(noise)], options=options)
+    write_video(path, [(number / 30, frame) for number, frame in enumerate(noise)], options=options)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     frames, fault = read(path)
@@ -132,10 +134,10 @@ def test_a_film_cut_short_is_read_up_to_there(
     assert "\n" not in fault
 
 
-def test_damage_inside_is_passed_over(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_damage_inside_is_passed_over(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "film.mkv"
     noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
-    write_film(path, [(number / 30, frame) for number, frame in enumerate(noise)])
+    write_video(path, [(number / 30, frame) for number, frame in enumerate(noise)])
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path.write_bytes(data)
@@ -163,9 +165,9 @@ def test_what_is_no_film(tmp_path: Path, content: bytes | None, words: str) -> N
 
 
 @pytest.mark.parametrize("list_of", ["ffconcat version 1.0\nfile other.mkv\n", "#EXTM3U\n#EXTINF:1,\nother.mkv\n"])
-def test_a_playlist_is_no_film(tmp_path: Path, write_film: WriteFilm, list_of: str) -> None:
+def test_a_playlist_is_no_film(tmp_path: Path, write_video: WriteVideo, list_of: str) -> None:
     """What it names may be any file or address."""
-    write_film(tmp_path / "other.mkv", numbered(3))
+    write_video(tmp_path / "other.mkv", numbered(3))
     (tmp_path / "film.mp4").write_text(list_of)
     with pytest.raises(InputError, match="not a film"):
         open_video(tmp_path / "film.mp4")
@@ -176,25 +178,25 @@ def test_a_folder_is_no_film(tmp_path: Path) -> None:
         open_video(tmp_path)
 
 
-def test_a_film_without_its_index_is_no_film(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_a_film_without_its_index_is_no_film(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "film.mp4"
-    write_film(path, numbered(30))
+    write_video(path, numbered(30))
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(InputError, match="is it a film, and whole"):
         open_video(path)
 
 
-def test_sound_alone_is_no_film(tmp_path: Path, write_film: WriteFilm) -> None:
+def test_sound_alone_is_no_film(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "sound.mp4"
-    write_film(path, [], sound=True)
+    write_video(path, [], sound=True)
     with pytest.raises(InputError, match="has no moving picture in it"):
         open_video(path)
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
-def test_frames_per_second_are_above_zero(tmp_path: Path, write_film: WriteFilm, fps: float) -> None:
+def test_frames_per_second_are_above_zero(tmp_path: Path, write_video: WriteVideo, fps: float) -> None:
     path = tmp_path / "film.mp4"
-    write_film(path, numbered(1))
+    write_video(path, numbered(1))
     with open_video(path) as film, pytest.raises(ConfigError, match="frames per second"):
         next(film.frames(fps))
 

@@ -82,8 +82,8 @@ def command(
     """Classify the expression on each face in INPUTS: images, folders, globs, zip archives, a list.txt of paths.
 
     Mix inputs of any kind; - reads paths from standard input, one per line, as in a list.txt. In a quoted glob,
-    ** matches any number of folders. A file that cannot be read becomes a row that says why. The others are still read, and the exit
-    status is 1.
+    ** matches any number of folders. A file that cannot be read becomes a row that says why. The others are still
+    read, and the exit status is 1.
 
     Rows are kept in FILE.part as they come. Interrupt the command and give it again: it continues, and
     --draw draws the missing images. --draw alone needs a new or empty folder. A FILE that exists is
