@@ -42,7 +42,7 @@ def command(
             require_writable(target)
     found = read_sweep(sweep)
     out = out or Path(RUNS) / sweep.stem
-    # Check what a typo may spoil before Keras is loaded, which takes seconds.
+    # Find typing errors before Keras is loaded, which takes seconds.
     refuse_foreign(out, "experiment", JOB)
     source = read_source(data, *parse_data_options(classes, rename))
     require_matplotlib()

@@ -85,7 +85,7 @@ class TrainingProgress:
 class SearchProgress(TrainingProgress):
     """Show one run after another: a line when it begins, and a live line while it trains.
 
-    `command` resumes the search; `overall` is the reporter of what concerns no single run.
+    `command` resumes the search; `overall` reports what is not about a single run.
     """
 
     def __init__(self, command: str) -> None:

@@ -65,7 +65,7 @@ def command(
     settings = _settings(config_file, fix, seed)
     names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
     out = out or Path(RUNS) / f"tune-{data.resolve().stem}"
-    # Check what a typo may spoil before Keras is loaded, which takes seconds.
+    # Find typing errors before Keras is loaded, which takes seconds.
     base = build_config(settings)
     make_space(resolved(settings, base), base, names)
     refuse_foreign(out, "study", SPLIT, ABOUT)

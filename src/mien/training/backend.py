@@ -1,4 +1,4 @@
-"""Prepare the backend of Keras, and use what Keras does not offer. Only this module imports a backend."""
+"""Prepare the backend of Keras, and call backend functions that Keras lacks. Only this module imports a backend."""
 
 import os
 import sys

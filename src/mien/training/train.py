@@ -67,7 +67,7 @@ def train(
     given = merge_settings(Path(config) if config else None, settings)
     full, small = build_config(given), small_dataset_config(given)
     folder = Path(out) if out else free_folder(Path(RUNS), f"{Path(data).resolve().stem}-{full.network}")
-    # Check what a typo may spoil before Keras is loaded, which takes seconds.
+    # Find typing errors before Keras is loaded, which takes seconds.
     require_new_folder(folder)
     source = read_source(Path(data), tuple(classes) if classes else None, rename)
     require_keras("training", full.deterministic)

@@ -59,4 +59,4 @@ def augmented_mosaic(crops: Mapping[str, UInt8], config: TrainConfig, draws: int
                 x = layer(x, training=True)
             seen = np.clip(np.rint(np.asarray(x)), 0, 255).astype(np.uint8)
             rows[f"{name}: augmented, draw {number + 1}"] = list(seen)
-    return mosaic(rows, f"What the network sees (augmentation: {config.augment})")
+    return mosaic(rows, f"Input of the network (augmentation: {config.augment})")

@@ -68,7 +68,7 @@ def export_bundle(
         temperature: of the softmax.
         answer_from: thresholds of the answer rule (see `BundleConfig`).
         answer_over: odds of the answer rule (see `BundleConfig`).
-        framing: what the network was trained on, `whole` images or the `face`.
+        framing: input that the network was trained on, `whole` images or a `face` crop.
         name: of the model; default: the name of the folder.
         scaling: (factor, offset) from raw 0-255 values to the network's input.
         about: entries for the bundle's `about`.

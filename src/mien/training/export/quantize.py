@@ -243,10 +243,10 @@ def _card(original: Bundle, name: str, found: QuantisationResult) -> str:
     path = original.path / CARD_FILE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     rest = text.partition("\n")[2] if text.startswith("# ") else text
-    said = ", ".join(original.config.rule.answers)
+    possible = ", ".join(original.config.rule.answers)
     return (
         f"# {name}\n\n"
-        f"{original.config.name} in 8-bit integers, answering {said}: {found}.\n\n"
-        f"What follows is the card of {original.config.name}, whose metrics were measured before.\n\n"
+        f"{original.config.name} in 8-bit integers, answering {possible}: {found}.\n\n"
+        f"The card of {original.config.name} follows. Its metrics are of the original.\n\n"
         f"{rest.strip()}\n"
     )

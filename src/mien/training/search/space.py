@@ -79,7 +79,7 @@ class Space:
 
     def suggest(self, trial: Any) -> TrainConfig:
         """Return the config that an Optuna trial suggests."""
-        return self.config({name: what.suggest(trial, name) for name, what in self.searched.items()})
+        return self.config({name: values.suggest(trial, name) for name, values in self.searched.items()})
 
 
 def resolved(given: Mapping[str, Any], base: TrainConfig) -> dict[str, Any]:

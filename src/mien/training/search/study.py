@@ -35,7 +35,7 @@ ABOUT = "tune.json"
 _COUNTED = ("COMPLETE", "PRUNED", "RUNNING")
 #: Attributes of trials: seconds so far, whether its settings are the defaults, why it was stopped, its first attempt.
 SECONDS, DEFAULTS, REASON, _ORIGIN = "seconds", "defaults", "why", "origin"
-#: Attributes of a study: the first trial is queued; what must be equal in all processes.
+#: Attributes of a study: whether the first trial is queued, and the job that all processes must share.
 _READY, _JOB = "ready", "job"
 
 
@@ -77,7 +77,7 @@ def open_study(
     Args:
         storage: path of an SQLite file, or a database URL.
         name: name of the study in the database.
-        job: what makes trials comparable, JSON-serialisable; a study of another job is refused.
+        job: data, settings and ranges that all trials share, JSON-serialisable; another job is refused.
         first: settings of the first trial, the defaults.
         pruner: how to stop bad trials early.
         warm_up: number of epochs in which no trial is pruned.

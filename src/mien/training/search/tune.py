@@ -170,7 +170,7 @@ def _without_test(split: DataSplit) -> DataSplit:
 
 
 def _job(space: Space, split: DataSplit) -> dict[str, Any]:
-    """Return what must be equal in all processes of a study; no paths of one machine."""
+    """Return the description that all processes of a study must share; no paths of one machine."""
     digest = hashlib.sha256(split.to_csv().encode()).hexdigest()
     ranges = {name: repr(values) for name, values in space.searched.items()}
     given = {name: value for name, value in space.given.items() if name != "deterministic"}

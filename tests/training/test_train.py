@@ -1,0 +1,124 @@
+"""`mien.train`: the same run as `mien train`, from Python."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reporters import RecordingReporter
+
+import mien
+from mien.errors import ConfigError, DataError, OutputError, TrainingError
+from mien.io.layout import CONFIG, FAILED, METRICS
+from mien.training.reporter import QuietReporter
+from mien.training.result import TrainingResult
+
+TINY: dict[str, Any] = {
+    "network": "classic", "size": 24, "width": 0.1, "colour": "grey", "epochs": 1, "deterministic": True,
+}  # fmt: skip
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def result(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    """A run on half of two renamed classes."""
+    out = tmp_path_factory.mktemp("runs") / "door"
+    return mien.train(faces, out=out, classes=("glad", "sad"), rename={"happy": "glad"}, **TINY)
+
+
+def test_a_run_from_python_is_the_run_of_the_command(
+    result: TrainingResult, faces: Path, tmp_path: Path, call: Call
+) -> None:
+    flags = [f"--{name}={value}" for name, value in TINY.items() if name != "deterministic"]
+    options = ["--classes", "glad,sad", "--map", "happy=glad", "--deterministic", *flags]
+    status, said, errors = call("train", faces, "--out", tmp_path / "run", *options)
+    assert status == 0, errors
+    ours, theirs = (json.loads((folder / METRICS).read_text()) for folder in (result.folder, tmp_path / "run"))
+    assert {name: ours[name] for name in ("accuracy", "confusion", "roc_auc")} == {
+        name: theirs[name] for name in ("accuracy", "confusion", "roc_auc")
+    }
+    assert (result.folder / CONFIG).read_text() == (tmp_path / "run" / CONFIG).read_text()
+    assert str(result.predictions.evaluation().accuracy) in said
+
+
+def test_a_result_is_json_and_a_table(result: TrainingResult) -> None:
+    found = json.loads(json.dumps(result.to_dict()))
+    assert (found["run"], found["evaluated_on"], found["best_epoch"]) == (str(result.folder), "test", 1)
+    assert found["metrics"]["accuracy"] == json.loads((result.folder / METRICS).read_text())["accuracy"]
+    assert found["agreement"]["same_answer"] == found["agreement"]["crops"]
+    page = result._repr_html_()
+    assert "recall of glad" in page
+    assert f"{result.folder.name}, evaluated on: test" in page
+
+
+def test_names_in_a_table_are_escaped(faces: Path, tmp_path: Path) -> None:
+    found = mien.train(faces, out=tmp_path / "<b>", rename={"happy": "<i>"}, **TINY)
+    assert "&lt;b&gt;, evaluated" in found._repr_html_()
+    assert "<i>" not in found._repr_html_()
+
+
+def test_the_default_folder_is_named_by_data_and_network(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mien.train(faces, **TINY).folder == Path("mien-runs") / "faces-classic"
+    reporter = RecordingReporter()
+    assert mien.train(faces, reporter=reporter, **TINY).folder == Path("mien-runs") / "faces-classic-2"
+    assert any(line.startswith("kept epoch 1") for line in reporter.said)
+
+
+def test_settings_override_those_of_a_file(faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('network = "classic"\nsize = 32\nwidth = 0.1\nepochs = 3\n')
+    found = mien.train(faces, out=tmp_path / "run", config=tmp_path / "settings.toml", epochs=1)
+    assert len(found.history) == 1
+    assert "size = 32" in (found.folder / CONFIG).read_text()
+
+
+class Interrupt(QuietReporter):
+    """Interrupts a run after its first epoch."""
+
+    def on_epoch(self, epoch: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_is_resumed(faces: Path, tmp_path: Path) -> None:
+    settings = {**TINY, "epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        mien.train(faces, out=tmp_path / "run", reporter=Interrupt(), **settings)
+    assert not (tmp_path / "run" / FAILED).exists()
+    found = mien.train(resume=tmp_path / "run")
+    assert [row.epoch for row in found.history] == [1, 2]
+    with pytest.raises(TrainingError, match="this run is finished"):
+        mien.train(resume=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({}, ConfigError, "give DATA, a labelled folder, CSV or zip"),
+        ({"resume": "run", "epochs": 3}, ConfigError, "--resume: takes the run's own data and settings"),
+        ({"resume": "run", "folds": 3}, ConfigError, "--resume: takes the run's own data and settings"),
+        ({"resume": "nowhere"}, TrainingError, "nowhere: no such run folder"),
+        ({"data": "nowhere"}, DataError, "no such file or folder"),
+        ({"data": "FACES", "epochs": 0}, ConfigError, "--epochs 0: must lie between"),
+        ({"data": "FACES", "epoch": 1}, ConfigError, "unknown setting 'epoch'"),
+        ({"data": "FACES", "folds": 2, "network": "classic"}, ConfigError, "2 folds: .* give at least 3"),
+        ({"data": "FACES", "out": "taken"}, OutputError, "taken: already exists"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_leaves_nothing(
+    faces: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any],
+    error: type[Exception],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    given = {name: str(faces) if value == "FACES" else value for name, value in given.items()}
+    with pytest.raises(error, match=words) as caught:
+        mien.train(**given)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
