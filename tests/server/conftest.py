@@ -1,4 +1,4 @@
-"""A real server on this machine, and the pictures that are sent to it."""
+"""Fixtures: servers on this machine, and images to send to them."""
 
 import asyncio
 import io
@@ -25,12 +25,12 @@ from mien.server.workers import WorkerPool
 
 
 @dataclass
-class Live:
-    """A server that runs: where, and what is in it. `verify` would only load certificates that nobody needs here."""
+class RunningServer:
+    """A server in a thread. `verify=False` saves loading certificates that nothing here needs."""
 
     port: int
     app: Any
-    server: Any
+    uvicorn: Any
 
     @property
     def url(self) -> str:
@@ -47,8 +47,8 @@ class Live:
         found.settimeout(60)
         return found
 
-    def say(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Send bytes on a connection of their own, and read what comes back until it is closed or complete."""
+    def send_raw(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send bytes on a new connection and return the answer as (status, headers, body)."""
         with self.connect() as connection:
             connection.sendall(data)
             return read_answer(connection)
@@ -58,7 +58,7 @@ class Live:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (lower case) and body of one answer; status 0 where the connection was closed without one."""
+    """Return status, headers (lower case) and body of an answer; status 0 if the connection closed without one."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = connection.recv(65536)
@@ -77,11 +77,11 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.fixture(scope="module")
-def serve() -> Iterator[Callable[..., Live]]:
-    """A function that starts a server of some readers; keywords are those of Limits and `create_app`."""
+def run_server() -> Iterator[Callable[..., RunningServer]]:
+    """Return a function that starts a server; its keywords are those of `Limits` and `create_app`."""
     running = []
 
-    def start(readers: Any, **options: Any) -> Live:
+    def start(readers: Any, **options: Any) -> RunningServer:
         limits = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
         app = create_app(readers, Limits(**limits), **({"threads": 2} | options))
         listening = listen("127.0.0.1", 0)
@@ -92,7 +92,7 @@ def serve() -> Iterator[Callable[..., Live]]:
             assert thread.is_alive()
             time.sleep(0.01)
         running.append((server, thread))
-        return Live(listening.getsockname()[1], app, server)
+        return RunningServer(listening.getsockname()[1], app, server)
 
     yield start
     for server, _ in running:
@@ -115,26 +115,26 @@ def encoded(pixels: Any, kind: str = "JPEG") -> bytes:
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
-    """A function that writes pixels, uint8 (H, W, 3), as a file of some format, JPEG by default."""
+    """Return a function that encodes pixels, uint8 (H, W, 3), as JPEG or another format."""
     return encoded
 
 
 @pytest.fixture(scope="session")
 def photo() -> bytes:
-    """An astronaut who smiles, 512x512, JPEG."""
+    """A smiling astronaut, 512x512, JPEG."""
     return encoded(skimage.data.astronaut())  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")
 def face() -> bytes:
-    """Her face alone, 48x48, grey, PNG."""
+    """The face of `photo`, 48x48, grey, PNG."""
     pixels = skimage.data.astronaut()[30:230, 120:320]  # type: ignore[no-untyped-call]
     return encoded(Image.fromarray(pixels).convert("L").resize((48, 48)), "PNG")
 
 
 @pytest.fixture(scope="session")
-def problem() -> Callable[[Any, str], dict[str, Any]]:
-    """A function that checks an answer to be a problem document of a code, and returns it."""
+def check_problem() -> Callable[[Any, str], dict[str, Any]]:
+    """Return a function that checks that an answer is a problem document with a code, and returns the document."""
 
     def check(answer: Any, code: str) -> dict[str, Any]:
         status, headers, body = (
@@ -153,9 +153,9 @@ def problem() -> Callable[[Any, str], dict[str, Any]]:
 
 
 @contextmanager
-def held(live: Any, threads: int = 1) -> Iterator[None]:
-    """Keep all worker threads of a server at work until the end of the block."""
-    workers: WorkerPool = live.app.state.mien.workers
+def _block_workers(server: Any, threads: int = 1) -> Iterator[None]:
+    """Keep all worker threads of a server busy until the end of the block."""
+    workers: WorkerPool = server.app.state.mien.workers
     over, begun = threading.Event(), threading.Barrier(threads + 1)
 
     def work(given: list[None]) -> list[None]:
@@ -164,7 +164,7 @@ def held(live: Any, threads: int = 1) -> Iterator[None]:
         return given
 
     jobs = [
-        asyncio.run_coroutine_threadsafe(workers.run(work, None, even_if_full=True), live.server._loop)
+        asyncio.run_coroutine_threadsafe(workers.run(work, None, even_if_full=True), server.uvicorn._loop)
         for _ in range(threads)
     ]
     begun.wait()
@@ -177,6 +177,6 @@ def held(live: Any, threads: int = 1) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def hold() -> Callable[..., AbstractContextManager[None]]:
-    """A context of (server, number of its threads) in which all its worker threads are kept at work."""
-    return held
+def block_workers() -> Callable[..., AbstractContextManager[None]]:
+    """Return a context manager of (server, number of its threads) that keeps all its worker threads busy."""
+    return _block_workers

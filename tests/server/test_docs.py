@@ -1,4 +1,4 @@
-"""Every example of docs/http.md is run as it stands, against a live server."""
+"""Run every example of docs/http.md unchanged, against a running server."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ from mien.server.problems import CODES
 DOCS = Path(__file__).parents[2] / "docs" / "http.md"
 TEXT = DOCS.read_text(encoding="utf-8")
 KEY = "correct-horse-battery-staple"
-#: What an example needs, and how it is run.
+#: The program that an example needs, and the command that runs it.
 RUN = {
     "bash": ("curl", ["bash", "-e", "-o", "pipefail"]),
     "python": (sys.executable, [sys.executable]),
@@ -30,13 +30,13 @@ EXPECTED = {"bash": ('"happy"', "PNG"), "python": ("happy", "bad_parameter"), "j
 
 
 @pytest.fixture(scope="module")
-def ports(serve: Callable[..., Any], reader: Reader) -> dict[str, int]:
-    return {"": serve(reader).port, "key": serve(reader, key=KEY).port}
+def ports(run_server: Callable[..., Any], reader: Reader) -> dict[str, int]:
+    return {"": run_server(reader).port, "key": run_server(reader, key=KEY).port}
 
 
 @functools.cache
-def options_for_sockets() -> list[str] | None:
-    """What has node know WebSockets: nothing from 22 on, an option from 20.10 on; None where nothing does."""
+def websocket_options() -> list[str] | None:
+    """Return the options with which node has WebSockets: none since 22, one since 20.10; None if it has none."""
     for options in ([], ["--experimental-websocket"]):
         asked = subprocess.run(
             ["node", *options, "-p", "typeof WebSocket"], capture_output=True, text=True, check=False
@@ -47,16 +47,16 @@ def options_for_sockets() -> list[str] | None:
 
 
 def command_for(block: Snippet) -> list[str]:
-    """How an example is run; skips it where what it needs is not there."""
+    """Return the command for an example; skip the test if its program is not installed."""
     program, command = RUN[block.language]
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
     if "new WebSocket" not in block.code:
         return command
-    options = options_for_sockets()
+    options = websocket_options()
     if options is None:
         version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        pytest.skip(f"node {version} knows no WebSockets: 20.10 and newer do")
+        pytest.skip(f"node {version} has no WebSockets: use 20.10 or newer")
     return [*command, *options]
 
 
@@ -92,10 +92,10 @@ def test_there_are_examples_in_every_language() -> None:
     assert {kind: kinds.count(kind) >= 2 for kind in RUN} == dict.fromkeys(RUN, True)
 
 
-def test_every_block_is_run_or_says_why_not() -> None:
+def test_every_block_runs_or_gives_a_reason() -> None:
     fences = [line for line in TEXT.splitlines() if line.startswith("```")]
-    assert "```" not in fences[::2], "a block without a language is never run"
-    assert all(block.reason for block in snippets(DOCS, "sh")), "shell blocks that can be run are called bash here"
+    assert "```" not in fences[::2], "a block without a language never runs"
+    assert all(block.reason for block in snippets(DOCS, "sh")), "mark shell blocks that can run as bash"
 
 
 def test_every_code_is_documented() -> None:
@@ -103,7 +103,7 @@ def test_every_code_is_documented() -> None:
     assert {code: int(status) for code, status in rows.items()} == {code: status for code, (status, _) in CODES.items()}
 
 
-def test_every_option_with_a_limit_is_documented() -> None:
+def test_every_option_is_documented() -> None:
     from mien.cli.serve import command
 
     options = [name for option in command.params for name in option.opts if name.startswith("--")]

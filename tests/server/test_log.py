@@ -1,4 +1,4 @@
-"""What is logged: faults of the server, once each; nothing of what clients do wrong, who could fill a disk with it."""
+"""Failures of the server are logged once each. Mistakes of clients are not: they could fill a disk."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -25,25 +26,25 @@ UPGRADE = (
 
 REQUESTS = {
     "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
-    "a method that is none": b"G@T / HTTP/1.1\r\n" + HOST + b"\r\n",
-    "a length that is none": POST + b"Content-Length: x\r\n\r\n",
-    "a chunk that is none": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "a chunk too long": POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n",
+    "an invalid method": b"G@T / HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an invalid length": POST + b"Content-Length: x\r\n\r\n",
+    "an invalid chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a chunk that is too long": POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n",
     "a long head": b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 200_000 + b"\r\n\r\n",
-    "a form that is none": POST + FORM + b"a" * 1000,
-    "a form that breaks off": POST + FORM + b"--edge\r\nContent-Disposition: form-data",
+    "a body that is not a form": POST + FORM + b"a" * 1000,
+    "a form that ends early": POST + FORM + b"--edge\r\nContent-Disposition: form-data",
     "a form with a damaged header": POST + FORM + b"--edge\r\n\xff\xff: \x00\r\n\r\n",
     "half a body": POST + b"Content-Length: 1000\r\n\r\nabc",
-    "another upgrade": b"GET / HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-    "a key that is none": UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"x") + b"\r\n",
-    "a stream elsewhere": UPGRADE.replace(b"/v1/stream", b"/nothing") + b"\r\n",
+    "an upgrade to HTTP/2": b"GET / HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    "an invalid WebSocket key": UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"x") + b"\r\n",
+    "a stream at an unknown path": UPGRADE.replace(b"/v1/stream", b"/nothing") + b"\r\n",
     "a stream with a body": UPGRADE.replace(b"GET", b"POST") + b"Content-Length: 3\r\n\r\nabc",
     "half a stream": UPGRADE,
 }
 
 
 def message(kind: int, data: bytes, length: int | None = None) -> bytes:
-    """A WebSocket message, "masked" with zeros; `length` is what its head says."""
+    """Return a WebSocket message, masked with zeros. `length` is the length that its header announces."""
     size = len(data) if length is None else length
     return bytes([0x80 | kind, 0xFF]) + struct.pack(">Q", size) + bytes(4) + data
 
@@ -52,22 +53,22 @@ TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 MESSAGES = {
     "nothing": b"",
     "text": message(TEXT, b"hello"),
-    "text that is no UTF-8": message(TEXT, b"\xff\xfe"),
-    "a key of brackets": message(TEXT, b"[" * 100_000),
-    "a picture that is none": message(BINARY, b"nothing"),
-    "half a picture": message(BINARY, b"half", 1000),
+    "text that is not UTF-8": message(TEXT, b"\xff\xfe"),
+    "deeply nested JSON": message(TEXT, b"[" * 100_000),
+    "a frame that is not an image": message(BINARY, b"nothing"),
+    "half a frame": message(BINARY, b"half", 1000),
     "a very long message": message(BINARY, b"", 2**62),
-    "a kind that is none": message(3, b""),
+    "an unknown opcode": message(3, b""),
     "a reserved bit": bytes([0xC2, 0x80]) + bytes(4),
     "without a mask": bytes([0x82, 3]) + b"abc",
-    "a close that is none": message(CLOSE, b"\x00"),
-    "a close with a reason that is no UTF-8": message(CLOSE, b"\x03\xe8\xff"),
+    "an invalid close": message(CLOSE, b"\x00"),
+    "a close reason that is not UTF-8": message(CLOSE, b"\x03\xe8\xff"),
     "many pings": message(PING, b"a") * 500,
 }
 
 
 def send(port: int, data: bytes, accepted: bool) -> None:
-    """Send it thrice: on a connection that then waits for an answer, breaks off at once, or only ends its own half."""
+    """Send data on three connections: one waits for an answer, one is reset, one closes its sending half."""
     for way in ("wait", "reset", "end"):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             if accepted:
@@ -84,14 +85,16 @@ def send(port: int, data: bytes, accepted: bool) -> None:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_clients_cannot_write_the_log(start_server: Callable[..., Any], photo: bytes) -> None:
+def test_client_mistakes_are_not_logged(start_server: Callable[..., Any], photo: bytes) -> None:
     process, url = start_server("--threads", 1)
     port = int(url.rpartition(":")[2])
     whole = POST + b"Content-Length: %d\r\n\r\n" % len(photo) + photo
-    for data in (*REQUESTS.values(), whole, whole.replace(b"predict", b"explain", 1)):
-        send(port, data, accepted=False)
-    for data in (*MESSAGES.values(), message(BINARY, photo)):
-        send(port, data, accepted=True)
+    heads = [*REQUESTS.values(), whole, whole.replace(b"predict", b"explain", 1)]
+    with ThreadPoolExecutor(6) as pool:  # of at most 8 streams
+        sent = [pool.submit(send, port, data, accepted=False) for data in heads]
+        sent += [pool.submit(send, port, data, accepted=True) for data in (*MESSAGES.values(), message(BINARY, photo))]
+    for one in sent:
+        one.result()
     assert httpx.get(f"{url}/healthz").status_code == 200
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=60) == ("", "")
@@ -99,9 +102,9 @@ def test_clients_cannot_write_the_log(start_server: Callable[..., Any], photo: b
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_a_fault_of_the_server_is_logged_once(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_the_server_is_logged_once(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
-        raise ArithmeticError("of the tests only")
+        raise ArithmeticError("made by this test")
 
     sent = []
 
@@ -109,7 +112,7 @@ def test_a_fault_of_the_server_is_logged_once(kind: str, caplog: pytest.LogCaptu
         sent.append(message)
 
     async def ask() -> None:
-        with suppress(ArithmeticError):  # which closes a stream
+        with suppress(ArithmeticError):  # it closes a stream
             await LifecycleMiddleware(broken, ServerState(), ServerMetrics())({"type": kind, "path": "/"}, None, send)  # type: ignore[arg-type]
 
     with caplog.at_level(logging.DEBUG):

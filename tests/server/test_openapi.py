@@ -1,4 +1,4 @@
-"""What the OpenAPI document says is true: requests made from it, right and wrong, get the answers it names."""
+"""The OpenAPI document is true: generated requests, valid and invalid, get the answers it describes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,35 +16,35 @@ ROUTES = ["/v1/predict", "/v1/explain", "/v1/models", "/v1/config", "/healthz", 
 
 
 @pytest.fixture(scope="module")
-def live(serve: Callable[..., Any], make_bundle: Callable[..., Path]) -> Any:
-    return serve(mien.load(make_bundle(maps=True), threads=1), body_bytes=1_000_000)
+def server(run_server: Callable[..., Any], make_bundle: Callable[..., Path]) -> Any:
+    return run_server(mien.load(make_bundle(maps=True), threads=1), body_bytes=1_000_000)
 
 
-# What takes no parameters cannot be asked wrongly.
+# A route without parameters has no invalid requests.
 @pytest.mark.parametrize(
     ("path", "mode"), [*[(path, MODES[0]) for path in ROUTES], *[(path, MODES[1]) for path in ROUTES[:2]]]
 )
 @pytest.mark.parametrize("examples", [3, pytest.param(1000, marks=pytest.mark.slow)])
-def test_answers_are_as_described(live: Any, path: str, mode: Any, examples: int) -> None:
-    (operation,) = schemathesis.openapi.from_url(f"{live.url}/openapi.json")[path].values()
-    # Any bytes may be a picture, and what is none is a row that says so; a label is right or wrong for a model.
-    unknown = [unsupported_method, negative_data_rejection]
+def test_answers_are_as_described(server: Any, path: str, mode: Any, examples: int) -> None:
+    (operation,) = schemathesis.openapi.from_url(f"{server.url}/openapi.json")[path].values()
+    # The schema cannot tell which bytes are an image, or which labels a model has.
+    excluded = [unsupported_method, negative_data_rejection]
     if path == "/v1/explain":
-        unknown.append(positive_data_acceptance)
+        excluded.append(positive_data_acceptance)
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=examples < 10)
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
-        answer = case.call(base_url=live.url)
-        case.validate_response(answer, excluded_checks=unknown)
+        answer = case.call(base_url=server.url)
+        case.validate_response(answer, excluded_checks=excluded)
         assert answer.status_code < 500
         assert "content-security-policy" in answer.headers
 
     check()
 
 
-def test_every_route_and_error_has_an_example(live: Any) -> None:
-    document = live.get("/openapi.json").json()
+def test_every_route_and_error_has_an_example(server: Any) -> None:
+    document = server.get("/openapi.json").json()
     assert set(document["paths"]) == set(ROUTES)
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -57,8 +57,8 @@ def test_every_route_and_error_has_an_example(live: Any) -> None:
                     assert all(example["value"]["status"] == int(status) for example in content["examples"].values())
 
 
-def test_the_example_of_a_row_is_a_row(live: Any, face: bytes) -> None:
-    document = live.get("/openapi.json").json()
+def test_the_example_row_has_the_fields_of_a_row(server: Any, face: bytes) -> None:
+    document = server.get("/openapi.json").json()
     answer = document["paths"]["/v1/predict"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
     row = mien.load(threads=1).predict(face).to_dict()
     assert list(row) == list(answer[0])

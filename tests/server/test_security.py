@@ -1,4 +1,4 @@
-"""Who may ask: host, origin, key; and the headers of every answer."""
+"""Requests are checked by host, origin and key; every answer has the security headers."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,13 +33,13 @@ FRIEND = "https://friend.example"
 
 
 @pytest.fixture(scope="module")
-def live(serve: Callable[..., Any], reader: Reader) -> Any:
-    return serve(reader, key=KEY, origins=[FRIEND])
+def server(run_server: Callable[..., Any], reader: Reader) -> Any:
+    return run_server(reader, key=KEY, origins=[FRIEND])
 
 
 @pytest.fixture(scope="module")
-def keyless(serve: Callable[..., Any], reader: Reader) -> Any:
-    return serve(reader)
+def open_server(run_server: Callable[..., Any], reader: Reader) -> Any:
+    return run_server(reader)
 
 
 @pytest.mark.parametrize(
@@ -64,21 +64,21 @@ def keyless(serve: Callable[..., Any], reader: Reader) -> Any:
     ],
 )
 @pytest.mark.parametrize("path", [*ROUTES, "/v1/predict", "/v1/explain"])
-def test_no_route_answers_to_another_host(keyless: Any, path: str, host: str, problem: Any) -> None:
+def test_no_route_accepts_another_host(open_server: Any, path: str, host: str, check_problem: Any) -> None:
     for method in ("POST", "OPTIONS") if path in ("/v1/predict", "/v1/explain") else ("GET",):
-        problem(
-            keyless.say(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode()),
+        check_problem(
+            open_server.send_raw(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode()),
             "forbidden_host",
         )
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1234", "[::1]", "[::1]:8000"])
-def test_the_machine_itself_may_be_called_by_its_names(keyless: Any, host: str) -> None:
-    assert keyless.get("/healthz", headers={"Host": host}).status_code == 200
+def test_the_names_of_this_machine_are_accepted(open_server: Any, host: str) -> None:
+    assert open_server.get("/healthz", headers={"Host": host}).status_code == 200
 
 
-def answers_to(host: str) -> bool:
-    """Whether a server of this machine alone lets a request with this Host header pass."""
+def accepts_host(host: str) -> bool:
+    """Return whether a loopback server accepts a request with this Host header."""
     passed = []
 
     async def inside(scope: Any, receive: Any, send: Any) -> None:
@@ -107,23 +107,23 @@ PIECES = st.sampled_from(
 @example("localhost:+80")
 @example("localhost:8_0")
 @example("localhost:000080")
-def test_only_what_a_browser_sends_names_this_machine(host: str) -> None:
+def test_only_hosts_as_browsers_send_them_are_accepted(host: str) -> None:
     name = next((name for name in NAMES if host.lower().startswith(name)), None)
     port = host[len(name) :] if name else None
     expected = port == ""
     if port and port[0] == ":" and set(port[1:]) <= set("0123456789"):
         expected = 1 < len(port) <= 6 and int(port[1:]) <= 65535
-    assert answers_to(host) == expected
+    assert accepts_host(host) == expected
 
 
 @given(st.sampled_from(NAMES), st.integers(0, 65535), st.randoms())
-def test_every_port_and_any_case_will_do(name: str, port: int, random: Any) -> None:
+def test_any_port_and_any_case_are_accepted(name: str, port: int, random: Any) -> None:
     sent = "".join(random.choice((letter.upper(), letter)) for letter in name)
-    assert answers_to(sent)
-    assert answers_to(f"{sent}:{port}")
+    assert accepts_host(sent)
+    assert accepts_host(f"{sent}:{port}")
 
 
-def test_a_websocket_of_another_host_is_refused(keyless: Any) -> None:
+def test_a_websocket_of_another_host_is_refused(open_server: Any) -> None:
     for headers in (
         {"Host": "evil.example"},
         {"Origin": "http://evil.example"},
@@ -133,53 +133,53 @@ def test_a_websocket_of_another_host_is_refused(keyless: Any) -> None:
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         upgrade |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Host": "localhost"} | headers
         text = "".join(f"{name}: {value}\r\n" for name, value in upgrade.items())
-        status, answered, _ = keyless.say(f"GET /v1/stream HTTP/1.1\r\n{text}\r\n".encode())
+        status, answered, _ = open_server.send_raw(f"GET /v1/stream HTTP/1.1\r\n{text}\r\n".encode())
         assert status == 403
         assert "frame-ancestors 'none'" in answered["content-security-policy"]
 
 
-def test_a_websocket_of_another_page_is_refused(keyless: Any, live: Any) -> None:
+def test_a_websocket_of_another_page_is_refused(open_server: Any, server: Any) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://localhost:{keyless.port}/v1/stream", origin=Origin("http://evil.example"))
+        connect(f"ws://localhost:{open_server.port}/v1/stream", origin=Origin("http://evil.example"))
     assert refused.value.response.status_code == 403
-    with connect(f"ws://localhost:{keyless.port}/v1/stream", origin=Origin(f"http://localhost:{keyless.port}")):
+    with connect(f"ws://localhost:{open_server.port}/v1/stream", origin=Origin(f"http://localhost:{open_server.port}")):
         pass
-    with connect(f"ws://localhost:{live.port}/v1/stream", origin=Origin(FRIEND)):
+    with connect(f"ws://localhost:{server.port}/v1/stream", origin=Origin(FRIEND)):
         pass
 
 
-def test_a_page_of_another_origin_may_not_ask(keyless: Any, face: bytes, problem: Any) -> None:
+def test_a_page_of_another_origin_is_refused(open_server: Any, face: bytes, check_problem: Any) -> None:
     for origin in ("http://evil.example", "null", "http://localhost:1", "https://127.0.0.1", ""):
-        problem(keyless.post(content=face, headers={"Origin": origin}), "forbidden_origin")
-    assert keyless.post(content=face, headers={"Origin": keyless.url}).status_code == 200
+        check_problem(open_server.post(content=face, headers={"Origin": origin}), "forbidden_origin")
+    assert open_server.post(content=face, headers={"Origin": open_server.url}).status_code == 200
 
 
-def test_without_named_origins_no_answer_is_for_another_page(keyless: Any, problem: Any) -> None:
+def test_without_allowed_origins_no_answer_has_cors_headers(open_server: Any, check_problem: Any) -> None:
     asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}
     import httpx
 
-    answer = httpx.options(f"{keyless.url}/v1/predict", headers=asked)
-    problem(answer, "forbidden_origin")
+    answer = httpx.options(f"{open_server.url}/v1/predict", headers=asked)
+    check_problem(answer, "forbidden_origin")
     assert not any(name.startswith("access-control") for name in answer.headers)
-    assert not any(name.startswith("access-control") for name in keyless.get("/v1/models").headers)
+    assert not any(name.startswith("access-control") for name in open_server.get("/v1/models").headers)
 
 
-def test_a_named_origin_may_ask(live: Any, face: bytes, problem: Any) -> None:
+def test_an_allowed_origin_is_accepted(server: Any, face: bytes, check_problem: Any) -> None:
     import httpx
 
     asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
-    before = httpx.options(f"{live.url}/v1/predict", headers=asked)
+    before = httpx.options(f"{server.url}/v1/predict", headers=asked)
     assert before.status_code == 204
     assert before.headers["access-control-allow-origin"] == FRIEND
     assert "X-API-Key" in before.headers["access-control-allow-headers"]
     assert "Origin" in before.headers["vary"]
-    answer = live.post(content=face, headers={"Origin": FRIEND, "X-API-Key": KEY})
+    answer = server.post(content=face, headers={"Origin": FRIEND, "X-API-Key": KEY})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, FRIEND)
-    # A refusal can be read by that page too.
-    refused = live.post(content=face, headers={"Origin": FRIEND})
-    problem(refused, "unauthorized")
+    # The page can read refusals too.
+    refused = server.post(content=face, headers={"Origin": FRIEND})
+    check_problem(refused, "unauthorized")
     assert refused.headers["access-control-allow-origin"] == FRIEND
-    problem(live.post(content=face, headers={"Origin": FRIEND + ".evil", "X-API-Key": KEY}), "forbidden_origin")
+    check_problem(server.post(content=face, headers={"Origin": FRIEND + ".evil", "X-API-Key": KEY}), "forbidden_origin")
 
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/explain"])
@@ -191,20 +191,20 @@ def test_a_named_origin_may_ask(live: Any, face: bytes, problem: Any) -> None:
     ],
     ids=["none", "wrong", "basic", "empty", "shorter", "longer", "no ascii"],
 )  # fmt: skip
-def test_the_key_must_be_right(live: Any, face: bytes, path: str, headers: Any, problem: Any) -> None:
-    answer = live.post(path, content=face, headers=headers)
-    problem(answer, "unauthorized")
+def test_the_key_must_be_right(server: Any, face: bytes, path: str, headers: Any, check_problem: Any) -> None:
+    answer = server.post(path, content=face, headers=headers)
+    check_problem(answer, "unauthorized")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_the_right_key_opens_every_route(live: Any, face: bytes) -> None:
+def test_the_right_key_is_accepted(server: Any, face: bytes) -> None:
     for headers in ({"X-API-Key": KEY}, {"Authorization": f"Bearer {KEY}"}, {"Authorization": f"bearer  {KEY}"}):
-        assert live.post(content=face, headers=headers).status_code == 200
-        assert live.get("/metrics", headers=headers).status_code == 200
+        assert server.post(content=face, headers=headers).status_code == 200
+        assert server.get("/metrics", headers=headers).status_code == 200
 
 
-def test_only_the_page_and_health_are_open(live: Any) -> None:
-    status = {path: live.get(path).status_code for path in ROUTES}
+def test_only_the_page_and_health_checks_need_no_key(server: Any) -> None:
+    status = {path: server.get(path).status_code for path in ROUTES}
     assert {path for path, code in status.items() if code == 401} == {
         "/v1/models",
         "/metrics",
@@ -214,14 +214,18 @@ def test_only_the_page_and_health_are_open(live: Any) -> None:
     assert status["/"] == status["/healthz"] == status["/readyz"] == status["/v1/config"] == 200
 
 
-def test_a_key_given_twice_is_no_key(live: Any, problem: Any) -> None:
+def test_a_repeated_key_header_is_refused(server: Any, check_problem: Any) -> None:
     head = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nX-API-Key: wrong\r\n\r\n"
-    problem(live.say(head.encode()), "unauthorized")
+    check_problem(server.send_raw(head.encode()), "unauthorized")
 
 
-def test_the_headers_are_on_every_answer(live: Any, keyless: Any, face: bytes) -> None:
-    answers = [server.get(path) for server in (live, keyless) for path in ROUTES]
-    answers += [keyless.post(content=face), keyless.post(content=b""), keyless.post("/v1/explain", content=face)]
+def test_every_answer_has_the_security_headers(server: Any, open_server: Any, face: bytes) -> None:
+    answers = [each.get(path) for each in (server, open_server) for path in ROUTES]
+    answers += [
+        open_server.post(content=face),
+        open_server.post(content=b""),
+        open_server.post("/v1/explain", content=face),
+    ]
     assert {answer.status_code for answer in answers} == {200, 400, 401, 404}
     for answer in answers:
         policy = answer.headers["content-security-policy"]
@@ -234,15 +238,15 @@ def test_the_headers_are_on_every_answer(live: Any, keyless: Any, face: bytes) -
         assert "server" not in answer.headers
 
 
-def test_a_head_request_is_answered_like_any(keyless: Any) -> None:
+def test_a_head_request_gets_the_headers(open_server: Any) -> None:
     import httpx
 
-    answer = httpx.head(f"{keyless.url}/")
+    answer = httpx.head(f"{open_server.url}/")
     assert (answer.status_code, answer.content) == (200, b"")
     assert "content-security-policy" in answer.headers
 
 
-def test_page_files_come_from_one_folder_only(keyless: Any, problem: Any) -> None:
+def test_page_files_come_from_one_folder_only(open_server: Any, check_problem: Any) -> None:
     for path in (
         "/page/../app.py",
         "/page/%2e%2e/app.py",
@@ -251,20 +255,20 @@ def test_page_files_come_from_one_folder_only(keyless: Any, problem: Any) -> Non
         "/page/%00",
         "/page/",
     ):
-        problem(keyless.say(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()), "not_found")
+        check_problem(open_server.send_raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()), "not_found")
 
 
-def test_the_browser_asks_whether_a_file_has_changed(keyless: Any) -> None:
-    first = keyless.get("/page/index.html")
+def test_an_unchanged_page_file_is_answered_304(open_server: Any) -> None:
+    first = open_server.get("/page/index.html")
     assert first.headers["content-type"] == "text/html; charset=utf-8"
-    again = keyless.get("/page/index.html", headers={"If-None-Match": first.headers["etag"]})
+    again = open_server.get("/page/index.html", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert keyless.get("/").content == first.content
+    assert open_server.get("/").content == first.content
 
 
-def test_the_page_names_no_other_origin(keyless: Any) -> None:
-    """Its own policy would not let it load anything from elsewhere; it does not try either."""
-    text = keyless.get("/").text
+def test_the_page_loads_nothing_from_other_sites(open_server: Any) -> None:
+    """Its policy forbids to load anything from other sites, and it does not try."""
+    text = open_server.get("/").text
     assert 'src="http' not in text
     assert "<script>" not in text
     assert 'style="' not in text

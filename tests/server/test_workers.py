@@ -1,4 +1,4 @@
-"""Threads that do the work of requests: what is done together, given up, or shared."""
+"""The worker pool merges small jobs, abandons jobs of clients that left, and serves several event loops."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
     return asyncio.run(main())
 
 
-def test_small_jobs_are_done_together_and_large_ones_alone() -> None:
+def test_small_jobs_are_merged_and_large_ones_run_alone() -> None:
     workers = WorkerPool(1, 100, 10)
     groups: list[list[int]] = []
 
@@ -33,7 +33,7 @@ def test_small_jobs_are_done_together_and_large_ones_alone() -> None:
     assert groups[-2:] == [[10], [11]]
 
 
-def test_one_bad_job_does_not_spoil_those_beside_it() -> None:
+def test_a_failing_job_does_not_fail_its_batch() -> None:
     workers = WorkerPool(1, 100, 10)
 
     def work(given: list[int]) -> list[int]:
@@ -47,8 +47,8 @@ def test_one_bad_job_does_not_spoil_those_beside_it() -> None:
     assert [type(found) for found in results] == [int, int, int, ValueError, int, int]
 
 
-def test_nobody_waits_for_a_job_that_was_given_up() -> None:
-    """A client that leaves takes its job with it."""
+def test_a_cancelled_job_never_runs() -> None:
+    """A client that disconnects cancels its job."""
     workers = WorkerPool(1, 100, 10)
     over, done = threading.Event(), []
 
@@ -76,7 +76,7 @@ def test_nobody_waits_for_a_job_that_was_given_up() -> None:
     assert done == []
 
 
-def test_all_threads_take_part() -> None:
+def test_all_threads_work() -> None:
     workers = WorkerPool(3, 100, 10)
     meet = threading.Barrier(3)
 
@@ -88,7 +88,7 @@ def test_all_threads_take_part() -> None:
     workers.close()
 
 
-def test_a_job_is_given_up_when_the_client_has_gone() -> None:
+def test_a_job_is_abandoned_if_the_client_disconnects() -> None:
     workers = WorkerPool(1, 100, 60)
     over, begun = threading.Event(), threading.Event()
 
@@ -103,7 +103,7 @@ def test_a_job_is_given_up_when_the_client_has_gone() -> None:
         jobs = [asyncio.create_task(workers.run(block, number, disconnected=one)) for number, one in enumerate(gone)]
         await loop.run_in_executor(None, begun.wait)
         assert workers.waiting == 2
-        gone[0].set_result(None)  # while it is worked on
+        gone[0].set_result(None)  # while it runs
         gone[1].set_result(None)  # while it waits
         left = await asyncio.gather(*jobs[:2], return_exceptions=True)
         assert workers.waiting == 1
@@ -117,7 +117,7 @@ def test_a_job_is_given_up_when_the_client_has_gone() -> None:
 
 
 def test_two_event_loops_share_the_workers() -> None:
-    """Each gets its own answers, in its own thread."""
+    """Each loop gets its own answers in its own thread."""
     workers = WorkerPool(1, 100, 60)
     both, groups = threading.Barrier(2), []
 

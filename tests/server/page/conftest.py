@@ -93,7 +93,8 @@ def start_page_server() -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running in this thread until it ends: no other test could run one.
+@pytest.fixture(scope="package")
 def start_browser() -> Iterator[Callable[..., Any]]:
     """Return a function that starts Chromium with further arguments; the same arguments give the same browser."""
     if not CHROMIUM.exists():
@@ -279,7 +280,7 @@ def locked_server(start_page_server: Callable[..., Server], brightness_bundle: P
     return start_page_server("--model", brightness_bundle, key=api_key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(start_browser: Callable[..., Any]) -> Any:
     """A browser that refuses the webcam unless a context allows it, and knows this machine as mien.test too."""
     return start_browser("--deny-permission-prompts", "--host-resolver-rules=MAP mien.test 127.0.0.1")

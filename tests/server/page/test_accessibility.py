@@ -44,7 +44,7 @@ def test_every_state(
     page.tab.locator("#model-field").wait_for()
     page.check_accessible()  # empty
     bad = tmp_path / f"{'x' * 200}.jpg"
-    bad.write_bytes(b"not a picture")
+    bad.write_bytes(b"not an image")
     page.add(astronaut, bad, astronaut)
     page.tab.locator(".face").wait_for()
     page.tab.check("#heat-on")

@@ -1,4 +1,4 @@
-"""Photos on the page: read, drawn, explained, saved; by mouse and by keyboard."""
+"""Photos on the page: predicted, drawn, explained and saved, by mouse and by keyboard."""
 
 import base64
 import csv
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ORANGE = np.array([230, 159, 0])  # of happy
+ORANGE = np.array([230, 159, 0])  # the colour of happy
 
 
 def drawn(page: Any) -> np.ndarray[Any, Any]:
-    """What is drawn over the picture, uint8 (H, W, 4), RGBA."""
+    """Return what is drawn over the image, uint8 (H, W, 4), RGBA."""
     url = page.tab.evaluate("document.getElementById('boxes').toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
 
 
-def test_a_dropped_photo_is_read_and_drawn(page: Any, reader: Any, astronaut: Path) -> None:
+def test_a_dropped_photo_is_predicted_and_drawn(page: Any, reader: Any, astronaut: Path) -> None:
     drop(page, astronaut)
     page.wait_for(".face .answer", "happy")
     face = reader.predict(astronaut).face
@@ -37,15 +37,15 @@ def test_a_dropped_photo_is_read_and_drawn(page: Any, reader: Any, astronaut: Pa
 def test_the_box_is_drawn_where_the_face_is(page: Any, reader: Any, astronaut: Path) -> None:
     page.add(astronaut)
     page.wait_for(".face .answer", "happy")
-    picture = drawn(page)
-    scale = picture.shape[1] / 512
+    overlay = drawn(page)
+    scale = overlay.shape[1] / 512
     box = reader.predict(astronaut).face.box
-    orange = (np.abs(picture[..., :3].astype(int) - ORANGE).max(axis=2) < 12) & (picture[..., 3] > 200)
+    orange = (np.abs(overlay[..., :3].astype(int) - ORANGE).max(axis=2) < 12) & (overlay[..., 3] > 200)
     rows, columns = np.nonzero(orange)
     assert abs(columns.min() - box.x * scale) < 4
     assert abs(rows.max() - (box.y + box.height) * scale) < 4
-    middle = picture[round((box.y + 0.5 * box.height) * scale), round((box.x + 0.5 * box.width) * scale)]
-    assert middle[3] == 0, "the face itself stays free"
+    middle = overlay[round((box.y + 0.5 * box.height) * scale), round((box.x + 0.5 * box.width) * scale)]
+    assert middle[3] == 0, "nothing is drawn over the face"
 
 
 def drop(page: Any, path: Path) -> None:
@@ -63,7 +63,7 @@ def drop(page: Any, path: Path) -> None:
     assert not page.tab.is_visible("#drop-overlay")
 
 
-def test_a_pasted_picture(page: Any, astronaut: Path) -> None:
+def test_a_pasted_photo(page: Any, astronaut: Path) -> None:
     page.tab.evaluate(
         """(bytes) => {
           const transfer = new DataTransfer();
@@ -93,7 +93,7 @@ def named(data: bytes, name: str) -> dict[str, Any]:
 
 def test_the_csv_has_every_face_and_no_formula(page: Any, reader: Any, astronaut: Path) -> None:
     names = ['=HYPERLINK("http://203.0.113.1","x").jpg', 'say "cheese", please.jpg', "<img src=x onerror=alert(1)>.jpg"]
-    page.add(*(named(astronaut.read_bytes(), name) for name in names), named(b"not a picture", "+bad.jpg"))
+    page.add(*(named(astronaut.read_bytes(), name) for name in names), named(b"not an image", "+bad.jpg"))
     assert page.tab.locator("#strip li").count() == 4
     with page.tab.expect_download() as waiting:
         page.tab.click("#csv")
@@ -121,7 +121,7 @@ def test_the_columns_are_those_of_the_command(
     assert Path(waiting.value.path()).read_text().splitlines()[0] == out.splitlines()[0]
 
 
-def test_the_png_holds_picture_and_answers(page: Any, reader: Any, astronaut: Path) -> None:
+def test_the_png_shows_image_and_answers(page: Any, reader: Any, astronaut: Path) -> None:
     page.add(astronaut)
     page.wait_for(".face .answer", "happy")
     with page.tab.expect_download() as waiting:
@@ -136,7 +136,7 @@ def test_the_png_holds_picture_and_answers(page: Any, reader: Any, astronaut: Pa
     assert np.abs(edge - ORANGE).max(axis=2).min(axis=1).max() < 12, "an orange line on the left edge of the box"
 
 
-def test_the_heatmap_is_laid_over_the_face(page: Any, astronaut: Path) -> None:
+def test_the_heatmap_covers_the_face(page: Any, astronaut: Path) -> None:
     page.add(astronaut)
     assert not page.tab.is_visible("#heat")
     page.tab.check("#heat-on")
@@ -150,7 +150,7 @@ def test_the_heatmap_is_laid_over_the_face(page: Any, astronaut: Path) -> None:
     page.tab.locator("#heat").wait_for(state="hidden")
 
 
-def test_no_face_and_how_it_is_read_all_the_same(page: Any, tmp_path: Path, astronaut: Path) -> None:
+def test_a_photo_without_a_face_can_be_answered_whole(page: Any, tmp_path: Path, astronaut: Path) -> None:
     path = tmp_path / "sleeve.png"
     Image.open(astronaut).crop((0, 300, 200, 512)).save(path)
     page.add(path)
@@ -161,13 +161,13 @@ def test_no_face_and_how_it_is_read_all_the_same(page: Any, tmp_path: Path, astr
     assert page.tab.is_hidden("#faces-note")
 
 
-def test_what_is_no_picture_says_so(page: Any) -> None:
-    page.add(named(b"not a picture", "notes.jpg"))
+def test_a_file_that_is_not_an_image_is_named(page: Any) -> None:
+    page.add(named(b"not an image", "notes.jpg"))
     page.wait_for("#faces-note", "is not an image")
     assert page.tab.is_hidden("#png")
 
 
-def test_several_faces_have_numbers_and_stand_out_when_pointed_at(page: Any, tmp_path: Path, two_people: Any) -> None:
+def test_several_faces_are_numbered_and_highlighted(page: Any, tmp_path: Path, two_people: Any) -> None:
     path = tmp_path / "two.png"
     Image.fromarray(two_people(0)).save(path)
     page.add(path)
@@ -198,7 +198,7 @@ def test_everything_by_keyboard(page: Any, astronaut: Path) -> None:
     page.tab.focus("#strip li:first-child button")
     keys.press("ArrowRight")
     assert page.tab.get_attribute("#strip li:nth-child(2) button", "aria-current") == "true"
-    page.wait_for(".face .answer", "happy")  # until the second is read, no heatmap of it is offered
+    page.wait_for(".face .answer", "happy")  # wait: a photo in progress has no heatmap
     page.tab.focus("#heat-on")
     keys.press("Space")
     page.tab.locator("#heat").wait_for()
@@ -223,7 +223,7 @@ def test_cells(page: Any) -> None:
     assert page.tab.evaluate(script, [value for value, _ in CELLS]) == [expected for _, expected in CELLS]
 
 
-def test_labels_lie_inside_and_never_overlap(page: Any) -> None:
+def test_labels_stay_inside_and_never_overlap(page: Any) -> None:
     rng = np.random.default_rng(0)
     for count in (1, 3, 12, 40):
         boxes = [

@@ -1,4 +1,4 @@
-"""Several photos on the page, good and bad ones mixed, and what is shown, explained and saved of each."""
+"""Several photos on the page, some of them unreadable: what is shown, explained and saved."""
 
 import csv
 import io
@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 
-def picture(name: str, pixels: Any, kind: str = "PNG") -> dict[str, Any]:
-    """A file to be chosen."""
+def upload(name: str, pixels: Any, kind: str = "PNG") -> dict[str, Any]:
+    """Return a file for the file input."""
     stream = io.BytesIO()
     Image.fromarray(np.asarray(pixels)).save(stream, kind)
     return {"name": name, "mimeType": f"image/{kind.lower()}", "buffer": stream.getvalue()}
 
 
 def saved(page: Any, button: str) -> bytes:
-    """What a button saves."""
+    """Return the file that a button saves."""
     with page.tab.expect_download() as waiting:
         page.tab.click(button)
     return Path(waiting.value.path()).read_bytes()
@@ -27,15 +27,15 @@ def saved(page: Any, button: str) -> bytes:
 
 @pytest.fixture
 def mixed(astronaut: Path, two_people: Any) -> list[dict[str, Any]]:
-    """One face; a file that breaks off; no face; what is no picture; two faces."""
+    """One face; a truncated file; no face; a file that is not an image; two faces."""
     pixels = np.asarray(Image.open(astronaut))
-    whole = picture("one.png", pixels)
+    whole = upload("one.png", pixels)
     broken = whole | {"name": "broken.png", "buffer": whole["buffer"][:20_000]}
-    nothing = {"name": "notes.png", "mimeType": "image/png", "buffer": b"not a picture"}
-    return [whole, broken, picture("sleeve.png", pixels[300:, :200]), nothing, picture("two.png", two_people(0))]
+    nothing = {"name": "notes.png", "mimeType": "image/png", "buffer": b"not an image"}
+    return [whole, broken, upload("sleeve.png", pixels[300:, :200]), nothing, upload("two.png", two_people(0))]
 
 
-def test_a_bad_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, Any]]) -> None:
+def test_an_unreadable_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(*mixed)
     page.wait_for("#announcer", "5 photos done, 2 with faces")
     thumbs = page.tab.locator("#strip .thumb")
@@ -54,7 +54,7 @@ def test_a_bad_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, An
     assert shown == [
         (True, True, False, False),
         (False, False, True, False),
-        (True, True, True, True),  # which offers to read it whole
+        (True, True, True, True),  # it offers to use the whole image
         (False, False, True, False),
         (True, True, False, False),
     ]
@@ -64,7 +64,7 @@ def test_a_bad_file_stops_none_of_the_others(page: Any, mixed: list[dict[str, An
     page.wait_for("#faces-note", "No face was found")
 
 
-def test_the_csv_has_a_row_for_the_bad_ones_too(page: Any, reader: Any, mixed: list[dict[str, Any]]) -> None:
+def test_the_csv_has_a_row_for_unreadable_files_too(page: Any, reader: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(*mixed)
     rows = list(csv.DictReader(saved(page, "#csv").decode().splitlines()))
     assert [(row["source"], row["status"], bool(row["answer"])) for row in rows] == [
@@ -80,7 +80,7 @@ def test_the_csv_has_a_row_for_the_bad_ones_too(page: Any, reader: Any, mixed: l
     )
 
 
-def test_one_that_is_taken_away_is_in_nothing_that_is_saved(page: Any, mixed: list[dict[str, Any]]) -> None:
+def test_a_removed_photo_is_not_saved(page: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(*mixed)
     page.tab.locator("#strip .thumb").nth(1).click()
     page.wait_for("#title", "broken.png")
@@ -96,13 +96,13 @@ def test_one_that_is_taken_away_is_in_nothing_that_is_saved(page: Any, mixed: li
     assert {row["source"] for row in rows} == {"two.png"}
 
 
-def test_pasted_pictures_are_numbered_and_named_files_keep_their_names(page: Any, astronaut: Path) -> None:
+def test_pasted_photos_are_numbered_and_named_files_keep_their_names(page: Any, astronaut: Path) -> None:
     paste = """([bytes, names]) => {
       const transfer = new DataTransfer();
       for (const name of names) transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
       document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
     }"""
-    face = picture("", Image.open(astronaut).crop((120, 30, 320, 230)), "JPEG")
+    face = upload("", Image.open(astronaut).crop((120, 30, 320, 230)), "JPEG")
     data = list(face["buffer"])
     for names, title in ((["image.png"], "pasted 1.jpeg"), (["image.png"], "pasted 2.jpeg"), (["me.jpg"], "me.jpg")):
         page.tab.evaluate(paste, [data, names])
@@ -118,14 +118,14 @@ def test_pasted_pictures_are_numbered_and_named_files_keep_their_names(page: Any
           document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
         }"""
     )
-    assert len(thumbs(page)) == 5, "words are no picture"
+    assert len(thumbs(page)) == 5, "text is not an image"
 
 
 def thumbs(page: Any) -> Any:
     return page.tab.locator("#strip .thumb").evaluate_all("all => all.map(({ title }) => ({ title }))")
 
 
-def test_heatmaps_are_of_the_faces_that_are_read_and_asked_for_once(page: Any, mixed: list[dict[str, Any]]) -> None:
+def test_heatmaps_show_the_chosen_faces_and_are_requested_once(page: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(mixed[4])
     page.wait_for("#faces-title", "2 faces")
     page.tab.check("#heat-on")
@@ -143,7 +143,7 @@ def test_heatmaps_are_of_the_faces_that_are_read_and_asked_for_once(page: Any, m
 
 
 def heated(page: Any) -> tuple[bool, bool]:
-    """Whether the heatmap that is laid over the picture shows something in its left and in its right half."""
+    """Return whether the heatmap is visible in the left and in the right half of the image."""
     page.tab.locator("#heat").wait_for()
     script = """async () => {
       const heat = document.getElementById("heat");
@@ -158,11 +158,11 @@ def heated(page: Any) -> tuple[bool, bool]:
 
 
 def explained(page: Any) -> list[dict[str, list[str]]]:
-    """The parameters of all requests for heatmaps."""
+    """Return the parameters of all requests for heatmaps."""
     return [parse_qs(urlsplit(url).query) for url in page.requests if "/v1/explain" in url]
 
 
-def test_a_saved_picture_has_the_heatmap_that_is_shown(page: Any, reader: Any, mixed: list[dict[str, Any]]) -> None:
+def test_a_saved_image_has_the_heatmap(page: Any, reader: Any, mixed: list[dict[str, Any]]) -> None:
     page.add(mixed[0])
     page.wait_for(".face .answer", "happy")
     without = pixels(saved(page, "#png"))
@@ -179,8 +179,8 @@ def pixels(data: bytes) -> np.ndarray[Any, Any]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-def test_what_the_browser_cannot_show_is_read_all_the_same(page: Any, astronaut: Path) -> None:
-    page.add(picture("scan.tiff", Image.open(astronaut), "TIFF"))
+def test_a_format_that_the_browser_cannot_show_is_predicted(page: Any, astronaut: Path) -> None:
+    page.add(upload("scan.tiff", Image.open(astronaut), "TIFF"))
     page.wait_for(".face .answer", "happy")
     page.wait_for("#stage-note", "This browser cannot show files of this kind")
     assert page.tab.is_hidden("#png")

@@ -1,4 +1,4 @@
-"""The webcam on the page: Chromium's fake camera plays a drawn face that is happy, then sad."""
+"""The webcam on the page: Chromium's fake webcam shows a drawn face that is happy, then sad."""
 
 import csv
 import re

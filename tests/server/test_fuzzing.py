@@ -1,4 +1,4 @@
-"""Mutated pictures and bodies: whatever comes, an answer of the documented kinds, no crash and no hang."""
+"""Mutated images and bodies get documented answers: no crash, no hang."""
 
 import json
 import random
@@ -22,7 +22,7 @@ BOUNDARY = b"edge"
 
 @pytest.fixture(scope="module")
 def seeds(encode: Callable[..., bytes]) -> list[bytes]:
-    """Drawn faces of all kinds that are read, and some that are not."""
+    """Drawn faces in all supported formats, and some others."""
     found = []
     for number, kind in enumerate([*KINDS, "EPS", "TGA", "ICO", "PCX"]):
         found.append(encode(draw_face("happy", number, 40), kind))
@@ -30,7 +30,7 @@ def seeds(encode: Callable[..., bytes]) -> list[bytes]:
 
 
 def mutated(seeds: list[bytes], seed: int) -> bytes:
-    """One of the pictures with bytes changed, cut out, doubled, or spliced with another; headers more than the rest."""
+    """Return an image with bytes changed, cut, repeated, or spliced with another; most changes hit headers."""
     rng = random.Random(seed)
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
@@ -57,7 +57,7 @@ def mutated(seeds: list[bytes], seed: int) -> bytes:
 
 
 def form(seeds: list[bytes], seed: int) -> bytes:
-    """A form with mutated pictures in it, itself mutated in one of three."""
+    """Return a form with mutated images. One in three forms is mutated too."""
     rng = random.Random(seed)
     body = b""
     for number in range(rng.randrange(1, 4)):
@@ -69,7 +69,7 @@ def form(seeds: list[bytes], seed: int) -> bytes:
 
 
 def check_decoder(bundle: Path, seeds: list[bytes], numbers: range) -> dict[str, int]:
-    """Read mutated pictures as the worker threads do; returns how many had each status."""
+    """Predict mutated images like the worker threads; return the number of images per status."""
     reader = mien.load(bundle, threads=1, detect=False)
     models = Models(reader, 1_000_000)
     counts: dict[str, int] = {}
@@ -81,9 +81,9 @@ def check_decoder(bundle: Path, seeds: list[bytes], numbers: range) -> dict[str,
     return counts
 
 
-def check_server(live: Any, seeds: list[bytes], numbers: range) -> dict[int, int]:
+def check_server(server: Any, seeds: list[bytes], numbers: range) -> dict[int, int]:
     counts: dict[int, int] = {}
-    with httpx.Client(base_url=live.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         for number, (path, headers, body) in zip(numbers, requests(seeds, numbers), strict=True):
             answer = client.post(path, content=body, headers=headers)
             counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
@@ -110,28 +110,28 @@ def bundle(make_bundle: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(serve: Callable[..., Any], bundle: Path) -> Any:
-    return serve(mien.load(bundle, threads=1), pixels=1_000_000)
+def server(run_server: Callable[..., Any], bundle: Path) -> Any:
+    return run_server(mien.load(bundle, threads=1), pixels=1_000_000)
 
 
-def test_mutated_pictures_are_read_or_refused(bundle: Path, seeds: list[bytes]) -> None:
+def test_mutated_images_are_predicted_or_refused(bundle: Path, seeds: list[bytes]) -> None:
     counts = check_decoder(bundle, seeds, range(500))
     assert counts["ok"] > 50
     assert counts["unreadable"] > 50
 
 
-def test_mutated_bodies_are_answered(live: Any, seeds: list[bytes]) -> None:
-    counts = check_server(live, seeds, range(90))
+def test_mutated_bodies_are_answered(server: Any, seeds: list[bytes]) -> None:
+    counts = check_server(server, seeds, range(90))
     assert counts[200] > 20
     assert counts[422] > 3
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_mutated_pictures(bundle: Path, seeds: list[bytes]) -> None:
+def test_a_hundred_thousand_mutated_images(bundle: Path, seeds: list[bytes]) -> None:
     print(check_decoder(bundle, seeds, range(MANY)))
 
 
 @pytest.mark.slow
-def test_ten_thousand_mutated_bodies(live: Any, seeds: list[bytes]) -> None:
-    print(check_server(live, seeds, range(MANY // 10)))
-    assert live.get("/healthz").status_code == 200
+def test_ten_thousand_mutated_bodies(server: Any, seeds: list[bytes]) -> None:
+    print(check_server(server, seeds, range(MANY // 10)))
+    assert server.get("/healthz").status_code == 200

@@ -1,4 +1,4 @@
-"""`mien serve` in a process of its own, told to stop while it has its hands full."""
+"""`mien serve` as a process: it finishes its requests when it is stopped."""
 
 import signal
 import socket
@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 
-def test_every_request_that_was_accepted_is_answered(start_server: Any, photo: bytes) -> None:
+def test_every_accepted_request_is_answered(start_server: Any, photo: bytes) -> None:
     process, url = start_server("--threads", 1)
     answers: list[tuple[float, float, int | None]] = []
     over = threading.Event()
@@ -47,14 +47,14 @@ def test_every_request_that_was_accepted_is_answered(start_server: Any, photo: b
     asked_before = [status for begin, _, status in answers if begin < told]
     assert set(asked_before) <= {200, 503}
     finished_after = [status for begin, end, status in answers if begin < told < end]
-    assert finished_after.count(200) >= 8  # sixteen were under way
+    assert finished_after.count(200) >= 8  # of sixteen in progress
     assert {status for begin, _, status in answers if begin >= told} <= {503, None}
     assert process.stderr is not None
     assert process.stderr.read() == ""
 
 
-def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start_server: Any, photo: bytes) -> None:
-    """A client in the middle of its upload keeps it from ending; who asks meanwhile gets a problem document."""
+def test_during_shutdown_it_is_not_ready_and_refuses_new_requests(start_server: Any, photo: bytes) -> None:
+    """It waits for a client in the middle of an upload. New requests get a problem document."""
     process, url = start_server("--threads", 1)
     port = int(url.rpartition(":")[2])
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
@@ -83,7 +83,7 @@ def test_while_it_ends_it_is_not_ready_and_refuses_what_is_new(start_server: Any
     assert process.wait(timeout=60) == 0
 
 
-def test_ctrl_c_ends_it_well(start_server: Any) -> None:
+def test_ctrl_c_stops_it_with_status_0(start_server: Any) -> None:
     process, url = start_server()
     assert httpx.get(f"{url}/healthz").status_code == 200
     process.send_signal(signal.SIGINT)
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_it_well(start_server: Any) -> None:
     assert process.communicate()[1] == "mien: stopped\n"
 
 
-def test_a_second_ctrl_c_cuts_it_short(start_server: Any, photo: bytes) -> None:
+def test_a_second_ctrl_c_stops_it_at_once(start_server: Any, photo: bytes) -> None:
     process, url = start_server()
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
         slow.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" + photo[:10])

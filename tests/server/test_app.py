@@ -1,4 +1,4 @@
-"""The same answer for the same picture through every door, and what each route answers when all is well."""
+"""The same image gets the same answer from every interface, and each route answers as described."""
 
 import io
 import json
@@ -16,30 +16,30 @@ from mien.inference.reader import Reader
 
 
 @pytest.fixture(scope="module")
-def live(serve: Callable[..., Any], reader: Reader, brightness_bundle: Path) -> Any:
-    return serve({"mien": reader, "brightness": mien.load(brightness_bundle, threads=1)})
+def server(run_server: Callable[..., Any], reader: Reader, brightness_bundle: Path) -> Any:
+    return run_server({"mien": reader, "brightness": mien.load(brightness_bundle, threads=1)})
 
 
-def test_every_door_gives_the_same_row(
-    live: Any, reader: Reader, photo: bytes, call: Callable[..., Any], tmp_path: Path
+def test_every_interface_gives_the_same_row(
+    server: Any, reader: Reader, photo: bytes, call: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "astronaut.jpg"
     path.write_bytes(photo)
     by_path = [reader.predict(path).to_dict()]
     by_bytes = [reader.predict(photo).to_dict()]
-    by_form = live.post(files={"file": ("astronaut.jpg", photo)}).json()
-    by_body = live.post(content=photo, headers={"Content-Type": "image/jpeg"}).json()
+    by_form = server.post(files={"file": ("astronaut.jpg", photo)}).json()
+    by_body = server.post(content=photo, headers={"Content-Type": "image/jpeg"}).json()
     by_command = json.loads(call("predict", path, "--json", "-")[1])
     assert by_form[0]["faces"][0]["answer"] == "happy"
     sources = [rows[0].pop("source") for rows in (by_path, by_bytes, by_form, by_body, by_command)]
     assert sources == [str(path), "<bytes>", "astronaut.jpg", "body", str(path)]
     assert by_path == by_bytes == by_form == by_body
-    # The command reads in batches and with more threads, which may differ in the last digits.
+    # The command uses batches and more threads: the last digits may differ.
     assert close_to(by_command) == close_to(by_form)
 
 
 def close_to(value: Any) -> Any:
-    """The same with its numbers rounded."""
+    """Return the value with all numbers rounded."""
     if isinstance(value, dict):
         return {name: close_to(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -47,31 +47,31 @@ def close_to(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def test_many_at_once_are_read_as_one_alone(live: Any, reader: Reader, face: bytes, photo: bytes) -> None:
-    """Small pictures of several requests are read together; nobody gets another's answer."""
+def test_merged_requests_get_their_own_answers(server: Any, reader: Reader, face: bytes, photo: bytes) -> None:
+    """Small images of several requests share a batch."""
     import concurrent.futures
 
     pixels = np.asarray(Image.open(io.BytesIO(face)))
-    pictures = []
+    images = []
     for shift in range(40):
         stream = io.BytesIO()
         Image.fromarray(np.roll(pixels, shift, axis=1)).save(stream, "PNG")
-        pictures.append(stream.getvalue())
-    alone = [reader.variant(detect=False).predict(data).to_dict()["faces"] for data in pictures]
+        images.append(stream.getvalue())
+    alone = [reader.variant(detect=False).predict(data).to_dict()["faces"] for data in images]
     with httpx.Client() as client, concurrent.futures.ThreadPoolExecutor(20) as pool:
 
         def ask(data: bytes) -> Any:
             return client.post(
-                f"{live.url}/v1/predict?detect=false", content=data, headers={"Content-Type": "image/png"}, timeout=60
+                f"{server.url}/v1/predict?detect=false", content=data, headers={"Content-Type": "image/png"}, timeout=60
             ).json()[0]["faces"]
 
-        together = list(pool.map(ask, pictures))
+        together = list(pool.map(ask, images))
     assert [close_to(faces) for faces in together] == [close_to(faces) for faces in alone]
 
 
-def test_several_files_and_a_bad_one(live: Any, photo: bytes) -> None:
-    files = [("file", ("a.jpg", photo)), ("file", ("b.jpg", b"not a picture")), ("file", ("c.jpg", photo))]
-    answer = live.post(files=files)
+def test_several_files_and_a_bad_one(server: Any, photo: bytes) -> None:
+    files = [("file", ("a.jpg", photo)), ("file", ("b.jpg", b"not an image")), ("file", ("c.jpg", photo))]
+    answer = server.post(files=files)
     assert answer.status_code == 200
     assert [(row["source"], row["status"]) for row in answer.json()] == [
         ("a.jpg", "ok"), ("b.jpg", "unreadable"), ("c.jpg", "ok"),
@@ -79,7 +79,7 @@ def test_several_files_and_a_bad_one(live: Any, photo: bytes) -> None:
     assert "decoded" in answer.json()[1]["reason"]
 
 
-def test_options_are_those_of_the_reader(live: Any, reader: Reader, photo: bytes) -> None:
+def test_parameters_set_the_options_of_the_reader(server: Any, reader: Reader, photo: bytes) -> None:
     two = np.concatenate([np.asarray(Image.open(io.BytesIO(photo)))] * 2, axis=1)
     stream = io.BytesIO()
     Image.fromarray(two).save(stream, "PNG")
@@ -87,7 +87,7 @@ def test_options_are_those_of_the_reader(live: Any, reader: Reader, photo: bytes
     headers = {"Content-Type": "image/png"}
 
     def faces(query: str) -> Any:
-        return live.post(f"/v1/predict{query}", content=data, headers=headers).json()[0]
+        return server.post(f"/v1/predict{query}", content=data, headers=headers).json()[0]
 
     assert len(faces("")["faces"]) == len(faces("?faces=all")["faces"]) == 2
     assert len(faces("?faces=largest")["faces"]) == 1
@@ -100,8 +100,8 @@ def test_options_are_those_of_the_reader(live: Any, reader: Reader, photo: bytes
     assert faces("?model=brightness")["model"] == "linear"
 
 
-def test_models_are_described(live: Any, reader: Reader) -> None:
-    found = live.get("/v1/models").json()
+def test_models_are_described(server: Any, reader: Reader) -> None:
+    found = server.get("/v1/models").json()
     assert found["default"] == "mien"
     assert [model["name"] for model in found["models"]] == ["mien", "brightness"]
     first = found["models"][0]
@@ -112,8 +112,8 @@ def test_models_are_described(live: Any, reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("view", ["overlay", "heat"])
-def test_explain_gives_a_picture_of_the_same_shape(live: Any, photo: bytes, view: str) -> None:
-    answer = live.post(f"/v1/explain?label=happy&view={view}", content=photo, headers={"Content-Type": "image/jpeg"})
+def test_explain_keeps_the_shape_of_the_image(server: Any, photo: bytes, view: str) -> None:
+    answer = server.post(f"/v1/explain?label=happy&view={view}", content=photo, headers={"Content-Type": "image/jpeg"})
     assert answer.headers["content-type"] == "image/png"
     image = Image.open(io.BytesIO(answer.content))
     assert image.size == (512, 512)
@@ -129,18 +129,16 @@ def test_explain_gives_a_picture_of_the_same_shape(live: Any, photo: bytes, view
 
 
 @pytest.mark.parametrize("view", ["overlay", "heat"])
-def test_explain_shows_the_faces_that_are_asked_for(
-    live: Any, photo: bytes, encode: Callable[..., bytes], view: str
-) -> None:
-    """Two faces side by side, the one on the right smaller."""
+def test_explain_shows_the_requested_faces(server: Any, photo: bytes, encode: Callable[..., bytes], view: str) -> None:
+    """Two faces side by side, the right one smaller."""
     one = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
     small = np.full_like(one, 128)
     small[:320, :320] = Image.fromarray(one).resize((320, 320))
     data = encode(np.concatenate([one, small], axis=1), "PNG")
 
     def shown(query: str) -> tuple[bool, bool]:
-        """Whether there is heat over the left and over the right picture."""
-        answer = live.post(f"/v1/explain?view={view}{query}", content=data, headers={"Content-Type": "image/png"})
+        """Return whether there is heat over the left and over the right half."""
+        answer = server.post(f"/v1/explain?view={view}{query}", content=data, headers={"Content-Type": "image/png"})
         assert answer.status_code == 200
         pixels = np.asarray(Image.open(io.BytesIO(answer.content))).astype(int)
         before = np.asarray(Image.open(io.BytesIO(data)))
@@ -149,53 +147,53 @@ def test_explain_shows_the_faces_that_are_asked_for(
 
     assert shown("") == shown("&faces=all") == (True, True)
     assert shown("&faces=largest") == (True, False)
-    assert shown("&faces=largest&detect=false") == (True, True)  # the whole picture is what is read
+    assert shown("&faces=largest&detect=false") == (True, True)  # one crop: the whole image
 
 
-def test_a_large_picture_is_explained_at_1280_pixels(live: Any, photo: bytes, encode: Callable[..., bytes]) -> None:
+def test_a_large_image_is_explained_at_1280_pixels(server: Any, photo: bytes, encode: Callable[..., bytes]) -> None:
     large = encode(Image.open(io.BytesIO(photo)).resize((2000, 1000)))
     for view in ("overlay", "heat"):
-        answer = live.post(f"/v1/explain?view={view}", content=large, headers={"Content-Type": "image/jpeg"})
+        answer = server.post(f"/v1/explain?view={view}", content=large, headers={"Content-Type": "image/jpeg"})
         image = Image.open(io.BytesIO(answer.content))
         assert image.size == (1280, 640)
     alpha = np.asarray(image)[..., 3]
     y, x = (alpha > 0).nonzero()
-    # The face is at (223, 110) of 512 in the picture.
+    # The face is at (223, 110) of 512.
     assert abs(x.mean() / 1280 - 223 / 512) < 0.05
     assert abs(y.mean() / 640 - 110 / 512) < 0.08
 
 
-def test_health_and_figures(live: Any, photo: bytes) -> None:
-    assert live.get("/healthz").json() == {"status": "ok"}
-    assert live.get("/readyz").json() == {"status": "ready"}
-    live.post(content=photo)
-    live.post("/v1/predict?model=nobody", content=photo)
-    text = live.get("/metrics").text
+def test_health_and_metrics(server: Any, photo: bytes) -> None:
+    assert server.get("/healthz").json() == {"status": "ok"}
+    assert server.get("/readyz").json() == {"status": "ready"}
+    server.post(content=photo)
+    server.post("/v1/predict?model=nobody", content=photo)
+    text = server.get("/metrics").text
     assert 'mien_requests_total{route="/v1/predict",status="200"}' in text
     assert 'mien_refused_total{code="unknown_model"} 1.0' in text
     assert "mien_held_bytes 0.0" in text
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models", "/v1/config"])
-def test_a_head_request_is_answered_like_a_get(live: Any, path: str, problem: Callable[..., Any]) -> None:
-    """Load balancers ask so."""
-    asked, got = httpx.head(f"{live.url}{path}"), live.get(path)
+def test_a_head_request_is_answered_like_a_get(server: Any, path: str, check_problem: Callable[..., Any]) -> None:
+    """Load balancers use HEAD."""
+    asked, got = httpx.head(f"{server.url}{path}"), server.get(path)
     assert (asked.status_code, asked.content) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.content))
-    refused = live.post(path)
-    problem(refused, "method_not_allowed")
+    refused = server.post(path)
+    check_problem(refused, "method_not_allowed")
     assert refused.headers["allow"] == "GET, HEAD"
 
 
-def test_config_says_what_the_page_must_know(live: Any) -> None:
-    found = live.get("/v1/config").json()
+def test_config_has_the_limits_and_the_version(server: Any) -> None:
+    found = server.get("/v1/config").json()
     assert found["auth"] is False
     assert found["version"] == mien.__version__
     assert found["limits"]["files"] == 32
 
 
-def test_it_can_be_mounted_in_another_application(serve: Callable[..., Any], reader: Reader, photo: bytes) -> None:
-    """Below its own prefix it answers as it does alone, also what is open to all, though a key is needed."""
+def test_the_application_can_be_mounted(run_server: Callable[..., Any], reader: Reader, photo: bytes) -> None:
+    """Below a prefix, public paths need no key, and others do."""
     from fastapi import FastAPI
 
     from mien.server import create_app
