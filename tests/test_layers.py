@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import mien
+from mien.cli import VERBS
 
 PACKAGE = Path(mien.__file__).parent
 
@@ -88,6 +89,13 @@ def test_no_imports_in_a_circle() -> None:
 def test_libraries_stay_in_their_rooms(library: str) -> None:
     users = [file for file, names in IMPORTS.items() if library in {name.split(".")[0] for name in names}]
     assert [file for file in users if not file.startswith(CONFINED[library])] == []
+
+
+def test_no_module_imports_a_verb() -> None:
+    """What two verbs share is in a helper, or below: the command imports a verb by its name, on first use."""
+    verbs = {f"mien.cli.{verb}" for verb in VERBS}
+    assert {f"mien.cli.{file[4:-3]}" for file in IMPORTS if file.startswith("cli/")} > verbs
+    assert {file: names & verbs for file, names in IMPORTS.items() if names & verbs} == {}
 
 
 def test_the_floors_are_looked_at() -> None:
