@@ -1,4 +1,4 @@
-"""`mien compare`: reports read back, paired by file, and what is said of luck, on predictions with a known truth."""
+"""`mien compare`: reports are read back and paired by file; differences with a known truth are tested."""
 
 import csv
 import io
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.errors import ConfigError, DataError
+import mien
+from mien.errors import ConfigError, DataError, OutputError
 from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.predictions import read_predictions
 from mien.evaluation.scoring import Predictions
@@ -26,7 +27,7 @@ TRUTH = np.random.default_rng(0).integers(0, 2, 1000)
 
 
 def answered(right: float, seed: int, truth: np.ndarray = TRUTH) -> np.ndarray:
-    """Answers of a model that is right so often; half of the pictures are easy, whichever the model."""
+    """Answers of a model that is right so often; half of the images are easy for every model."""
     rng = np.random.default_rng(seed)
     easy = np.random.default_rng(99).random(len(truth)) < 0.5
     return np.asarray(truth ^ (rng.random(len(truth)) >= np.where(easy, 0.98, 2 * right - 0.98)))
@@ -66,10 +67,10 @@ def sentence(*folders: Path) -> str:
     return compare_predictions([read_predictions(folder) for folder in folders]).differences[0].sentence()
 
 
-# What is said
+# Conclusions
 
 
-def test_two_equally_good_models_may_differ_by_luck_and_a_better_one_does_not(tmp_path: Path) -> None:
+def test_only_the_better_of_three_models_differs_significantly(tmp_path: Path) -> None:
     first, second, better = (
         report(tmp_path / f"m{seed}", right, seed) for right, seed in ((0.8, 1), (0.8, 2), (0.87, 3))
     )
@@ -78,30 +79,30 @@ def test_two_equally_good_models_may_differ_by_luck_and_a_better_one_does_not(tm
     assert sentence(better, first).startswith("m3 is significantly more accurate than m1: +")
 
 
-def test_equally_good_models_are_rarely_called_different(tmp_path: Path) -> None:
+def test_equally_good_models_rarely_differ_significantly(tmp_path: Path) -> None:
     one = read_predictions(report(tmp_path / "m", 0.8, 0))
     drawn = [replace(one, path=tmp_path / str(seed), answers=answered(0.8, seed)) for seed in range(13)]
-    called = [compare_predictions(pair).differences[0].significant for pair in pairwise(drawn)]
-    assert sum(called) <= 3  # 0.6 of 12 are expected; more than 3 have a chance of 0.2 %
+    significant = [compare_predictions(pair).differences[0].significant for pair in pairwise(drawn)]
+    assert sum(significant) <= 3  # 0.6 of 12 are expected; more than 3 have a chance of 0.2 %
 
 
-def test_runs_that_differ_only_by_their_seed_are_said_to(tmp_path: Path) -> None:
+def test_runs_that_differ_only_by_their_seed_are_named_as_such(tmp_path: Path) -> None:
     same = [report(tmp_path / f"s{seed}", 0.8, seed, settings=f"seed = {seed}\nepochs = 3\n") for seed in (1, 2)]
     assert "as expected of runs that differ only by their seed" in sentence(*same)
-    lucky = report(tmp_path / "lucky", 0.9, 3, settings="seed = 7\nepochs = 3\n")
-    assert "they differ only by their seed, so another seed may reverse it" in sentence(same[0], lucky)
+    better = report(tmp_path / "better", 0.9, 3, settings="seed = 7\nepochs = 3\n")
+    assert "they differ only by their seed, so another seed may reverse it" in sentence(same[0], better)
     other = report(tmp_path / "other", 0.9, 4, settings="seed = 7\nepochs = 4\n")
     assert "seed" not in sentence(same[0], other)
 
 
-def test_the_same_answers_are_not_told_apart(tmp_path: Path) -> None:
+def test_identical_answers_do_not_differ(tmp_path: Path) -> None:
     first = report(tmp_path / "a", 0.8, 1)
     second = Path(shutil.copytree(first, tmp_path / "b"))
     assert sentence(first, second) == "a and b are right on the same of 1,000 images."
 
 
-def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
-    """Each of 60 pictures ten times: what looks like 600 pictures is 60."""
+def test_copies_of_an_image_do_not_make_a_difference_significant(tmp_path: Path) -> None:
+    """Each of 60 images ten times: 600 files are 60 independent images."""
     truth = np.random.default_rng(1).integers(0, 2, 60).repeat(10)
     groups = np.arange(60).repeat(10)
     folders = []
@@ -121,7 +122,7 @@ def test_copies_of_a_picture_do_not_make_luck_certain(tmp_path: Path) -> None:
     assert "60 groups in 600 images" in " ".join(found.notes)
 
 
-def test_several_are_each_set_against_the_first_and_corrected(tmp_path: Path) -> None:
+def test_several_are_each_compared_with_the_first_and_corrected(tmp_path: Path) -> None:
     folders = [
         report(tmp_path / name, right, seed) for seed, (name, right) in enumerate([("a", 0.8), ("b", 0.82), ("c", 0.9)])
     ]
@@ -134,10 +135,10 @@ def test_several_are_each_set_against_the_first_and_corrected(tmp_path: Path) ->
     assert "corrected for 2 comparisons (Holm)" in " ".join(found.notes)
 
 
-# Which pictures
+# Which images
 
 
-def test_pictures_are_paired_by_name_whatever_their_order_and_that_of_the_classes(tmp_path: Path) -> None:
+def test_images_are_paired_by_name_in_any_order_of_images_and_classes(tmp_path: Path) -> None:
     straight = report(tmp_path / "a", 0.8, 1)
     names = [f"{('happy', 'sad')[t]}/{number:04}.png" for number, t in enumerate(TRUTH)]
     turned = report(tmp_path / "b", 0.8, 1, 1 - TRUTH, ("sad", "happy"), names=names)
@@ -150,7 +151,7 @@ def test_pictures_are_paired_by_name_whatever_their_order_and_that_of_the_classe
     assert one.brier.value == pytest.approx(two.brier.value)
 
 
-def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
+def test_only_common_images_are_used_and_a_note_says_so(tmp_path: Path) -> None:
     whole, part = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.9, 2, TRUTH[:400])
     found = compare_predictions([read_predictions(whole), read_predictions(part)])
     assert found.n == 400
@@ -160,7 +161,7 @@ def test_those_in_common_are_used_and_it_is_said(tmp_path: Path) -> None:
     assert found.evaluations["a"].accuracy == expected.accuracy
 
 
-def test_other_pictures_under_equal_names_are_warned_of(tmp_path: Path) -> None:
+def test_different_images_with_equal_names_get_a_warning(tmp_path: Path) -> None:
     one, same, other = (
         read_predictions(report(tmp_path / name, 0.9, seed, sha256=data))
         for seed, (name, data) in enumerate((("one", "ab"), ("same", "ab"), ("other", "cd")))
@@ -187,7 +188,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         compare_predictions([first, first])
 
 
-def test_reports_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_reports_of_one_name_are_distinguished_by_their_folders(tmp_path: Path) -> None:
     folders = [report(tmp_path / run / "report", 0.8, seed) for seed, run in enumerate("ab")]
     assert list(compare_predictions([read_predictions(folder) for folder in folders]).evaluations) == [
         "a/report",
@@ -209,7 +210,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("damage", "message"),
     [
         (shutil.rmtree, "is not a folder"),
         (lambda f: (f / "metrics.json").write_text('{"about": [1]}'), "is not what mien evaluate writes"),
@@ -229,12 +230,12 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
         (lambda f: (f / "predictions.csv").write_bytes(b"\xff\xfe\x00"), "is not UTF-8"),
     ],
 )
-def test_a_damaged_report_is_named_in_one_line(tmp_path: Path, spoil: Callable[[Path], Any], says: str) -> None:
+def test_a_damaged_report_is_named_in_one_line(tmp_path: Path, damage: Callable[[Path], Any], message: str) -> None:
     folder = report(tmp_path / "a", 0.8, 1)
-    spoil(folder)
+    damage(folder)
     with pytest.raises(DataError) as error:
         read_predictions(folder)
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -247,7 +248,7 @@ def append(folder: Path, line: str) -> None:
 # The command
 
 
-def test_the_command_prints_figures_and_a_sentence(call: Call, tmp_path: Path) -> None:
+def test_the_command_prints_metrics_and_a_sentence(call: Call, tmp_path: Path) -> None:
     first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.88, 2)
     status, out, err = call("compare", first, second)
     assert (status, err) == (0, "")
@@ -258,7 +259,7 @@ def test_the_command_prints_figures_and_a_sentence(call: Call, tmp_path: Path) -
         assert str(evaluation.brier) in out
 
 
-def test_json_holds_everything(call: Call, tmp_path: Path) -> None:
+def test_json_contains_everything(call: Call, tmp_path: Path) -> None:
     first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.88, 2)
     status, out, err = call("compare", first, second, "--json", "-")
     assert (status, err) == (0, "")
@@ -271,7 +272,7 @@ def test_json_holds_everything(call: Call, tmp_path: Path) -> None:
     assert [one["name"] for one in found["reports"]] == ["a", "b"]
 
 
-def test_a_page_is_written_whole_and_needs_nothing_else(call: Call, tmp_path: Path) -> None:
+def test_the_page_is_complete_and_self_contained(call: Call, tmp_path: Path) -> None:
     first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b<&>", 0.88, 2)
     out = tmp_path / "page"
     assert call("compare", first, second, "--out", out)[0] == 0
@@ -290,3 +291,37 @@ def test_a_bad_call_is_one_line(call: Call, tmp_path: Path) -> None:
     for arguments in ((), (first,), (first, tmp_path / "none"), (first, first)):
         status, out, err = call("compare", *arguments)
         assert (status, out, err.count("\n")) == (2, "", 1), err
+
+
+# The function
+
+
+def test_python_does_what_the_command_does(call: Call, tmp_path: Path) -> None:
+    first, second = report(tmp_path / "a", 0.8, 1), report(tmp_path / "b", 0.88, 2)
+    found = mien.compare(first, str(second), out=tmp_path / "page", json_target=str(tmp_path / "c.json"))
+    assert found.differences[0].sentence() == sentence(first, second)
+    assert json.loads((tmp_path / "c.json").read_text("utf-8")) == json.loads(json.dumps(found.to_dict()))
+    assert (tmp_path / "page" / "compare.html").exists()
+    assert call("compare", first, second, "--json", "-")[1] == (tmp_path / "c.json").read_text("utf-8")
+    html = found._repr_html_()
+    assert html.startswith("<table><caption>b is significantly more accurate than a: ")
+    assert f">{found.evaluations['a'].accuracy}</td>" in html
+
+
+def test_evaluations_in_memory_are_compared_like_their_reports(tmp_path: Path) -> None:
+    folders = [report(tmp_path / name, right, seed) for seed, (name, right) in enumerate([("a", 0.8), ("b", 0.88)])]
+    in_memory = []
+    for folder in folders:
+        saved = read_predictions(folder)
+        scored = Predictions(saved.classes, saved.names, saved.truth, saved.answers, saved.probabilities)
+        in_memory.append(Evaluation(scored, "all of data", {"model": folder.name}))
+    assert mien.compare(*in_memory).to_dict() == mien.compare(*folders).to_dict()
+    assert mien.compare(in_memory[0], folders[1]).to_dict() == mien.compare(*folders).to_dict()
+    again = mien.compare(in_memory[0], in_memory[0])
+    assert list(again.evaluations) == ["a", "a-2"]
+    assert again.differences[0].p_value == 1
+
+
+def test_nothing_is_computed_if_the_page_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="already exists"):
+        mien.compare(tmp_path / "none", tmp_path / "none either", out=tmp_path)

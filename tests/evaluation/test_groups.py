@@ -1,4 +1,4 @@
-"""Figures by given groups: the file, the figures against plain definitions, gaps and what is too small to say."""
+"""Metrics by group: the groups file, metrics against plain definitions, gaps, and groups that are too small."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def drawn(
     rights: dict[str, tuple[int, float]], classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0
 ) -> tuple[Predictions, Groups]:
-    """Pictures of groups by name: how many, and how often they are answered rightly."""
+    """Images of groups by name: how many, and how often their answers are right."""
     rng = np.random.default_rng(seed)
     values = [name for name, (n, _) in rights.items() for _ in range(n)]
     right = np.array([rights[name][1] for name in values])
@@ -53,28 +53,28 @@ def test_groups_are_found_by_relative_path(tmp_path: Path) -> None:
     assert read_groups(written(tmp_path, text.replace(",", ";")), NAMES) == found
 
 
-def test_letters_of_one_or_of_two_code_points_are_alike(tmp_path: Path) -> None:
+def test_composed_and_decomposed_letters_are_equal(tmp_path: Path) -> None:
     names = ["sad/e\u0301.png", "sad/b.png"]
     assert read_groups(written(tmp_path, "file,g\nsad/é.png,1\nsad/b.png,2\n"), names).columns == {"g": ("1", "2")}
 
 
-def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
+def test_notes_list_what_was_ignored(tmp_path: Path) -> None:
     text = "file,age,all,none\nhappy/a.png,young,1,\nhappy/b.png,,1,\nsad/c.png,old,1,\nsad/c.png,old,1,\n\n"
     text += "x/y.png,old,1,\n"
     found = read_groups(written(tmp_path, text), NAMES)
     assert found.columns == {"age": ("young", None, "old", None)}
     notes = " ".join(found.notes)
-    for said in (
+    for note in (
         "'age' is empty for 1 image.",
         "Column 'all' is ignored: all images are in one group",
         "Column 'none' is ignored: it is empty",
         "1 of 4 images are not in groups.csv",
         "1 files in groups.csv were not evaluated, like 'x/y.png'",
     ):
-        assert said in notes
+        assert note in notes
 
 
-def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
+def test_a_column_of_numbers_is_not_a_grouping(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(60)]
     lines = [f"{name},{number / 7:.3f},{number % 2}" for number, name in enumerate(names)]
     found = read_groups(written(tmp_path, "\n".join(["file,age,side", *lines])), names)
@@ -83,7 +83,7 @@ def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "the header must be file and one column"),
         ("name,age\nhappy/a.png,1\n", "the header must be file"),
@@ -98,10 +98,10 @@ def test_a_column_of_numbers_is_no_grouping(tmp_path: Path) -> None:
         ("file,age\nhappy/a.png,1\nhappy/b.png,1\n", "has no usable grouping"),
     ],
 )
-def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
         read_groups(written(tmp_path, text), NAMES)
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "groups.csv" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -111,11 +111,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_groups(tmp_path / "none.csv", NAMES)
 
 
-# The figures
+# The metrics
 
 
 @pytest.mark.parametrize("classes", [("happy", "sad"), ("happy", "sad", "neither")])
-def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[str, ...]) -> None:
+def test_the_metrics_of_a_group_are_those_of_its_images_alone(classes: tuple[str, ...]) -> None:
     scored, groups = drawn({"A": (200, 0.9), "B": (100, 0.7)}, classes)
     (grouping,) = measure_groups(scored, groups).groupings
     assert [(part.name, part.metrics.n) for part in grouping.results] == [("A", 200), ("B", 100)]
@@ -131,7 +131,7 @@ def test_the_figures_of_a_group_are_those_of_its_pictures_alone(classes: tuple[s
 
 
 def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
-    """A finds 90 of 100 sad and calls 10 of 100 happy ones sad; B 70 and 30; C 80 and 5."""
+    """A finds 90 of 100 sad and answers sad for 10 of 100 happy; B 70 and 30; C 80 and 5."""
     truth, answers, values = [], [], []
     for name, hits, alarms in (("A", 90, 10), ("B", 70, 30), ("C", 80, 5)):
         truth += [1] * 100 + [0] * 100
@@ -155,7 +155,7 @@ def test_the_gap_and_the_equalised_odds_difference_by_hand() -> None:
     assert 0.1 < found.equalised_odds.difference.low < 0.25 < found.equalised_odds.difference.high < 0.4
 
 
-def test_of_two_groups_the_interval_is_newcombes() -> None:
+def test_for_two_groups_the_interval_is_newcombes() -> None:
     """Newcombe 1998 (Statistics in Medicine 17:873), method 10: 56 of 70 against 48 of 80 is 0.0524 to 0.3339."""
     truth = np.zeros(150, dtype=np.int64)
     answers = np.r_[np.arange(70) >= 56, np.arange(80) >= 48].astype(np.int64)
@@ -169,8 +169,8 @@ def test_of_two_groups_the_interval_is_newcombes() -> None:
     assert (gap.difference.low, gap.difference.high) == pytest.approx((0.0524, 0.3339), abs=2e-4)
 
 
-def test_equally_good_groups_are_rarely_said_to_differ() -> None:
-    """Six groups give fifteen pairs; without allowing for that, a third of such groupings would be."""
+def test_equally_good_groups_rarely_differ_significantly() -> None:
+    """Six groups give fifteen pairs; without the correction, a third of such groupings would differ."""
     sure = 0
     for seed in range(60):
         scored, groups = drawn(dict.fromkeys("ABCDEF", (100, 0.85)), seed=seed)
@@ -194,21 +194,21 @@ def test_too_small_groups_are_shown_but_make_no_gap() -> None:
     assert groups_section(measure_groups(alone, few)).conclusion.startswith("No two groups are large enough")
 
 
-def test_copies_do_not_make_a_gap_certain() -> None:
+def test_copies_do_not_make_a_gap_significant() -> None:
     scored, groups = drawn({"A": (40, 0.95), "B": (40, 0.75)}, seed=3)
     often = Predictions(
         scored.classes, tuple(f"{n}.png" for n in range(800)), scored.truth.repeat(10), scored.answers.repeat(10),
         scored.probabilities.repeat(10, axis=0), groups=np.arange(80).repeat(10),
     )  # fmt: skip
     copied = Groups({"camera": tuple(value for value in groups.columns["camera"] for _ in range(10))})
-    blind = measure_groups(
+    ungrouped = measure_groups(
         Predictions(*(getattr(often, f) for f in ("classes", "names", "truth", "answers", "probabilities"))), copied
     )
-    assert blind.groupings[0].gaps[0].difference.low > 0
-    heeded = measure_groups(often, copied).groupings[0]
-    widths = [part.metrics.accuracy.high - part.metrics.accuracy.low for part in heeded.results]
+    assert ungrouped.groupings[0].gaps[0].difference.low > 0
+    grouped = measure_groups(often, copied).groupings[0]
+    widths = [part.metrics.accuracy.high - part.metrics.accuracy.low for part in grouped.results]
     assert min(widths) > 0.12
-    assert all(part.metrics.n_groups == 40 for part in heeded.results)
+    assert all(part.metrics.n_groups == 40 for part in grouped.results)
 
 
 def test_to_dict_is_json_and_a_class_may_be_missing_in_a_group() -> None:
@@ -246,7 +246,7 @@ def test_a_planted_gap_is_the_conclusion() -> None:
     assert "old 0.9" in chart.alt
 
 
-def test_no_gap_is_said_with_what_it_may_still_be() -> None:
+def test_without_a_gap_the_conclusion_says_how_large_it_may_be() -> None:
     found = section({"old": (400, 0.85), "new": (400, 0.85)})
     assert found.conclusion.startswith("No gap in accuracy between groups is significant; the largest may still be ")
 

@@ -1,4 +1,4 @@
-"""The bootstrap by group: what it draws, by hand and against known cases, and how often its intervals hold."""
+"""The bootstrap by group: resamplings by hand and against known cases, and the coverage of its intervals."""
 
 import math
 
@@ -28,11 +28,11 @@ def test_groups_are_drawn_whole_and_as_many_as_there_are() -> None:
         return 0.0
 
     bootstrap_interval(note, 5, ["a", "b", "a", "b", "c"], n_resamples=50)
-    members = {"a": (0, 2), "b": (1, 3), "c": (4,)}
+    rows_of = {"a": (0, 2), "b": (1, 3), "c": (4,)}
     for indices in seen:
         counts = np.bincount(indices, minlength=5)
-        assert all(len({counts[i] for i in rows}) == 1 for rows in members.values())
-        assert sum(counts[rows[0]] for rows in members.values()) == 3
+        assert all(len({counts[i] for i in rows}) == 1 for rows in rows_of.values())
+        assert sum(counts[rows[0]] for rows in rows_of.values()) == 3
 
 
 def test_every_group_is_drawn_once_on_average() -> None:
@@ -58,14 +58,14 @@ def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     )
 
 
-def test_copies_do_not_narrow_it() -> None:
+def test_copies_do_not_narrow_the_interval() -> None:
     values = np.random.default_rng(0).normal(5, 2, 60)
     once = bootstrap_interval(lambda i: float(values[i].mean()), 60)
     often = np.repeat(values, 4)
     assert bootstrap_interval(lambda i: float(often[i].mean()), 240, np.repeat(np.arange(60), 4)) == pytest.approx(once)
 
 
-def test_undefined_figures() -> None:
+def test_undefined_statistics() -> None:
     assert all(map(math.isnan, bootstrap_interval(lambda i: math.nan, 5)))
     assert percentile_interval(np.array([1.0, math.nan, 3.0] * 50), 40) == (1, 3)
     assert percentile_interval(np.array([1.0, 2.0]), 1) == (-math.inf, math.inf)
@@ -79,7 +79,7 @@ def test_wrong_inputs_are_refused(n: int, groups: object) -> None:
 
 @settings(max_examples=60)
 @given(st.integers(1, 300), st.data())
-def test_of_zeros_and_ones_the_mean_has_wilsons_interval(n: int, data: st.DataObject) -> None:
+def test_the_mean_of_zeros_and_ones_has_wilsons_interval(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
     p = hits / n
     assert wilson_mean_interval(p, p * (1 - p), n) == pytest.approx(wilson_interval(hits, n))
@@ -88,7 +88,7 @@ def test_of_zeros_and_ones_the_mean_has_wilsons_interval(n: int, data: st.DataOb
     assert narrow[1] - 1e-12 <= wide[1]
 
 
-def test_the_share_of_few_groups_says_little_and_of_one_nothing() -> None:
+def test_few_groups_give_wide_intervals_and_one_group_none() -> None:
     assert bootstrap_wilson_interval(0.9, np.full(100, 0.9), 1) == (0, 1)
     widths = [
         high - low
@@ -123,7 +123,7 @@ def test_the_plain_percentile_interval_is_that_of_scipy() -> None:
 
 
 def clustered(p: float, groups: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth, answers and group: right with probability p, seven in ten members of a group exactly as its first."""
+    """Truth, answers and group: right with probability p, seven in ten of a group are copies of its first."""
     n = groups * size
     group, as_the_first = np.arange(n) // size, rng.random(n) < 0.7
     first_class, first_right = rng.integers(0, 2, groups), rng.random(groups) < p
@@ -133,16 +133,16 @@ def clustered(p: float, groups: int, size: int, rng: np.random.Generator) -> tup
 
 
 @pytest.mark.parametrize("p", [0.6, 0.95])
-def test_intervals_by_group_hold_the_truth_where_those_of_independent_samples_do_not(p: float) -> None:
+def test_intervals_by_group_cover_the_truth_and_those_of_independent_samples_do_not(p: float) -> None:
     """Fifty groups of four; `benchmarks/interval_coverage.py` has more."""
     rng = np.random.default_rng(5)
-    held = np.zeros((2, 2))
+    covered = np.zeros((2, 2))
     repeats = 120
     for _ in range(repeats):
         truth, answers, group = clustered(p, 50, 4, rng)
         for row, groups in enumerate((None, group)):
             found = classification_metrics(truth, np.zeros((200, 2)), ["happy", "sad"], answers, groups)
-            figures = (found.accuracy, found.per_class["sad"].f1)
-            held[row] += [figure.low <= p <= figure.high for figure in figures]
-    assert (held[0] / repeats < 0.9).all(), held
-    assert (held[1] / repeats > 0.92).all(), held
+            estimates = (found.accuracy, found.per_class["sad"].f1)
+            covered[row] += [estimate.low <= p <= estimate.high for estimate in estimates]
+    assert (covered[0] / repeats < 0.9).all(), covered
+    assert (covered[1] / repeats > 0.92).all(), covered

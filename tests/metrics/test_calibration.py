@@ -50,7 +50,7 @@ def test_the_interval_by_hand() -> None:
 
 
 @given(ANSWERS, st.integers(1, 15), st.randoms(use_true_random=False))
-def test_what_always_holds(answers: list[tuple[float, bool]], bins: int, random: Any) -> None:
+def test_bins_and_error_are_consistent(answers: list[tuple[float, bool]], bins: int, random: Any) -> None:
     bins = min(bins, len(answers))
     confidence, right = (np.array(column) for column in zip(*answers, strict=True))
     found = reliability(confidence, right, bins)
@@ -59,7 +59,7 @@ def test_what_always_holds(answers: list[tuple[float, bool]], bins: int, random:
     assert (np.diff(found.confidence) >= -1e-12).all()
     assert 0 <= found.error.low <= found.error.value <= found.error.high <= 1
     gap = abs(float(right.mean() - confidence.mean()))
-    assert found.error.value >= gap - 1e-12  # bins can only hide less than one bin of all
+    assert found.error.value >= gap - 1e-12  # a single bin of all hides the most
     assert reliability(confidence, right, 1).error.value == pytest.approx(gap)
 
     random.shuffle(answers)
@@ -89,11 +89,11 @@ def test_a_known_gap_is_found() -> None:
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.03, 0.1])
 @pytest.mark.parametrize("n", [300, 2600])
-def test_the_interval_holds_the_true_error(n: int, gap: float) -> None:
+def test_the_interval_covers_the_true_error(n: int, gap: float) -> None:
     """The gap is the same everywhere, so it is the expected error of any bins."""
     found = [reliability(*drawn(n, seed, gap)).error for seed in range(400)]
-    held = np.mean([one.low <= gap <= one.high for one in found])
-    assert held >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / 400)
+    covered = np.mean([one.low <= gap <= one.high for one in found])
+    assert covered >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / 400)
 
 
 def test_to_dict_is_json() -> None:
@@ -102,16 +102,16 @@ def test_to_dict_is_json() -> None:
     assert set(plain["error"]) == {"value", "low", "high"}
 
 
-def test_copies_of_an_answer_tell_no_more_of_calibration() -> None:
+def test_copies_of_an_answer_add_no_evidence_of_miscalibration() -> None:
     confidence, right = drawn(300, 4, gap=0.05)
     once, times = reliability(confidence, right), 6
     often = confidence.repeat(times), right.repeat(times)
-    heeded = reliability(*often, groups=np.arange(300).repeat(times)).error
-    assert heeded.value == pytest.approx(once.error.value)
-    assert heeded.high - heeded.low == pytest.approx(once.error.high - once.error.low, rel=0.15)
-    blind = reliability(*often).error
-    assert heeded.high - heeded.value > 2 * (blind.high - blind.value)
-    assert heeded.low < blind.low
+    grouped = reliability(*often, groups=np.arange(300).repeat(times)).error
+    assert grouped.value == pytest.approx(once.error.value)
+    assert grouped.high - grouped.low == pytest.approx(once.error.high - once.error.low, rel=0.15)
+    ungrouped = reliability(*often).error
+    assert grouped.high - grouped.value > 2 * (ungrouped.high - ungrouped.value)
+    assert grouped.low < ungrouped.low
     alone = reliability(confidence, right, groups=np.arange(300)).error
     assert (alone.low, alone.high) == pytest.approx((once.error.low, once.error.high), abs=0.01)
 
@@ -120,7 +120,7 @@ def test_copies_of_an_answer_tell_no_more_of_calibration() -> None:
 
 
 def test_risk_by_hand() -> None:
-    """From the most confident on: right, wrong, then two of 0.6 of which one is right, each half wrong."""
+    """Most confident first: right, wrong, then two of 0.6 of which one is right, each half wrong."""
     coverage, risk = risk_coverage([0.6, 0.9, 0.8, 0.6], np.array([True, True, False, False]))
     np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(risk, [0, 1 / 2, 1.5 / 3, 2 / 4])
@@ -147,20 +147,20 @@ def test_the_area_under_the_curve_is_its_mean_risk(answers: list[tuple[float, bo
     assert found.high - found.low > 0.5 / len(answers) ** 0.5 / 4
 
 
-def test_the_interval_of_the_area_holds_the_truth_and_heeds_groups() -> None:
+def test_the_interval_of_the_area_covers_the_truth_and_allows_for_groups() -> None:
     true = risk_coverage(*drawn(100_000, 1))[1].mean()
     found = [area_under_risk_coverage(*drawn(200, seed)) for seed in range(100)]
     assert np.mean([one.low <= true <= one.high for one in found]) >= 0.9
     confidence, right = drawn(200, 0)
-    heeded = area_under_risk_coverage(confidence.repeat(4), right.repeat(4), np.arange(200).repeat(4))
-    assert heeded.high - heeded.low == pytest.approx(found[0].high - found[0].low, rel=0.15)
+    grouped = area_under_risk_coverage(confidence.repeat(4), right.repeat(4), np.arange(200).repeat(4))
+    assert grouped.high - grouped.low == pytest.approx(found[0].high - found[0].low, rel=0.15)
 
 
 # Errors
 
 
 @pytest.mark.parametrize(
-    ("confidence", "is_right", "says"),
+    ("confidence", "is_right", "message"),
     [
         ([], np.array([], bool), "at least one"),
         ([[0.5]], np.array([[True]]), r"\(1, 1\)"),
@@ -171,9 +171,9 @@ def test_the_interval_of_the_area_holds_the_truth_and_heeds_groups() -> None:
         ([0.5, 0.6], np.array([1, 0]), "int64"),
     ],
 )
-def test_a_wrong_input_is_named_in_one_line(confidence: Any, is_right: Any, says: str) -> None:
+def test_a_wrong_input_is_named_in_one_line(confidence: Any, is_right: Any, message: str) -> None:
     for function in (reliability, risk_coverage):
-        with pytest.raises(InputError, match=says) as error:
+        with pytest.raises(InputError, match=message) as error:
             function(confidence, is_right)
         assert "\n" not in str(error.value)
 

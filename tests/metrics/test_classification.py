@@ -1,4 +1,4 @@
-"""Figures against scikit-learn's, intervals against published values, their own promises and simulation."""
+"""Metrics against scikit-learn, intervals against published values, their definitions and simulation."""
 
 import json
 import math
@@ -46,24 +46,24 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str
     return rng.choice(true_of, n), scores, rng.choice(answers_of, n), [f"class {c}" for c in range(k)]
 
 
-def all_figures(result: ClassificationMetrics) -> dict[str, Estimate]:
+def all_estimates(result: ClassificationMetrics) -> dict[str, Estimate]:
     found = {name: getattr(result, name) for name in MACRO}
     for name, row in result.per_class.items():
-        found |= {f"{name} {figure}": getattr(row, figure) for figure in OF_CLASS}
+        found |= {f"{name} {estimate}": getattr(row, estimate) for estimate in OF_CLASS}
     return found
 
 
 def sk_auc(positive: np.ndarray, scores: np.ndarray) -> float:
-    """scikit-learn's AUC; nan, without its warning, where one side is empty."""
+    """scikit-learn's AUC; nan, without its warning, if one side is empty."""
     return float(sk.roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else math.nan
 
 
-# --- the figures -------------------------------------------------------------------------------------------
+# --- the metrics -------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=100)
 @given(cases())
-def test_figures_are_those_of_scikit_learn(case: Any) -> None:
+def test_metrics_are_those_of_scikit_learn(case: Any) -> None:
     truth, scores, answers, names = case
     labels = list(range(len(names)))
     result = classification_metrics(truth, scores, names, answers)
@@ -72,7 +72,7 @@ def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     np.testing.assert_array_equal(result.confusion, sk.confusion_matrix(truth, answers, labels=labels))
     assert result.accuracy.value == pytest.approx(sk.accuracy_score(truth, answers))
     with warnings.catch_warnings():
-        # It warns of answers that never occur, and of a single class; its figure is still the definition.
+        # It warns of answers that never occur, and of a single class; its value is still the definition.
         warnings.simplefilter("ignore", UserWarning)
         assert result.balanced_accuracy.value == pytest.approx(sk.balanced_accuracy_score(truth, answers))
     options = {"labels": labels, "average": "macro", "zero_division": 0}
@@ -95,7 +95,7 @@ def test_figures_are_those_of_scikit_learn(case: Any) -> None:
     precisions = [r.average_precision.value for r in rows]
     one_hot = np.eye(len(names), dtype=int)[truth]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # where a class never occurs, scikit-learn warns and counts 0
+        warnings.simplefilter("ignore", UserWarning)  # if a class never occurs, scikit-learn warns and counts 0
         expected = [sk.average_precision_score(one_hot[:, c], scores[:, c]) for c in labels]
         assert result.average_precision.value == same(sk.average_precision_score(one_hot, scores, average="macro"))
     assert precisions == same([e if (truth == c).any() else math.nan for c, e in enumerate(expected)], nan_ok=True)
@@ -176,12 +176,12 @@ def test_rows_are_the_truth_and_columns_the_answer() -> None:
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: Any) -> None:
     truth, scores, answers, names = case
-    before = all_figures(classification_metrics(truth, scores, names, answers))
+    before = all_estimates(classification_metrics(truth, scores, names, answers))
     samples, order = list(range(len(truth))), list(range(len(names)))
     random.shuffle(samples)
     random.shuffle(order)
     place = np.argsort(order)  # the new number of each old class
-    after = all_figures(
+    after = all_estimates(
         classification_metrics(
             place[truth][samples],
             scores[:, order][samples],
@@ -190,11 +190,11 @@ def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: 
         )
     )
     assert before.keys() == after.keys()
-    for name, figure in before.items():
+    for name, estimate in before.items():
         if name == "roc_auc" and len(names) == 2:
             continue  # class 1's by definition, and these scores are not each other's complements
         for part in ("value", "low", "high"):
-            assert getattr(after[name], part) == pytest.approx(getattr(figure, part), nan_ok=True), name
+            assert getattr(after[name], part) == pytest.approx(getattr(estimate, part), nan_ok=True), name
 
 
 # --- the intervals -----------------------------------------------------------------------------------------
@@ -202,15 +202,15 @@ def test_the_order_of_samples_and_of_classes_does_not_matter(case: Any, random: 
 
 @settings(max_examples=150)
 @given(cases())
-def test_intervals_hold_their_figure_stay_in_range_and_never_collapse(case: Any) -> None:
+def test_intervals_contain_their_estimate_stay_in_range_and_never_collapse(case: Any) -> None:
     truth, scores, answers, names = case
-    for name, figure in all_figures(classification_metrics(truth, scores, names, answers)).items():
-        if math.isnan(figure.value):
-            assert math.isnan(figure.low), name
-            assert math.isnan(figure.high), name
+    for name, estimate in all_estimates(classification_metrics(truth, scores, names, answers)).items():
+        if math.isnan(estimate.value):
+            assert math.isnan(estimate.low), name
+            assert math.isnan(estimate.high), name
         else:
-            assert 0 <= figure.low <= figure.value <= figure.high <= 1, name
-            assert figure.high - figure.low > 0.01, name  # 40 samples cannot tell more
+            assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1, name
+            assert estimate.high - estimate.low > 0.01, name  # 40 samples are not more precise
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_wilson_is_that_of_scipy(n: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(("successes", "n"), [(2, 1), (-1, 3), (math.nan, 3), (1, math.nan), (1, math.inf)])
-def test_wilson_refuses_what_is_no_proportion(successes: float, n: float) -> None:
+def test_wilson_refuses_impossible_counts(successes: float, n: float) -> None:
     with pytest.raises(InputError, match="successes"):
         wilson_interval(successes, n)
 
@@ -260,7 +260,7 @@ def test_auc_of_one_positive_and_one_negative_is_one_wilson_trial() -> None:
 
 
 @pytest.mark.parametrize(("auc", "m", "n"), [(1.1, 3, 3), (math.nan, 3, 3), (0.5, 0, 3), (0.5, 3, 0)])
-def test_auc_interval_refuses_what_is_no_area(auc: float, m: int, n: int) -> None:
+def test_auc_interval_refuses_impossible_areas(auc: float, m: int, n: int) -> None:
     with pytest.raises(InputError, match="AUC"):
         auc_interval(auc, m, n)
 
@@ -297,7 +297,7 @@ def test_macro_f1_interval_narrows_with_the_square_root_of_the_samples() -> None
     assert (wide[1] - wide[0]) / (narrow[1] - narrow[0]) == pytest.approx(10, rel=0.05)
 
 
-def test_an_undefined_figure_counts_as_zero_and_may_be_anything() -> None:
+def test_an_undefined_metric_counts_as_zero_and_may_be_anything() -> None:
     """Class "neither" is never answered: a third of the macro precision is unknown."""
     truth, answers = np.arange(300) % 3, np.arange(300) % 3 % 2
     result = classification_metrics(truth, np.zeros((300, 3)), ["happy", "sad", "neither"], answers)
@@ -306,8 +306,8 @@ def test_an_undefined_figure_counts_as_zero_and_may_be_anything() -> None:
     assert result.macro_precision.high > result.macro_precision.value + 1 / 3
 
 
-def held(figure: Estimate, true: float) -> bool:
-    return figure.low <= true <= figure.high
+def covered(estimate: Estimate, true: float) -> bool:
+    return estimate.low <= true <= estimate.high
 
 
 def binomial(n: int, p: float) -> list[float]:
@@ -339,7 +339,7 @@ def test_f1_interval_covers_by_exact_arithmetic(n: int, p: float) -> None:
 
 @pytest.mark.parametrize("p", [0.6, 0.95])
 @pytest.mark.parametrize("n", [50, 200, 2000])
-def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(n: int, p: float) -> None:
+def test_nominal_95_percent_covers_the_truth_about_95_times_in_100(n: int, p: float) -> None:
     """Two even classes answered rightly with probability p: the accuracies and every F1 are p."""
     rng = np.random.default_rng(n)
     repeats = 1000
@@ -348,16 +348,16 @@ def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(n: int, p: flo
         truth = rng.integers(0, 2, n)
         answers = truth ^ (rng.random(n) >= p)
         result = classification_metrics(truth, np.zeros((n, 2)), ["happy", "sad"], answers)
-        figures = [result.accuracy, result.per_class["sad"].f1, result.macro_f1, result.balanced_accuracy]
-        seen += [held(figure, p) for figure in figures]
+        estimates = [result.accuracy, result.per_class["sad"].f1, result.macro_f1, result.balanced_accuracy]
+        seen += [covered(estimate, p) for estimate in estimates]
     coverage = seen / repeats
     slack = 2 * math.sqrt(0.05 * 0.95 / repeats)  # of the simulation, two standard errors
     assert (coverage >= 0.93 - slack).all(), coverage
     assert (coverage <= 0.97 + slack).all(), coverage
 
 
-def test_intervals_of_seven_classes_hold_the_truth() -> None:
-    """Seven classes at n = 200, where MOVER on the classes' own intervals holds 88 to 90 %."""
+def test_intervals_of_seven_classes_cover_the_truth() -> None:
+    """Seven classes at n = 200, where MOVER on the classes' own intervals covers 88 to 90 %."""
     rng = np.random.default_rng(7)
     k, n, p, repeats = 7, 200, 0.95, 400
     shift = 2.3262  # AUC = Phi(shift / sqrt 2) = 0.95
@@ -367,17 +367,17 @@ def test_intervals_of_seven_classes_hold_the_truth() -> None:
         answers = np.where(rng.random(n) < p, truth, (truth + rng.integers(1, k, n)) % k)
         scores = rng.standard_normal((n, k)) + shift * (truth[:, None] == np.arange(k))
         result = classification_metrics(truth, scores, [str(c) for c in range(k)], answers)
-        figures = [result.balanced_accuracy, result.macro_precision, result.macro_f1, result.roc_auc]
-        seen += [held(figure, p) for figure in figures]
+        estimates = [result.balanced_accuracy, result.macro_precision, result.macro_f1, result.roc_auc]
+        seen += [covered(estimate, p) for estimate in estimates]
     coverage = seen / repeats
     assert (coverage >= 0.92).all(), coverage
     assert (coverage[:3] <= 0.98).all(), coverage
 
 
-def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
+def test_intervals_of_average_precision_and_brier_cover_the_truth() -> None:
     """Calibrated probabilities of two classes, uniform: the Brier score is 1 / 6, the average precision 5 / 6.
 
-    A positive has the density 2 q at q; above q, a share (1 + q) / 2 is positive: the mean over positives is 5 / 6.
+    A positive has the density 2 q at q; above q, a fraction (1 + q) / 2 is positive: the mean over positives is 5 / 6.
     """
     rng = np.random.default_rng(11)
     seen = np.zeros(3)
@@ -388,9 +388,9 @@ def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
         found = classification_metrics(truth, np.stack([1 - sad, sad], axis=1), ["happy", "sad"])
         assert found.per_class["sad"].support
         seen += [
-            held(found.brier, 1 / 6),
-            held(found.per_class["sad"].average_precision, 5 / 6),
-            held(found.average_precision, 5 / 6),
+            covered(found.brier, 1 / 6),
+            covered(found.per_class["sad"].average_precision, 5 / 6),
+            covered(found.average_precision, 5 / 6),
         ]
     assert (seen / repeats > 0.92).all(), seen / repeats
 
@@ -398,7 +398,7 @@ def test_intervals_of_average_precision_and_brier_hold_the_truth() -> None:
 # --- words and errors --------------------------------------------------------------------------------------
 
 
-def test_a_figure_prints_itself() -> None:
+def test_an_estimate_prints_itself() -> None:
     assert str(Estimate(0.92749, 0.913, 0.9386)) == "0.927 [0.913, 0.939]"
     assert str(Estimate(math.nan, math.nan, math.nan)) == "undefined"
 
@@ -425,7 +425,7 @@ GOOD: dict[str, Any] = {"truth": [0, 1], "probabilities": [[0.9, 0.1], [0.2, 0.8
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"truth": []}, "shape is (0,)"),
         ({"truth": [], "probabilities": np.zeros((0, 2))}, "no samples"),
@@ -450,8 +450,8 @@ GOOD: dict[str, Any] = {"truth": [0, 1], "probabilities": [[0.9, 0.1], [0.2, 0.8
         ({"classes": ["a"]}, "at least two"),
     ],
 )
-def test_a_wrong_input_is_named_in_one_line(change: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match=re.escape(says)) as error:
+def test_a_wrong_input_is_named_in_one_line(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as error:
         classification_metrics(**(GOOD | change))
     assert "\n" not in str(error.value)
 
@@ -471,7 +471,7 @@ def test_roc_refuses_wrong_inputs(is_positive: Any, scores: Any) -> None:
 
 
 def copied(n: int, times: int, seed: int = 0) -> tuple[Any, Any, Any]:
-    """Truth, probabilities and group of n pictures, each of them so many times."""
+    """Truth, probabilities and group of n images, each repeated `times` times."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 3, n)
     probabilities = rng.dirichlet(np.ones(3), n) + 0.6 * np.eye(3)[truth]
@@ -479,21 +479,21 @@ def copied(n: int, times: int, seed: int = 0) -> tuple[Any, Any, Any]:
     return truth.repeat(times), probabilities.repeat(times, axis=0), np.arange(n).repeat(times)
 
 
-def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
+def test_copies_of_an_image_do_not_narrow_the_intervals() -> None:
     names = ["a", "b", "c"]
     once = classification_metrics(*copied(150, 1)[:2], names)
     truth, probabilities, groups = copied(150, 5)
-    blind, heeded = (
+    ungrouped, grouped = (
         classification_metrics(truth, probabilities, names),
         classification_metrics(truth, probabilities, names, groups=groups),
     )
-    assert (once.n_groups, blind.n_groups, heeded.n_groups, heeded.n) == (150, 750, 150, 750)
-    figures = all_figures(once) | {"brier": once.brier}
-    for name, figure in (all_figures(heeded) | {"brier": heeded.brier}).items():
-        width = figure.high - figure.low
-        assert figure.value == pytest.approx(figures[name].value), name
-        assert width == pytest.approx(figures[name].high - figures[name].low, rel=0.3), name
-    assert blind.accuracy.high - blind.accuracy.low < 0.5 * (heeded.accuracy.high - heeded.accuracy.low)
+    assert (once.n_groups, ungrouped.n_groups, grouped.n_groups, grouped.n) == (150, 750, 150, 750)
+    estimates = all_estimates(once) | {"brier": once.brier}
+    for name, estimate in (all_estimates(grouped) | {"brier": grouped.brier}).items():
+        width = estimate.high - estimate.low
+        assert estimate.value == pytest.approx(estimates[name].value), name
+        assert width == pytest.approx(estimates[name].high - estimates[name].low, rel=0.3), name
+    assert ungrouped.accuracy.high - ungrouped.accuracy.low < 0.5 * (grouped.accuracy.high - grouped.accuracy.low)
 
 
 @settings(max_examples=30)
@@ -501,14 +501,14 @@ def test_copies_of_a_picture_tell_no_more_than_the_picture() -> None:
 def test_intervals_by_group_are_never_narrower_and_stay_in_range(case: Any, size: int) -> None:
     truth, scores, answers, names = case
     groups = np.arange(len(truth)) // size
-    alone = all_figures(classification_metrics(truth, scores, names, answers))
-    for name, figure in all_figures(classification_metrics(truth, scores, names, answers, groups)).items():
-        assert figure.value == pytest.approx(alone[name].value, nan_ok=True), name
-        if not math.isnan(figure.value):
-            assert 0 <= figure.low <= alone[name].low <= alone[name].high <= figure.high <= 1, name
+    alone = all_estimates(classification_metrics(truth, scores, names, answers))
+    for name, estimate in all_estimates(classification_metrics(truth, scores, names, answers, groups)).items():
+        assert estimate.value == pytest.approx(alone[name].value, nan_ok=True), name
+        if not math.isnan(estimate.value):
+            assert 0 <= estimate.low <= alone[name].low <= alone[name].high <= estimate.high <= 1, name
 
 
-def test_all_right_is_not_certain_however_the_pictures_are_grouped() -> None:
+def test_all_right_is_not_certain_however_the_images_are_grouped() -> None:
     truth = np.ones(20, dtype=np.int64)
     probabilities = np.tile([0.0, 1.0], (20, 1))
     for groups in (None, np.arange(20), np.arange(20) // 2, np.zeros(20)):
@@ -535,7 +535,7 @@ def test_every_sample_needs_a_group() -> None:
         classification_metrics(**GOOD, groups=[3])
 
 
-def test_a_share_has_wilsons_interval_and_a_wider_one_by_group() -> None:
+def test_a_proportion_has_wilsons_interval_and_a_wider_one_by_group() -> None:
     hits = np.arange(60) % 6 != 0
     assert (grouped_proportion(hits).low, grouped_proportion(hits).high) == pytest.approx(wilson_interval(50, 60))
     expected = classification_metrics(

@@ -1,4 +1,4 @@
-"""The paired difference against published values and simulation; the other intervals are in test_metrics."""
+"""The paired difference against published values and simulation; the other intervals are in test_classification."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_newcombes_examples(
 
 
 @given(*(st.integers(0, 200) for _ in range(4)))
-def test_the_interval_holds_the_difference_and_turns_with_it(a: int, b: int, c: int, d: int) -> None:
+def test_the_interval_contains_the_difference_and_is_antisymmetric(a: int, b: int, c: int, d: int) -> None:
     n = a + b + c + d
     if n == 0:
         return
@@ -39,13 +39,13 @@ def test_the_interval_holds_the_difference_and_turns_with_it(a: int, b: int, c: 
     assert paired_difference_interval(a, c, b, n) == pytest.approx((-high, -low))
 
 
-@pytest.mark.parametrize("shares", [(0.9, 0.05, 0.02, 0.03), (0.94, 0.012, 0.008, 0.04), (0.6, 0.1, 0.1, 0.2)])
-def test_nominal_95_percent_holds_the_truth_about_95_times_in_100(shares: tuple[float, ...]) -> None:
+@pytest.mark.parametrize("proportions", [(0.9, 0.05, 0.02, 0.03), (0.94, 0.012, 0.008, 0.04), (0.6, 0.1, 0.1, 0.2)])
+def test_nominal_95_percent_covers_the_truth_about_95_times_in_100(proportions: tuple[float, ...]) -> None:
     rng = np.random.default_rng(0)
-    true = shares[2] - shares[1]
-    limits = [paired_difference_interval(a, b, c, 1487) for a, b, c, _ in rng.multinomial(1487, shares, 2000)]
-    held = np.mean([low <= true <= high for low, high in limits])
-    assert 0.93 < held < 0.99
+    true = proportions[2] - proportions[1]
+    limits = [paired_difference_interval(a, b, c, 1487) for a, b, c, _ in rng.multinomial(1487, proportions, 2000)]
+    covered = np.mean([low <= true <= high for low, high in limits])
+    assert 0.93 < covered < 0.99
 
 
 @pytest.mark.parametrize("counts", [(-1, 0, 0, 5), (3, 2, 1, 5), (math.nan, 0, 0, 5), (0, 0, 0, 0)])

@@ -50,7 +50,7 @@ def test_a_published_example() -> None:
     assert found.p_value == pytest.approx(0.0703, abs=5e-5)
 
 
-def test_nothing_tells_equals_apart() -> None:
+def test_equal_classifiers_have_a_p_value_of_one() -> None:
     assert paired_accuracy_test(*hits(10, 0, 0, 3)).p_value == 1
     assert paired_accuracy_test(*hits(10, 0, 0, 4), np.arange(14) // 2).p_value == 1
 
@@ -60,17 +60,17 @@ def test_a_hundred_thousand_discordant_pairs_neither_overflow_nor_vanish() -> No
     assert paired_accuracy_test(*hits(0, 60_000, 40_000, 0)).p_value == pytest.approx(0, abs=1e-300)
 
 
-def test_copies_of_a_lucky_picture_are_one_piece_of_luck() -> None:
+def test_copies_of_a_discordant_image_count_once() -> None:
     first, second = hits(100, 1, 9, 10)
     once = paired_accuracy_test(first, second)
     times = [12 if one != two else 1 for one, two in zip(first, second, strict=True)]
     groups = np.repeat(np.arange(len(first)), times)
-    blind = paired_accuracy_test(first.repeat(times), second.repeat(times))
-    heeded = paired_accuracy_test(first.repeat(times), second.repeat(times), groups)
-    assert blind.p_value < 1e-6
-    assert heeded.method == "sign-flip permutation by group"
-    assert heeded.p_value == pytest.approx(once.p_value, abs=0.01)
-    assert paired_accuracy_test(first.repeat(times), second.repeat(times), groups) == heeded
+    ungrouped = paired_accuracy_test(first.repeat(times), second.repeat(times))
+    grouped = paired_accuracy_test(first.repeat(times), second.repeat(times), groups)
+    assert ungrouped.p_value < 1e-6
+    assert grouped.method == "sign-flip permutation by group"
+    assert grouped.p_value == pytest.approx(once.p_value, abs=0.01)
+    assert paired_accuracy_test(first.repeat(times), second.repeat(times), groups) == grouped
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
@@ -125,13 +125,13 @@ def test_a_difference_is_that_of_the_two_evaluations(size: int) -> None:
     found = metric_differences(first, second)
     one, two = (classification_metrics(truth, p, list("abc"), groups=groups) for p in both)
     assert list(found) == [metric.key for metric in compared_metrics()]
-    for name, figure in found.items():
-        assert figure.value == pytest.approx(getattr(two, name).value - getattr(one, name).value), name
-        assert figure.low < figure.value < figure.high
-        assert (figure.low > 0) == (name != "brier"), name
+    for name, estimate in found.items():
+        assert estimate.value == pytest.approx(getattr(two, name).value - getattr(one, name).value), name
+        assert estimate.low < estimate.value < estimate.high
+        assert (estimate.low > 0) == (name != "brier"), name
     turned = metric_differences(second, first)
-    for name, figure in found.items():
-        assert (turned[name].low, turned[name].high) == pytest.approx((-figure.high, -figure.low), abs=1e-9), name
+    for name, estimate in found.items():
+        assert (turned[name].low, turned[name].high) == pytest.approx((-estimate.high, -estimate.low), abs=1e-9), name
 
 
 def test_accuracy_of_independent_samples_has_newcombes_interval() -> None:
@@ -143,15 +143,15 @@ def test_accuracy_of_independent_samples_has_newcombes_interval() -> None:
     assert (found.low, found.high) == pytest.approx(expected)
 
 
-def test_equals_are_not_certainly_equal() -> None:
+def test_equal_answers_leave_room_for_a_difference() -> None:
     truth = np.arange(30) % 2
     same = check_samples(truth, np.eye(2)[truth], ["a", "b"])
-    for name, figure in metric_differences(same, same).items():
-        assert figure.value == 0
-        assert figure.low <= -0.1 < 0.1 <= figure.high, name
+    for name, estimate in metric_differences(same, same).items():
+        assert estimate.value == 0
+        assert estimate.low <= -0.1 < 0.1 <= estimate.high, name
 
 
-def test_a_figure_that_is_undefined_has_no_difference() -> None:
+def test_an_undefined_metric_has_no_difference() -> None:
     only_one = check_samples(np.zeros(30, int), np.tile([0.6, 0.4], (30, 1)), ["a", "b"])
     found = metric_differences(only_one, only_one)
     assert math.isnan(found["roc_auc"].value)
@@ -159,7 +159,7 @@ def test_a_figure_that_is_undefined_has_no_difference() -> None:
     assert found["accuracy"].value == 0
 
 
-def test_a_change_of_shares_may_be_a_mean_over_draws() -> None:
+def test_hits_may_be_means_over_draws() -> None:
     before = np.array([True] * 80 + [False] * 20)
     after = np.r_[np.full(80, 0.9), np.full(20, 0.1)]
     found = accuracy_difference(before, after)
@@ -179,12 +179,12 @@ def test_only_the_same_samples_are_compared() -> None:
             metric_differences(same, odd)
 
 
-def test_of_two_equally_good_classifiers_one_in_twenty_pairs_is_called_different() -> None:
+def test_of_two_equally_good_classifiers_one_in_twenty_pairs_is_significant() -> None:
     rng = np.random.default_rng(3)
     called = covered = 0
     repeats = 400
     for _ in range(repeats):
-        easy = rng.random(300) < 0.5  # pictures that both get right more often
+        easy = rng.random(300) < 0.5  # images that both get right more often
         first, second = (rng.random(300) < np.where(easy, 0.97, 0.7) for _ in range(2))
         called += paired_accuracy_test(first, second).p_value < 0.05
         counts = int((first & second).sum()), int((first & ~second).sum()), int((second & ~first).sum())
