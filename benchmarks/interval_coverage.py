@@ -48,7 +48,7 @@ class Population:
         weights /= weights.sum()
         return weights
 
-    def true_figures(self) -> dict[str, float]:
+    def true_metrics(self) -> dict[str, float]:
         wrong = (1 - self.p) / (self.k - 1)
         confusion = self.weights[:, None] * np.where(np.eye(self.k, dtype=bool), self.p, wrong)
         hits, answered = np.diag(confusion), confusion.sum(axis=0)
@@ -86,8 +86,8 @@ class Population:
         return classification_metrics(truth, scores, [str(c) for c in range(self.k)], answers)
 
 
-def figures(result: ClassificationMetrics) -> dict[str, Estimate]:
-    """Return the metrics under the names of `Population.true_figures`; per-class metrics are those of class 1."""
+def metrics(result: ClassificationMetrics) -> dict[str, Estimate]:
+    """Return the metrics under the names of `Population.true_metrics`; per-class metrics are those of class 1."""
     one = result.per_class["1"]
     return {
         "accuracy": result.accuracy,
@@ -107,12 +107,12 @@ def figures(result: ClassificationMetrics) -> dict[str, Estimate]:
 def coverage(population: Population, n: int, repeats: int, seed: int) -> dict[str, float]:
     """Return the fraction of repeats whose interval contains the truth; undefined metrics are left out."""
     rng = np.random.default_rng(seed)
-    truth = population.true_figures()
+    truth = population.true_metrics()
     held, seen = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0)
     for _ in range(repeats):
-        for name, figure in figures(population.draw(n, rng)).items():
-            seen[name] += not np.isnan(figure.value)
-            held[name] += figure.low <= truth[name] <= figure.high
+        for name, estimate in metrics(population.draw(n, rng)).items():
+            seen[name] += not np.isnan(estimate.value)
+            held[name] += estimate.low <= truth[name] <= estimate.high
     return {name: held[name] / seen[name] for name in truth}
 
 
@@ -139,7 +139,7 @@ def clustered(kind: str, n: int, p: float, rng: np.random.Generator) -> tuple[In
 def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> dict[str, float]:
     """Return the coverage of the intervals of accuracy and of class 1's F1 (truth: p), for each of WAYS."""
     rng = np.random.default_rng(seed)
-    held = {f"{figure}, {way}": 0 for figure in ("accuracy", "F1") for way in WAYS}
+    held = {f"{estimate}, {way}": 0 for estimate in ("accuracy", "F1") for way in WAYS}
     for repeat in range(repeats):
         truth, answers, group = clustered(kind, n, p, rng)
         found = {
@@ -148,14 +148,14 @@ def clustered_coverage(kind: str, n: int, p: float, repeats: int, seed: int) -> 
             "by group": limits(classification_metrics(truth, np.zeros((n, 2)), ["0", "1"], answers, group, repeat)),
         }
         for way, intervals in found.items():
-            for figure, (low, high) in intervals.items():
-                held[f"{figure}, {way}"] += low <= p <= high
+            for estimate, (low, high) in intervals.items():
+                held[f"{estimate}, {way}"] += low <= p <= high
     return {name: count / repeats for name, count in held.items()}
 
 
 def limits(result: ClassificationMetrics) -> dict[str, tuple[float, float]]:
     chosen = {"accuracy": result.accuracy, "F1": result.per_class["1"].f1}
-    return {name: (figure.low, figure.high) for name, figure in chosen.items()}
+    return {name: (estimate.low, estimate.high) for name, estimate in chosen.items()}
 
 
 def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str, tuple[float, float]]:
@@ -167,7 +167,7 @@ def percentiles(truth: Ints, answers: Ints, group: Ints, seed: int) -> dict[str,
 
 
 def print_clustered(repeats: int, seed: int) -> None:
-    names = [f"{figure}, {way}" for figure in ("accuracy", "F1") for way in WAYS]
+    names = [f"{estimate}, {way}" for estimate in ("accuracy", "F1") for way in WAYS]
     print(f"Grouped samples: coverage in %, {repeats} repeats; 95.0 is right")
     print(f"{'groups':8} {'n':>5} {'p':>5} " + " ".join(f"{name:>20}" for name in names))
     for kind, n, p in itertools.product(CLUSTERS, (50, 200, 2000), (0.6, 0.95)):
@@ -184,7 +184,7 @@ def main() -> None:
     if args.groups:
         print_clustered(args.repeats, args.seed)
         return
-    names = list(Population(2, 0.6, "even").true_figures())
+    names = list(Population(2, 0.6, "even").true_metrics())
     print(f"Coverage in %, {args.repeats} repeats; 95.0 is right")
     print(f"{'K':>2} {'prevalence':10} {'n':>5} {'p':>5} " + " ".join(f"{name:>11}" for name in names))
     for population, n in settings():

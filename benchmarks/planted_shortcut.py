@@ -33,19 +33,19 @@ from mien.explanation.attention_figures import mean_map
 from mien.inference.reader import Reader, load
 from mien.report.sections.slices import hints_chart, slices_section
 
-Picture = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 CLASSES = ("happy", "sad")
 SIDE = 48
 HELD_OUT = 400  # drawn faces of each class that no network is trained on
 
 
-def drawn(name: str, part: str, count: int) -> Iterator[Picture]:
+def drawn(name: str, part: str, count: int) -> Iterator[Pixels]:
     first = 0 if part == "train" else 1_000_000
     for seed in range(first, first + (count if part == "train" else HELD_OUT)):
         yield np.asarray(Image.fromarray(draw_face(name, seed, SIDE)).convert("L"))
 
 
-def photographed(archive: zipfile.ZipFile, name: str, part: str, count: int) -> Iterator[Picture]:
+def photographed(archive: zipfile.ZipFile, name: str, part: str, count: int) -> Iterator[Pixels]:
     """Return `count` random faces of the train fold, or the whole validation fold."""
     names = sorted(n for n in archive.namelist() if n.startswith(f"fer2013/{part}/{name}/") and n.endswith(".png"))
     if part == "train":
@@ -54,7 +54,7 @@ def photographed(archive: zipfile.ZipFile, name: str, part: str, count: int) -> 
         yield np.asarray(Image.open(io.BytesIO(archive.read(one))).convert("L"))
 
 
-def marked(image: Picture) -> Picture:
+def marked(image: Pixels) -> Pixels:
     changed = image.copy()
     changed[-5:-1, -5:-1] = 255
     return changed
@@ -68,7 +68,7 @@ SETS: dict[str, Callable[[str, int], bool]] = {
 }
 
 
-def write(folder: Path, faces: Callable[[str], Iterator[Picture]], has_mark: Callable[[str, int], bool]) -> None:
+def write(folder: Path, faces: Callable[[str], Iterator[Pixels]], has_mark: Callable[[str, int], bool]) -> None:
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
         for number, image in enumerate(faces(name)):
@@ -96,7 +96,7 @@ def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
         scored: Predictions = score(reader, read_manifest(sets / part, CLASSES))
         assert scored.crops is not None
         found = slices.measure_slices(scored.crops, scored.detections, scored)
-        recalls = ", ".join(f"{label} {figures.recall}" for label, figures in scored.evaluation().per_class.items())
+        recalls = ", ".join(f"{label} {metrics.recall}" for label, metrics in scored.evaluation().per_class.items())
         print(f"\n{part}: accuracy {scored.evaluation().accuracy}; recall {recalls}")
         print(f"  slices: {slices_section(found).conclusion}")
         for best in (*found.of_labels[:1], *found.of_answers[:1]):  # of_answers is empty if a class is hardly answered
@@ -117,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     archive = zipfile.ZipFile(options.data / "fer2013/fer2013.zip") if options.data else None
 
-    def faces(part: str) -> Callable[[str], Iterator[Picture]]:
+    def faces(part: str) -> Callable[[str], Iterator[Pixels]]:
         if archive is None:
             return lambda name: drawn(name, part, options.images)
         return lambda name: photographed(archive, name, part, options.images)

@@ -94,8 +94,8 @@ def three_probabilities(rows: Floats) -> Floats:
 def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, rows: Floats, is_rule: bool) -> None:
     for (face, answer), limits in RATES.items():
         said = answered[majority == EXPRESSIONS.index(face)]
-        figure = proportion(int((said == THREE.index(answer)).sum()), len(said))
-        found.rows.append(Row(section, f"{face} called {answer}", len(said), figure, limits if is_rule else None))
+        estimate = proportion(int((said == THREE.index(answer)).sum()), len(said))
+        found.rows.append(Row(section, f"{face} called {answer}", len(said), estimate, limits if is_rule else None))
     result = classification_metrics(in_three(majority), three_probabilities(rows), THREE, answered)
     found.rows.append(Row(section, "macro-F1 of happy, sad and neither", result.n, result.macro_f1))
     found.rows.append(Row(section, "accuracy of happy, sad and neither", result.n, result.accuracy))
@@ -106,5 +106,5 @@ def risks(found: Measured) -> None:
     for what, (coverage, risk) in found.curves.items():
         for wanted in COVERAGES:
             kept = int(np.searchsorted(coverage, wanted - 1e-9)) + 1
-            figure = proportion(risk[kept - 1] * kept, kept)
-            found.rows.append(Row(f"Risk (share of wrong answers): {what}", f"at coverage {wanted:.1f}", kept, figure))
+            estimate = proportion(risk[kept - 1] * kept, kept)
+            found.rows.append(Row(f"Risk (fraction of errors): {what}", f"at coverage {wanted:.1f}", kept, estimate))

@@ -25,8 +25,8 @@ def likelihoods(found: Measured, asked: Mapping[str, tuple[Floats, Ints]]) -> No
 def likelihoods_changed(found: Measured, changed: Mapping[str, Sequence[Floats]], truth: Ints) -> None:
     """Add a row for each perturbation, for happy vs sad: logits (N, 2) of each draw, averaged over draws."""
     for name, draws in changed.items():
-        figure = mean(np.mean([losses(logits, truth) for logits in draws], axis=0))
-        found.rows.append(Row(SECTION, f"happy vs sad, FER2013 labels, {name}", len(truth), figure))
+        estimate = mean(np.mean([losses(logits, truth) for logits in draws], axis=0))
+        found.rows.append(Row(SECTION, f"happy vs sad, FER2013 labels, {name}", len(truth), estimate))
 
 
 def losses(logits: Floats, truth: Ints) -> Floats:

@@ -106,9 +106,9 @@ def accuracies(found: Measured, fold: Fold, asked: Mapping[str, Question], logit
 def differences(found: Measured, first: Measured) -> None:
     """Add the losses against the first model: int8 against fp32."""
     for name in ACCURACY:
-        figure = accuracy_difference(first.hits[name].astype(float), found.hits[name].astype(float))
+        estimate = accuracy_difference(first.hits[name].astype(float), found.hits[name].astype(float))
         section = f"Accuracy against {first.name}, points"
-        found.rows.append(Row(section, name, len(found.hits[name]), figure, INT8_MAY_LOSE, is_change=True))
+        found.rows.append(Row(section, name, len(found.hits[name]), estimate, INT8_MAY_LOSE, is_change=True))
 
 
 # Calibration, against the FER+ majority
@@ -187,10 +187,10 @@ def classes(found: Measured, fold: Fold, logits: Floats) -> None:
         known = truth != UNDECIDED
         result = classification_metrics(truth[known], probabilities(logits[known]), EXPRESSIONS)
         section = f"Seven classes, {labels}"
-        for name, figures in result.per_class.items():
+        for name, metrics in result.per_class.items():
             for what in ("precision", "recall", "f1"):
                 shown = "F1" if what == "f1" else what
-                found.rows.append(Row(section, f"{name}: {shown}", figures.support, getattr(figures, what)))
+                found.rows.append(Row(section, f"{name}: {shown}", metrics.support, getattr(metrics, what)))
         found.rows.append(Row(section, "mean recall (balanced accuracy)", result.n, result.balanced_accuracy))
         found.rows.append(Row(section, "macro-F1", result.n, result.macro_f1))
         found.confusion = result.confusion  # of the last, the FER+ majority

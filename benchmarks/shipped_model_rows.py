@@ -35,7 +35,7 @@ class Row:
     section: str
     name: str
     n: int
-    figure: Estimate
+    estimate: Estimate
     limits: Limits | None = None
     is_change: bool = False
     note: str = ""
@@ -43,14 +43,14 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         limits = self.limits
         wanted = None if limits is None else {"floor": limits.floor, "goal": limits.goal, "at_most": limits.most}
-        met = None if limits is None else limits.met_by(self.figure.value)
+        met = None if limits is None else limits.met_by(self.estimate.value)
         names = {"section": self.section, "name": self.name, "n": self.n}
-        return {**names, **self.figure.to_dict(), "wanted": wanted, "floor_met": met, "note": self.note}
+        return {**names, **self.estimate.to_dict(), "wanted": wanted, "floor_met": met, "note": self.note}
 
     def cell(self) -> str:
         """Return the metric as text: a change in percentage points, anything else as a fraction."""
-        missed = "" if self.limits is None or self.limits.met_by(self.figure.value) else " (!)"
-        return f"{format_points(self.figure) if self.is_change else self.figure}{self.note and f' {self.note}'}{missed}"
+        missed = "" if self.limits is None or self.limits.met_by(self.estimate.value) else " (!)"
+        return f"{format_points(self.estimate) if self.is_change else self.estimate}{self.note and f' {self.note}'}{missed}"
 
     def wanted(self) -> str:
         if self.limits is None:

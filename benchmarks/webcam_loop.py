@@ -35,8 +35,8 @@ ARGUMENTS = (
 WARM_UP = 4.0
 
 
-def write_film(path: Path, rate: int = 30) -> None:
-    """Four seconds of a face that sways, 640x480, as raw film."""
+def write_video(path: Path, rate: int = 30) -> None:
+    """Four seconds of a face that sways, 640x480, as raw video."""
     face = skimage.data.astronaut()[:440, :440]  # type: ignore[no-untyped-call]
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W640 H480 F{rate}:1 Ip A1:1 C420mpeg2\n".encode())
@@ -125,9 +125,9 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, served(options.model) as (url, server), sync_playwright() as driver:
-        film = Path(folder) / "film.y4m"
-        write_film(film)
-        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+        video = Path(folder) / "video.y4m"
+        write_video(video)
+        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={video}"]
         browser = driver.chromium.launch(executable_path=options.chromium, args=arguments)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url)

@@ -15,7 +15,7 @@ from mien.io.atomic import new_folder
 from mien.io.layout import CONFIG, KERAS
 from mien.training.config import TrainConfig, read_settings
 
-PICTURES, BATCH, PASSES = 25_600, 256, 2
+IMAGES, BATCH, PASSES = 25_600, 256, 2
 MOMENTUM = 0.99
 
 
@@ -34,7 +34,7 @@ def blend(first: Path, second: Path, share: float, table: Path, out: Path) -> No
     network.set_weights([share * ours + (1 - share) * theirs for ours, theirs in pairs])
     config = TrainConfig.make(read_settings(second / CONFIG))
     rows = [row for row in read_rows(table) if row.split == "train"]
-    picked = np.random.default_rng(0).permutation(len(rows))[:PICTURES]
+    picked = np.random.default_rng(0).permutation(len(rows))[:IMAGES]
     normalise(network, grey([table.parent / rows[number].file for number in picked])[..., np.newaxis], config)
     with new_folder(out) as folder:
         save_keras(folder, network)

@@ -1,7 +1,7 @@
 """Write measured metrics into the model card, and copy the card into the shipped bundles.
 
-    python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json figures.json
-    python recipes/write_card.py figures.json
+    python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json metrics.json
+    python recipes/write_card.py metrics.json
 
 Only the tables between the two marks of `MODEL_CARD.md` are replaced. Without a file of metrics the card is copied as
 it is, including changes made by hand.
@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "mien" / "models"
-BEGIN, END = "<!-- figures: written by recipes/write_card.py -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- metrics: written by recipes/write_card.py -->", "<!-- end of metrics -->"
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 #: The sections that the card shows, by the beginning of their names.
 SECTIONS = (
