@@ -50,7 +50,8 @@ class Row:
     def cell(self) -> str:
         """Return the metric as text: a change in percentage points, anything else as a fraction."""
         missed = "" if self.limits is None or self.limits.met_by(self.estimate.value) else " (!)"
-        return f"{format_points(self.estimate) if self.is_change else self.estimate}{self.note and f' {self.note}'}{missed}"
+        shown = format_points(self.estimate) if self.is_change else str(self.estimate)
+        return f"{shown}{self.note and f' {self.note}'}{missed}"
 
     def wanted(self) -> str:
         if self.limits is None:
