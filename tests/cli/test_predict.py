@@ -239,7 +239,7 @@ def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, m
         (["predict", "IN", "--model", "THREE", "--threshold", "0.4"], ["two labels"]),
         (["predict", "IN", "--model", "BUNDLE", "--modle", "x"], ["--modle"]),
         (["predict", "IN", "--model"], ["--model"]),
-        (["predict", "EMPTY", "--model", "BUNDLE"], ["has no pictures in it"]),
+        (["predict", "EMPTY", "--model", "BUNDLE"], ["has no images in it"]),
         (["predict", "EMPTY/none.txt", "--model", "BUNDLE"], ["lists no paths"]),
         (["predict", "EMPTY/binary.txt", "--model", "BUNDLE"], ["is not a readable list"]),
         (["predict", "IN", "--model", "BUNDLE", "--json", ""], ["give a file name"]),

@@ -138,7 +138,7 @@ def test_video_and_timeline_are_drawn(call: Call, video: Path, brightness_bundle
     assert sorted(tmp_path.iterdir()) == [drawn, plot]
     with open_video(drawn) as opened:
         frames = list(opened.frames(1000))
-    assert opened.fault is None
+    assert opened.problem is None
     assert [time for time, _ in frames] == pytest.approx(np.arange(5 * SECONDS) / 5, abs=0.002)
     colours = {name: np.array(ImageColor.getrgb(value)) for name, value in answer_colours(("happy", "sad")).items()}
 
@@ -286,7 +286,7 @@ def test_what_is_no_video_leaves_nothing_behind(call: Call, brightness_bundle: P
     (tmp_path / "a.mp4").write_text("not a video")
     (tmp_path / "out").mkdir()
     targets = ["--draw", tmp_path / "out" / "a.mp4", "--csv", tmp_path / "out" / "a.csv"]
-    assert_refused(call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets), "is not a film")
+    assert_refused(call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets), "is not a video")
     assert_refused(call("predict", tmp_path / "absent.mp4", "--model", brightness_bundle, *targets), "no such file")
     assert list((tmp_path / "out").iterdir()) == []
 

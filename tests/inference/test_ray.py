@@ -20,9 +20,9 @@ from pyarrow import parquet
 
 from mien.errors import ConfigError, OutputError
 from mien.inference.bundle import load_bundle
-from mien.inference.ray import ATTEMPTS, PartWriter, Work, read_parts
+from mien.inference.ray import ATTEMPTS, PartsJob, PartWriter, write_parts
 from mien.io.inputs import Inputs
-from mien.io.parquet_parts import LIST, MANIFEST, Parts, begin, locked
+from mien.io.parquet_parts import INPUTS_FILE, JOB_FILE, ParquetParts, begin_parts, locked_folder
 
 MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
@@ -71,11 +71,11 @@ def assert_same_rows(parts: Path, whole: Path) -> None:
         assert one == pytest.approx(other, abs=1e-6)
 
 
-def in_this_process(model: Path, names: Sequence[str], folder: Path, size: int) -> tuple[Work, list[int]]:
+def in_this_process(model: Path, names: Sequence[str], folder: Path, size: int) -> tuple[PartsJob, list[int]]:
     """What the command does, with one worker and without Ray."""
     folder.mkdir()
-    parts, starts = begin(folder, Inputs(names), JOB, size)
-    work = Work(parts, Path.cwd(), load_bundle(model), detect=False)
+    parts, starts = begin_parts(folder, Inputs(names), JOB, size)
+    work = PartsJob(parts, Path.cwd(), load_bundle(model), detect=False)
     PartWriter(work)({"part": np.arange(len(parts)), "start": np.array(starts)})
     return work, starts
 
@@ -114,25 +114,25 @@ def test_faces_are_counted_once_per_picture(
     for number, (left, right) in enumerate(((True, False), (None, None), (True, None))):
         Image.fromarray(two_people(0.0, left, right)).save(tmp_path / f"{number}.png")
     (tmp_path / "out").mkdir()
-    parts, starts = begin(tmp_path / "out", Inputs([str(tmp_path)]), JOB)
-    counts = PartWriter(Work(parts, tmp_path, load_bundle(brightness_bundle))).write(0, starts[0])
+    parts, starts = begin_parts(tmp_path / "out", Inputs([str(tmp_path)]), JOB)
+    counts = PartWriter(PartsJob(parts, tmp_path, load_bundle(brightness_bundle))).write(0, starts[0])
     assert counts == parts.counted(0) == {"ok": 2, "no_face": 1}
     assert len(rows_of([parts.path(0)])) == 4
 
 
 def test_a_part_is_found_by_its_place_and_sorts_by_it(tmp_path: Path) -> None:
-    parts = Parts(tmp_path, 123_456_789, 1000)
+    parts = ParquetParts(tmp_path, 123_456_789, 1000)
     names = [parts.path(number).name for number in (0, 9, 10, 99_999, 123_456)]
     assert names == sorted(names)
     assert len(parts) == 123_457
-    assert parts.pictures_in(123_456) == 789
-    assert Parts(tmp_path, 2000).path(1).name == "part-00001.parquet"
+    assert parts.images_in(123_456) == 789
+    assert ParquetParts(tmp_path, 2000).path(1).name == "part-00001.parquet"
 
 
 def test_the_list_is_that_of_the_local_engine(pictures: Path, tmp_path: Path) -> None:
-    parts, starts = begin(tmp_path, Inputs([str(pictures)]), JOB, 6)
-    survey = Inputs([str(pictures)]).survey()
-    told = json.loads((tmp_path / MANIFEST).read_text())
+    parts, starts = begin_parts(tmp_path, Inputs([str(pictures)]), JOB, 6)
+    survey = Inputs([str(pictures)]).summarise()
+    told = json.loads((tmp_path / JOB_FILE).read_text())
     assert told["list of inputs"] == {"count": survey.count, "sha256": survey.sha256}
     assert [len(parts.lines(*place)) for place in enumerate(starts)] == [6, 6, 6, 3]
     assert parts.lines(3, starts[3])[0][0] == str(pictures / "18.jpg")
@@ -157,24 +157,24 @@ def test_another_job_is_refused_and_nothing_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(pictures)
-    begin(tmp_path, Inputs(["."]), JOB, 8)
+    begin_parts(tmp_path, Inputs(["."]), JOB, 8)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(OutputError) as refused:
-        begin(tmp_path, Inputs(names), job, size)
+        begin_parts(tmp_path, Inputs(names), job, size)
     assert words in str(refused.value)
     assert "delete the folder" in str(refused.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    begin(tmp_path, Inputs(["."]), JOB, 8)
+    begin_parts(tmp_path, Inputs(["."]), JOB, 8)
 
 
 def test_a_folder_of_other_things_is_refused(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "part-00000.parquet").write_bytes(b"")
-    with pytest.raises(OutputError, match=f"other files in it and no {MANIFEST}"):
-        begin(tmp_path, Inputs([str(pictures)]), JOB)
-    (tmp_path / MANIFEST).write_text("{}")
+    with pytest.raises(OutputError, match=f"other files in it and no {JOB_FILE}"):
+        begin_parts(tmp_path, Inputs([str(pictures)]), JOB)
+    (tmp_path / JOB_FILE).write_text("{}")
     with pytest.raises(OutputError, match="not written by mien"):
-        begin(tmp_path, Inputs([str(pictures)]), JOB)
-    assert not (tmp_path / LIST).exists()
+        begin_parts(tmp_path, Inputs([str(pictures)]), JOB)
+    assert not (tmp_path / INPUTS_FILE).exists()
 
 
 def test_a_damaged_part_names_its_fix(bundle: Path, pictures: Path, tmp_path: Path) -> None:
@@ -190,9 +190,13 @@ def test_a_damaged_part_names_its_fix(bundle: Path, pictures: Path, tmp_path: Pa
 def test_two_runs_do_not_write_the_same_folder(tmp_path: Path) -> None:
     if os.name != "posix":
         pytest.skip("locks are POSIX")
-    with locked(tmp_path / "out"), pytest.raises(OutputError, match="another process"), locked(tmp_path / "out"):
+    with (
+        locked_folder(tmp_path / "out"),
+        pytest.raises(OutputError, match="another process"),
+        locked_folder(tmp_path / "out"),
+    ):
         pass
-    with locked(tmp_path / "out"):
+    with locked_folder(tmp_path / "out"):
         pass
 
 
@@ -203,8 +207,8 @@ def test_what_kills_its_workers_is_not_tried_for_ever(bundle: Path, pictures: Pa
     told = PartWriter(work)({"part": np.array([0, 1]), "start": np.array(starts[:2])})["done"]
     assert json.loads(told[0]) == {"counts": {"ok": 8}}
     assert "part-00001.parquet: its worker died 4 times" in json.loads(told[1])["error"]
-    assert f"one of lines 9 to 16 in {LIST}" in json.loads(told[1])["error"]
-    work.parts.sweep()
+    assert f"one of lines 9 to 16 in {INPUTS_FILE}" in json.loads(told[1])["error"]
+    work.parts.remove_leftovers()
     assert PartWriter(work).write(1, starts[1]) == {"ok": 8}
 
 
@@ -223,7 +227,7 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.MonkeyPatch.context() as patch, pytest.raises(ConfigError, match=f"RAY_ADDRESS {address}: nobody"):
             patch.setenv("RAY_ADDRESS", address)
-            next(read_parts(Work(Parts(tmp_path, 1), tmp_path, load_bundle()), {0: 0}, None))
+            next(write_parts(PartsJob(ParquetParts(tmp_path, 1), tmp_path, load_bundle()), {0: 0}, None))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +282,7 @@ def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, pictures: Path, tmp
     summary = "mien: 300 of 6300 files could not be read; see their rows\n"
     assert (running.returncode, err) == (1, summary)
     written = finished(out)
-    assert sorted(path.name for path in out.iterdir()) == [LIST, MANIFEST, *sorted(written)]
+    assert sorted(path.name for path in out.iterdir()) == [INPUTS_FILE, JOB_FILE, *sorted(written)]
 
     local = [sys.executable, "-m", "mien", "predict", *map(str, arguments), str(whole)]
     assert subprocess.run(local, check=False, capture_output=True, text=True).stderr == summary

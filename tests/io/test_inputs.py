@@ -35,7 +35,7 @@ def listed(*names: object, stdin: bytes = b"", **options: Any) -> list[str]:
 
 
 def faults(*names: object) -> dict[str, str]:
-    found = {entry.name: entry.picture() for entry in Inputs([str(name) for name in names])}
+    found = {entry.name: entry.image() for entry in Inputs([str(name) for name in names])}
     return {name: picture.reason for name, picture in found.items() if isinstance(picture, ImageError)}
 
 
@@ -177,7 +177,7 @@ def test_an_archive_is_read_in_place(here: Path) -> None:
     with zipfile.ZipFile("photos.zip", "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
-    found = {entry.name: entry.picture() for entry in Inputs(["photos.zip"])}
+    found = {entry.name: entry.image() for entry in Inputs(["photos.zip"])}
     assert found == {"photos.zip/d/a.png": b"a", "photos.zip/d/b.png": b"b", "photos.zip/d/deep/er/c.jpg": b"c"}
     assert list(found) == sorted(found)
     assert [path.name for path in here.iterdir()] == ["photos.zip"]
@@ -218,13 +218,13 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
         "absent.png: no such file or folder": (["absent.png"], b""),
         "'': an empty name": ([""], b""),
         "damaged.zip: is not a readable zip archive": (["damaged.zip"], b""),
-        "none.zip: has no pictures in it": (["none.zip"], b""),
-        "empty: has no pictures in it": (["empty"], b""),
+        "none.zip: has no images in it": (["none.zip"], b""),
+        "empty: has no images in it": (["empty"], b""),
         "none.txt: lists no paths": (["none.txt"], b""),
         "binary.txt: is not a readable list": (["binary.txt"], b""),
-        "*.jpg: matches no pictures": (["*.jpg"], b""),
+        "*.jpg: matches no images": (["*.jpg"], b""),
         "nowhere: the folder cannot be read (No such file or directory)": (["nowhere/*.jpg"], b""),
-        "-: standard input names no pictures": (["-"], b"\n \n"),
+        "-: standard input names no images": (["-"], b"\n \n"),
         "-: standard input is read as paths": (["-"], picture),
         "-: standard input can be read only once": (["-", "-"], b"a.png"),
     }
@@ -240,13 +240,13 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
 
 def test_the_survey_changes_with_every_name_and_their_order(here: Path) -> None:
     fill(here, "in/a.png", "in/b.png")
-    before = Inputs(["in"]).survey()
+    before = Inputs(["in"]).summarise()
     assert before.count == 2
-    assert Inputs(["in/a.png", "in/b.png"]).survey() == before
-    assert Inputs(["in/b.png", "in/a.png"]).survey() != before
+    assert Inputs(["in/a.png", "in/b.png"]).summarise() == before
+    assert Inputs(["in/b.png", "in/a.png"]).summarise() != before
     fill(here, "in/c.png")
-    assert Inputs(["in"]).survey() != before
-    assert Inputs(["in", "-"], io.BytesIO(b"x.png")).survey().count is None
+    assert Inputs(["in"]).summarise() != before
+    assert Inputs(["in", "-"], io.BytesIO(b"x.png")).summarise().count is None
 
 
 def test_entries_are_what_the_reader_takes(here: Path, make_bundle: Callable[..., Path]) -> None:
@@ -257,13 +257,13 @@ def test_entries_are_what_the_reader_takes(here: Path, make_bundle: Callable[...
     Image.fromarray(draw_face("happy", 1, 40)).save("a.png")
     with zipfile.ZipFile("a.zip", "w") as archive:
         archive.write("a.png", "deep/a.png")
-    pictures = ((entry.name, entry.picture()) for entry in Inputs(["a.png", "a.zip", "a.png"]))
+    pictures = ((entry.name, entry.image()) for entry in Inputs(["a.png", "a.zip", "a.png"]))
     rows = list(mien.load(make_bundle()).predict_named(pictures))
     assert [row.source for row in rows] == ["a.png", "a.zip/deep/a.png", "a.png"]
     assert rows[0].face == rows[1].face
 
 
-def test_films_are_known_by_their_names() -> None:
+def test_videos_are_known_by_their_names() -> None:
     assert is_video("a/Clip.MP4")
     assert not is_video("mp4")
     assert not is_video("clip.gif")

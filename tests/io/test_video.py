@@ -1,4 +1,4 @@
-"""Frames of any film come upright, at their times and in bounded number; what is no film is one line."""
+"""Frames of any video come upright, at their times and in bounded number; what is no video is one line."""
 
 import gc
 import sys
@@ -37,13 +37,13 @@ def quarters() -> Picture:
 
 
 def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, Picture]], str | None]:
-    with open_video(path) as film:
-        return list(film.frames(fps)), film.fault
+    with open_video(path) as video:
+        return list(video.frames(fps)), video.problem
 
 
 @pytest.mark.parametrize(("fps", "step"), [(5, 6), (30, 1), (10, 3), (1000, 1), (0.5, 60)])
 def test_frames_are_taken_by_their_times(tmp_path: Path, write_video: WriteVideo, fps: float, step: int) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     write_video(path, numbered(36))
     frames, fault = read(path, fps)
     assert fault is None
@@ -53,8 +53,8 @@ def test_frames_are_taken_by_their_times(tmp_path: Path, write_video: WriteVideo
     assert frames[0][1].dtype == np.uint8
 
 
-def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_video: WriteVideo) -> None:
-    path = tmp_path / "film.mkv"
+def test_a_video_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = tmp_path / "video.mkv"
     times = [0, 0.05, 0.1, 0.15, 1.0, 1.9, 2.0, 2.05, 2.1, 2.21]
     write_video(path, [(time, frame) for time, (_, frame) in zip(times, numbered(10), strict=True)])
     frames, fault = read(path, 5)
@@ -65,7 +65,7 @@ def test_a_film_of_varying_frame_rate_keeps_its_pace(tmp_path: Path, write_video
 
 @pytest.mark.parametrize("start", [0.0, 7.5])
 def test_times_begin_at_zero(tmp_path: Path, write_video: WriteVideo, start: float) -> None:
-    path = tmp_path / "film.mkv"
+    path = tmp_path / "video.mkv"
     write_video(path, [(start + time, frame) for time, frame in numbered(4)])
     times = [time for time, _ in read(path)[0]]
     np.testing.assert_allclose(times, np.arange(4) / 30, atol=0.002)
@@ -73,9 +73,9 @@ def test_times_begin_at_zero(tmp_path: Path, write_video: WriteVideo, start: flo
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_film_is_turned_upright(tmp_path: Path, write_video: WriteVideo, turns: int, mirrored: bool) -> None:
+def test_a_video_is_turned_upright(tmp_path: Path, write_video: WriteVideo, turns: int, mirrored: bool) -> None:
     """A phone stores what its sensor sees, and by how much it must be turned (clockwise) to be seen upright."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     shown = quarters()[:, ::-1] if mirrored else quarters()
     write_video(
         path, [(0.0, np.rot90(shown, turns))], rotation=90 * turns, mirrored=mirrored
@@ -88,7 +88,7 @@ def test_a_film_is_turned_upright(tmp_path: Path, write_video: WriteVideo, turns
 @pytest.mark.parametrize("rotation", [0, 90])
 def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_video: WriteVideo, rotation: int) -> None:
     """It counts objects and not their megabytes: frames it is left to add up to hundreds of MiB."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     write_video(path, numbered(60), rotation=rotation)
     gc.collect()
     gc.disable()
@@ -101,15 +101,15 @@ def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_vide
 
 
 def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_video: WriteVideo) -> None:
-    path = tmp_path / "film.mkv"
+    path = tmp_path / "video.mkv"
     write_video(path, numbered(6), small=True, sound=True)
     frames, fault = read(path)
     assert fault is None
     assert [frame.shape for _, frame in frames] == [(48, 64, 3)] * 6
 
 
-def test_a_film_of_one_frame(tmp_path: Path, write_video: WriteVideo) -> None:
-    path = tmp_path / "film.mp4"
+def test_a_video_of_one_frame(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = tmp_path / "video.mp4"
     write_video(path, numbered(1))
     frames, fault = read(path)
     assert [time for time, _ in frames] == [0.0]
@@ -117,9 +117,9 @@ def test_a_film_of_one_frame(tmp_path: Path, write_video: WriteVideo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("film.mkv", {}), ("film.avi", {}), ("film.mp4", {"movflags": "+faststart"})]
+    ("name", "options"), [("video.mkv", {}), ("video.avi", {}), ("video.mp4", {"movflags": "+faststart"})]
 )
-def test_a_film_cut_short_is_read_up_to_there(
+def test_a_video_cut_short_is_read_up_to_there(
     tmp_path: Path, write_video: WriteVideo, name: str, options: dict[str, str]
 ) -> None:
     path = tmp_path / name
@@ -135,7 +135,7 @@ def test_a_film_cut_short_is_read_up_to_there(
 
 
 def test_damage_inside_is_passed_over(tmp_path: Path, write_video: WriteVideo) -> None:
-    path = tmp_path / "film.mkv"
+    path = tmp_path / "video.mkv"
     noise = np.random.default_rng(0).integers(0, 256, (90, 48, 64, 3), np.uint8)
     write_video(path, [(number / 30, frame) for number, frame in enumerate(noise)])
     data = bytearray(path.read_bytes())
@@ -151,11 +151,11 @@ def test_damage_inside_is_passed_over(tmp_path: Path, write_video: WriteVideo) -
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "empty"), (b"not a film\n" * 100, "not a film that can be read"), (None, "no such file")],
+    [(b"", "empty"), (b"not a video\n" * 100, "not a video that can be read"), (None, "no such file")],
     ids=["empty", "text", "absent"],
 )
-def test_what_is_no_film(tmp_path: Path, content: bytes | None, words: str) -> None:
-    path = tmp_path / "film.mp4"
+def test_what_is_no_video(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "video.mp4"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=words) as caught:
@@ -165,45 +165,45 @@ def test_what_is_no_film(tmp_path: Path, content: bytes | None, words: str) -> N
 
 
 @pytest.mark.parametrize("list_of", ["ffconcat version 1.0\nfile other.mkv\n", "#EXTM3U\n#EXTINF:1,\nother.mkv\n"])
-def test_a_playlist_is_no_film(tmp_path: Path, write_video: WriteVideo, list_of: str) -> None:
+def test_a_playlist_is_no_video(tmp_path: Path, write_video: WriteVideo, list_of: str) -> None:
     """What it names may be any file or address."""
     write_video(tmp_path / "other.mkv", numbered(3))
-    (tmp_path / "film.mp4").write_text(list_of)
-    with pytest.raises(InputError, match="not a film"):
-        open_video(tmp_path / "film.mp4")
+    (tmp_path / "video.mp4").write_text(list_of)
+    with pytest.raises(InputError, match="not a video"):
+        open_video(tmp_path / "video.mp4")
 
 
-def test_a_folder_is_no_film(tmp_path: Path) -> None:
+def test_a_folder_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a regular file"):
         open_video(tmp_path)
 
 
-def test_a_film_without_its_index_is_no_film(tmp_path: Path, write_video: WriteVideo) -> None:
-    path = tmp_path / "film.mp4"
+def test_a_video_without_its_index_is_no_video(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = tmp_path / "video.mp4"
     write_video(path, numbered(30))
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(InputError, match="is it a film, and whole"):
+    with pytest.raises(InputError, match="is it a video, and whole"):
         open_video(path)
 
 
-def test_sound_alone_is_no_film(tmp_path: Path, write_video: WriteVideo) -> None:
+def test_sound_alone_is_no_video(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "sound.mp4"
     write_video(path, [], sound=True)
-    with pytest.raises(InputError, match="has no moving picture in it"):
+    with pytest.raises(InputError, match="has no video stream"):
         open_video(path)
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_frames_per_second_are_above_zero(tmp_path: Path, write_video: WriteVideo, fps: float) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     write_video(path, numbered(1))
-    with open_video(path) as film, pytest.raises(ConfigError, match="frames per second"):
-        next(film.frames(fps))
+    with open_video(path) as video, pytest.raises(ConfigError, match="frames per second"):
+        next(video.frames(fps))
 
 
 def test_without_pyav_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    for attempt in (lambda: open_video(tmp_path / "film.mp4"), lambda: VideoWriter(tmp_path / "film.mp4")):
+    for attempt in (lambda: open_video(tmp_path / "video.mp4"), lambda: VideoWriter(tmp_path / "video.mp4")):
         with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"):
             attempt()
 
@@ -218,9 +218,9 @@ def test_a_camera_that_is_not_there(camera: str) -> None:
 # Writing
 
 
-@pytest.mark.parametrize("name", ["film.mp4", "film.mkv", "film.MOV"])
+@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.MOV"])
 @pytest.mark.parametrize("size", [(64, 48), (63, 47)])
-def test_a_written_film_can_be_read_again(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+def test_a_written_video_can_be_read_again(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
     path = tmp_path / name
     times = [0, 0.2, 0.4, 1.0, 1.05]
     with VideoWriter(path) as writer:
@@ -236,8 +236,8 @@ def test_a_written_film_can_be_read_again(tmp_path: Path, name: str, size: tuple
 
 @pytest.mark.parametrize("written", [0, 3])
 @pytest.mark.parametrize("reason", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupted_film_leaves_nothing_behind(tmp_path: Path, reason: type[BaseException], written: int) -> None:
-    path = tmp_path / "film.mp4"
+def test_an_interrupted_video_leaves_nothing_behind(tmp_path: Path, reason: type[BaseException], written: int) -> None:
+    path = tmp_path / "video.mp4"
     path.write_bytes(b"older")
     with pytest.raises(reason), VideoWriter(path) as writer:
         for number in range(written):
@@ -247,8 +247,8 @@ def test_an_interrupted_film_leaves_nothing_behind(tmp_path: Path, reason: type[
     assert sorted(tmp_path.iterdir()) == [path]
 
 
-def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"out.gif: a film is written as .mp4"):
+def test_a_video_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"out.gif: a video is written as .mp4"):
         VideoWriter(tmp_path / "out.gif")
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"), VideoWriter(tmp_path / "file" / "out.mp4"):
@@ -256,7 +256,7 @@ def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_frames_of_another_size_are_fitted(tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     with VideoWriter(path) as writer:
         writer.write(0, Image.new("RGB", (64, 48)))
         writer.write(1, Image.new("RGB", (32, 32), "white"))

@@ -84,7 +84,7 @@ def _refuse(given: Mapping[str, object], why: str) -> None:
 def _explain_images(
     opened: ExplainableModel, inputs: tuple[str, ...], out: Path | None, label: str | None, array: Path | None
 ) -> int:
-    entries = list(Inputs(inputs, without=out))
+    entries = list(Inputs(inputs, exclude=out))
     several = len(entries) > 1 or (out is not None and out.suffix.lower() != ".png")
     _check_names(out, array, len(entries))
     targets = _targets(entries, out, several)
@@ -130,7 +130,7 @@ def _check_names(out: Path | None, array: Path | None, images: int) -> None:
 
 
 def _explain(opened: ExplainableModel, entry: InputItem, label: str | None) -> Explanation:
-    image = entry.picture()
+    image = entry.image()
     if isinstance(image, ImageError):
         raise image
     try:

@@ -120,7 +120,7 @@ def _predict_images(
     open_reader: partial[Reader], names: tuple[str, ...], output: RowOutput | None, faces: Faces, draw: Path | None
 ) -> int:
     """Predict images; returns the exit status."""
-    inputs, drawer = Inputs(names, _stdin(names), without=draw), _drawer(draw)
+    inputs, drawer = Inputs(names, _stdin(names), exclude=draw), _drawer(draw)
     reader = open_reader()
     with item_bar("reading images") as report:
         job = BatchJob(reader, inputs, output, options={"faces": faces}, drawer=drawer, on_progress=report)
@@ -167,7 +167,7 @@ def _predict_on_ray(
     from mien.inference.ray_batch import predict_to_parts
 
     require_ray()
-    inputs = Inputs(names, _stdin(names), without=folder)
+    inputs = Inputs(names, _stdin(names), exclude=folder)
     with item_bar("reading images", _RAY_RATE_OVER) as report:
         counts = predict_to_parts(
             load_bundle(model), inputs, folder,

@@ -19,7 +19,7 @@ from mien.io.formats import ResultRow, probability_labels
 from mien.io.row_output import RowOutput
 from mien.io.targets import require_writable, same_file
 from mien.io.video import FPS, Video, open_camera, open_video
-from mien.io.video_writer import VideoWriter, require_film_name
+from mien.io.video_writer import VideoWriter, require_video_name
 from mien.results import FrameResult
 from mien.viz.timeline import Presence, Timeline
 
@@ -88,7 +88,7 @@ def _check_targets(source: str, output: RowOutput | None, draw: Path | None, tim
         if (output and same_file(path, output.target)) or (path is timeline and draw and same_file(path, draw)):
             raise ConfigError(f"{option} {path}: is another output of this command too; give another name")
     if draw:
-        require_film_name(draw)
+        require_video_name(draw)
     if timeline:
         if timeline.suffix.lower() != ".png":
             raise ConfigError(f"--timeline {timeline}: is written as PNG; give a name that ends in .png")
@@ -153,9 +153,9 @@ def _until_interrupted() -> Iterator[Event]:
 
 def _exit_status(video: Video) -> int:
     """Return 0, or say why a video could not be read to its end and return 1."""
-    if video.fault:
-        click.echo(f"mien: {one_line(video.name)}: {video.fault}; the frames before that were read", err=True)
-    return int(video.fault is not None)
+    if video.problem:
+        click.echo(f"mien: {one_line(video.name)}: {video.problem}; the frames before that were read", err=True)
+    return int(video.problem is not None)
 
 
 def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[FrameResult]:

@@ -95,7 +95,7 @@ class BatchJob:
         drawn = str(drawer.folder) if drawer else None
         self._options = {"threshold": reader.threshold, "detect": reader.detect, "draw": drawn, **(options or {})}
         self._report = on_progress or (lambda done, total: None)
-        self._survey = inputs.survey(output.refuse_input if output else None)
+        self._names = inputs.summarise(output.refuse_input if output else None)
         if output:
             output.refuse_existing(resumable=True)
         self.labels = probability_labels(reader.config.labels, reader.answers)
@@ -152,8 +152,8 @@ class BatchJob:
             raise OutputError(error.problem, _kept(journal)) from error
 
     def _identity(self) -> dict[str, Any]:
-        survey = self._survey
-        names = {"count": survey.count, "sha256": survey.sha256} if survey.count else {"given": self._inputs.names}
+        summary = self._names
+        names = {"count": summary.count, "sha256": summary.sha256} if summary.count else {"given": self._inputs.names}
         return {**row_identity(self._reader.config, self._options), "list of inputs": names}
 
     def _catch_up(self, journal: Journal) -> Iterator[InputItem]:
@@ -192,14 +192,14 @@ class BatchJob:
                 if self._output and not self._inputs.repeatable:
                     self._output.refuse_input(item.name)
                 waiting.append(item)
-                yield item.name, item.picture()
+                yield item.name, item.image()
 
-        self._report(done, self._survey.count)
+        self._report(done, self._names.count)
         for number, result in enumerate(self._reader.predict_named(images()), done + 1):
             item = waiting.popleft()
             if self._drawer:
                 self._drawer.draw(item, result)
-            self._report(number, self._survey.count)
+            self._report(number, self._names.count)
             yield result.to_dict()
 
     def _counted(self, rows: Iterable[ResultRow]) -> Generator[ResultRow, None, None]:

@@ -1,6 +1,6 @@
-"""Reading pictures on many machines: Ray Data hands out blocks of names, its actors write a Parquet part of each.
+"""Predict images on many machines: Ray Data distributes blocks of names, and each actor writes a Parquet part.
 
-The folder of parts and the pictures must be reachable from all machines, under the same paths.
+The folder of parts and the images must be reachable from all machines, under the same paths.
 """
 
 import json
@@ -24,25 +24,25 @@ from mien.io.atomic import readable_errors
 from mien.io.formats import ResultRow, probability_labels, write_parquet
 from mien.io.image import ImageSource
 from mien.io.inputs import InputItem
-from mien.io.parquet_parts import LIST, Parts
+from mien.io.parquet_parts import INPUTS_FILE, ParquetParts
 from mien.io.sources import ZipSource
 from mien.runtime import quiet_stderr
 
-#: How often a run begins a part whose worker died: a picture that kills it must not do so for ever.
+#: How often a part is begun again after its worker died, so that an image that kills it does not do so for ever.
 ATTEMPTS = 4
 
-#: Ray reports to its makers and prints its inner life unless told not to; what a person has set stays.
+#: Ray sends usage reports and logs much unless told not to; a variable that the user has set stays.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a worker must know: where parts are and names are found, and the model and how to read with it.
+class PartsJob:
+    """All that a worker needs: the parts, the model and its options.
 
-    Relative names of pictures are below the folder `base`; it and that of `parts` are absolute.
+    Relative names of images are below the folder `base`; it and the folder of `parts` are absolute.
     """
 
-    parts: Parts
+    parts: ParquetParts
     base: Path
     bundle: Bundle
     threshold: float | None = None
@@ -52,13 +52,13 @@ class Work:
 
 @dataclass
 class PartWriter:
-    """Reads blocks of pictures with one model, loaded once, in one thread: what an actor runs."""
+    """Predict blocks of images with one model, loaded once, in one thread. An actor runs this."""
 
-    work: Work
+    work: PartsJob
     _archives: dict[str, ZipSource | None] = field(default_factory=dict)
 
     def __call__(self, batch: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, list[str]]:
-        """Write the parts of a batch of `part` and `start` (int64, (N,)); returns what was counted, in JSON."""
+        """Write the parts of a batch of `part` and `start`, int64 (N,); returns the counts of each, in JSON."""
         found: list[dict[str, Any]] = []
         for number, start in zip(batch["part"].tolist(), batch["start"].tolist(), strict=True):
             try:
@@ -68,10 +68,10 @@ class PartWriter:
         return {"done": [json.dumps(one) for one in found]}
 
     def write(self, number: int, start: int) -> Counter[str]:
-        """Write one part, whose names begin at the byte `start` of the list; returns how many have which status.
+        """Write one part, with names from the byte `start` of the list; returns its images by status.
 
-        It is begun anew whatever an earlier worker left. Raises OutputError where it cannot be written, or
-        where `ATTEMPTS` workers have died of it.
+        It starts over, whatever an earlier worker left. Raises OutputError if it cannot be written, or if
+        `ATTEMPTS` workers have died of it.
         """
         counts: Counter[str] = Counter()
         path = self.work.parts.path(number)
@@ -79,38 +79,38 @@ class PartWriter:
             first = number * self.work.parts.size + 1
             raise OutputError(
                 f"{path}: its worker died {ATTEMPTS} times; give fewer --threads if memory is short, or leave out the "
-                f"picture that kills it, one of lines {first} to {first + self.work.parts.pictures_in(number) - 1} "
-                f"in {LIST}, and begin a new folder"
+                f"image that kills it, one of lines {first} to {first + self.work.parts.images_in(number) - 1} "
+                f"in {INPUTS_FILE}, and start a new folder"
             )
-        # A worker that was given up for lost may still be writing: no two of them share a name.
+        # A worker that seemed lost may still be writing: no two of them share a name.
         attempt = path.with_name(f".{path.stem}.{socket.gethostname()}-{os.getpid()}")
         labels = probability_labels(self._reader.config.labels, self._reader.answers)
         write_parquet(self._rows(number, start, counts), attempt, labels)
         with readable_errors(path):
             with attempt.open("rb+") as stream:
-                os.fsync(stream.fileno())  # what has its name is whole, even after a power failure
+                os.fsync(stream.fileno())  # a part with its final name is whole, even after a power failure
             attempt.replace(path)
         return counts
 
     def _rows(self, number: int, start: int, counts: Counter[str]) -> Iterator[ResultRow]:
-        for result in self._reader.predict_named(self._pictures(number, start)):
+        for result in self._reader.predict_named(self._images(number, start)):
             counts[result.status] += 1
             yield result.to_dict()
 
-    def _pictures(self, number: int, start: int) -> Iterator[tuple[str, ImageSource | ImageError]]:
+    def _images(self, number: int, start: int) -> Iterator[tuple[str, ImageSource | ImageError]]:
         try:
             lines = self.work.parts.lines(number, start)
         except (OSError, ValueError) as error:
             raise OutputError(
-                f"{self.work.parts.folder / LIST}: cannot be read on {socket.gethostname()} ({error}); "
+                f"{self.work.parts.folder / INPUTS_FILE}: cannot be read on {socket.gethostname()} ({error}); "
                 "the folder must be on storage that all machines share"
             ) from None
-        for name, archive, member, fault in lines:
-            yield name, self._picture(name, archive, member, fault)
+        for name, archive, member, problem in lines:
+            yield name, self._image(name, archive, member, problem)
 
-    def _picture(self, name: str, archive: str | None, member: str, fault: str | None) -> ImageSource | ImageError:
-        if fault is not None:
-            return ImageError(name, fault)
+    def _image(self, name: str, archive: str | None, member: str, problem: str | None) -> ImageSource | ImageError:
+        if problem is not None:
+            return ImageError(name, problem)
         if archive is None:
             return self.work.base / name
         if archive not in self._archives:
@@ -120,11 +120,11 @@ class PartWriter:
                 self._archives = {archive: None}
         source = self._archives[archive]
         try:
-            return (
-                ImageError(name, "its archive is gone") if source is None else InputItem(name, source, member).picture()
-            )
+            if source is None:
+                return ImageError(name, "its archive is gone", "missing")
+            return InputItem(name, source, member).image()
         except KeyError:
-            return ImageError(name, "is in its archive no more")
+            return ImageError(name, "is no longer in its archive", "missing")
 
     @cached_property
     def _reader(self) -> Reader:
@@ -133,7 +133,7 @@ class PartWriter:
 
 
 def require_ray() -> Any:
-    """Return ray, with ray.data; MissingExtraError where it is not installed."""
+    """Return ray, with ray.data; MissingExtraError if it is not installed."""
     try:
         import ray
         import ray.data
@@ -142,13 +142,21 @@ def require_ray() -> Any:
     return ray
 
 
-def read_parts(work: Work, starts: Mapping[int, int], workers: int | None) -> Generator[Counter[str], None, None]:
-    """Write parts with Ray Data on `workers` cores (None: all there are); yields the counts of each when finished.
+def write_parts(work: PartsJob, starts: Mapping[int, int], workers: int | None) -> Generator[Counter[str], None, None]:
+    """Write parts with Ray Data; yield the counts of each when it is finished.
 
-    `starts` has the number of each part to write and where it begins. A part whose worker dies is begun anew
-    by another (Ray Data's own default). Uses the cluster that RAY_ADDRESS names, else starts Ray on this
-    machine, and lets go of it at the end. Raises ConfigError where there is no cluster, MienError for what a
-    worker says, and OutputError where Ray gives up.
+    If a worker dies, another one starts its part over (Ray Data's default). It uses the cluster that RAY_ADDRESS
+    names, or else starts Ray on this machine, and disconnects at the end.
+
+    Args:
+        work: the parts, the model and its options.
+        starts: the number of each part to write, and where it starts in the list of inputs, in bytes.
+        workers: cores to use; None for all.
+
+    Raises:
+        ConfigError: there is no cluster.
+        MienError: the error of a worker.
+        OutputError: Ray fails.
     """
     with _ray(workers) as ray:
         cores = workers or int(ray.cluster_resources().get("CPU", 1))
@@ -176,11 +184,11 @@ def read_parts(work: Work, starts: Mapping[int, int], workers: int | None) -> Ge
 
 @contextmanager
 def _ray(workers: int | None) -> Iterator[Any]:
-    """Give ray, connected and silent."""
+    """Yield ray, connected and silent."""
     address = os.environ.get("RAY_ADDRESS")
     own: dict[str, Any] = {} if address else {"num_cpus": workers, "include_dashboard": False}
     if address:
-        _knock(address)
+        _require_answer(address)
     with _environment(_QUIET), quiet_stderr():
         ray = require_ray()
         try:
@@ -198,11 +206,11 @@ def _ray(workers: int | None) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise ConfigError where nobody answers at host:port or ray://host:port; Ray itself would wait for minutes."""
+def _require_answer(address: str) -> None:
+    """Raise ConfigError if nobody answers at host:port or ray://host:port; Ray itself would wait for minutes."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     if not (host and port.isdecimal()):
-        return  # `auto`, or what only Ray understands
+        return  # `auto`, or an address that only Ray understands
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
     except (OSError, OverflowError) as error:
@@ -213,7 +221,7 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables that are not set; afterwards they are not set again."""
+    """Set the variables that are not set while the block runs."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:

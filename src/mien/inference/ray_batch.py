@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mien.inference.batch import Progress, row_identity
 from mien.inference.bundle import Bundle
-from mien.inference.ray import Work, read_parts, require_ray
+from mien.inference.ray import PartsJob, require_ray, write_parts
 from mien.inference.reader import Faces, Reader
 from mien.io.inputs import Inputs
-from mien.io.parquet_parts import Parts, begin, locked
+from mien.io.parquet_parts import ParquetParts, begin_parts, locked_folder
 
 
 def predict_to_parts(
@@ -41,12 +41,12 @@ def predict_to_parts(
     require_ray()
     reader = Reader(bundle, 1, threshold, faces=faces, detect=detect)
     options = {"threshold": reader.threshold, "detect": reader.detect, "faces": faces}
-    work = Work(Parts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
-    with locked(folder):
-        parts, starts = begin(work.parts.folder, inputs, row_identity(bundle.config, options))
+    work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
+    with locked_folder(folder):
+        parts, starts = begin_parts(work.parts.folder, inputs, row_identity(bundle.config, options))
         missing = {number: start for number, start in enumerate(starts) if not parts.path(number).exists()}
         counts = sum((parts.counted(number) for number in range(len(parts)) if number not in missing), Counter[str]())
-        parts.sweep()
+        parts.remove_leftovers()
         report = on_progress or (lambda done, total: None)
         try:
             counts = _fill(replace(work, parts=parts), missing, counts, workers, report)
@@ -55,17 +55,17 @@ def predict_to_parts(
             raise KeyboardInterrupt(
                 f"interrupted; {kept} of {len(parts)} parts are kept in {parts.folder}; the same command continues"
             ) from None
-        parts.sweep()
+        parts.remove_leftovers()
     return counts
 
 
 def _fill(
-    work: Work, missing: Mapping[int, int], counts: Counter[str], workers: int | None, report: Progress
+    work: PartsJob, missing: Mapping[int, int], counts: Counter[str], workers: int | None, report: Progress
 ) -> Counter[str]:
     """Write the missing parts; returns `counts` with theirs added."""
     report(counts.total(), work.parts.count)
     if missing:
-        with closing(read_parts(work, missing, workers)) as found:
+        with closing(write_parts(work, missing, workers)) as found:
             for one in found:
                 counts += one
                 report(counts.total(), work.parts.count)

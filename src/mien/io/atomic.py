@@ -1,4 +1,7 @@
-"""Results appear whole or not at all: written beside their place under a temporary name, then renamed."""
+"""Write files and folders whole or not at all, and keep other processes off them.
+
+Each is written beside its place under a temporary name, then renamed.
+"""
 
 import json
 import os
@@ -11,18 +14,18 @@ from typing import Any
 
 from mien.errors import OutputError
 
-#: The file that is locked while a process works in a folder that several may share; it is made first.
+#: The file to lock while a process works in a folder that several may share; make it first.
 LOCK = ".lock"
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `path` when the block ends well, and vanishes otherwise.
+    """Yield a temporary folder that becomes `path` if the block succeeds, and is removed otherwise.
 
-    Raises OutputError when `path` exists, cannot be made, or the disk is full.
+    Raises OutputError if `path` exists, cannot be made, or the disk is full.
     """
     refuse_existing(path)
-    part = part_of(path)
+    part = temporary_path(path)
     with readable_errors(path):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -36,11 +39,11 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder that replaces `path` when the block ends well.
+    """Yield a temporary path in the same folder that replaces `path` if the block succeeds.
 
-    Raises OutputError when it cannot be written or the disk is full; an older `path` then stays.
+    Raises OutputError if it cannot be written or the disk is full; an older `path` then stays.
     """
-    part = part_of(path)
+    part = temporary_path(path)
     with readable_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -58,25 +61,30 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read back an object that was written as JSON; OutputError where it is damaged or was not written by mien."""
+    """Read back an object that mien wrote as JSON; OutputError if it is damaged or not from mien."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(f"{path}: cannot be read ({error}); give another --out, or remove its folder") from None
     if not isinstance(found, dict):
-        raise OutputError(f"{path}: is not what mien writes; give another --out, or remove its folder")
+        raise OutputError(f"{path}: was not written by mien; give another --out, or remove its folder")
     return found
 
 
 def to_bytes(text: str) -> bytes:
-    r"""Encode as UTF-8; a byte of a file name that is no UTF-8 becomes `\udcXX`, which JSON reads as it was."""
+    r"""Encode as UTF-8; a byte of a file name that is not UTF-8 becomes `\udcXX`, which JSON decodes to the same name.
+
+    Example:
+        >>> to_bytes("\udce9.jpg")
+        b'\\\\udce9.jpg'
+    """
     return text.encode("utf-8", "backslashreplace")
 
 
-def part_of(path: Path) -> Path:
-    """Return the hidden name under which `path` is written; what a killed process left there is replaced.
+def temporary_path(path: Path) -> Path:
+    """Return the hidden name under which `path` is written; a file that a killed process left there is replaced.
 
-    Raises OutputError for a path without a name of its own, like `.` (which an empty text is) and `/`.
+    Raises OutputError for a path without a name of its own, like `.` (an empty path) and `/`.
     """
     if not path.name:
         raise OutputError(f"{path}: is a folder; give a name in it")
@@ -84,9 +92,9 @@ def part_of(path: Path) -> Path:
 
 
 def lock(handle: int, path: Path) -> None:
-    """Keep a second process off an open file or folder, until `handle` is closed or this process ends, however.
+    """Keep a second process off an open file or folder until `handle` is closed or this process ends.
 
-    Raises OutputError where another one has it.
+    Raises OutputError if another process has it.
     """
     try:
         import fcntl
@@ -132,20 +140,25 @@ def locked(
         os.close(handle)
 
 
-def what_changed(job: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """Name what a job, JSON-ready, has otherwise than it had `before`, to follow "another"; empty where nothing is."""
+def changed_fields(job: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Name the fields of a JSON-serialisable job that differ from `before`, for a sentence; empty if none do.
+
+    Example:
+        >>> "begun with another " + changed_fields({"model": "b", "size": 1}, {"model": "a", "size": 1})
+        'begun with another model'
+    """
     now = json.loads(json.dumps(job))
     return " and another ".join(name for name, value in now.items() if before.get(name) != value)
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise OutputError where `path` exists."""
+    """Raise OutputError if `path` exists."""
     if os.path.lexists(path):
         raise OutputError(f"{path}: already exists; choose another name, or remove it first")
 
 
 def refuse_foreign(path: Path, what: str, *markers: str) -> None:
-    """Raise OutputError where `path` is there, and is no folder that is empty or has one of the files of a `what`."""
+    """Raise OutputError if `path` exists, unless it is an empty folder or has one of the files of a `what`."""
     if path.exists() and not path.is_dir():
         refuse_existing(path)
     if path.is_dir() and not any((path / marker).exists() for marker in markers):
@@ -157,7 +170,7 @@ def refuse_foreign(path: Path, what: str, *markers: str) -> None:
 
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors (disk full, permission denied) into one OutputError line."""
+    """Turn the operating system's errors (disk full, permission denied) into an OutputError of one line."""
     try:
         yield
     except OutputError:

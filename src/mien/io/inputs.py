@@ -1,7 +1,6 @@
-"""What a person names to be read: files, folders, globs, lists, zip archives and standard input, one picture at a time.
+"""Iterate over the images that a user names: files, folders, globs, lists, zip archives and standard input.
 
-Nothing is held but the names on the way, and the order is always the same, so that a long job can be
-counted first and continued later.
+Only names are held, and the order is always the same, so that a long job can be counted first and continued later.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from mien.errors import DataError, ImageError, InputError
 from mien.io.image import IMAGE_SUFFIXES, begins_like_image
 from mien.io.sources import ZipSource, walk
 
-#: What the names of films end in, in lower case.
+#: Endings of video files, in lower case.
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"))
 #: The name of standard input.
 STDIN = "-"
@@ -28,17 +27,20 @@ _HEAD = 12
 
 @dataclass(frozen=True, slots=True)
 class InputItem:
-    """One picture to read: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`."""
+    """One image: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`.
+
+    `problem` says why it cannot be read, if that is known already.
+    """
 
     name: str
     archive: ZipSource | None = None
     member: str = ""
-    fault: str | None = None
+    problem: str | None = None
 
-    def picture(self) -> str | bytes | ImageError:
+    def image(self) -> str | bytes | ImageError:
         """Return what `Reader.predict_named` takes: a path, the bytes of a member, or why it cannot be read."""
-        if self.fault is not None:
-            return ImageError(self.name, self.fault)
+        if self.problem is not None:
+            return ImageError(self.name, self.problem)
         if self.archive is None:
             return self.name
         try:
@@ -49,55 +51,59 @@ class InputItem:
 
 @dataclass(frozen=True)
 class InputSummary:
-    """How many pictures there are, and the sha256 of their names in order; None of standard input."""
+    """The number of images, and the sha256 of their names in order; None for standard input."""
 
     count: int | None
     sha256: str | None
 
 
 class Inputs:
-    """The pictures that `names` name, in the order given; iterate to get an Entry for each.
+    """The images that `names` name, in the order given; iterate to get an InputItem for each.
 
-    A name is a picture file, a folder (all pictures below it), a `list.txt` (a path per line), a `.zip`
-    (its pictures, read in place), `-` (a path per line from `stdin`), or a glob, in which `**` stands for any
-    number of folders. In folders, globs and archives a file counts as a picture by the end of its name or its
-    first bytes; hidden files are left out, and so is what is in the folder `without`. What cannot be read is
-    an Entry that says so.
+    In folders, globs and archives, a file is an image by the end of its name or its first bytes; hidden files are
+    left out. A file that cannot be read is an item with a `problem`.
 
-    Raises InputError here for a name that is not there or cannot be opened, and while iterating for one
-    that holds no picture.
+    Args:
+        names: each is an image file, a folder (all images below it), a `list.txt` (a path per line), a `.zip` (its
+            images, read in place), `-` (a path per line from `stdin`), or a glob, in which `**` stands for any
+            number of folders.
+        stdin: for `-`.
+        exclude: a folder to leave out.
+
+    Raises:
+        InputError: a name does not exist or cannot be opened; while iterating, a name has no image.
     """
 
-    def __init__(self, names: Sequence[str], stdin: BinaryIO | None = None, without: Path | None = None) -> None:
+    def __init__(self, names: Sequence[str], stdin: BinaryIO | None = None, exclude: Path | None = None) -> None:
         self.names = tuple(names)
         self.repeatable = STDIN not in names
         if self.names.count(STDIN) > 1:
             raise InputError(f"{STDIN}: standard input can be read only once; name it once")
-        self._stdin, self._without = stdin, without
+        self._stdin, self._exclude = stdin, exclude
         self._archives: dict[str, ZipSource] = {}
-        self._ways = [(name, self._way(name)) for name in names]
+        self._iterators = [(name, self._iterator_of(name)) for name in names]
 
     def __iter__(self) -> Iterator[InputItem]:
-        """Go through all pictures."""
-        for name, way in self._ways:
-            yield from way(name)
+        """Iterate over all images."""
+        for name, iterate in self._iterators:
+            yield from iterate(name)
 
-    def survey(self, check: Callable[[str], None] | None = None) -> InputSummary:
-        """Go through all names once, handing each to `check`; standard input is left alone."""
+    def summarise(self, check: Callable[[str], None] | None = None) -> InputSummary:
+        """Count and hash all names, passing each to `check`; standard input is not read."""
         if not self.repeatable:
             return InputSummary(None, None)
         digest, count = hashlib.sha256(), 0
-        for entry in self:
+        for item in self:
             if check is not None:
-                check(entry.name)
-            digest.update(entry.name.encode("utf-8", "surrogatepass") + b"\0")
+                check(item.name)
+            digest.update(item.name.encode("utf-8", "surrogatepass") + b"\0")
             count += 1
         return InputSummary(count, digest.hexdigest())
 
-    def _way(self, name: str) -> Callable[[str], Iterator[InputItem]]:
-        """Decide what a name is."""
+    def _iterator_of(self, name: str) -> Callable[[str], Iterator[InputItem]]:
+        """Return the function that iterates over a name's images, by the kind of the name."""
         if not name:  # Path("") would be the working directory, which is never meant
-            raise InputError("'': an empty name; give a picture, a folder or a list")
+            raise InputError("'': an empty name; give an image, a folder or a list")
         path = Path(name)
         if name == STDIN:
             return self._standard_input
@@ -115,39 +121,49 @@ class Inputs:
         raise InputError(f"{name}: no such file or folder")
 
     def _folder(self, name: str) -> Iterator[InputItem]:
-        return _some(_pictures_below(Path(name), self._without), f"{Path(name)}: has no pictures in it")
+        return _require_any(_images_below(Path(name), self._exclude), f"{Path(name)}: has no images in it")
 
     def _glob(self, name: str) -> Iterator[InputItem]:
-        """Like a shell, but sorted, and of the files only those that are pictures."""
+        """Expand a glob like a shell, but sorted, and to images only."""
         parts = PurePath(name).parts
         first = next(index for index, part in enumerate(parts) if _WILD.search(part))
         top, pattern = Path(*parts[:first]), parts[first:]
         depth = None if "**" in pattern else len(pattern)
-        found = _pictures_below(top, self._without, depth, lambda place: matches(place.split("/"), pattern))
-        return _some(found, f"{name}: matches no pictures")
+        found = _images_below(top, self._exclude, depth, lambda place: matches(place.split("/"), pattern))
+        return _require_any(found, f"{name}: matches no images")
 
     def _archive(self, name: str) -> Iterator[InputItem]:
         source = self._archives[name]
         found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
-        found = {member: entry for member, entry in found.items() if _is_member_picture(source, member)}
-        for item in source.refused:
-            if _named_like_picture(item.name):
-                found[item.name] = InputItem(f"{name}/{item.name}", fault=item.reason)
-        return _some((found[member] for member in sorted(found)), f"{name}: has no pictures in it")
+        found = {member: item for member, item in found.items() if _is_member_image(source, member)}
+        for refused in source.refused:
+            if _named_like_image(refused.name):
+                found[refused.name] = InputItem(f"{name}/{refused.name}", problem=refused.reason)
+        return _require_any((found[member] for member in sorted(found)), f"{name}: has no images in it")
 
     def _standard_input(self, name: str) -> Iterator[InputItem]:
         if self._stdin is None:
             raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
-        return _some(_entries(_stdin_lines(self._stdin)), f"{name}: standard input names no pictures")
+        return _require_any(_items(_stdin_lines(self._stdin)), f"{name}: standard input names no images")
 
 
 def is_video(name: str) -> bool:
-    """Whether a name is that of a film."""
+    """Return whether a name is that of a video.
+
+    Example:
+        >>> is_video("party.MP4")
+        True
+    """
     return PurePath(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether the parts of a relative path match those of a glob; `**` is any number of folders, or all below."""
+    """Return whether the parts of a relative path match those of a glob; `**` is any number of folders, or all below.
+
+    Example:
+        >>> matches(["a", "b", "me.jpg"], ["**", "*.jpg"])
+        True
+    """
     if not pattern or not parts:
         return not pattern and not parts
     if pattern[0] == "**":
@@ -160,7 +176,7 @@ def _single(name: str) -> Iterator[InputItem]:
 
 
 def _list(name: str) -> Iterator[InputItem]:
-    return _some(_entries(_list_lines(Path(name))), f"{Path(name)}: lists no paths")
+    return _require_any(_items(_list_lines(Path(name))), f"{Path(name)}: lists no paths")
 
 
 def _list_lines(path: Path) -> Iterator[str]:
@@ -172,62 +188,62 @@ def _list_lines(path: Path) -> Iterator[str]:
 
 
 def _stdin_lines(stream: BinaryIO) -> Iterator[str]:
-    return _lines(stream, f"{STDIN}: standard input is read as paths, one per line; this is no text")
+    return _lines(stream, f"{STDIN}: standard input is read as paths, one per line; this is not text")
 
 
-def _lines(stream: BinaryIO, otherwise: str) -> Iterator[str]:
-    """Yield lines as file names, whatever bytes are in them; InputError, saying `otherwise`, where it is no text."""
+def _lines(stream: BinaryIO, error: str) -> Iterator[str]:
+    """Yield lines as file names, whatever bytes are in them; InputError with the text `error` if it is not text."""
     for number, line in enumerate(stream):
         if b"\0" in line or (number == 0 and begins_like_image(line[:_HEAD])):
-            raise InputError(otherwise)
+            raise InputError(error)
         yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
 
 
-def _entries(lines: Iterable[str]) -> Iterator[InputItem]:
+def _items(lines: Iterable[str]) -> Iterator[InputItem]:
     return (InputItem(line.strip()) for line in lines if line.strip())
 
 
-def _some(entries: Iterable[InputItem], otherwise: str) -> Iterator[InputItem]:
-    """Yield all entries; InputError where there are none."""
-    entry = None
-    for entry in entries:
-        yield entry
-    if entry is None:
-        raise InputError(otherwise)
+def _require_any(items: Iterable[InputItem], error: str) -> Iterator[InputItem]:
+    """Yield all items; InputError with the text `error` if there are none."""
+    item = None
+    for item in items:
+        yield item
+    if item is None:
+        raise InputError(error)
 
 
-def _pictures_below(
-    top: Path, without: Path | None, depth: int | None = None, wanted: Callable[[str], bool] = bool
+def _images_below(
+    top: Path, exclude: Path | None, depth: int | None = None, wanted: Callable[[str], bool] = bool
 ) -> Iterator[InputItem]:
-    faults: list[InputItem] = []
+    unreadable: list[InputItem] = []
 
     def refuse(place: str, error: OSError) -> None:
         if not place:
             raise InputError(f"{top}: the folder cannot be read ({error.strerror})")
-        faults.append(InputItem(str(top / place), fault=f"the folder cannot be read ({error.strerror})"))
+        unreadable.append(InputItem(str(top / place), problem=f"the folder cannot be read ({error.strerror})"))
 
-    hollow: str | None = None  # a folder with a picture's name is a row, if nothing was found in it
-    for place, folder in walk(top, refuse, depth, without):
-        if hollow is not None and not place.startswith(f"{hollow}/"):
-            yield InputItem(str(top / hollow))
-            hollow = None
-        yield from faults
-        faults.clear()
+    empty: str | None = None  # a folder named like an image is a row if it has no images
+    for place, folder in walk(top, refuse, depth, exclude):
+        if empty is not None and not place.startswith(f"{empty}/"):
+            yield InputItem(str(top / empty))
+            empty = None
+        yield from unreadable
+        unreadable.clear()
         if not wanted(place):
             continue
         if folder:
-            hollow = place if _named_like_picture(place) else None
-        elif _is_picture(top / place):
-            hollow = None
+            empty = place if _named_like_image(place) else None
+        elif _is_image(top / place):
+            empty = None
             yield InputItem(str(top / place))
-    if hollow is not None:
-        yield InputItem(str(top / hollow))
-    yield from faults
+    if empty is not None:
+        yield InputItem(str(top / empty))
+    yield from unreadable
 
 
-def _is_picture(path: Path) -> bool:
-    """Whether a file is named like a picture or begins like one; what is no regular file is never opened."""
-    if _named_like_picture(path.name):
+def _is_image(path: Path) -> bool:
+    """Return whether a file is named like an image or begins like one; only regular files are opened."""
+    if _named_like_image(path.name):
         return True
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -238,11 +254,11 @@ def _is_picture(path: Path) -> bool:
         return False
 
 
-def _is_member_picture(source: ZipSource, member: str) -> bool:
-    return _named_like_picture(member) or begins_like_image(source.head(member, _HEAD))
+def _is_member_image(source: ZipSource, member: str) -> bool:
+    return _named_like_image(member) or begins_like_image(source.head(member, _HEAD))
 
 
-def _named_like_picture(name: str) -> bool:
+def _named_like_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 

@@ -1,7 +1,7 @@
-"""The rows of a long job, kept one by one in `OUT.part`, so that the same call goes on where it was interrupted.
+"""Keep the rows of a long job one by one in `OUT.part`, so that the same call continues where it was interrupted.
 
-A JSON object per line: first what the job is, then its rows. Whatever ends the process, all whole lines
-stay; a last line that was cut short is dropped, and its row is made again.
+It has a JSON object per line: first the job, then its rows. Whatever ends the process, all whole lines stay. A last
+line that was cut short is dropped, and its row is made again.
 """
 
 import json
@@ -14,27 +14,37 @@ from types import TracebackType
 from typing import Any
 
 from mien.errors import OutputError
-from mien.io.atomic import lock, readable_errors, to_bytes, what_changed
+from mien.io.atomic import changed_fields, lock, readable_errors, to_bytes
 
-Row = dict[str, Any]
+JournalRow = dict[str, Any]
 
-#: How often the rows are forced onto the disk, in seconds: what a power failure may cost.
+#: Rows are forced onto the disk this often, in seconds; a power failure costs no more.
 _SYNC_EVERY = 5.0
 _FORMAT = "mien-journal"
 
 
 def journal_of(out: Path) -> Path:
-    """Return where the rows of the job that writes `out` are kept while it is not finished."""
+    """Return the path of the journal of the job that writes `out`."""
     return out.with_name(out.name + ".part")
 
 
 class Journal(AbstractContextManager["Journal"]):
     """The journal of the job that writes `out`, begun here or by an earlier call of the same job.
 
-    `job` is what makes a row what it is (model, options, list of inputs), JSON-ready; a journal of another
-    job is refused with an OutputError that names what differs (the keys of `job` are the words) and the
-    fix. `path` is where it is, `rows` how many are in it, `resumed` whether it was there before. Used in a
-    `with` block, it is closed at its end, and removed where it holds no row.
+    Use it in a `with` block: it is closed at the end, and removed if it has no row.
+
+    Args:
+        out: the file that the job writes.
+        job: all that decides a row (model, options, list of inputs), JSON-serialisable. The keys are the words of
+            the error for a journal of another job.
+
+    Attributes:
+        path: the journal.
+        rows: how many are in it.
+        resumed: whether it existed before.
+
+    Raises:
+        OutputError: the journal belongs to another job or process, or cannot be written.
     """
 
     def __init__(self, out: Path, job: Mapping[str, Any]) -> None:
@@ -54,8 +64,8 @@ class Journal(AbstractContextManager["Journal"]):
             self._close()
             raise
 
-    def replay(self) -> Iterator[tuple[Row, int]]:
-        """Yield the rows that are whole, each with the offset in bytes of its end, up to the first that is not."""
+    def replay(self) -> Iterator[tuple[JournalRow, int]]:
+        """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut short."""
         end = len(self._head)
         with self.path.open("rb") as stream:
             stream.seek(end)
@@ -67,13 +77,13 @@ class Journal(AbstractContextManager["Journal"]):
                 yield row, end
 
     def keep(self, rows: int, end: int | None = None) -> None:
-        """Go on after the first `rows` rows, which end at the offset `end`; what follows them is dropped."""
+        """Continue after the first `rows` rows, which end at the offset `end`; drop the rest."""
         os.ftruncate(self._file, len(self._head) if end is None else end)
         os.lseek(self._file, 0, os.SEEK_END)
         self.rows = rows
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row, which no end of this process can undo; OutputError where the disk is full."""
+        """Add a row that stays however this process ends; OutputError if the disk is full."""
         self._write(to_bytes(json.dumps(row, ensure_ascii=False) + "\n"))
         self.rows += 1
         self._removable = False
@@ -81,7 +91,7 @@ class Journal(AbstractContextManager["Journal"]):
             self.sync()
 
     def sync(self) -> None:
-        """Force all rows onto the disk, where a power failure cannot undo them either."""
+        """Force all rows onto the disk, so that they survive a power failure too."""
         os.fsync(self._file)
         self._synced = time.monotonic()
 
@@ -99,7 +109,7 @@ class Journal(AbstractContextManager["Journal"]):
         """Compare the first line with this job, or write it into an empty file."""
         with self.path.open("rb") as stream:
             first = stream.readline(2**20)
-        # A power failure may leave zeros in place of what was not yet on the disk.
+        # A power failure may leave zeros for bytes that were not yet on the disk.
         if self._head.startswith(first.rstrip(b"\0")):
             self._removable = next(self.replay(), None) is None
             self.resumed = first == self._head
@@ -109,9 +119,9 @@ class Journal(AbstractContextManager["Journal"]):
             return
         found = _parse(first)
         if found is None or found.get("format") != _FORMAT:
-            raise OutputError(f"{self.path}: is in the way and was not written by mien; move it, or give another name")
+            raise OutputError(f"{self.path}: exists and was not written by mien; move it, or give another name")
         raise OutputError(
-            f"{self.path}: was begun with another {what_changed(job, found) or 'version of mien'}; "
+            f"{self.path}: was begun with another {changed_fields(job, found) or 'version of mien'}; "
             "delete it to start over, or write to another file"
         )
 
@@ -130,8 +140,8 @@ class Journal(AbstractContextManager["Journal"]):
             self.path.unlink(missing_ok=True)
 
 
-def _parse(line: bytes) -> Row | None:
-    """Return the object in a line; None where the line is not whole."""
+def _parse(line: bytes) -> JournalRow | None:
+    """Return the object in a line; None if the line is cut short."""
     if not line.endswith(b"\n"):
         return None
     try:

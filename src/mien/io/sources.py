@@ -1,4 +1,4 @@
-"""Where a dataset's files come from: a folder or a zip archive, read through one small interface."""
+"""Read the files of a folder or a zip archive through one interface."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from typing import Protocol
 from mien.errors import DataError, ImageError
 from mien.io.image import MAX_BYTES, read_file
 
-#: Files that systems leave behind; they are nobody's data.
+#: Files that operating systems leave behind.
 JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx"})
 
 #: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
@@ -29,7 +29,7 @@ class Refused:
 
 
 class FileSource(Protocol):
-    """Named bytes: `names` are relative POSIX paths, sorted; `folders` those of every folder."""
+    """Files by name: `names` are relative POSIX paths, sorted; `folders` are those of every folder."""
 
     path: Path
     names: list[str]
@@ -44,9 +44,9 @@ class FileSource(Protocol):
 
 
 class FolderSource:
-    """The files below a folder; hidden files and system leftovers are not listed.
+    """The files below a folder; hidden files and leftovers of systems are not listed.
 
-    Links to folders are followed, but not back up. With `listed` false nothing is listed, only read.
+    Links to folders are followed, but not back up. With `listed` false nothing is listed, and any name can be read.
     """
 
     def __init__(self, path: Path, listed: bool = True) -> None:
@@ -73,7 +73,7 @@ class FolderSource:
             raise error.renamed(name) from None
 
     def stamp(self, name: str) -> tuple[int, int]:
-        """Return (size in bytes, modification time in ns); zeros where the file cannot be reached."""
+        """Return (size in bytes, modification time in ns); zeros if the file cannot be reached."""
         try:
             status = (self.path / name).stat()
         except OSError:
@@ -134,7 +134,7 @@ class ZipSource:
         return data
 
     def head(self, name: str, count: int) -> bytes:
-        """Return the first `count` bytes of one member; nothing where it is damaged."""
+        """Return the first `count` bytes of one member; nothing if it is damaged."""
         try:
             with self._lock, self._zip.open(self._members[name]) as member:
                 return member.read(count)
@@ -148,16 +148,20 @@ class ZipSource:
 
 
 def walk(
-    top: Path, refuse: Callable[[str, OSError], None], depth: int | None = None, without: Path | None = None
+    top: Path, refuse: Callable[[str, OSError], None], depth: int | None = None, exclude: Path | None = None
 ) -> Iterator[tuple[str, bool]]:
     """Yield everything below a folder, sorted by the parts of its path: relative POSIX name, and whether a folder.
 
-    Hidden files and system leftovers are left out, and so is what is in the folder `without`. Links to folders
-    are followed, but not back up. `depth` is how many levels are entered, None all. A folder that cannot be
-    read is handed to `refuse`, with the name "" for `top` itself. Lazy: only the names in the folders on the
-    way are held.
+    Hidden files and leftovers of systems are left out. Links to folders are followed, but not back up. Only the
+    names in the folders on the way are held.
+
+    Args:
+        top: the folder.
+        refuse: called with a folder that cannot be read and its error; the name of `top` is "".
+        depth: how many levels are entered; None enters all.
+        exclude: a folder to leave out.
     """
-    hidden = os.path.realpath(without) if without else None
+    hidden = os.path.realpath(exclude) if exclude else None
 
     def inside(place: str, above: frozenset[str]) -> Iterator[tuple[str, bool]]:
         real = os.path.realpath(top / place)
@@ -186,7 +190,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def unsafe_member(info: zipfile.ZipInfo) -> str | None:
-    """Say why a zip member must not be read, or None where it is safe."""
+    """Return why a zip member must not be read; None if it is safe."""
     name = info.filename.replace("\\", "/")
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or name[1:2] == ":" or "\0" in name:
@@ -204,12 +208,17 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder name is hidden or a system's leftover."""
+    """Return whether a file or folder is hidden or a leftover of a system.
+
+    Example:
+        >>> is_junk("Thumbs.db"), is_junk("me.jpg")
+        (True, False)
+    """
     return name.startswith(".") or name.lower() in JUNK_NAMES
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder (else it is a regular file); DataError where it is neither or out of reach."""
+    """Return whether `path` is a folder (else it is a regular file); DataError if it is neither or out of reach."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -224,7 +233,7 @@ def is_folder(path: Path) -> bool:
 
 
 def open_source(path: Path) -> FileSource:
-    """Open a folder or a zip archive; DataError where it is neither."""
+    """Open a folder or a zip archive; DataError if it is neither."""
     if is_folder(path):
         return FolderSource(path)
     return ZipSource(path, expected="a folder, a .csv or a readable zip archive")

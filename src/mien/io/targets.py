@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 from mien.errors import ConfigError, OutputError
-from mien.io.atomic import new_file, part_of, readable_errors, refuse_existing, to_bytes
+from mien.io.atomic import new_file, readable_errors, refuse_existing, temporary_path, to_bytes
 from mien.io.image import IMAGE_SUFFIXES
 from mien.io.inputs import VIDEO_SUFFIXES
 
@@ -72,7 +72,7 @@ def same_file(name: str | Path, target: str | Path) -> bool:
 def free_folder(parent: Path, name: str) -> Path:
     """Return `parent/name`, or the first of `parent/name-2`, `parent/name-3`, … that does not exist."""
     path, number = parent / name, 2
-    while path.exists() or part_of(path).exists():
+    while path.exists() or temporary_path(path).exists():
         path, number = parent / f"{name}-{number}", number + 1
     return path
 

@@ -1,4 +1,4 @@
-"""Films and cameras to frames, by PyAV (`pip install 'mien[video]'`)."""
+"""Decode videos and webcams to frames with PyAV (`pip install 'mien[video]'`). Writing: `mien.io.video_writer`."""
 
 import math
 import os
@@ -21,42 +21,44 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-#: Frames read per second of a film, unless told otherwise.
+#: Frames per second by default.
 FPS = 5.0
-#: A film that ends so many seconds before the time it announces is cut short.
-_MISSING = 0.5
-#: Formats that hold pictures themselves. A playlist, which names other files or addresses, is none of them.
+#: A video that ends this many seconds before its announced duration is cut short.
+_MISSING_SECONDS = 0.5
+#: Formats that hold frames themselves. Playlists, which name other files or addresses, are left out.
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf,mxf,dv,wtv,yuv4mpegpipe"
 _THIS_FILE = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 
 class Video(AbstractContextManager["Video"]):
-    """An opened film or camera; `name` is what messages call it. Close it, or use it in a `with` block.
+    """An opened video or webcam. Close it, or use it in a `with` block.
 
-    `duration` is the length in seconds that the file announces, or None. `fault` says in a few words what was
-    wrong with it, once its frames have been read, and is None where nothing was.
+    Attributes:
+        name: what messages call it.
+        duration: seconds, as the file announces; None if it does not.
+        problem: why not all of it could be decoded, in a few words, once its frames have been read; None if all was.
     """
 
     def __init__(self, name: str, container: "InputContainer", stream: "VideoStream") -> None:
         self.name = name
-        self.fault: str | None = None
+        self.problem: str | None = None
         self._container, self._stream = container, stream
         self._matrices: dict[int, list[int] | None] = {}
         stream.thread_type = "AUTO"
         self.duration = _duration(container, stream)
 
     def frames(self, fps: float = FPS) -> Iterator[tuple[float, RGB]]:
-        """Yield (time in seconds after the first frame, frame), at most `fps` per second; once.
+        """Yield (time in seconds after the first frame, frame), at most `fps` per second; call it once.
 
-        A frame is uint8 (H, W, 3), RGB, [0, 255], turned upright as the file says. Of each 1 / `fps` seconds
-        the first frame is taken, by the times in the file, so that films of varying frame rate keep their
-        pace. What is damaged is passed over, and `fault` then says so. Memory does not grow with the length.
-        Raises ConfigError for an `fps` that is not above 0, InputError where there is not a single frame.
+        A frame is uint8 (H, W, 3), RGB, [0, 255], turned upright as the file says. The first frame of each 1 / `fps`
+        seconds is taken, by the times in the file, so that a varying frame rate keeps its pace. Damaged frames are
+        skipped, and `problem` then says so. Memory does not grow with the length. Raises ConfigError for an `fps`
+        that is not above 0, InputError if there is not a single frame.
         """
         if not 0 < fps < math.inf:
             raise ConfigError(f"{fps} frames per second: give a number above 0")
         due = last = 0.0
-        early = 0.1 / fps  # what is nearly due is taken: times in a file are rounded
+        early = 0.1 / fps  # a frame that is nearly due is taken: times in a file are rounded
         empty = True
         for time, frame in self._timed():
             last, empty = time, False
@@ -65,8 +67,8 @@ class Video(AbstractContextManager["Video"]):
                 yield time, _upright(frame, self._matrix(frame))
         if empty:
             raise InputError(f"{self.name}: has no frame that can be decoded; is it damaged or cut short?")
-        if self.duration is not None and last + self._frame_seconds() < self.duration - _MISSING:
-            self.fault = f"ends after {last:.1f} of {self.duration:.1f} seconds; the file is cut short"
+        if self.duration is not None and last + self._frame_seconds() < self.duration - _MISSING_SECONDS:
+            self.problem = f"ends after {last:.1f} of {self.duration:.1f} seconds; the file is cut short"
 
     def _timed(self) -> Iterator[tuple[float, "av.VideoFrame"]]:
         """Yield all frames with times that begin at 0 and never go back."""
@@ -78,13 +80,13 @@ class Video(AbstractContextManager["Video"]):
             else:
                 if shift is None:
                     shift = frame.time
-                elif frame.time - shift < last:  # two films in one file, say
+                elif frame.time - shift < last:  # two videos in one file, say
                     shift = frame.time - last - self._frame_seconds()
                 last = frame.time - shift
             yield last, frame
 
     def _decoded(self) -> Iterator["av.VideoFrame"]:
-        """Yield all frames that can be decoded; `fault` then says what could not be."""
+        """Yield all frames that can be decoded; `problem` then says if some could not."""
         import av
 
         damaged, broken = 0, False
@@ -99,17 +101,17 @@ class Video(AbstractContextManager["Video"]):
                 broken = bad if packet.size else broken  # the last one is empty
                 yield from frames
         except av.FFmpegError as error:
-            self.fault = f"cannot be read to its end ({words(error)})"
+            self.problem = f"cannot be read to its end ({error_text(error)})"
             return
         if broken:
-            self.fault = "breaks off in the middle of a frame; the file is cut short"
+            self.problem = "breaks off in the middle of a frame; the file is cut short"
         elif damaged:
-            self.fault = f"is damaged in {damaged} frames"
+            self.problem = f"is damaged in {damaged} frames"
 
     def _matrix(self, frame: "av.VideoFrame") -> list[int] | None:
-        """Return how the frame is to be turned, or None: looked up once for each rotation in the film.
+        """Return the display matrix of the frame, or None; looked up once for each rotation in the video.
 
-        PyAV's `side_data` and its frame hold each other, so every frame that is asked for them waits for the garbage
+        PyAV's `side_data` and its frame hold each other, so a frame that is asked for it waits for the garbage
         collector, which counts objects and not their megabytes.
         """
         if frame.rotation not in self._matrices:
@@ -122,7 +124,7 @@ class Video(AbstractContextManager["Video"]):
         return float(1 / rate) if rate else 0.04
 
     def close(self) -> None:
-        """Let go of the file or the camera."""
+        """Close the file or the webcam."""
         self._container.close()
 
     def __exit__(
@@ -133,9 +135,9 @@ class Video(AbstractContextManager["Video"]):
 
 
 def open_video(path: str | os.PathLike[str]) -> Video:
-    """Open a film; of several pictures in one file the largest is taken, and sound does not matter.
+    """Open a video; the largest video stream is taken.
 
-    Raises InputError where there is no such file or it is no film, MissingExtraError without PyAV.
+    Raises InputError if there is no such file or it is not a video, MissingExtraError without PyAV.
     """
     av = require_av()
     name = os.fsdecode(path)
@@ -145,31 +147,33 @@ def open_video(path: str | os.PathLike[str]) -> Video:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise InputError(f"{name}: {reason}") from None
     if not stat.S_ISREG(kind):
-        raise InputError(f"{name}: is not a regular file; give a film")
+        raise InputError(f"{name}: is not a regular file; give a video")
     try:
         container = av.open(f"file:{name}", options=_THIS_FILE, metadata_errors="replace")
     except (av.FFmpegError, UnicodeError) as error:
-        why = "is it a film, and whole?" if Path(path).stat().st_size else "it is empty (zero bytes)"
-        raise InputError(f"{name}: is not a film that can be read ({words(error)}); {why}") from None
-    return _opened(name, container, f"{name}: has no moving picture in it")
+        why = "is it a video, and whole?" if Path(path).stat().st_size else "it is empty (zero bytes)"
+        raise InputError(f"{name}: is not a video that can be read ({error_text(error)}); {why}") from None
+    return _opened(name, container, f"{name}: has no video stream")
 
 
 def open_camera(camera: str = "0") -> Video:
-    """Open a camera of this machine, by its number from 0 or by the name that the system gives it.
+    """Open a webcam of this machine, by its number from 0 or its name in the system.
 
-    Raises InputError where it cannot be opened, MissingExtraError without PyAV.
+    Raises InputError if it cannot be opened, MissingExtraError without PyAV.
     """
     av = require_av()
     file, kind, options = _camera(camera)
     try:
         container = av.open(file, format=kind, options=options)
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"camera {camera}: cannot be opened ({words(error)}); is it in use, or not allowed?") from None
-    return _opened(f"camera {camera}", container, f"camera {camera}: gives no picture")
+        raise InputError(
+            f"camera {camera}: cannot be opened ({error_text(error)}); is it in use, or not allowed?"
+        ) from None
+    return _opened(f"camera {camera}", container, f"camera {camera}: gives no frames")
 
 
 def require_av() -> Any:
-    """Return PyAV; MissingExtraError where it is not installed."""
+    """Return PyAV; MissingExtraError if it is not installed."""
     try:
         import av
     except ImportError:
@@ -177,23 +181,23 @@ def require_av() -> Any:
     return av
 
 
-def _opened(name: str, container: Any, otherwise: str) -> Video:
-    # A picture of the sleeve in a file of music is no film.
-    films = [stream for stream in container.streams.video if not stream.disposition & _sleeve()]
-    if not films:
+def _opened(name: str, container: Any, error: str) -> Video:
+    # The cover image of a music file is not a video.
+    streams = [stream for stream in container.streams.video if not stream.disposition & _cover()]
+    if not streams:
         container.close()
-        raise InputError(otherwise)
-    return Video(name, container, max(films, key=lambda stream: stream.width * stream.height))
+        raise InputError(error)
+    return Video(name, container, max(streams, key=lambda stream: stream.width * stream.height))
 
 
-def _sleeve() -> Any:
+def _cover() -> Any:
     from av.stream import Disposition
 
     return Disposition.attached_pic
 
 
 def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
-    """Return how long the picture is said to be, in seconds; that of the whole file may be that of the sound."""
+    """Return the announced duration of the video stream, in seconds; that of the file may be that of the sound."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if said := stream.metadata.get("DURATION"):
@@ -204,11 +208,11 @@ def _duration(container: "InputContainer", stream: "VideoStream") -> float | Non
 
 
 def _upright(frame: "av.VideoFrame", matrix: list[int] | None) -> RGB:
-    """Return the pixels, turned by what the file says (phones store films as the sensor lies)."""
+    """Return the pixels, turned as the file says (phones store videos as the sensor lies)."""
     pixels: RGB = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     if matrix is None:
         return pixels
-    # Shown at x' = a x + c y, y' = b x + d y; all eight ways to lay a picture down are quarter turns or mirrored.
+    # Shown at x' = a x + c y, y' = b x + d y; all eight orientations are quarter turns or mirrored.
     a, b, _, c, d = matrix[:5]
     swapped = abs(b) > abs(a)
     turned = pixels.swapaxes(0, 1) if swapped else pixels
@@ -217,7 +221,7 @@ def _upright(frame: "av.VideoFrame", matrix: list[int] | None) -> RGB:
 
 
 def _camera(camera: str) -> tuple[str, str, dict[str, str]]:
-    """Return what PyAV must open for a camera: file, format and options."""
+    """Return the file, format and options to open for a camera."""
     systems: dict[str, Callable[[str], tuple[str, str, dict[str, str]]]] = {
         "linux": _camera_of_linux,
         "darwin": lambda name: (name, "avfoundation", {"framerate": "30"}),
@@ -246,7 +250,7 @@ def _camera_of_windows(camera: str) -> tuple[str, str, dict[str, str]]:
     return f"video={found[int(camera)].name}", "dshow", {}
 
 
-def words(error: BaseException) -> str:
-    """Return what went wrong without number and file name, which PyAV puts around it."""
+def error_text(error: BaseException) -> str:
+    """Return the text of a PyAV error without its number and file name."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.splitlines()[0][:120]

@@ -1,4 +1,4 @@
-"""Frames to a film, by PyAV (`pip install 'mien[video]'`)."""
+"""Write frames to a video with PyAV (`pip install 'mien[video]'`)."""
 
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
@@ -11,24 +11,24 @@ from PIL import Image
 
 from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file
-from mien.io.video import FPS, require_av, words
+from mien.io.video import FPS, error_text, require_av
 
-#: What a film may be called, and what it is then.
+#: Formats by the end of the file's name.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-#: Times in a film are whole steps of this many seconds.
+#: Times in a video are whole steps of this many seconds.
 _STEP = Fraction(1, 1000)
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):
-    """Writes a film, H.264 (MPEG-4 where there is no encoder for it); it is there when the `with` block ends well.
+    """Writes a video, H.264 (MPEG-4 if there is no encoder for it); the file appears if the `with` block succeeds.
 
-    `path` ends in .mp4, .m4v, .mov or .mkv. Raises ConfigError for another name, OutputError where it cannot be
-    written, MissingExtraError without PyAV; an older film of that name then stays.
+    `path` ends in .mp4, .m4v, .mov or .mkv, and `fps` is the frame rate. Raises ConfigError for another name,
+    OutputError if it cannot be written, MissingExtraError without PyAV; an older file of that name then stays.
     """
 
     def __init__(self, path: Path, fps: float = FPS) -> None:
         self._av = require_av()
-        require_film_name(path)
+        require_video_name(path)
         self._path, self._fps = path, fps
         self._stream: Any = None
         self._last = -1
@@ -43,7 +43,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         return self
 
     def write(self, time: float, image: Image.Image) -> None:
-        """Add a frame that is shown from `time` (in seconds, later than the one before) on."""
+        """Add a frame that is shown at `time` seconds, later than the one before."""
         if self._stream is None:
             self._begin(image.size)
         if image.size != self._size:
@@ -58,7 +58,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Finish the film, or remove what was written of it."""
+        """Finish the video, or remove it if the block failed."""
         if error is not None:
             self._stack.__exit__(kind, error, traceback)
             return
@@ -84,10 +84,12 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except self._av.FFmpegError as error:
-            raise OutputError(f"{self._path}: cannot be written ({words(error)})", kept="nothing was kept") from None
+            raise OutputError(
+                f"{self._path}: cannot be written ({error_text(error)})", kept="nothing was kept"
+            ) from None
 
 
-def require_film_name(path: Path) -> None:
-    """Raise ConfigError where `path` is not named like a film that can be written."""
+def require_video_name(path: Path) -> None:
+    """Raise ConfigError if `path` is not named like a video that can be written."""
     if path.suffix.lower() not in _FORMATS:
-        raise ConfigError(f"{path}: a film is written as .mp4, .mov or .mkv; give a name that ends so")
+        raise ConfigError(f"{path}: a video is written as .mp4, .mov or .mkv; give a name that ends so")

@@ -49,7 +49,7 @@ class AnnotatedFolder:
         if result.status == "unreadable":
             return
         try:
-            image = item.picture()
+            image = item.image()
             if isinstance(image, ImageError):
                 raise image
             drawn: Image.Image = annotate(load_image(image), result)

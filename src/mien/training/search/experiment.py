@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from mien.errors import OutputError, TrainingError
-from mien.io.atomic import LOCK, locked, read_json, readable_errors, refuse_foreign, what_changed, write_text
+from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import METRICS, is_finished
 from mien.metrics.estimates import Estimate
 from mien.training.data_split import DataSplit, split_data
@@ -178,7 +178,7 @@ def _check_job(out: Path, source: TrainingSource, sweep: Sweep) -> None:
     if not path.exists():
         refuse_foreign(out, "experiment", JOB)
         write_text(path, json.dumps(job, indent=2) + "\n")
-    elif changed := what_changed(job, read_json(path)):
+    elif changed := changed_fields(job, read_json(path)):
         raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
 
 

@@ -14,7 +14,7 @@ from threading import Event, Thread
 from typing import Any, Literal
 
 from mien.errors import ConfigError, OutputError, TrainingError
-from mien.io.atomic import locked, what_changed
+from mien.io.atomic import changed_fields, locked
 from mien.training.search.database import (
     POLL,
     database_errors,
@@ -101,7 +101,7 @@ def open_study(
         study.set_user_attr(_READY, True)
     else:
         _wait_until_ready(study, first)
-        if changed := what_changed(job, study.user_attrs.get(_JOB, {})):
+        if changed := changed_fields(job, study.user_attrs.get(_JOB, {})):
             fix = "give the same again, or another --out or --study"
             raise OutputError(
                 f"{without_password(storage)}: the study '{name}' was begun with another {changed}; {fix}"
