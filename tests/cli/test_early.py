@@ -66,7 +66,7 @@ def place(faces: Path, tmp_path: Path) -> Path:
         ("tune data --trials 1 --out taken", "taken: already exists and holds no study"),
         ("tune data --trials 1 --out x.txt", "x.txt: already exists"),
         ("tune data --trials 1 --classes happy,angry", "angry"),
-        ("tune data --trials 1 --search widht", "--search widht: can be searched are network"),
+        ("tune data --trials 1 --search widht", "--search widht: is none of network"),
         ("tune data --trials 1 --fix activation=rleu", "--activation rleu: is none of relu, leaky_relu"),
         ("tune data --trials 1 --fix optimizer=adan", "--optimizer adan: is none of adam, adamw, muon, sgd"),
         ("tune data --trials 1 --fix network=vgg", "--network vgg: is none of classic, stack"),
