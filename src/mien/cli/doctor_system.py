@@ -16,12 +16,12 @@ import numpy as np
 from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError
 from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
+from mien.io.layout import RUNS
 from mien.runtime import available_cores
 from mien.version import __version__
 
 State = Literal["ok", "missing", "broken", "info"]
 
-_RUNS = Path("mien-runs")
 _REINSTALL = "pip install --force-reinstall mien"
 #: Processor features that speed up inference or training, as Linux names them.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm")
@@ -117,7 +117,7 @@ def _self_test() -> str:
 
 
 def _runs() -> Check:
-    place = _RUNS.resolve()
+    place = Path(RUNS).resolve()
     parent = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(parent).free / 1e9
     if not os.access(parent, os.W_OK | os.X_OK):

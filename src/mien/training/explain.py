@@ -17,11 +17,12 @@ from mien.explanation.summary import DatasetExplanation, explain_manifest
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
 from mien.io.image import ImageSource
+from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.io.targets import require_new_folder
 from mien.labels import check_labels
 
 #: Where a run folder has its Keras model; the second is that of a cross-validated run.
-_IN_RUN = ("model.keras", "final/model.keras")
+_IN_RUN = (KERAS, f"{FINAL}/{KERAS}")
 _KERAS = (".keras", ".h5", ".hdf5")
 #: In place of a label: every label of the model.
 ALL = "all"
@@ -169,7 +170,7 @@ def open_model(
     path = None if model is None else Path(model)
     if path is not None and path.suffix in _KERAS and path.is_file():
         run = path.parent
-        if (run / "bundle").is_dir():
+        if (run / BUNDLE).is_dir():
             if labels:
                 raise ConfigError(f"--labels: {path} belongs to a run, which knows its labels; leave it out")
             reader = load(run, faces=faces, detect=detect)
