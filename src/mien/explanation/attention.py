@@ -150,7 +150,7 @@ class AttentionSummary:
         parts = [f"for {one.label} {_leading_region(one)}" for one in self.classes if one.images]
         if not parts:
             return "No evidence for any class was found in these images."
-        return f"The network looks at faces: most {join_words(parts)}; no corner or edge stands out."
+        return f"The network looks at faces: the evidence is densest {join_words(parts)}; no corner or edge stands out."
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, without the maps."""
