@@ -1,4 +1,4 @@
-"""`mien serve` before it serves: what it refuses, in one line each."""
+"""`mien serve` checks its options before it starts, and refuses bad ones with one line."""
 
 import socket
 import subprocess
@@ -16,7 +16,7 @@ GOOD = "correct-horse-battery-staple"
 
 
 def refused(call: Callable[..., Any], *arguments: object) -> str:
-    """The one line with which it refuses."""
+    """Return the line with which it refuses."""
     status, out, err = call("serve", *arguments)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
@@ -24,12 +24,12 @@ def refused(call: Callable[..., Any], *arguments: object) -> str:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_others_are_not_let_in_without_a_key(call: Callable[..., Any], host: str, monkeypatch: Any) -> None:
+def test_other_machines_need_a_key(call: Callable[..., Any], host: str, monkeypatch: Any) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     assert "give a key" in refused(call, "--host", host)
 
 
-def test_a_port_in_use_is_named(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+def test_a_port_in_use_is_refused(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -37,7 +37,7 @@ def test_a_port_in_use_is_named(call: Callable[..., Any], make_bundle: Callable[
         assert f"--port {port}: is in use" in refused(call, "--port", port, "--model", make_bundle())
 
 
-def test_an_address_of_another_machine_is_named(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+def test_an_address_of_another_machine_is_refused(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
     model = make_bundle()
     assert "--host 192.0.2.1" in refused(call, "--host", "192.0.2.1", "--port", 0, "--no-auth", "--model", model)
 
@@ -55,7 +55,7 @@ def test_a_key_is_never_shown(call: Callable[..., Any], tmp_path: Path) -> None:
     assert "too-short" not in refused(call, "--api-key-file", tmp_path / "key")
 
 
-def test_a_key_and_no_key_at_once_are_refused(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_key_and_no_auth_exclude_each_other(call: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "key").write_text(GOOD)
     assert "--no-auth" in refused(call, "--api-key-file", tmp_path / "key", "--no-auth")
     assert "cannot be read" in refused(call, "--api-key-file", tmp_path / "none")
@@ -74,7 +74,7 @@ def test_two_models_of_one_name_are_refused(call: Callable[..., Any], make_bundl
     assert "no such model" in refused(call, "--model", "nobody")
 
 
-def test_without_its_extra_it_says_what_to_install() -> None:
+def test_a_missing_extra_is_named() -> None:
     code = "import sys; sys.modules['uvicorn'] = None; from mien.cli import main; main(['serve'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -91,7 +91,7 @@ def test_a_limit_is_a_finite_number(call: Callable[..., Any], count: str) -> Non
 def test_open_shows_the_page_in_the_browser(
     start_server: Callable[..., Any], make_bundle: Callable[..., Path], tmp_path: Path, host: str
 ) -> None:
-    """At an address that a browser can open, which 0.0.0.0 is not everywhere."""
+    """A browser cannot open 0.0.0.0 on every system."""
     browser, shown = tmp_path / "browser", tmp_path / "shown"
     browser.write_text(f'#!/bin/sh\necho "$#" "$@" > {shown}.part && mv {shown}.part {shown}\n')
     browser.chmod(0o755)

@@ -246,34 +246,6 @@ def test_a_head_request_gets_the_headers(open_server: Any) -> None:
     assert "content-security-policy" in answer.headers
 
 
-def test_page_files_come_from_one_folder_only(open_server: Any, check_problem: Any) -> None:
-    for path in (
-        "/page/../app.py",
-        "/page/%2e%2e/app.py",
-        "/page/..%2fapp.py",
-        "/page//etc/passwd",
-        "/page/%00",
-        "/page/",
-    ):
-        check_problem(open_server.send_raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()), "not_found")
-
-
-def test_an_unchanged_page_file_is_answered_304(open_server: Any) -> None:
-    first = open_server.get("/page/index.html")
-    assert first.headers["content-type"] == "text/html; charset=utf-8"
-    again = open_server.get("/page/index.html", headers={"If-None-Match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    assert open_server.get("/").content == first.content
-
-
-def test_the_page_loads_nothing_from_other_sites(open_server: Any) -> None:
-    """Its policy forbids to load anything from other sites, and it does not try."""
-    text = open_server.get("/").text
-    assert 'src="http' not in text
-    assert "<script>" not in text
-    assert 'style="' not in text
-
-
 @pytest.mark.parametrize("key", ["", "  ", " key", "schl\u00fcssel", "two\nlines"])
 def test_a_key_that_no_header_can_hold_is_refused(reader: Reader, key: str) -> None:
     with pytest.raises(ConfigError, match="key"):

@@ -1,7 +1,7 @@
 """Build the ASGI application: its endpoints, its routes and its middleware.
 
-To add a route, write an endpoint in `Api`, describe it in `openapi`, and add one line to `_add_routes`. Work on images
-belongs in `models`.
+To add a route, write an endpoint in `Api`, describe it and its parameters in `openapi`, and add one line to
+`_add_routes`. Work on images belongs in `models`.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
-from mien.server.params import ExplainParams, PredictParams, parse_params
+from mien.server.openapi import ExplainParams, PredictParams
+from mien.server.params import parse_params
 from mien.server.problems import Problem
 from mien.server.security import LOOPBACK, ApiKey, SecurityMiddleware
 from mien.server.static import INDEX, PageFiles

@@ -1,19 +1,36 @@
-"""Describe every route for the OpenAPI document: bodies, answers, and each error with an example.
+"""Describe every route for the OpenAPI document: parameters, bodies, answers, and each error with an example.
 
 Endpoints and routes are in `app`. The WebSocket is described in docs/http.md, since OpenAPI has no WebSockets.
 """
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from mien.server.params import ExplainParams, PredictParams, describe_params
+from mien.inference.reader import Faces
+from mien.server.models import View
+from mien.server.params import Params, describe_params
 from mien.server.problems import CODES, MEDIA_TYPE, document
 
 ABOUT = (
     "Reads the expression on faces. Uploaded images stay in memory and are never stored. Every error is a problem "
     "document (RFC 9457) with a stable `code`. Webcam frames go to the WebSocket `/v1/stream`, see docs/http.md."
 )
+
+
+class PredictParams(Params):
+    """Parameters of `/v1/predict` and `/v1/stream`; None keeps the setting of the served reader."""
+
+    detect: bool | None = None
+    faces: Faces | None = None
+    model: str | None = None
+
+
+class ExplainParams(PredictParams):
+    """Parameters of `/v1/explain`: those of `/v1/predict`, the label, the method and the view."""
+
+    label: str | None = None
+    method: Literal["cam", "occlusion"] | None = None
+    view: View = "overlay"
+
 
 EXAMPLE_ROW: dict[str, Any] = {
     "source": "party.jpg",
@@ -90,7 +107,7 @@ _IMAGE_BODY = {"schema": {"type": "string", "format": "binary", "minLength": 1, 
 _BINARY = {"type": "string", "format": "binary"}
 
 
-def _request(params: type[BaseModel], several: bool) -> dict[str, Any]:
+def _request(params: type[Params], several: bool) -> dict[str, Any]:
     """Describe a request: query parameters, and one image or several."""
     field = {"type": "array", "items": _BINARY, "minItems": 1} if several else _BINARY
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": field}}}

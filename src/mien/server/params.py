@@ -1,35 +1,23 @@
-"""Validate the query parameters of the routes. Request bodies are in `uploads`."""
+"""Validate query parameters. The parameters of each route are in `openapi`, request bodies in `uploads`."""
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import QueryParams
 
-from mien.inference.reader import Faces
-from mien.server.models import View
 from mien.server.problems import Problem
 
-Params = TypeVar("Params", bound=BaseModel)
 
-
-class PredictParams(BaseModel):
-    """Parameters of `/v1/predict` and `/v1/stream`; None keeps the setting of the served reader."""
+class Params(BaseModel):
+    """Base class for the parameters of a route. It refuses unknown names."""
 
     model_config = ConfigDict(extra="forbid")
-    detect: bool | None = None
-    faces: Faces | None = None
-    model: str | None = None
 
 
-class ExplainParams(PredictParams):
-    """Parameters of `/v1/explain`: those of `/v1/predict`, the label, the method and the view."""
-
-    label: str | None = None
-    method: Literal["cam", "occlusion"] | None = None
-    view: View = "overlay"
+AnyParams = TypeVar("AnyParams", bound=Params)
 
 
-def parse_params(kind: type[Params], query: QueryParams) -> Params:
+def parse_params(kind: type[AnyParams], query: QueryParams) -> AnyParams:
     """Return validated query parameters; the last one wins if a name is repeated.
 
     FastAPI's own validation would double the time that the framework takes for a request.
@@ -38,6 +26,7 @@ def parse_params(kind: type[Params], query: QueryParams) -> Params:
         Problem: `bad_parameter` for an unknown name or a wrong value.
 
     Example:
+        >>> from mien.server.openapi import PredictParams
         >>> parse_params(PredictParams, QueryParams("faces=largest")).faces
         'largest'
     """
@@ -47,7 +36,7 @@ def parse_params(kind: type[Params], query: QueryParams) -> Params:
         raise Problem("bad_parameter", _summarise(error)) from None
 
 
-def describe_params(kind: type[BaseModel]) -> list[dict[str, Any]]:
+def describe_params(kind: type[Params]) -> list[dict[str, Any]]:
     """Return the parameters as the list that an OpenAPI operation holds."""
     properties = kind.model_json_schema()["properties"]
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties.items()]

@@ -209,7 +209,7 @@ def build_server(app: FastAPI, limits: Limits) -> GracefulServer:
         "metrics": app.state.mien.metrics,
     }
     connection = type("Connection", (Connection,), settings)
-    # These loggers report client mistakes, each with a traceback. `LifecycleMiddleware` logs faults of the server.
+    # These loggers report client mistakes, each with a traceback. `LifecycleMiddleware` logs failures of the server.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app, http=connection, ws="websockets-sansio", log_config=None, log_level="critical", access_log=False,

@@ -69,7 +69,7 @@ class WorkerPool:
         Args:
             work: called in a thread with a list of items; returns one result per item.
             item: the input of this job.
-            cost: what this job adds to a batch, up to `MAX_BATCH_COST` in all; None runs it alone.
+            cost: what this job adds to a batch, up to `MAX_BATCH_COST` together; None runs it alone.
             even_if_full: accept the job even if the queue is full.
             disconnected: completes when the client leaves; the job is then abandoned.
 
