@@ -7,7 +7,13 @@ from mien.training.loop.batches import TrainingArrays
 
 
 def pixel_baseline(train: TrainingArrays, test: TrainingArrays, classes: tuple[str, ...]) -> ClassificationMetrics:
-    """Fit a logistic regression on the pixels of `train` and return its metrics on `test`."""
+    """Return the metrics of a logistic regression on pixels.
+
+    Args:
+        train: samples to fit on.
+        test: samples to evaluate on.
+        classes: class names, in the order of the targets.
+    """
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=0.01, max_iter=2000).fit(_pixels(train), train.truth)

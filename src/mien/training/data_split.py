@@ -106,6 +106,11 @@ def split_folds(source: AuditedSource, config: TrainConfig, k: int) -> list[Data
     """Return one split per fold: fold i is the test split, fold i + 1 the validation split.
 
     Splits given by the source are ignored: cross-validation uses every sample.
+
+    Args:
+        source: the audited data.
+        config: its seed decides the folds.
+        k: number of folds, at least 3.
     """
     manifest, groups = _usable(source)
     fold_of = folds([sample.label for sample in manifest.samples], groups, config.seed, k)

@@ -138,7 +138,14 @@ def run_reader(folder: Path) -> Reader:
 def score_split(
     reader: Reader, split: DataSplit, name: str, report: Callable[[float], None] | None = None
 ) -> Predictions:
-    """Score a model on one split. Its groups (near-duplicates, people) are the units of the confidence intervals."""
+    """Score a model on one split. Its groups (near-duplicates, people) are the units of the confidence intervals.
+
+    Args:
+        reader: the model.
+        split: all samples of the run.
+        name: train, validation or test.
+        report: called with the fraction done, in [0, 1].
+    """
     predictions = score(reader, split.subset(name), report)
     group_of = {one.name: group for one, group in zip(split.manifest.samples, split.groups, strict=True)}
     return replace(predictions, groups=np.array([group_of[name] for name in predictions.names], np.int64))

@@ -75,7 +75,16 @@ def train(
 
 
 def read_source(path: Path, classes: tuple[str, ...] | None, rename: Mapping[str, str] | None) -> TrainingSource:
-    """Return labelled data to train on; DataError if there is none."""
+    """Return labelled data to train on.
+
+    Args:
+        path: a folder of class folders, a CSV or a zip.
+        classes: use only these classes, in this order; None: all.
+        rename: classes to rename, as {old: new}.
+
+    Raises:
+        DataError: there is nothing to train on.
+    """
     source = TrainingSource(path, classes, rename)
     require_trainable(source.manifest)
     return source
@@ -136,7 +145,7 @@ def resume_training(folder: Path, reporter: Reporter | None = None) -> TrainingR
 
 
 def train_or_resume(source: TrainingSource, config: TrainConfig, out: Path, reporter: Reporter | None = None) -> None:
-    """Train into `out`, resume an interrupted run there, or do nothing if it is finished."""
+    """Train into `out`, resume an interrupted run there, or do nothing if it is finished. See `train_source`."""
     if is_finished(out):
         return
     if out.exists():

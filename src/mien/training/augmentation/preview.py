@@ -16,7 +16,14 @@ from mien.viz.mosaic import mosaic, save_png
 
 
 def draw_samples(folder: Path, classes: Sequence[str], train: TrainingArrays, config: TrainConfig) -> None:
-    """Write mosaics of training samples, as labelled and as augmented, into a run folder."""
+    """Write mosaics of training samples, as labelled and as augmented, into a run folder.
+
+    Args:
+        folder: the run folder.
+        classes: class names, in the order of the targets.
+        train: training split.
+        config: augmentation and seed.
+    """
     chosen = _choose(train.truth, len(classes), 10, config.seed)
     counts = np.bincount(train.truth, minlength=len(classes))
     crops = {name: np.asarray(train.crops[train.rows[chosen[i]]]) for i, name in enumerate(classes)}

@@ -104,7 +104,16 @@ def export_bundle(
 
 
 def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
-    """Run crops, uint8 (N, S, S, C), through Keras and onnxruntime; ExportError unless they agree."""
+    """Run crops through Keras and onnxruntime.
+
+    Args:
+        model: from `export_model`.
+        bundle: its export.
+        crops: uint8 (N, S, S, C), [0, 255].
+
+    Raises:
+        ExportError: they disagree, or logits are not numbers.
+    """
     if not len(crops):
         raise ExportError("no crops to compare Keras and ONNX on; give some with --data")
     classifier = Classifier(bundle)

@@ -62,7 +62,10 @@ def is_frozen(config: TrainConfig, history: Sequence[Epoch]) -> bool:
 
 
 def progress(config: TrainConfig, history: Sequence[Epoch], within: float, seconds: float) -> float:
-    """Return the fraction of the budget (epochs or minutes, whichever is more) used since the trunk was unfrozen."""
+    """Return the fraction of the budget (epochs or minutes, whichever is more) used since the trunk was unfrozen.
+
+    The arguments are those of `learning_rate`.
+    """
     frozen, trained = history[: config.freeze_epochs], history[config.freeze_epochs :]
     used = (len(trained) + within) / (config.epochs - config.freeze_epochs)
     if config.minutes:
@@ -90,7 +93,12 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
 
 def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
-    """Return why training stops now, or None if it does not. Patience begins when the trunk is unfrozen."""
+    """Return why training stops now, or None if it does not. Patience begins when the trunk is unfrozen.
+
+    Example:
+        >>> why_stop(TrainConfig(epochs=3), [Epoch(n, 1, 0.5, 1, 0.5, 1e-3, 9, 100, 0) for n in (1, 2, 3)])
+        '3 epochs done'
+    """
     if len(history) >= config.epochs:
         return f"{config.epochs} epochs done"
     if not history:

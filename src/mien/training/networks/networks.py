@@ -30,6 +30,14 @@ def classic(
     """Build the tutorial network: three convolutions with max pooling, a dense layer of 256, one sigmoid unit.
 
     The defaults give 3 696 625 parameters. See `build` for input and output.
+
+    Args:
+        size: side of the input in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        classes: number of classes; two share one sigmoid unit.
+        width: factor for the number of filters.
+        dropout: rate before the head.
+        activation: Keras name of the activation.
     """
     image, x = _input(size, channels)
     for filters in (16, 32, 16):
@@ -46,7 +54,7 @@ def stack(
 ) -> Model:  # fmt: skip
     """Build blocks of convolution, batch norm, activation, max pooling and dropout, then dense layers.
 
-    See `build` for input and output.
+    The arguments are those of `classic`; `dropout` also acts after each block. See `build` for input and output.
     """
     image, x = _input(size, channels)
     for filters, depth in ((32, 1), (64, 1), (128, 2), (256, 2)):
@@ -67,8 +75,8 @@ def residual(
     """Build a small ResNet (He et al., 2016) with squeeze-and-excitation (Hu et al., 2018).
 
     A stem at full resolution and four blocks; three of them halve the side. Each image is standardised to mean 0 and
-    variance 1, so that exposure and contrast matter little. `width` does not change the stem. See `build` for input
-    and output.
+    variance 1, so that exposure and contrast matter little. `width` does not change the stem. The
+    arguments are those of `classic`. See `build` for input and output.
     """
     image, x = _input(size, channels)
     # The variance floor, (0.01 of the full range) squared, keeps a flat image from becoming loud noise.

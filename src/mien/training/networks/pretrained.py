@@ -39,7 +39,13 @@ Arrays = list[npt.NDArray[Any]]
 def write_weights(network: Any, config: TrainConfig, path: Path) -> None:
     """Write the weights of a Keras network in half precision, with the settings that it was built from.
 
-    Raises TrainingError for a weight that half precision cannot hold (above 65 504, NaN or infinite).
+    Args:
+        network: the network.
+        config: its settings.
+        path: the file, usually `weights.npz` in a bundle.
+
+    Raises:
+        TrainingError: half precision cannot hold a weight (above 65 504, NaN or infinite).
     """
     arrays = {f"weight{number}": _half(weight, path) for number, weight in enumerate(network.weights)}
     settings = json.dumps({name: getattr(config, name) for name in _STORED})

@@ -131,7 +131,12 @@ def _check(names: Iterable[str], given: Mapping[str, Any], fixed: Iterable[str])
 
 
 def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
-    """Parse `name=value` pairs, values as in a TOML file but text without quotes; ConfigError if one is wrong."""
+    """Parse `name=value` pairs, values as in a TOML file but text without quotes; ConfigError if one is wrong.
+
+    Example:
+        >>> parse_fixed(["epochs=8", "activation=gelu"])
+        {'epochs': 8, 'activation': 'gelu'}
+    """
     kinds = get_type_hints(TrainConfig)
     found: dict[str, Any] = {}
     for pair in pairs:

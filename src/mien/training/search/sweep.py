@@ -48,7 +48,12 @@ class SweepRun:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of settings, and the seeds that each combination is trained with."""
+    """A grid of settings, and the seeds that each combination is trained with.
+
+    Example:
+        >>> len(Sweep("widths", {}, {"width": (0.5, 1.0)}, seeds=(0, 1, 2)).runs())
+        6
+    """
 
     title: str
     base: Mapping[str, Any]
