@@ -58,17 +58,17 @@ class Samples:
         found.setflags(write=False)
         return found
 
-    @property
+    @cached_property
     def hits(self) -> Int64:
         """Right answers of each class, int64 (K,)."""
         return np.diag(self.confusion)
 
-    @property
+    @cached_property
     def support(self) -> Int64:
         """Samples that truly are of each class, int64 (K,)."""
         return np.asarray(self.confusion.sum(axis=1))
 
-    @property
+    @cached_property
     def answered(self) -> Int64:
         """Samples answered with each class, int64 (K,)."""
         return np.asarray(self.confusion.sum(axis=0))
