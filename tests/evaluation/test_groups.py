@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.evaluation.groups import FEWEST, Groups, measure_groups, read_groups
+from mien.evaluation.groups import FEWEST, measure_groups
+from mien.evaluation.groups_file import Groups, read_groups
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import reliability
 from mien.metrics.classification import classification_metrics

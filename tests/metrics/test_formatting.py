@@ -10,6 +10,7 @@ from mien.metrics.formatting import (
     format_interval,
     format_p_value,
     format_percent,
+    format_percent_interval,
     format_points,
     format_value,
 )
@@ -36,6 +37,9 @@ def test_an_interval_stands_alone() -> None:
 def test_percentages_keep_a_space_and_100_has_no_decimals() -> None:
     assert [format_percent(x) for x in (0.9271, 1.0, 0.0, math.nan)] == ["92.7 %", "100 %", "0.0 %", "undefined"]
     assert format_percent(0.95, 0) == "95 %"
+    assert format_percent_interval(FOUND) == "91.3 – 93.9 %"
+    assert format_percent_interval(Estimate(1.0, 0.8389, 1.0)) == "83.9 – 100 %"
+    assert format_percent_interval(UNDEFINED) == "–"
 
 
 def test_points_are_signed_unless_told_otherwise() -> None:

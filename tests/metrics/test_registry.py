@@ -11,7 +11,8 @@ from sklearn import metrics as sk
 from mien.arrays import Float64
 from mien.cli.tables import metrics_table
 from mien.evaluation.comparison import Comparison, compare_predictions
-from mien.evaluation.groups import Groups, measure_groups
+from mien.evaluation.groups import measure_groups
+from mien.evaluation.groups_file import Groups
 from mien.evaluation.predictions import saved_predictions
 from mien.evaluation.scoring import Predictions
 from mien.metrics.bootstrap import Resamples

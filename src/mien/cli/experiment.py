@@ -14,6 +14,8 @@ from mien.cli.training_progress import SearchProgress
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS
 from mien.io.targets import require_writable, write_output
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_interval, format_value
 from mien.training.backend import require_keras
 from mien.training.search.sweep import JOB, read_sweep
 from mien.training.train import read_source
@@ -72,8 +74,9 @@ def _print(result: Any, out: Path, plot: str) -> None:
     for name in ("settings", "accuracy", "95 % interval", "seeds"):
         table.add_column(name)
     for label, mean in result.mean_accuracies().items():
-        interval = f"{mean.low:.4f} to {mean.high:.4f}" if mean.n > 1 else "unknown from one seed"
-        table.add_row(Text(one_line(label)), f"{mean.mean:.4f}", interval, str(mean.n))
+        found = Estimate(mean.mean, mean.low, mean.high)
+        interval = format_interval(found, 4) if mean.n > 1 else "unknown from one seed"
+        table.add_row(Text(one_line(label)), format_value(found.value, 4), interval, str(mean.n))
     table.caption, table.caption_justify = Text(one_line(f"on: {result.evaluated_on}; t intervals over seeds")), "left"
     screen.print(table)
     screen.print(Text(one_line(result.conclusion())), soft_wrap=True)

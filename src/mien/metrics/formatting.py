@@ -63,6 +63,19 @@ def format_percent(fraction: float, digits: int = 1) -> str:
     return "100 %" if fraction == 1 else f"{100 * fraction:.{digits}f} %"
 
 
+def format_percent_interval(estimate: HasInterval, digits: int = 1) -> str:
+    """Return a confidence interval as percentages, or a dash if the estimate is undefined.
+
+    Example:
+        >>> from mien.metrics.estimates import Estimate
+        >>> format_percent_interval(Estimate(0.92749, 0.913, 0.9386))
+        '91.3 – 93.9 %'
+    """
+    if math.isnan(estimate.value):
+        return "–"
+    return f"{100 * estimate.low:.{digits}f} – {format_percent(estimate.high, digits)}"
+
+
 def format_points(difference: HasInterval, signed: bool = True, unit: str = "") -> str:
     """Return a difference of two fractions in percentage points with its confidence interval, or `undefined`.
 

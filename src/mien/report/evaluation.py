@@ -8,7 +8,8 @@ from typing import Any
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.errors import ConfigError, DataError
-from mien.evaluation.groups import GroupMetrics, measure_groups, read_groups
+from mien.evaluation.groups import GroupMetrics, measure_groups
+from mien.evaluation.groups_file import read_groups
 from mien.evaluation.held_out import HeldOut, count_trained_on, held_out, held_out_of_run
 from mien.evaluation.provenance import grouped, origin
 from mien.evaluation.robustness import Robustness, measure_robustness

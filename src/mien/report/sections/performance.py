@@ -6,7 +6,13 @@ from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability
 from mien.metrics.classification import ClassificationMetrics
 from mien.metrics.estimates import Estimate
-from mien.metrics.formatting import format_estimate, format_interval, format_percent, format_value
+from mien.metrics.formatting import (
+    format_estimate,
+    format_interval,
+    format_percent,
+    format_percent_interval,
+    format_value,
+)
 from mien.metrics.registry import OVERALL, PER_CLASS, Metric
 from mien.report.document import Block, Note, Section, Table
 from mien.report.html import Key
@@ -25,7 +31,7 @@ def verdict(scored: Predictions, evaluation: ClassificationMetrics, trust: Relia
     right = evaluation.accuracy
     first = (
         f"{name} is right on {format_percent(right.value)} of {pluralize(evaluation.n, 'image')} "
-        f"(95 % interval {100 * right.low:.1f} – {format_percent(right.high)})."
+        f"(95 % interval {format_percent_interval(right)})."
     )
     rest = [_against_majority(evaluation), _weakest(evaluation), calibration_in_words(scored, trust)]
     return first, " ".join(rest)
