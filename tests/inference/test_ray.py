@@ -183,7 +183,7 @@ def test_a_damaged_part_names_its_fix(bundle: Path, pictures: Path, tmp_path: Pa
     with pytest.raises(OutputError, match=r"part-00001.parquet: cannot be read .*delete it"):
         work.parts.counted(1)
     work.parts.path(2).write_bytes(work.parts.path(0).read_bytes())
-    with pytest.raises(OutputError, match="has 8 pictures, not 5; delete it"):
+    with pytest.raises(OutputError, match="has 8 images, not 5; delete it"):
         work.parts.counted(2)
 
 

@@ -97,8 +97,8 @@ def test_links_are_followed_but_not_in_circles(here: Path) -> None:
 
 def test_a_folder_may_be_left_out(here: Path) -> None:
     fill(here, "in/1.png", "in/drawn/1.png", "in/drawn/deep/2.png")
-    assert listed("in", without=here / "in" / "drawn") == ["in/1.png"]
-    assert listed("in/**/*.png", without=Path("in/drawn")) == ["in/1.png"]
+    assert listed("in", exclude=here / "in" / "drawn") == ["in/1.png"]
+    assert listed("in/**/*.png", exclude=Path("in/drawn")) == ["in/1.png"]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, as_nobody: Nobody) -> None:

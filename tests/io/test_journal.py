@@ -49,7 +49,7 @@ def test_whatever_is_cut_off_the_rows_before_stay(
     part = out.with_name("out.csv.part")
     part.write_bytes(whole[:cut] + tail)
     if cut < head and not whole.startswith((whole[:cut] + tail).rstrip(b"\0")):
-        with pytest.raises(OutputError, match="in the way"):
+        with pytest.raises(OutputError, match="was not written by mien"):
             Journal(out, JOB)
         assert part.read_bytes() == whole[:cut] + tail
         return

@@ -76,7 +76,7 @@ def to_bytes(text: str) -> bytes:
 
     Example:
         >>> to_bytes("\udce9.jpg")
-        b'\\\\udce9.jpg'
+        b'\\udce9.jpg'
     """
     return text.encode("utf-8", "backslashreplace")
 
