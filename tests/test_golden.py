@@ -1,4 +1,4 @@
-"""The shipped models say of a handful of pictures what they said when they were released, through every door."""
+"""The shipped models say of a handful of images what they said when they were released, through every door."""
 
 import importlib.util
 import io

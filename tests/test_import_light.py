@@ -85,7 +85,7 @@ def test_the_runtime_is_loaded_only_to_run(alone: dict[str, Any]) -> None:
     assert "onnxruntime" not in alone["modules"]
 
 
-def test_reading_a_picture_sends_and_stores_nothing(make_bundle: Any, tmp_path: Path) -> None:
+def test_reading_an_image_sends_and_stores_nothing(make_bundle: Any, tmp_path: Path) -> None:
     """onnxruntime's wheels write a device id and a database below the home folder unless told not to."""
     bundle = make_bundle()
     code = f"""

@@ -1,4 +1,4 @@
-"""A folder of everything that a folder of pictures has in it: what can be decoded is read, in little memory."""
+"""A folder of everything that a folder of images has in it: what can be decoded is read, in little memory."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def png(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
 
 
 def readable() -> Iterator[tuple[str, bytes]]:
-    """Pictures that must be read: names and bytes."""
+    """Images that must be read: names and bytes."""
     yield "plain.png", encode(FACE, "PNG")
     yield "plain.jpg", encode(FACE, "JPEG")
     yield "plain.webp", encode(FACE, "WEBP")
@@ -119,7 +119,7 @@ def unusual() -> Iterator[tuple[str, bytes]]:
 
 
 def unreadable() -> Iterator[tuple[str, bytes]]:
-    """What is no picture, is one no more, or is too large."""
+    """What is no image, is one no more, or is too large."""
     yield "bomb.png", png(30_000, 30_000, 1, 0)
     yield "empty.jpg", b""
     yield "text.png", b"no picture here"

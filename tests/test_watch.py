@@ -22,7 +22,7 @@ def reader(brightness_bundle: Path) -> mien.Reader:
     return mien.load(brightness_bundle, threads=1)
 
 
-def test_a_frame_is_read_as_a_picture_is(reader: mien.Reader, two_people: TwoPeople) -> None:
+def test_a_frame_is_read_as_an_image_is(reader: mien.Reader, two_people: TwoPeople) -> None:
     frame = two_people(0, True, False)
     (watched,) = reader.watch([frame])
     picture = reader.predict(frame)

@@ -26,7 +26,7 @@ def test_shape_and_type(size: int, channels: int) -> None:
     assert found.dtype == np.uint8
 
 
-def test_the_same_size_is_the_same_picture() -> None:
+def test_the_same_size_is_the_same_image() -> None:
     assert np.array_equal(crop(RGB, 96, 3), RGB)
     assert np.array_equal(crop(RGB, 96, 1)[..., 0], np.asarray(Image.fromarray(RGB).convert("L")))
 
@@ -42,7 +42,7 @@ def test_downscaling_averages_instead_of_picking() -> None:
     assert np.abs(crop(stripes, 16, 3).astype(int) - 127)[2:-2, 2:-2].max() <= 8
 
 
-def test_the_whole_picture_is_squeezed_whatever_its_shape() -> None:
+def test_the_whole_image_is_squeezed_whatever_its_shape() -> None:
     wide = np.zeros((20, 80, 3), np.uint8)
     wide[:, 40:] = 200
     found = crop(wide, 20, 1)[..., 0]
@@ -50,7 +50,7 @@ def test_the_whole_picture_is_squeezed_whatever_its_shape() -> None:
     assert found[:, 12:].min() == 200
 
 
-def test_the_picture_is_not_changed_and_may_be_a_view() -> None:
+def test_the_image_is_not_changed_and_may_be_a_view() -> None:
     before = RGB.copy()
     flipped = RGB[:, ::-1]
     assert np.array_equal(crop(flipped, 96, 3), before[:, ::-1])
@@ -65,12 +65,12 @@ CHANNELS = st.sampled_from([1, 3])
 
 
 def padded(by: int) -> npt.NDArray[np.uint8]:
-    """The picture with its edge pixels repeated."""
+    """The image with its edge pixels repeated."""
     return np.pad(RGB, ((by, by), (by, by), (0, 0)), mode="edge")
 
 
 def smooth(side: int) -> npt.NDArray[np.uint8]:
-    """A picture without fine detail, which every way of resampling shows alike."""
+    """An image without fine detail, which every way of resampling shows alike."""
     small = np.random.default_rng(3).integers(0, 256, (6, 6, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
 
@@ -109,7 +109,7 @@ def test_any_region_gives_a_crop(x: float, y: float, side: float, angle: float, 
 
 
 @given(angle=st.floats(-180, 180), side=st.floats(150, 280))
-def test_a_rolled_picture_comes_out_upright(angle: float, side: float) -> None:
+def test_a_rolled_image_comes_out_upright(angle: float, side: float) -> None:
     upright = smooth(400)
     rolled = np.asarray(Image.fromarray(upright).rotate(-angle, Image.Resampling.BICUBIC))  # clockwise
     found = crop(rolled, 48, 3, Region(200, 200, side, angle))
@@ -182,7 +182,7 @@ def test_a_tiny_face_has_a_region() -> None:
 
 
 @given(roll=st.floats(-180, 180))
-def test_framing_does_not_depend_on_the_size_of_the_picture(roll: float) -> None:
+def test_framing_does_not_depend_on_the_size_of_the_image(roll: float) -> None:
     assume(abs(abs(roll - 90 * round(roll / 90)) - MAX_UNCORRECTED_ROLL) > 1e-6)
     small, large = face(roll), face(roll, 2000, 1500, 800, 1000)
     one, ten = face_region(small), face_region(large)

@@ -1,4 +1,4 @@
-"""Finding faces: the real network on public pictures with and without faces, in every position and size."""
+"""Detecting faces: the real network on public images with and without faces, in every position and size."""
 
 import threading
 from dataclasses import replace
@@ -23,7 +23,7 @@ from mien.results import Detection
 
 Pixels = npt.NDArray[np.uint8]
 
-#: Where the astronaut's eyes and nose are, in pixels of her 512x512 picture, read off by hand.
+#: Where the astronaut's eyes and nose are, in pixels of her 512x512 image, read off by hand.
 RIGHT_EYE, LEFT_EYE, NOSE = (201, 101), (247, 102), (220, 125)
 GREY_PICTURES = ("brick", "grass", "gravel", "coins", "text", "page", "moon", "cell", "clock")
 COLOUR_PICTURES = ("coffee", "rocket", "hubble_deep_field", "chelsea", "retina", "immunohistochemistry")
@@ -40,7 +40,7 @@ def astronaut() -> Pixels:
 
 
 def sample(name: str) -> Pixels:
-    """A picture that comes with scikit-image, as RGB."""
+    """An image that comes with scikit-image, as RGB."""
     return np.asarray(Image.fromarray(getattr(data, name)()).convert("RGB"))
 
 
@@ -49,14 +49,14 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def pasted(part: Pixels, x: int, y: int, width: int, height: int) -> Pixels:
-    """A large picture of grass with a part in it."""
+    """A large image of grass with a part in it."""
     picture = resized(sample("grass"), width, height).copy()
     picture[y : y + part.shape[0], x : x + part.shape[1]] = part
     return picture
 
 
 def turned_point(point: tuple[float, float], side: int, turns: int) -> tuple[float, float]:
-    """Where a point of a square picture lies after `np.rot90(picture, turns)`."""
+    """Where a point of a square image lies after `np.rot90(image, turns)`."""
     x, y = point
     for _ in range(turns % 4):
         x, y = y, side - x
@@ -64,7 +64,7 @@ def turned_point(point: tuple[float, float], side: int, turns: int) -> tuple[flo
 
 
 def assert_is_her(face: Detection, scale: float = 1.0, x: float = 0, y: float = 0, turns: int = 0) -> None:
-    """Whether a detection is the astronaut's face, in her picture scaled, turned and moved."""
+    """Whether a detection is the astronaut's face, in her image scaled, turned and moved."""
     for landmark, point in zip(face.landmarks, (RIGHT_EYE, LEFT_EYE, NOSE), strict=False):
         there = turned_point(point, 512, turns)
         assert landmark == pytest.approx((x + there[0] * scale, y + there[1] * scale), abs=10 * scale + 2)
@@ -84,8 +84,8 @@ def test_one_upright_face(detector: Detector, astronaut: Pixels) -> None:
 
 
 @pytest.mark.parametrize("size", [(512, 512), (256, 256), (448, 320), (1024, 768)])
-def test_more_grey_around_a_picture_changes_nothing(astronaut: Pixels, size: tuple[int, int]) -> None:
-    """The input is cut to the picture: in the largest one, with the rest grey, the answers are the same."""
+def test_more_grey_around_an_image_changes_nothing(astronaut: Pixels, size: tuple[int, int]) -> None:
+    """The input is cut to the image: in the largest one, with the rest grey, the answers are the same."""
     network = YuNet(threads=1)
     picture = np.asarray(Image.fromarray(astronaut[: 512 * size[1] // size[0]]).resize(size, Image.Resampling.LANCZOS))
     view = whole_view(size)
@@ -105,7 +105,7 @@ def test_more_grey_around_a_picture_changes_nothing(astronaut: Pixels, size: tup
 
 
 @pytest.mark.parametrize(("turns", "roll"), [(1, -90), (2, 180), (3, 90)])
-def test_a_turned_picture(detector: Detector, astronaut: Pixels, turns: int, roll: float) -> None:
+def test_a_turned_image(detector: Detector, astronaut: Pixels, turns: int, roll: float) -> None:
     (face,) = detector(np.rot90(astronaut, turns))
     assert_is_her(face, turns=turns)
     assert abs((face.roll - roll + 180) % 360 - 180) < 8
@@ -124,7 +124,7 @@ def test_a_turned_large_photograph_gives_every_face(detector: Detector, astronau
 
 
 def test_what_resembles_a_face_does_not_hide_a_turned_one(detector: Detector, astronaut: Pixels) -> None:
-    """Upside down, the cup of this picture is found as a face, with a low score."""
+    """Upside down, the cup of this image is found as a face, with a low score."""
     picture = resized(sample("coffee"), 1600, 1200).copy()
     cup = detector(picture[::-1, ::-1])
     assert all(face.score < 0.8 for face in cup)
@@ -136,15 +136,13 @@ def test_what_resembles_a_face_does_not_hide_a_turned_one(detector: Detector, as
 
 
 @pytest.mark.parametrize("scale", [1 / 2, 1 / 4])
-def test_a_small_face_in_a_large_picture(detector: Detector, astronaut: Pixels, scale: float) -> None:
+def test_a_small_face_in_a_large_image(detector: Detector, astronaut: Pixels, scale: float) -> None:
     small = resized(astronaut, round(512 * scale), round(512 * scale))
     (face,) = detector(pasted(small, 1000, 700, 3000, 2000))
     assert_is_her(face, scale, 1000, 700)
 
 
-def test_parts_of_a_picture_are_looked_at_only_if_asked_and_where_faces_are_tiny(
-    detector: Detector, astronaut: Pixels
-) -> None:
+def test_tiles_are_searched_only_if_asked_and_if_faces_are_tiny(detector: Detector, astronaut: Pixels) -> None:
     small = pasted(resized(astronaut, 128, 128), 1000, 700, 3000, 2000)
     assert detector(small, tiles=False) == []
     assert only_tiny([], small.shape)
@@ -223,11 +221,11 @@ def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     assert "\n" not in str(caught.value)
 
 
-# Pictures without faces
+# Images without faces
 
 
 def quarters(name: str) -> list[Pixels]:
-    """A picture without faces, whole, upside down, and its quarters."""
+    """An image without faces, whole, upside down, and its quarters."""
     whole = sample(name)
     height, width = (side // 2 for side in whole.shape[:2])
     parts = [whole[y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
@@ -270,7 +268,7 @@ def test_no_face_in_drawings(detector: Detector) -> None:
 
 
 @pytest.mark.slow
-def test_at_most_one_false_alarm_in_two_hundred_pictures(detector: Detector) -> None:
+def test_at_most_one_false_alarm_in_two_hundred_images(detector: Detector) -> None:
     pictures = [part for name in (*GREY_PICTURES, *COLOUR_PICTURES) for part in quarters(name)] + drawings(20)
     # The second hundred of scikit-image's sample of "Labeled Faces in the Wild" are 25-pixel pieces of no face.
     patches = np.load(Path(data.__file__).parent / "lfw_subset.npy", allow_pickle=False)[100:]
@@ -286,7 +284,7 @@ FAR = st.floats(-5000, 5000, width=32)
 
 
 @given(corners=st.lists(FAR, min_size=4, max_size=4), size=SIZES)
-def test_a_clipped_box_lies_in_the_picture(corners: list[float], size: tuple[int, int]) -> None:
+def test_a_clipped_box_lies_in_the_image(corners: list[float], size: tuple[int, int]) -> None:
     left, right = sorted(corners[::2])
     top, bottom = sorted(corners[1::2])
     box = clip_box([left, top, right, bottom], size)
@@ -299,7 +297,7 @@ def test_a_clipped_box_lies_in_the_picture(corners: list[float], size: tuple[int
         assert any(whole)
 
 
-def test_a_box_beyond_the_picture_is_dropped() -> None:
+def test_a_box_beyond_the_image_is_dropped() -> None:
     boxes = np.array([[5, 5, 20, 25], [-30, 5, -10, 25], [-5, -5, 60, 60]], np.float32)
     found = Candidates(boxes, np.zeros((3, 5, 2), np.float32), np.array([0.9, 0.8, 0.7], np.float32))
     faces = to_detections(found, (40, 30))

@@ -1,4 +1,4 @@
-"""What the face finder is shown of a picture, and where that lies in it: there and back."""
+"""What the face detector is shown of an image, and where that lies in it: there and back."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ def views(draw: st.DrawFn) -> View:
 
 
 def in_input(view: View, x: float, y: float) -> tuple[float, float]:
-    """Where a point of the picture lies in the input: scale, then turn counter-clockwise step by step, then move."""
+    """Where a point of the image lies in the input: scale, then turn counter-clockwise step by step, then move."""
     x, y = (x - view.left) * view.columns / view.width, (y - view.top) * view.rows / view.height
     width, height = view.columns, view.rows
     for _ in range(view.turns):
@@ -75,7 +75,7 @@ def test_boxes_go_there_and_back(view: View, box: tuple[float, ...]) -> None:
 
 
 @given(size=SIZES, turns=st.integers(0, 3))
-def test_the_whole_picture_is_shown_in_its_proportions(size: tuple[int, int], turns: int) -> None:
+def test_the_whole_image_is_shown_in_its_proportions(size: tuple[int, int], turns: int) -> None:
     view = whole_view(size, turns)
     assert (view.left, view.top, view.width, view.height) == (0, 0, *size)
     assert max(view.columns, view.rows) == min(max(*size, MIN_LONG_SIDE), INPUT_SIDE)
@@ -85,7 +85,7 @@ def test_the_whole_picture_is_shown_in_its_proportions(size: tuple[int, int], tu
 
 
 @given(size=SIZES, corners=st.none() | st.lists(st.floats(-500, 13000), min_size=4, max_size=4))
-def test_four_turns_lie_apart_and_within_the_picture(size: tuple[int, int], corners: list[float] | None) -> None:
+def test_four_turns_lie_apart_and_within_the_image(size: tuple[int, int], corners: list[float] | None) -> None:
     if corners is not None:
         corners = [*sorted(corners[::2]), *sorted(corners[1::2])]
         corners = [corners[0], corners[2], corners[1], corners[3]]
@@ -110,7 +110,7 @@ def test_the_surroundings_of_a_face_are_shown() -> None:
 
 @settings(max_examples=300)
 @given(size=SIZES)
-def test_closer_views_cover_a_large_picture_and_are_few(size: tuple[int, int]) -> None:
+def test_tiles_cover_a_large_image_and_are_few(size: tuple[int, int]) -> None:
     shown = tile_views(size)
     assert len(shown) <= 2 * MAX_TILES
     assert_inside(shown)
@@ -127,7 +127,7 @@ def test_closer_views_cover_a_large_picture_and_are_few(size: tuple[int, int]) -
     assert len(shown) == len(across) * len(down)
 
 
-def test_a_picture_that_gains_little_is_not_looked_at_closer() -> None:
+def test_an_image_that_gains_little_has_no_tiles() -> None:
     assert tile_views((640, 480)) == []
     assert tile_views((800, 600)) == []
     assert len(tile_views((1280, 720))) > 1
@@ -162,7 +162,7 @@ def test_the_input_is_blue_first_and_grey_around() -> None:
         ((9000, 90), 384, 640),
     ],
 )
-def test_the_input_is_as_small_as_the_picture_allows(size: tuple[int, int], height: int, width: int) -> None:
+def test_the_input_is_as_small_as_the_image_allows(size: tuple[int, int], height: int, width: int) -> None:
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     assert render(picture, [whole_view(size)]).shape == (1, 3, height, width)
     assert render(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
@@ -180,7 +180,7 @@ def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) 
 
 
 @pytest.mark.parametrize("turns", [0, 1])
-def test_a_very_large_picture_is_averaged_not_sampled(turns: int) -> None:
+def test_a_very_large_image_is_averaged_not_sampled(turns: int) -> None:
     """Single bright lines of a fine raster must not decide what a small copy looks like."""
     picture: npt.NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (3200, 3200, 3), dtype=np.uint8)
     painted = render(picture, [whole_view((3200, 3200), turns)])

@@ -113,7 +113,7 @@ def test_a_face_half_hidden_may_be_someone_new_but_not_for_long() -> None:
 
 
 def test_someone_else_in_the_same_place_is_someone_else() -> None:
-    """As when a film cuts from one speaker to the other."""
+    """As when a video cuts from one speaker to the other."""
     frames = follow([away(standing(200), 2, 9), away(standing(200), 0, 2.8)], 5)
     assert numbers_of(frames, 0).isdisjoint(numbers_of(frames, 1))
 
@@ -167,7 +167,7 @@ def smooth(values: Sequence[float], fps: float) -> list[float]:
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
 @pytest.mark.parametrize("rising", [True, False])
 def test_a_sudden_change_is_found_within_300_ms(fps: float, threshold: float, rising: bool) -> None:
-    """The change may come just after frame 9 was taken, and is in the film from frame 10 on."""
+    """The change may come just after frame 9 was taken, and is in the video from frame 10 on."""
     before, after = (0.0, 1.0) if rising else (1.0, 0.0)
     values = smooth([before] * 10 + [after] * 60, fps)
     crossed = next(number for number, value in enumerate(values) if (value > threshold) == rising and number >= 10)

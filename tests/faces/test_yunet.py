@@ -89,7 +89,7 @@ def test_candidates_come_best_first_and_the_weak_are_left_out() -> None:
 
 @st.composite
 def boxes(draw: st.DrawFn) -> Floats:
-    """Some boxes in a small picture, so that many iou."""
+    """Some boxes in a small image, so that many overlap."""
     corner, side = st.integers(0, 60), st.integers(1, 40)
     rows = draw(st.lists(st.tuples(corner, corner, side, side), max_size=12))
     return np.array([(x, y, x + w, y + h) for x, y, w, h in rows], np.float32).reshape(-1, 4)

@@ -60,7 +60,7 @@ def graph(
     names: tuple[str, str] = ("image", "logits"),
     kind: int = TensorProto.FLOAT,
 ) -> bytes:
-    """A valid ONNX graph whose tensors are as given: logits of zeros, whatever the picture."""
+    """A valid ONNX graph whose tensors are as given: logits of zeros, whatever the image."""
     there = helper.make_tensor_value_info(names[0], kind, image)
     back = helper.make_tensor_value_info(names[1], TensorProto.FLOAT, logits)
     nodes = [

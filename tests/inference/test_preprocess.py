@@ -1,4 +1,4 @@
-"""Pictures are prepared in threads, a bounded number ahead and in order; large photographs are decoded small."""
+"""Images are prepared in threads, a bounded number ahead and in order; large photographs are decoded small."""
 
 import io
 import sys
@@ -31,7 +31,7 @@ def detector() -> Detector:
 
 
 def photograph(side: int, face: int) -> RGB:
-    """The astronaut's face, about `face` pixels wide, right and below the middle of a grey picture."""
+    """The astronaut's face, about `face` pixels wide, right and below the middle of a grey image."""
     picture = np.full((side, side, 3), 128, np.uint8)
     head = astronaut()[20:240, 120:340]  # type: ignore[no-untyped-call]
     size = round(face * 220 / 90)
@@ -118,10 +118,10 @@ def test_an_error_comes_out_and_ends_the_threads() -> None:
     assert threads_of_ours() == 0
 
 
-# One picture
+# One image
 
 
-def test_without_a_finder_the_whole_picture_is_the_crop() -> None:
+def test_without_a_detector_the_whole_image_is_the_crop() -> None:
     picture = photograph(300, 50)
     found = Preprocessor(48, 3)(("a", picture))
     assert (found.status, found.width, found.height, found.detections) == ("ok", 300, 300, (None,))
@@ -136,7 +136,7 @@ def test_a_face_is_cropped_as_training_crops_it(detector: Detector) -> None:
     np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 1, face_region(face)))
 
 
-def test_a_picture_without_a_face_says_what_to_do(detector: Detector) -> None:
+def test_an_image_without_a_face_says_what_to_do(detector: Detector) -> None:
     found = Preprocessor(48, 1, detector)(("a", np.full((200, 300, 3), 90, np.uint8)))
     assert (found.status, found.reason, found.width, found.height) == ("no_face", NO_FACE, 300, 200)
     assert "--no-detect" in NO_FACE
@@ -151,7 +151,7 @@ def test_the_largest_faces_alone(detector: Detector) -> None:
 
 
 class Watched:
-    """A face finder that remembers the sizes of what it was shown."""
+    """A face detector that remembers the sizes of what it was shown."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector, self.shown = detector, list[tuple[int, ...]]()
@@ -226,7 +226,7 @@ def test_a_large_photograph_without_a_face_is_searched_in_full(detector: Detecto
     assert watched.shown == [(1000, 1500), (2000, 3000)]
 
 
-def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_picture(detector: Detector) -> None:
+def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_image(detector: Detector) -> None:
     picture = photograph(4 * MIN_DETECTION_SIDE, 110)
     data = jpeg(picture)
     found = Preprocessor(48, 1, detector)(("a", data))
@@ -237,7 +237,7 @@ def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_picture(det
     assert np.abs(found.crops[0].astype(int) - sharp).mean() < 2
 
 
-def test_a_very_large_picture_is_answered_in_its_own_pixels(detector: Detector, tmp_path: Path) -> None:
+def test_a_very_large_image_is_answered_in_its_own_pixels(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     large = Image.fromarray(photograph(1000, 180)).resize((6000, 6000), Image.Resampling.NEAREST)
     large.save(path, compress_level=1)
@@ -266,7 +266,7 @@ def test_a_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoded == [1]
 
 
-def test_all_that_decode_share_one_room() -> None:
+def test_all_that_decode_share_one_budget() -> None:
     """Readers of several models, and what is decoded to be shown, wait for each other."""
     data, done = jpeg(photograph(99, 9)), list[object]()
     jobs = [
@@ -285,7 +285,7 @@ def test_all_that_decode_share_one_room() -> None:
     assert sorted(map(str, done)) == ["(99, 99, 3)", "ok", "ok"]
 
 
-def test_a_picture_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
+def test_an_image_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
     data = jpeg(photograph(2 * MIN_DETECTION_SIDE, 300))
     (tmp_path / "a.jpg").write_bytes(data)
     for source in (data, tmp_path / "a.jpg", str(tmp_path / "a.jpg"), decode(data, "a")):
@@ -294,7 +294,7 @@ def test_a_picture_to_be_shown_is_decoded_in_full(tmp_path: Path) -> None:
         load_image(tmp_path / "no.jpg")
 
 
-def test_detections_are_scaled_into_the_picture() -> None:
+def test_detections_are_scaled_into_the_image() -> None:
     found = Detection(Box(10, 20, 90, 30), ((11.0, 22.0),) * 5, 0.7)
     expected = Detection(Box(40, 80, 359, 121), ((11 * 3.99, 22 * 4.02),) * 5, 0.7)
     assert found.rescaled((50, 100, 3), (201, 399)) == expected

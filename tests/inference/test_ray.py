@@ -36,9 +36,9 @@ def bundle(make_bundle: MakeBundle) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty pictures of noise, and one file that is none."""
-    folder = tmp_path_factory.mktemp("in") / "pictures"
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty images of noise, and one file that is none."""
+    folder = tmp_path_factory.mktemp("in") / "images"
     folder.mkdir()
     for number in range(20):
         values = np.random.default_rng(number).integers(0, 256, (120, 160, 3), np.uint8)
@@ -62,7 +62,7 @@ def rows_of(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def assert_same_rows(parts: Path, whole: Path) -> None:
-    """Equal but for the last digits: the network sees pictures in another company where a part begins."""
+    """Equal but for the last digits: the network sees images in another company where a part begins."""
     paths = sorted(parts.glob("part-*.parquet"))
     assert all(parquet.read_schema(path).equals(parquet.read_schema(whole), check_metadata=True) for path in paths)
     found, expected = rows_of(paths), rows_of([whole])
@@ -81,22 +81,22 @@ def in_this_process(model: Path, names: Sequence[str], folder: Path, size: int) 
 
 
 def test_parts_are_the_rows_of_one_machine(
-    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
+    bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
     """Relative names, an archive, a list with what is not there and a name that is no UTF-8."""
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile("some.zip", "w") as archive:
-        for path in sorted(pictures.iterdir())[-4:]:
+        for path in sorted(images.iterdir())[-4:]:
             archive.write(path, f"inner/{path.name}")
         archive.writestr("../out.jpg", b"leaves the archive")
-    (tmp_path / "here.jpg").write_bytes((pictures / "00.jpg").read_bytes())
-    (tmp_path / "list.txt").write_text(f"here.jpg\nnot-there.jpg\n{pictures}/01.jpg\n", encoding="utf-8")
+    (tmp_path / "here.jpg").write_bytes((images / "00.jpg").read_bytes())
+    (tmp_path / "list.txt").write_text(f"here.jpg\nnot-there.jpg\n{images}/01.jpg\n", encoding="utf-8")
     odd = os.fsdecode(b"caf\xe9.jpg")
     try:
-        Path(odd).write_bytes((pictures / "02.jpg").read_bytes())
+        Path(odd).write_bytes((images / "02.jpg").read_bytes())
     except OSError:
         odd = "here.jpg"  # a file system of UTF-8 names only
-    names = (str(pictures), "some.zip", "list.txt", odd)
+    names = (str(images), "some.zip", "list.txt", odd)
 
     work, _ = in_this_process(bundle, names, tmp_path / "out", 8)
     status, _, err = call("predict", *names, "--model", bundle, "--no-detect", "--parquet", "whole.parquet")
@@ -108,7 +108,7 @@ def test_parts_are_the_rows_of_one_machine(
     assert f"{counts['unreadable']} of {counts.total()} files could not be read" in err
 
 
-def test_faces_are_counted_once_per_picture(
+def test_faces_are_counted_once_per_image(
     brightness_bundle: Path, two_people: Callable[..., np.ndarray[Any, Any]], tmp_path: Path
 ) -> None:
     for number, (left, right) in enumerate(((True, False), (None, None), (True, None))):
@@ -129,13 +129,13 @@ def test_a_part_is_found_by_its_place_and_sorts_by_it(tmp_path: Path) -> None:
     assert ParquetParts(tmp_path, 2000).path(1).name == "part-00001.parquet"
 
 
-def test_the_list_is_that_of_the_local_engine(pictures: Path, tmp_path: Path) -> None:
-    parts, starts = begin_parts(tmp_path, Inputs([str(pictures)]), JOB, 6)
-    survey = Inputs([str(pictures)]).summarise()
+def test_the_list_is_that_of_the_local_engine(images: Path, tmp_path: Path) -> None:
+    parts, starts = begin_parts(tmp_path, Inputs([str(images)]), JOB, 6)
+    survey = Inputs([str(images)]).summarise()
     told = json.loads((tmp_path / JOB_FILE).read_text())
     assert told["list of inputs"] == {"count": survey.count, "sha256": survey.sha256}
     assert [len(parts.lines(*place)) for place in enumerate(starts)] == [6, 6, 6, 3]
-    assert parts.lines(3, starts[3])[0][0] == str(pictures / "18.jpg")
+    assert parts.lines(3, starts[3])[0][0] == str(images / "18.jpg")
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_another_job_is_refused_and_nothing_changed(
     names: list[str],
     size: int,
     words: str,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(pictures)
+    monkeypatch.chdir(images)
     begin_parts(tmp_path, Inputs(["."]), JOB, 8)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(OutputError) as refused:
@@ -167,18 +167,18 @@ def test_another_job_is_refused_and_nothing_changed(
     begin_parts(tmp_path, Inputs(["."]), JOB, 8)
 
 
-def test_a_folder_of_other_things_is_refused(pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_of_other_things_is_refused(images: Path, tmp_path: Path) -> None:
     (tmp_path / "part-00000.parquet").write_bytes(b"")
     with pytest.raises(OutputError, match=f"other files in it and no {JOB_FILE}"):
-        begin_parts(tmp_path, Inputs([str(pictures)]), JOB)
+        begin_parts(tmp_path, Inputs([str(images)]), JOB)
     (tmp_path / JOB_FILE).write_text("{}")
     with pytest.raises(OutputError, match="not written by mien"):
-        begin_parts(tmp_path, Inputs([str(pictures)]), JOB)
+        begin_parts(tmp_path, Inputs([str(images)]), JOB)
     assert not (tmp_path / INPUTS_FILE).exists()
 
 
-def test_a_damaged_part_names_its_fix(bundle: Path, pictures: Path, tmp_path: Path) -> None:
-    work, _ = in_this_process(bundle, [str(pictures)], tmp_path / "out", 8)
+def test_a_damaged_part_names_its_fix(bundle: Path, images: Path, tmp_path: Path) -> None:
+    work, _ = in_this_process(bundle, [str(images)], tmp_path / "out", 8)
     work.parts.path(1).write_bytes(b"PAR1")
     with pytest.raises(OutputError, match=r"part-00001.parquet: cannot be read .*delete it"):
         work.parts.counted(1)
@@ -200,8 +200,8 @@ def test_two_runs_do_not_write_the_same_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_what_kills_its_workers_is_not_tried_for_ever(bundle: Path, pictures: Path, tmp_path: Path) -> None:
-    work, starts = in_this_process(bundle, [str(pictures)], tmp_path / "out", 8)
+def test_what_kills_its_workers_is_not_tried_for_ever(bundle: Path, images: Path, tmp_path: Path) -> None:
+    work, starts = in_this_process(bundle, [str(images)], tmp_path / "out", 8)
     for number in range(ATTEMPTS):
         (work.parts.folder / f"..part-00001.machine-{number}.part").touch()
     told = PartWriter(work)({"part": np.array([0, 1]), "start": np.array(starts[:2])})["done"]
@@ -213,10 +213,10 @@ def test_what_kills_its_workers_is_not_tried_for_ever(bundle: Path, pictures: Pa
 
 
 def test_without_ray_one_sentence_says_what_to_install(
-    bundle: Path, pictures: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, images: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    called = call("predict", pictures, "--model", bundle, "--engine", "ray", "--parquet", tmp_path / "out")
+    called = call("predict", images, "--model", bundle, "--engine", "ray", "--parquet", tmp_path / "out")
     assert_refused(called, "--engine ray", "pip install 'mien[cluster]'")
     assert not (tmp_path / "out").exists()
 
@@ -241,10 +241,10 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         (["--parquet", "IN"], "is one of the inputs"),
     ],
 )
-def test_a_bad_call_is_one_line(options: list[str], words: str, pictures: Path, tmp_path: Path, call: Call) -> None:
-    places = {"OUT": str(tmp_path / "out"), "IN": str(pictures)}
+def test_a_bad_call_is_one_line(options: list[str], words: str, images: Path, tmp_path: Path, call: Call) -> None:
+    places = {"OUT": str(tmp_path / "out"), "IN": str(images)}
     given = [places.get(option, option) for option in options]
-    assert_refused(call("predict", pictures, "--engine", "ray", *given), words)
+    assert_refused(call("predict", images, "--engine", "ray", *given), words)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -261,8 +261,8 @@ def finished(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, pictures: Path, tmp_path: Path) -> None:
-    names = sorted(map(str, pictures.iterdir())) * 300
+def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, images: Path, tmp_path: Path) -> None:
+    names = sorted(map(str, images.iterdir())) * 300
     (tmp_path / "list.txt").write_text("\n".join(names), encoding="utf-8")
     out, whole = tmp_path / "out", tmp_path / "whole.parquet"
     arguments = (tmp_path / "list.txt", "--model", bundle, "--no-detect", "--parquet")
@@ -301,13 +301,13 @@ def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, pictures: Path, tmp
 
 
 @pytest.mark.slow
-def test_a_changed_model_is_refused(bundle: Path, make_bundle: MakeBundle, pictures: Path, tmp_path: Path) -> None:
+def test_a_changed_model_is_refused(bundle: Path, make_bundle: MakeBundle, images: Path, tmp_path: Path) -> None:
     """And a run whose parts are all there needs no cluster."""
-    begun = start(pictures, "--model", bundle, "--no-detect", "--parquet", tmp_path / "out")
+    begun = start(images, "--model", bundle, "--no-detect", "--parquet", tmp_path / "out")
     assert (begun.communicate()[1], begun.returncode) == ("mien: 1 of 21 files could not be read; see their rows\n", 1)
     written = finished(tmp_path / "out")
     other = make_bundle(size=24)
-    refused = start(pictures, "--model", other, "--no-detect", "--parquet", tmp_path / "out")
+    refused = start(images, "--model", other, "--no-detect", "--parquet", tmp_path / "out")
     err = refused.communicate()[1]
     assert "was begun with another model; delete the folder" in err
     assert (err.count("\n"), refused.returncode) == (1, 2)

@@ -1,4 +1,4 @@
-"""Every way to give a picture leads to the same answer; a bad file is a row and never an end."""
+"""Every way to give an image leads to the same answer; a bad file is a row and never an end."""
 
 import io
 import json
@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import skimage.data
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import mien
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
+from mien.inference.reader import in_batches
 from mien.io.image import ImageSource
 from mien.labels import EXPRESSIONS
 
@@ -51,7 +54,7 @@ def shares(result: mien.ImageResult) -> list[float]:
     return list(result.face.probabilities.values())
 
 
-# The same picture, however it comes
+# The same image, however it comes
 
 
 def test_path_bytes_and_array_agree(reader: mien.Reader, tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_path_bytes_and_array_agree(reader: mien.Reader, tmp_path: Path) -> None
     assert all(result.face.to_dict() == first for result in results)
 
 
-def test_grey_pictures_in_any_form_agree(reader: mien.Reader) -> None:
+def test_grey_images_in_any_form_agree(reader: mien.Reader) -> None:
     grey = np.asarray(Image.fromarray(picture(2)).convert("L"))
     forms: list[ImageSource] = [grey, grey[..., None], np.repeat(grey[..., None], 3, axis=2), png(grey)]
     expected = shares(reader.predict(forms[0]))
@@ -73,7 +76,7 @@ def test_grey_pictures_in_any_form_agree(reader: mien.Reader) -> None:
         assert shares(reader.predict(form)) == expected
 
 
-def test_a_picture_turned_by_exif_equals_the_upright_one(reader: mien.Reader) -> None:
+def test_an_image_turned_by_exif_equals_the_upright_one(reader: mien.Reader) -> None:
     upright = picture(3)
     turned = np.ascontiguousarray(np.rot90(upright))
     exif = Image.Exif()
@@ -84,7 +87,7 @@ def test_a_picture_turned_by_exif_equals_the_upright_one(reader: mien.Reader) ->
     assert shares(reader.predict(turned)) != shares(reader.predict(upright))
 
 
-def test_a_picture_in_a_batch_answers_as_it_does_alone(reader: mien.Reader) -> None:
+def test_an_image_in_a_batch_answers_as_it_does_alone(reader: mien.Reader) -> None:
     pictures = [picture(seed) for seed in range(70)]
     alone = [shares(reader.predict(one)) for one in pictures]
     for batch_size in (1, 7, 32, 100):
@@ -127,7 +130,7 @@ def test_a_batch_without_one_good_file(reader: mien.Reader) -> None:
     assert list(reader.predict_many([])) == []
 
 
-def test_endless_pictures_are_read_one_batch_at_a_time(rgb_reader: mien.Reader) -> None:
+def test_endless_images_are_read_one_batch_at_a_time(rgb_reader: mien.Reader) -> None:
     taken = 0
 
     def endless() -> Iterator[Picture]:
@@ -149,7 +152,7 @@ def test_nothing_is_read_before_it_is_asked_for(rgb_reader: mien.Reader) -> None
     rgb_reader.predict_many(failing())
 
 
-def test_names_and_pictures_that_could_not_be_had(rgb_reader: mien.Reader) -> None:
+def test_names_and_images_that_could_not_be_had(rgb_reader: mien.Reader) -> None:
     pairs: list[tuple[str, Any]] = [("one", picture(1)), ("two", ImageError("two", "is locked")), ("three", b"")]
     results = list(rgb_reader.predict_named(pairs))
     assert [(result.source, result.status) for result in results] == [
@@ -165,13 +168,13 @@ def test_names_and_pictures_that_could_not_be_had(rgb_reader: mien.Reader) -> No
     [5, None, ["a.png"], Image.new("RGB", (8, 8)), bytearray(b"x"), object()],
     ids=["int", "None", "list", "Pillow", "bytearray", "object"],
 )
-def test_what_is_no_picture_at_all_raises(rgb_reader: mien.Reader, source: Any) -> None:
+def test_what_is_no_image_at_all_raises(rgb_reader: mien.Reader, source: Any) -> None:
     with pytest.raises(InputError, match="an image is a path, bytes or a uint8 array, not"):
         rgb_reader.predict(source)
 
 
 @pytest.mark.parametrize("source", ["a.png", Path("a.png"), b"x"], ids=["str", "Path", "bytes"])
-def test_one_picture_in_place_of_several_raises(rgb_reader: mien.Reader, source: Any) -> None:
+def test_one_image_in_place_of_several_raises(rgb_reader: mien.Reader, source: Any) -> None:
     with pytest.raises(InputError, match="put a single one into a list"):
         next(rgb_reader.predict_many(source))
 
@@ -202,7 +205,7 @@ def test_names_that_are_no_utf8(rgb_reader: mien.Reader, tmp_path: Path) -> None
     assert rgb_reader.predict(name).source == name
 
 
-def test_the_given_picture_is_never_changed(rgb_reader: mien.Reader) -> None:
+def test_the_given_image_is_never_changed(rgb_reader: mien.Reader) -> None:
     array = picture(1)
     before = array.copy()
     array.setflags(write=False)
@@ -360,13 +363,13 @@ def two_faces(astronaut: Picture) -> Picture:
 
 
 def test_the_bundle_says_whether_faces_are_looked_for(make_bundle: MakeBundle, astronaut: Picture) -> None:
-    for framing, given, looks in [
+    for framing, asked, looks in [
         ("whole", None, False),
         ("whole", True, True),
         ("face", None, True),
         ("face", False, False),
     ]:
-        reader = mien.load(make_bundle(framing=framing), threads=1, detect=given)
+        reader = mien.load(make_bundle(framing=framing), threads=1, detect=asked)
         assert reader.detect is looks
         (found,) = reader.predict(astronaut).faces
         assert (found.score is not None, found.landmarks is not None) == (looks, looks)
@@ -410,7 +413,7 @@ def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: Pic
     assert finding.classify_faces(picture, []) == ()
 
 
-def test_a_picture_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
+def test_an_image_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
     result = finding.predict(np.full((200, 300, 3), 90, np.uint8))
     assert (result.status, result.faces, result.width, result.height) == ("no_face", (), 300, 200)
     assert "--no-detect" in (result.reason or "")
@@ -419,7 +422,7 @@ def test_a_picture_without_a_face_is_a_row_that_says_so(finding: mien.Reader) ->
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_pictures_side_by_side_answer_as_they_do_alone(
+def test_images_side_by_side_answer_as_they_do_alone(
     make_bundle: MakeBundle, finding: mien.Reader, astronaut: Picture, tmp_path: Path, threads: int
 ) -> None:
     reader = mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=threads)
@@ -438,7 +441,7 @@ def test_pictures_side_by_side_answer_as_they_do_alone(
                 assert face.probabilities == pytest.approx(same.probabilities, abs=1e-6)
 
 
-def test_reading_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, astronaut: Picture) -> None:
+def test_inference_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, astronaut: Picture) -> None:
     reader = mien.load(make_bundle(framing="face"), threads=3)
     found = reader.predict_many([astronaut] * 100, batch_size=2)
     assert next(found).status == "ok"
@@ -451,7 +454,7 @@ def test_reading_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, ast
 # Crops, as training gives them
 
 
-def test_crops_of_the_right_size_answer_as_pictures_do(rgb_reader: mien.Reader) -> None:
+def test_crops_of_the_right_size_answer_as_images_do(rgb_reader: mien.Reader) -> None:
     crops = np.stack([picture(seed, 16, 16) for seed in range(5)])
     found = rgb_reader.probabilities(crops, batch_size=2)
     assert found.dtype == np.float64
@@ -493,3 +496,26 @@ def test_a_variant_reads_otherwise_and_leaves_the_first_as_it_was(brightness_bun
     assert reader.predict(picture) == both
     with pytest.raises(mien.ConfigError, match="faces 'some'"):
         reader.variant(faces="some")  # type: ignore[arg-type]
+
+
+# The batching rule
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 12))
+def test_batches_keep_the_order_and_only_the_last_may_not_be_full(faces: list[int], size: int) -> None:
+    batches = list(in_batches(faces, lambda count: count, size))
+    assert [count for batch, _ in batches for count in batch] == faces
+    for number, (batch, full) in enumerate(batches):
+        assert full == (max(len(batch), sum(batch)) >= size)
+        assert full or number == len(batches) - 1
+        assert max(len(batch[:-1]), sum(batch[:-1])) < size, "it was full before its last image"
+
+
+def test_a_variant_shares_the_networks_and_changes_only_its_options(make_bundle: MakeBundle) -> None:
+    reader = mien.load(make_bundle(framing="face"), threads=1, faces="largest")
+    whole = reader.variant(detect=False)
+    assert (reader.detect, whole.detect) == (True, False)
+    assert (whole.detector, whole.rule, whole.config) == (reader.detector, reader.rule, reader.config)
+    assert vars(whole).keys() == vars(reader).keys()
+    grey = np.full((60, 60, 3), 90, np.uint8)
+    assert (reader.predict(grey).status, whole.predict(grey).status) == ("no_face", "ok")

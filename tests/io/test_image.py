@@ -1,4 +1,4 @@
-"""The same picture in any wrapping is the same upright RGB; anything else is one ImageError line."""
+"""The same image in any wrapping is the same upright RGB; anything else is one ImageError line."""
 
 import io
 import os
@@ -223,7 +223,7 @@ def test_what_takes_too_much_memory_is_refused_before_decoding() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "I;16", "RGBA"])
-def test_a_large_picture_is_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_is_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strips of 7 rows, which divide nothing, give what the whole gives; so does shrinking, but for rounding."""
     source = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else PICTURE.convert(mode)
     data = encode(source, "TIFF")
@@ -247,7 +247,7 @@ def test_floats_are_scaled_alike_in_every_strip(monkeypatch: pytest.MonkeyPatch)
             assert np.array_equal(decode(data, "x"), whole)
 
 
-def test_a_shrunk_picture_is_upright() -> None:
+def test_a_shrunk_image_is_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = PICTURE.resize((96, 60)).transpose(Image.Transpose.ROTATE_90)
@@ -257,7 +257,7 @@ def test_a_shrunk_picture_is_upright() -> None:
         assert apart(found, np.asarray(PICTURE.resize((96, 60)).reduce(2))) < 6
 
 
-def test_the_size_told_is_that_of_the_upright_picture_before_it_was_shrunk() -> None:
+def test_the_size_told_is_that_of_the_upright_image_before_it_was_shrunk() -> None:
     exif = Image.Exif()
     for value, size in ((1, (640, 400)), (3, (640, 400)), (6, (400, 640)), (8, (400, 640))):
         exif[0x0112] = value
@@ -283,7 +283,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts() -> None:
     ("kind", "mode"), [("PNG", "RGB"), ("PNG", "L"), ("PNG", "RGBA"), ("JPEG", "RGB"), ("TIFF", "L")]
 )
 def test_what_decoding_needs_is_told_by_the_header(kind: str, mode: str) -> None:
-    """At least the picture itself and Pillow's copy, and of the order of that."""
+    """At least the image itself and Pillow's copy, and of the order of that."""
     data = encode(PICTURE.resize((2000, 1000)).convert(mode), kind)
     decoded = 2_000_000 * (1 if mode == "L" else 4)
     assert decoded + 6_000_000 <= decoding_bytes(data, "x") <= decoded + 7_000_000 + len(data)
@@ -302,7 +302,7 @@ def test_truncated_files_are_refused(kind: str, share: float) -> None:
     line(lambda: load_image(whole[: int(len(whole) * share)]))
 
 
-def test_files_that_are_no_picture(tmp_path: Path) -> None:
+def test_files_that_are_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("no picture here")
     os.mkfifo(tmp_path / "fifo.jpg")

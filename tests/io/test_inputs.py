@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Folders
 
 
-def test_a_folder_gives_its_pictures_sorted_by_the_parts_of_their_paths(here: Path) -> None:
+def test_a_folder_gives_its_images_sorted_by_the_parts_of_their_paths(here: Path) -> None:
     fill(here, "in/b.png", "in/a.JPG", "in/a/2.webp", "in/a/10.webp", "in/a-b/1.gif", "in/notes.txt", "in/clip.mp4",
          "in/.hidden.png", "in/.git/x.png", "in/__MACOSX/x.png", "in/Thumbs.db")  # fmt: skip
     expected = ["in/a/10.webp", "in/a/2.webp", "in/a-b/1.gif", "in/a.JPG", "in/b.png"]
@@ -58,7 +58,7 @@ def test_a_folder_gives_its_pictures_sorted_by_the_parts_of_their_paths(here: Pa
     assert listed("in", "in/b.png") == [*listed("in"), "in/b.png"]
 
 
-def test_a_picture_without_its_ending_is_known_by_its_first_bytes(here: Path) -> None:
+def test_an_image_without_its_ending_is_known_by_its_first_bytes(here: Path) -> None:
     fill(here, "in/text", "in/note.md")
     for name, data in {"photo": JPEG, "img.php": b"\x89PNG\r\n\x1a\n..", "w.bin": b"RIFF....WEBPVP8 "}.items():
         (here / "in" / name).write_bytes(data)

@@ -30,7 +30,7 @@ def number_of(frame: Picture) -> int:
 
 
 def quarters() -> Picture:
-    """A picture whose corners differ: white above left, grey above right, black below."""
+    """An image whose corners differ: white above left, grey above right, black below."""
     frame = np.zeros((48, 64, 3), np.uint8)
     frame[:24, :32], frame[:24, 32:] = 255, 128
     return frame
@@ -100,7 +100,7 @@ def test_frames_do_not_wait_for_the_garbage_collector(tmp_path: Path, write_vide
     assert kept <= 2
 
 
-def test_sound_and_a_second_picture_do_not_matter(tmp_path: Path, write_video: WriteVideo) -> None:
+def test_sound_and_a_second_image_do_not_matter(tmp_path: Path, write_video: WriteVideo) -> None:
     path = tmp_path / "video.mkv"
     write_video(path, numbered(6), small=True, sound=True)
     frames, fault = read(path)
