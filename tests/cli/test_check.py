@@ -313,7 +313,7 @@ def test_show_of_a_class_without_a_readable_image(tmp_path: Path, capsys: Captur
     write_dataset(tmp_path / "d", 3, size=48)
     for path in (tmp_path / "d" / "sad").iterdir():
         path.write_bytes(b"")
-    assert "class 'sad' has no readable picture" in one_line(
+    assert "class 'sad' has no readable image" in one_line(
         capsys, mien("show", tmp_path / "d", "--out", tmp_path / "g.png")
     )
     assert not (tmp_path / "g.png").exists()
