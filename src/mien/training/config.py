@@ -81,7 +81,7 @@ class TrainConfig:
     head_learning_rate: float = _setting(1e-3, "learning rate while only the head is trained", 1e-8, 10)
 
     # --- optimisation
-    optimizer: Literal["adam", "adamw", "muon", "sgd"] = _setting("adam", "optimiser")
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = _setting("adam", "optimizer")
     learning_rate: float = _setting(1e-3, "peak learning rate", 1e-8, 10)
     weight_decay: float = _setting(0.0, "decoupled weight decay (adamw, muon, sgd)", 0, 1)
     momentum: float = _setting(0.9, "momentum (sgd)", 0, 0.9999)

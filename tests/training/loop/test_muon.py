@@ -1,4 +1,4 @@
-"""The optimiser Muon: what a step of it is for each kind of weight."""
+"""The optimizer Muon: what a step of it is for each kind of weight."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Save and load the state of an unfinished run: weights, optimiser, random states, EMA, best weights, history."""
+"""Save and load the state of an unfinished run: weights, optimizer, random states, EMA, best weights, history."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, model: Any, ema: WeightEMA, best: Arrays, histor
 
     Args:
         path: `.npz` file; replaced if it exists.
-        model: compiled training model, with its optimiser.
+        model: compiled training model, with its optimizer.
         ema: moving average of the weights.
         best: weights of the best epoch so far.
         history: all epochs so far.

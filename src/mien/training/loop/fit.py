@@ -64,7 +64,7 @@ def fit(
         if row.val_loss < lowest - MIN_IMPROVEMENT or not best:
             best = [value.copy() for value in ema.values]
         history.append(row)
-        if len(history) == config.freeze_epochs:  # before saving, so that a checkpoint holds the next epoch's optimiser
+        if len(history) == config.freeze_epochs:  # before saving, so that a checkpoint holds the next epoch's optimizer
             compile_model(model, copy, config, frozen=False)
         save_checkpoint(folder / CHECKPOINT, model, ema, best, history)
         write_history(folder, history)

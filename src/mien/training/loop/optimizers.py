@@ -1,4 +1,4 @@
-"""Loss, metric and optimiser of the training model."""
+"""Loss, metric and optimizer of the training model."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from mien.training.networks.pretrained import HEAD
 
 
 def compile_model(model: Any, network: Any, config: TrainConfig, frozen: bool) -> None:
-    """Compile a training model with a new optimiser.
+    """Compile a training model with a new optimizer.
 
     Batch normalisation in frozen layers uses its running statistics and does not update them.
 
     Args:
         model: the augmentation, followed by `network` up to its logits.
         network: the network whose layers are frozen or trained.
-        config: loss and optimiser.
+        config: loss and optimizer.
         frozen: train only the head.
     """
     for layer in network.layers:
@@ -34,7 +34,7 @@ def compile_model(model: Any, network: Any, config: TrainConfig, frozen: bool) -
 
 
 def make_optimizer(config: TrainConfig) -> Any:
-    """Return the optimiser that a config names. Biases and normalisation weights are not decayed."""
+    """Return the optimizer that a config names. Biases and normalisation weights are not decayed."""
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(
             config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0,
