@@ -3,72 +3,90 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from polling import wait_until
 
 from mien.server.workers import WorkerPool
 
 
 def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
+    """Run jobs that all wait at the same time, in a pool of one thread."""
+    released = threading.Event()
+
+    def block(items: list[None]) -> list[None]:
+        released.wait()
+        return items
+
     async def main() -> list[Any]:
-        return await asyncio.gather(*(workers.run(*job) for job in jobs), return_exceptions=True)
+        first = asyncio.create_task(workers.run(block, None))
+        tasks = [asyncio.create_task(workers.run(*job)) for job in jobs]
+        await until(lambda: workers.waiting == len(jobs))
+        released.set()
+        await first
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     return asyncio.run(main())
 
 
-def test_small_jobs_are_merged_and_large_ones_run_alone() -> None:
-    workers = WorkerPool(1, 100, 10)
-    groups: list[list[int]] = []
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that another thread fulfils."""
+    await asyncio.get_running_loop().run_in_executor(None, wait_until, condition)
 
-    def work(given: list[int]) -> list[int]:
-        groups.append(given)
-        time.sleep(0.05)
-        return [10 * one for one in given]
+
+def test_small_jobs_are_merged_and_large_ones_run_alone() -> None:
+    workers = WorkerPool(1, 100, 60)
+    batches: list[list[int]] = []
+
+    def work(items: list[int]) -> list[int]:
+        batches.append(items)
+        return [10 * item for item in items]
 
     results = run(workers, *[(work, number, 100) for number in range(10)], *[(work, number) for number in (10, 11)])
     workers.close()
     assert results == [10 * number for number in range(12)]
-    assert [number for group in groups for number in group] == list(range(12))
-    assert max(map(len, groups)) >= 8
-    assert groups[-2:] == [[10], [11]]
+    assert batches == [list(range(10)), [10], [11]]
 
 
 def test_a_failing_job_does_not_fail_its_batch() -> None:
-    workers = WorkerPool(1, 100, 10)
+    workers = WorkerPool(1, 100, 60)
 
-    def work(given: list[int]) -> list[int]:
-        time.sleep(0.05)
-        if 3 in given:
+    def work(items: list[int]) -> list[int]:
+        if 3 in items:
             raise ValueError("three")
-        return given
+        return items
 
     results = run(workers, *[(work, number, 1) for number in range(6)])
     workers.close()
-    assert [type(found) for found in results] == [int, int, int, ValueError, int, int]
+    assert [type(result) for result in results] == [int, int, int, ValueError, int, int]
 
 
 def test_a_cancelled_job_never_runs() -> None:
     """A client that disconnects cancels its job."""
-    workers = WorkerPool(1, 100, 10)
-    over, done = threading.Event(), []
+    workers = WorkerPool(1, 100, 60)
+    released, started = threading.Event(), threading.Event()
+    done: list[int] = []
 
-    def block(given: list[int]) -> list[int]:
-        over.wait()
-        return given
+    def block(items: list[int]) -> list[int]:
+        started.set()
+        released.wait()
+        return items
 
-    def work(given: list[int]) -> list[int]:
-        done.extend(given)
-        return given
+    def work(items: list[int]) -> list[int]:
+        done.extend(items)
+        return items
 
     async def main() -> None:
         first = asyncio.create_task(workers.run(block, 0))
-        await asyncio.sleep(0.05)
+        await until(started.is_set)
         second = asyncio.create_task(workers.run(work, 1))
-        await asyncio.sleep(0.05)
+        await until(lambda: workers.waiting == 1)
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
         assert workers.waiting == 0
-        over.set()
+        released.set()
         await first
 
     asyncio.run(main())
@@ -77,37 +95,42 @@ def test_a_cancelled_job_never_runs() -> None:
 
 
 def test_all_threads_work() -> None:
-    workers = WorkerPool(3, 100, 10)
+    workers = WorkerPool(3, 100, 60)
     meet = threading.Barrier(3)
 
-    def work(given: list[int]) -> list[int]:
-        meet.wait(timeout=10)
-        return given
+    def work(items: list[int]) -> list[int]:
+        meet.wait(timeout=60)
+        return items
 
-    assert run(workers, *[(work, number) for number in range(3)]) == [0, 1, 2]
+    async def main() -> list[int]:
+        return list(await asyncio.gather(*(workers.run(work, number) for number in range(3))))
+
+    assert asyncio.run(main()) == [0, 1, 2]
     workers.close()
 
 
 def test_a_job_is_abandoned_if_the_client_disconnects() -> None:
     workers = WorkerPool(1, 100, 60)
-    over, begun = threading.Event(), threading.Event()
+    released, started = threading.Event(), threading.Event()
 
-    def block(given: list[int]) -> list[int]:
-        begun.set()
-        over.wait()
-        return given
+    def block(items: list[int]) -> list[int]:
+        started.set()
+        released.wait()
+        return items
 
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
-        gone: list[asyncio.Future[None]] = [loop.create_future() for _ in range(3)]
-        jobs = [asyncio.create_task(workers.run(block, number, disconnected=one)) for number, one in enumerate(gone)]
-        await loop.run_in_executor(None, begun.wait)
+        disconnected: list[asyncio.Future[None]] = [loop.create_future() for _ in range(3)]
+        jobs = [
+            asyncio.create_task(workers.run(block, number, disconnected=one)) for number, one in enumerate(disconnected)
+        ]
+        await loop.run_in_executor(None, started.wait)
         assert workers.waiting == 2
-        gone[0].set_result(None)  # while it runs
-        gone[1].set_result(None)  # while it waits
+        disconnected[0].set_result(None)  # while it runs
+        disconnected[1].set_result(None)  # while it waits
         left = await asyncio.gather(*jobs[:2], return_exceptions=True)
         assert workers.waiting == 1
-        over.set()
+        released.set()
         return [*left, await jobs[2]]
 
     *left, answered = asyncio.run(main())
@@ -121,10 +144,10 @@ def test_two_event_loops_share_the_workers() -> None:
     workers = WorkerPool(1, 100, 60)
     both, groups = threading.Barrier(2), []
 
-    def work(given: list[str]) -> list[str]:
-        groups.append({one[0] for one in given})
+    def work(items: list[str]) -> list[str]:
+        groups.append({item[0] for item in items})
         time.sleep(0.02)
-        return [one.upper() for one in given]
+        return [item.upper() for item in items]
 
     async def main(name: str) -> list[str]:
         both.wait()
