@@ -131,7 +131,7 @@ def test_a_real_run_that_diverges_is_listed_as_failed(faces: Path, tmp_path: Pat
     pytest.importorskip("keras")
     arguments = ["--network", "classic", "--size", 32, "--width", 0.1, "--epochs", 2, "--optimizer", "sgd"]
     code, _, errors = call("train", faces, "--out", tmp_path / "run", *arguments, "--learning-rate", 10,
-                           "--activation", "elu", "--batch-size", 2)  # fmt: skip
+                           "--activation", "leaky_relu", "--weight-decay", 1, "--batch-size", 2)  # fmt: skip
     assert code == 2
     assert "no longer a number" in errors
     found = read_run(tmp_path / "run")

@@ -105,7 +105,7 @@ def test_another_sweep_is_refused(done: Path, faces: Path, tmp_path: Path) -> No
 
 
 def test_a_run_that_fails_is_reported_and_the_others_go_on(faces: Path, tmp_path: Path) -> None:
-    base = {**BASE, "optimizer": "sgd", "activation": "elu", "batch_size": 2}
+    base = {**BASE, "optimizer": "sgd", "weight_decay": 1.0, "activation": "leaky_relu", "batch_size": 2}
     del base["epochs"]
     sweep = Sweep("", {**base, "epochs": 1}, {"learning_rate": (1e-6, 10.0)}, (0,))
     outcome = experiment(TrainingSource(faces), sweep, tmp_path / "out")

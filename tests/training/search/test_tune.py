@@ -29,6 +29,10 @@ pytest.importorskip("optuna")
 
 #: A network that is built and trained in a second.
 TINY = {"network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 2, "batch_size": 16}
+#: Each step multiplies the weights by -9, so that the loss overflows.
+DIVERGING = {
+    **TINY, "optimizer": "sgd", "learning_rate": 10.0, "weight_decay": 1.0, "activation": "leaky_relu", "batch_size": 2,
+}  # fmt: skip
 SEARCH = ("learning_rate", "dropout")
 
 
@@ -96,8 +100,7 @@ def test_every_trial_says_what_it_came_to(
 
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
     reporter = RecordingReporter()
-    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "elu", "batch_size": 2}
-    tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(1)), ("dropout",), reporter)
+    tune(TrainingSource(parts), DIVERGING, tmp_path / "study", Options(Budget(1)), ("dropout",), reporter)
     (said,) = [text for text in reporter.said if text.startswith("trial 0")]
     assert said.startswith("trial 0: stopped early (")
     assert "the loss is no longer a number" in said
@@ -202,8 +205,7 @@ def test_damaged_files_of_a_study_are_named(
 
 
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
-    wild = {**TINY, "optimizer": "sgd", "learning_rate": 10.0, "activation": "elu", "batch_size": 2}
-    found = tune(TrainingSource(parts), wild, tmp_path / "study", Options(Budget(2)), ("dropout",))
+    found = tune(TrainingSource(parts), DIVERGING, tmp_path / "study", Options(Budget(2)), ("dropout",))
     assert all(trial.user_attrs["seconds"] > 0 for trial in found.study.trials())  # also before a first epoch
     with pytest.raises(TrainingError, match="no trial was finished"):
         read_result(found)
