@@ -26,12 +26,12 @@ from PIL import Image
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError, TrainingError
-from mien.evaluation import slices
 from mien.evaluation.scoring import Predictions, score
+from mien.evaluation.slices import measure_slices
 from mien.explanation.attention import AttentionSummary, summarise_attention
 from mien.explanation.attention_figures import mean_map
 from mien.inference.reader import Reader, load
-from mien.report.sections.slices import hints_chart, slices_section
+from mien.report.sections.slices import shortcuts_chart, slices_section
 
 Pixels = npt.NDArray[np.uint8]
 CLASSES = ("happy", "sad")
@@ -95,16 +95,16 @@ def report(name: str, reader: Reader, out: Path, sets: Path) -> None:
     for part in SETS:
         scored: Predictions = score(reader, read_manifest(sets / part, CLASSES))
         assert scored.crops is not None
-        found = slices.measure_slices(scored.crops, scored.detections, scored)
-        recalls = ", ".join(f"{label} {metrics.recall}" for label, metrics in scored.evaluation().per_class.items())
-        print(f"\n{part}: accuracy {scored.evaluation().accuracy}; recall {recalls}")
+        found = measure_slices(scored)
+        recalls = ", ".join(f"{label} {metrics.recall}" for label, metrics in scored.metrics.per_class.items())
+        print(f"\n{part}: accuracy {scored.metrics.accuracy}; recall {recalls}")
         print(f"  slices: {slices_section(found).conclusion}")
-        for best in (*found.of_labels[:1], *found.of_answers[:1]):  # of_answers is empty if a class is hardly answered
-            print(f"    {best.of} {best.label}, {best.place}, {best.number}: {best.area}, tells: {best.tells}")
+        for best in (*found.label_shortcuts[:1], *found.answer_shortcuts[:1]):
+            print(f"    {best.target} {best.label}, {best.place}, {best.feature}: {best.auc}, strong: {best.is_strong}")
         looked = summarise_attention(reader, scored.crops, scored.truth, scored.classes, scored.detections)
         print(f"  attention ({looked.method}): {looked.conclusion}")
         side_by_side(looked, out / f"{name}-network-{part}-attention.png")
-        border = hints_chart((*found.of_labels, *found.of_answers))
+        border = shortcuts_chart((*found.label_shortcuts, *found.answer_shortcuts))
         (out / f"{name}-network-{part}-border.png").write_bytes(border.png)
 
 

@@ -37,7 +37,7 @@ def data(faces: Path, tmp_path: Path) -> Path:
 def test_the_table_has_every_figure_with_its_interval(call: Call, bundle: Path, faces: Path) -> None:
     status, out, err = call("evaluate", faces, "--model", bundle)
     assert (status, err) == (0, "")
-    found = score(mien.load(bundle), read_manifest(faces)).evaluation()
+    found = score(mien.load(bundle), read_manifest(faces)).metrics
     assert "Figures on: all of faces" in out
     for text in ("happy", "sad", "precision", "recall", "F1", "ROC-AUC", str(found.accuracy), str(found.macro_f1)):
         assert text in out
@@ -48,7 +48,7 @@ def test_json_holds_what_python_says(call: Call, bundle: Path, faces: Path, tmp_
     assert (status, err) == (0, "")
     found = json.loads(out)
     scored = score(mien.load(bundle), read_manifest(faces))
-    expected = replace(scored, groups=np.arange(len(scored.names))).evaluation().to_dict()  # there are no copies
+    expected = replace(scored, groups=np.arange(len(scored.names))).metrics.to_dict()  # there are no copies
     assert {name: found[name] for name in expected} == json.loads(json.dumps(expected))
     assert found["about"]["sha256"] == mien.load(bundle).config.sha256
     assert call("evaluate", faces, "--model", bundle, "--json", tmp_path / "m.json")[0] == 0
@@ -128,7 +128,7 @@ def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "give DATA to measure the shipped model on; or --model RUN"),
+        ([], "give DATA to evaluate the shipped model on; or --model RUN"),
         (["--model", "BUNDLE"], "is no run folder, so it has no data of its own; give DATA"),
         (["--model", "BUNDLE", "--classes", "happy,sad"], "need DATA"),
         (["--model", "BUNDLE", "--detect"], "--detect: needs DATA"),
@@ -154,7 +154,7 @@ def test_a_bad_call_is_one_line(call: Call, bundle: Path, faces: Path, arguments
 def test_without_a_name_the_shipped_model_is_measured(call: Call, shipped: Path, faces: Path) -> None:
     status, out, err = call("evaluate", faces, "--json", "-")
     assert (status, err) == (0, "")
-    expected = score(mien.load(), read_manifest(faces)).evaluation().to_dict()
+    expected = score(mien.load(), read_manifest(faces)).metrics.to_dict()
     assert json.loads(out)["accuracy"] == json.loads(json.dumps(expected["accuracy"]))
     named, unnamed = json.loads(call("evaluate", faces, "--model", "mien", "--json", "-")[1]), json.loads(out)
     assert named["about"].pop("created") >= unnamed["about"].pop("created")  # a second may have passed
@@ -329,8 +329,8 @@ def test_the_threshold_is_that_of_the_models_second_label(call: Call, own: Path,
         (("--choose-threshold",), "--choose-threshold: the shipped model stays as it is; give --model FOLDER"),
         (("--choose-threshold", "--model", "mien"), "the shipped model stays as it is"),
         (("--cost", "sad"), "--cost sad: write it as CLASS=N, like sad=5"),
-        (("--cost", "sad=-1"), "with a number from 0 on"),
-        (("--cost", "sad=nan"), "with a number from 0 on"),
+        (("--cost", "sad=-1"), "with a number of at least 0"),
+        (("--cost", "sad=nan"), "with a number of at least 0"),
         (("--cost", "sad=2", "--map", "sad=happy"), "this has 1; use --classes"),
         (("--cost", "gloomy=2"), "--cost gloomy: no such class; the data has happy, sad"),
         (("--cost", "sad=0", "--cost", "happy=0"), "all are 0"),

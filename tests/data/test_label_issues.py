@@ -11,7 +11,7 @@ from mien.data.synthetic.faces import draw_face
 from mien.evaluation.scoring import Predictions
 from mien.inference.reader import load
 from mien.metrics.ranking import average_precision
-from mien.report.sections.gallery import choose
+from mien.report.sections.gallery import choose_images
 
 
 def model_of(labels: np.ndarray, classes: int, strength: float, seed: int) -> np.ndarray:
@@ -88,7 +88,9 @@ def planted() -> tuple[Predictions, np.ndarray]:
     names = tuple(f"{number}.png" for number in range(200))
     labels = np.where(turned, 1 - truth, truth)
     crops = np.zeros((200, 8, 8, 1), np.uint8)
-    return Predictions(classes, names, labels, shares.argmax(axis=1), shares, by="two_way", crops=crops), turned
+    return Predictions(
+        classes, names, labels, shares.argmax(axis=1), shares, answer_field="two_way", crops=crops
+    ), turned
 
 
 def test_planted_wrong_labels_come_first_among_the_label_issues(planted: tuple[Predictions, np.ndarray]) -> None:
@@ -105,4 +107,4 @@ def test_planted_wrong_labels_come_first_among_the_most_confident_errors(
     scored, turned = planted
     confidence = scored.probabilities.max(axis=1)
     assert average_precision(turned, np.where(scored.answers != scored.truth, confidence, -confidence)) >= 0.9
-    assert turned[choose(scored)["errors"]].mean() >= 0.9
+    assert turned[choose_images(scored)["errors"]].mean() >= 0.9

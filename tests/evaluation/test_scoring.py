@@ -19,7 +19,7 @@ from skimage.data import astronaut
 import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError, OutputError
-from mien.evaluation.scoring import Predictions, pool, rows, score
+from mien.evaluation.scoring import Predictions, pool_folds, prediction_rows, score
 from mien.report.report import Evaluation, predictions_csv, write_report
 
 MakeBundle = Callable[..., Path]
@@ -58,7 +58,7 @@ def test_every_answer_is_the_one_that_predict_gives(reader: mien.Reader, faces: 
         assert scored.classes[scored.truth[index]] == name.split("/")[0]
         assert scored.classes[scored.answers[index]] == result.answer
         assert scored.probabilities[index] == pytest.approx(list(result.face.probabilities.values()), abs=1e-6)
-    assert scored.evaluation().accuracy.value == (scored.truth == scored.answers).mean()
+    assert scored.metrics.accuracy.value == (scored.truth == scored.answers).mean()
 
 
 def test_classes_in_reversed_order_give_the_same_answers(make_bundle: MakeBundle, faces: Path) -> None:
@@ -69,7 +69,7 @@ def test_classes_in_reversed_order_give_the_same_answers(make_bundle: MakeBundle
     np.testing.assert_array_equal(reversed_.answers, 1 - straight.answers)
     np.testing.assert_array_equal(reversed_.truth, 1 - straight.truth)
     np.testing.assert_allclose(reversed_.probabilities, straight.probabilities[:, ::-1])
-    assert reversed_.evaluation().accuracy == straight.evaluation().accuracy
+    assert reversed_.metrics.accuracy == straight.metrics.accuracy
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.8])
@@ -105,7 +105,7 @@ def renamed(faces: Path, place: Path, **names: str) -> Path:
 def test_happy_and_sad_are_judged_two_way(three_way: Path, faces: Path) -> None:
     reader = mien.load(three_way, threads=1)
     scored = score(reader, read_manifest(faces))
-    assert (scored.by, scored.classes) == ("two_way", ("happy", "sad"))
+    assert (scored.answer_field, scored.classes) == ("two_way", ("happy", "sad"))
     neither = 0
     for index, name in enumerate(scored.names):
         face = reader.predict(faces / name).face
@@ -123,7 +123,7 @@ def test_some_of_the_seven_are_judged_by_the_expressions(three_way: Path, faces:
     data = renamed(faces, tmp_path, sad="disgust")
     shutil.copytree(data / "happy", data / "fear")
     scored = score(reader, read_manifest(data))
-    assert (scored.by, scored.classes) == ("expressions", ("disgust", "fear", "happy"))
+    assert (scored.answer_field, scored.classes) == ("expressions", ("disgust", "fear", "happy"))
     for index, name in enumerate(scored.names):
         seven = reader.predict(data / name).face.expressions
         assert seven is not None
@@ -138,7 +138,7 @@ def test_happy_sad_and_neither_are_judged_by_the_answer(three_way: Path, faces: 
     shutil.copytree(faces / "sad", tmp_path / "data" / "neutral")
     manifest = read_manifest(tmp_path / "data", rename={"neutral": "neither"})
     scored = score(reader, manifest)
-    assert scored.by == "answer"
+    assert scored.answer_field == "answer"
     for index, name in enumerate(scored.names):
         face = reader.predict(tmp_path / "data" / name).face
         assert scored.classes[scored.answers[index]] == face.answer
@@ -151,11 +151,11 @@ def test_without_a_rule_every_other_data_is_judged_as_before(
     reader: mien.Reader, seven: mien.Reader, make_bundle: MakeBundle, faces: Path, tmp_path: Path
 ) -> None:
     manifest = read_manifest(faces)
-    assert score(reader, manifest).by == "answer"
-    assert score(seven, manifest).by == "two_way"
+    assert score(reader, manifest).answer_field == "answer"
+    assert score(seven, manifest).answer_field == "two_way"
     own = mien.load(make_bundle(("cat", "dog", "owl")), threads=1)
     animals = read_manifest(renamed(faces, tmp_path, happy="cat", sad="owl"))
-    assert score(own, animals).by == "probabilities"
+    assert score(own, animals).answer_field == "probabilities"
 
 
 def test_what_is_part_of_neither_cannot_stand_beside_it(three_way: Path, faces: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_one_class_is_not_enough(reader: mien.Reader, faces: Path, tmp_path: Pat
         score(reader, read_manifest(tmp_path / "data"))
 
 
-def test_unreadable_pictures_are_listed_and_do_not_count(reader: mien.Reader, faces: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_listed_and_do_not_count(reader: mien.Reader, faces: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(faces, data)
     (data / "happy" / "00-empty.png").write_bytes(b"")
@@ -215,7 +215,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_largest_face_is_judged_and_pictures_without_one_are_named(
+def test_the_largest_face_is_judged_and_images_without_one_are_named(
     make_bundle: MakeBundle, photographs: Path
 ) -> None:
     reader = mien.load(make_bundle(framing="face"), threads=2, faces="largest")
@@ -230,7 +230,7 @@ def test_the_largest_face_is_judged_and_pictures_without_one_are_named(
     assert (found["n"], found["no_face"], found["skipped"]) == (4, ["sad/field.png"], [])
     whole = score(mien.load(make_bundle(framing="face"), threads=1, detect=False), read_manifest(photographs))
     assert (len(whole.names), whole.no_face) == (5, ())
-    assert pool([scored, scored]).no_face == scored.no_face * 2
+    assert pool_folds([scored, scored]).no_face == scored.no_face * 2
 
 
 def test_no_face_anywhere_is_an_error_that_names_the_fix(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_no_face_anywhere_is_an_error_that_names_the_fix(make_bundle: MakeBundle
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (300, 200), (90, 120, 60)).save(tmp_path / "data" / name / "a.png")
     (tmp_path / "data" / "sad" / "b.png").write_text("x")
-    with pytest.raises(DataError, match=r"no face was found in 2 of 3 pictures.*; read cropped faces .*--no-detect"):
+    with pytest.raises(DataError, match=r"no face was found in 2 of 3 images.*; use cropped faces .*--no-detect"):
         score(mien.load(make_bundle(framing="face"), threads=1), read_manifest(tmp_path / "data"))
 
 
@@ -246,7 +246,7 @@ def test_nothing_readable_is_an_error(reader: mien.Reader, tmp_path: Path) -> No
     for name in ("happy", "sad"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "a.png").write_text("x")
-    with pytest.raises(DataError, match="none of the 2 pictures could be read"):
+    with pytest.raises(DataError, match="none of the 2 images could be read"):
         score(reader, read_manifest(tmp_path / "data"))
 
 
@@ -260,17 +260,17 @@ def test_progress_goes_from_nothing_to_all(reader: mien.Reader, faces: Path) -> 
 
 def test_folds_are_pooled_in_order() -> None:
     parts = [made_up(10, seed=1), made_up(15, seed=2)]
-    whole = pool(parts)
+    whole = pool_folds(parts)
     assert whole.names == parts[0].names + parts[1].names
     np.testing.assert_array_equal(whole.probabilities[10:], parts[1].probabilities)
-    assert whole.evaluation().n == 25
+    assert whole.metrics.n == 25
     right = sum(int((part.truth == part.answers).sum()) for part in parts)
-    assert whole.evaluation().accuracy.value == right / 25
+    assert whole.metrics.accuracy.value == right / 25
 
 
 def test_rows_name_truth_answer_and_probabilities() -> None:
     scored = made_up(5)
-    first = next(rows(scored))
+    first = next(prediction_rows(scored))
     assert list(first) == ["file", "truth", "answer", "p_happy", "p_sad"]
     assert first["truth"] == scored.classes[scored.truth[0]]
     assert first["p_sad"] == pytest.approx(scored.probabilities[0, 1], abs=1e-6)
@@ -314,7 +314,7 @@ def test_a_report_is_written_whole(tmp_path: Path, classes: tuple[str, ...]) -> 
 
 def test_undefined_figures_are_null_not_nan(tmp_path: Path) -> None:
     scored = Predictions(("happy", "sad"), ("a", "b"), np.zeros(2, int), np.zeros(2, int), np.array([[0.9, 0.1]] * 2))
-    assert math.isnan(scored.evaluation().roc_auc.value)
+    assert math.isnan(scored.metrics.roc_auc.value)
     write_report(Evaluation(scored, "one class only"), tmp_path)
     text = (tmp_path / "metrics.json").read_text()
     assert "NaN" not in text

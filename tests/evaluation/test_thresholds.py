@@ -1,4 +1,4 @@
-"""What each threshold costs is counted rightly, the cheapest is the cheapest, and luck is called luck."""
+"""Costs are counted rightly, the cheapest threshold is the cheapest, and chance is called not significant."""
 
 import numpy as np
 import pytest
@@ -61,25 +61,25 @@ def test_a_threshold_that_cannot_be_bettered_stays() -> None:
     found = measure_thresholds(scored([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]), present=0.37)
     assert found.cheapest.threshold == 0.37
     assert found.saved == (0, 0)
-    assert "is the cheapest on these pictures" in thresholds_section(found).conclusion
+    assert "is the cheapest on these images" in thresholds_section(found).conclusion
 
 
-def test_luck_is_called_luck() -> None:
+def test_chance_is_called_not_significant() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 60)
     noise = scored(list(np.clip(0.5 + rng.normal(0, 0.2, 60), 0, 1)), list(truth))
     found = measure_thresholds(noise)
     assert found.cheapest.cost < found.present.cost
     assert found.saved[0] <= 0
-    assert "may be luck" in thresholds_section(found).conclusion
+    assert "not significant" in thresholds_section(found).conclusion
     shifted = scored(list(np.clip(0.25 + 0.2 * truth + rng.normal(0, 0.02, 60), 0, 1)), list(truth))
     clear = measure_thresholds(shifted)
     assert 0.25 < clear.cheapest.threshold < 0.45
     assert clear.saved[0] > 10
-    assert "more than luck" in thresholds_section(clear).conclusion
+    assert "is significant" in thresholds_section(clear).conclusion
 
 
-def test_copies_of_one_picture_make_the_interval_wider() -> None:
+def test_copies_of_one_image_make_the_interval_wider() -> None:
     rng = np.random.default_rng(1)
     truth = np.repeat(rng.integers(0, 2, 30), 10)
     scores = np.repeat(rng.random(30), 10)

@@ -78,7 +78,7 @@ def compared(*found: Predictions) -> Comparison:
 
 def test_a_registered_metric_appears_everywhere(added: Metric) -> None:
     scored = predictions()
-    found = scored.evaluation()
+    found = scored.metrics
     shown = str(found.kappa)
 
     assert Evaluation(scored, "test").to_dict()["kappa"] == found.kappa.to_dict()  # metrics.json
@@ -99,17 +99,17 @@ def test_a_registered_metric_appears_everywhere(added: Metric) -> None:
 
 
 def test_a_metric_that_is_no_longer_registered_is_gone() -> None:
-    assert "kappa" not in predictions().evaluation().to_dict()
+    assert "kappa" not in predictions().metrics.to_dict()
     with pytest.raises(AttributeError, match="has no metric 'kappa'; it has accuracy"):
-        _ = predictions().evaluation().kappa
+        _ = predictions().metrics.kappa
 
 
 def test_a_registered_metric_has_the_right_value_and_a_plausible_interval(added: Metric) -> None:
     scored = predictions(n=200)
-    found = scored.evaluation().kappa
+    found = scored.metrics.kappa
     assert found.value == pytest.approx(sk.cohen_kappa_score(scored.truth, scored.answers))
     assert -1 <= found.low < found.value < found.high <= 1
-    accuracy = scored.evaluation().accuracy
+    accuracy = scored.metrics.accuracy
     assert found.high - found.low == pytest.approx(1.5 * (accuracy.high - accuracy.low), rel=0.1)  # at even classes
     copies = np.arange(100).repeat(2)
     wider = classification_metrics(scored.truth, scored.probabilities, CLASSES, groups=copies).kappa
@@ -120,7 +120,7 @@ def test_a_registered_metric_has_the_right_value_and_a_plausible_interval(added:
 def test_the_interval_of_a_metric_without_its_own_is_wilsons_for_a_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accuracy once more, by its resamplings alone."""
     monkeypatch.setitem(OVERALL, "again", Metric("again", "again", "again", lambda resamples: resamples.accuracy))
-    found = predictions(n=400).evaluation()
+    found = predictions(n=400).metrics
     assert found.again.value == found.accuracy.value
     hits = round(400 * found.accuracy.value)
     assert (found.again.low, found.again.high) == pytest.approx(wilson_interval(hits, 400), abs=0.005)
@@ -129,7 +129,7 @@ def test_the_interval_of_a_metric_without_its_own_is_wilsons_for_a_proportion(mo
 def test_a_registered_class_metric_appears_in_every_table_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PER_CLASS, "specificity", ClassMetric("specificity", "specificity", specificity))
     scored = predictions()
-    found = scored.evaluation()
+    found = scored.metrics
     for code, name in enumerate(CLASSES):
         expected = sk.recall_score(scored.truth != code, scored.answers != code)
         assert found.per_class[name].specificity.value == pytest.approx(expected)
@@ -174,7 +174,7 @@ def test_values_of_resamplings_and_estimates_agree(n_classes: int) -> None:
 
 
 def test_the_headline_names_its_metrics() -> None:
-    keys = headline(predictions().evaluation())
+    keys = headline(predictions().metrics)
     names = [key.name for key in keys]
     assert names == ["Accuracy", "Balanced accuracy", "Macro F1", "ROC-AUC", "Brier score", "ECE"]
     assert all(not math.isnan(float(key.value)) for key in keys)

@@ -134,7 +134,7 @@ def test_the_cheapest_threshold_is_written_last(make_bundle: MakeBundle, faces: 
         ({}, mien.ConfigError, "give DATA"),
         ({"model": "BUNDLE"}, mien.DataError, "is no run folder"),
         ({"data": "FACES", "costs": {"gloomy": 2}}, mien.ConfigError, "gloomy"),
-        ({"data": "FACES", "costs": {"sad": -1}}, mien.ConfigError, "from 0 on"),
+        ({"data": "FACES", "costs": {"sad": -1}}, mien.ConfigError, "at least 0"),
         ({"data": "FACES", "costs": {"sad": 0, "happy": 0}}, mien.ConfigError, "all are 0"),
         ({"data": "FACES", "groups": "absent.csv"}, mien.DataError, "absent.csv"),
         ({"data": "FACES", "out": "FACES"}, mien.OutputError, "already exists"),

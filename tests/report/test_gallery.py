@@ -8,7 +8,7 @@ from PIL import Image
 
 from mien.evaluation.scoring import Predictions
 from mien.report.document import Gallery
-from mien.report.sections.gallery import LARGEST, SHOWN, choose, gallery_section
+from mien.report.sections.gallery import MAX_SIDE, SHOWN, choose_images, gallery_section
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -27,7 +27,7 @@ def made_up(n: int = 300, size: int = 16, channels: int = 3) -> Predictions:
 
 def test_the_gallery_shows_what_it_says() -> None:
     scored = made_up()
-    found = choose(scored)
+    found = choose_images(scored)
     errors = found["errors"]
     assert not scored.is_right[errors].any()
     surest = np.sort(scored.confidence[~scored.is_right])[::-1]
@@ -39,8 +39,8 @@ def test_the_gallery_shows_what_it_says() -> None:
     assert scored.is_right[found["right"]].all()
     everything = np.concatenate(list(found.values()))
     assert len(set(everything.tolist())) == len(everything)
-    assert choose(scored, 1)["right"].tolist() != found["right"].tolist()
-    assert choose(scored)["right"].tolist() == found["right"].tolist()
+    assert choose_images(scored, 1)["right"].tolist() != found["right"].tolist()
+    assert choose_images(scored)["right"].tolist() == found["right"].tolist()
 
 
 @pytest.mark.parametrize(("size", "channels"), [(16, 1), (48, 3), (256, 3)])
@@ -58,7 +58,7 @@ def test_every_picture_is_the_one_that_its_caption_names(size: int, channels: in
             "as labelled" if truth == answer else f"labelled {truth}"
         )
         with Image.open(io.BytesIO(picture.png)) as image:
-            assert image.width == image.height <= LARGEST
+            assert image.width == image.height <= MAX_SIDE
             assert set(np.asarray(image.convert("L")).ravel().tolist()) == {index}
 
 

@@ -13,7 +13,7 @@ import pytest
 import mien
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
-from mien.evaluation.provenance import grouped
+from mien.evaluation.provenance import with_groups
 from mien.evaluation.scoring import Predictions, score
 from mien.metrics.calibration import area_under_risk_coverage
 from mien.report.document import Gallery, Note, Section, Table
@@ -112,7 +112,7 @@ def test_a_report_is_one_page_that_loads_nothing(report: tuple[Predictions, Path
     assert len(text) < 5_000_000
 
 
-def test_every_figure_of_metrics_json_is_said(report: tuple[Predictions, Path, Page]) -> None:
+def test_every_number_of_metrics_json_is_shown(report: tuple[Predictions, Path, Page]) -> None:
     scored, folder, found = report
     figures = json.loads((folder / "metrics.json").read_text())
     per_class = [row[name] for row in figures["per_class"].values() for name in row if isinstance(row[name], dict)]
@@ -201,7 +201,7 @@ def test_a_class_that_is_never_answered_or_never_occurs(tmp_path: Path) -> None:
 def test_a_heatmap_stands_beside_the_crop_whether_the_model_has_maps_or_not(
     make_bundle: MakeBundle, faces: Path, tmp_path: Path
 ) -> None:
-    for maps, how in ((False, "a patch laid over each place"), (True, "class activation map")):
+    for maps, how in ((False, "a patch covers each place"), (True, "class activation map")):
         reader = mien.load(make_bundle(size=16, maps=maps), threads=1)
         scored = score(reader, read_manifest(faces))
         folder = tmp_path / str(maps)
@@ -209,7 +209,7 @@ def test_a_heatmap_stands_beside_the_crop_whether_the_model_has_maps_or_not(
         found, _ = written(scored, folder, reader)
         sizes = {(one["width"], one["height"]) for tag, one in found.tags if tag == "img"}
         assert sizes == {("224", "112")}
-        assert "right what in it spoke for the answer" in found.text and how in found.text
+        assert "right the evidence for the answer" in found.text and how in found.text
         assert ("class activation map" in found.text) == maps
 
 
@@ -230,7 +230,7 @@ def test_no_crops_no_gallery(tmp_path: Path) -> None:
 # Where it comes from
 
 
-def test_faults_and_doubtful_labels_are_named(make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
+def test_data_issues_and_label_issues_are_named(make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:
     import shutil
 
     data = Path(shutil.copytree(faces, tmp_path / "data"))
@@ -240,7 +240,7 @@ def test_faults_and_doubtful_labels_are_named(make_bundle: MakeBundle, faces: Pa
     manifest = read_manifest(data)
     reader = mien.load(make_bundle(), threads=1)
     found = audit(manifest)
-    scored = grouped(score(reader, manifest), manifest, found.copies)
+    scored = with_groups(score(reader, manifest), manifest, found.copies)
     assert scored.groups is not None
     same = [scored.names.index(name) for name in (f"happy/{first.name}", "sad/copy.png")]
     assert scored.groups[same[0]] == scored.groups[same[1]]

@@ -157,7 +157,7 @@ def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: s
     settings = {**TINY, "epochs": 8, "augment": "none", "learning_rate": 3e-3, "optimizer": optimizer}
     config = TrainConfig.make(settings)
     done = train_source(TrainingSource(tmp_path / "data"), config, tmp_path / "run")
-    assert done.predictions.evaluation().accuracy.low >= 0.6
+    assert done.predictions.metrics.accuracy.low >= 0.6
     assert done.history[-1].accuracy > done.history[0].accuracy + 0.1
 
 

@@ -38,13 +38,13 @@ def test_a_planted_shortcut_is_exposed_by_the_slices_and_by_the_map(tmp_path: Pa
     reader = load(tmp_path / "run")
     clean = score(reader, read_manifest(write(tmp_path / "clean", 1000, 100, marked=False)))
     marked = score(reader, read_manifest(write(tmp_path / "marked", 1000, 100, marked=True)))
-    assert marked.evaluation().accuracy.value > 0.9
-    assert clean.evaluation().accuracy.value < 0.7, "or else the network has not learned the mark"
+    assert marked.metrics.accuracy.value > 0.9
+    assert clean.metrics.accuracy.value < 0.7, "or else the network has not learned the mark"
     assert marked.crops is not None and clean.crops is not None
-    found = measure_slices(marked.crops, marked.detections, marked)
-    assert found.of_labels[0].tells and found.of_labels[0].place == "lower right corner"
-    assert "lower right corner alone tells sad" in slices_section(found).conclusion
-    assert not any(hint.tells for hint in measure_slices(clean.crops, clean.detections, clean).of_labels)
+    found = measure_slices(marked)
+    assert found.label_shortcuts[0].is_strong and found.label_shortcuts[0].place == "lower right corner"
+    assert "lower right corner alone predicts the label sad" in slices_section(found).conclusion
+    assert not any(one.is_strong for one in measure_slices(clean).label_shortcuts)
     looked = summarise_attention(reader, marked.crops, marked.truth, marked.classes)
     sad = next(one for one in looked.classes if one.label == "sad")
     assert looked.shortcut

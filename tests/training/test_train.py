@@ -39,7 +39,7 @@ def test_a_run_from_python_is_the_run_of_the_command(
         name: theirs[name] for name in ("accuracy", "confusion", "roc_auc")
     }
     assert (result.folder / CONFIG).read_text() == (tmp_path / "run" / CONFIG).read_text()
-    assert str(result.predictions.evaluation().accuracy) in said
+    assert str(result.predictions.metrics.accuracy) in said
 
 
 def test_a_result_is_json_and_a_table(result: TrainingResult) -> None:

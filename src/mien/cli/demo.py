@@ -49,7 +49,7 @@ def command(out: Path | None, seed: int) -> None:
     result = _train(clean, out, seed)
     baseline = _baseline(out)
     results = _predict(out, result.folder, seed)
-    _conclude(out, result.predictions.evaluation(), baseline, results)
+    _conclude(out, result.predictions.metrics, baseline, results)
 
 
 def _step(number: int, text: str) -> None:

@@ -93,13 +93,13 @@ def _parse_costs(given: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             cost = math.nan
         if not name or not (0 <= cost < math.inf):
-            raise ConfigError(f"--cost {pair}: write it as CLASS=N, like sad=5, with a number from 0 on")
+            raise ConfigError(f"--cost {pair}: write it as CLASS=N, like sad=5, with a number of at least 0")
         found[name.strip()] = cost
     return found
 
 
 def _print_metrics(found: "Evaluation") -> None:
-    note = f"judged by {ANSWER_FIELDS[found.predictions.by]}"
+    note = f"judged by {ANSWER_FIELDS[found.predictions.answer_field]}"
     if found.reader and found.reader.detect:
         note += ", of the largest face in each picture"
     console().print(metrics_table(found.metrics, f"Figures on: {found.part}", note))

@@ -43,7 +43,7 @@ def command(
 def _print(result: TrainingResult) -> None:
     """Print the metrics, and where everything is."""
     screen = console()
-    screen.print(metrics_table(result.predictions.evaluation(), f"Metrics on: {result.evaluated_on}"))
+    screen.print(metrics_table(result.predictions.metrics, f"Metrics on: {result.evaluated_on}"))
     screen.print(
         f"run      {result.folder}  ({REPORT}, {METRICS}, {HISTORY}, {CURVES}, …)", soft_wrap=True, markup=False
     )

@@ -150,7 +150,7 @@ def _grouping(scored: Predictions, name: str, values: Sequence[str | None]) -> G
 
 def _result(scored: Predictions, name: str, chosen: Bool) -> GroupResult:
     own = _only(scored, chosen)
-    metrics = own.evaluation()
+    metrics = own.metrics
     rates = {}
     for code, label in enumerate(scored.classes):
         others = own.truth != code

@@ -1,4 +1,4 @@
-"""Record what an evaluation was made with: versions, seed, command, and groups of near-duplicates."""
+"""Record what an evaluation was made with: versions, seed, command and date. Also group near-duplicates."""
 
 import platform
 import shlex
@@ -18,8 +18,8 @@ from mien.evaluation.scoring import Predictions
 from mien.version import __version__
 
 
-def origin(seed: int) -> dict[str, Any]:
-    """Return versions, seed, command line and date, for the `about` of a report."""
+def record_provenance(seed: int) -> dict[str, Any]:
+    """Return seed, command line, date and versions, JSON-ready."""
     versions = {"mien": __version__, "python": platform.python_version(), "platform": platform.platform(terse=True)}
     versions |= {name: metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")}
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -27,7 +27,13 @@ def origin(seed: int) -> dict[str, Any]:
     return {"seed": seed, "command": command, "created": created, "versions": versions}
 
 
-def grouped(scored: Predictions, manifest: Manifest, copies: Sequence[Sequence[str]]) -> Predictions:
-    """Return the same with its groups: those that the data names, people say, joined with the `copies`."""
-    given = {one.name: one.group for one in manifest.samples if one.group}
-    return replace(scored, groups=np.array(merge_groups(scored.names, given, copies), np.int64))
+def with_groups(predictions: Predictions, manifest: Manifest, copies: Sequence[Sequence[str]]) -> Predictions:
+    """Return the predictions with the group of each image; metrics then count each group as one draw.
+
+    Args:
+        predictions: made on samples of the manifest.
+        manifest: names groups of samples, such as people.
+        copies: groups of near-duplicates, by file name; groups that share a sample are joined.
+    """
+    given = {sample.name: sample.group for sample in manifest.samples if sample.group}
+    return replace(predictions, groups=np.array(merge_groups(predictions.names, given, copies), np.int64))

@@ -1,4 +1,4 @@
-"""How much of a model's accuracy is left when its pictures are turned, blurred, darkened, hidden and so on."""
+"""Measure robustness: the accuracy on perturbed images, and the strength at which it has dropped by 5 points."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,43 +9,48 @@ import numpy as np
 from mien.arrays import Bool, Int64, UInt8
 from mien.errors import InputError
 from mien.evaluation.perturbations import PERTURBATIONS, Perturbation
+from mien.evaluation.scoring import Predictions
 from mien.inference.decision import AnswerField
 from mien.inference.reader import Reader
 from mien.metrics.estimates import Estimate, grouped_proportion
 from mien.metrics.significance import accuracy_difference
 
-#: The loss of accuracy whose strength is sought, as a share.
-FALL = 0.05
-#: From this accuracy down there is little to lose, and a change that costs nothing says nothing.
+#: The drop in accuracy that is looked for, in [0, 1].
+DROP = 0.05
+#: A model within this distance of chance has little accuracy to lose, so that it cannot be called robust.
 NEAR_CHANCE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Tolerance:
-    """What one kind of change does, at each of its strengths.
+    """How much of one perturbation a model tolerates.
 
-    `accuracy` is the share of right answers and `lost` its difference from that of the same pictures unchanged,
-    below 0 where the change does harm; both with 95 % intervals, each strength's on its own. `limit` is the strength
-    at which accuracy has fallen by FALL, straight lines taken between the strengths tried, and None where it has not
-    within them. `earliest` and `latest` are where the interval's ends have: the likely range of `limit`.
+    Args:
+        perturbation: the perturbation.
+        accuracy: accuracy at each strength, with its own 95 % interval.
+        differences: accuracy less that of the same images unperturbed, with the 95 % interval of the paired
+            difference; negative if the perturbation does harm.
+        limit: strength at which accuracy has dropped by DROP, interpolated linearly; None if it never does.
+        earliest: strength at which the lower end of the difference has; start of the 95 % range of `limit`.
+        latest: strength at which the upper end has; end of that range.
     """
 
-    change: Perturbation
+    perturbation: Perturbation
     accuracy: tuple[Estimate, ...]
-    lost: tuple[Estimate, ...]
+    differences: tuple[Estimate, ...]
     limit: float | None
     earliest: float | None
     latest: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
-            "name": self.change.name,
-            "unit": self.change.unit,
-            "neutral": self.change.neutral,
-            "strengths": list(self.change.strengths),
-            "accuracy": [figure.to_dict() for figure in self.accuracy],
-            "difference": [figure.to_dict() for figure in self.lost],
+            "name": self.perturbation.name,
+            "unit": self.perturbation.unit,
+            "neutral": self.perturbation.neutral,
+            "strengths": list(self.perturbation.strengths),
+            "accuracy": [estimate.to_dict() for estimate in self.accuracy],
+            "difference": [estimate.to_dict() for estimate in self.differences],
             "limit": self.limit,
             "limit_earliest": self.earliest,
             "limit_latest": self.latest,
@@ -54,94 +59,119 @@ class Tolerance:
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """What every kind of change does to `n` of `of` pictures, drawn by `seed`; `unchanged` is their accuracy."""
+    """Accuracy under every perturbation.
+
+    Args:
+        n: images perturbed.
+        available: images that these were drawn from.
+        seed: fixes which images, and all random choices of the perturbations.
+        n_classes: classes of the data.
+        unchanged: accuracy on the same images unperturbed.
+        tolerances: one for each perturbation.
+    """
 
     n: int
-    of: int
+    available: int
     seed: int
-    classes: int
+    n_classes: int
     unchanged: Estimate
-    kinds: tuple[Tolerance, ...]
+    tolerances: tuple[Tolerance, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures, ready for JSON."""
+        """Return a JSON-serialisable dict."""
         return {
             "pictures": self.n,
-            "of": self.of,
+            "of": self.available,
             "seed": self.seed,
-            "fall": FALL,
+            "fall": DROP,
             "unchanged": self.unchanged.to_dict(),
-            "kinds": [kind.to_dict() for kind in self.kinds],
+            "kinds": [one.to_dict() for one in self.tolerances],
         }
 
 
 def measure_robustness(
-    reader: Reader, crops: UInt8, truth: Int64, classes: Sequence[str], by: AnswerField,
-    seed: int = 0, limit: int = 1000, on_progress: Callable[[float], None] | None = None,
-) -> Robustness:  # fmt: skip
-    """Read changed pictures and compare the answers with those for the same pictures unchanged.
+    reader: Reader, predictions: Predictions, limit: int = 1000, on_progress: Callable[[float], None] | None = None
+) -> Robustness:
+    """Perturb images and compare the accuracy with that on the same images unperturbed.
 
-    What is changed is the crop, after the face was found: the finder's own failures are not in these figures.
+    Crops are perturbed, after the face was detected: failures of the detector are not measured.
 
     Args:
-        reader: reads the crops.
-        crops: uint8 (N, S, S, C), [0, 255], as the reader's network takes them.
-        truth: int64 (N,), indices into `classes`.
-        classes: what the pictures may be.
-        by: which field of a face is judged, as `mien.evaluation.scoring.score` chose it.
-        seed: fixes the pictures that are taken and all that is random.
-        limit: at most so many pictures are taken, at random.
-        on_progress: called with the share done.
+        reader: the model.
+        predictions: its predictions, with the crops; their seed fixes all random choices.
+        limit: largest number of images, drawn at random.
+        on_progress: called with the fraction done, in [0, 1].
 
     Raises:
-        InputError: there is no picture, or not one label for each.
+        InputError: there are no crops, or not one label for each.
     """
+    crops = predictions.crops if predictions.crops is not None else np.empty((0, 1, 1, 1), np.uint8)
+    truth, classes, answer_field = predictions.truth, predictions.classes, predictions.answer_field
     if not len(crops) or len(crops) != len(truth) or limit < 1:
         raise InputError(f"robustness: {len(crops)} crops, {len(truth)} labels, limit {limit}; give at least one each")
-    report = on_progress or (lambda share: None)
-    chosen = np.random.default_rng(seed).permutation(len(crops))[:limit]
+    report = on_progress or (lambda fraction: None)
+    chosen = np.random.default_rng(predictions.seed).permutation(len(crops))[:limit]
     chosen.sort()
     taken, labels = crops[chosen], truth[chosen]
-    before = read_crops(reader, taken, classes, by) == labels
-    steps, done = sum(len(kind.strengths) for kind in PERTURBATIONS), 0
+    before = predict_crops(reader, taken, classes, answer_field) == labels
+    steps, done = sum(len(perturbation.strengths) for perturbation in PERTURBATIONS), 0
     found = []
-    for kind in PERTURBATIONS:
+    for perturbation in PERTURBATIONS:
         hits = []
-        for strength in kind.strengths:
-            hits.append(read_crops(reader, kind.apply(taken, strength, seed), classes, by) == labels)
+        for strength in perturbation.strengths:
+            perturbed = perturbation.apply(taken, strength, predictions.seed)
+            hits.append(predict_crops(reader, perturbed, classes, answer_field) == labels)
             done += 1
             report(done / steps)
-        found.append(_tolerance(kind, before, hits))
-    return Robustness(len(taken), len(crops), seed, len(classes), grouped_proportion(before), tuple(found))
+        found.append(_tolerance(perturbation, before, hits))
+    unchanged = grouped_proportion(before)
+    return Robustness(len(taken), len(crops), predictions.seed, len(classes), unchanged, tuple(found))
 
 
-def read_crops(reader: Reader, crops: UInt8, classes: Sequence[str], by: AnswerField) -> Int64:
-    """Return the answers to crops uint8 (N, S, S, C), judged by that field of a face: int64 (N,) into `classes`."""
+def predict_crops(reader: Reader, crops: UInt8, classes: Sequence[str], answer_field: AnswerField) -> Int64:
+    """Return the answers to crops, int64 (N,), as indices into `classes`.
+
+    Args:
+        reader: the model.
+        crops: uint8 (N, S, S, C), [0, 255].
+        classes: K names.
+        answer_field: the field of a face that has the answer.
+    """
     rows = reader.probabilities(crops)
-    if by == "answer":
+    if answer_field == "answer":
         places = np.array([list(classes).index(name) for name in reader.answers])
         return np.asarray(places[reader.rule.choose(rows)])
     return np.asarray(reader.rule.probabilities_of(rows, classes).argmax(axis=1))
 
 
-def _tolerance(kind: Perturbation, before: Bool, hits: Sequence[Bool]) -> Tolerance:
-    lost = tuple(accuracy_difference(before, after) for after in hits)
+def _tolerance(perturbation: Perturbation, before: Bool, hits: Sequence[Bool]) -> Tolerance:
+    differences = tuple(accuracy_difference(before, after) for after in hits)
 
-    def reached(losses: Sequence[float]) -> float | None:
-        return first_reach((kind.neutral, *kind.strengths), (0.0, *losses), FALL)
+    def crossing(losses: Sequence[float]) -> float | None:
+        return first_crossing((perturbation.neutral, *perturbation.strengths), (0.0, *losses), DROP)
 
     return Tolerance(
-        kind,
-        tuple(grouped_proportion(after) for after in hits),
-        lost,
-        reached([-figure.value for figure in lost]),
-        reached([-figure.low for figure in lost]),
-        reached([-figure.high for figure in lost]),
+        perturbation,
+        accuracy=tuple(grouped_proportion(after) for after in hits),
+        differences=differences,
+        limit=crossing([-estimate.value for estimate in differences]),
+        earliest=crossing([-estimate.low for estimate in differences]),
+        latest=crossing([-estimate.high for estimate in differences]),
     )
 
 
-def first_reach(places: Sequence[float], values: Sequence[float], goal: float) -> float | None:
-    """Return the first place at which straight lines through the values, from one below it, reach the goal."""
+def first_crossing(places: Sequence[float], values: Sequence[float], goal: float) -> float | None:
+    """Return the first place at which values, interpolated linearly, reach a goal; None if they never do.
+
+    Args:
+        places: N places, in order.
+        values: N values; the first is below the goal.
+        goal: the value to reach.
+
+    Example:
+        >>> first_crossing([0, 10, 20], [0.0, 0.25, 0.75], 0.5)
+        15.0
+    """
     for number in range(1, len(places)):
         (left, right), (low, high) = places[number - 1 : number + 1], values[number - 1 : number + 1]
         if high >= goal:

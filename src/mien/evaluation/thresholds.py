@@ -1,8 +1,9 @@
-"""From which probability on the second of two classes should be answered, given what each kind of error costs."""
+"""Choose a decision threshold from the cost of each kind of error."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,21 @@ from mien.metrics.bootstrap import percentile_interval, resample_groups
 from mien.metrics.intervals import Interval
 from mien.metrics.validation import group_indices
 
-#: Thresholds that the table shows besides the present and the cheapest one.
+#: Thresholds that a table shows besides the present and the cheapest one.
 SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What a threshold comes to: `wrong` answers of each class, by its name, and what they cost per 100 pictures."""
+    """What a threshold leads to.
+
+    Args:
+        threshold: in (0, 1).
+        wrong: number of wrong answers of each class.
+        recall: recall of each class; NaN for one that never occurs.
+        accuracy: fraction of right answers.
+        cost: cost per 100 images.
+    """
 
     threshold: float
     wrong: Mapping[str, int]
@@ -29,7 +38,7 @@ class OperatingPoint:
     cost: float
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, ready for JSON; the recall of a class that never occurs is None."""
+        """Return a JSON-serialisable dict; an undefined recall is None."""
         recall = {name: None if np.isnan(value) else value for name, value in self.recall.items()}
         return {
             "threshold": self.threshold, "wrong": dict(self.wrong), "recall": recall, "accuracy": self.accuracy,
@@ -39,12 +48,18 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """Rows for several thresholds of `positive`, which is answered from its threshold on, and `other` below it.
+    """The cost of every threshold of two classes.
 
-    `costs` is what one wrong answer of each class costs. `present` is the threshold in use, `cheapest` one of least
-    cost on these pictures: the present one where that is as cheap, else the nearest to it. `saved` is the 95 %
-    interval of what it would save per 100 pictures, given that choice. `grid` and `curve`, each float64 (M,), are
-    thresholds and their cost per 100 pictures.
+    Args:
+        positive: the class that is answered if its probability is at least the threshold.
+        other: the class that is answered otherwise.
+        costs: cost of one wrong answer of each class.
+        present: the threshold in use.
+        cheapest: one of least cost on these images: the present one if it is as cheap, else the nearest to it.
+        saved: 95 % interval of what the cheapest saves per 100 images, given that choice.
+        points: several thresholds, for a table.
+        grid: float64 (M,), thresholds of the curve.
+        curve: float64 (M,), their cost per 100 images.
     """
 
     positive: str
@@ -53,19 +68,19 @@ class Thresholds:
     present: OperatingPoint
     cheapest: OperatingPoint
     saved: Interval
-    rows: tuple[OperatingPoint, ...]
+    points: tuple[OperatingPoint, ...]
     grid: Float64
     curve: Float64
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the curve, ready for JSON."""
+        """Return a JSON-serialisable dict, without the curve."""
         return {
             "positive": self.positive,
             "costs": dict(self.costs),
             "present": self.present.threshold,
             "cheapest": self.cheapest.threshold,
             "saved": list(self.saved),
-            "rows": [row.to_dict() for row in self.rows],
+            "rows": [point.to_dict() for point in self.points],
         }
 
 
@@ -73,13 +88,13 @@ def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[st
     """Return the cost of a wrong answer of each class, 1 if it is not given.
 
     Raises ConfigError for a class that is not there, a cost that is negative or not finite, costs that are all 0, and
-    more than two classes.
+    costs of more or fewer than two classes.
     """
     if costs and len(classes) != 2:
         raise ConfigError(f"--cost: is for data of two classes, this has {len(classes)}; use --classes")
     for name, cost in costs.items():
         if not 0 <= cost < math.inf:
-            raise ConfigError(f"--cost {name}={cost:g}: give a number from 0 on")
+            raise ConfigError(f"--cost {name}={cost:g}: give a number of at least 0")
         if name not in classes:
             raise ConfigError(f"--cost {name}: no such class; the data has {', '.join(classes)}")
     prices = {name: float(costs.get(name, 1.0)) for name in classes}
@@ -89,38 +104,85 @@ def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[st
 
 
 def measure_thresholds(
-    scored: Predictions, costs: Mapping[str, float] | None = None, present: float = 0.5, positive: str | None = None
-) -> Thresholds:
-    """Work out what every threshold would cost on these pictures of two classes.
+    predictions: Predictions, costs: Mapping[str, float] | None = None, present: float = 0.5,
+    positive: str | None = None,
+) -> Thresholds:  # fmt: skip
+    """Compute the cost of every threshold on images of two classes.
 
-    `costs` says of a class what it costs to answer it wrongly, 1 where nothing is said; `positive` is the class
-    that the threshold is of, by default the second.
+    Args:
+        predictions: predictions of N images of two classes.
+        costs: cost of a wrong answer of each class. Default: 1.
+        present: the threshold in use, in (0, 1).
+        positive: the class that the threshold is for. Default: the second.
+
+    Raises:
+        ConfigError: costs are not usable; see `check_costs`.
     """
-    name = positive or scored.classes[1]
-    other = next(label for label in scored.classes if label != name)
-    prices = check_costs(costs or {}, scored.classes)
-    place = scored.classes.index(name)
-    score, truth = scored.probabilities[:, place], scored.truth == place
+    name = positive or predictions.classes[1]
+    other = next(label for label in predictions.classes if label != name)
+    place = predictions.classes.index(name)
+    prices = check_costs(costs or {}, predictions.classes)
+    binary = _Binary(name, other, predictions.probabilities[:, place], predictions.truth == place, prices)
 
-    def row(threshold: float) -> OperatingPoint:
-        return _row(score, truth, threshold, (name, other), prices)
-
-    candidates = _between(score)
-    paid = np.array([row(threshold).cost for threshold in candidates])
-    now = row(present)
+    candidates = _between(binary.score)
+    paid = np.array([binary.cost_at(threshold) for threshold in candidates])
+    now = binary.point_at(present)
     cheapest = now
     if len(paid) and paid.min() < now.cost - 1e-9:
         best = candidates[paid <= paid.min() + 1e-9]
-        cheapest = row(float(best[np.abs(best - present).argmin()]))
-    saved = _saved(scored, score, truth, (present, cheapest.threshold), (prices[name], prices[other]))
-    shown = sorted({*SHOWN, present, cheapest.threshold})
+        cheapest = binary.point_at(float(best[np.abs(best - present).argmin()]))
     grid = np.linspace(0.01, 0.99, 197)
-    curve = np.array([row(float(threshold)).cost for threshold in grid])
-    return Thresholds(name, other, prices, now, cheapest, saved, tuple(row(t) for t in shown), grid, curve)
+    return Thresholds(
+        name,
+        other,
+        prices,
+        now,
+        cheapest,
+        saved=_saved(predictions, binary, present, cheapest.threshold),
+        points=tuple(binary.point_at(one) for one in sorted({*SHOWN, present, cheapest.threshold})),
+        grid=grid,
+        curve=np.array([binary.cost_at(threshold) for threshold in grid]),
+    )
+
+
+@dataclass(frozen=True)
+class _Binary:
+    """Scores float (N,) of the class `name`, whether each image is of it, and the cost of wrong answers."""
+
+    name: str
+    other: str
+    score: Float64
+    truth: Bool
+    costs: Mapping[str, float]
+
+    @cached_property
+    def _positives(self) -> int:
+        return int(self.truth.sum())
+
+    def _mistakes(self, threshold: float) -> tuple[int, int]:
+        """Return false alarms and misses."""
+        answered = self.score >= threshold
+        return int((answered & ~self.truth).sum()), int((~answered & self.truth).sum())
+
+    def cost_at(self, threshold: float) -> float:
+        """Return the cost of a threshold per 100 images."""
+        false_alarms, misses = self._mistakes(threshold)
+        return 100 * (false_alarms * self.costs[self.name] + misses * self.costs[self.other]) / len(self.truth)
+
+    def point_at(self, threshold: float) -> OperatingPoint:
+        """Return all that a threshold leads to."""
+        false_alarms, misses = self._mistakes(threshold)
+        positives, n = self._positives, len(self.truth)
+        recall = {
+            self.name: 1 - misses / positives if positives else np.nan,
+            self.other: 1 - false_alarms / (n - positives) if positives < n else np.nan,
+        }
+        wrong = {self.name: false_alarms, self.other: misses}
+        return OperatingPoint(threshold, wrong, recall, 1 - (false_alarms + misses) / n, self.cost_at(threshold))
 
 
 def _between(score: Float64) -> Float64:
-    """Thresholds (M,) in (0, 1), one for every way in which these scores can be parted, and as round as may be."""
+    """Return a threshold for every way to divide these scores, float64 (M,), in (0, 1), rounded if possible."""
     edges = np.concatenate([[0.0], np.unique(score), [1.0]])
     middles = (edges[:-1] + edges[1:]) / 2
     rounded = middles.round(3)
@@ -129,30 +191,12 @@ def _between(score: Float64) -> Float64:
     return np.asarray(found[(found > 0) & (found < 1)])
 
 
-def _saved(
-    scored: Predictions, score: Float64, truth: Bool, thresholds: tuple[float, float],
-    costs: tuple[float, float],
-) -> Interval:  # fmt: skip
-    """Bootstrap, by group, what the second threshold saves per 100 pictures against the first."""
-    before, after = ((score >= threshold) for threshold in thresholds)
-    price = np.where(truth, costs[1], costs[0])
-    saved = 100 * price * ((before != truth).astype(float) - (after != truth).astype(float))
-    group = group_indices(scored.groups, len(score))
+def _saved(predictions: Predictions, binary: _Binary, before: float, after: float) -> Interval:
+    """Return the bootstrap interval, by group, of what the second threshold saves per 100 images."""
+    price = np.where(binary.truth, binary.costs[binary.other], binary.costs[binary.name])
+    wrong_before, wrong_after = ((binary.score >= threshold) != binary.truth for threshold in (before, after))
+    saved = 100 * price * (wrong_before.astype(float) - wrong_after.astype(float))
+    group = group_indices(predictions.groups, len(binary.score))
     sums, sizes = np.bincount(group, saved), np.bincount(group)
-    means = [drawn @ sums / (drawn @ sizes) for drawn in resample_groups(len(sums), seed=scored.seed)]
+    means = [drawn @ sums / (drawn @ sizes) for drawn in resample_groups(len(sums), seed=predictions.seed)]
     return percentile_interval(np.concatenate(means), len(sums))
-
-
-def _row(
-    score: Float64, truth: Bool, threshold: float, names: tuple[str, str], costs: Mapping[str, float]
-) -> OperatingPoint:
-    name, other = names
-    answered = score >= threshold
-    false_alarms, misses = int((answered & ~truth).sum()), int((~answered & truth).sum())
-    positives, n = int(truth.sum()), len(truth)
-    recall = {
-        name: 1 - misses / positives if positives else np.nan,
-        other: 1 - false_alarms / (n - positives) if positives < n else np.nan,
-    }
-    cost = 100 * (false_alarms * costs[name] + misses * costs[other]) / n
-    return OperatingPoint(threshold, {name: false_alarms, other: misses}, recall, 1 - (false_alarms + misses) / n, cost)

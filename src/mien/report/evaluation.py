@@ -11,7 +11,7 @@ from mien.errors import ConfigError, DataError
 from mien.evaluation.groups import GroupMetrics, measure_groups
 from mien.evaluation.groups_file import read_groups
 from mien.evaluation.held_out import HeldOut, count_trained_on, held_out, held_out_of_run
-from mien.evaluation.provenance import grouped, origin
+from mien.evaluation.provenance import record_provenance, with_groups
 from mien.evaluation.robustness import Robustness, measure_robustness
 from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
@@ -90,16 +90,14 @@ def evaluate(
     progress = _Progress(on_progress, _PREDICTING, 0 if metrics_only else _AUDITING, _PERTURBING if robustness else 0)
 
     predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
-    issues, by_attribute, audited = None, None, "the part that was measured"
+    issues, by_attribute, audited = None, None, "the part that was evaluated"
     if not metrics_only:
         audits_all = len(chosen.whole.samples) <= MAX_AUDITED
         audited = "all of the data" if audits_all else audited
         issues = audit(chosen.whole if audits_all else chosen.manifest, on_progress=progress.stage(_AUDITING))
-        predictions = grouped(predictions, chosen.manifest, issues.copies)
+        predictions = with_groups(predictions, chosen.manifest, issues.copies)
         if predictions.crops is not None:
-            by_attribute = measure_slices(
-                predictions.crops, predictions.detections if reader.detect else None, predictions, seed
-            )
+            by_attribute = measure_slices(predictions)
     by_group = _groups(predictions, groups)
     perturbed = _robustness(reader, predictions, progress.stage(_PERTURBING)) if robustness else None
     # Near-duplicates are known by now, and which images show one person.
@@ -144,11 +142,11 @@ def _held_out(
     if data is not None:
         return held_out(read_manifest(Path(data), classes, rename))
     if model is None or isinstance(model, Reader):
-        raise ConfigError("give DATA to measure the shipped model on; or --model RUN, which has its own")
+        raise ConfigError("give DATA to evaluate the shipped model on; or --model RUN, which has its own")
     if detect:
-        raise ConfigError("--detect: needs DATA; a run is measured on what it was trained on")
+        raise ConfigError("--detect: needs DATA; a run is evaluated on images as it was trained")
     if classes or rename:
-        raise ConfigError("--classes and --map: need DATA; a run is measured on its own part")
+        raise ConfigError("--classes and --map: need DATA; a run is evaluated on its own part")
     return held_out_of_run(Path(model))
 
 
@@ -176,18 +174,15 @@ def _groups(predictions: Predictions, table: Path | None) -> GroupMetrics | None
 
 def _robustness(reader: Reader, predictions: Predictions, on_progress: Callable[[float], None]) -> Robustness:
     if predictions.crops is None:
-        raise ConfigError("--robustness: these pictures are too large and too many to keep; give fewer")
-    return measure_robustness(
-        reader, predictions.crops, predictions.truth, predictions.classes, predictions.by, predictions.seed,
-        on_progress=on_progress,
-    )  # fmt: skip
+        raise ConfigError("--robustness: these images are too large and too many to keep; give fewer")
+    return measure_robustness(reader, predictions, on_progress=on_progress)
 
 
 def _thresholds(predictions: Predictions, reader: Reader, costs: Mapping[str, float] | None) -> Thresholds | None:
     if len(predictions.classes) != 2:
         return None
     labels = reader.config.labels
-    own = predictions.by == "answer" and len(labels) == 2
+    own = predictions.answer_field == "answer" and len(labels) == 2
     return measure_thresholds(
         predictions, costs, reader.threshold if own else 0.5, labels[1] if own else None
     )  # fmt: skip
@@ -206,5 +201,5 @@ def _about(reader: Reader, data: str | Path | None, model: str | Path | Reader |
         "sha256": reader.config.sha256,
         "framing": "face" if reader.detect else "whole",
         "data": str(data) if data else f"the part held out by {model}",
-        **origin(seed),
+        **record_provenance(seed),
     }

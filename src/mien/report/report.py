@@ -14,7 +14,7 @@ from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
 from mien.evaluation.groups import GroupMetrics
 from mien.evaluation.robustness import Robustness
-from mien.evaluation.scoring import Predictions, rows
+from mien.evaluation.scoring import Predictions, prediction_rows
 from mien.evaluation.slices import Slices
 from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
@@ -27,18 +27,18 @@ from mien.metrics.classification import ClassificationMetrics
 from mien.report.document import Section
 from mien.report.html import fragment, page
 from mien.report.sections import calibration, performance
-from mien.report.sections.gallery import Heats, gallery_section
+from mien.report.sections.gallery import Heatmaps, gallery_section
 from mien.report.sections.groups import groups_section
-from mien.report.sections.provenance import data_section, origin_section, training_section
+from mien.report.sections.provenance import data_section, provenance_section, training_section
 from mien.report.sections.robustness import robustness_section
 from mien.report.sections.slices import slices_section
 from mien.report.sections.thresholds import thresholds_section
 from mien.viz.charts import Chart, require_matplotlib
 
-#: How the heatmaps of the gallery are made.
-HOW = {
+#: The methods of heatmaps, in words.
+METHODS = {
     "cam": "class activation map",
-    "occlusion": "occlusion, by how much the answer falls with a patch laid over each place in turn",
+    "occlusion": "occlusion: how much the probability of the answer drops if a patch covers each place in turn",
 }
 
 
@@ -84,7 +84,7 @@ class Evaluation:
     @property
     def metrics(self) -> ClassificationMetrics:
         """All metrics with their confidence intervals."""
-        return self.predictions.evaluation()
+        return self.predictions.metrics
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict: what `metrics.json` holds."""
@@ -93,7 +93,7 @@ class Evaluation:
         sha256 = {"data_sha256": predictions.sha256} if predictions.sha256 else {}
         return {
             "part": self.part,
-            "judged_by": predictions.by,
+            "judged_by": predictions.answer_field,
             **self.metrics.to_dict(),
             "reliability": predictions.reliability.to_dict(),
             "risk_coverage": calibration.risk_dict(predictions),
@@ -172,7 +172,7 @@ def predictions_csv(predictions: Predictions) -> str:
     names += [] if predictions.groups is None else ["group"]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows(predictions))
+    writer.writerows(prediction_rows(predictions))
     return buffer.getvalue()
 
 
@@ -183,16 +183,16 @@ def _sections(evaluation: Evaluation) -> list[Section]:
         performance.metrics_section(predictions, metrics),
         performance.confusion_section(metrics),
         performance.curves_section(predictions, metrics),
-        calibration.trust_section(predictions, reliability),
+        calibration.calibration_section(predictions, reliability),
         calibration.abstention_section(predictions),
         thresholds_section(thresholds, bundle) if thresholds else None,
-        gallery_section(predictions, *_heats(predictions, evaluation.reader)),
+        gallery_section(predictions, *_heatmaps(predictions, evaluation.reader)),
         slices_section(evaluation.slices) if evaluation.slices else None,
         groups_section(evaluation.groups) if evaluation.groups else None,
         robustness_section(evaluation.robustness) if evaluation.robustness else None,
         data_section(predictions, evaluation.audit, evaluation.audited),
         training_section(evaluation.run) if evaluation.run else None,
-        origin_section(predictions, evaluation.part, evaluation.about),
+        provenance_section(predictions, evaluation.part, evaluation.about),
     ]
     return [section for section in found if section is not None]
 
@@ -213,17 +213,17 @@ def _name(evaluation: Evaluation) -> str:
     return str(evaluation.about.get("model") or evaluation.about.get("run") or "The model")
 
 
-def _heats(predictions: Predictions, reader: Reader | None) -> tuple[Heats | None, str]:
-    """Return what draws the heatmap of an answer, by the best method of the model, and that method in words."""
+def _heatmaps(predictions: Predictions, reader: Reader | None) -> tuple[Heatmaps | None, str]:
+    """Return a function that computes heatmaps of answers by the best method of the model, and that method in words."""
     if reader is None:
         return None, ""
     known, method = reader.config.labels, default_method(reader)
 
-    def heats(crops: UInt8, answers: Int64) -> Float32:
+    def heatmaps(crops: UInt8, answers: Int64) -> Float32:
         names = [predictions.classes[answer] for answer in answers]
         # An answer that is none of the labels (neither) is explained by the most probable of them.
         likeliest = reader.logits(crops).argmax(axis=1)
         labels = [known.index(n) if n in known else int(other) for n, other in zip(names, likeliest, strict=True)]
         return explain_crops(reader, crops, np.array(labels, np.int64), method)
 
-    return heats, HOW[method]
+    return heatmaps, METHODS[method]

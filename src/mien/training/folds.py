@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.evaluation.provenance import origin
-from mien.evaluation.scoring import Predictions, pool
+from mien.evaluation.provenance import record_provenance
+from mien.evaluation.scoring import Predictions, pool_folds
 from mien.io.atomic import new_folder, readable_errors
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
 from mien.report.report import Evaluation, write_report
@@ -57,9 +57,9 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
             with new_folder(folder / BUNDLE) as bundle:
                 for path in (folder / FINAL / BUNDLE).iterdir():
                     (bundle / path.name).write_bytes(path.read_bytes())
-        predictions = pool(scores)
+        predictions = pool_folds(scores)
         evaluated_on = f"{about['folds']}-fold cross-validation, pooled"
-        write_report(Evaluation(predictions, evaluated_on, {"run": folder.name, **origin(0)}), folder)
+        write_report(Evaluation(predictions, evaluated_on, {"run": folder.name, **record_provenance(0)}), folder)
     return TrainingResult(folder, predictions, evaluated_on, (), None)
 
 

@@ -35,7 +35,7 @@ class TrainingResult:
         return {
             "run": str(self.folder),
             "evaluated_on": self.evaluated_on,
-            "metrics": self.predictions.evaluation().to_dict(),
+            "metrics": self.predictions.metrics.to_dict(),
             "best_epoch": self.history[best_epoch(self.history)].epoch if self.history else None,
             "history": [asdict(row) for row in self.history],
             "agreement": asdict(self.agreement) if self.agreement else None,
@@ -43,7 +43,7 @@ class TrainingResult:
 
     def _repr_html_(self) -> str:
         """Return the metrics as a table, for notebooks."""
-        metrics = self.predictions.evaluation()
+        metrics = self.predictions.metrics
         rows = [("accuracy", metrics.accuracy), ("macro F1", metrics.macro_f1), ("ROC-AUC", metrics.roc_auc)]
         rows += [(f"recall of {name}", row.recall) for name, row in metrics.per_class.items()]
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows)

@@ -18,7 +18,7 @@ from mien.data.dataset import read_manifest
 from mien.data.split import PARTS
 from mien.errors import MienError
 from mien.evaluation.held_out import describe_part
-from mien.evaluation.provenance import origin
+from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
@@ -189,7 +189,7 @@ def _evaluate(
     with reporter.progress(f"evaluating on the {split.evaluated} split") as report:
         reader = run_reader(folder)
         predictions = replace(score_split(reader, split, split.evaluated, report), seed=config.seed)
-    about = {"run": folder.name, "sha256": reader.config.sha256, **origin(config.seed)}
+    about = {"run": folder.name, "sha256": reader.config.sha256, **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     write_report(Evaluation(predictions, describe_part(split.evaluated), about, reader, run=folder), folder)
     return predictions

@@ -8,7 +8,7 @@ from mien.viz.mosaic import png_bytes
 
 
 def attention_section(found: AttentionSummary) -> Section:
-    """Return the section of a report: the mean maps, and the share of the attention on each region."""
+    """Show the mean heatmaps, and the share of the evidence on each region."""
     pictures = tuple(
         Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.images} heatmaps on the mean face")
         for one in found.classes
@@ -21,7 +21,7 @@ def attention_section(found: AttentionSummary) -> Section:
     rows += (("an even spread", *(f"{area[name].area:.0%}" for name in REGIONS), "1.0×"),)
     table = Table(
         ("class", *REGIONS, "most at the border"), rows,
-        "Share of the evidence on each region; a network that reads faces has more on some than an even spread has.",
+        "Share of the evidence on each region. A network that looks at faces has more on some than an even spread.",
     )  # fmt: skip
     note = Note(found.conclusion, "warning" if found.shortcut else "info")
     how = f"{found.method}; {found.aligned} faces aligned by their landmarks; outlined: brows, eyes, nose, mouth, face."

@@ -1,4 +1,4 @@
-"""The curves of a faithfulness measurement, drawn (`pip install 'mien[report]'`)."""
+"""Show how faithful heatmaps are: deletion and insertion curves, and areas under them."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from mien.report.document import Section, Table
 from mien.viz.charts import Chart
 from mien.viz.curves import probability_curves
 
-_DONE = {"deletion": "taken away", "insertion": "given back"}
+_DONE = {"deletion": "deleted", "insertion": "inserted"}
 
 
 def faithfulness_chart(found: Faithfulness, curve: str) -> Chart:
     """Draw the mean `deletion` or `insertion` curve of the method and of its baselines."""
     difference = found.differences[curve]["patches"]
-    said = "beats" if difference.better else "does not beat"
+    said = "is better than" if difference.better else "is not better than"
     caption = f"{curve.capitalize()}: {found.method} {said} random patches, by {difference} in area."
     alt = f"Probability of the label as pixels are {_DONE[curve]}, for {found.method}, {', '.join(BASELINES)}."
     return probability_curves(
@@ -23,7 +23,7 @@ def faithfulness_chart(found: Faithfulness, curve: str) -> Chart:
 
 
 def faithfulness_section(found: Faithfulness) -> Section:
-    """Return the section of a report: both curves, and the areas with the paired differences."""
+    """Show both curves, and the areas under them with the paired differences."""
     rows = tuple(
         (curve, f"{found.areas[curve][found.method].mean():.3f}", *map(str, found.differences[curve].values()))
         for curve in found.curves
@@ -33,4 +33,4 @@ def faithfulness_section(found: Faithfulness) -> Section:
         "Areas under the curves; in brackets 95 % intervals of the paired difference.",
     )  # fmt: skip
     charts = tuple(faithfulness_chart(found, curve) for curve in found.curves)
-    return Section("faithfulness", "Whether the heatmaps can be trusted", found.conclusion, (*charts, table))
+    return Section("faithfulness", "Faithfulness of the heatmaps", found.conclusion, (*charts, table))

@@ -17,54 +17,58 @@ from mien.text import pluralize
 from mien.viz.charts import Chart
 from mien.viz.history import LearningCurve, learning_curves
 
-#: So many suspects are named in the report; `mien check --faces` names all.
-SUSPECTS = 12
-#: Faults that make figures wrong, and not only training worse.
-SPOILING = ("label-conflict", "split-leak", "exact-duplicate", "near-duplicate")
+#: Most label issues that are listed; `mien check --faces` lists all.
+MAX_LABEL_ISSUES = 12
+#: Data issues that bias metrics, not only training.
+BIASING = ("label-conflict", "split-leak", "exact-duplicate", "near-duplicate")
 
 
-def data_section(scored: Predictions, audit: Audit | None, scope: str) -> Section:
-    """Say what is wrong with the data: faults of files, and labels that are probably wrong.
+def data_section(predictions: Predictions, audit: Audit | None, audited: str) -> Section:
+    """Show the issues of the data: those of files, and labels that are probably wrong.
 
-    `scope` says in words what was audited.
+    Args:
+        predictions: the predictions on the data.
+        audit: its issues, if they are known.
+        audited: which data was audited, in words.
     """
-    counts = zip(scored.classes, np.bincount(scored.truth, minlength=len(scored.classes)).tolist(), strict=True)
-    parts: list[Block] = [Note(f"Pictures that count: {', '.join(f'{name} {count:,}' for name, count in counts)}.")]
-    copies = 0
+    counts = np.bincount(predictions.truth, minlength=len(predictions.classes)).tolist()
+    by_class = ", ".join(f"{name} {count:,}" for name, count in zip(predictions.classes, counts, strict=True))
+    parts: list[Block] = [Note(f"Images evaluated: {by_class}.")]
+    biasing = 0
     if audit is not None:
-        copies = len(audit.named(SPOILING) & set(scored.names))
-        parts.append(_faults(audit, scope))
-    doubtful = find_label_issues(scored.probabilities, scored.truth)
+        biasing = len(audit.named(BIASING) & set(predictions.names))
+        parts.append(_data_issues(audit, audited))
+    doubtful = find_label_issues(predictions.probabilities, predictions.truth)
     if doubtful:
-        parts.append(_doubtful(scored, doubtful))
-    share = f"{len(doubtful):,} of {len(scored.names):,} labels are in doubt"
-    unclean = f"; {pluralize(copies, 'picture')} repeated or under two labels" if copies else ""
-    return Section("data", "What is wrong with the data", f"{share}{unclean}.", tuple(parts))
+        parts.append(_label_issues(predictions, doubtful))
+    share = f"{len(doubtful):,} of {len(predictions.names):,} labels are in doubt"
+    repeated = f"; {pluralize(biasing, 'image')} repeated or under two labels" if biasing else ""
+    return Section("data", "Issues of the data", f"{share}{repeated}.", tuple(parts))
 
 
-def _faults(audit: Audit, scope: str) -> Table | Note:
+def _data_issues(audit: Audit, audited: str) -> Table | Note:
     if not audit.issues:
-        return Note(f"No fault was found in {scope}.")
+        return Note(f"No issue was found in {audited}.")
     rows = []
-    for fault in audit.issues:
-        count, example = (f"{len(fault.files):,}", fault.files[0]) if fault.files else ("", fault.detail)
-        rows.append((fault.title, str(fault.severity), count, example, fault.fix))
-    columns = ("fault", "kind", "files", "for example", "what to do")
-    return Table(columns, tuple(rows), f"Faults of {scope}, worst first.")
+    for issue in audit.issues:
+        count, example = (f"{len(issue.files):,}", issue.files[0]) if issue.files else ("", issue.detail)
+        rows.append((issue.title, str(issue.severity), count, example, issue.fix))
+    columns = ("issue", "severity", "files", "example", "fix")
+    return Table(columns, tuple(rows), f"Issues of {audited}, worst first.")
 
 
-def _doubtful(scored: Predictions, found: Sequence[LabelIssue]) -> Table:
+def _label_issues(predictions: Predictions, found: Sequence[LabelIssue]) -> Table:
     rows = []
-    for one in found[:SUSPECTS]:
-        truth, other = scored.classes[scored.truth[one.index]], scored.classes[one.suggested]
-        rows.append((scored.names[one.index], truth, other, f"{one.margin:.3f}"))
-    shown = f"The {len(rows)} most doubtful of {len(found):,} labels" if len(found) > len(rows) else "Doubtful labels"
-    caption = f"{shown}, by what the model says (confident learning); valid if it was not trained on these pictures."
-    return Table(("file", "labelled", "looks like", "by a margin of"), tuple(rows), caption)
+    for one in found[:MAX_LABEL_ISSUES]:
+        truth, other = predictions.classes[predictions.truth[one.index]], predictions.classes[one.suggested]
+        rows.append((predictions.names[one.index], truth, other, f"{one.margin:.3f}"))
+    shown = f"The {len(rows)} surest of {len(found):,} label issues" if len(found) > len(rows) else "Label issues"
+    caption = f"{shown}, by confident learning; valid if the model was not trained on these images."
+    return Table(("file", "label", "suggested", "margin"), tuple(rows), caption)
 
 
 def training_section(run: Path) -> Section | None:
-    """Return loss and accuracy over the epochs of a run folder; None where it has no history."""
+    """Show loss and accuracy over the epochs of a run folder; None if it has no history."""
     try:
         with (run / HISTORY).open(encoding="utf-8", newline="") as stream:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
@@ -79,35 +83,42 @@ def training_section(run: Path) -> Section | None:
     epochs = [int(epoch) for epoch in columns["epoch"]]
 
     def drawn(name: str, caption: str) -> Chart:
-        last = f"{name} of the kept epoch {epochs[best]}: {columns[f'val_{name}'][best]:.3f} on validation pictures"
+        last = f"{name} of the kept epoch {epochs[best]}: {columns[f'val_{name}'][best]:.3f} on validation images"
         curve = LearningCurve(name, columns[name], columns[f"val_{name}"])
         return learning_curves(
             epochs, [curve], best, name=f"training-{name}", caption=caption, alt=f"Curves of {last}."
         )
 
     gap = columns["accuracy"][best] - columns["val_accuracy"][best]
-    easier = "training pictures were known better" if gap > 0 else "validation pictures were easier"
+    easier = "training images were easier" if gap > 0 else "validation images were easier"
     conclusion = (
         f"Epoch {epochs[best]} of {len(epochs)} was kept, with a validation accuracy of "
         f"{columns['val_accuracy'][best]:.3f}; {easier}, by {100 * abs(gap):.1f} points."
     )
     charts = (
-        drawn("loss", "Where validation turns up while training goes on falling, the network learns by heart."),
-        drawn("accuracy", "Augmentation makes training pictures harder: training may lie below validation."),
+        drawn("loss", "If the validation loss rises while the training loss falls, the network overfits."),
+        drawn(
+            "accuracy",
+            "Augmentation makes training images harder, so training may lie below validation.",
+        ),
     )
-    return Section("training", "How it was trained", conclusion, charts)
+    return Section("training", "Training", conclusion, charts)
 
 
-def origin_section(scored: Predictions, part: str, about: Mapping[str, Any]) -> Section:
-    """Say what is needed to do it again."""
-    rows = [("measured on", part), ("judged by", ANSWER_FIELDS[scored.by])]
+def provenance_section(predictions: Predictions, part: str, about: Mapping[str, Any]) -> Section:
+    """Show all that is needed to reproduce the evaluation.
+
+    Args:
+        predictions: the predictions.
+        part: which images these are, in words.
+        about: model, data, versions and command.
+    """
+    rows = [("evaluated on", part), ("judged by", ANSWER_FIELDS[predictions.answer_field])]
     rows += [("sha256 of the model" if name == "sha256" else name, text) for name, text in _flat(about)]
-    if scored.sha256:
-        rows.append(("sha256 of the data", scored.sha256))
-    table = Table(("what", "is"), tuple(rows))
-    return Section(
-        "origin", "Where this comes from", "The same command on the same data gives the same figures.", (table,)
-    )
+    if predictions.sha256:
+        rows.append(("sha256 of the data", predictions.sha256))
+    table = Table(("item", "value"), tuple(rows))
+    return Section("provenance", "Provenance", "The same command on the same data gives the same numbers.", (table,))
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

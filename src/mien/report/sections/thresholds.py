@@ -1,4 +1,4 @@
-"""Show what each decision threshold costs."""
+"""Show the cost of each decision threshold."""
 
 from pathlib import Path
 
@@ -9,35 +9,19 @@ from mien.viz.charts import plain
 from mien.viz.curves import Mark, cost_curve
 
 
-def thresholds_section(found: Thresholds, written: Path | None = None) -> Section:
-    """Say what each threshold costs; `written` is the bundle that the cheapest was written into."""
+def thresholds_section(found: Thresholds, bundle: Path | None = None) -> Section:
+    """Show the cost of each threshold; `bundle` is the one that the cheapest is written into."""
     name, other = found.positive, found.other
     now, best = found.present, found.cheapest
-    prices = f"a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
-    if best.threshold == now.threshold:
-        conclusion = f"The threshold in use, {now.threshold:g}, is the cheapest on these pictures, where {prices}."
-    else:
-        conclusion = (
-            f"Answering {name} from {best.threshold:g} on in place of {now.threshold:g} would take the cost from "
-            f"{now.cost:.2f} to {best.cost:.2f} per 100 pictures, where {prices}; "
-            + (
-                "that may be luck."
-                if found.saved[0] <= 0
-                else "more than luck, though it was chosen on these pictures."
-            )
-        )
-    marks = {now.threshold: " (in use)", best.threshold: " (cheapest)"}
-    if now.threshold == best.threshold:
-        marks = {now.threshold: " (in use, cheapest)"}
     rows = tuple(
         (
-            f"{row.threshold:g}{marks.get(row.threshold, '')}", f"{row.wrong[name]:,}", f"{row.wrong[other]:,}",
-            *map(format_value, (row.recall[name], row.recall[other], row.accuracy)), f"{row.cost:.2f}",
+            f"{point.threshold:g}{_mark(found, point.threshold)}", f"{point.wrong[name]:,}", f"{point.wrong[other]:,}",
+            *map(format_value, (point.recall[name], point.recall[other], point.accuracy)), f"{point.cost:.2f}",
         )
-        for row in found.rows
+        for point in found.points
     )  # fmt: skip
     columns = (
-        f"{name} from", f"wrongly {name}", f"wrongly {other}", f"recall {name}", f"recall {other}", "accuracy",
+        f"threshold of {name}", f"wrongly {name}", f"wrongly {other}", f"recall {name}", f"recall {other}", "accuracy",
         "cost per 100",
     )  # fmt: skip
     drawn = cost_curve(
@@ -46,19 +30,38 @@ def thresholds_section(found: Thresholds, written: Path | None = None) -> Sectio
             Mark(now.threshold, now.cost, f"in use: {now.threshold:g}"),
             Mark(best.threshold, best.cost, f"cheapest: {best.threshold:g}"),
         ),
-        f"answer {plain(name, 20)} from this probability on", "cost per 100 pictures", name="thresholds",
-        caption="Cost per 100 pictures at each threshold. A flat valley says that the choice matters little.",
-        alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present; least {best.cost:.2f}.",
+        f"threshold of {plain(name, 20)}", "cost per 100 images", name="thresholds",
+        caption="Cost per 100 images at each threshold. In a flat valley the choice matters little.",
+        alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present one; least {best.cost:.2f}.",
     )  # fmt: skip
-    note = Note(
-        f"Chosen on these pictures, a threshold flatters itself on them: measure it on others. {_how(found)}"
-        if written is None
-        else f"{best.threshold:g} now stands in {written}. Measure it on other pictures: it was chosen on these."
+    note = (
+        f"The cheapest threshold was chosen on these images, so its cost here is optimistic: measure it on others. "
+        f"Say with --cost {name}=5 what a wrong {name} costs; --choose-threshold writes the cheapest into the model."
+        if bundle is None
+        else f"{best.threshold:g} now stands in {bundle}. Measure it on other images: it was chosen on these."
     )
-    return Section("thresholds", "Where to draw the line", conclusion, (drawn, Table(columns, rows), note))
+    return Section(
+        "thresholds", "Decision threshold", _conclusion(found), (drawn, Table(columns, rows), Note(note))
+    )  # fmt: skip
 
 
-def _how(found: Thresholds) -> str:
+def _conclusion(found: Thresholds) -> str:
+    name, other, now, best = found.positive, found.other, found.present, found.cheapest
+    prices = f"if a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
+    if best.threshold == now.threshold:
+        return f"The threshold in use, {now.threshold:g}, is the cheapest on these images {prices}."
+    saving = (
+        "The saving is not significant."
+        if found.saved[0] <= 0
+        else "The saving is significant, though the threshold was chosen on these images."
+    )
     return (
-        f"--cost {found.positive}=5 says what a wrong {found.positive} costs, --choose-threshold writes the cheapest."
+        f"A threshold of {best.threshold:g} instead of {now.threshold:g} would lower the cost from {now.cost:.2f} to "
+        f"{best.cost:.2f} per 100 images {prices}. {saving}"
     )
+
+
+def _mark(found: Thresholds, threshold: float) -> str:
+    names = {"in use": found.present.threshold, "cheapest": found.cheapest.threshold}
+    said = [name for name, value in names.items() if value == threshold]
+    return f" ({', '.join(said)})" if said else ""
