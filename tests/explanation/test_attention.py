@@ -126,7 +126,7 @@ def test_it_is_plain_json_and_a_section(reader: mien.Reader) -> None:
     section = attention_section(found)
     gallery, table = section.parts[:2]
     assert isinstance(gallery, Gallery) and isinstance(table, Table)
-    assert gallery.pictures[0].png.startswith(b"\x89PNG")
+    assert gallery.images[0].png.startswith(b"\x89PNG")
     assert {len(row) for row in table.rows} == {len(table.columns)}
     assert mean_map(found.classes[0]).size == (192, 192)
 

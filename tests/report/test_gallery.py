@@ -1,4 +1,4 @@
-"""The gallery of a report shows the pictures that it says it shows."""
+"""The gallery of a report shows the images that it says it shows."""
 
 import io
 
@@ -44,20 +44,20 @@ def test_the_gallery_shows_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(("size", "channels"), [(16, 1), (48, 3), (256, 3)])
-def test_every_picture_is_the_one_that_its_caption_names(size: int, channels: int) -> None:
+def test_every_image_is_the_one_that_its_caption_names(size: int, channels: int) -> None:
     scored = made_up(100, size, channels)
     section = gallery_section(scored)
     assert section is not None
     galleries = [part for part in section.parts if isinstance(part, Gallery)]
-    assert [len(one.pictures) for one in galleries] == list(SHOWN.values())
-    for picture in (one for gallery in galleries for one in gallery.pictures):
-        said, name = picture.caption.split("\n")
+    assert [len(one.images) for one in galleries] == list(SHOWN.values())
+    for shown in (one for gallery in galleries for one in gallery.images):
+        said, name = shown.caption.split("\n")
         index = int(name.removesuffix(".png"))
         truth, answer = CLASSES[scored.truth[index]], CLASSES[scored.answers[index]]
         assert said == f"{answer} {scored.confidence[index]:.3f}, " + (
             "as labelled" if truth == answer else f"labelled {truth}"
         )
-        with Image.open(io.BytesIO(picture.png)) as image:
+        with Image.open(io.BytesIO(shown.png)) as image:
             assert image.width == image.height <= MAX_SIDE
             assert set(np.asarray(image.convert("L")).ravel().tolist()) == {index}
 
@@ -76,7 +76,7 @@ def test_the_heatmap_of_the_answer_stands_to_the_right() -> None:
     assert section is not None
     for levels, answers in asked:
         assert [scored.answers[level] for level in levels] == answers
-    first = next(part for part in section.parts if isinstance(part, Gallery)).pictures[0]
+    first = next(part for part in section.parts if isinstance(part, Gallery)).images[0]
     with Image.open(io.BytesIO(first.png)) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     side = len(pixels)

@@ -2,7 +2,11 @@
 
 import io
 import re
+import subprocess
+import sys
+import textwrap
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,3 +79,31 @@ def test_the_same_drawing_gives_the_same_bytes() -> None:
 def test_every_colour_has_a_variable_of_its_own(name: str) -> None:
     assert re.fullmatch("#[0-9a-f]{6}", name)
     assert list(charts.VARIABLES.values()).count(charts.VARIABLES[name]) == 1
+
+
+def test_without_matplotlib_the_sentence_says_what_to_install(tmp_path: Path) -> None:
+    code = """
+        import sys
+        sys.modules["matplotlib"] = None
+        import numpy as np
+        import mien, mien.report.report, mien.evaluation.scoring, mien.viz.grids
+        try:
+            mien.viz.grids.confusion_matrix(np.eye(2, dtype=int), ("a", "b"), name="c", caption="", alt="")
+        except mien.MissingExtraError as error:
+            assert isinstance(error, ImportError)
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout == "drawing plots needs an optional part of mien: pip install 'mien[report]'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_viz_draws_on_axes() -> None:
+    package = Path(charts.__file__).parents[1]
+    texts = {path: path.read_text("utf-8") for path in package.rglob("*.py") if path.parent.name != "viz"}
+    assert len(texts) > 100
+    assert [
+        path.name for path, text in texts.items() if re.search(r"import .*\bAxes\b|\bchart\(|\.set_xlabel\(", text)
+    ] == []

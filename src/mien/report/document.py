@@ -1,4 +1,4 @@
-"""The parts of a report, as values: what a section says, its tables, charts, notes and pictures."""
+"""The blocks of a report as values: sections, tables, charts, notes and galleries."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from mien.viz.charts import Chart
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text: `columns` are its header cells, every row has as many cells; `caption` says what to conclude."""
+    """A table of text: `columns` are its header cells, each row has as many; `caption` says what to conclude."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -24,8 +24,8 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A small picture, the bytes of a PNG file, and what is said under it."""
+class GalleryImage:
+    """A small image, the bytes of a PNG file, and the text below it."""
 
     png: bytes
     caption: str
@@ -33,9 +33,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Small pictures side by side."""
+    """Small images side by side."""
 
-    pictures: tuple[Picture, ...]
+    images: tuple[GalleryImage, ...]
     caption: str = ""
 
 
@@ -46,7 +46,11 @@ Block = Table | Chart | Note | Gallery
 class Section:
     """One section of a report.
 
-    `key` is its anchor, of lower-case letters and hyphens; `conclusion` is one sentence that says what to conclude.
+    Args:
+        key: its anchor: lower-case letters and hyphens.
+        title: its heading.
+        conclusion: one sentence or a few: what to conclude.
+        parts: what it shows.
     """
 
     key: str

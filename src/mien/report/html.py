@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: sections in, text out, every word of them escaped."""
+"""Write sections as one HTML file that loads nothing else. All text is escaped."""
 
 import base64
 import re
@@ -9,22 +9,22 @@ from html import escape as escaped
 from itertools import groupby
 from pathlib import Path
 
-from mien.report.document import Block, Gallery, Note, Picture, Section, Table
+from mien.report.document import Block, Gallery, GalleryImage, Note, Section, Table
 from mien.viz.charts import Chart
 
-#: A drawing wider than this, in points, is scrolled on a telephone; a table of more columns stands alone on its line.
+#: A chart wider than this, in points, scrolls on a phone; a table of more columns stands alone on its line.
 WIDE, NARROW_COLUMNS = 380.0, 4
-#: A table of so many columns is set smaller.
+#: A table of at least this many columns has smaller text.
 MANY_COLUMNS = 6
-#: How large a point of a drawing is shown, in rem: its text then has the size of the page's.
+#: Size of a point of a chart, in rem, at which its text has the size of the page's text.
 POINT = 0.0906
-#: The page may load nothing at all; pictures are in it.
+#: The page may load nothing; images are inside it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 @dataclass(frozen=True)
 class Key:
-    """A figure of the head of a report: its name, its value, and what is said below it (its interval, say)."""
+    """A metric at the top of a report: its name, its value, and a note below it, such as its interval."""
 
     name: str
     value: str
@@ -32,7 +32,16 @@ class Key:
 
 
 def page(title: str, kicker: str, verdict: str, deck: str, keys: Sequence[Key], sections: Sequence[Section]) -> str:
-    """Return a whole page: `verdict` is its first sentence, `deck` the few that follow, `keys` the key figures."""
+    """Return a whole page.
+
+    Args:
+        title: title of the browser tab.
+        kicker: the line above the verdict.
+        verdict: the first sentence.
+        deck: a few sentences that follow.
+        keys: the most important metrics.
+        sections: what follows.
+    """
     links = "".join(f'<li><a href="#{_words(one.key)}">{_words(one.title)}</a></li>' for one in sections)
     return f"""<!doctype html>
 <html lang="en">
@@ -89,7 +98,7 @@ def _section(section: Section) -> str:
 
 
 def _parts(parts: Sequence[Block]) -> Iterator[str]:
-    """Charts and narrow tables stand side by side where there is room."""
+    """Charts and narrow tables stand side by side if there is room."""
     for in_line, group in groupby(parts, _fits_beside):
         inner = "".join(_part(part) for part in group)
         yield f'<div class="side-by-side">\n{inner}</div>\n' if in_line else inner
@@ -112,7 +121,7 @@ def _part(part: Block) -> str:
 
 
 def _table(table: Table) -> str:
-    """Cells of figures stand to the right; the first cell of a row is its header."""
+    """Align numbers to the right; the first cell of a row is its header."""
     caption = f"<caption>{_words(table.caption)}</caption>" if table.caption else ""
     numeric = [place > 0 and _is_numeric([row[place] for row in table.rows]) for place in range(len(table.columns))]
     marks = [' class="number"' if is_number else "" for is_number in numeric]
@@ -145,23 +154,23 @@ def _chart(chart: Chart) -> str:
 
 
 def _width(chart: Chart) -> float:
-    """How wide a drawing is, in points."""
+    """Return the width of a chart in points."""
     box = re.search(r'viewBox="\S+ \S+ ([\d.]+) ', chart.svg)
     return float(box[1]) if box else 0.0
 
 
 def _gallery(gallery: Gallery) -> str:
     caption = f'<p class="caption">{_words(gallery.caption)}</p>\n' if gallery.caption else ""
-    square = all(width == height for width, height in (_size(one.png) for one in gallery.pictures))
+    square = all(width == height for width, height in (_size(one.png) for one in gallery.images))
     kind = "gallery small" if square else "gallery"
-    return f'{caption}<ul class="{kind}">{"".join(_picture(one) for one in gallery.pictures)}</ul>\n'
+    return f'{caption}<ul class="{kind}">{"".join(_image(one) for one in gallery.images)}</ul>\n'
 
 
-def _picture(picture: Picture) -> str:
-    """The first line of a caption says what is seen, the others stand back."""
-    first, *rest = picture.caption.split("\n")
-    data = base64.b64encode(picture.png).decode("ascii")
-    width, height = _size(picture.png)
+def _image(image: GalleryImage) -> str:
+    """Set the first line of the caption apart from the others."""
+    first, *rest = image.caption.split("\n")
+    data = base64.b64encode(image.png).decode("ascii")
+    width, height = _size(image.png)
     lines = "".join(f"<span>{_words(line)}</span>" for line in rest)
     return (
         f'<li><figure><img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{_words(first)}">'
@@ -170,5 +179,5 @@ def _picture(picture: Picture) -> str:
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Width and height in pixels, as the head of a PNG file says."""
+    """Return width and height in pixels, from the header of a PNG file."""
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

@@ -3,14 +3,14 @@
 from mien.explanation.attention import AttentionSummary
 from mien.explanation.attention_figures import mean_map
 from mien.explanation.regions import REGIONS
-from mien.report.document import Gallery, Note, Picture, Section, Table
+from mien.report.document import Gallery, GalleryImage, Note, Section, Table
 from mien.viz.mosaic import png_bytes
 
 
 def attention_section(found: AttentionSummary) -> Section:
     """Show the mean heatmaps, and the share of the evidence on each region."""
-    pictures = tuple(
-        Picture(png_bytes(mean_map(one)), f"{one.label}: mean of {one.images} heatmaps on the mean face")
+    images = tuple(
+        GalleryImage(png_bytes(mean_map(one)), f"{one.label}: mean of {one.images} heatmaps on the mean face")
         for one in found.classes
     )
     rows = tuple(
@@ -26,6 +26,6 @@ def attention_section(found: AttentionSummary) -> Section:
     note = Note(found.conclusion, "warning" if found.shortcut else "info")
     how = f"{found.method}; {found.aligned} faces aligned by their landmarks; outlined: brows, eyes, nose, mouth, face."
     return Section(
-        "attention", "Where the network looks", found.conclusion, (Gallery(pictures, how), table)
+        "attention", "Where the network looks", found.conclusion, (Gallery(images, how), table)
         + ((note,) if found.shortcut else ()),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from PIL import Image
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.evaluation.scoring import Predictions
-from mien.report.document import Block, Gallery, Note, Picture, Section
+from mien.report.document import Block, Gallery, GalleryImage, Note, Section
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import overlay
 
@@ -44,7 +44,7 @@ def gallery_section(predictions: Predictions, heatmaps: Heatmaps | None = None, 
         "right": "Right answers, drawn at random.",
     }
     parts: list[Block] = [
-        Gallery(_pictures(predictions, predictions.crops, groups[kind], heatmaps), caption)
+        Gallery(_images(predictions, predictions.crops, groups[kind], heatmaps), caption)
         for kind, caption in captions.items()
         if len(groups[kind])
     ]
@@ -66,13 +66,13 @@ def choose_images(predictions: Predictions, seed: int = 0) -> dict[str, Int64]:
     return {"errors": errors, "uncertain": uncertain, "right": drawn}
 
 
-def _pictures(
+def _images(
     predictions: Predictions, inputs: UInt8, indices: Int64, heatmaps: Heatmaps | None
-) -> tuple[Picture, ...]:
+) -> tuple[GalleryImage, ...]:
     crops = inputs[indices]
     maps = heatmaps(crops, predictions.answers[indices]) if heatmaps else [None] * len(crops)
     return tuple(
-        Picture(_png(crop, heat), _caption(predictions, int(index)))
+        GalleryImage(_png(crop, heat), _caption(predictions, int(index)))
         for crop, heat, index in zip(crops, maps, indices, strict=True)
     )
 
