@@ -33,8 +33,8 @@ from mien.training.data_split import DataSplit, read_split
 from mien.training.export.artifacts import draw_curves, save_bundle, save_keras
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.cache import cached_crops
+from mien.training.loop.checkpoint import load_checkpoint
 from mien.training.loop.fit import fit
-from mien.training.loop.history import read_history
 from mien.training.loop.schedule import Epoch, best_epoch, why_stop
 from mien.training.loop.tensorboard import EventLog, require_tensorboard
 from mien.training.networks.backbone import load_backbone
@@ -164,7 +164,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         with contextlib.ExitStack() as stack:
             listener = reporter
             if config.tensorboard:
-                past = read_history(folder) if is_begun(folder) else []
+                past = load_checkpoint(folder / CHECKPOINT).history if is_begun(folder) else []
                 listener = stack.enter_context(contextlib.closing(EventLog(folder, past, reporter)))
             history = fit(network, config, training, validation, folder, listener)
         reporter.say(_kept_epoch(config, history))

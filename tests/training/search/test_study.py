@@ -27,14 +27,14 @@ JOB: dict[str, Any] = {"data": "a digest", "search": {"x": "0 to 1"}}
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
-from mien.training.search.study import Budget, Study, record_seconds, open_study, origin, run_trials
+from mien.training.search.study import Budget, Study, record_seconds, first_attempt, open_study, run_trials
 place, trials, log, pause, silent_after = sys.argv[1:]
 storage = place if "://" in place else Path(place)
 study = open_study(storage, "toy", {"toy": 1}, {"x": 0.5}, silent_after=int(silent_after))
 def objective(trial):
     x = trial.suggest_float("x", 0, 1)
     with open(log, "a") as stream:
-        stream.write(json.dumps([os.getpid(), trial.number, origin(trial), x]) + "\\n")
+        stream.write(json.dumps([os.getpid(), trial.number, first_attempt(trial), x]) + "\\n")
     time.sleep(float(pause))
     record_seconds(trial, float(pause))
     return -((x - 0.3) ** 2)

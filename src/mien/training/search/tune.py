@@ -23,8 +23,8 @@ from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
 from mien.training.config import FROM_SCRATCH, TrainConfig
 from mien.training.data_split import DataSplit, read_split, split_data
 from mien.training.loop.cache import cached_crops
+from mien.training.loop.checkpoint import load_checkpoint
 from mien.training.loop.fit import fit
-from mien.training.loop.history import read_history
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.pretrained import SMALL_DATASET, build_config, small_dataset_config
 from mien.training.reporter import BatchProgress, QuietReporter, Reporter
@@ -219,7 +219,7 @@ class _Objective:
         network = initial_network(config, len(self._split.manifest.classes), begun=begun)
         write_text(folder / CONFIG, config.to_toml())
         if begun:
-            listener.report_past(read_history(folder))
+            listener.report_past(load_checkpoint(folder / CHECKPOINT).history)
         training = self._split.arrays(crops, "train", config.class_weight == "balanced")
         return fit(network, config, training, self._split.arrays(crops, "validation"), folder, listener)
 
