@@ -201,6 +201,10 @@ class FrameResult(ImageResult):
 
     Every face has a `person`, the same number for the same person in all frames; its probabilities are smoothed over
     the frames before.
+
+    Example:
+        >>> FrameResult("party.mp4", "no_face", None, 640, 360, "mien", (), 2.5).to_dict()["time"]
+        2.5
     """
 
     time: float = 0.0

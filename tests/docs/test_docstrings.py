@@ -1,6 +1,7 @@
 """Every example in a docstring runs, in a folder that holds the files it names, such as `photo.jpg`."""
 
 import doctest
+import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +20,9 @@ WITH_EXAMPLES = [
 #: A line that is long or differs between machines may be cut with `...`.
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
+#: All public names but the errors, whose raising shows them.
+PUBLIC = [name for name in mien.__all__ if not name.endswith("Error") and name != "__version__"]
+
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_the_examples_of_a_module_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +34,10 @@ def test_the_examples_of_a_module_run(name: str, tmp_path: Path, monkeypatch: py
         runner.run(test, out=report.append)
     assert runner.tries > 0, "an example that is not found is not run"
     assert runner.failures == 0, "".join(report)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_has_an_example(name: str) -> None:
+    """The name is in it: `load` and `mien.load(...)` both show how it is called."""
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(mien, name), name)
+    assert any(f"{name}(" in example.source for example in found.examples), inspect.getdoc(getattr(mien, name))

@@ -45,6 +45,11 @@ def check(
         DataError: nothing labelled is found, or a named class is absent.
         ConfigError: `model` is given without `faces`.
         BundleError: `model` cannot be loaded.
+
+    Example:
+        >>> import mien
+        >>> [issue.title for issue in mien.check("data").issues]
+        ['very few images']
     """
     if model is not None and not faces:
         raise ConfigError("model: checks the labels of faces; add faces=True (--faces)")

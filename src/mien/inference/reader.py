@@ -51,6 +51,11 @@ class Reader:
         ConfigError: fewer threads than 1, another word for `faces`, or a threshold outside (0, 1), for a model of
             more than two labels or with a rule of its own.
         BundleError: the graph does not fit the config.
+
+    Example:
+        >>> reader = Reader(load_bundle("mien"), faces="largest")
+        >>> reader.predict("photo.jpg").answer
+        'happy'
     """
 
     def __init__(
@@ -290,6 +295,10 @@ def load(
 
     `threads`, `threshold`, `faces` and `detect` are those of Reader. Raises BundleError if there is no such model
     or it is damaged, ConfigError if an option does not fit it.
+
+    Example:
+        >>> load().answers
+        ('happy', 'sad', 'neither')
     """
     return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect)
 

@@ -45,6 +45,12 @@ def compare(
         DataError: if a folder is neither a report nor a run, classes or labels differ, or no image is in all.
         MissingExtraError: if `out` is given and matplotlib is not installed.
         OutputError: if `out` exists, or something cannot be written.
+
+    Example:
+        >>> import mien
+        >>> runs = [mien.evaluate("data", model=name, metrics_only=True) for name in ("mien", "mien-int8")]
+        >>> list(mien.compare(*runs).models)
+        ['mien', 'mien-int8']
     """
     folder = None if out is None else Path(out)
     require_report(folder, json_target)

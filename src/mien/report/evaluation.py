@@ -77,6 +77,11 @@ def evaluate(
         BundleError: `model` cannot be loaded.
         OutputError: the report or the JSON cannot be written.
         MissingExtraError: `out` is given and matplotlib is not installed.
+
+    Example:
+        >>> import mien
+        >>> print(mien.evaluate("data", metrics_only=True).metrics.overall["accuracy"])
+        0.875 [0.640, 0.965]
     """
     groups = None if groups is None else Path(groups)
     if groups is not None and not groups.exists():

@@ -74,6 +74,12 @@ def explain(
         ImageError: the image cannot be read.
         ConfigError: the model does not have this label or method.
         BundleError: the model cannot be loaded.
+
+    Example:
+        >>> import mien
+        >>> heat = mien.explain("photo.jpg").faces[0]
+        >>> heat.label, heat.method, heat.heat.shape
+        ('happy', 'cam', (48, 48))
     """
     opened = model
     if not isinstance(opened, ExplainableModel):
@@ -116,6 +122,11 @@ def explain_dataset(
         DataError: nothing labelled is found, or no image has a face.
         OutputError: `out` exists or cannot be written.
         MissingExtraError: `faithfulness` is to be written, but matplotlib is not installed.
+
+    Example:
+        >>> import mien
+        >>> mien.explain_dataset("data").images
+        16
     """
     if not attention and not faithfulness:
         raise ConfigError("explain_dataset: nothing to measure; give attention=True or faithfulness=True")

@@ -56,6 +56,12 @@ def train(
         OutputError: `out` exists or cannot be written.
         BundleError: the weights of `start_from` cannot be used.
         TrainingError: training failed, or `resume` is not an unfinished run.
+
+    Example (takes minutes):
+        >>> import mien
+        >>> run = mien.train("data", out="mine", epochs=20)  # doctest: +SKIP
+        >>> mien.load(run.folder).predict("photo.jpg").answer  # doctest: +SKIP
+        'happy'
     """
     reporter = reporter or QuietReporter()
     if resume is not None:
