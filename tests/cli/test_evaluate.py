@@ -38,7 +38,7 @@ def test_the_table_has_every_figure_with_its_interval(call: Call, bundle: Path, 
     status, out, err = call("evaluate", faces, "--model", bundle)
     assert (status, err) == (0, "")
     found = score(mien.load(bundle), read_manifest(faces)).metrics
-    assert "Figures on: all of faces" in out
+    assert "Metrics on: all of faces" in out
     for text in ("happy", "sad", "precision", "recall", "F1", "ROC-AUC", str(found.accuracy), str(found.macro_f1)):
         assert text in out
 
@@ -72,10 +72,10 @@ def test_the_held_out_part_is_measured(call: Call, bundle: Path, faces: Path, tm
     (tmp_path / "parts" / "test" / "sad" / "broken.png").write_bytes(b"")
     status, out, err = call("evaluate", tmp_path / "parts", "--model", bundle)
     assert status == 1
-    assert "Figures on: test part of parts" in out
+    assert "Metrics on: test part of parts" in out
     assert "test/sad/broken.png" in err
     shutil.rmtree(tmp_path / "parts" / "test")
-    assert "Figures on: validation part of parts" in call("evaluate", tmp_path / "parts", "--model", bundle)[1]
+    assert "Metrics on: validation part of parts" in call("evaluate", tmp_path / "parts", "--model", bundle)[1]
 
 
 def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: Path) -> None:
@@ -87,7 +87,7 @@ def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: P
     lines = err.splitlines()
     assert len(lines) == 6
     assert lines[0] == r"mien: happy/0-bad\n[x].png: is empty (zero bytes)"
-    assert lines[-1] == "mien: 7 pictures could not be read and do not count"
+    assert lines[-1] == "mien: 7 images could not be read and do not count"
 
 
 def test_pictures_without_a_face_are_counted_aloud(call: Call, make_bundle: MakeBundle, data: Path) -> None:
@@ -102,7 +102,7 @@ def test_pictures_without_a_face_are_counted_aloud(call: Call, make_bundle: Make
     assert (json.loads(out)["n"], json.loads(out)["no_face"]) == (2, ["sad/field.png"])
     assert err.splitlines() == [
         "mien: sad/field.png: no face was found",
-        "mien: no face was found in 1 of 3 pictures; they do not count, --no-detect reads them whole",
+        "mien: no face was found in 1 of 3 images; they do not count, --no-detect uses them whole",
     ]
     status, out, err = call("evaluate", data, "--model", folder, "--no-detect", "--json", "-")
     assert (status, err, json.loads(out)["n"], json.loads(out)["no_face"]) == (0, "", 3, [])
@@ -334,8 +334,8 @@ def test_the_threshold_is_that_of_the_models_second_label(call: Call, own: Path,
         (("--cost", "sad=2", "--map", "sad=happy"), "this has 1; use --classes"),
         (("--cost", "gloomy=2"), "--cost gloomy: no such class; the data has happy, sad"),
         (("--cost", "sad=0", "--cost", "happy=0"), "all are 0"),
-        (("--robustness",), "--robustness: its figures go into a report; give --out DIR or --json FILE"),
-        (("--groups", "g.csv"), "--groups: its figures go into a report"),
+        (("--robustness",), "--robustness: its results go into a report; give --out DIR or --json FILE"),
+        (("--groups", "g.csv"), "--groups: its results go into a report"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(

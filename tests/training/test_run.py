@@ -64,7 +64,7 @@ def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> 
         "training-loss.png",
     }  # fmt: skip
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    for title in ("How it was trained", "Pictures to look at", "Which mistakes", finished.folder.name):
+    for title in ("Training", "Images to look at", "Which mistakes", finished.folder.name):
         assert title in page
     about = json.loads((finished.folder / "run.json").read_text())
     assert about["source"]["path"] == str(data)

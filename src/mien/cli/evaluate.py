@@ -60,7 +60,7 @@ def command(
 
     for name, given in (("robustness", robustness), ("groups", groups)):
         if given and not (out or json_target):
-            raise ConfigError(f"--{name}: its figures go into a report; give --out DIR or --json FILE")
+            raise ConfigError(f"--{name}: its results go into a report; give --out DIR or --json FILE")
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("evaluating") as report:
         found = evaluate(
@@ -77,8 +77,8 @@ def command(
     _warn_of_missing(found.predictions)
     if found.trained_on:
         click.echo(
-            f"mien: {found.trained_on} of these {len(found.predictions.names)} pictures were trained on, so the "
-            "figures flatter; leave DATA out to judge the part that was held out",
+            f"mien: {found.trained_on} of these {len(found.predictions.names)} images were trained on, so the "
+            "metrics are optimistic; leave DATA out to evaluate on the held-out part",
             err=True,
         )
     return int(bool(found.predictions.skipped))
@@ -101,8 +101,8 @@ def _parse_costs(given: tuple[str, ...]) -> dict[str, float]:
 def _print_metrics(found: "Evaluation") -> None:
     note = f"judged by {ANSWER_FIELDS[found.predictions.answer_field]}"
     if found.reader and found.reader.detect:
-        note += ", of the largest face in each picture"
-    console().print(metrics_table(found.metrics, f"Figures on: {found.part}", note))
+        note += ", of the largest face in each image"
+    console().print(metrics_table(found.metrics, f"Metrics on: {found.part}", note))
 
 
 def _print_threshold(found: "Evaluation") -> None:
@@ -121,9 +121,9 @@ def _warn_of_missing(predictions: "Predictions") -> None:
     if predictions.no_face:
         share = f"{len(predictions.no_face)} of {len(predictions.names) + len(predictions.no_face)}"
         click.echo(
-            f"mien: no face was found in {share} pictures; they do not count, --no-detect reads them whole", err=True
+            f"mien: no face was found in {share} images; they do not count, --no-detect uses them whole", err=True
         )
     for name, reason in predictions.skipped[:_NAMED]:
         click.echo(f"mien: {one_line(name)}: {one_line(reason)}", err=True)
     if predictions.skipped:
-        click.echo(f"mien: {len(predictions.skipped)} pictures could not be read and do not count", err=True)
+        click.echo(f"mien: {len(predictions.skipped)} images could not be read and do not count", err=True)

@@ -50,7 +50,7 @@ _CROP_ATTRIBUTES = (
 # from the same faces better (area under the ROC curve 0.77 to 0.96, by what covers them) than the asymmetry of the crop
 # does (0.62 to 0.74), on the first 110 images of a scraped folder; see the lab log.
 _FACE_ATTRIBUTES = (
-    Attribute("face_size", "Face size", "side of the face's box in the picture, in pixels", (32, 64, 128, 256)),
+    Attribute("face_size", "Face size", "side of the face's box in the image, in pixels", (32, 64, 128, 256)),
     Attribute("roll", "Head roll", "angle of the line between the eyes from level, in degrees", (5, 10, 20)),
     Attribute(
         "turn",

@@ -100,7 +100,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     """
     answer_field = choose_answer_field(reader, manifest)
     if len(manifest.classes) < 2:
-        raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; figures need at least two")
+        raise DataError(f"{manifest.path}: has only the class '{manifest.classes[0]}'; evaluation needs at least two")
     kept = _Kept(reader, len(manifest.samples))
     skipped: list[tuple[str, str]] = []
     no_face: list[str] = []

@@ -41,7 +41,7 @@ def write_explanation(found: DatasetExplanation, folder: Path) -> None:
         figures = {"conclusion": found.faithfulness.conclusion, **found.faithfulness.to_dict()}
         write_text(folder / "faithfulness.json", _json({**found.about, **figures}))
         for chart in (part for part in sections[-1].parts if isinstance(part, Chart)):
-            (folder / f"{chart.name}.png").write_bytes(chart.png)
+            chart.save(folder / f"{chart.name}.png")
     write_text(folder / PAGE, _page(found, sections))
 
 
