@@ -174,7 +174,7 @@ def test_a_class_that_the_model_does_not_know(reader: mien.Reader, faces: Path, 
 
 def test_one_class_is_not_enough(reader: mien.Reader, faces: Path, tmp_path: Path) -> None:
     shutil.copytree(faces / "happy", tmp_path / "data" / "happy")
-    with pytest.raises(DataError, match="has only the class 'happy'; figures need at least two"):
+    with pytest.raises(DataError, match="has only the class 'happy'; evaluation needs at least two"):
         score(reader, read_manifest(tmp_path / "data"))
 
 
