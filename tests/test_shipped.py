@@ -1,4 +1,4 @@
-"""The model in the package keeps the contract that its readers, its card and the training rail rely on."""
+"""The shipped model keeps what the reader, its card and training rely on."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_every_shipped_model_is_sound(name: str) -> None:
     assert reader.predict(draw_face("happy", 1)).status == "ok"
 
 
-def test_it_answers_and_says_what_it_saw() -> None:
+def test_it_answers_with_all_probabilities() -> None:
     face = mien.load(threads=1, detect=False).predict(draw_face("happy", 1)).face
     assert face.expressions is not None
     assert face.two_way is not None

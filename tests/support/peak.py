@@ -1,4 +1,4 @@
-"""How much memory a command takes at most, in a process of its own (Linux)."""
+"""The peak of memory of a command, in its own process (Linux)."""
 
 import subprocess
 import sys

@@ -18,6 +18,7 @@ from mien.inference.reader import Faces, Reader, load
 from mien.io.inputs import STDIN, Inputs, is_video
 from mien.io.row_output import RowOutput
 from mien.io.video import FPS
+from mien.text import pluralize
 
 if TYPE_CHECKING:
     from mien.viz.annotated_folder import AnnotatedFolder
@@ -130,7 +131,7 @@ def _predict_images(
             with closing(job.rows()) as rows:
                 print_table(rows)
     if drawer and drawer.failed:
-        click.echo(f"mien: {drawer.failed} images disappeared or changed before they could be drawn", err=True)
+        click.echo(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
     found = job.summary
     if found.photographs and _silently_whole(open_reader, reader):
         share = f"{found.photographs} of {found.counts.total()}"

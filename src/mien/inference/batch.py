@@ -83,8 +83,10 @@ class BatchJob:
         ConfigError: the output is one of the inputs.
         OutputError: the output exists already.
 
-    Example (rows.csv is complete after it, or the same call continues it):
-        `BatchJob(mien.load(), Inputs(["photos"]), RowOutput("rows.csv")).write()`
+    Example:
+        >>> from mien.inference.reader import load
+        >>> BatchJob(load(), Inputs(["photo.jpg"]), RowOutput("rows.csv")).write().counts
+        Counter({'ok': 1})
     """
 
     def __init__(
