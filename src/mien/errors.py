@@ -43,7 +43,7 @@ class ImageError(InputError):
         reason: the rest of the sentence: what is wrong.
         code: the kind of error, for programs.
 
-    Example:
+    Examples:
         >>> error = ImageError("me.jpg", "no such file", "missing")
         >>> str(error), error.code
         ('me.jpg: no such file', 'missing')
@@ -73,7 +73,7 @@ class OutputError(MienError, OSError):
 
     `problem` is the message without `kept`, which says what remains of the result.
 
-    Example:
+    Examples:
         >>> error = OutputError("rows.csv: cannot be written (disk full)", kept="nothing was kept")
         >>> str(error)
         'rows.csv: cannot be written (disk full); nothing was kept'

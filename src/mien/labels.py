@@ -19,7 +19,7 @@ def parse_classes(text: str) -> tuple[str, ...]:
 
     Raises ConfigError for an empty or repeated name, or fewer than two.
 
-    Example:
+    Examples:
         >>> parse_classes("happy, sad")
         ('happy', 'sad')
     """
@@ -36,7 +36,7 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
 
     Raises ConfigError for a pair of another form, or a name mapped twice.
 
-    Example:
+    Examples:
         >>> parse_rename(["smile=happy", "frown=sad,cry=sad"])
         {'smile': 'happy', 'frown': 'sad', 'cry': 'sad'}
     """
@@ -53,7 +53,7 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     """Return `labels` as a tuple; ConfigError unless they are two or more different names without commas.
 
-    Example:
+    Examples:
         >>> check_labels(["happy", "sad"])
         ('happy', 'sad')
     """

@@ -16,7 +16,7 @@ Landmarks = tuple[tuple[float, float], ...]
 class Box:
     """A rectangle in pixels of the upright image: left, top, width and height (at least 1 each).
 
-    Example:
+    Examples:
         >>> Box(120, 80, 96, 96).to_dict()
         {'x': 120, 'y': 80, 'width': 96, 'height': 96}
     """
@@ -46,7 +46,7 @@ class Detection:
             the nose, right and left corner of the mouth. They may lie a little outside.
         score: the detector's confidence, in [0, 1].
 
-    Example:
+    Examples:
         >>> eyes, rest = ((60.0, 50.0), (90.0, 80.0)), ((75.0, 60.0), (62.0, 80.0), (88.0, 80.0))
         >>> Detection(Box(50, 20, 50, 80), eyes + rest, 0.9).roll
         45.0
@@ -94,7 +94,7 @@ class Face:
         landmarks: those of `Detection`; None if the whole image was classified.
         person: the number of the person tracked through a video, from 1; None in a single image.
 
-    Example:
+    Examples:
         >>> face = Face(Box(0, 0, 48, 48), None, "happy", 0.9, None, {"happy": 0.9, "sad": 0.1})
         >>> face.to_dict()["answer"]
         'happy'
@@ -144,7 +144,7 @@ class ImageResult:
         model: the name of the model.
         faces: largest first; the first is that of `answer` and `probability`.
 
-    Example:
+    Examples:
         >>> str(ImageResult("me.jpg", "no_face", "no face was found", 640, 480, "mien"))
         'me.jpg: no_face (no face was found)'
     """
@@ -202,7 +202,7 @@ class FrameResult(ImageResult):
     Every face has a `person`, the same number for the same person in all frames; its probabilities are smoothed over
     the frames before.
 
-    Example:
+    Examples:
         >>> FrameResult("party.mp4", "no_face", None, 640, 360, "mien", (), 2.5).to_dict()["time"]
         2.5
     """

@@ -27,7 +27,7 @@ def map_in_order(
     Items are taken in the caller's thread. With one thread, that is the caller's own, and nothing is computed
     ahead. When the generator is closed, or a call raises, its threads end before it does.
 
-    Example:
+    Examples:
         >>> list(map_in_order(len, ["a", "bb", "ccc"], threads=2))
         [1, 2, 3]
     """
@@ -60,7 +60,7 @@ class MemoryBudget:
     Threads are served in turn, so a large request is not overtaken by small ones. A request above the budget
     gets the whole budget.
 
-    Example:
+    Examples:
         >>> budget = MemoryBudget(100)
         >>> with budget.reserve(1_000):
         ...     print("alone")

@@ -7,7 +7,7 @@ from html import escape
 def join_words(words: Sequence[str]) -> str:
     """Join words as a sentence lists them; none give an empty string.
 
-    Example:
+    Examples:
         >>> join_words(["happy", "sad", "neither"])
         'happy, sad and neither'
     """
@@ -17,7 +17,7 @@ def join_words(words: Sequence[str]) -> str:
 def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun, which takes a plain `s` in the plural.
 
-    Example:
+    Examples:
         >>> pluralize(1, "image"), pluralize(1234, "image")
         ('1 image', '1,234 images')
     """
@@ -32,7 +32,7 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: s
         rows: the rows, each with as many cells as there are columns.
         caption: a sentence above the table; empty for none.
 
-    Example:
+    Examples:
         >>> html_table(["class"], [["<sad>"]])
         '<table><tr><th>class</th></tr><tr><td style="text-align: left">&lt;sad&gt;</td></tr></table>'
     """

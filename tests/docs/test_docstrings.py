@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def test_the_examples_of_a_module_run(name: str, tmp_path: Path, monkeypatch: py
         runner.run(test, out=report.append)
     assert runner.tries > 0, "an example that is not found is not run"
     assert runner.failures == 0, "".join(report)
+
+
+def test_examples_stand_in_a_section_that_the_site_knows() -> None:
+    """Google style has `Examples:` only; below `Example:` the lines would run together as prose."""
+    found = [
+        path.name for path in PACKAGE.rglob("*.py") if re.search(r"^\s+Example\b.*:$", path.read_text("utf-8"), re.M)
+    ]
+    assert not found
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -50,7 +50,7 @@ def _most_probable(face: ResultRow, count: int = 2) -> str:
 def summary(counts: Mapping[str, int]) -> str:
     """Say how many files were unreadable and how many had no face; empty if none.
 
-    Example:
+    Examples:
         >>> summary({"ok": 3, "no_face": 2})
         'no face was found in 2 of 5 images'
     """

@@ -46,7 +46,7 @@ def check(
         ConfigError: `model` is given without `faces`.
         BundleError: `model` cannot be loaded.
 
-    Example:
+    Examples:
         >>> import mien
         >>> [issue.title for issue in mien.check("data").issues]
         ['very few images']

@@ -9,7 +9,7 @@ Ints = npt.NDArray[np.intp]
 class DisjointSets:
     """Partition 0..n-1 by joining pairs; the root of a set is its smallest member.
 
-    Example:
+    Examples:
         >>> sets = DisjointSets(4)
         >>> sets.join(3, 1)
         >>> sets.roots(np.arange(4)).tolist()

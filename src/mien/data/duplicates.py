@@ -54,7 +54,7 @@ def near_duplicate_groups(
     Raises:
         InputError: a thumbnail is not uint8 (32, 32).
 
-    Example:
+    Examples:
         >>> from mien.data.fingerprint import fingerprint
         >>> stripes = np.tile(np.arange(0, 256, 8, np.uint8), (32, 1))
         >>> near_duplicate_groups([fingerprint(stripes), fingerprint(stripes.T), fingerprint(stripes)])

@@ -36,7 +36,7 @@ def fingerprint(grey: UInt8) -> Fingerprint:
 
     Raises InputError if the array is not uint8, not two-dimensional or empty.
 
-    Example:
+    Examples:
         >>> fingerprint(np.zeros((100, 80), np.uint8)).thumb.shape
         (32, 32)
     """

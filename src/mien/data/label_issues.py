@@ -36,7 +36,7 @@ def find_label_issues(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> li
     Returns:
         One `LabelIssue` per issue; its margin is in (0, 1].
 
-    Example:
+    Examples:
         >>> find_label_issues([[0.75, 0.25]] * 5 + [[0.25, 0.75]] * 5 + [[0.75, 0.25]], [0] * 5 + [1] * 6)
         [LabelIssue(index=10, given=1, suggested=0, margin=0.5)]
     """

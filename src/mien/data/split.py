@@ -24,7 +24,7 @@ def merge_groups(names: Sequence[str], given: Mapping[str, str], copies: Iterabl
     Returns:
         One group number per name, counted from 0 in order of first appearance.
 
-    Example:
+    Examples:
         >>> merge_groups(["a", "b", "c", "d"], {"a": "Ann", "c": "Ann"}, [["c", "d"]])
         [0, 1, 0, 0]
     """
@@ -60,7 +60,7 @@ def split(labels: Sequence[str], groups: Sequence[int], seed: int, ratios: Seque
     Raises:
         DataError: a class has too few groups to appear in every part.
 
-    Example:
+    Examples:
         >>> split(["happy", "sad"] * 4, [0, 1, 2, 3, 4, 5, 6, 7], seed=0, ratios=[0.5, 0.5]).sum().item()
         4
     """

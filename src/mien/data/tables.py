@@ -74,7 +74,7 @@ def read_table(data: bytes, name: str) -> LabelTable:
     `file,label[,split][,group]`, optionally with one numeric column of votes per class beside or instead of
     `label`. Raises DataError, naming `name`, if the header is neither.
 
-    Example:
+    Examples:
         >>> read_table(b"file,label\\na.jpg,happy\\n", "labels.csv").rows[0].label
         'happy'
     """

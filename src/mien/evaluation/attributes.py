@@ -79,7 +79,7 @@ def crop_attributes(crops: UInt8) -> Iterator[tuple[Attribute, Float64]]:
     Yields:
         Each attribute with its values, float64 (N,).
 
-    Example:
+    Examples:
         >>> white = np.full((1, 8, 8, 1), 255, np.uint8)
         >>> {attribute.key: values.round(2).tolist() for attribute, values in crop_attributes(white)}["brightness"]
         [255.0]

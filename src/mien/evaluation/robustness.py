@@ -168,7 +168,7 @@ def first_crossing(places: Sequence[float], values: Sequence[float], goal: float
         values: N values; the first is below the goal.
         goal: the value to reach.
 
-    Example:
+    Examples:
         >>> first_crossing([0, 10, 20], [0.0, 0.25, 0.75], 0.5)
         15.0
     """

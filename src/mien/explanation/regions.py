@@ -34,7 +34,7 @@ def region_masks(size: int) -> dict[str, Bool]:
 
     Every pixel is in exactly one.
 
-    Example:
+    Examples:
         >>> {name: int(mask.sum()) for name, mask in region_masks(48).items()}["mouth"]
         184
     """

@@ -22,7 +22,7 @@ def log_odds(logits: npt.NDArray[np.floating], labels: Int64) -> Float32:
 
     `logits` are float (N, K), `labels` int (N,) in [0, K).
 
-    Example:
+    Examples:
         >>> log_odds(np.array([[0.0, 3.0]]), np.array([1]))
         array([3.], dtype=float32)
     """

@@ -35,7 +35,7 @@ class Region:
     Raises:
         InputError: a number is not finite or above `MAX_COORDINATE`, or the side is below 1.
 
-    Example:
+    Examples:
         >>> Region(10, 10, side=4).corners.tolist()
         [[8.0, 8.0], [12.0, 8.0], [12.0, 12.0], [8.0, 12.0]]
     """
@@ -67,7 +67,7 @@ def face_region(detection: Detection) -> Region:
     Its angle is a quarter turn if the face was detected in an image on its side or upside down, and the face's own
     roll if that is more than `MAX_UNCORRECTED_ROLL` away from a quarter turn.
 
-    Example:
+    Examples:
         >>> eyes, rest = ((60, 50), (90, 50)), ((75, 60), (62, 80), (88, 80))
         >>> face_region(Detection(Box(50, 20, 50, 80), eyes + rest, 0.9)).angle
         0.0
@@ -94,7 +94,7 @@ def crop(rgb: RGB, size: int, channels: int, region: Box | Region | None = None)
     Returns:
         uint8 (size, size, channels), [0, 255].
 
-    Example:
+    Examples:
         >>> crop(np.zeros((60, 80, 3), np.uint8), 48, 1, Region(0, 0, side=30)).shape
         (48, 48, 1)
     """

@@ -121,7 +121,7 @@ def to_detections(found: Candidates, size: Size) -> list[Detection]:
 def only_tiny(faces: Sequence[Detection], shape: tuple[int, ...]) -> bool:
     """Return whether an image of `shape` (H, W, ...) has no face, or only faces that are tiny in its first run.
 
-    Example:
+    Examples:
         >>> only_tiny([], (480, 640, 3))
         True
     """
@@ -132,7 +132,7 @@ def only_tiny(faces: Sequence[Detection], shape: tuple[int, ...]) -> bool:
 def clip_box(corners: list[float], size: Size) -> Box | None:
     """Return left, top, right and bottom as whole pixels of an image of `size`; None if none lie in it.
 
-    Example:
+    Examples:
         >>> clip_box([-3.2, 4.0, 10.4, 99.0], (640, 50))
         Box(x=0, y=4, width=10, height=46)
     """

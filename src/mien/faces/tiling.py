@@ -45,7 +45,7 @@ class View:
         y: row of its upper left corner in the input after turning.
         turns: quarter turns counter-clockwise.
 
-    Example:
+    Examples:
         >>> View(0, 0, 200, 100, columns=100, rows=50).points(np.float32([[10, 20]])).tolist()
         [[20.0, 40.0]]
     """

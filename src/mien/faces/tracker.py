@@ -162,7 +162,7 @@ def with_times(frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = No
     Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
     that is not above 0.
 
-    Example:
+    Examples:
         >>> [time for time, _ in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
         [0.0, 0.25, 0.5]
     """

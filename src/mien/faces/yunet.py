@@ -148,7 +148,7 @@ def concatenate(parts: Sequence[Candidates]) -> Candidates:
 def iou(box: Float32, boxes: Float32) -> Float32:
     """Return the intersection over union of one box (4,) with each of boxes (N, 4): float32 (N,) in [0, 1].
 
-    Example:
+    Examples:
         >>> iou(np.float32([0, 0, 2, 2]), np.float32([[0, 0, 2, 2], [0, 0, 1, 1]])).tolist()
         [1.0, 0.25]
     """

@@ -83,7 +83,7 @@ class BatchJob:
         ConfigError: the output is one of the inputs.
         OutputError: the output exists already.
 
-    Example:
+    Examples:
         >>> from mien.inference.reader import load
         >>> BatchJob(load(), Inputs(["photo.jpg"]), RowOutput("rows.csv")).write().counts
         Counter({'ok': 1})

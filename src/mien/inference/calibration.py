@@ -15,7 +15,7 @@ MIN_ROWS_TO_FIT = 100
 def probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Float64:
     """Return the softmax of `logits` (..., K) divided by `temperature`: float64 (..., K), rows sum to 1.
 
-    Example:
+    Examples:
         >>> probabilities([[0.0, 0.0]]).tolist()
         [[0.5, 0.5]]
     """
@@ -50,7 +50,7 @@ def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, minimum: int 
     Returns:
         A temperature within TEMPERATURE_BOUNDS.
 
-    Example:
+    Examples:
         >>> fit_temperature([[2.0, 0.0]], [[1.0, 0.0]])
         1.0
     """

@@ -98,7 +98,7 @@ class AnswerRule:
         answer_from: the least probability, in (0, 1), of each label that may be the answer.
         answer_over: the least ratios to other labels of some of these.
 
-    Example:
+    Examples:
         >>> rule = AnswerRule(("happy", "neutral", "sad"), answer_from={"happy": 0.45, "sad": 0.55})
         >>> rule.answers
         ('happy', 'sad', 'neither')
@@ -229,7 +229,7 @@ class AnswerRule:
 def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
     """Return happy against sad, rescaled to sum to 1; None if the model does not know both.
 
-    Example:
+    Examples:
         >>> two_way({"happy": 0.375, "neutral": 0.5, "sad": 0.125})
         {'happy': 0.75, 'sad': 0.25}
     """
@@ -244,7 +244,7 @@ def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
 def renormalise(rows: npt.ArrayLike) -> Float64:
     """Return probabilities of some of a model's classes rescaled among these: float64 (N, M), rows sum to 1.
 
-    Example:
+    Examples:
         >>> renormalise([[0.375, 0.125]]).tolist()
         [[0.75, 0.25]]
     """
@@ -264,7 +264,7 @@ def choose_field(labels: Collection[str], answers: Collection[str], classes: Col
         answers: the model's possible answers.
         classes: the classes of the data.
 
-    Example:
+    Examples:
         >>> choose_field(["happy", "sad"], ["happy", "sad"], ["sad", "happy"])
         'answer'
     """

@@ -116,7 +116,7 @@ class Preprocessor:
         detector: detects the faces to crop; None crops the whole image.
         max_faces: crop at most so many faces, the largest; None crops all.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> prepared = Preprocessor(48, 1)(("grey", np.zeros((60, 80), np.uint8)))
         >>> prepared.status, prepared.crops[0].shape

@@ -52,7 +52,7 @@ class Reader:
             more than two labels or with a rule of its own.
         BundleError: the graph does not fit the config.
 
-    Example:
+    Examples:
         >>> reader = Reader(load_bundle("mien"), faces="largest")
         >>> reader.predict("photo.jpg").answer
         'happy'
@@ -271,7 +271,7 @@ def in_batches(
 
     A batch is full when it has `batch_size` images, or crops. The last one may not be.
 
-    Example:
+    Examples:
         >>> list(in_batches([1, 0, 3, 1], crops=lambda faces: faces, batch_size=3))
         [([1, 0, 3], True), ([1], False)]
     """
@@ -296,7 +296,7 @@ def load(
     `threads`, `threshold`, `faces` and `detect` are those of Reader. Raises BundleError if there is no such model
     or it is damaged, ConfigError if an option does not fit it.
 
-    Example:
+    Examples:
         >>> load().answers
         ('happy', 'sad', 'neither')
     """

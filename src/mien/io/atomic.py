@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def to_bytes(text: str) -> bytes:
     r"""Encode as UTF-8; a byte of a file name that is not UTF-8 becomes `\udcXX`, which JSON decodes to the same name.
 
-    Example:
+    Examples:
         >>> to_bytes("\udce9.jpg")
         b'\\udce9.jpg'
     """
@@ -143,7 +143,7 @@ def locked(
 def changed_fields(job: Mapping[str, Any], before: Mapping[str, Any]) -> str:
     """Name the fields of a JSON-serialisable job that differ from `before`, for a sentence; empty if none do.
 
-    Example:
+    Examples:
         >>> "begun with another " + changed_fields({"model": "b", "size": 1}, {"model": "a", "size": 1})
         'begun with another model'
     """

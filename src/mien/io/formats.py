@@ -98,7 +98,7 @@ COLUMNS = (
 def columns(labels: Sequence[str], video: bool = False) -> list[Column]:
     """Return all columns for images, or the frames of a `video`; `p_LABEL` is the probability of each label.
 
-    Example:
+    Examples:
         >>> [column.name for column in columns(["happy", "sad"]) if column.csv][-4:]
         ['probability', 'why', 'p_happy', 'p_sad']
     """
@@ -166,7 +166,7 @@ def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], 
 def probability_labels(labels: Sequence[str], answers: Sequence[str]) -> tuple[str, ...]:
     """Return the labels of the probabilities in a flat row: every answer, and all expressions if a model has them.
 
-    Example:
+    Examples:
         >>> probability_labels(["happy", "sad"], ["happy", "sad"])
         ('happy', 'sad')
     """

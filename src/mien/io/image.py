@@ -91,7 +91,7 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
         ImageError: a file or bytes that cannot be decoded.
         InputError: an array of another type or shape.
 
-    Example:
+    Examples:
         >>> load_image(np.zeros((48, 64), np.uint8)).shape
         (48, 64, 3)
     """
@@ -106,7 +106,7 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
 def source_name(source: ImageSource) -> str:
     """Return what rows and errors call an image; InputError for an object that is not an image at all.
 
-    Example:
+    Examples:
         >>> source_name(b"..."), source_name("me.jpg")
         ('<bytes>', 'me.jpg')
     """
@@ -159,7 +159,7 @@ def read_file(path: Path) -> bytes:
 def begins_like_image(head: bytes) -> bool:
     r"""Return whether the first 12 bytes of a file are those of a JPEG, PNG, GIF or WebP.
 
-    Example:
+    Examples:
         >>> begins_like_image(b"GIF89a\x01\x00\x01\x00\x80\x00")
         True
     """

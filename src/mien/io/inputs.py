@@ -150,7 +150,7 @@ class Inputs:
 def is_video(name: str) -> bool:
     """Return whether a name is that of a video.
 
-    Example:
+    Examples:
         >>> is_video("party.MP4")
         True
     """
@@ -160,7 +160,7 @@ def is_video(name: str) -> bool:
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Return whether the parts of a relative path match those of a glob; `**` is any number of folders, or all below.
 
-    Example:
+    Examples:
         >>> matches(["a", "b", "me.jpg"], ["**", "*.jpg"])
         True
     """

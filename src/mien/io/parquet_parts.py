@@ -31,7 +31,7 @@ _FORMAT = "mien-parts"
 class ParquetParts:
     """A folder for the rows of `count` images, `size` in each part; parts are numbered from 0.
 
-    Example:
+    Examples:
         >>> parts = ParquetParts(Path("out"), count=2_500, size=1_000)
         >>> len(parts), parts.path(2).name, parts.images_in(2)
         (3, 'part-00002.parquet', 500)

@@ -38,7 +38,7 @@ def orientation(image: Image.Image) -> int:
 def array_to_rgb(array: UInt8) -> RGB:
     """Return a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA as RGB (H, W, 3); InputError for others.
 
-    Example:
+    Examples:
         >>> array_to_rgb(np.zeros((2, 4), np.uint8)).shape
         (2, 4, 3)
     """
@@ -60,7 +60,7 @@ def array_to_rgb(array: UInt8) -> RGB:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert any Pillow mode to RGB: transparency on white, 16- and 32-bit values scaled to 8.
 
-    Example:
+    Examples:
         >>> to_rgb(Image.new("LA", (1, 1), (0, 0))).getpixel((0, 0))
         (255, 255, 255)
     """

@@ -24,7 +24,7 @@ class RowOutput:
         OutputError: the file cannot be written.
         MissingExtraError: Parquet without pyarrow.
 
-    Example:
+    Examples:
         >>> RowOutput("rows.csv").kind
         'csv'
     """

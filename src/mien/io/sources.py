@@ -210,7 +210,7 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
 def is_junk(name: str) -> bool:
     """Return whether a file or folder is hidden or a leftover of a system.
 
-    Example:
+    Examples:
         >>> is_junk("Thumbs.db"), is_junk("me.jpg")
         (True, False)
     """

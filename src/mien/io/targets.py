@@ -104,7 +104,7 @@ def refuse_file_name(folder: Path, fix: str) -> None:
 class UniqueStems:
     """Name the outputs of many files after them, without their endings; no name is given twice.
 
-    Example:
+    Examples:
         >>> stems = UniqueStems()
         >>> [stems(name) for name in ("a/face.jpg", "b/face.png")]
         ['face', 'face-2']

@@ -77,7 +77,7 @@ def resample_groups(n_groups: int, n_resamples: int = N_RESAMPLES, seed: int = 0
     Yields:
         int64 (B, n_groups), how often each group is drawn in each of B resamplings, until there are `n_resamples`.
 
-    Example:
+    Examples:
         >>> [counts.sum(axis=1).tolist() for counts in resample_groups(5, n_resamples=3)]
         [[5, 5, 5]]
     """
@@ -195,7 +195,7 @@ def percentile_interval(replicates: Float64, n_groups: int, expand: bool = True)
         n_groups: number of groups that were drawn from; fewer than 2 give an infinite interval.
         expand: whether to widen it for the number of groups (Hesterberg 2015), else the plain percentiles.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> percentile_interval(np.arange(1001.0), n_groups=50, expand=False)
         (25.0, 975.0)
@@ -239,7 +239,7 @@ def t_quantile(freedom: float) -> float:
 
     Exact for 1 and 2, else the expansion of Cornish and Fisher (Abramowitz and Stegun 26.7.5).
 
-    Example:
+    Examples:
         >>> round(t_quantile(9), 2)
         2.26
     """

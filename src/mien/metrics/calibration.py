@@ -54,7 +54,7 @@ class Reliability:
 def choose_bins(n: int) -> int:
     """Return the number of bins for n answers: up to 15, of at least 8 answers each.
 
-    Example:
+    Examples:
         >>> choose_bins(40), choose_bins(5000)
         (5, 15)
     """
@@ -122,7 +122,7 @@ def risk_coverage(confidence: npt.ArrayLike, is_right: npt.ArrayLike) -> tuple[F
     Raises:
         InputError: if there are no answers, shapes differ or confidences are not in [0, 1].
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> coverage, risk = risk_coverage([0.9, 0.6], np.array([True, False]))
         >>> coverage.tolist(), risk.tolist()

@@ -121,7 +121,7 @@ def classification_metrics(
         InputError: if there are no samples, shapes differ, labels are not integers in [0, K), class names repeat or are
             too few, or probabilities are not finite numbers.
 
-    Example:
+    Examples:
         >>> found = classification_metrics([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ["happy", "sad"])
         >>> print(found.accuracy)
         0.667 [0.208, 0.939]

@@ -20,7 +20,7 @@ UNIT: Interval = (0.0, 1.0)
 class Estimate:
     """The value of a metric and its 95 % confidence interval; all three are nan if it is undefined.
 
-    Example:
+    Examples:
         >>> print(Estimate(0.92749, low=0.913, high=0.9386))
         0.927 [0.913, 0.939]
     """
@@ -55,7 +55,7 @@ def proportion(hits: float, n: int) -> Estimate:
         hits: how many of the samples are hits; may be a mean over several draws.
         n: number of samples.
 
-    Example:
+    Examples:
         >>> print(proportion(20, 20))
         1.000 [0.839, 1.000]
     """

@@ -26,7 +26,7 @@ class HasInterval(Protocol):
 def format_value(value: float, digits: int = 3) -> str:
     """Return a number with a fixed number of decimals, or `undefined` for nan.
 
-    Example:
+    Examples:
         >>> format_value(0.92749)
         '0.927'
     """
@@ -41,7 +41,7 @@ def format_interval(estimate: HasInterval, digits: int = 3) -> str:
 def format_estimate(estimate: HasInterval, digits: int = 3) -> str:
     """Return an estimate with its confidence interval, or `undefined`.
 
-    Example:
+    Examples:
         >>> from mien.metrics.estimates import Estimate
         >>> format_estimate(Estimate(0.92749, 0.913, 0.9386))
         '0.927 [0.913, 0.939]'
@@ -54,7 +54,7 @@ def format_estimate(estimate: HasInterval, digits: int = 3) -> str:
 def format_percent(fraction: float, digits: int = 1) -> str:
     """Return a fraction in [0, 1] as a percentage, or `undefined` for nan.
 
-    Example:
+    Examples:
         >>> format_percent(0.9271), format_percent(1.0)
         ('92.7 %', '100 %')
     """
@@ -66,7 +66,7 @@ def format_percent(fraction: float, digits: int = 1) -> str:
 def format_percent_interval(estimate: HasInterval, digits: int = 1) -> str:
     """Return a confidence interval as percentages, or a dash if the estimate is undefined.
 
-    Example:
+    Examples:
         >>> from mien.metrics.estimates import Estimate
         >>> format_percent_interval(Estimate(0.92749, 0.913, 0.9386))
         '91.3 – 93.9 %'
@@ -84,7 +84,7 @@ def format_points(difference: HasInterval, signed: bool = True, unit: str = "") 
         signed: whether positive numbers get a plus sign.
         unit: a word after the number, such as `points`; empty for none.
 
-    Example:
+    Examples:
         >>> from mien.metrics.estimates import Estimate
         >>> format_points(Estimate(0.0123, -0.003, 0.027))
         '+1.2 [-0.3, +2.7]'
@@ -104,7 +104,7 @@ def format_p_value(p: float, digits: int = 3, named: bool = False) -> str:
         digits: decimals.
         named: whether to begin with `p =` or `p <`, as in a sentence.
 
-    Example:
+    Examples:
         >>> format_p_value(0.0421), format_p_value(0.00002), format_p_value(0.0421, named=True)
         ('0.042', '< 0.001', 'p = 0.042')
     """

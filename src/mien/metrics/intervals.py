@@ -40,7 +40,7 @@ def wilson_interval(successes: float, n: float, z: float = Z95) -> Interval:
     Raises:
         InputError: unless 0 <= successes <= n, both finite.
 
-    Example:
+    Examples:
         >>> low, high = wilson_interval(20, 20)
         >>> round(low, 4), high
         (0.8389, 1.0)

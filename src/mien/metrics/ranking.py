@@ -16,7 +16,7 @@ Counts = npt.NDArray[Any]
 def average_ranks(scores: npt.ArrayLike) -> Float64:
     """Return ranks (N,) from 1; equal scores share the mean of their ranks.
 
-    Example:
+    Examples:
         >>> average_ranks([0.2, 0.9, 0.2])
         array([1.5, 3. , 1.5])
     """
@@ -39,7 +39,7 @@ def roc_curve(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Float6
     Raises:
         InputError: if there are no samples, shapes differ, the truth is not boolean or a score is not finite.
 
-    Example:
+    Examples:
         >>> fpr, tpr, thresholds = roc_curve([False, True, True], [0.1, 0.6, 0.9])
         >>> fpr.tolist(), tpr.tolist(), thresholds.tolist()
         ([0.0, 0.0, 0.0, 1.0], [0.0, 0.5, 1.0, 1.0], [inf, 0.9, 0.6, 0.1])
@@ -88,7 +88,7 @@ def roc_auc(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     Raises:
         InputError: if there are no samples, shapes differ, the truth is not boolean or a score is not finite.
 
-    Example:
+    Examples:
         >>> roc_auc([False, True, True], [0.1, 0.6, 0.9])
         1.0
     """
@@ -112,7 +112,7 @@ def average_precision(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> floa
     Raises:
         InputError: if there are no samples, shapes differ, the truth is not boolean or a score is not finite.
 
-    Example:
+    Examples:
         >>> average_precision([False, True, True], [0.7, 0.6, 0.9])
         0.8333333333333333
     """

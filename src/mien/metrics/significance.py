@@ -71,7 +71,7 @@ def paired_accuracy_test(first: Bool, second: Bool, groups: npt.ArrayLike | None
     Raises:
         InputError: if the shapes differ, or there are no samples.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> found = paired_accuracy_test(np.array([True] * 8), np.array([True] * 2 + [False] * 6))
         >>> found.method, round(found.p_value, 4)
@@ -120,7 +120,7 @@ def _sign_flip_p(lead: Float64, seed: int) -> float:
 def holm_correction(p_values: Sequence[float]) -> list[float]:
     """Return p-values corrected for multiple tests (Holm 1979, Scandinavian Journal of Statistics 6:65).
 
-    Example:
+    Examples:
         >>> holm_correction([0.01, 0.04, 0.03])
         [0.03, 0.06, 0.06]
     """
@@ -187,7 +187,7 @@ def accuracy_difference(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate
     Raises:
         InputError: if there are no samples.
 
-    Example:
+    Examples:
         >>> print(accuracy_difference([True] * 8 + [False] * 2, [True] * 9 + [False]))
         0.100 [-0.202, 0.400]
     """

@@ -34,7 +34,7 @@ def class_indices(values: npt.ArrayLike, name: str, n: int, k: int) -> Int64:
     Raises:
         InputError: if the shape differs or some are not integers in [0, k).
 
-    Example:
+    Examples:
         >>> class_indices([0, 2, 1], "truth", n=3, k=3)
         array([0, 2, 1])
     """
@@ -73,7 +73,7 @@ def group_indices(groups: npt.ArrayLike | None, n: int) -> Int64:
     Raises:
         InputError: if there is not one group for each sample.
 
-    Example:
+    Examples:
         >>> group_indices(["b", "a", "b"], 3)
         array([1, 0, 1])
     """

@@ -46,7 +46,7 @@ def compare(
         MissingExtraError: if `out` is given and matplotlib is not installed.
         OutputError: if `out` exists, or something cannot be written.
 
-    Example:
+    Examples:
         >>> import mien
         >>> runs = [mien.evaluate("data", model=name, metrics_only=True) for name in ("mien", "mien-int8")]
         >>> list(mien.compare(*runs).models)

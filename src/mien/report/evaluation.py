@@ -78,7 +78,7 @@ def evaluate(
         OutputError: the report or the JSON cannot be written.
         MissingExtraError: `out` is given and matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import mien
         >>> print(mien.evaluate("data", metrics_only=True).metrics.overall["accuracy"])
         0.875 [0.640, 0.965]

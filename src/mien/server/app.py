@@ -156,7 +156,7 @@ def create_app(
     Raises:
         ConfigError: there is no reader, or no header can hold the key.
 
-    Example:
+    Examples:
         >>> import mien
         >>> app = create_app(mien.load(threads=1), Limits(files=4), key="a key of some length")
     """

@@ -28,7 +28,7 @@ class Limits:
     Raises:
         ConfigError: a limit is not above 0.
 
-    Example:
+    Examples:
         >>> Limits(files=4).to_dict()["files"]
         4
     """

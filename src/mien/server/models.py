@@ -187,7 +187,7 @@ def _reduce(image: RGB, factor: int) -> RGB:
 def to_json(value: object) -> bytes:
     """Return compact JSON in UTF-8. Lone surrogates, which a file name may hold, become question marks.
 
-    Example:
+    Examples:
         >>> to_json({"answer": "happy"})
         b'{"answer":"happy"}'
     """

@@ -25,7 +25,7 @@ def parse_params(kind: type[AnyParams], query: QueryParams) -> AnyParams:
     Raises:
         Problem: `bad_parameter` for an unknown name or a wrong value.
 
-    Example:
+    Examples:
         >>> from mien.server.openapi import PredictParams
         >>> parse_params(PredictParams, QueryParams("faces=largest")).faces
         'largest'

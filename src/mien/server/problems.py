@@ -41,7 +41,7 @@ class Problem(Exception):  # noqa: N818 (the word of RFC 9457)
         detail: one line that says what is wrong and how to fix it.
         headers: further response headers; 503 gets `Retry-After: 1` by default.
 
-    Example:
+    Examples:
         >>> Problem("busy", "256 requests are waiting").status
         503
     """

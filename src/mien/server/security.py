@@ -55,7 +55,7 @@ class ApiKey:
     Raises:
         ConfigError: no header can hold the key.
 
-    Example:
+    Examples:
         >>> ApiKey("correct-horse").matches("wrong")
         False
     """

@@ -203,7 +203,7 @@ class _Form:
 def base_name(name: bytes) -> str:
     r"""Return the printable last part of a client's file name, which may be a path of any operating system.
 
-    Example:
+    Examples:
         >>> base_name(rb"C:\Users\me\face.png")
         'face.png'
     """

@@ -54,7 +54,7 @@ class TrainConfig:
 
     With `start_from`, size, colour and network must match the weights: use `pretrained.build_config`, which reads them.
 
-    Example:
+    Examples:
         >>> TrainConfig.make({"network": "stack"}).batch_size
         64
     """

@@ -75,7 +75,7 @@ def explain(
         ConfigError: the model does not have this label or method.
         BundleError: the model cannot be loaded.
 
-    Example:
+    Examples:
         >>> import mien
         >>> heat = mien.explain("photo.jpg").faces[0]
         >>> heat.label, heat.method, heat.heat.shape
@@ -123,7 +123,7 @@ def explain_dataset(
         OutputError: `out` exists or cannot be written.
         MissingExtraError: `faithfulness` is to be written, but matplotlib is not installed.
 
-    Example:
+    Examples:
         >>> import mien
         >>> mien.explain_dataset("data").images
         16

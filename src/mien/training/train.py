@@ -57,7 +57,9 @@ def train(
         BundleError: the weights of `start_from` cannot be used.
         TrainingError: training failed, or `resume` is not an unfinished run.
 
-    Example (takes minutes):
+    Examples:
+        Training takes minutes.
+
         >>> import mien
         >>> run = mien.train("data", out="mine", epochs=20)  # doctest: +SKIP
         >>> mien.load(run.folder).predict("photo.jpg").answer  # doctest: +SKIP

@@ -34,7 +34,7 @@ MIN_TEXT = 13
 def answer_colours(answers: Sequence[str]) -> dict[str, str]:
     """Return a colour `#RRGGBB` for each answer; the classes of the shipped models always have the same.
 
-    Example:
+    Examples:
         >>> answer_colours(["happy", "dog"])
         {'happy': '#E69F00', 'dog': '#56B4E9'}
     """
@@ -92,7 +92,7 @@ def place_labels(
         width: width of the image in pixels.
         height: height of the image in pixels.
 
-    Example:
+    Examples:
         >>> place_labels([Box(10, 40, 30, 30)], [(20, 10)], width=100, height=100)
         [(10, 30)]
     """

@@ -155,7 +155,7 @@ def chart(
 def plain(text: str, longest: int = 80) -> str:
     """Shorten a text and keep matplotlib from reading it as a formula or, if it starts with `_`, hiding it.
 
-    Example:
+    Examples:
         >>> plain("a" * 10, longest=4)
         'aaa…'
     """

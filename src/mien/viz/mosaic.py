@@ -26,7 +26,7 @@ def mosaic(
         per_line: most images side by side.
         captions: maps each heading to a line of text for each image, cut at the width of the tile.
 
-    Example:
+    Examples:
         >>> mosaic({"happy": [], "sad": []}, "no images yet", tile=40).size
         (252, 202)
     """

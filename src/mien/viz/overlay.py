@@ -22,7 +22,7 @@ def colours(heat: npt.NDArray[np.floating]) -> UInt8:
 
     Values outside are clipped; NaN counts as 0.
 
-    Example:
+    Examples:
         >>> colours(np.array([0.0, 1.0])).tolist()
         [[68, 1, 84], [253, 231, 37]]
     """

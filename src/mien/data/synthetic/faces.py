@@ -43,7 +43,7 @@ def draw_face(expression: str, seed: int, size: int = 96) -> NDArray[np.uint8]:
     Raises:
         InputError: an argument is out of range.
 
-    Example:
+    Examples:
         >>> draw_face("happy", seed=7, size=48).shape
         (48, 48, 3)
     """

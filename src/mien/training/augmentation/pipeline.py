@@ -39,7 +39,7 @@ LEVELS: Mapping[str, Augmentation] = {
 def resolve(config: TrainConfig) -> Augmentation:
     """Return the transforms of the config's level, overridden by those that it sets.
 
-    Example:
+    Examples:
         >>> resolve(TrainConfig(augment="light", rotation=30)).rotation
         30
     """

@@ -60,7 +60,7 @@ class BatchLoader:
         one_unit: return targets (B, 1), the probability of the second of two classes, instead of (B, K).
         mixup: alpha of mixup; 0: none.
 
-    Example:
+    Examples:
         >>> crops, targets = np.zeros((3, 8, 8, 1), np.uint8), np.eye(3, dtype=np.float32)
         >>> split = TrainingArrays(crops, np.arange(3), targets, np.ones(3, np.float32))
         >>> [len(images) for images, _, _ in BatchLoader(split, 2, seed=0, epoch=0, one_unit=False)]

@@ -39,7 +39,7 @@ def learning_rate(config: TrainConfig, history: Sequence[Epoch], within: float, 
         within: fraction of the current epoch that is done, in [0, 1).
         seconds: time spent in the current epoch.
 
-    Example:
+    Examples:
         >>> learning_rate(TrainConfig(schedule="cosine", epochs=2, learning_rate=0.1), [], 0.0, 0.0)
         0.1
     """
@@ -95,7 +95,7 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
     """Return why training stops now, or None if it does not. Patience begins when the trunk is unfrozen.
 
-    Example:
+    Examples:
         >>> why_stop(TrainConfig(epochs=3), [Epoch(n, 1, 0.5, 1, 0.5, 1e-3, 9, 100, 0) for n in (1, 2, 3)])
         '3 epochs done'
     """

@@ -99,7 +99,7 @@ def build(config: TrainConfig, classes: int) -> Model:
     Input: images, float (N, size, size, channels), [0, 255]. Output: float (N, 1), the probability of the second of
     two classes, or (N, classes). Raises ConfigError for an unknown backbone, or if the input is too small.
 
-    Example:
+    Examples:
         >>> build(TrainConfig.make({"network": "stack"}), classes=3).output.shape
         (None, 3)
     """

@@ -67,7 +67,7 @@ def build_config(settings: Mapping[str, Any]) -> TrainConfig:
 
     Raises ConfigError if a setting contradicts those weights, BundleError if there are none.
 
-    Example:
+    Examples:
         >>> build_config({"network": "stack", "epochs": 3}).epochs
         3
     """

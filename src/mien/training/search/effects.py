@@ -91,7 +91,7 @@ class FactorEffect:
 def mean_over_seeds(values: Sequence[float]) -> SeedMean:
     """Return the mean of one or more values with its 95 % t interval.
 
-    Example:
+    Examples:
         >>> str(mean_over_seeds([0.8, 0.9]))
         '0.8500 [0.2147, 1.4853] (n = 2)'
     """
@@ -113,7 +113,7 @@ def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int =
         table: float64 (L, B), accuracy of each level in each block.
         factors: number of factors tested at once, for Bonferroni's correction.
 
-    Example:
+    Examples:
         >>> effect_of("dropout", ["0", "0.5"], np.array([[0.80, 0.81, 0.82], [0.70, 0.72, 0.71]])).significant
         True
     """

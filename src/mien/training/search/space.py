@@ -104,7 +104,7 @@ def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str]
     Raises:
         ConfigError: a setting cannot be searched, or is given and searched.
 
-    Example:
+    Examples:
         >>> sorted(make_space({}, TrainConfig.make({}), ["width", "dropout"]).searched)
         ['dropout', 'width']
     """
@@ -133,7 +133,7 @@ def _check(names: Iterable[str], given: Mapping[str, Any], fixed: Iterable[str])
 def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
     """Parse `name=value` pairs, values as in a TOML file but text without quotes; ConfigError if one is wrong.
 
-    Example:
+    Examples:
         >>> parse_fixed(["epochs=8", "activation=gelu"])
         {'epochs': 8, 'activation': 'gelu'}
     """
@@ -165,7 +165,7 @@ def _value(text: str, is_text: bool) -> Any:
 def format_settings(values: Mapping[str, Any]) -> str:
     """Return settings as text.
 
-    Example:
+    Examples:
         >>> format_settings({"network": "stack", "learning_rate": 0.00213})
         'network=stack learning_rate=0.00213'
     """

@@ -50,7 +50,7 @@ class SweepRun:
 class Sweep:
     """A grid of settings, and the seeds that each combination is trained with.
 
-    Example:
+    Examples:
         >>> len(Sweep("widths", {}, {"width": (0.5, 1.0)}, seeds=(0, 1, 2)).runs())
         6
     """
