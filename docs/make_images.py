@@ -64,7 +64,7 @@ def screenshot(photo: Path, out: Path) -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(said.split()[-1])
             page.set_input_files("#files", photo)
-            page.get_by_text("If it must be one of the two").wait_for()
+            page.get_by_text("If forced to choose").wait_for()
             page.screenshot(path=out)
             browser.close()
     finally:
