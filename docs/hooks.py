@@ -23,9 +23,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return markdown.replace("{{ settings }}", settings_table())
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Empty the cell if an option has no default; mkdocs-click writes click's sentinel there."""
-    return html.replace("<code>Sentinel.UNSET</code>", "")
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Empty the cell if an option has no default; mkdocs-click writes `None` or click's sentinel there."""
+    if page.file.src_uri != "reference/cli.md":
+        return html
+    return html.replace("<code>Sentinel.UNSET</code>", "").replace("<td>None</td>", "<td></td>")
 
 
 def settings_table() -> str:

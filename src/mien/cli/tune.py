@@ -33,7 +33,7 @@ _SHOWN = 15
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="study folder  [mien-runs/tune-DATA]")
 @click.option("--trials", type=click.IntRange(1), help="largest number of trials, of all processes together")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="largest sum of minutes of all trials")
-@click.option("--search", metavar="A,B", help=f"settings to search  [{','.join(SPACE)}]")
+@click.option("--search", metavar="A,B", help=f"settings to search  [{', '.join(SPACE)}]")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="fix a setting, like epochs=8")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="fixed settings as TOML")
 @click.option("--seed", type=click.IntRange(0), help="seed of the split, as in mien train, and of the search")
