@@ -145,7 +145,7 @@ def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished:
     assert json.loads(found.stdout)["accuracy"] == stored["accuracy"]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", [pytest.param("adam", marks=pytest.mark.slow), "muon"])
 def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: str) -> None:
     """Upright against upside-down faces: a tiny network learns it in seconds, and only by learning."""
     from PIL import Image
