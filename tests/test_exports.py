@@ -40,9 +40,9 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(mien, name) for name in mien.__all__)
 
 
-def test_doors_are_loaded_when_first_used() -> None:
-    assert set(mien._DOORS) <= set(mien.__all__) <= set(dir(mien))
-    for name, module in mien._DOORS.items():
+def test_functions_are_loaded_when_first_used() -> None:
+    assert set(mien._FUNCTIONS) <= set(mien.__all__) <= set(dir(mien))
+    for name, module in mien._FUNCTIONS.items():
         assert getattr(mien, name) is getattr(import_module(module), name)
     with pytest.raises(AttributeError, match="module 'mien' has no attribute 'chek'"):
         getattr(mien, "chek")  # noqa: B009

@@ -8,7 +8,7 @@
     result = reader.predict("photo.jpg")       # path, bytes or uint8 RGB array
     print(result.answer, result.probability)
 
-The other doors do what the verbs of the command do: `mien.check("my_faces")`. They are loaded when first used.
+The other functions do what the verbs of the command do: `mien.check("my_faces")`. They are loaded when first used.
 Importing mien loads no training framework, opens no file and changes no global state.
 """
 
@@ -66,8 +66,8 @@ __all__ = [
     "train",
 ]
 
-#: Doors by name, each with the module that it is loaded from when first used.
-_DOORS = {
+#: Functions by name, each with the module that it is loaded from when first used.
+_FUNCTIONS = {
     "check": "mien.data.check",
     "compare": "mien.report.comparison",
     "evaluate": "mien.report.evaluation",
@@ -80,12 +80,12 @@ _DOORS = {
 if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error
 
     def __getattr__(name: str) -> Any:
-        if name not in _DOORS:
+        if name not in _FUNCTIONS:
             raise AttributeError(f"module 'mien' has no attribute '{name}'")
-        door = getattr(import_module(_DOORS[name]), name)
-        globals()[name] = door
-        return door
+        function = getattr(import_module(_FUNCTIONS[name]), name)
+        globals()[name] = function
+        return function
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DOORS})
+    return sorted({*globals(), *_FUNCTIONS})

@@ -1,4 +1,4 @@
-"""Train from Python: the door `mien.train`, and its parts for callers who have a config. Imports Keras when called."""
+"""Train from Python: `mien.train`, and its parts for callers who have a config. Imports Keras when called."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
