@@ -1,5 +1,7 @@
-"""Draw a contact sheet: thumbnails of the files that have issues, worst first."""
+"""Draw a contact sheet: thumbnails of the files that have issues, worst first, and of copies beside their originals."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -22,21 +24,41 @@ _NAME = 20  # characters of a file name that fit below a thumbnail
 def contact_sheet(found: Audit) -> Image.Image:
     """Draw the files of an audit that have issues: one row per kind and class, worst first, at most MOST in each.
 
-    Files that cannot be shown, such as damaged ones, are skipped.
+    A copy stands beside its original, which has a star. Copies under several labels share one row. Files that cannot
+    be shown, such as damaged ones, are skipped.
     """
     rows: dict[str, list[UInt8]] = {}
     captions: dict[str, list[str]] = {}
-    labels = {sample.name: sample.label for sample in found.manifest.samples}
+    labels: dict[str, set[str]] = defaultdict(set)
+    for sample in found.manifest.samples:
+        labels[sample.name].add(sample.label)
     for issue in found.issues:
-        for label in found.manifest.classes:
-            names = [name for name in issue.files if labels.get(name) == label]
+        for label, groups in _groups_by_label(issue, labels).items():
+            names = [name for group in groups for name in group]
             shown = _thumbnails(found, names)
             if shown:
-                heading = f"{issue.title}, in {label}: {len(names)}" + _rest(issue, len(names), len(shown))
+                heading = _heading(issue, label, names, shown)
                 rows[heading] = list(shown.values())
-                captions[heading] = [_short(name) for name in shown]
+                captions[heading] = [_caption(name, issue, "" if label else _listed(labels[name])) for name in shown]
     title = f"{found.manifest.path.name}: what mien check found, worst first"
     return mosaic(rows, title, TILE, captions=captions)
+
+
+def _groups_by_label(issue: Issue, labels: Mapping[str, set[str]]) -> dict[str, list[list[str]]]:
+    """Group an issue's files with their copies, originals first; the key "" has the groups with several labels."""
+    files, grouped = set(issue.files), {name for group in issue.groups for name in group}
+    groups = [sorted(group, key=files.__contains__) for group in issue.groups]
+    groups += [[name] for name in issue.files if name not in grouped]
+    by_label: dict[str, list[list[str]]] = defaultdict(list)
+    for group in groups:
+        given = set().union(*(labels.get(name, ()) for name in group))
+        if given:
+            by_label[_listed(given) if len(given) == 1 else ""].append(group)
+    return dict(sorted(by_label.items()))
+
+
+def _listed(labels: set[str]) -> str:
+    return ", ".join(sorted(labels))
 
 
 def _thumbnails(found: Audit, names: list[str]) -> dict[str, UInt8]:
@@ -53,11 +75,18 @@ def _thumbnails(found: Audit, names: list[str]) -> dict[str, UInt8]:
     return shown
 
 
-def _rest(issue: Issue, count: int, shown: int) -> str:
-    return f" (the {'worst' if issue.notes else 'first'} {shown})" if shown < count else ""
+def _heading(issue: Issue, label: str, names: list[str], shown: Mapping[str, UInt8]) -> str:
+    files = set(issue.files)
+    count, drawn = len(files.intersection(names)), len(files & shown.keys())
+    text = issue.title.rstrip("?") + (f", in {label}" if label else "") + f": {count}"
+    if drawn < count:
+        text += f" (the {'worst' if issue.notes else 'first'} {drawn})"
+    return text + (", beside their originals (*)" if drawn < len(shown) else "")
 
 
-def _short(name: str) -> str:
-    """Return the end of a file name: scraped files differ there."""
+def _caption(name: str, issue: Issue, labels: str) -> str:
+    """Return the end of a file name: scraped files differ there. A star marks an original."""
     text = PurePosixPath(name).name
-    return text if len(text) <= _NAME else f"…{text[1 - _NAME :]}"
+    before = ("" if name in issue.files else "* ") + (f"{labels}: " if labels else "")
+    room = max(_NAME - len(before), _NAME // 2)
+    return before + (text if len(text) <= room else f"…{text[1 - room :]}")

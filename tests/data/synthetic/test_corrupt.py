@@ -87,7 +87,7 @@ def test_another_seed_corrupts_other_images(corrupted: Corrupted, tmp_path: Path
     [
         ("zero-bytes", ".jpg", b""),
         ("html", ".jpg", b"<!DOCTYPE html>"),
-        ("text", ".png", b"This picture"),
+        ("text", ".png", b"This image"),
         ("lfs-pointer", ".jpg", b"version https://git-lfs.github.com/spec/v1\noid sha256:"),
     ],
 )

@@ -32,9 +32,9 @@ KINDS = (
 )
 _IMAGES_NEEDED = 12  # per class: no two corruptions use the same image
 _ORIENTATION = 0x0112  # EXIF tag 274
-_HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>No picture.</body></html>\n"
-_TEXT = b"This picture is no longer available.\n"
-_LICENCE = "These pictures are drawings made by mien. Do with them as you like.\n"
+_HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>No image.</body></html>\n"
+_TEXT = b"This image is no longer available.\n"
+_LICENCE = "These images are drawings made by mien. Do with them as you like.\n"
 
 
 @dataclass(frozen=True)
