@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mien.cli.tables import FoldedCell, estimate_cell
 from mien.cli.terminal import one_line
 from mien.explanation.attention import AttentionSummary
 from mien.explanation.faithfulness import CURVES, Faithfulness
@@ -22,9 +23,9 @@ def attention_table(found: AttentionSummary) -> "Table":
     for name in ("", *REGIONS, "most at the border", "n"):
         table.add_column(name)
     for one in found.classes:
+        shares = [one.shares[name] for name in REGIONS]
         cells = [
-            f"{one.shares[name].value:.0%} [{one.shares[name].interval[0]:.0%}, {one.shares[name].interval[1]:.0%}]"
-            for name in REGIONS
+            estimate_cell(f"{share.value:.0%} [{share.interval[0]:.0%}, {share.interval[1]:.0%}]") for share in shares
         ]
         place, density = one.border_peak
         table.add_row(Text(one_line(one.label)), *cells, f"{place} {density:.1f}×", str(one.images))
@@ -46,7 +47,8 @@ def faithfulness_table(found: Faithfulness) -> "Table":
     for curve in CURVES:
         areas = found.areas[curve]
         cells = [
-            f"{areas[name].mean():.3f}; better by {difference}" for name, difference in found.differences[curve].items()
+            FoldedCell([f"{areas[name].mean():.3f}; ", f"better by {difference}"])
+            for name, difference in found.differences[curve].items()
         ]
         table.add_row(
             f"{curve} ({'low' if curve == 'deletion' else 'high'} is good)", f"{areas[found.method].mean():.3f}", *cells

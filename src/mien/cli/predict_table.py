@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from mien.cli.tables import FoldedCell, path_cell
 from mien.cli.terminal import console, one_line
 from mien.io.formats import ResultRow
 
 #: Images in the printed table; the others are only counted.
 SHOWN = 200
+_NARROW = 80  # a narrower screen does without the most probable labels
 
 
 def print_table(rows: Iterable[ResultRow]) -> None:
@@ -20,31 +22,39 @@ def print_table(rows: Iterable[ResultRow]) -> None:
     more = sum(1 for _ in left)
     table = Table()
     explained = any(row["status"] != "ok" or any(face["why"] for face in row["faces"]) for row in shown)
-    for name in ("image", "answer", "probability", "most probable", *(["why"] if explained else [])):
-        table.add_column(name, overflow="fold")
-    for cells in _cells(shown):
-        style = "" if cells[2] else "red"
-        texts = [Text(cell, style if place == 1 else "") for place, cell in enumerate(cells)]
-        table.add_row(*texts[: 4 + explained])
-    console().print(table)
+    screen = console()
+    labelled = screen.width >= _NARROW
+    columns = ("image", "answer", "probability", *["most probable"] * labelled, *["why"] * explained)
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("answer", "probability"))
+    for image, answer, probability, most_probable, why in _cells(shown):
+        cells: dict[str, FoldedCell | Text] = {
+            "image": path_cell(image),
+            "answer": Text(answer, "" if probability else "red"),
+            "probability": Text(probability),
+            "most probable": FoldedCell(most_probable),
+            "why": path_cell(why),
+        }
+        table.add_row(*(cells[name] for name in columns))
+    screen.print(table)
     if more:
-        console().print(f"and {more} more images; --csv FILE writes a row for each", soft_wrap=True)
+        screen.print(f"and {more} more images; --csv FILE writes a row for each", soft_wrap=True)
 
 
-def _cells(rows: Iterable[ResultRow]) -> Iterator[tuple[str, ...]]:
+def _cells(rows: Iterable[ResultRow]) -> Iterator[tuple[str, str, str, list[str], str]]:
     for row in rows:
-        image = one_line(row["source"])
+        image = row["source"]
         if row["status"] != "ok":
-            yield image, row["status"], "", "", one_line(row["reason"] or "")
+            yield image, row["status"], "", [], row["reason"] or ""
         for face in row["faces"]:
-            why = one_line(face["why"] or "")
-            yield image, one_line(face["answer"]), f"{face['probability']:.3f}", _most_probable(face), why
+            answer, probability = one_line(face["answer"]), f"{face['probability']:.3f}"
+            yield image, answer, probability, _most_probable(face), face["why"] or ""
 
 
-def _most_probable(face: ResultRow, count: int = 2) -> str:
+def _most_probable(face: ResultRow, count: int = 2) -> list[str]:
     """List the most probable of the model's own labels."""
     probabilities = sorted(face.get("expressions", face["probabilities"]).items(), key=lambda item: -item[1])
-    return "  ".join(f"{one_line(label)} {value:.2f}" for label, value in probabilities[:count])
+    return [f"{label} {value:.2f}  " for label, value in probabilities[:count]]
 
 
 def summary(counts: Mapping[str, int]) -> str:

@@ -4,17 +4,25 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien.cli.options import only_one
+from mien.cli.tables import estimate_cell, path_cell
 from mien.cli.terminal import console, one_line
 from mien.io.layout import RUNS
 from mien.io.targets import write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
 from mien.training.runs import SORT_KEYS, Run, list_runs
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: The columns that a narrow screen does without, first to last.
+_DROPPED = ("classes", "validation", "epochs", "on")
+_NARROW_RUN = 20  # columns that a run's name should have at least, with its border
 
 
 @click.command("runs")
@@ -43,20 +51,15 @@ def _csv(found: list[Run]) -> str:
 
 
 def _print(found: list[Run], folder: Path) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     screen = console()
     if not found:
         screen.print(Text(one_line(f"{folder}: holds no runs; mien train makes them")))
         return
-    table = Table()
-    for name in ("run", "state", "network", "accuracy", "on", "validation", "epochs", "classes"):
-        table.add_column(name, overflow="fold")
-    for run in found:
-        inner = run.folder.relative_to(folder) if run.folder != folder else run.folder
-        table.add_row(*(Text(one_line(text)) for text in (str(inner), *_cells(run))))
-    screen.print(table)
+    rows = [{"run": str(run.folder if run.folder == folder else run.folder.relative_to(folder)), **_cells(run)}
+            for run in found]  # fmt: skip
+    screen.print(_table(rows, screen.width))
     for run in found:
         if run.note:
             words = {"unfinished": "continue with", "failed": "failed:", "damaged": "damaged:"}[run.state]
@@ -64,10 +67,35 @@ def _print(found: list[Run], folder: Path) -> None:
             screen.print(Text(one_line(f"{name}{words} {run.note}")), soft_wrap=True)
 
 
-def _cells(run: Run) -> tuple[Any, ...]:
+def _table(rows: list[dict[str, str]], width: int) -> "Table":
+    """Lay out the rows, in a narrow screen without the columns that matter least."""
+    from rich.table import Table
+    from rich.text import Text
+
+    needed = {name: max(len(name), *(len(row[name]) for row in rows)) + 3 for name in rows[0]}
+    needed["run"] = min(needed["run"], _NARROW_RUN)
+    columns = list(rows[0])
+    for name in _DROPPED:
+        if sum(needed[column] for column in columns) < width:
+            break
+        columns.remove(name)
+    table = Table()
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name not in ("run", "accuracy", "classes"))
+    for row in rows:
+        cells: dict[str, Any] = {name: Text(one_line(text)) for name, text in row.items()}
+        cells |= {"run": path_cell(row["run"]), "accuracy": estimate_cell(row["accuracy"])}
+        table.add_row(*(cells[name] for name in columns))
+    return table
+
+
+def _cells(run: Run) -> dict[str, str]:
     accuracy = ""
     if run.accuracy is not None and run.low is not None and run.high is not None:
         accuracy = format_estimate(Estimate(run.accuracy, run.low, run.high), digits=4)
     validation = f"{run.val_accuracy:.4f}" if run.val_accuracy is not None else ""
     classes = ", ".join(run.classes) if len(run.classes) <= 4 else f"{len(run.classes)} classes"
-    return run.state, run.network, accuracy, run.part.split(" (")[0], validation, str(run.epochs), classes
+    return {
+        "state": run.state, "network": run.network, "accuracy": accuracy, "on": run.part.split(" (")[0],
+        "validation": validation, "epochs": str(run.epochs), "classes": classes,
+    }  # fmt: skip

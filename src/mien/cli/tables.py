@@ -1,15 +1,55 @@
 """Tables that several verbs print."""
 
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mien.cli.terminal import console, one_line
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     from mien.data.audit import Audit
     from mien.metrics.classification import ClassificationMetrics
+
+
+class FoldedCell:
+    """A cell of a table that folds between its pieces, and inside a piece only if that is wider than the column."""
+
+    def __init__(self, pieces: Sequence[str], style: str = "") -> None:
+        self._pieces, self._style = [one_line(piece) for piece in pieces], style
+
+    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
+        from rich.cells import cell_len
+        from rich.measure import Measurement
+
+        narrow = max((cell_len(piece.rstrip(" ")) for piece in self._pieces), default=0)
+        return Measurement(narrow, cell_len("".join(self._pieces).rstrip(" "))).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Text]":
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        lines = [""]
+        for piece in self._pieces:
+            if lines[-1] and cell_len((lines[-1] + piece).rstrip(" ")) > options.max_width:
+                lines.append("")
+            lines[-1] += piece
+        yield Text("\n".join(line.rstrip(" ") for line in lines), self._style, overflow="fold")
+
+
+def path_cell(text: str) -> FoldedCell:
+    """Return a cell with a path, perhaps among words: it folds after a "/" and at spaces."""
+    return FoldedCell(re.findall(r"[^/ ]*[/ ]|[^/ ]+", text))
+
+
+def estimate_cell(text: str, style: str = "") -> FoldedCell:
+    """Return a cell with an estimate: it folds before the interval, never inside."""
+    value, bracket, interval = text.partition("[")
+    return FoldedCell([value, bracket + interval], style)
 
 
 def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") -> "Table":
@@ -32,16 +72,16 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
         table.add_column(name, justify="left")
     table.add_column("n", justify="right")
     for label, row in found.per_class.items():
-        cells = (str(row.metrics[metric.key]) for metric in columns)
+        cells = (estimate_cell(str(row.metrics[metric.key])) for metric in columns)
         table.add_row(Text(one_line(label)), *cells, str(row.support))
     table.add_section()
-    means = (str(found.overall[metric.mean]) if metric.mean else "" for metric in columns)
+    means = (estimate_cell(str(found.overall[metric.mean]) if metric.mean else "") for metric in columns)
     table.add_row("macro", *means, str(found.n))
     shown = {metric.mean for metric in columns}
     for key, overall in OVERALL.items():
         if key not in shown:
             style = "bold" if key == "accuracy" else ""
-            table.add_row(Text(overall.title, style), Text(str(found.overall[key]), style))
+            table.add_row(Text(overall.title, style), estimate_cell(str(found.overall[key]), style))
     table.caption = Text("95 % intervals in brackets" + (f"\n{one_line(note)}" if note else ""))
     table.caption_justify = "left"
     return table
@@ -66,13 +106,14 @@ def print_audit(found: "Audit") -> None:
     if found.issues:
         table = Table(show_lines=False)
         for column in ("", "issue", "files", "first file, or detail", "fix"):
-            table.add_column(column, justify="right" if column == "files" else "left", overflow="fold")
+            whole = column in ("", "files")
+            table.add_column(column, justify="right" if column == "files" else "left", overflow="fold", no_wrap=whole)
         for issue in found.issues:
             example = issue.files[0] if issue.files else ""
             about = f"{example}: {issue.detail}" if example and issue.detail else example or issue.detail
             severity = Text(str(issue.severity), colours[issue.severity])
             count = str(len(issue.files)) if issue.files else ""
-            table.add_row(severity, issue.title, count, plain(about), plain(issue.fix))
+            table.add_row(severity, issue.title, count, path_cell(about), plain(issue.fix))
         screen.print(table)
     else:
         screen.print("no issues found")

@@ -1,5 +1,6 @@
 """Print safely on a terminal: the console for tables, and text from outside on one line."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe needs none of it
@@ -7,11 +8,13 @@ if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe 
 
 
 def console(err: bool = False) -> "Console":
-    """Return a console, 120 columns wide if it is not a terminal, so that tables stay readable."""
+    """Return a console as wide as the terminal or COLUMNS; 120 columns if there is neither, to keep tables readable."""
     from rich.console import Console
 
     found = Console(stderr=err, highlight=False)
-    return found if found.is_terminal else Console(stderr=err, highlight=False, width=120)
+    if found.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return found
+    return Console(stderr=err, highlight=False, width=120)
 
 
 def one_line(text: str) -> str:
