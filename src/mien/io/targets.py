@@ -115,7 +115,7 @@ class UniqueStems:
 
     def __call__(self, name: str) -> str:
         """Return the name for the next file."""
-        stem = PurePosixPath(name.replace("\\", "/")).stem[:_NAME] or "picture"
+        stem = PurePosixPath(name.replace("\\", "/")).stem[:_NAME] or "image"
         # Upper and lower case are one name on some systems.
         while True:
             self._used[stem.lower()] += 1
