@@ -41,7 +41,7 @@ def test_the_method_and_label_may_be_named(call: Call, photo: Path, model: Path,
     target = tmp_path / "why.png"
     code, out, _ = call("explain", photo, "--model", model, "--out", target, "--method", method, "--label", "sad")
     assert code == 0 and target.exists()
-    assert "sad in a face" in out
+    assert "astronaut.png: evidence for sad, answer " in out
 
 
 def test_all_labels_make_a_sheet_and_arrays_have_them_all(call: Call, photo: Path, model: Path, tmp_path: Path) -> None:

@@ -416,7 +416,7 @@ def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: Pic
 def test_an_image_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
     result = finding.predict(np.full((200, 300, 3), 90, np.uint8))
     assert (result.status, result.faces, result.width, result.height) == ("no_face", (), 300, 200)
-    assert "--no-detect" in (result.reason or "")
+    assert "without detection" in (result.reason or "")
     with pytest.raises(ImageError, match="no face was found"):
         _ = result.answer
 

@@ -73,7 +73,7 @@ def command(
         if choose_threshold:
             _print_threshold(found)
         if out:
-            click.echo(one_line(f"all of it is in {out / REPORT}"))
+            click.echo(one_line(f"all results are in {out / REPORT}"))
     _warn_of_missing(found.predictions)
     if found.trained_on:
         click.echo(

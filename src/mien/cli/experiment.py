@@ -80,5 +80,5 @@ def _print(result: Any, out: Path, plot: str) -> None:
     table.caption, table.caption_justify = Text(one_line(f"on: {result.evaluated_on}; t intervals over seeds")), "left"
     screen.print(table)
     screen.print(Text(one_line(result.conclusion())), soft_wrap=True)
-    screen.print(Text(one_line(f"everything is in {out}  ({plot}, experiment.csv, experiment.json, a folder per run)")),
-                 soft_wrap=True)  # fmt: skip
+    files = f"{plot}, experiment.csv, experiment.json, a folder per run"
+    screen.print(Text(one_line(f"all results are in {out}  ({files})")), soft_wrap=True)

@@ -12,6 +12,7 @@ from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
+from mien.inference.preprocess import NO_FACE
 from mien.inference.reader import Faces
 from mien.io.atomic import new_file
 from mien.io.inputs import InputItem, Inputs
@@ -162,12 +163,11 @@ def _outcome(found: Explanation) -> str:
     """Say in one line what was explained."""
     faces = found.result.faces
     if not faces:
-        return "no face was found; a cropped face can be used whole (--no-detect)"
+        return NO_FACE
     if len(found.heatmaps) > 1:
         return f"{len(found.heatmaps)} labels, {len(faces)} face{'s' * (len(faces) > 1)}"
-    return ", ".join(
-        f"{heat.label} in a face answered {face.answer} {face.probability:.0%}"
-        + ("" if heat.heat.any() else " (no evidence for it)")
+    return "; ".join(
+        f"{'' if heat.heat.any() else 'no '}evidence for {heat.label}, answer {face.answer} {face.probability:.0%}"
         for heat, face in zip(found.faces, faces, strict=True)
     )
 

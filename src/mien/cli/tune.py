@@ -128,4 +128,4 @@ def _print(found: Any, data: Path, out: Path) -> None:
     command = f"mien train {data} --config {out / 'best.toml'}"
     screen.print(Text(one_line(f"train with them   {command}")), soft_wrap=True)
     kept = ", ".join(name for name in (HISTORY, IMPORTANCE, TABLE, SUMMARY) if (out / name).exists())
-    screen.print(Text(one_line(f"everything is in  {out}  ({kept})")), soft_wrap=True)
+    screen.print(Text(one_line(f"all results are in {out}  ({kept})")), soft_wrap=True)

@@ -22,7 +22,8 @@ MAX_DETECTION_PIXELS = 24_000_000
 
 JPEG = b"\xff\xd8\xff"
 
-NO_FACE = "no face was found; if the image is a cropped face, classify it whole (--no-detect, detect=False)"
+#: The reason of an image without a face. It names no option: it stands in rows from the command, Python and HTTP.
+NO_FACE = "no face was found; if the image is a cropped face, use it whole, without detection"
 
 
 class FaceDetector(Protocol):

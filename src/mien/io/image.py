@@ -153,7 +153,7 @@ def read_file(path: Path) -> bytes:
     except PermissionError:
         raise ImageError(name, "permission denied; make the file readable", "denied") from None
     except (OSError, ValueError) as error:
-        raise ImageError(name, f"cannot be read ({_first_line(error)})") from None
+        raise ImageError(name, f"cannot be read: {_first_line(error)}") from None
 
 
 def begins_like_image(head: bytes) -> bool:
@@ -189,7 +189,7 @@ def decode_with_size(
         del header, image  # this may be half a gigabyte, which turning need not hold as well
         upright = rgb if turned == 1 else np.asarray(Image.fromarray(rgb).transpose(TRANSPOSES[turned]))
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
-        reason = f"cannot be converted from {mode} to RGB ({_first_line(error)})"
+        reason = f"cannot be converted from {mode} to RGB: {_first_line(error)}"
         raise ImageError(name, reason, "unsupported") from None
     return (upright, *(size if turned < 5 else size[::-1]))
 
@@ -212,7 +212,7 @@ def load_upright(image: Image.Image, name: str, *, shrink_to: int | None = None)
     try:
         return image if turn is None else image.transpose(turn)
     except Exception as error:  # too little memory
-        raise ImageError(name, f"cannot be turned upright ({_first_line(error)})") from None
+        raise ImageError(name, f"cannot be turned upright: {_first_line(error)}") from None
 
 
 def open_header(data: bytes, name: str) -> Image.Image:
@@ -226,7 +226,7 @@ def open_header(data: bytes, name: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(name) from None
     except Exception as error:
-        raise ImageError(name, f"has a damaged header ({_first_line(error)})", "damaged") from None
+        raise ImageError(name, f"has a damaged header: {_first_line(error)}", "damaged") from None
     if image.width * image.height > MAX_PIXELS:
         raise _too_many_pixels(name)
     return image
@@ -242,7 +242,7 @@ def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int 
     except ImageError:
         raise
     except Exception as error:  # each decoder raises its own
-        raise ImageError(name, f"is truncated or damaged ({_first_line(error)})", "damaged") from None
+        raise ImageError(name, f"is truncated or damaged: {_first_line(error)}", "damaged") from None
     return image
 
 

@@ -60,6 +60,7 @@ def test_an_unreadable_file_stops_none_of_the_others(page: Any, mixed: list[dict
     ]
     thumbs.nth(1).click()
     page.wait_for("#faces-note", "This file is truncated or damaged")
+    assert (thumbs.nth(1).text_content() or "").startswith("broken.png: is truncated or damaged: ")
     thumbs.nth(2).click()
     page.wait_for("#faces-note", "No face was found")
 

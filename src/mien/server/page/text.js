@@ -15,13 +15,16 @@ export const counted = (count, one, more = `${one}s`) => `${count} ${count === 1
 /** Format the answer of a face: "happy 98%". */
 export const faceText = (face) => `${face.answer} ${percent(face.probability)}`;
 
-/** Format the reason of an unreadable row. Most reasons continue a sentence: "is not an image ...". */
-export const unreadableText = ({ reason }) =>
-  `This file ${/^(is|has|holds|cannot|could)\b/.test(reason) ? "" : "could not be read: "}${reason}.`;
+/** Format the reason of an unreadable row as a verb phrase. Most reasons are one: "is not an image ...". */
+const problemPhrase = ({ reason }) =>
+  /^(is|has|holds|takes|unpacks|cannot|could)\b/.test(reason) ? reason : `could not be read: ${reason}`;
 
-/** Describe a row in one sentence, for screen readers and as the alternative text of the image. */
+/** Format the reason of an unreadable row as a sentence. */
+export const unreadableText = (row) => `This file ${problemPhrase(row)}.`;
+
+/** Describe a row in words that follow the name of its file, for screen readers and as the image's alternative text. */
 export function rowText(row) {
-  if (row.status === "unreadable") return `could not be read: ${row.reason}`;
+  if (row.status === "unreadable") return problemPhrase(row);
   if (!row.faces.length) return "no face found";
   const answers = row.faces.slice(0, 6).map(faceText).join(", ");
   return `${counted(row.faces.length, "face")}: ${answers}${row.faces.length > 6 ? " and more" : ""}`;

@@ -56,7 +56,7 @@ function fill(photo) {
     dot.style.setProperty("--colour", colourOf(face.answer));
     return dot;
   }));
-  setText(parts.label, `${photo.name}, ${photo.row ? rowText(photo.row) : photo.error || "in progress"}`);
+  setText(parts.label, `${photo.name}: ${photo.row ? rowText(photo.row) : photo.error || "in progress"}`);
 }
 
 /** Mark the photo on the stage; null for none. */
