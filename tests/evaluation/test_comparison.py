@@ -98,7 +98,8 @@ def test_runs_that_differ_only_by_their_seed_are_named_as_such(tmp_path: Path) -
 def test_identical_answers_do_not_differ(tmp_path: Path) -> None:
     first = report(tmp_path / "a", 0.8, 1)
     second = Path(shutil.copytree(first, tmp_path / "b"))
-    assert sentence(first, second) == "a and b are right on the same of 1,000 images."
+    right = int((answered(0.8, 1) == TRUTH).sum())
+    assert sentence(first, second) == f"a and b are right on the same {right} of the 1,000 images."
 
 
 def test_copies_of_an_image_do_not_make_a_difference_significant(tmp_path: Path) -> None:
@@ -145,7 +146,8 @@ def test_images_are_paired_by_name_in_any_order_of_images_and_classes(tmp_path: 
     lines = (turned / "predictions.csv").read_text().splitlines()
     (turned / "predictions.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
     found = compare_predictions([read_predictions(straight), read_predictions(turned)])
-    assert found.differences[0].sentence() == "a and b are right on the same of 1,000 images."
+    right = int((answered(0.8, 1) == TRUTH).sum())
+    assert found.differences[0].sentence() == f"a and b are right on the same {right} of the 1,000 images."
     one, two = found.evaluations.values()
     assert one.confusion.tolist() == two.confusion.tolist()
     assert one.brier.value == pytest.approx(two.brier.value)

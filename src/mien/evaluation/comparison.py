@@ -35,6 +35,7 @@ class Difference:
         metrics: the difference of each compared metric with its 95 % interval, by key.
         test: the test of equal accuracy, by group if groups are known.
         mcnemar: the same for independent images.
+        both: number of images that both get right.
         p_value: that of `test`, corrected for the number of comparisons (Holm).
         only_by_seed: whether both are runs whose settings differ only by their seed.
     """
@@ -45,6 +46,7 @@ class Difference:
     metrics: dict[str, Estimate]
     test: PairedTest
     mcnemar: PairedTest
+    both: int
     p_value: float
     only_by_seed: bool = False
 
@@ -56,7 +58,7 @@ class Difference:
     def sentence(self) -> str:
         """Say in one sentence whether the difference in accuracy is significant."""
         if self.test.only_first + self.test.only_second == 0:
-            return f"{self.first} and {self.second} are right on the same of {self.n:,} images."
+            return f"{self.first} and {self.second} are right on the same {self.both:,} of the {self.n:,} images."
         change = self.metrics["accuracy"]
         ahead, behind = (self.second, self.first) if change.value >= 0 else (self.first, self.second)
         lead = format_points(change if change.value >= 0 else _negated(change), unit="points")
@@ -262,6 +264,7 @@ def _difference(
         metrics=metric_differences(one, two, seed=seed),
         test=test,
         mcnemar=paired_accuracy_test(hits, other_hits),
+        both=int((hits & other_hits).sum()),
         p_value=test.p_value,
         only_by_seed=_only_by_seed(*reports),
     )

@@ -17,6 +17,7 @@ from mien.explanation.regions import ELLIPSES, REGIONS, align, landmarks_in_crop
 from mien.explanation.sampling import label_indices
 from mien.faces.crop import face_region
 from mien.inference.reader import Reader
+from mien.metrics.formatting import format_percent
 from mien.metrics.intervals import Z95
 from mien.results import Detection
 from mien.text import join_words
@@ -144,13 +145,14 @@ class AttentionSummary:
             background = one.shares["background"]
             if background.value >= BACKGROUND_SHARE:
                 return (
-                    f"Possible shortcut: {background.value:.0%} of the evidence for {one.label} lies beside the face "
-                    f"({background.area:.0%} of the area); look for what these images have in common there."
+                    f"Possible shortcut: {format_percent(background.value)} of the evidence for {one.label} lies "
+                    f"beside the face ({format_percent(background.area)} of the area); look for what these images have "
+                    "in common there."
                 )
         parts = [f"for {one.label} {_leading_region(one)}" for one in self.classes if one.images]
         if not parts:
             return "No evidence for any class was found in these images."
-        return f"The network looks at faces: the evidence is densest {join_words(parts)}; no corner or edge stands out."
+        return f"The model looks at faces: the evidence is densest {join_words(parts)}; no corner or edge stands out."
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, without the maps."""
@@ -284,4 +286,4 @@ def _leading_region(one: ClassAttention) -> str:
     """Name the facial region with most evidence per area."""
     name = max((name for name in REGIONS if name in ELLIPSES), key=lambda name: one.shares[name].density)
     share = one.shares[name]
-    return f"at the {name} ({share.value:.0%} of the evidence on {share.area:.0%} of the area)"
+    return f"at the {name} ({format_percent(share.value)} of the evidence on {format_percent(share.area)} of the area)"

@@ -6,11 +6,13 @@ from PIL import Image, ImageDraw
 from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.figures import FAINT, GAP, INK, PAPER, TEXT_SIZE, add_strip, default_font
 from mien.explanation.regions import ELLIPSES
-from mien.viz.overlay import overlay
+from mien.metrics.formatting import format_percent
+from mien.viz.overlay import colours, overlay
 
 #: Side of a drawn mean map, in pixels.
 SIDE = 192
 _STRENGTH = 0.7
+_SCALE_HEIGHT = 10
 
 
 def summary_sheet(found: AttentionSummary) -> Image.Image:
@@ -42,5 +44,20 @@ def mean_map(one: ClassAttention) -> Image.Image:
     return image
 
 
+def mean_map_with_scale(one: ClassAttention) -> Image.Image:
+    """Draw `mean_map` above its colour scale, from no evidence to the most of this class."""
+    text = default_font(12)
+    below = sum(text.getmetrics()) + 2
+    image = Image.new("RGB", (SIDE, SIDE + GAP // 2 + _SCALE_HEIGHT + below), PAPER)
+    image.paste(mean_map(one), (0, 0))
+    top = SIDE + GAP // 2
+    bar = np.broadcast_to(colours(np.linspace(0, 1, SIDE)), (_SCALE_HEIGHT, SIDE, 3))
+    image.paste(Image.fromarray(np.ascontiguousarray(bar)), (0, top))
+    pen = ImageDraw.Draw(image)
+    pen.text((0, top + _SCALE_HEIGHT + 1), "no evidence", INK, text)
+    pen.text((SIDE, top + _SCALE_HEIGHT + 1), "most", INK, text, anchor="ra")
+    return image
+
+
 def _by_region(one: ClassAttention) -> str:
-    return ", ".join(f"{name} {one.shares[name].value:.0%}" for name in ("mouth", "eyes", "brows"))
+    return ", ".join(f"{name} {format_percent(one.shares[name].value)}" for name in ("mouth", "eyes", "brows"))

@@ -22,6 +22,7 @@ from mien.explanation.explainer import Explainer
 from mien.explanation.saliency import resize_maps
 from mien.inference.reader import Reader
 from mien.metrics.bootstrap import percentile_interval
+from mien.metrics.formatting import format_signed
 from mien.metrics.intervals import Interval
 
 #: Points of a curve: fractions of the pixels from 0 to 1.
@@ -57,7 +58,8 @@ class Difference:
 
     def __str__(self) -> str:
         """Return the difference with its interval."""
-        return f"{self.mean:+.3f} [{self.interval[0]:+.3f}, {self.interval[1]:+.3f}]"
+        low, high = self.interval
+        return f"{format_signed(self.mean)} [{format_signed(low)}, {format_signed(high)}]"
 
 
 @dataclass(frozen=True, eq=False)

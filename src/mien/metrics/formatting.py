@@ -91,9 +91,22 @@ def format_points(difference: HasInterval, signed: bool = True, unit: str = "") 
     """
     if math.isnan(difference.value):
         return "undefined"
-    sign = "+" if signed else ""
-    value, low, high = (f"{100 * x:{sign}.1f}" for x in (difference.value, difference.low, difference.high))
+    value, low, high = (
+        format_signed(100 * x, 1) if signed else format_signed(100 * x, 1).removeprefix("+")
+        for x in (difference.value, difference.low, difference.high)
+    )
     return f"{value}{unit and f' {unit}'} [{low}, {high}]"
+
+
+def format_signed(value: float, digits: int = 3) -> str:
+    """Return a number with its sign; zero, also after rounding, has none.
+
+    Example:
+        >>> format_signed(0.0251), format_signed(-0.0001)
+        ('+0.025', '0.000')
+    """
+    text = f"{value:+.{digits}f}"
+    return text if text.strip("+-0.") else text[1:]
 
 
 def format_p_value(p: float, digits: int = 3, named: bool = False) -> str:

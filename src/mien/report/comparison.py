@@ -95,7 +95,8 @@ def difference_table(found: Comparison) -> Table:
 
 def test_table(found: Comparison) -> Table:
     """Return the test of each report against the first."""
-    columns = ("report", "only it right", "only the first right", "test", "p", "p, corrected", "McNemar's p")
+    first = found.differences[0].first
+    columns = ("report", "only it right", f"only {first} right", "test", "p", "p, corrected", "McNemar's p")
     rows = tuple(
         (
             one.second, f"{one.test.only_second:,}", f"{one.test.only_first:,}", one.test.method,
@@ -103,7 +104,8 @@ def test_table(found: Comparison) -> Table:
         )
         for one in found.differences
     )  # fmt: skip
-    return Table(columns, rows, f"{found.differences[0].first} is the first.")
+    caption = f"Images that only one of two reports gets right, and the test of equal accuracy, each against {first}."
+    return Table(columns, rows, caption)
 
 
 def write_page(found: Comparison, folder: Path) -> None:
@@ -116,7 +118,7 @@ def write_page(found: Comparison, folder: Path) -> None:
     sections = [
         Section("metrics", "Side by side", _best(found), (metrics_table(found),)),
         Section(
-            "differences", "Significant differences", found.conclusion(),
+            "differences", "Differences", found.conclusion(),
             (drawn, difference_table(found), test_table(found), *notes),
         ),
     ]  # fmt: skip
@@ -134,8 +136,11 @@ def write_page(found: Comparison, folder: Path) -> None:
 
 
 def _best(found: Comparison) -> str:
-    best = max(found.evaluations, key=lambda name: found.evaluations[name].accuracy.value)
-    return f"Highest accuracy: {best}, {found.evaluations[best].accuracy}."
+    accuracies = {name: metrics.accuracy for name, metrics in found.evaluations.items()}
+    highest = max(one.value for one in accuracies.values())
+    best = [name for name, one in accuracies.items() if one.value == highest]
+    tie = " (a tie)" if len(best) > 1 else ""
+    return f"Highest accuracy{tie}: {join_words(best)}, {accuracies[best[0]]}."
 
 
 def _chart(found: Comparison) -> Chart:

@@ -42,6 +42,7 @@ def page(title: str, kicker: str, verdict: str, deck: str, keys: Sequence[Key], 
         keys: the most important metrics.
         sections: what follows.
     """
+    tiles = f'<dl class="keys">{"".join(_key(one) for one in keys)}</dl>' if keys else ""
     links = "".join(f'<li><a href="#{_words(one.key)}">{_words(one.title)}</a></li>' for one in sections)
     return f"""<!doctype html>
 <html lang="en">
@@ -59,7 +60,7 @@ def page(title: str, kicker: str, verdict: str, deck: str, keys: Sequence[Key], 
 <p class="kicker">{_words(kicker)}</p>
 <h1>{_words(verdict)}</h1>
 <p class="deck">{_words(deck)}</p>
-<dl class="keys">{"".join(_key(one) for one in keys)}</dl>
+{tiles}
 </header>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <main>
@@ -122,22 +123,33 @@ def _part(part: Block) -> str:
 
 def _table(table: Table) -> str:
     """Align numbers to the right; the first cell of a row is its header."""
-    caption = f"<caption>{_words(table.caption)}</caption>" if table.caption else ""
+    caption = f"<figcaption>{_words(table.caption)}</figcaption>" if table.caption else ""
+    many = len(table.columns) >= MANY_COLUMNS
     numeric = [place > 0 and _is_numeric([row[place] for row in table.rows]) for place in range(len(table.columns))]
     marks = [' class="number"' if is_number else "" for is_number in numeric]
     head = "".join(
         f'<th scope="col"{mark}>{_words(name)}</th>' for name, mark in zip(table.columns, marks, strict=True)
     )
+    short = ' class="short"' if _is_numeric([row[0] for row in table.rows]) else ""
     rows = []
     for first, *rest in table.rows:
-        cells = "".join(f"<td{mark}>{_words(cell)}</td>" for cell, mark in zip(rest, marks[1:], strict=True))
-        rows.append(f'<tr><th scope="row"{marks[0]}>{_words(first)}</th>{cells}</tr>')
+        cells = "".join(
+            f"<td{mark}>{_interval_cell(cell) if mark and many else _words(cell)}</td>"
+            for cell, mark in zip(rest, marks[1:], strict=True)
+        )
+        rows.append(f'<tr><th scope="row"{short}>{_words(first)}</th>{cells}</tr>')
     body = "\n".join(rows)
-    kind = {2: ' class="pairs"'}.get(len(table.columns), "" if len(table.columns) < MANY_COLUMNS else ' class="many"')
+    kind = ' class="pairs"' if len(table.columns) == 2 else ' class="many"' if many else ""
+    name = _words(table.caption or "table")
     return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{_words(table.caption or "table")}"><table{kind}>'
-        f"{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n"
+        f'<figure class="table">{caption}<div class="scroll" tabindex="0" role="group" aria-label="{name}">'
+        f"<table{kind}><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div></figure>\n"
     )
+
+
+def _interval_cell(text: str) -> str:
+    """Escape a number; only its interval may stand on a line of its own."""
+    return re.sub(r" (?!\[)", "\u00a0", _words(text))
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
@@ -146,10 +158,15 @@ def _is_numeric(cells: Sequence[str]) -> bool:
 
 def _chart(chart: Chart) -> str:
     width = _width(chart)
-    kind = "chart" if width <= WIDE else 'chart wide" tabindex="0'
+    kind, drawing = "chart", chart.svg
+    if width > WIDE:
+        kind, drawing = (
+            "chart wide",
+            f'<div class="scroll" tabindex="0" role="group" aria-label="chart">{drawing}</div>',
+        )
     style = f"width: {POINT * width:.1f}rem"
     return (
-        f'<figure class="{kind}" style="{style}">{chart.svg}<figcaption>{_words(chart.caption)}</figcaption></figure>\n'
+        f'<figure class="{kind}" style="{style}">{drawing}<figcaption>{_words(chart.caption)}</figcaption></figure>\n'
     )
 
 

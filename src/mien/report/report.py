@@ -18,7 +18,7 @@ from mien.evaluation.scoring import Predictions, prediction_rows
 from mien.evaluation.slices import Slices
 from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
-from mien.inference.bundle import set_threshold
+from mien.inference.bundle import SHIPPED, find_bundle, set_threshold
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
@@ -185,7 +185,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
         performance.curves_section(predictions, metrics),
         calibration.calibration_section(predictions, reliability),
         calibration.abstention_section(predictions),
-        thresholds_section(thresholds, bundle) if thresholds else None,
+        thresholds_section(thresholds, bundle, _is_own(evaluation)) if thresholds else None,
         gallery_section(predictions, *_heatmaps(predictions, evaluation.reader)),
         slices_section(evaluation.slices) if evaluation.slices else None,
         groups_section(evaluation.groups) if evaluation.groups else None,
@@ -195,6 +195,11 @@ def _sections(evaluation: Evaluation) -> list[Section]:
         provenance_section(predictions, evaluation.part, evaluation.about),
     ]
     return [section for section in found if section is not None]
+
+
+def _is_own(evaluation: Evaluation) -> bool:
+    """Return whether the model is in a folder of the user's, not a shipped one."""
+    return evaluation.run is not None and not find_bundle(evaluation.run).is_relative_to(SHIPPED)
 
 
 def _page(evaluation: Evaluation, sections: list[Section]) -> str:

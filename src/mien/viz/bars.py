@@ -50,7 +50,7 @@ def timeline_chart(
         axis.set_ylim(-0.1, max(len(people), 1))
         axis.set_yticks([])
         axis.set_xlim(left=0)
-        axis.set_xlabel("seconds")
+        axis.set_xlabel("seconds; the height of a bar is the mean probability of its answer")
         axis.spines["left"].set_visible(False)
         axis.set_title(plain(title), loc="left")
 

@@ -110,6 +110,7 @@ def chart(
     width: float = 6.4,
     height: float = 3.6,
     columns: int = 1,
+    title: str = "",
 ) -> Chart:
     """Draw a chart of one panel or of several.
 
@@ -123,6 +124,7 @@ def chart(
         width: width of a panel in inches.
         height: height of a panel in inches.
         columns: panels in a row.
+        title: stands above all panels.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -142,6 +144,8 @@ def chart(
         pixels: Any = FigureCanvasAgg(figure)
         for number, one in enumerate(draws, 1):
             one(figure.add_subplot(rows, min(columns, len(draws)), number))
+        if title:
+            figure.suptitle(plain(title), x=0.01, horizontalalignment="left", fontsize=SETTINGS["axes.titlesize"])
         png, svg = io.BytesIO(), io.StringIO()
         pixels.print_png(png)  # what savefig would do, less a second drawing for the layout
         figure.set_layout_engine("none")  # everything has its place now

@@ -92,18 +92,23 @@ class BandPanel:
     crossing: float | None = None
 
 
-def band_panels(panels: Sequence[BandPanel], *, reference: float, lower: float, **words: Unpack[Words]) -> Chart:
+def band_panels(
+    panels: Sequence[BandPanel], *, reference: float, lower: float, ylabel: str = "", title: str = "",
+    **words: Unpack[Words],
+) -> Chart:  # fmt: skip
     """Draw small panels, three in a row, each a curve of shares in its 95 % band.
 
     Args:
         panels: curves; one whose places fall is drawn from right to left.
         reference: share at which a thin line stands in every panel.
         lower: share at which a dashed line stands.
+        ylabel: what the shares are; stands at the first panel of each row.
+        title: stands above all panels.
         words: name, caption and alt of the chart.
     """
     bottom = max(0.0, min(one.low for panel in panels for one in panel.estimates) - 0.03)
 
-    def drawing(panel: BandPanel) -> Callable[[Axes], None]:
+    def drawing(panel: BandPanel, first: bool) -> Callable[[Axes], None]:
         def draw(axis: Axes) -> None:
             axis.axhline(reference, color=FAINT, linewidth=1)
             axis.axhline(lower, color=MUTED, linewidth=0.8, linestyle="--")
@@ -117,10 +122,13 @@ def band_panels(panels: Sequence[BandPanel], *, reference: float, lower: float, 
                 axis.invert_xaxis()
             axis.set_title(plain(panel.title), fontsize=9.5)
             axis.set_xlabel(plain(panel.xlabel), fontsize=8, color=MUTED)
+            if first and ylabel:
+                axis.set_ylabel(plain(ylabel), fontsize=8, color=MUTED)
             axis.set_ylim(bottom, 1.0)
             axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
             axis.tick_params(labelsize=8)
 
         return draw
 
-    return chart(draw=[drawing(panel) for panel in panels], width=6.4 / 3, height=1.75, columns=3, **words)
+    draws = [drawing(panel, place % 3 == 0) for place, panel in enumerate(panels)]
+    return chart(draw=draws, width=6.4 / 3, height=1.75, columns=3, title=title, **words)

@@ -38,9 +38,10 @@ def gallery_section(predictions: Predictions, heatmaps: Heatmaps | None = None, 
         if wrong
         else "No answer is wrong. The least confident ones come closest."
     )
+    kind = "right answers" if predictions.is_right[groups["uncertain"]].all() else "of the other answers"
     captions = {
         "errors": "Most confident errors: the highest probabilities against the label.",
-        "uncertain": "Least confident: two answers are about equally probable. Leave these to a person.",
+        "uncertain": f"The least confident {kind}: the two most probable answers are closest. Leave such to a person.",
         "right": "Right answers, drawn at random.",
     }
     parts: list[Block] = [

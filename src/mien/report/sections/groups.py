@@ -31,7 +31,7 @@ def _conclusion(found: GroupMetrics) -> str:
     widest = max(one.gaps[0].difference.high for one in compared)
     names = join_words([one.name for one in compared])
     return (
-        f"No gap in accuracy between groups is significant; the largest may still be {100 * widest:.0f} points "
+        f"No gap in accuracy between groups is significant; the largest may still be {100 * widest:.1f} points "
         f"(by {names})."
     )
 
@@ -79,7 +79,7 @@ def _metrics(grouping: Grouping) -> Table:
         )
         for result in grouping.results
     )
-    caption = f"By {grouping.name}, with 95 % intervals in brackets. The fewer the images, the higher the ECE."
+    caption = f"By {grouping.name}, with 95 % intervals in brackets. The ECE is biased upwards in small groups."
     return Table((grouping.name, "images", *(metric.title for metric in shown)), rows, caption)
 
 
@@ -106,20 +106,24 @@ def _gaps(grouping: Grouping) -> Table:
         (name, gap.highest, gap.lowest, _points(gap), "significant" if gap.significant else "not significant")
         for name, gap in named
     )
-    caption = "Intervals allow for these two groups being the furthest apart of all."
+    caption = (
+        "Intervals allow for these two groups being the furthest apart of all."
+        if sum(result.too_small is None for result in grouping.results) > 2
+        else "Differences between the two groups, with 95 % intervals."
+    )
     return Table(("largest gap", "higher", "lower", "difference", ""), rows, caption)
 
 
 def _chart(grouping: Grouping, number: int) -> Chart:
     rows = [
         IntervalRow(
-            f"{result.name} ({result.metrics.n:,})", result.metrics.accuracy, muted=result.too_small is not None
+            f"{result.name}  (n {result.metrics.n:,})", result.metrics.accuracy, muted=result.too_small is not None
         )
         for result in grouping.results
     ]
     said = ", ".join(f"{result.name} {result.metrics.accuracy}" for result in grouping.results)
     return interval_chart(
-        rows, "accuracy", width=5.6, name=f"groups-{number}",
+        rows, "accuracy, %", percent=True, width=5.6, name=f"groups-{number}",
         caption=f"Accuracy by {grouping.name}, with 95 % intervals; grey groups are too small to compare.",
         alt=f"Accuracy by {grouping.name}: {said}.",
     )  # fmt: skip

@@ -17,13 +17,15 @@ from mien.metrics.registry import OVERALL, PER_CLASS, Metric
 from mien.report.document import Block, Note, Section, Table
 from mien.report.html import Key
 from mien.report.sections.calibration import FEW, calibration_in_words
-from mien.text import pluralize
+from mien.text import join_words, pluralize
 from mien.viz.charts import plain
 from mien.viz.curves import precision_recall_curves, roc_curves
 from mien.viz.grids import confusion_matrix
 
 #: Most mistakes that are listed.
 MISTAKES = 8
+#: Most mistakes of equal frequency that a sentence names.
+MOST_TIED = 3
 
 
 def verdict(scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability, name: str) -> tuple[str, str]:
@@ -133,9 +135,7 @@ def confusion_section(evaluation: ClassificationMetrics) -> Section:
     total = sum(count for _, _, count in found)
     conclusion = "There is no mistake among these images."
     if found:
-        truth, answer, most = found[0]
-        of_all = f"{most:,} of {pluralize(total, 'mistake')}"
-        conclusion = f"The most frequent mistake: {truth} taken for {answer}, {of_all}."
+        conclusion = _most_frequent(found, total)
     recalls = ", ".join(f"{name} {format_value(row.recall.value)}" for name, row in evaluation.per_class.items())
     parts: list[Block] = [
         confusion_matrix(
@@ -154,6 +154,18 @@ def confusion_section(evaluation: ClassificationMetrics) -> Section:
     return Section("confusion", "Which mistakes", conclusion, tuple(parts))
 
 
+def _most_frequent(found: list[tuple[str, str, int]], total: int) -> str:
+    """Name the most frequent mistake, or those that are equally frequent."""
+    most = found[0][2]
+    tied = [f"{truth} taken for {answer}" for truth, answer, count in found if count == most]
+    of_all = f"{most:,} of {pluralize(total, 'mistake')}"
+    if len(tied) == 1:
+        return f"The most frequent mistake: {tied[0]}, {of_all}."
+    if len(tied) <= MOST_TIED:
+        return f"The most frequent mistakes: {join_words(tied)}, each {of_all}."
+    return f"{len(tied)} kinds of mistakes are equally frequent, each {of_all}."
+
+
 def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Section:
     """Return ROC and precision-recall curves: of the second class for two, each against the rest for more."""
     two = len(scored.classes) == 2
@@ -165,13 +177,17 @@ def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Se
         return {code: f"{plain(scored.classes[code], 16)} {format_value(found.value)}" for code, found in rows.items()}
 
     areas, precisions = legend("roc_auc"), legend("average_precision")
+    # With one curve there is no legend: its value stands in the caption.
+    second = evaluation.per_class[scored.classes[-1]].metrics
+    area = f"the area under it is {second['roc_auc']}" if two else "with the area under each"
+    precision = f"its average is {second['average_precision']}" if two else "with the average of each"
     drawn = (
         roc_curves(
             scored.truth,
             scored.probabilities,
             areas,
             name="roc",
-            caption=f"ROC curve {whose}, and the area under it. Closer to the upper left is better; dots are chance.",
+            caption=f"ROC curve {whose}; {area}. Closer to the upper left is better; dots are chance.",
             alt=f"ROC curves {whose}; areas: {', '.join(areas.values())}.",
         ),
         precision_recall_curves(
@@ -179,7 +195,7 @@ def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Se
             scored.probabilities,
             precisions,
             name="precision-recall",
-            caption=f"Precision against recall {whose}, and its average. Closer to the upper right is better.",
+            caption=f"Precision against recall {whose}; {precision}. Closer to the upper right is better.",
             alt=f"Precision-recall curves {whose}; average precision: {', '.join(precisions.values())}.",
         ),
     )

@@ -41,20 +41,26 @@ def data_section(predictions: Predictions, audit: Audit | None, audited: str) ->
     doubtful = find_label_issues(predictions.probabilities, predictions.truth)
     if doubtful:
         parts.append(_label_issues(predictions, doubtful))
-    share = f"{len(doubtful):,} of {len(predictions.names):,} labels are in doubt"
+    are = "is" if len(doubtful) == 1 else "are"
+    share = f"{len(doubtful):,} of {len(predictions.names):,} labels {are} in doubt, because the model contradicts them"
     repeated = f"; {pluralize(biasing, 'image')} repeated or under two labels" if biasing else ""
     return Section("data", "Issues of the data", f"{share}{repeated}.", tuple(parts))
 
 
 def _data_issues(audit: Audit, audited: str) -> Table | Note:
     if not audit.issues:
-        return Note(f"No issue was found in {audited}.")
+        return Note(
+            f"The check of files found no issue in {audited}: all are readable, and none is repeated, under two labels "
+            "or in two parts. It does not judge labels."
+        )
     rows = []
     for issue in audit.issues:
         count, example = (f"{len(issue.files):,}", issue.files[0]) if issue.files else ("", issue.detail)
         rows.append((issue.title, str(issue.severity), count, example, issue.fix))
     columns = ("issue", "severity", "files", "example", "fix")
-    return Table(columns, tuple(rows), f"Issues of {audited}, worst first.")
+    return Table(
+        columns, tuple(rows), f"Issues of the files of {audited}, worst first. This check does not judge labels."
+    )
 
 
 def _label_issues(predictions: Predictions, found: Sequence[LabelIssue]) -> Table:
@@ -63,7 +69,10 @@ def _label_issues(predictions: Predictions, found: Sequence[LabelIssue]) -> Tabl
         truth, other = predictions.classes[predictions.truth[one.index]], predictions.classes[one.suggested]
         rows.append((predictions.names[one.index], truth, other, f"{one.margin:.3f}"))
     shown = f"The {len(rows)} surest of {len(found):,} label issues" if len(found) > len(rows) else "Label issues"
-    caption = f"{shown}, by confident learning; valid if the model was not trained on these images."
+    caption = (
+        f"{shown}: labels that the model contradicts (confident learning); valid if the model was not trained on these "
+        "images."
+    )
     return Table(("file", "label", "suggested", "margin"), tuple(rows), caption)
 
 

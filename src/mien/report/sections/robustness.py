@@ -44,6 +44,8 @@ def _curves(found: Robustness) -> Chart:
         panels,
         reference=found.unchanged.value,
         lower=found.unchanged.value - DROP,
+        ylabel="accuracy",
+        title="Accuracy under perturbations, with 95 % intervals",
         name="robustness",
         caption="Accuracy at rising strength, with 95 % intervals. The thin line is the accuracy on the same images "
         "unperturbed, the dashed one 5 points below it; the circle is where the curve crosses that.",

@@ -65,12 +65,12 @@ def _chart(found: Slices) -> Chart:
         for each in one.bins:
             few = each.n < MIN_IMAGES
             rows.append(IntervalRow(f"{each.label}  (n {each.n})", each.accuracy, muted=few, hollow=few))
-    lows = [each.accuracy.low for one in found.slices for each in one.bins if each.n >= MIN_IMAGES]
+    lows = [each.accuracy.low for one in found.slices for each in one.bins]
     return interval_chart(
         rows,
         "accuracy, %",
         reference=found.accuracy.value,
-        limits=(min(lows) - 0.03, 1.01),
+        limits=(max(min(lows) - 0.03, -0.01), 1.01),
         percent=True,
         name="slices",
         caption="Accuracy by image properties, with 95 % intervals; dashed: all images. A star marks properties whose "

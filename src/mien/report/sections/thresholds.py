@@ -9,8 +9,14 @@ from mien.viz.charts import plain
 from mien.viz.curves import Mark, cost_curve
 
 
-def thresholds_section(found: Thresholds, bundle: Path | None = None) -> Section:
-    """Show the cost of each threshold; `bundle` is the one that the cheapest is written into."""
+def thresholds_section(found: Thresholds, bundle: Path | None = None, writable: bool = True) -> Section:
+    """Show the cost of each threshold.
+
+    Args:
+        found: the costs.
+        bundle: the bundle that the cheapest threshold is written into.
+        writable: whether `--choose-threshold` could write it into this model.
+    """
     name, other = found.positive, found.other
     now, best = found.present, found.cheapest
     rows = tuple(
@@ -34,9 +40,10 @@ def thresholds_section(found: Thresholds, bundle: Path | None = None) -> Section
         caption="Cost per 100 images at each threshold. In a flat valley the choice matters little.",
         alt=f"Cost by threshold: {now.cost:.2f} at {now.threshold:g}, the present one; least {best.cost:.2f}.",
     )  # fmt: skip
+    writing = "; --choose-threshold writes the cheapest into the model" if writable else ""
     note = (
         f"The cheapest threshold was chosen on these images, so its cost here is optimistic: measure it on others. "
-        f"Say with --cost {name}=5 what a wrong {name} costs; --choose-threshold writes the cheapest into the model."
+        f"Say with --cost {name}=5 what a wrong {name} costs{writing}."
         if bundle is None
         else f"{best.threshold:g} now stands in {bundle}. Measure it on other images: it was chosen on these."
     )
@@ -50,14 +57,15 @@ def _conclusion(found: Thresholds) -> str:
     prices = f"if a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
     if best.threshold == now.threshold:
         return f"The threshold in use, {now.threshold:g}, is the cheapest on these images {prices}."
+    saved = f"It would save {now.cost - best.cost:.2f} (95 % interval {found.saved[0]:.2f} to {found.saved[1]:.2f})"
     saving = (
-        "The saving is not significant."
+        "the saving is not significant."
         if found.saved[0] <= 0
-        else "The saving is significant, though the threshold was chosen on these images."
+        else "the saving is significant, though the threshold was chosen on these images."
     )
     return (
         f"A threshold of {best.threshold:g} instead of {now.threshold:g} would lower the cost from {now.cost:.2f} to "
-        f"{best.cost:.2f} per 100 images {prices}. {saving}"
+        f"{best.cost:.2f} per 100 images {prices}. {saved}; {saving}"
     )
 
 
