@@ -227,7 +227,7 @@ def test_groups_and_robustness_stand_in_the_report(call: Call, bundle: Path, fac
         assert by_camera[camera]["accuracy"]["value"] == pytest.approx(np.mean(own))
         assert 0 <= by_camera[camera]["ece"]["value"] <= 1
     hardened = found["robustness"]
-    assert (hardened["pictures"], hardened["of"], len(hardened["kinds"])) == (40, 40, 13)
+    assert (hardened["images"], hardened["of"], len(hardened["perturbations"])) == (40, 40, 13)
     assert hardened["unchanged"]["value"] == found["accuracy"]["value"]
 
     text = (out / "report.html").read_text(encoding="utf-8")

@@ -73,8 +73,8 @@ def test_intervals_contain_the_values_and_the_range_holds_the_limit(found: Robus
 
 def test_it_is_plain_json(found: Robustness) -> None:
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert len(plain["kinds"]) == 13 and plain["pictures"] == 40
-    assert all(len(kind["difference"]) == len(kind["strengths"]) == 5 for kind in plain["kinds"])
+    assert len(plain["perturbations"]) == 13 and plain["images"] == 40
+    assert all(len(kind["difference"]) == len(kind["strengths"]) == 5 for kind in plain["perturbations"])
 
 
 def test_the_section_says_what_to_conclude(found: Robustness) -> None:
@@ -112,7 +112,7 @@ def test_a_limit_takes_some_images_and_the_seed_says_which(make_bundle: Callable
         for seed in (1, 1, 2)
     )
     assert first == again != other
-    assert (first["pictures"], first["of"]) == (20, 50)
+    assert (first["images"], first["of"]) == (20, 50)
     assert shares[:65] == sorted(shares[:65]) and shares[64] == 1
 
 

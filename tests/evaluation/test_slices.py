@@ -175,7 +175,7 @@ def test_chance_is_called_significant_as_seldom_as_stated() -> None:
 def test_a_model_without_mistakes_has_no_gap(drawn: UInt8) -> None:
     truth = np.arange(200) % 2
     found = measured(drawn, None, scored_as(truth, truth))
-    assert all(one.gap == 0 and one.p == 1 for one in found.slices)
+    assert all(one.gap == 0 and one.p_value == 1 for one in found.slices)
     assert "no gap" in slices_section(found).conclusion.lower()
 
 
@@ -196,7 +196,7 @@ def test_any_predictions_have_numbers(n: int, k: int, channels: int, side: int, 
     found = measured(crops, None, scored_as(rng.integers(0, k, n), rng.integers(0, k, n), tuple("abcd"[:k])))
     json.dumps(found.to_dict(), allow_nan=False)
     for one in found.slices:
-        assert sum(each.n for each in one.bins) == n and 0 < one.p <= 1 and 0 <= one.gap <= 1
+        assert sum(each.n for each in one.bins) == n and 0 < one.p_value <= 1 and 0 <= one.gap <= 1
 
 
 def test_one_crop_for_each_answer(drawn: UInt8) -> None:

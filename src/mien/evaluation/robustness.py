@@ -80,12 +80,12 @@ class Robustness:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
         return {
-            "pictures": self.n,
+            "images": self.n,
             "of": self.available,
             "seed": self.seed,
-            "fall": DROP,
+            "drop": DROP,
             "unchanged": self.unchanged.to_dict(),
-            "kinds": [one.to_dict() for one in self.tolerances],
+            "perturbations": [one.to_dict() for one in self.tolerances],
         }
 
 

@@ -65,7 +65,7 @@ class Shortcut:
 
     def warning(self) -> str:
         """Say what the block predicts, and what to do about it."""
-        amount = "more" if self.higher else "less"
+        amount = "higher" if self.higher else "less"
         advice = (
             "A network may learn a watermark, frame or background there instead of the face. Look at such images, and "
             "evaluate on images without it."
@@ -83,12 +83,12 @@ class Shortcut:
             "row": self.row,
             "column": self.column,
             "place": self.place,
-            "number": self.feature,
-            "of": self.target,
+            "feature": self.feature,
+            "target": self.target,
             "class": self.label,
-            "more": self.higher,
-            "area": self.auc.to_dict(),
-            "tells": self.is_strong,
+            "higher": self.higher,
+            "auc": self.auc.to_dict(),
+            "strong": self.is_strong,
         }
 
 

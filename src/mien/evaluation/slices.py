@@ -16,10 +16,8 @@ from mien.evaluation.attributes import Attribute, crop_attributes, face_attribut
 from mien.evaluation.scoring import Predictions
 from mien.evaluation.shortcuts import MIN_IMAGES, Shortcut, find_shortcuts
 from mien.metrics.estimates import Estimate, grouped_proportion
-from mien.metrics.significance import holm_correction
+from mien.metrics.significance import SIGNIFICANCE_LEVEL, holm_correction
 
-#: A difference with a corrected p-value below this is significant.
-SIGNIFICANCE_LEVEL = 0.05
 #: Permutations behind each p-value.
 PERMUTATIONS = 4999
 
@@ -42,14 +40,14 @@ class Slice:
         bins: from its lowest values to its highest.
         best: the bin of highest accuracy among those of at least MIN_IMAGES images.
         worst: the bin of lowest accuracy among these.
-        p: permutation p-value of the differences between these bins, corrected for the number of slices.
+        p_value: permutation p-value of the differences between these bins, corrected for the number of slices.
     """
 
     attribute: Attribute
     bins: tuple[Bin, ...]
     best: Bin
     worst: Bin
-    p: float
+    p_value: float
 
     @property
     def gap(self) -> float:
@@ -59,18 +57,18 @@ class Slice:
     @property
     def significant(self) -> bool:
         """Whether accuracy differs significantly between bins."""
-        return self.p < SIGNIFICANCE_LEVEL
+        return self.p_value < SIGNIFICANCE_LEVEL
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
         return {
-            "measure": self.attribute.key,
+            "attribute": self.attribute.key,
             "meaning": self.attribute.meaning,
-            "bins": [{"bin": one.label, "pictures": one.n, "accuracy": one.accuracy.to_dict()} for one in self.bins],
+            "bins": [{"bin": one.label, "images": one.n, "accuracy": one.accuracy.to_dict()} for one in self.bins],
             "gap": self.gap,
             "best": self.best.label,
             "worst": self.worst.label,
-            "p": self.p,
+            "p_value": self.p_value,
             "significant": self.significant,
         }
 
@@ -89,10 +87,10 @@ class Slices:
         """Return a JSON-serialisable dict."""
         shortcuts = (*self.label_shortcuts[:3], *self.answer_shortcuts[:3])
         return {
-            "pictures": self.n,
+            "images": self.n,
             "accuracy": self.accuracy.to_dict(),
             "slices": [one.to_dict() for one in self.slices],
-            "border": [shortcut.to_dict() for shortcut in shortcuts],
+            "shortcuts": [shortcut.to_dict() for shortcut in shortcuts],
         }
 
 
@@ -182,9 +180,9 @@ def _slice(attribute: Attribute, values: Float64, predictions: Predictions, rng:
 
 def _corrected(found: Sequence[Slice]) -> tuple[Slice, ...]:
     """Return the slices with p-values corrected by Holm's method, most significant first."""
-    in_order = sorted(found, key=lambda one: (one.p, -one.gap))
-    corrected = holm_correction([one.p for one in in_order])
-    return tuple(replace(one, p=p) for one, p in zip(in_order, corrected, strict=True))
+    in_order = sorted(found, key=lambda one: (one.p_value, -one.gap))
+    corrected = holm_correction([one.p_value for one in in_order])
+    return tuple(replace(one, p_value=p) for one, p in zip(in_order, corrected, strict=True))
 
 
 def _range(edges: Float64, number: int, form: str) -> str:

@@ -133,7 +133,7 @@ class Evaluation:
 
     def _why_threshold(self, found: Thresholds) -> dict[str, Any]:
         return {
-            "on": self.part, "pictures": len(self.predictions.names), "costs": dict(found.costs),
+            "on": self.part, "images": len(self.predictions.names), "costs": dict(found.costs),
             "before": found.present.threshold,
         }  # fmt: skip
 

@@ -98,7 +98,7 @@ def test_two_levels_give_the_p_value_of_a_paired_t_test() -> None:
     from scipy import stats
 
     table = np.random.default_rng(0).normal([[0.8], [0.82]], 0.01, (2, 6))
-    assert effect_of("a", ["x", "y"], table).p == pytest.approx(stats.ttest_rel(*table).pvalue)
+    assert effect_of("a", ["x", "y"], table).p_value == pytest.approx(stats.ttest_rel(*table).pvalue)
 
 
 def test_differences_between_blocks_are_removed() -> None:

@@ -86,7 +86,7 @@ def _table(found: Slices) -> Table:
             f"{one.worst.label} (n {one.worst.n}): {format_percent(one.worst.accuracy.value)}",
             f"{one.best.label} (n {one.best.n}): {format_percent(one.best.accuracy.value)}",
             f"{100 * one.gap:.1f}",
-            format_p_value(one.p),
+            format_p_value(one.p_value),
             "significant" if one.significant else "not significant",
         )
         for one in found.slices

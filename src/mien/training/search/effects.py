@@ -20,8 +20,7 @@ import numpy as np
 from mien.arrays import Float64
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate, format_p_value
-
-ALPHA = 0.05
+from mien.metrics.significance import SIGNIFICANCE_LEVEL
 
 
 @dataclass(frozen=True)
@@ -48,25 +47,25 @@ class FactorEffect:
         factor: the setting.
         means: mean accuracy of each level over all blocks.
         blocks: number of blocks.
-        p: p-value of the factor, corrected for the number of factors; None with fewer than two blocks.
+        p_value: p-value of the factor, corrected for the number of factors; None with fewer than two blocks.
         least_difference: smallest significant difference between two means; None with fewer than two blocks.
     """
 
     factor: str
     means: Mapping[str, float]
     blocks: int
-    p: float | None
+    p_value: float | None
     least_difference: float | None
 
     @property
     def significant(self) -> bool:
         """Whether the effect is significant (p < 0.05)."""
-        return self.p is not None and self.p < ALPHA
+        return self.p_value is not None and self.p_value < SIGNIFICANCE_LEVEL
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
         return {
-            "factor": self.factor, "means": dict(self.means), "blocks": self.blocks, "p": self.p,
+            "factor": self.factor, "means": dict(self.means), "blocks": self.blocks, "p_value": self.p_value,
             "least_difference": self.least_difference, "matters": self.significant,
         }  # fmt: skip
 
@@ -75,9 +74,9 @@ class FactorEffect:
         ordered = sorted(self.means.items(), key=lambda row: -row[1])
         (best, top), (_, bottom) = ordered[0], ordered[-1]
         spread = f"{100 * (top - bottom):.1f} points from best to worst"
-        if self.p is None or self.least_difference is None:
+        if self.p_value is None or self.least_difference is None:
             return f"{self.factor}: no conclusion from one seed ({spread})"
-        test = f"{format_p_value(self.p, named=True)}, {self.blocks} blocks"
+        test = f"{format_p_value(self.p_value, named=True)}, {self.blocks} blocks"
         noise = f"differences below {100 * self.least_difference:.1f} points are noise"
         if not self.significant:
             return f"{self.factor} has no significant effect ({spread}; {test}; {noise})"
@@ -100,7 +99,7 @@ def mean_over_seeds(values: Sequence[float]) -> SeedMean:
     n, mean = len(values), float(np.mean(values))
     if n < 2:
         return SeedMean(mean, math.nan, math.nan, n)
-    half = float(stats.t.ppf(1 - ALPHA / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    half = float(stats.t.ppf(1 - SIGNIFICANCE_LEVEL / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
     return SeedMean(mean, mean - half, mean + half, n)
 
 
@@ -125,7 +124,7 @@ def effect_of(factor: str, levels: Sequence[str], table: Float64, factors: int =
     if blocks < 2:
         return FactorEffect(factor, named, blocks, None, None)
     p, noise = anova(table)
-    widest = float(stats.studentized_range.ppf(1 - ALPHA / factors, rows, (rows - 1) * (blocks - 1)))
+    widest = float(stats.studentized_range.ppf(1 - SIGNIFICANCE_LEVEL / factors, rows, (rows - 1) * (blocks - 1)))
     return FactorEffect(factor, named, blocks, min(1.0, p * factors), widest * math.sqrt(noise / blocks))
 
 
