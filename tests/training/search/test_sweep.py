@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.training.search.effects import ALPHA, anova, effect_of, effects, mean_over_seeds
+from mien.metrics.significance import SIGNIFICANCE_LEVEL
+from mien.training.search.effects import anova, effect_of, effects, mean_over_seeds
 from mien.training.search.sweep import read_sweep
 
 RECIPES = Path(__file__).parents[3] / "recipes"
@@ -113,7 +114,7 @@ def test_differences_between_blocks_are_removed() -> None:
 
 def test_noise_is_significant_once_in_twenty_times() -> None:
     rng = np.random.default_rng(2)
-    wrong = sum(anova(rng.normal(0.8, 0.01, (6, 3)))[0] < ALPHA for _ in range(300))
+    wrong = sum(anova(rng.normal(0.8, 0.01, (6, 3)))[0] < SIGNIFICANCE_LEVEL for _ in range(300))
     assert 3 <= wrong <= 29  # 15 expected; the chance of less or more is below one in a thousand
 
 
