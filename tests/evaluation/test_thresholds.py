@@ -79,6 +79,16 @@ def test_chance_is_called_not_significant() -> None:
     assert "is significant" in thresholds_section(clear).conclusion
 
 
+def test_the_saving_has_its_interval_and_a_shipped_model_no_advice_to_write() -> None:
+    found = measure_thresholds(scored([0.1, 0.6, 0.4, 0.9], [0, 0, 1, 1]), {"sad": 5})
+    low, high = found.saved
+    section = thresholds_section(found, writable=False)
+    assert found.cheapest.cost < found.present.cost
+    assert f"(95 % interval {low:.2f} to {high:.2f})" in section.conclusion
+    advice = "--choose-threshold"
+    assert advice not in str(section.parts[-1]) and advice in str(thresholds_section(found).parts[-1])
+
+
 def test_copies_of_one_image_make_the_interval_wider() -> None:
     rng = np.random.default_rng(1)
     truth = np.repeat(rng.integers(0, 2, 30), 10)

@@ -12,6 +12,7 @@ from mien.metrics.formatting import (
     format_percent,
     format_percent_interval,
     format_points,
+    format_signed,
     format_value,
 )
 
@@ -61,3 +62,11 @@ def test_points_are_signed_unless_told_otherwise() -> None:
 def test_tiny_p_values_are_bounds(p: float, short: str, named: str) -> None:
     assert (format_p_value(p), format_p_value(p, named=True)) == (short, named)
     assert format_p_value(0.00002, 4) == "< 0.0001"
+
+
+def test_zero_has_no_sign() -> None:
+    assert [format_signed(x, 1) for x in (0.04, -0.04, 0.0, -0.0, 0.06, -0.06)] == [
+        "0.0", "0.0", "0.0", "0.0", "+0.1", "-0.1",
+    ]  # fmt: skip
+    tiny = Estimate(-0.0001, -0.03, 0.0001)
+    assert format_points(tiny) == format_points(tiny, signed=False) == "0.0 [-3.0, 0.0]"

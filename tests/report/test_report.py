@@ -16,9 +16,11 @@ from mien.data.dataset import read_manifest
 from mien.evaluation.provenance import with_groups
 from mien.evaluation.scoring import Predictions, score
 from mien.metrics.calibration import area_under_risk_coverage
+from mien.metrics.classification import classification_metrics
 from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
 from mien.report.report import Evaluation, write_report
+from mien.report.sections.performance import confusion_section
 from mien.report.sections.provenance import training_section
 from mien.viz.charts import Chart
 
@@ -291,6 +293,31 @@ def test_a_section_stands_in_the_page() -> None:
     for word in ("A title", "One thing.", "what to conclude", "careful", "1.5"):
         assert word in Page(text).text
     assert 'class="warning"' in text
+
+
+def test_only_what_is_wide_scrolls_and_its_caption_does_not() -> None:
+    table = Table(("group", *"abcde"), (("left", "0.95 [0.88, 0.98]", *"1234"),), "a caption")
+    text = page("t", "k", "v", "d", [], [Section("s", "Title", "conclusion", (table,))])
+    scrolled = text[text.index('<div class="scroll"') :]
+    assert "<figcaption>a caption</figcaption>" in text and "figcaption" not in scrolled
+    assert "0.95 [0.88,\u00a00.98]" in text
+
+
+def test_mistakes_of_equal_frequency_are_named_together() -> None:
+    truth, answers = np.array([0] * 9 + [1] * 9), np.array([0] * 8 + [1] * 9 + [0])
+    even = classification_metrics(truth, np.eye(2)[answers], ("happy", "sad"))
+    said = confusion_section(even).conclusion
+    assert said == "The most frequent mistakes: happy taken for sad and sad taken for happy, each 1 of 2 mistakes."
+    answers[0] = 1
+    uneven = classification_metrics(truth, np.eye(2)[answers], ("happy", "sad"))
+    assert confusion_section(uneven).conclusion == "The most frequent mistake: happy taken for sad, 2 of 3 mistakes."
+
+
+def test_curves_of_two_classes_have_their_areas_in_the_captions(report: tuple[Predictions, Path, Page]) -> None:
+    scored, _, found = report
+    row = scored.metrics.per_class[scored.classes[1]].metrics
+    for said in (f"the area under it is {row['roc_auc']}", f"its average is {row['average_precision']}"):
+        assert (said in found.text) == (len(scored.classes) == 2)
 
 
 def test_a_page_of_nothing_is_a_page() -> None:

@@ -41,7 +41,7 @@ def gallery_section(predictions: Predictions, heatmaps: Heatmaps | None = None, 
     kind = "right answers" if predictions.is_right[groups["uncertain"]].all() else "of the other answers"
     captions = {
         "errors": "Most confident errors: the highest probabilities against the label.",
-        "uncertain": f"The least confident {kind}: the two most probable answers are closest. Leave such to a person.",
+        "uncertain": f"The least confident {kind}: leave images like these to a person.",
         "right": "Right answers, drawn at random.",
     }
     parts: list[Block] = [
