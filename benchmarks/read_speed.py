@@ -83,7 +83,7 @@ def parts(reader: mien.Reader, paths: Sequence[Path]) -> list[float]:
     return times.tolist()
 
 
-def one_picture(model: str | None, calls: int) -> None:
+def one_image(model: str | None, calls: int) -> None:
     reader, image = mien.load(model, threads=1), astronaut()  # type: ignore[no-untyped-call]
     times = [seconds(lambda: reader.predict(image)) * 1e3 for _ in range(calls)][calls // 10 :]
     low, high = np.percentile(times, [5, 95])
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=available_cores())
     options = parser.parse_args()
     print(processor())
-    one_picture(options.model, options.calls)
+    one_image(options.model, options.calls)
     with tempfile.TemporaryDirectory() as name:
         paths = write_photographs(Path(name), options.files)
         for cores in sorted({1, options.cores}):

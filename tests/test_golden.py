@@ -15,8 +15,8 @@ from PIL import Image
 import mien
 from mien.cli import main
 
-PATH = Path(__file__).parent / "golden" / "pictures.py"
-SPEC = importlib.util.spec_from_file_location("golden_pictures", PATH)
+PATH = Path(__file__).parent / "golden" / "images.py"
+SPEC = importlib.util.spec_from_file_location("golden_images", PATH)
 assert SPEC is not None
 assert SPEC.loader is not None
 golden = importlib.util.module_from_spec(SPEC)
@@ -102,5 +102,5 @@ def test_the_astronaut_in_any_form_is_the_same_face(form: str) -> None:
     (face,) = reader.predict(FORMS[form](Image.fromarray(ASTRONAUT))).faces
     assert face.answer == expected.answer == "happy"
     assert face.expressions == pytest.approx(expected.expressions, abs=0.02)
-    if "side" not in form:  # the picture comes upright, so the face lies where it always does
+    if "side" not in form:  # the image comes upright, so the face lies where it always does
         assert (face.box.x, face.box.y) == pytest.approx((expected.box.x, expected.box.y), abs=5)

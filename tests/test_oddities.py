@@ -122,7 +122,7 @@ def unreadable() -> Iterator[tuple[str, bytes]]:
     """What is no image, is one no more, or is too large."""
     yield "bomb.png", png(30_000, 30_000, 1, 0)
     yield "empty.jpg", b""
-    yield "text.png", b"no picture here"
+    yield "text.png", b"no image here"
     yield "page.jpg", b"<!doctype html><html>not found</html>"
     yield "cut.jpg", encode(FACE, "JPEG")[:3000]
     yield "cut.png", encode(FACE, "PNG")[:3000]

@@ -59,8 +59,8 @@ def test_what_needs_more_than_there_is_runs_alone() -> None:
 def test_the_budget_is_free_again_after_an_error() -> None:
     budget = MemoryBudget(100)
     for _ in range(3):
-        with pytest.raises(ValueError, match="no picture"), budget.reserve(100):
-            raise ValueError("no picture")
+        with pytest.raises(ValueError, match="no image"), budget.reserve(100):
+            raise ValueError("no image")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

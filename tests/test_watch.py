@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import mien
+from mien.arrays import RGB
 from mien.errors import InputError
 from mien.results import FrameResult
 
-Picture = npt.NDArray[np.uint8]
-TwoPeople = Callable[..., Picture]
+TwoPeople = Callable[..., RGB]
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +24,14 @@ def reader(brightness_bundle: Path) -> mien.Reader:
 def test_a_frame_is_read_as_an_image_is(reader: mien.Reader, two_people: TwoPeople) -> None:
     frame = two_people(0, True, False)
     (watched,) = reader.watch([frame])
-    picture = reader.predict(frame)
+    image = reader.predict(frame)
     assert isinstance(watched, FrameResult)
-    assert (watched.status, watched.width, watched.height, watched.model) == ("ok", 640, 360, picture.model)
+    assert (watched.status, watched.width, watched.height, watched.model) == ("ok", 640, 360, image.model)
     assert watched.time == 0
     assert sorted(face.person or 0 for face in watched.faces) == [1, 2]
     assert {face.answer for face in watched.faces} == {"happy", "sad"}
     without: list[dict[str, Any]] = [{**face.to_dict(), "person": None} for face in watched.faces]
-    assert without == [{**face.to_dict(), "person": None} for face in picture.faces]
+    assert without == [{**face.to_dict(), "person": None} for face in image.faces]
 
 
 def test_people_keep_their_numbers_and_answers(reader: mien.Reader, two_people: TwoPeople) -> None:
@@ -93,7 +92,7 @@ def test_only_the_largest_face(brightness_bundle: Path, two_people: TwoPeople) -
 def test_each_frame_is_read_before_the_next_is_taken(reader: mien.Reader) -> None:
     taken = 0
 
-    def endless() -> Iterator[Picture]:
+    def endless() -> Iterator[RGB]:
         nonlocal taken
         while True:
             taken += 1

@@ -78,7 +78,7 @@ def test_the_held_out_part_is_measured(call: Call, bundle: Path, faces: Path, tm
     assert "Metrics on: validation part of parts" in call("evaluate", tmp_path / "parts", "--model", bundle)[1]
 
 
-def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: Path) -> None:
+def test_unreadable_images_are_counted_aloud(call: Call, bundle: Path, data: Path) -> None:
     for number in range(7):
         (data / "happy" / f"{number}-bad\n[x].png").write_bytes(b"")
     status, out, err = call("evaluate", data, "--model", bundle, "--json", "-")
@@ -90,7 +90,7 @@ def test_unreadable_pictures_are_counted_aloud(call: Call, bundle: Path, data: P
     assert lines[-1] == "mien: 7 images could not be read and do not count"
 
 
-def test_pictures_without_a_face_are_counted_aloud(call: Call, make_bundle: MakeBundle, data: Path) -> None:
+def test_images_without_a_face_are_counted_aloud(call: Call, make_bundle: MakeBundle, data: Path) -> None:
     folder = make_bundle(framing="face")
     for name in ("happy", "sad"):
         shutil.rmtree(data / name)
@@ -202,7 +202,7 @@ def test_labels_that_look_like_markup(call: Call, make_bundle: MakeBundle, data:
     assert "[blue]" in out
 
 
-# Groups of people, changed pictures, and what is drawn at random
+# Groups of people, perturbed images, and what is drawn at random
 
 
 def test_groups_and_robustness_stand_in_the_report(call: Call, bundle: Path, faces: Path, tmp_path: Path) -> None:

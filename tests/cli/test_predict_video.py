@@ -13,21 +13,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from peak import peak_mib
 from PIL import Image, ImageColor
 
+from mien.arrays import RGB
 from mien.cli.predict_video import clock_time, live_line
 from mien.io.video import open_video
 from mien.results import Box, Face, FrameResult
 from mien.viz.annotate import answer_colours
 
-Picture = npt.NDArray[np.uint8]
 Called = tuple[int, str, str]
 Call = Callable[..., Called]
 WriteVideo = Callable[..., None]
-TwoPeople = Callable[..., Picture]
+TwoPeople = Callable[..., RGB]
 
 #: When the expressions in the video change, by person (1 is on the left), in seconds.
 CHANGES = {"left": [1.37, 3.05], "right": [0.77, 2.43]}
@@ -142,7 +141,7 @@ def test_video_and_timeline_are_drawn(call: Call, video: Path, brightness_bundle
     assert [time for time, _ in frames] == pytest.approx(np.arange(5 * SECONDS) / 5, abs=0.002)
     colours = {name: np.array(ImageColor.getrgb(value)) for name, value in answer_colours(("happy", "sad")).items()}
 
-    def amount(frame: Picture, name: str) -> int:
+    def amount(frame: RGB, name: str) -> int:
         return int((np.abs(frame.astype(int) - colours[name]).max(axis=2) < 40).sum())
 
     first, middle = frames[1][1], frames[10][1]  # both happy; at 2.0 s both sad

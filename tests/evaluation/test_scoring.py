@@ -197,7 +197,7 @@ def test_unreadable_images_are_listed_and_do_not_count(reader: mien.Reader, face
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two labelled folders of the astronaut's face, and one picture without a face."""
+    """Two labelled folders of the astronaut's face, and one image without a face."""
     folder = tmp_path_factory.mktemp("photographs")
     head = Image.fromarray(astronaut()[:300, 60:360])  # type: ignore[no-untyped-call]
     for number, name in enumerate(("happy", "sad")):

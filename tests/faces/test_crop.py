@@ -136,11 +136,11 @@ def test_a_large_region_is_averaged_not_picked() -> None:
 @pytest.mark.parametrize("angle", [0.0, 20.0])
 @pytest.mark.parametrize("side", [5_000.0, MAX_COORDINATE])
 def test_a_silly_region_takes_little_memory(angle: float, side: float) -> None:
-    picture = np.zeros((400, 400, 3), np.uint8)
+    image = np.zeros((400, 400, 3), np.uint8)
     tracemalloc.start()
     try:
-        crop(picture, 48, 3, Region(100, 300, side, angle))
-        assert tracemalloc.get_traced_memory()[1] < 3 * picture.nbytes
+        crop(image, 48, 3, Region(100, 300, side, angle))
+        assert tracemalloc.get_traced_memory()[1] < 3 * image.nbytes
     finally:
         tracemalloc.stop()
 

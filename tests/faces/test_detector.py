@@ -25,8 +25,8 @@ Pixels = npt.NDArray[np.uint8]
 
 #: Where the astronaut's eyes and nose are, in pixels of her 512x512 image, read off by hand.
 RIGHT_EYE, LEFT_EYE, NOSE = (201, 101), (247, 102), (220, 125)
-GREY_PICTURES = ("brick", "grass", "gravel", "coins", "text", "page", "moon", "cell", "clock")
-COLOUR_PICTURES = ("coffee", "rocket", "hubble_deep_field", "chelsea", "retina", "immunohistochemistry")
+GREY_IMAGES = ("brick", "grass", "gravel", "coins", "text", "page", "moon", "cell", "clock")
+COLOUR_IMAGES = ("coffee", "rocket", "hubble_deep_field", "chelsea", "retina", "immunohistochemistry")
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +44,15 @@ def sample(name: str) -> Pixels:
     return np.asarray(Image.fromarray(getattr(data, name)()).convert("RGB"))
 
 
-def resized(picture: Pixels, width: int, height: int) -> Pixels:
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+def resized(image: Pixels, width: int, height: int) -> Pixels:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def pasted(part: Pixels, x: int, y: int, width: int, height: int) -> Pixels:
     """A large image of grass with a part in it."""
-    picture = resized(sample("grass"), width, height).copy()
-    picture[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return picture
+    image = resized(sample("grass"), width, height).copy()
+    image[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return image
 
 
 def turned_point(point: tuple[float, float], side: int, turns: int) -> tuple[float, float]:
@@ -87,15 +87,15 @@ def test_one_upright_face(detector: Detector, astronaut: Pixels) -> None:
 def test_more_grey_around_an_image_changes_nothing(astronaut: Pixels, size: tuple[int, int]) -> None:
     """The input is cut to the image: in the largest one, with the rest grey, the answers are the same."""
     network = YuNet(threads=1)
-    picture = np.asarray(Image.fromarray(astronaut[: 512 * size[1] // size[0]]).resize(size, Image.Resampling.LANCZOS))
+    image = np.asarray(Image.fromarray(astronaut[: 512 * size[1] // size[0]]).resize(size, Image.Resampling.LANCZOS))
     view = whole_view(size)
-    _, _, height, width = render(picture, [view]).shape
+    _, _, height, width = render(image, [view]).shape
     amid = replace(
         view, x=view.x + (INPUT_SIDE - width) // 2 // 32 * 32, y=view.y + (INPUT_SIDE - height) // 2 // 32 * 32
     )
     canvas = np.full((1, 3, INPUT_SIDE, INPUT_SIDE), 128, np.float32)
-    canvas[:, :, amid.y - view.y :, amid.x - view.x :][:, :, :height, :width] = render(picture, [view])
-    cut = view.to_image(network(render(picture, [view]), 0.65))
+    canvas[:, :, amid.y - view.y :, amid.x - view.x :][:, :, :height, :width] = render(image, [view])
+    cut = view.to_image(network(render(image, [view]), 0.65))
     whole = amid.to_image(network(canvas, 0.65))
     scale = max(size) / max(view.columns, view.rows)
     assert len(cut) == 1
@@ -113,24 +113,24 @@ def test_a_turned_image(detector: Detector, astronaut: Pixels, turns: int, roll:
 
 def test_a_turned_large_photograph_gives_every_face(detector: Detector, astronaut: Pixels) -> None:
     small = resized(astronaut, 256, 256)
-    picture = pasted(small, 100, 120, 1400, 1000)
-    picture[500:756, 900:1156] = small
+    image = pasted(small, 100, 120, 1400, 1000)
+    image[500:756, 900:1156] = small
     for turns in (1, 2, 3):
-        faces = detector(np.rot90(picture, turns))
+        faces = detector(np.rot90(image, turns))
         assert len(faces) == 2
         assert max(abs((face.roll + 90 * turns + 180) % 360 - 180) for face in faces) < 15
-    faces = detector(np.rot90(picture, 2))
+    faces = detector(np.rot90(image, 2))
     assert sorted(face.landmarks[2][0] for face in faces) == pytest.approx([1400 - 1010, 1400 - 210], abs=8)
 
 
 def test_what_resembles_a_face_does_not_hide_a_turned_one(detector: Detector, astronaut: Pixels) -> None:
     """Upside down, the cup of this image is found as a face, with a low score."""
-    picture = resized(sample("coffee"), 1600, 1200).copy()
-    cup = detector(picture[::-1, ::-1])
+    image = resized(sample("coffee"), 1600, 1200).copy()
+    cup = detector(image[::-1, ::-1])
     assert all(face.score < 0.8 for face in cup)
-    picture[300:556, 400:656] = resized(astronaut, 256, 256)
+    image[300:556, 400:656] = resized(astronaut, 256, 256)
     for turns in range(4):
-        face = detector(np.rot90(picture, turns))[0]
+        face = detector(np.rot90(image, turns))[0]
         assert abs((face.roll + 90 * turns + 180) % 360 - 180) < 15
         assert face.score > 0.85
 
@@ -164,10 +164,10 @@ def test_a_face_that_fills_the_frame(detector: Detector, astronaut: Pixels, side
 
 
 def test_several_faces_come_largest_first(detector: Detector, astronaut: Pixels) -> None:
-    picture = pasted(resized(astronaut, 200, 200), 20, 30, 1000, 700)
-    picture[100:612, 400:912] = astronaut
-    picture[400:700, 50:350] = resized(astronaut, 300, 300)
-    faces = detector(picture)
+    image = pasted(resized(astronaut, 200, 200), 20, 30, 1000, 700)
+    image[100:612, 400:912] = astronaut
+    image[400:700, 50:350] = resized(astronaut, 300, 300)
+    faces = detector(image)
     assert len(faces) == 3
     areas = [face.box.width * face.box.height for face in faces]
     assert areas == sorted(areas, reverse=True)
@@ -177,10 +177,10 @@ def test_several_faces_come_largest_first(detector: Detector, astronaut: Pixels)
 
 
 def test_a_higher_threshold_finds_less(astronaut: Pixels) -> None:
-    picture = pasted(resized(astronaut, 100, 100), 20, 30, 640, 640)
-    found = Detector(threads=1)(picture)
+    image = pasted(resized(astronaut, 100, 100), 20, 30, 640, 640)
+    found = Detector(threads=1)(image)
     assert len(found) == 1
-    assert Detector(threads=1, threshold=min(found[0].score + 0.03, 0.99))(picture) == []
+    assert Detector(threads=1, threshold=min(found[0].score + 0.03, 0.99))(image) == []
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, 65.0, float("nan")])
@@ -191,16 +191,16 @@ def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
 
 def test_threads_share_one_detector(astronaut: Pixels) -> None:
     shared, answers = Detector(threads=1), dict[int, Any]()
-    pictures = [np.rot90(astronaut, turns) for turns in range(4)]
+    images = [np.rot90(astronaut, turns) for turns in range(4)]
     workers = [
-        threading.Thread(target=lambda index=index: answers.update({index: shared(pictures[index % 4])}))
+        threading.Thread(target=lambda index=index: answers.update({index: shared(images[index % 4])}))
         for index in range(8)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert answers == {index: shared(pictures[index % 4]) for index in range(8)}
+    assert answers == {index: shared(images[index % 4]) for index in range(8)}
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (13, 4000), (2, 2)])
@@ -237,8 +237,8 @@ def drawings(count: int) -> list[Pixels]:
     rng = np.random.default_rng(0)
     found = []
     for index in range(count):
-        picture = Image.new("RGB", (480, 360), tuple(rng.integers(0, 256, 3).tolist()))
-        draw = ImageDraw.Draw(picture)
+        image = Image.new("RGB", (480, 360), tuple(rng.integers(0, 256, 3).tolist()))
+        draw = ImageDraw.Draw(image)
         if index % 4 == 0:
             for number in range(12):
                 x, y, width, height = rng.integers(0, 240, 4).tolist()
@@ -253,8 +253,8 @@ def drawings(count: int) -> list[Pixels]:
             for start, end in pairwise(edges):
                 draw.pieslice((80, 20, 400, 340), start, end, fill=tuple(rng.integers(0, 256, 3).tolist()))
         else:
-            picture = Image.fromarray(rng.integers(0, 256, (360, 480, 3), dtype=np.uint8))
-        found.append(np.asarray(picture))
+            image = Image.fromarray(rng.integers(0, 256, (360, 480, 3), dtype=np.uint8))
+        found.append(np.asarray(image))
     return found
 
 
@@ -264,17 +264,17 @@ def test_no_face_where_there_is_none(detector: Detector, name: str) -> None:
 
 
 def test_no_face_in_drawings(detector: Detector) -> None:
-    assert [detector(picture) for picture in drawings(8)] == [[]] * 8
+    assert [detector(image) for image in drawings(8)] == [[]] * 8
 
 
 @pytest.mark.slow
 def test_at_most_one_false_alarm_in_two_hundred_images(detector: Detector) -> None:
-    pictures = [part for name in (*GREY_PICTURES, *COLOUR_PICTURES) for part in quarters(name)] + drawings(20)
+    images = [part for name in (*GREY_IMAGES, *COLOUR_IMAGES) for part in quarters(name)] + drawings(20)
     # The second hundred of scikit-image's sample of "Labeled Faces in the Wild" are 25-pixel pieces of no face.
     patches = np.load(Path(data.__file__).parent / "lfw_subset.npy", allow_pickle=False)[100:]
-    pictures += [np.repeat((patch[..., np.newaxis] * 255).astype(np.uint8), 3, axis=2) for patch in patches]
-    assert len(pictures) >= 200
-    assert sum(len(detector(picture)) for picture in pictures) <= 1
+    images += [np.repeat((patch[..., np.newaxis] * 255).astype(np.uint8), 3, axis=2) for patch in patches]
+    assert len(images) >= 200
+    assert sum(len(detector(image)) for image in images) <= 1
 
 
 # From candidates to to_detections

@@ -55,9 +55,9 @@ def test_points_go_there_and_back(view: View, across: float, down: float) -> Non
 @given(view=views(), across=st.floats(0.1, 0.9), down=st.floats(0.1, 0.9))
 def test_what_is_painted_lies_where_the_view_says(view: View, across: float, down: float) -> None:
     x, y = view.left + round(across * view.width), view.top + round(down * view.height)
-    picture = np.zeros((200, 200, 3), np.uint8)
-    picture[y - 1 : y + 2, x - 1 : x + 2] = 255
-    bright = render(picture, [view])[0, 0]
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[y - 1 : y + 2, x - 1 : x + 2] = 255
+    bright = render(image, [view])[0, 0]
     width, height = view.extent
     bright = bright[view.y : view.y + height, view.x : view.x + width]
     rows, columns = np.mgrid[: bright.shape[0], : bright.shape[1]] + 0.5
@@ -142,9 +142,9 @@ def assert_inside(shown: list[View]) -> None:
 
 
 def test_the_input_is_blue_first_and_grey_around() -> None:
-    picture = np.zeros((100, 200, 3), np.uint8)
-    picture[..., 0], picture[..., 1] = 200, 20
-    painted = render(picture, [whole_view((200, 100))])
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[..., 0], image[..., 1] = 200, 20
+    painted = render(image, [whole_view((200, 100))])
     assert painted.dtype == np.float32
     assert painted.shape == (1, 3, MIN_INPUT_SIDE, MIN_INPUT_SIDE)
     assert painted[0, :, MIN_INPUT_SIDE // 2, MIN_INPUT_SIDE // 2].tolist() == [0, 20, 200]
@@ -163,17 +163,17 @@ def test_the_input_is_blue_first_and_grey_around() -> None:
     ],
 )
 def test_the_input_is_as_small_as_the_image_allows(size: tuple[int, int], height: int, width: int) -> None:
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
-    assert render(picture, [whole_view(size)]).shape == (1, 3, height, width)
-    assert render(picture, [whole_view(size, 1)]).shape == (1, 3, width, height)
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    assert render(image, [whole_view(size)]).shape == (1, 3, height, width)
+    assert render(image, [whole_view(size, 1)]).shape == (1, 3, width, height)
 
 
 @settings(max_examples=50)
 @given(size=st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
 def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) -> None:
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    image = np.zeros((size[1], size[0], 3), np.uint8)
     for shown in ([whole_view(size)], turned_views(size), *([view] for view in tile_views(size)[:1])):
-        _, _, height, width = render(picture, shown).shape
+        _, _, height, width = render(image, shown).shape
         assert height % INPUT_MULTIPLE == width % INPUT_MULTIPLE == 0
         assert max(height, width) <= INPUT_SIDE
         assert all(view.x + view.extent[0] <= width and view.y + view.extent[1] <= height for view in shown)
@@ -182,7 +182,7 @@ def test_every_input_has_whole_steps_and_holds_its_views(size: tuple[int, int]) 
 @pytest.mark.parametrize("turns", [0, 1])
 def test_a_very_large_image_is_averaged_not_sampled(turns: int) -> None:
     """Single bright lines of a fine raster must not decide what a small copy looks like."""
-    picture: npt.NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (3200, 3200, 3), dtype=np.uint8)
-    painted = render(picture, [whole_view((3200, 3200), turns)])
+    image: npt.NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (3200, 3200, 3), dtype=np.uint8)
+    painted = render(image, [whole_view((3200, 3200), turns)])
     assert painted.std() < 45
     assert painted.mean() == pytest.approx(127.5, abs=2)

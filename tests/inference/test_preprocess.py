@@ -32,18 +32,18 @@ def detector() -> Detector:
 
 def photograph(side: int, face: int) -> RGB:
     """The astronaut's face, about `face` pixels wide, right and below the middle of a grey image."""
-    picture = np.full((side, side, 3), 128, np.uint8)
+    image = np.full((side, side, 3), 128, np.uint8)
     head = astronaut()[20:240, 120:340]  # type: ignore[no-untyped-call]
     size = round(face * 220 / 90)
     small = np.asarray(Image.fromarray(head).resize((size, size), Image.Resampling.LANCZOS))
     at = round(side * 0.55)
-    picture[at : at + size, at : at + size] = small
-    return picture
+    image[at : at + size, at : at + size] = small
+    return image
 
 
-def jpeg(picture: RGB, **options: object) -> bytes:
+def jpeg(image: RGB, **options: object) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=92, **options)
+    Image.fromarray(image).save(buffer, "JPEG", quality=92, **options)
     return buffer.getvalue()
 
 
@@ -122,18 +122,18 @@ def test_an_error_comes_out_and_ends_the_threads() -> None:
 
 
 def test_without_a_detector_the_whole_image_is_the_crop() -> None:
-    picture = photograph(300, 50)
-    found = Preprocessor(48, 3)(("a", picture))
+    image = photograph(300, 50)
+    found = Preprocessor(48, 3)(("a", image))
     assert (found.status, found.width, found.height, found.detections) == ("ok", 300, 300, (None,))
-    np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 3))
+    np.testing.assert_array_equal(found.crops[0], crop(image, 48, 3))
 
 
 def test_a_face_is_cropped_as_training_crops_it(detector: Detector) -> None:
-    picture = photograph(500, 80)
-    found = Preprocessor(48, 1, detector)(("a", picture))
-    (face,) = detector(picture)
+    image = photograph(500, 80)
+    found = Preprocessor(48, 1, detector)(("a", image))
+    (face,) = detector(image)
     assert found.detections == (face,)
-    np.testing.assert_array_equal(found.crops[0], crop(picture, 48, 1, face_region(face)))
+    np.testing.assert_array_equal(found.crops[0], crop(image, 48, 1, face_region(face)))
 
 
 def test_an_image_without_a_face_says_what_to_do(detector: Detector) -> None:
@@ -145,10 +145,10 @@ def test_an_image_without_a_face_says_what_to_do(detector: Detector) -> None:
 
 
 def test_the_largest_faces_alone(detector: Detector) -> None:
-    picture = np.hstack([photograph(500, 50), photograph(500, 90)])
-    both = Preprocessor(48, 1, detector)(("a", picture)).detections
+    image = np.hstack([photograph(500, 50), photograph(500, 90)])
+    both = Preprocessor(48, 1, detector)(("a", image)).detections
     assert [found.box.width > 70 for found in both if found] == [True, False]
-    assert Preprocessor(48, 1, detector, max_faces=1)(("a", picture)).detections == both[:1]
+    assert Preprocessor(48, 1, detector, max_faces=1)(("a", image)).detections == both[:1]
 
 
 class Watched:
@@ -179,21 +179,21 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def far_away(width: int, height: int, face: int) -> bytes:
     """A JPEG of grass in which the astronaut's face is about `face` pixels wide."""
     ground = Image.fromarray(grass()).convert("RGB")  # type: ignore[no-untyped-call]
-    picture = np.array(ground.resize((width, height), Image.Resampling.BICUBIC))
+    image = np.array(ground.resize((width, height), Image.Resampling.BICUBIC))
     size = round(face * 512 / 90)
     small = Image.fromarray(astronaut()).resize((size, size), Image.Resampling.LANCZOS)  # type: ignore[no-untyped-call]
-    picture[height // 2 : height // 2 + size, width // 2 : width // 2 + size] = np.asarray(small)
-    return jpeg(picture)
+    image[height // 2 : height // 2 + size, width // 2 : width // 2 + size] = np.asarray(small)
+    return jpeg(image)
 
 
 @pytest.mark.parametrize("turn", [1, 6])
 def test_a_large_photograph_is_decoded_small_and_answered_in_full_pixels(
     detector: Detector, decodings: list[tuple[int, int]], turn: int
 ) -> None:
-    picture = photograph(4 * MIN_DETECTION_SIDE, 700)
+    image = photograph(4 * MIN_DETECTION_SIDE, 700)
     exif = Image.Exif()
     exif[0x0112] = turn
-    data = jpeg(picture, exif=exif)
+    data = jpeg(image, exif=exif)
     watched = Watched(detector)
     found = Preprocessor(48, 1, watched)(("a", data))
     assert watched.shown == decodings == [(MIN_DETECTION_SIDE, MIN_DETECTION_SIDE)]
@@ -228,8 +228,8 @@ def test_a_large_photograph_without_a_face_is_searched_in_full(detector: Detecto
 
 
 def test_a_small_face_in_a_large_photograph_is_cropped_from_the_full_image(detector: Detector) -> None:
-    picture = photograph(4 * MIN_DETECTION_SIDE, 110)
-    data = jpeg(picture)
+    image = photograph(4 * MIN_DETECTION_SIDE, 110)
+    data = jpeg(image)
     found = Preprocessor(48, 1, detector)(("a", data))
     (face,) = found.detections
     assert face is not None

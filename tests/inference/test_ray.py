@@ -43,7 +43,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(20):
         values = np.random.default_rng(number).integers(0, 256, (120, 160, 3), np.uint8)
         Image.fromarray(values).save(folder / f"{number:02}.jpg")
-    (folder / "20.jpg").write_text("no picture")
+    (folder / "20.jpg").write_text("no image")
     return folder
 
 

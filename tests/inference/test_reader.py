@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import skimage.data
 from hypothesis import given
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mien
+from mien.arrays import RGB
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.inference.reader import in_batches
@@ -25,16 +25,15 @@ from mien.io.image import ImageSource
 from mien.labels import EXPRESSIONS
 
 MakeBundle = Callable[..., Path]
-Picture = npt.NDArray[np.uint8]
 
 
-def picture(seed: int, width: int = 40, height: int = 30) -> Picture:
+def image(seed: int, width: int = 40, height: int = 30) -> RGB:
     """Smooth colours, different for every seed."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def png(array: Picture, **options: Any) -> bytes:
+def png(array: RGB, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG", **options)
     return buffer.getvalue()
@@ -58,7 +57,7 @@ def shares(result: mien.ImageResult) -> list[float]:
 
 
 def test_path_bytes_and_array_agree(reader: mien.Reader, tmp_path: Path) -> None:
-    array = picture(1)
+    array = image(1)
     path = tmp_path / "a.png"
     path.write_bytes(png(array))
     results = [reader.predict(source) for source in (path, str(path), path.read_bytes(), array)]
@@ -69,7 +68,7 @@ def test_path_bytes_and_array_agree(reader: mien.Reader, tmp_path: Path) -> None
 
 
 def test_grey_images_in_any_form_agree(reader: mien.Reader) -> None:
-    grey = np.asarray(Image.fromarray(picture(2)).convert("L"))
+    grey = np.asarray(Image.fromarray(image(2)).convert("L"))
     forms: list[ImageSource] = [grey, grey[..., None], np.repeat(grey[..., None], 3, axis=2), png(grey)]
     expected = shares(reader.predict(forms[0]))
     for form in forms[1:]:
@@ -77,7 +76,7 @@ def test_grey_images_in_any_form_agree(reader: mien.Reader) -> None:
 
 
 def test_an_image_turned_by_exif_equals_the_upright_one(reader: mien.Reader) -> None:
-    upright = picture(3)
+    upright = image(3)
     turned = np.ascontiguousarray(np.rot90(upright))
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by 90 degrees clockwise
@@ -88,17 +87,17 @@ def test_an_image_turned_by_exif_equals_the_upright_one(reader: mien.Reader) -> 
 
 
 def test_an_image_in_a_batch_answers_as_it_does_alone(reader: mien.Reader) -> None:
-    pictures = [picture(seed) for seed in range(70)]
-    alone = [shares(reader.predict(one)) for one in pictures]
+    images = [image(seed) for seed in range(70)]
+    alone = [shares(reader.predict(one)) for one in images]
     for batch_size in (1, 7, 32, 100):
-        together = [shares(result) for result in reader.predict_many(pictures, batch_size)]
+        together = [shares(result) for result in reader.predict_many(images, batch_size)]
         np.testing.assert_allclose(together, alone, atol=1e-6)
     assert len({tuple(row) for row in alone}) > 60
 
 
 def test_threads_do_not_change_the_answer(make_bundle: MakeBundle) -> None:
     folder = make_bundle()
-    one, two = (mien.load(folder, threads=threads).predict(picture(5)) for threads in (1, 2))
+    one, two = (mien.load(folder, threads=threads).predict(image(5)) for threads in (1, 2))
     assert one == two
 
 
@@ -106,7 +105,7 @@ def test_threads_do_not_change_the_answer(make_bundle: MakeBundle) -> None:
 
 
 def test_one_bad_file_is_a_row_and_the_order_is_kept(reader: mien.Reader, tmp_path: Path) -> None:
-    good = [picture(seed) for seed in range(3)]
+    good = [image(seed) for seed in range(3)]
     text = tmp_path / "text.jpg"
     text.write_text("not an image")
     sources: list[ImageSource] = [good[0], tmp_path / "absent.png", good[1], text, b"", tmp_path, good[2]]
@@ -133,11 +132,11 @@ def test_a_batch_without_one_good_file(reader: mien.Reader) -> None:
 def test_endless_images_are_read_one_batch_at_a_time(rgb_reader: mien.Reader) -> None:
     taken = 0
 
-    def endless() -> Iterator[Picture]:
+    def endless() -> Iterator[RGB]:
         nonlocal taken
         while True:
             taken += 1
-            yield picture(0, 8, 8)
+            yield image(0, 8, 8)
 
     found = list(islice(rgb_reader.predict_many(endless(), batch_size=4), 10))
     assert len(found) == 10
@@ -145,7 +144,7 @@ def test_endless_images_are_read_one_batch_at_a_time(rgb_reader: mien.Reader) ->
 
 
 def test_nothing_is_read_before_it_is_asked_for(rgb_reader: mien.Reader) -> None:
-    def failing() -> Iterator[Picture]:
+    def failing() -> Iterator[RGB]:
         raise AssertionError("was read")
         yield
 
@@ -153,7 +152,7 @@ def test_nothing_is_read_before_it_is_asked_for(rgb_reader: mien.Reader) -> None
 
 
 def test_names_and_images_that_could_not_be_had(rgb_reader: mien.Reader) -> None:
-    pairs: list[tuple[str, Any]] = [("one", picture(1)), ("two", ImageError("two", "is locked")), ("three", b"")]
+    pairs: list[tuple[str, Any]] = [("one", image(1)), ("two", ImageError("two", "is locked")), ("three", b"")]
     results = list(rgb_reader.predict_named(pairs))
     assert [(result.source, result.status) for result in results] == [
         ("one", "ok"),
@@ -198,7 +197,7 @@ def test_a_wrong_array_raises(rgb_reader: mien.Reader, array: Any) -> None:
 def test_names_that_are_no_utf8(rgb_reader: mien.Reader, tmp_path: Path) -> None:
     name = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")
     try:
-        Path(name).write_bytes(png(picture(1)))
+        Path(name).write_bytes(png(image(1)))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     assert rgb_reader.predict(name).status == "ok"
@@ -206,7 +205,7 @@ def test_names_that_are_no_utf8(rgb_reader: mien.Reader, tmp_path: Path) -> None
 
 
 def test_the_given_image_is_never_changed(rgb_reader: mien.Reader) -> None:
-    array = picture(1)
+    array = image(1)
     before = array.copy()
     array.setflags(write=False)
     assert rgb_reader.predict(array).status == "ok"
@@ -219,7 +218,7 @@ def test_the_given_image_is_never_changed(rgb_reader: mien.Reader) -> None:
 def test_the_threshold_of_the_bundle_and_its_override(make_bundle: MakeBundle) -> None:
     folder = make_bundle(threshold=0.9)
     reader = mien.load(folder, threads=1)
-    sources = [picture(seed) for seed in range(40)]
+    sources = [image(seed) for seed in range(40)]
     second = [result.face.probabilities["sad"] for result in reader.predict_many(sources)]
     assert [r.answer == "sad" for r in reader.predict_many(sources)] == [p >= 0.9 for p in second]
     override = mien.load(folder, threads=1, threshold=0.2)
@@ -246,7 +245,7 @@ def test_a_threshold_for_a_model_with_a_rule_is_refused(make_bundle: MakeBundle)
 
 
 def test_the_temperature_is_applied(make_bundle: MakeBundle) -> None:
-    plain, warm = (mien.load(make_bundle(temperature=t), threads=1).predict(picture(1)) for t in (1.0, 4.0))
+    plain, warm = (mien.load(make_bundle(temperature=t), threads=1).predict(image(1)) for t in (1.0, 4.0))
     odds = [np.log(r.face.probabilities["sad"] / r.face.probabilities["happy"]) for r in (plain, warm)]
     assert odds[0] == pytest.approx(4 * odds[1], rel=1e-5)
     assert plain.answer == warm.answer
@@ -257,7 +256,7 @@ def test_the_temperature_is_applied(make_bundle: MakeBundle) -> None:
 
 def test_the_row_of_a_happy_sad_model(rgb_reader: mien.Reader, tmp_path: Path) -> None:
     path = tmp_path / "party.png"
-    path.write_bytes(png(picture(1)))
+    path.write_bytes(png(image(1)))
     row = rgb_reader.predict(path).to_dict()
     assert list(row) == ["source", "status", "reason", "width", "height", "model", "faces"]
     assert {**row, "faces": None} == {
@@ -282,7 +281,7 @@ def test_the_row_of_a_happy_sad_model(rgb_reader: mien.Reader, tmp_path: Path) -
 
 
 def test_the_row_of_a_model_of_seven(make_bundle: MakeBundle) -> None:
-    (face,) = mien.load(make_bundle(EXPRESSIONS), threads=1).predict(picture(1)).to_dict()["faces"]
+    (face,) = mien.load(make_bundle(EXPRESSIONS), threads=1).predict(image(1)).to_dict()["faces"]
     assert face["expressions"] == face["probabilities"]
     assert list(face["expressions"]) == list(EXPRESSIONS)
     assert sum(face["two_way"].values()) == pytest.approx(1)
@@ -293,7 +292,7 @@ def test_the_row_of_a_model_that_answers_happy_sad_or_neither(three_way: Path) -
     assert reader.answers == ("happy", "sad", "neither")
     seen = set()
     for seed in range(80):
-        (face,) = reader.predict(picture(seed)).to_dict()["faces"]
+        (face,) = reader.predict(image(seed)).to_dict()["faces"]
         seven, shares, answer = face["expressions"], face["probabilities"], face["answer"]
         assert list(face)[3:] == ["answer", "probability", "why", "probabilities", "two_way", "expressions"]
         assert list(shares) == ["happy", "sad", "neither"]
@@ -312,12 +311,12 @@ def test_the_rule_changes_the_answer_and_nothing_that_the_model_says(make_bundle
     plain = mien.load(make_bundle(EXPRESSIONS, size=48, channels=1, temperature=0.4), threads=1)
     ruled = mien.load(three_way, threads=1)
     for seed in range(10):
-        one, other = plain.predict(picture(seed)).face, ruled.predict(picture(seed)).face
+        one, other = plain.predict(image(seed)).face, ruled.predict(image(seed)).face
         assert (one.expressions, one.two_way) == (other.expressions, other.two_way)
 
 
 def test_the_row_of_a_persons_own_classes(make_bundle: MakeBundle) -> None:
-    (face,) = mien.load(make_bundle(("cat", "dog")), threads=1).predict(picture(1)).to_dict()["faces"]
+    (face,) = mien.load(make_bundle(("cat", "dog")), threads=1).predict(image(1)).to_dict()["faces"]
     assert list(face) == ["box", "score", "landmarks", "answer", "probability", "why", "probabilities"]
 
 
@@ -350,19 +349,19 @@ def finding(make_bundle: MakeBundle) -> mien.Reader:
 
 
 @pytest.fixture(scope="module")
-def astronaut() -> Picture:
+def astronaut() -> RGB:
     return np.asarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
 
 
-def two_faces(astronaut: Picture) -> Picture:
+def two_faces(astronaut: RGB) -> RGB:
     """The astronaut, and herself at half the size and in a mirror beside her."""
     half = np.asarray(Image.fromarray(astronaut[:, ::-1]).resize((256, 256), Image.Resampling.LANCZOS))
-    picture = np.full((512, 768, 3), 128, np.uint8)
-    picture[:, :512], picture[:256, 512:] = astronaut, half
-    return picture
+    image = np.full((512, 768, 3), 128, np.uint8)
+    image[:, :512], image[:256, 512:] = astronaut, half
+    return image
 
 
-def test_the_bundle_says_whether_faces_are_looked_for(make_bundle: MakeBundle, astronaut: Picture) -> None:
+def test_the_bundle_says_whether_faces_are_looked_for(make_bundle: MakeBundle, astronaut: RGB) -> None:
     for framing, asked, looks in [
         ("whole", None, False),
         ("whole", True, True),
@@ -376,7 +375,7 @@ def test_the_bundle_says_whether_faces_are_looked_for(make_bundle: MakeBundle, a
         assert (found.box == mien.Box(0, 0, 512, 512)) is not looks
 
 
-def test_a_face_is_read_from_its_crop(finding: mien.Reader, astronaut: Picture) -> None:
+def test_a_face_is_read_from_its_crop(finding: mien.Reader, astronaut: RGB) -> None:
     result = finding.predict(astronaut)
     (detection,) = finding.detector(astronaut)
     (face,) = result.faces
@@ -392,25 +391,25 @@ def test_a_face_is_read_from_its_crop(finding: mien.Reader, astronaut: Picture) 
     assert json.loads(json.dumps(row)) == row
 
 
-def test_several_faces_come_largest_first(make_bundle: MakeBundle, finding: mien.Reader, astronaut: Picture) -> None:
-    picture = two_faces(astronaut)
-    large, small = finding.predict(picture).faces
+def test_several_faces_come_largest_first(make_bundle: MakeBundle, finding: mien.Reader, astronaut: RGB) -> None:
+    image = two_faces(astronaut)
+    large, small = finding.predict(image).faces
     assert large.box.width > 1.5 * small.box.width
     assert (large.box.x < 512, small.box.x >= 512) == (True, True)
     alone = mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=1, faces="largest")
-    assert alone.predict(picture).faces == (large,)
+    assert alone.predict(image).faces == (large,)
     with pytest.raises(ConfigError, match="faces 'first': give largest or all"):
         mien.load(make_bundle(), faces="first")  # type: ignore[arg-type]
 
 
-def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: Picture) -> None:
-    picture = two_faces(astronaut)
-    found = finding.detector(picture)
-    faces = finding.classify_faces(picture, found)
-    for one, other in zip(faces, finding.predict(picture).faces, strict=True):
+def test_given_faces_are_read_as_found_ones(finding: mien.Reader, astronaut: RGB) -> None:
+    image = two_faces(astronaut)
+    found = finding.detector(image)
+    faces = finding.classify_faces(image, found)
+    for one, other in zip(faces, finding.predict(image).faces, strict=True):
         assert (one.box, one.landmarks, one.score) == (other.box, other.landmarks, other.score)
         assert one.probabilities == pytest.approx(other.probabilities)
-    assert finding.classify_faces(picture, []) == ()
+    assert finding.classify_faces(image, []) == ()
 
 
 def test_an_image_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> None:
@@ -423,12 +422,12 @@ def test_an_image_without_a_face_is_a_row_that_says_so(finding: mien.Reader) -> 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_images_side_by_side_answer_as_they_do_alone(
-    make_bundle: MakeBundle, finding: mien.Reader, astronaut: Picture, tmp_path: Path, threads: int
+    make_bundle: MakeBundle, finding: mien.Reader, astronaut: RGB, tmp_path: Path, threads: int
 ) -> None:
     reader = mien.load(make_bundle(EXPRESSIONS, framing="face"), threads=threads)
     path = tmp_path / "two.png"
     path.write_bytes(png(two_faces(astronaut)))
-    kinds: list[ImageSource] = [astronaut, path, b"broken", picture(1), astronaut[:, ::-1], tmp_path]
+    kinds: list[ImageSource] = [astronaut, path, b"broken", image(1), astronaut[:, ::-1], tmp_path]
     expected = [finding.predict(one) for one in kinds]
     assert [one.status for one in expected] == ["ok", "ok", "unreadable", "no_face", "ok", "unreadable"]
     for batch_size in (1, 5, 32):
@@ -441,7 +440,7 @@ def test_images_side_by_side_answer_as_they_do_alone(
                 assert face.probabilities == pytest.approx(same.probabilities, abs=1e-6)
 
 
-def test_inference_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, astronaut: Picture) -> None:
+def test_inference_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, astronaut: RGB) -> None:
     reader = mien.load(make_bundle(framing="face"), threads=3)
     found = reader.predict_many([astronaut] * 100, batch_size=2)
     assert next(found).status == "ok"
@@ -455,7 +454,7 @@ def test_inference_that_is_given_up_leaves_no_threads(make_bundle: MakeBundle, a
 
 
 def test_crops_of_the_right_size_answer_as_images_do(rgb_reader: mien.Reader) -> None:
-    crops = np.stack([picture(seed, 16, 16) for seed in range(5)])
+    crops = np.stack([image(seed, 16, 16) for seed in range(5)])
     found = rgb_reader.probabilities(crops, batch_size=2)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, [shares(rgb_reader.predict(crop)) for crop in crops], atol=1e-6)
@@ -468,7 +467,7 @@ def test_a_network_that_gives_no_numbers_is_refused(make_bundle: MakeBundle) -> 
     graph = (good / "model.onnx").read_bytes().replace(np.float32(127.5).tobytes(), np.float32("nan").tobytes())
     reader = mien.load(make_bundle(graph=graph), threads=1)
     with pytest.raises(BundleError, match="linear: the network gives logits that are not numbers"):
-        reader.predict(picture(1))
+        reader.predict(image(1))
 
 
 # Which model
@@ -476,7 +475,7 @@ def test_a_network_that_gives_no_numbers_is_refused(make_bundle: MakeBundle) -> 
 
 def test_without_a_name_the_shipped_model_is_read(shipped: Path) -> None:
     assert mien.load().answers == ("happy", "sad", "neither")
-    assert mien.load().predict(picture(1)) == mien.load("mien").predict(picture(1))
+    assert mien.load().predict(image(1)) == mien.load("mien").predict(image(1))
     assert mien.load("mien-two").config.labels == ("happy", "sad")
 
 
@@ -487,13 +486,13 @@ def test_without_a_shipped_model_the_error_says_how_to_name_one(nothing_shipped:
 
 def test_a_variant_reads_otherwise_and_leaves_the_first_as_it_was(brightness_bundle: Path, two_people: Any) -> None:
     reader = mien.load(brightness_bundle, threads=1)
-    picture = two_people(0.0)
-    both = reader.predict(picture)
+    image = two_people(0.0)
+    both = reader.predict(image)
     assert len(both.faces) == 2
-    assert reader.variant(faces="largest").predict(picture).faces == both.faces[:1]
-    assert reader.variant(detect=False).predict(picture).face.score is None
-    assert reader.variant(faces="largest").variant(faces="all").predict(picture) == both
-    assert reader.predict(picture) == both
+    assert reader.variant(faces="largest").predict(image).faces == both.faces[:1]
+    assert reader.variant(detect=False).predict(image).face.score is None
+    assert reader.variant(faces="largest").variant(faces="all").predict(image) == both
+    assert reader.predict(image) == both
     with pytest.raises(mien.ConfigError, match="faces 'some'"):
         reader.variant(faces="some")  # type: ignore[arg-type]
 

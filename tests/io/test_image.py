@@ -29,8 +29,8 @@ from mien.io.image import (
 from mien.io.pixels import MAX_PIXELS, orientation, to_grey
 
 RGB = draw_face("happy", 3, 96)
-PICTURE = Image.fromarray(RGB)
-GREY = np.asarray(PICTURE.convert("L"))
+IMAGE = Image.fromarray(RGB)
+GREY = np.asarray(IMAGE.convert("L"))
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -54,21 +54,21 @@ def upright(data: bytes) -> npt.NDArray[np.uint8]:
 
 
 COLOURED: dict[str, tuple[bytes, float]] = {
-    "png": (encode(PICTURE, "PNG"), 0),
-    "bmp": (encode(PICTURE, "BMP"), 0),
-    "ppm": (encode(PICTURE, "PPM"), 0),
-    "tiff": (encode(PICTURE, "TIFF"), 0),
-    "tiff lzw": (encode(PICTURE, "TIFF", compression="tiff_lzw"), 0),
-    "lossless webp": (encode(PICTURE, "WEBP", lossless=True), 0),
-    "jpeg": (encode(PICTURE, "JPEG", quality=95), 3),
-    "progressive jpeg": (encode(PICTURE, "JPEG", quality=95, progressive=True), 3),
-    "cmyk jpeg": (encode(PICTURE.convert("CMYK"), "JPEG", quality=95), 4),
-    "cmyk tiff": (encode(PICTURE.convert("CMYK"), "TIFF"), 1),
-    "webp": (encode(PICTURE, "WEBP", quality=95), 3),
-    "opaque rgba png": (encode(PICTURE.convert("RGBA"), "PNG"), 0),
-    "palette png": (encode(PICTURE.quantize(256), "PNG"), 5),
-    "palette gif": (encode(PICTURE.quantize(256), "GIF"), 5),
-    "ycbcr tiff": (encode(PICTURE.convert("YCbCr"), "TIFF"), 2),
+    "png": (encode(IMAGE, "PNG"), 0),
+    "bmp": (encode(IMAGE, "BMP"), 0),
+    "ppm": (encode(IMAGE, "PPM"), 0),
+    "tiff": (encode(IMAGE, "TIFF"), 0),
+    "tiff lzw": (encode(IMAGE, "TIFF", compression="tiff_lzw"), 0),
+    "lossless webp": (encode(IMAGE, "WEBP", lossless=True), 0),
+    "jpeg": (encode(IMAGE, "JPEG", quality=95), 3),
+    "progressive jpeg": (encode(IMAGE, "JPEG", quality=95, progressive=True), 3),
+    "cmyk jpeg": (encode(IMAGE.convert("CMYK"), "JPEG", quality=95), 4),
+    "cmyk tiff": (encode(IMAGE.convert("CMYK"), "TIFF"), 1),
+    "webp": (encode(IMAGE, "WEBP", quality=95), 3),
+    "opaque rgba png": (encode(IMAGE.convert("RGBA"), "PNG"), 0),
+    "palette png": (encode(IMAGE.quantize(256), "PNG"), 5),
+    "palette gif": (encode(IMAGE.quantize(256), "GIF"), 5),
+    "ycbcr tiff": (encode(IMAGE.convert("YCbCr"), "TIFF"), 2),
 }
 GREYS: dict[str, tuple[bytes, float]] = {
     "grey png": (encode(Image.fromarray(GREY), "PNG"), 0),
@@ -118,15 +118,15 @@ STORED = {
 )
 @settings(max_examples=60)
 def test_every_exif_orientation_is_turned_upright(value: int, kind: str, size: tuple[int, int]) -> None:
-    picture = PICTURE.resize(size)
+    upright_image = IMAGE.resize(size)
     turn = STORED[value]
-    stored = picture if turn is None else picture.transpose(Image.Transpose(turn))
+    stored = upright_image if turn is None else upright_image.transpose(Image.Transpose(turn))
     exif = Image.Exif()
     exif[0x0112] = value
     every: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}
     options = every.get(kind, {})
     data = encode(stored, kind, exif=exif, **options)
-    assert apart(upright(data), np.asarray(picture)) <= (6 if kind == "JPEG" else 0)
+    assert apart(upright(data), np.asarray(upright_image)) <= (6 if kind == "JPEG" else 0)
     with Image.open(io.BytesIO(data)) as image:
         assert orientation(image) == value
         assert apart(upright(data), np.asarray(ImageOps.exif_transpose(image))) == 0
@@ -143,7 +143,7 @@ def test_every_exif_orientation_is_turned_upright(value: int, kind: str, size: t
 )
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's own word on it
 def test_damaged_exif_says_nothing_against_the_pixels(exif: bytes) -> None:
-    assert apart(upright(encode(PICTURE, "JPEG", quality=95, exif=exif)), RGB) <= 3
+    assert apart(upright(encode(IMAGE, "JPEG", quality=95, exif=exif)), RGB) <= 3
 
 
 def test_transparency_is_laid_on_white() -> None:
@@ -176,17 +176,17 @@ def test_of_an_animation_the_first_frame_is_read() -> None:
 
 
 def test_a_large_jpeg_is_shrunk_but_never_below_what_was_asked() -> None:
-    data = encode(PICTURE.resize((800, 1200)), "JPEG", quality=95)
+    data = encode(IMAGE.resize((800, 1200)), "JPEG", quality=95)
     small = load_image(data, shrink_to=128)
     assert small.shape == (300, 200, 3)
     assert load_image(data).shape == (1200, 800, 3)
-    assert load_image(encode(PICTURE, "JPEG"), shrink_to=512).shape == RGB.shape
-    assert load_image(encode(PICTURE, "PNG"), shrink_to=8).shape == RGB.shape
+    assert load_image(encode(IMAGE, "JPEG"), shrink_to=512).shape == RGB.shape
+    assert load_image(encode(IMAGE, "PNG"), shrink_to=8).shape == RGB.shape
 
 
 def test_paths_and_bytes_read_alike(tmp_path: Path) -> None:
     path = tmp_path / "[a b].ünï.png"
-    path.write_bytes(encode(PICTURE, "PNG"))
+    path.write_bytes(encode(IMAGE, "PNG"))
     for source in (path, str(path), path.read_bytes()):
         assert np.array_equal(load_image(source), RGB)
 
@@ -225,7 +225,7 @@ def test_what_takes_too_much_memory_is_refused_before_decoding() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "I;16", "RGBA"])
 def test_a_large_image_is_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strips of 7 rows, which divide nothing, give what the whole gives; so does shrinking, but for rounding."""
-    source = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else PICTURE.convert(mode)
+    source = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else IMAGE.convert(mode)
     data = encode(source, "TIFF")
     whole = decode(data, "x")
     small = np.asarray(Image.fromarray(whole).reduce(4))
@@ -250,18 +250,18 @@ def test_floats_are_scaled_alike_in_every_strip(monkeypatch: pytest.MonkeyPatch)
 def test_a_shrunk_image_is_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    stored = PICTURE.resize((96, 60)).transpose(Image.Transpose.ROTATE_90)
+    stored = IMAGE.resize((96, 60)).transpose(Image.Transpose.ROTATE_90)
     for kind in ("PNG", "JPEG"):
         found = decode(encode(stored, kind, exif=exif), "x", max_pixels=48 * 30)
         assert found.shape == (30, 48, 3)
-        assert apart(found, np.asarray(PICTURE.resize((96, 60)).reduce(2))) < 6
+        assert apart(found, np.asarray(IMAGE.resize((96, 60)).reduce(2))) < 6
 
 
 def test_the_size_told_is_that_of_the_upright_image_before_it_was_shrunk() -> None:
     exif = Image.Exif()
     for value, size in ((1, (640, 400)), (3, (640, 400)), (6, (400, 640)), (8, (400, 640))):
         exif[0x0112] = value
-        data = encode(PICTURE.resize((640, 400)), "JPEG", exif=exif)
+        data = encode(IMAGE.resize((640, 400)), "JPEG", exif=exif)
         rgb, *told = decode_with_size(data, "x", shrink_to=200)
         assert tuple(told) == size
         assert (rgb.shape[1], rgb.shape[0]) == (size[0] // 2, size[1] // 2)
@@ -270,7 +270,7 @@ def test_the_size_told_is_that_of_the_upright_image_before_it_was_shrunk() -> No
 def test_an_orientation_behind_the_pixels_of_a_png_counts() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encode(PICTURE.resize((60, 40)), "PNG", exif=exif)
+    data = encode(IMAGE.resize((60, 40)), "PNG", exif=exif)
     at = data.index(b"eXIf") - 4
     length = 12 + int.from_bytes(data[at : at + 4])
     behind = data[:at] + data[at + length : -12] + data[at : at + length] + data[-12:]
@@ -284,7 +284,7 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts() -> None:
 )
 def test_what_decoding_needs_is_told_by_the_header(kind: str, mode: str) -> None:
     """At least the image itself and Pillow's copy, and of the order of that."""
-    data = encode(PICTURE.resize((2000, 1000)).convert(mode), kind)
+    data = encode(IMAGE.resize((2000, 1000)).convert(mode), kind)
     decoded = 2_000_000 * (1 if mode == "L" else 4)
     assert decoded + 6_000_000 <= decoding_bytes(data, "x") <= decoded + 7_000_000 + len(data)
     assert decoding_bytes(data, "x", max_pixels=500_000) < decoding_bytes(data, "x")
@@ -292,20 +292,20 @@ def test_what_decoding_needs_is_told_by_the_header(kind: str, mode: str) -> None
         assert decoding_bytes(data, "x", shrink_to=200) < 1_000_000 + len(data)
     turned = Image.Exif()
     turned[0x0112] = 6
-    assert decoding_bytes(encode(PICTURE.resize((2000, 1000)), "JPEG", exif=turned), "x") >= 28_000_000
+    assert decoding_bytes(encode(IMAGE.resize((2000, 1000)), "JPEG", exif=turned), "x") >= 28_000_000
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
 def test_truncated_files_are_refused(kind: str, share: float) -> None:
-    whole = encode(PICTURE, kind)
+    whole = encode(IMAGE, kind)
     reason = line(lambda: load_image(whole[: int(len(whole) * share)]))
     assert reason.count("(") <= 1
 
 
 def test_files_that_are_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("no picture here")
+    (tmp_path / "text.jpg").write_text("no image here")
     os.mkfifo(tmp_path / "fifo.jpg")
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
@@ -325,7 +325,7 @@ def test_files_that_are_no_image(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_between_look_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(encode(PICTURE, "PNG"))
+    path.write_bytes(encode(IMAGE, "PNG"))
     real = Path.read_bytes
 
     def vanish(self: Path) -> bytes:

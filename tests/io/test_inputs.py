@@ -36,7 +36,7 @@ def listed(*names: object, stdin: bytes = b"", **options: Any) -> list[str]:
 
 def faults(*names: object) -> dict[str, str]:
     found = {entry.name: entry.image() for entry in Inputs([str(name) for name in names])}
-    return {name: picture.reason for name, picture in found.items() if isinstance(picture, ImageError)}
+    return {name: image.reason for name, image in found.items() if isinstance(image, ImageError)}
 
 
 @pytest.fixture
@@ -163,9 +163,9 @@ def test_lists_give_a_path_per_line(here: Path) -> None:
 
 def test_a_long_list_is_not_held(here: Path) -> None:
     with Path("list.txt").open("w") as stream:
-        stream.writelines(f"picture-{number}.png\n" for number in range(100_000))
+        stream.writelines(f"image-{number}.png\n" for number in range(100_000))
     entries = iter(Inputs(["list.txt"]))
-    assert next(entries).name == "picture-0.png"
+    assert next(entries).name == "image-0.png"
     assert sum(1 for _ in entries) == 99_999
 
 
@@ -213,7 +213,7 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
         archive.writestr("notes.txt", b"")
     Path("none.txt").write_text(" \n\n")
     Path("binary.txt").write_bytes(b"a.png\n\xff\xfe\0")
-    picture = JPEG + b"\n" + b"more"
+    image = JPEG + b"\n" + b"more"
     cases: dict[str, tuple[list[str], bytes]] = {
         "absent.png: no such file or folder": (["absent.png"], b""),
         "'': an empty name": ([""], b""),
@@ -225,7 +225,7 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
         "*.jpg: matches no images": (["*.jpg"], b""),
         "nowhere: the folder cannot be read (No such file or directory)": (["nowhere/*.jpg"], b""),
         "-: standard input names no images": (["-"], b"\n \n"),
-        "-: standard input is read as paths": (["-"], picture),
+        "-: standard input is read as paths": (["-"], image),
         "-: standard input can be read only once": (["-", "-"], b"a.png"),
     }
     for words, (names, stdin) in cases.items():
@@ -257,8 +257,8 @@ def test_entries_are_what_the_reader_takes(here: Path, make_bundle: Callable[...
     Image.fromarray(draw_face("happy", 1, 40)).save("a.png")
     with zipfile.ZipFile("a.zip", "w") as archive:
         archive.write("a.png", "deep/a.png")
-    pictures = ((entry.name, entry.image()) for entry in Inputs(["a.png", "a.zip", "a.png"]))
-    rows = list(mien.load(make_bundle()).predict_named(pictures))
+    images = ((entry.name, entry.image()) for entry in Inputs(["a.png", "a.zip", "a.png"]))
+    rows = list(mien.load(make_bundle()).predict_named(images))
     assert [row.source for row in rows] == ["a.png", "a.zip/deep/a.png", "a.png"]
     assert rows[0].face == rows[1].face
 

@@ -7,36 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from mien.arrays import RGB
 from mien.errors import ConfigError, InputError, MissingExtraError, OutputError
 from mien.io.video import open_camera, open_video
 from mien.io.video_writer import VideoWriter
 
-Picture = npt.NDArray[np.uint8]
 WriteVideo = Callable[..., None]
 
 
-def numbered(count: int, rate: float = 30, width: int = 64, height: int = 48) -> Iterator[tuple[float, Picture]]:
+def numbered(count: int, rate: float = 30, width: int = 64, height: int = 48) -> Iterator[tuple[float, RGB]]:
     """Frames whose grey says how many came before; every 10th step of 8 begins anew."""
     for number in range(count):
         yield number / rate, np.full((height, width, 3), 20 + 5 * (number % 40), np.uint8)
 
 
-def number_of(frame: Picture) -> int:
+def number_of(frame: RGB) -> int:
     return round((float(frame.mean()) - 20) / 5)
 
 
-def quarters() -> Picture:
+def quarters() -> RGB:
     """An image whose corners differ: white above left, grey above right, black below."""
     frame = np.zeros((48, 64, 3), np.uint8)
     frame[:24, :32], frame[:24, 32:] = 255, 128
     return frame
 
 
-def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, Picture]], str | None]:
+def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, RGB]], str | None]:
     with open_video(path) as video:
         return list(video.frames(fps)), video.problem
 

@@ -166,7 +166,7 @@ def test_a_page_can_be_read_aloud(report: tuple[Predictions, Path, Page]) -> Non
 
 
 DEGENERATE = {
-    "one picture": ([0], [0], [[0.9, 0.1]]),
+    "one image": ([0], [0], [[0.9, 0.1]]),
     "all right": ([0, 1] * 10, [0, 1] * 10, [[0.99, 0.01], [0.02, 0.98]] * 10),
     "all wrong": ([0, 1] * 10, [1, 0] * 10, [[0.01, 0.99], [0.98, 0.02]] * 10),
     "one class": ([0] * 12, [0] * 12, [[0.8, 0.2]] * 12),

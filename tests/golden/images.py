@@ -1,8 +1,8 @@
-"""Pictures with a pinned answer: drawn faces, and the astronaut that comes with scikit-image (NASA, public domain).
+"""Images with a pinned answer: drawn faces, and the astronaut that comes with scikit-image (NASA, public domain).
 
 Cropped faces are read whole; in photographs the face is found first.
 
-`python tests/golden/pictures.py` writes what the shipped models say of them to `answers.json`; do so after a
+`python tests/golden/images.py` writes what the shipped models say of them to `answers.json`; do so after a
 new model has been looked at, never to make a failing test pass.
 """
 
@@ -23,14 +23,14 @@ FACE = (slice(60, 190), slice(160, 290))
 
 
 def photographs() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-    """Names and RGB pictures, uint8 (H, W, 3), with a face to find."""
-    picture = astronaut()  # type: ignore[no-untyped-call]
-    yield "photograph", picture
-    yield "photograph-upside-down", np.ascontiguousarray(picture[::-1, ::-1])
+    """Names and RGB images, uint8 (H, W, 3), with a face to find."""
+    image = astronaut()  # type: ignore[no-untyped-call]
+    yield "photograph", image
+    yield "photograph-upside-down", np.ascontiguousarray(image[::-1, ::-1])
 
 
 def crops() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-    """Names and RGB pictures, uint8 (H, W, 3), that are cropped faces."""
+    """Names and RGB images, uint8 (H, W, 3), that are cropped faces."""
     yield "astronaut", astronaut()[FACE]  # type: ignore[no-untyped-call]
     for seed in (1, 2, 3):
         for expression in ("happy", "sad", "neutral"):
@@ -45,8 +45,8 @@ def main() -> None:
     found = {}
     for name in shipped_models():
         whole, finding = (mien.load(name, threads=1, detect=detect) for detect in (False, True))
-        rows = [(title, whole.predict(picture).face) for title, picture in crops()]
-        rows += [(title, finding.predict(picture).face) for title, picture in photographs()]
+        rows = [(title, whole.predict(image).face) for title, image in crops()]
+        rows += [(title, finding.predict(image).face) for title, image in photographs()]
         found[name] = {
             title: {label: round(value, 4) for label, value in (face.expressions or {}).items()} for title, face in rows
         }
