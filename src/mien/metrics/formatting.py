@@ -101,7 +101,7 @@ def format_points(difference: HasInterval, signed: bool = True, unit: str = "") 
 def format_signed(value: float, digits: int = 3) -> str:
     """Return a number with its sign; zero, also after rounding, has none.
 
-    Example:
+    Examples:
         >>> format_signed(0.0251), format_signed(-0.0001)
         ('+0.025', '0.000')
     """
