@@ -347,3 +347,24 @@ def test_a_browser_asks_for_nothing_and_shows_both_colour_schemes(report: tuple[
             context.close()
         browser.close()
     assert papers == ["rgb(255, 255, 255)", "rgb(20, 23, 28)"]
+
+
+def test_only_a_model_that_takes_a_threshold_is_advised_to_be_given_one(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    advice = "--choose-threshold"
+    bundle, scored = make_bundle(), made_up()
+    own = mien.load(bundle, threads=1)
+    cases = {
+        "none": (None, None),
+        "shipped": (Path("mien"), None),
+        "own": (bundle, own),
+        "unfinished": (tmp_path, None),
+    }
+    said = {}
+    for name, (run, reader) in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        said[name] = advice in written(scored, folder, reader, run=run)[1]
+    takes = len(own.config.labels) == 2 and own.config.answer_from is None
+    assert said == {"none": False, "shipped": False, "own": takes, "unfinished": True}

@@ -18,7 +18,7 @@ from mien.evaluation.scoring import Predictions, prediction_rows
 from mien.evaluation.slices import Slices
 from mien.evaluation.thresholds import Thresholds, measure_thresholds
 from mien.explanation.explainer import default_method, explain_crops
-from mien.inference.bundle import SHIPPED, find_bundle, set_threshold
+from mien.inference.bundle import SHIPPED, set_threshold
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
@@ -185,7 +185,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
         performance.curves_section(predictions, metrics),
         calibration.calibration_section(predictions, reliability),
         calibration.abstention_section(predictions),
-        thresholds_section(thresholds, bundle, _is_own(evaluation)) if thresholds else None,
+        thresholds_section(thresholds, bundle, _takes_threshold(evaluation)) if thresholds else None,
         gallery_section(predictions, *_heatmaps(predictions, evaluation.reader)),
         slices_section(evaluation.slices) if evaluation.slices else None,
         groups_section(evaluation.groups) if evaluation.groups else None,
@@ -197,9 +197,12 @@ def _sections(evaluation: Evaluation) -> list[Section]:
     return [section for section in found if section is not None]
 
 
-def _is_own(evaluation: Evaluation) -> bool:
-    """Return whether the model is in a folder of the user's, not a shipped one."""
-    return evaluation.run is not None and not find_bundle(evaluation.run).is_relative_to(SHIPPED)
+def _takes_threshold(evaluation: Evaluation) -> bool:
+    """Return whether `--choose-threshold` takes the model: a folder of the user's, with one of two labels to answer."""
+    run, reader = evaluation.run, evaluation.reader
+    if run is None or not run.is_dir() or run.resolve().is_relative_to(SHIPPED.resolve()):
+        return False
+    return reader is None or (len(reader.config.labels) == 2 and reader.config.answer_from is None)
 
 
 def _page(evaluation: Evaluation, sections: list[Section]) -> str:
