@@ -3,14 +3,18 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from mien.cli.explain_tables import attention_table
 from mien.cli.predict_table import print_table
 from mien.cli.runs import _print
 from mien.cli.tables import FoldedCell, estimate_cell, path_cell
 from mien.cli.terminal import console
+from mien.explanation.attention import AttentionSummary, ClassAttention, RegionShare
+from mien.explanation.regions import REGIONS
 from mien.io.formats import ResultRow
 from mien.training.runs import Run
 
@@ -75,6 +79,19 @@ def test_a_narrow_screen_shows_fewer_columns_of_runs(
     assert all(len(line) <= width for line in out.splitlines())
     assert {"finished", "unfinished", "residual", "classic", "0.9760"} <= set(out.split())
     assert "[0.9580, 0.9870]" in out
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_evidence_of_two_classes_fits_a_narrow_screen(width: int) -> None:
+    shares = {name: RegionShare(0.45, (0.4, 0.5), 0.2) for name in REGIONS}
+    heat, face, border = np.zeros((2, 2), np.float32), np.zeros((2, 2, 3), np.uint8), {"left": 3.7, "right": 1.0}
+    classes = tuple(ClassAttention(label, 200, 0, heat, face, shares, border) for label in ("happy", "sad"))
+    screen = Console(file=io.StringIO(), width=width)
+    with screen.capture() as capture:
+        screen.print(attention_table(AttentionSummary("mien", "cam", 0, classes)))
+    shown = capture.get()
+    assert shown.count("45% [40%, 50%]") == 2 * len(REGIONS) and shown.count("200") == shown.count("left 3.7×") == 2
+    assert shown.count("20%") == len(REGIONS)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.tables import estimate_cell
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
 
@@ -44,5 +45,5 @@ def _render(table: "Table") -> object:
     for name in table.columns:
         drawn.add_column(Text(one_line(name)))
     for row in table.rows:
-        drawn.add_row(*(Text(one_line(cell)) for cell in row))
+        drawn.add_row(*map(estimate_cell, row))
     return drawn

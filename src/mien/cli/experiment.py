@@ -72,7 +72,7 @@ def _print(result: Any, out: Path, plot: str) -> None:
     screen = console()
     table = Table(title=Text(one_line(result.sweep.title), "bold"), title_justify="left")
     for name in ("settings", "accuracy", "95 % interval", "seeds"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name != "settings")
     for label, mean in result.mean_accuracies().items():
         found = Estimate(mean.mean, mean.low, mean.high)
         interval = format_interval(found, 4) if mean.n > 1 else "unknown from one seed"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mien.cli.tables import FoldedCell, estimate_cell
+from mien.cli.tables import FoldedCell, estimate_cell, estimate_pieces
 from mien.cli.terminal import one_line
 from mien.explanation.attention import AttentionSummary
 from mien.explanation.faithfulness import CURVES, Faithfulness
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 def attention_table(found: AttentionSummary) -> "Table":
-    """Lay out the share of the evidence on each region, with its interval, by class."""
+    """Lay out the share of the evidence on each region, with its interval: one column per class."""
     from rich.table import Table
     from rich.text import Text
 
     title = f"Share of the evidence ({METHODS[found.method]}), and of the area"
     table = Table(title=Text(title, "bold"), title_justify="left")
-    for name in ("", *REGIONS, "most at the border", "n"):
-        table.add_column(name)
+    table.add_column("")
     for one in found.classes:
-        shares = [one.shares[name] for name in REGIONS]
-        cells = [
-            estimate_cell(f"{share.value:.0%} [{share.interval[0]:.0%}, {share.interval[1]:.0%}]") for share in shares
-        ]
-        place, density = one.border_peak
-        table.add_row(Text(one_line(one.label)), *cells, f"{place} {density:.1f}×", str(one.images))
+        table.add_column(Text(one_line(one.label)))
+    table.add_column("area")
+    for name in REGIONS:
+        shares = [one.shares[name] for one in found.classes]
+        cells = [estimate_cell(f"{one.value:.0%} [{one.interval[0]:.0%}, {one.interval[1]:.0%}]") for one in shares]
+        table.add_row(name, *cells, f"{shares[0].area:.0%}")
     table.add_section()
-    area = found.classes[0].shares
-    table.add_row("an even spread", *(f"{area[name].area:.0%}" for name in REGIONS), "1.0×", "")
+    peaks = [one.border_peak for one in found.classes]
+    table.add_row("most at the border", *(f"{place} {density:.1f}×" for place, density in peaks), "1.0×")
+    table.add_row("images", *(str(one.images) for one in found.classes), "")
     return table
 
 
@@ -47,7 +47,7 @@ def faithfulness_table(found: Faithfulness) -> "Table":
     for curve in CURVES:
         areas = found.areas[curve]
         cells = [
-            FoldedCell([f"{areas[name].mean():.3f}; ", f"better by {difference}"])
+            FoldedCell([f"{areas[name].mean():.3f}; ", *estimate_pieces(f"better by {difference}")])
             for name, difference in found.differences[curve].items()
         ]
         table.add_row(

@@ -47,9 +47,18 @@ def path_cell(text: str) -> FoldedCell:
 
 
 def estimate_cell(text: str, style: str = "") -> FoldedCell:
-    """Return a cell with an estimate: it folds before the interval, never inside."""
-    value, bracket, interval = text.partition("[")
-    return FoldedCell([value, bracket + interval], style)
+    """Return a cell with an estimate: it folds before the interval, not inside."""
+    return FoldedCell(estimate_pieces(text), style)
+
+
+def estimate_pieces(text: str) -> list[str]:
+    """Split an estimate into its value and its interval.
+
+    Example:
+        >>> estimate_pieces("0.927 [0.913, 0.939]")
+        ['0.927 ', '[0.913, 0.939]']
+    """
+    return re.findall(r"[^\[]+|\[[^\]]*\]?", text)
 
 
 def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") -> "Table":

@@ -110,7 +110,7 @@ def _print(found: Any, data: Path, out: Path) -> None:
     best = sorted(found.trials, key=lambda trial: (trial.accuracy is None, -(trial.accuracy or 0.0), trial.number))
     table = Table(title=Text(f"The best {min(_SHOWN, len(best))} of {len(best)} trials", "bold"), title_justify="left")
     for name in ("trial", "accuracy", "epochs", "settings"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "epochs")
     for trial in best[:_SHOWN]:
         accuracy = f"{trial.accuracy:.4f}" if trial.accuracy is not None else trial.reason
         table.add_row(
