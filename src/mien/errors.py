@@ -10,7 +10,7 @@
     ├── OutputError (also OSError)       a result cannot be written, or already exists
     ├── BundleError                      a model folder is missing a file, damaged or not written by mien
     ├── DetectorError                    the face detector's weights are missing or damaged
-    ├── TrainingError                    training cannot go on, or a run cannot be resumed
+    ├── TrainingError                    training cannot continue, or a run cannot be resumed
     ├── ExportError                      the exported network does not agree with the trained one
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
 
@@ -94,7 +94,7 @@ class DetectorError(MienError):
 
 
 class TrainingError(MienError):
-    """Training cannot go on, or a run cannot be resumed."""
+    """Raised if training cannot continue, or a run cannot be resumed."""
 
 
 class ExportError(MienError):

@@ -49,8 +49,8 @@ _RAY_RATE_OVER = 600.0
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [default: one per core]")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
-@click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one line per face")
-@click.option("--parquet", "parquet_target", metavar="FILE|DIR", help="write a Parquet file, one line per face")
+@click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one row per face")
+@click.option("--parquet", "parquet_target", metavar="FILE|DIR", help="write a Parquet file, one row per face")
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -86,12 +86,12 @@ def command(
     ** matches any number of folders. A file that cannot be read becomes a row that says why. The others are still
     read, and the exit status is 1.
 
-    Rows are kept in FILE.part as they come. Interrupt the command and give it again: it continues, and
-    --draw draws the missing images. --draw alone needs a new or empty folder. A FILE that exists is
+    Rows are kept in FILE.part as they come. Interrupt the command and start it again: it continues. It also draws
+    the images that --draw has not drawn yet. --draw without a FILE needs a new or empty folder. A FILE that exists is
     never replaced.
 
     --engine ray reads the images on all machines of a Ray cluster (RAY_ADDRESS; else all cores here) into a
-    folder of Parquet parts. Given again, it makes the missing parts.
+    folder of Parquet parts. Start it again to make the missing parts.
 
     Give a video (.mp4, .mov, .mkv, .avi, .webm, .m4v) or --camera alone. You get a row for each face in each
     frame, and a table of who was seen with which answers.

@@ -85,7 +85,11 @@ class TrainingProgress:
 class SearchProgress(TrainingProgress):
     """Show one run after another: a line when it begins, and a live line while it trains.
 
-    `command` resumes the search; `overall` reports what is not about a single run.
+    Attributes:
+        overall: reports messages about the search as a whole.
+
+    Args:
+        command: the command that resumes the search.
     """
 
     def __init__(self, command: str) -> None:

@@ -48,7 +48,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """The cost of every threshold of two classes.
+    """Costs of all thresholds between two classes.
 
     Args:
         positive: the class that is answered if its probability is at least the threshold.

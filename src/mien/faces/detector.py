@@ -53,8 +53,8 @@ class Detector:
     def __call__(self, rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
         """Detect the faces of an image, largest first.
 
-        Boxes lie inside the image and are in its pixels, like landmarks, even if a face was detected in a turned
-        copy (its `roll` is then near 90, -90 or 180).
+        Boxes and landmarks are in pixels of the original image. Boxes lie inside it. If a face was detected in a
+        turned copy, its `roll` is near 90, -90 or 180 degrees.
 
         Args:
             rgb: uint8 (H, W, 3), RGB, [0, 255].

@@ -136,7 +136,7 @@ def open_image(
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a regular file; ImageError says why it cannot be read."""
+    """Return the bytes of a regular file, or raise ImageError with the reason."""
     name = str(path)
     try:
         status = path.stat()

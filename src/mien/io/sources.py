@@ -37,7 +37,7 @@ class FileSource(Protocol):
     refused: list[Refused]
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one file; ImageError says why it cannot be read."""
+        """Return the bytes of one file, or raise ImageError with the reason."""
 
     def stamp(self, name: str) -> tuple[int, int]:
         """Return (size in bytes, a number that changes when the file does)."""
@@ -66,7 +66,7 @@ class FolderSource:
         self.refused.append(Refused(name, f"folder cannot be read ({error.strerror})"))
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one file; ImageError says why it cannot be read."""
+        """Return the bytes of one file, or raise ImageError with the reason."""
         try:
             return read_file(self.path / name)
         except ImageError as error:
@@ -120,7 +120,7 @@ class ZipSource:
             self._members[place.as_posix()] = info
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of one member; ImageError says why it cannot be read."""
+        """Return the bytes of one member, or raise ImageError with the reason."""
         info = self._members[name]
         try:
             with self._lock, self._zip.open(info) as member:

@@ -157,7 +157,9 @@ def chart(
 
 
 def plain(text: str, longest: int = 80) -> str:
-    """Shorten a text and keep matplotlib from reading it as a formula or, if it starts with `_`, hiding it.
+    """Return a text as a short, literal matplotlib label.
+
+    Without this, matplotlib may parse it as a formula, or hide it if it starts with `_`.
 
     Examples:
         >>> plain("a" * 10, longest=4)
