@@ -54,7 +54,7 @@ def estimate_cell(text: str, style: str = "") -> FoldedCell:
 def estimate_pieces(text: str) -> list[str]:
     """Split an estimate into its value and its interval.
 
-    Example:
+    Examples:
         >>> estimate_pieces("0.927 [0.913, 0.939]")
         ['0.927 ', '[0.913, 0.939]']
     """
