@@ -37,6 +37,7 @@ settings.load_profile("mien")
 def pytest_configure() -> None:
     """Let Ctrl-C reach the commands that tests start; a test run in the background ignores it, and so would they."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("COLUMNS", None)  # tables are as wide here as everywhere
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ RESUMED = """
 """
 
 
-@pytest.mark.parametrize(("optimizer", "begun"), [("adam", "123"), ("muon", "3")])
+@pytest.mark.parametrize(("optimizer", "begun"), [("adam", "123"), pytest.param("muon", "3", marks=pytest.mark.slow)])
 def test_resuming_before_at_and_after_unfreezing_gives_the_same_history(
     tmp_path: Path, optimizer: str, begun: str
 ) -> None:
