@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mien.data.dataset import Manifest, Sample, read_manifest, require_trainable
-from mien.errors import DataError, ImageError
+from mien.errors import ConfigError, DataError, ImageError
 
 
 def listing(folder: Path) -> list[str]:
@@ -333,3 +333,9 @@ def test_unsafe_members_become_problems(tmp_path: Path) -> None:
     assert len(found.samples) == 6
     assert {p.name for p in found.bad_entries} == {"../happy/evil.jpg", "/happy/evil.jpg"}
     assert listing(tmp_path) == ["a.zip"]
+
+
+def test_classes_as_one_string_are_refused(tmp_path: Path) -> None:
+    """A string is a sequence, too: its letters must not be taken for classes."""
+    with pytest.raises(ConfigError, match=r"classes 'happy,sad': give a list of names"):
+        read_manifest(lay_out(tmp_path / "d", {"happy": 3, "sad": 3}), "happy,sad")

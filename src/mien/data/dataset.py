@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.arrays import RGB
 from mien.data.layouts import BadEntry, FoundData, read_layout
-from mien.errors import DataError, ImageError
+from mien.errors import ConfigError, DataError, ImageError
 from mien.io.image import decode, read_file
 from mien.io.sources import FileSource
 
@@ -98,7 +98,10 @@ def read_manifest(
 
     Raises:
         DataError: nothing labelled is found, or a named class is absent.
+        ConfigError: `classes` is one string.
     """
+    if isinstance(classes, str):
+        raise ConfigError(f"classes {classes!r:.40}: give a list of names, such as ['happy', 'sad']")
     return _select(path, read_layout(path), classes, rename or {})
 
 
