@@ -1,11 +1,12 @@
 """Evaluate happy, sad or neither: by arg-max, by the bundle's own rule and by rules chosen on validation."""
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from choose_rule import Rule, choose_rule
 
 from mien.inference.bundle import BundleConfig
 from mien.inference.calibration import fit_temperature, probabilities
@@ -16,6 +17,9 @@ from mien.metrics.classification import classification_metrics
 from mien.metrics.estimates import proportion
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
+from choose_rule import Rule, choose_rule
 
 Ints = npt.NDArray[np.int64]
 

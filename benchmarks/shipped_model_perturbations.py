@@ -33,16 +33,16 @@ CHANGES = (
         (lambda p, _: rotate(p, 15, black=True), lambda p, _: rotate(p, -15, black=True)),
         wanted=False,
     ),
-    Change("face at 70 % of its size", (lambda p, _: rescale(p, 0.7),)),
-    Change("face at 70 % on black", (lambda p, _: rescale(p, 0.7, black=True),), wanted=False),
-    Change("face at 130 % of its size", (lambda p, _: rescale(p, 1.3),)),
+    Change("face at 70 % of its size", (lambda p, _: rescale(p, 0.7),)),
+    Change("face at 70 % on black", (lambda p, _: rescale(p, 0.7, black=True),), wanted=False),
+    Change("face at 130 % of its size", (lambda p, _: rescale(p, 1.3),)),
     Change("brightness × 0.5", (lambda p, _: adjust_brightness(p, 0.5),)),
     Change("brightness × 1.5", (lambda p, _: adjust_brightness(p, 1.5),)),
-    Change("Gaussian blur, 1 px", (lambda p, _: blur(p, 1),)),
+    Change("Gaussian blur, 1 px", (lambda p, _: blur(p, 1),)),
     Change("JPEG quality 30", (lambda p, _: recompress(p, 30),)),
-    Change(f"black square on 20 %, mean of {DRAWS} draws", hidden("black")),
-    Change(f"grey square on 20 %, mean of {DRAWS} draws", hidden("grey"), wanted=False),
-    Change(f"striped square on 20 %, mean of {DRAWS} draws", hidden("stripes"), wanted=False),
+    Change(f"black square on 20 %, mean of {DRAWS} draws", hidden("black")),
+    Change(f"grey square on 20 %, mean of {DRAWS} draws", hidden("grey"), wanted=False),
+    Change(f"striped square on 20 %, mean of {DRAWS} draws", hidden("stripes"), wanted=False),
 )
 
 

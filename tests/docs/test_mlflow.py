@@ -39,7 +39,7 @@ def test_a_run_is_logged_as_the_page_describes(
     name, metrics, steps, files = json.loads(python(READ_BACK, tmp_path))
     assert name == "my-run"
     judged = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["accuracy"]["value"]
-    assert metrics["judged_accuracy"] == pytest.approx(judged)
+    assert metrics["test_accuracy"] == pytest.approx(judged)
     with (run / "history.csv").open(encoding="utf-8") as stream:
         history: list[dict[str, Any]] = list(csv.DictReader(stream))
     assert steps == [[int(row["epoch"]), pytest.approx(float(row["val_loss"]))] for row in history]
