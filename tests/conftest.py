@@ -19,6 +19,7 @@ import pytest
 import skimage.data
 from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from mien.arrays import UInt8
 from mien.cli import main
@@ -46,6 +47,14 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "faces"
     write_dataset(folder, 20, seed=0, size=64)
     return folder
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo with one happy face, 512x512 pixels."""
+    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
+    Image.fromarray(skimage.data.astronaut()).save(path)  # type: ignore[no-untyped-call]
+    return path
 
 
 @pytest.fixture

@@ -7,18 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
 from PIL import Image
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
-    Image.fromarray(skimage.data.astronaut()).save(path)  # type: ignore[no-untyped-call]
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
 from PIL import Image
 
 import mien
@@ -18,13 +17,6 @@ from mien.training.explain import open_model
 
 MakeBundle = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
-    Image.fromarray(skimage.data.astronaut()).save(path)  # type: ignore[no-untyped-call]
-    return path
 
 
 @pytest.fixture(scope="module")
