@@ -1,6 +1,8 @@
 """Phrases for sentences and tables."""
 
-from mien.text import html_table, join_words, pluralize
+import pytest
+
+from mien.text import did_you_mean, html_table, join_words, nearest, pluralize
 
 
 def test_words_are_joined_as_a_sentence_lists_them() -> None:
@@ -16,3 +18,16 @@ def test_a_table_escapes_every_text() -> None:
     assert html.startswith("<table><caption>1 &lt; 2</caption><tr><th>&lt;a&gt;</th>")
     assert "<script>" not in html
     assert html.count("<td ") == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("hapy", "happy"), ("HAPPY", "happy"), ("sadd", "sad"), ("surprize", "Surprise"), ("dog", None), ("", None)],
+)
+def test_a_misspelt_word_has_a_nearest_name_and_an_unlike_word_has_none(word: str, expected: str | None) -> None:
+    assert nearest(word, iter(["happy", "sad", "Surprise"])) == expected
+
+
+def test_nothing_is_suggested_if_nothing_is_near() -> None:
+    assert did_you_mean("dog", ["happy", "sad"]) == ""
+    assert did_you_mean("hapy", []) == ""

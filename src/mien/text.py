@@ -1,7 +1,11 @@
 """Phrases for sentences and tables that any room may use. Numbers are formatted by `mien.metrics.formatting`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from html import escape
+
+#: Two names this alike (difflib's ratio, 0 to 1) may be one name and its misspelling.
+_ALIKE = 0.6
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -22,6 +26,31 @@ def pluralize(count: int, noun: str) -> str:
         ('1 image', '1,234 images')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a word is most likely a misspelling of, or None; case does not count.
+
+    Examples:
+        >>> nearest("hapy", ["happy", "sad"]), nearest("cat", ["happy", "sad"])
+        ('happy', None)
+    """
+    names: dict[str, str] = {}
+    for name in known:
+        names.setdefault(name.casefold(), name)
+    found = get_close_matches(word.casefold(), names, 1, _ALIKE)
+    return names[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of an error's sentence that suggests the nearest known name; empty if none is near.
+
+    Examples:
+        >>> "has no class 'hapy'" + did_you_mean("hapy", ["happy", "sad"])
+        "has no class 'hapy'; did you mean 'happy'?"
+    """
+    name = nearest(word, known)
+    return f"; did you mean '{name}'?" if name else ""
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:

@@ -54,6 +54,13 @@ def fails(path: Path, *arguments: object) -> str:
     return str(caught.value)
 
 
+def test_a_misspelt_class_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    data = lay_out(tmp_path / "d", {"happy": 2, "sad": 2})
+    assert fails(data, ["hapy", "sad"]).endswith("has no class 'hapy'; it has happy, sad; did you mean 'happy'?")
+    assert fails(data, None, {"Saad": "x"}).endswith("to map; it has happy, sad; did you mean 'sad'?")
+    assert "did you mean" not in fails(data, ["cat", "sad"])
+
+
 # --- class folders
 
 

@@ -18,6 +18,7 @@ from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_existing
 from mien.io.targets import require_writable, to_json, write_output
+from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
 
 
@@ -74,7 +75,8 @@ def _kinds(leave_out: str | None, out: Path | None) -> list[str]:
     kinds = [kind.strip() for kind in (leave_out or "").split(",") if kind.strip()]
     unknown = [kind for kind in kinds if kind not in ISSUE_KINDS]
     if unknown:
-        raise ConfigError(f"--leave-out {unknown[0]}: is not a kind of issue; --json names the kinds that were found")
+        near = did_you_mean(unknown[0], ISSUE_KINDS) or "; --json names the kinds that were found"
+        raise ConfigError(f"--leave-out {unknown[0]}: is not a kind of issue{near}")
     if kinds and not out:
         raise ConfigError("--leave-out: is for a clean copy; add --write-clean OUT")
     return kinds

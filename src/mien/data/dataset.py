@@ -18,6 +18,7 @@ from mien.data.layouts import BadEntry, FoundData, read_layout
 from mien.errors import ConfigError, DataError, ImageError
 from mien.io.image import decode, read_file
 from mien.io.sources import FileSource
+from mien.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     """Rename classes, keep the wanted ones, and turn votes into soft labels."""
     unknown = sorted(set(rename) - found.classes - found.empty)
     if unknown:
-        raise DataError(f"{path}: has no class '{unknown[0]}' to map; {_listing(found)}")
+        near = did_you_mean(unknown[0], found.classes | found.empty)
+        raise DataError(f"{path}: has no class '{unknown[0]}' to map; {_listing(found)}{near}")
     votes = [rename.get(name, name) for name in found.vote_names]
     labels = [
         rename.get(one.label, one.label) if one.label else _most_voted(votes, one.votes or ()) for one in found.samples
@@ -151,7 +153,7 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     if absent and absent[0] in empty:
         raise DataError(f"{path}: class '{absent[0]}' has no images; {_listing(found)}")
     if absent:
-        raise DataError(f"{path}: has no class '{absent[0]}'; {_listing(found)}")
+        raise DataError(f"{path}: has no class '{absent[0]}'; {_listing(found)}{did_you_mean(absent[0], names)}")
     samples = []
     for label, one in zip(labels, found.samples, strict=True):
         if label in kept:
