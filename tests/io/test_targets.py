@@ -5,19 +5,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mien.errors import ConfigError, OutputError
 from mien.io.targets import (
+    PNG,
     UniqueStems,
     free_folder,
     is_device,
     refuse_file_name,
     require_new_folder,
+    require_output,
     require_writable,
     same_file,
     write_output,
     write_pieces,
 )
+from mien.viz.mosaic import save_png
 
 
 @pytest.mark.parametrize("names", [["a.png", "a-2.png", "b/a.png", "A.jpg"], ["a.png"] * 4, ["", "..", "x" * 300, "."]])
@@ -58,6 +62,57 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
     require_new_folder(tmp_path / "out")
     with pytest.raises(OutputError, match="already exists"):
         require_new_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("begins", "own", "other"),
+    [
+        ("file,label", "file,label,kind\n", "name,label\n"),
+        (r'\{"files":\d+', '{\n  "files": 40\n}\n', '{"files": ["a.jpg"]}'),
+        ("", "", "file,label\n"),
+    ],
+)
+def test_only_an_earlier_result_of_the_same_kind_is_replaced(tmp_path: Path, begins: str, own: str, other: str) -> None:
+    target = tmp_path / "result"
+    require_output(target, begins)
+    target.write_text(own)
+    require_output(target, begins)
+    target.write_text(other)
+    with pytest.raises(OutputError, match="result: already exists and is not an earlier result of this kind; choose"):
+        require_output(target, begins)
+    target.write_text("")  # as mktemp makes it
+    require_output(target, begins)
+
+
+def test_only_a_png_that_mien_has_drawn_is_replaced(tmp_path: Path) -> None:
+    image, target = Image.new("RGB", (4, 4)), tmp_path / "a.png"
+    save_png(image, target)
+    require_output(target, PNG)
+    for ending in ("PNG", "JPEG"):
+        image.save(target, ending)
+        with pytest.raises(OutputError, match="not an earlier result"):
+            require_output(target, PNG)
+    target.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(OutputError, match="not an earlier result"):
+        require_output(target, PNG)
+
+
+def test_inputs_are_never_written_to(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "happy").mkdir(parents=True)
+    (data / "labels.csv").write_text("file,label\n")
+    (tmp_path / "link").symlink_to(data)
+    for target in (data / "labels.csv", tmp_path / "link" / "labels.csv"):
+        with pytest.raises(OutputError, match="is one of the inputs"):
+            require_output(target, "file,label", None, data / "labels.csv")
+    for target in (data / "happy" / "new.csv", tmp_path / "link" / "happy" / "new.csv", data / "deep" / "new.csv"):
+        with pytest.raises(OutputError, match=r"lies inside .*data, which mien does not change"):
+            require_output(target, "file,label", data)
+    for target in (data / "new.csv", tmp_path / "happy" / "new.csv"):
+        require_output(target, "file,label", data)
+    with pytest.raises(OutputError, match="lies inside"):
+        require_new_folder(data / "report", data)
+    require_new_folder(tmp_path / "report", data, None)
 
 
 def test_the_first_free_folder_is_taken(tmp_path: Path) -> None:

@@ -16,10 +16,13 @@ from mien.data.clean import write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
-from mien.io.atomic import refuse_existing
-from mien.io.targets import require_writable, to_json, write_output
+from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
 from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
+
+#: How the results of --json begin, and the header of those of --csv.
+JSON_BEGINS = r'\{"files":\d+,"classes":\{'
+COLUMNS = ("file", "label", "kind", "severity", "note")
 
 
 @click.command("check")
@@ -46,7 +49,7 @@ def command(
     and images whose label is probably wrong (--model checks the labels).
     """
     kinds = _kinds(leave_out, out)
-    _check_outputs(json_target, csv_target, sheet, out)
+    _check_outputs(data, json_target, csv_target, sheet, out)
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("checking") as report:
         found = check(
@@ -82,12 +85,14 @@ def _kinds(leave_out: str | None, out: Path | None) -> list[str]:
     return kinds
 
 
-def _check_outputs(json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None) -> None:
+def _check_outputs(
+    data: Path, json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None
+) -> None:
     if out:
-        refuse_existing(out)
-    for target in (json_target, csv_target, sheet):
+        require_new_folder(out, data)
+    for target, begins in ((json_target, JSON_BEGINS), (csv_target, ",".join(COLUMNS)), (sheet, PNG)):
         if target:
-            require_writable(target)
+            require_output(target, begins, data)
     if json_target == csv_target == "-":
         raise ConfigError("--json - and --csv -: only one of them can go to standard output")
     if sheet and sheet.suffix.lower() != ".png":
@@ -99,7 +104,7 @@ def to_csv(found: Audit) -> str:
     labels = {sample.name: sample.label for sample in found.manifest.samples}
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("file", "label", "kind", "severity", "note"))
+    writer.writerow(COLUMNS)
     for issue in found.issues:
         for name in issue.files:
             note = issue.notes.get(name, found.facts[name].reason if name in found.facts else None)

@@ -8,7 +8,7 @@ from rich.text import Text
 from mien.cli.doctor_extras import check_extra, extras
 from mien.cli.doctor_system import Check, system_checks
 from mien.cli.terminal import console, one_line
-from mien.io.targets import to_json, write_output
+from mien.io.targets import require_output, to_json, write_output
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "red"), "info": (" ", "")}
 
@@ -20,6 +20,8 @@ def command(target: str | None) -> int:
 
     The exit status is 1 if something that is installed is broken. An extra that is not installed is not an error.
     """
+    if target is not None:
+        require_output(target, r'\{"ok":(true|false),"checks":')
     checks = list(system_checks())
     with ThreadPoolExecutor() as pool:
         checks += pool.map(check_extra, extras())

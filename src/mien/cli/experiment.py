@@ -13,13 +13,16 @@ from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS
-from mien.io.targets import require_writable, write_output
+from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_interval, format_value
 from mien.training.backend import require_keras
 from mien.training.search.sweep import JOB, read_sweep
 from mien.training.train import read_source
 from mien.viz.charts import require_matplotlib
+
+#: How the results begin; the columns of a CSV start with the settings of the grid.
+_JSON_BEGINS, _CSV_BEGINS = r'\{"title":.*?"measured":"accuracyon:', "([a-z_]+,)+accuracy,kept_epoch,run"
 
 
 @click.command("experiment")
@@ -39,9 +42,9 @@ def command(
     interval of each combination, a chart, and the effects that are significant.
     """
     only_one({"json": json_target, "csv": csv_target} if json_target == csv_target == "-" else {})
-    for target in (json_target, csv_target):
+    for target, begins in ((json_target, _JSON_BEGINS), (csv_target, _CSV_BEGINS)):
         if target is not None:
-            require_writable(target)
+            require_output(target, begins, data, sweep)
     found = read_sweep(sweep)
     out = out or Path(RUNS) / sweep.stem
     # Find typing errors before Keras is loaded, which takes seconds.

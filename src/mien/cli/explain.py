@@ -1,7 +1,6 @@
 """`mien explain`: draw the evidence for an answer or, on labelled data, measure where a model looks."""
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +15,7 @@ from mien.inference.preprocess import NO_FACE
 from mien.inference.reader import Faces
 from mien.io.atomic import new_file
 from mien.io.inputs import InputItem, Inputs
-from mien.io.targets import UniqueStems, refuse_file_name, require_new_folder, same_file
+from mien.io.targets import PNG, UniqueStems, refuse_file_name, require_new_folder, require_output
 from mien.labels import parse_classes
 from mien.training.explain import ExplainableModel, explain, explain_dataset, open_model
 
@@ -89,9 +88,11 @@ def _explain_images(
     several = len(entries) > 1 or (out is not None and out.suffix.lower() != ".png")
     _check_names(out, array, len(entries))
     targets = _targets(entries, out, several)
-    for entry, target in product(entries, {*targets, array} - {None}):
-        if target is not None and entry.archive is None and same_file(entry.name, target):
-            raise OutputError(f"{target}: is one of the images to explain; write somewhere else")
+    images = [entry.name for entry in entries if entry.archive is None]
+    for place in {target for target in targets if target is not None}:
+        require_output(place, PNG, *images)
+    if array is not None:
+        require_output(array, "", *images)
     failed = 0
     for entry, target in zip(entries, targets, strict=True):
         try:
@@ -180,7 +181,7 @@ def _explain_data(
 
     if out:
         refuse_file_name(out, "images are drawn into a folder; give the name of one")
-        require_new_folder(out)
+        require_new_folder(out, data)
     classes, rename = wanted
     with progress_bar("explaining") as report:
         found = explain_dataset(

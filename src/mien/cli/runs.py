@@ -12,7 +12,7 @@ from mien.cli.options import only_one
 from mien.cli.tables import estimate_cell, path_cell
 from mien.cli.terminal import console, one_line
 from mien.io.layout import RUNS
-from mien.io.targets import write_output
+from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
 from mien.training.runs import SORT_KEYS, Run, list_runs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: The columns that a narrow screen does without, first to last.
 _DROPPED = ("classes", "validation", "epochs", "on")
+_COLUMNS = list(Run(Path(), "damaged").to_dict())
 _NARROW_RUN = 20  # columns that a run's name should have at least, with its border
 
 
@@ -33,6 +34,10 @@ _NARROW_RUN = 20  # columns that a run's name should have at least, with its bor
 def command(folder: Path, sort: str, json_target: str | None, csv_target: str | None) -> None:
     """List the runs in FOLDER (mien-runs) and its subfolders, with their accuracy."""
     only_one({"json": json_target, "csv": csv_target})
+    if json_target is not None:
+        require_output(json_target, r'\[(\]|\{"run":)')
+    elif csv_target is not None:
+        require_output(csv_target, ",".join(_COLUMNS))
     found = list_runs(folder, sort)
     if json_target is not None:
         write_output(json.dumps([run.to_dict() for run in found], indent=2) + "\n", json_target)
@@ -44,7 +49,7 @@ def command(folder: Path, sort: str, json_target: str | None, csv_target: str | 
 
 def _csv(found: list[Run]) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(Run(Path(), "damaged").to_dict()), lineterminator="\n")
+    writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({**run.to_dict(), "classes": " ".join(run.classes)} for run in found)
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from mien.cli.terminal import console, one_line
 from mien.data.dataset import Manifest, read_manifest, sample_images
 from mien.errors import ConfigError, DataError
 from mien.faces.crop import crop
-from mien.io.targets import require_writable
+from mien.io.targets import PNG, require_output
 from mien.training.config import merge_settings
 from mien.training.networks.pretrained import build_config
 from mien.viz.mosaic import mosaic, save_png
@@ -34,7 +34,7 @@ def command(
 
     With --augment LEVEL or any other setting of mien train, samples are drawn as the network sees them.
     """
-    require_writable(out)
+    require_output(out, PNG, data)
     if out.suffix.lower() != ".png":
         raise ConfigError(f"--out {out}: must end in .png")
     config = build_config(merge_settings(config_file, flags))

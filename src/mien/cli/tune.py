@@ -15,7 +15,7 @@ from mien.cli.training_progress import SearchProgress
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS, SPLIT
-from mien.io.targets import require_writable, write_output
+from mien.io.targets import require_output, write_output
 from mien.training.backend import require_keras
 from mien.training.config import read_training_settings
 from mien.training.networks.pretrained import build_config
@@ -26,6 +26,7 @@ from mien.training.train import read_source
 from mien.viz.charts import require_matplotlib
 
 _SHOWN = 15
+_JSON_BEGINS = r'\{"best":\d+,"best_accuracy":'
 
 
 @click.command("tune")
@@ -61,7 +62,7 @@ def command(
     if minutes is not None and not math.isfinite(minutes):
         raise ConfigError(f"--minutes {minutes}: must be a number of minutes, like 30")
     if json_target is not None:
-        require_writable(json_target)
+        require_output(json_target, _JSON_BEGINS, data, config_file)
     settings = _settings(config_file, fix, seed)
     names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
     out = out or Path(RUNS) / f"tune-{data.resolve().stem}"

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from mien.errors import DataError, ImageError
 from mien.io.image import MAX_BYTES, read_file
+from mien.io.layout import RUNS
 
-#: Files that operating systems leave behind.
-JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx"})
+#: What operating systems leave behind, and the folder that mien trains into if it is started inside the data.
+JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUNS})
 
 #: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
 MAX_RATIO = 200

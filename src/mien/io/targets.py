@@ -1,10 +1,13 @@
 """Where a user wants results: a file or new folder, a device or pipe, or `-` for standard output.
 
-How a file or folder appears whole or not at all is in `mien.io.atomic`.
+One rule for every command keeps what is the user's: an input is never written to, nothing is written among the files of
+a labelled folder, and a file that exists is replaced only if it is an earlier result of the same kind. How a file or
+folder appears whole or not at all is in `mien.io.atomic`.
 """
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +18,13 @@ from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file, readable_errors, refuse_existing, temporary_path, to_bytes
 from mien.io.image import IMAGE_SUFFIXES
 from mien.io.inputs import VIDEO_SUFFIXES
+
+#: In place of a pattern: a PNG is an earlier result if its text has SOFTWARE.
+PNG = "PNG"
+#: The text that mien writes into its PNGs.
+SOFTWARE = {"Software": "mien"}
+#: Bytes of an existing file that are compared.
+_HEAD = 4096
 
 #: Characters of a name that are kept: a file system allows 255 bytes, with what is added.
 _NAME = 50
@@ -89,10 +99,78 @@ def require_writable(target: str | Path) -> None:
         raise OutputError(f"{path}: cannot be written; {parent} is not a folder that you may write to")
 
 
-def require_new_folder(out: Path) -> None:
-    """Raise OutputError, before long work starts, if the folder exists or cannot be made."""
+def require_new_folder(out: Path, *inputs: str | Path | None) -> None:
+    """Raise OutputError, before long work starts, if the folder exists, lies inside an input or cannot be made."""
     refuse_existing(out)
+    for name in inputs:
+        if name is not None and _depth(out, Path(name)):
+            raise _inside(out, name)
     require_writable(out)
+
+
+def require_output(target: str | Path, begins: str, *inputs: str | Path | None) -> None:
+    """Raise OutputError, before long work starts, if a file may not be written there.
+
+    An existing file may be replaced if it is empty or an earlier result of the same kind. A device, a pipe and `-`
+    always pass.
+
+    Args:
+        target: the file to write.
+        begins: how results of this kind begin, as a regular expression without spaces: the header of a CSV, the first
+            keys of a JSON; or `PNG`. Empty if a result cannot be told: no existing file is replaced.
+        *inputs: what the command reads; None is skipped. A new file may stand at the top of a folder that is read, not
+            in its subfolders, where it would become one of the labelled files.
+    """
+    path = Path(target)
+    if str(target) == "-" or is_device(path):
+        return
+    for name in inputs:
+        if name is None:
+            continue
+        if path.exists() and not path.is_dir() and same_file(name, path):
+            raise OutputError(f"{path}: is one of the inputs; give another file")
+        if _depth(path, Path(name)) > 1:
+            raise _inside(path, name)
+    require_writable(path)
+    if path.exists() and not _is_result(path, begins):
+        raise OutputError(
+            f"{path}: already exists and is not an earlier result of this kind; choose another name, or remove it first"
+        )
+
+
+def _depth(path: Path, folder: Path) -> int:
+    """Return how many levels below a folder a path lies; 0 if it does not, or `folder` is none."""
+    if not folder.is_dir():
+        return 0
+    here, there = path.resolve(), folder.resolve()
+    return len(here.relative_to(there).parts) if here.is_relative_to(there) else 0
+
+
+def _inside(path: Path, folder: str | Path) -> OutputError:
+    return OutputError(f"{path}: lies inside {folder}, which mien does not change; choose another folder")
+
+
+def _is_result(path: Path, begins: str) -> bool:
+    """Whether an existing file is empty or begins as a result does."""
+    with readable_errors(path), path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if not head:
+        return True
+    if begins == PNG:
+        return _png_software(path) == SOFTWARE["Software"]
+    words = "".join(head.decode("utf-8", "replace").split())
+    return bool(begins) and re.match(begins, words) is not None
+
+
+def _png_software(path: Path) -> str | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            found = image.info.get(next(iter(SOFTWARE)))
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return str(found)
 
 
 def refuse_file_name(folder: Path, fix: str) -> None:

@@ -19,6 +19,9 @@ from mien.viz.intervals import IntervalRow, interval_chart
 #: Decimals of the p-values in the table of tests.
 P_DIGITS = 4
 
+#: How `compare.json` begins.
+JSON_BEGINS = r'\{"images":\d+,"reports":\['
+
 #: What can be compared: a folder of a report or a run, or an evaluation that is still in memory.
 Report = str | Path | Evaluation
 
@@ -53,7 +56,7 @@ def compare(
         ['mien', 'mien-int8']
     """
     folder = None if out is None else Path(out)
-    require_report(folder, json_target)
+    require_report(folder, json_target, begins=JSON_BEGINS)
     found = compare_predictions(_read((first, second, *others)))
     if folder is not None:
         with new_folder(folder) as new:

@@ -88,7 +88,7 @@ def evaluate(
         raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
     if choose_threshold:
         _require_threshold(model)
-    require_report(None if out is None else Path(out), json_target)
+    require_report(None if out is None else Path(out), json_target, data, groups)
     chosen = _held_out(data, model, classes, rename, detect)
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
     reader = _reader(model, False if data is None else detect)

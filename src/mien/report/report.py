@@ -22,7 +22,7 @@ from mien.inference.bundle import SHIPPED, set_threshold
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
-from mien.io.targets import require_new_folder, require_writable, to_json, write_output
+from mien.io.targets import require_new_folder, require_output, to_json, write_output
 from mien.metrics.classification import ClassificationMetrics
 from mien.report.document import Section
 from mien.report.html import fragment, page
@@ -34,6 +34,9 @@ from mien.report.sections.robustness import robustness_section
 from mien.report.sections.slices import slices_section
 from mien.report.sections.thresholds import thresholds_section
 from mien.viz.charts import Chart, require_matplotlib
+
+#: How `metrics.json` begins.
+JSON_BEGINS = r'\{"part":"(\\.|[^"\\])*","judged_by":'
 
 #: The methods of heatmaps, in words.
 METHODS = {
@@ -143,13 +146,22 @@ class Evaluation:
         return fragment(_verdict(self)[0], section.parts)
 
 
-def require_report(out: Path | None, json_target: str | None) -> None:
-    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON."""
+def require_report(
+    out: Path | None, json_target: str | None, *inputs: str | Path | None, begins: str = JSON_BEGINS
+) -> None:
+    """Refuse, before long work starts, a report that cannot be written into the new folder `out` or as JSON.
+
+    Args:
+        out: the folder; None for none.
+        json_target: the file for the JSON, or `-`; None for none.
+        *inputs: what is read, which is never written to.
+        begins: how such a JSON begins, as `mien.io.targets.require_output` takes it.
+    """
     if out:
-        require_new_folder(out)
+        require_new_folder(out, *inputs)
         require_matplotlib()
     if json_target:
-        require_writable(json_target)
+        require_output(json_target, begins, *inputs)
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -132,7 +132,7 @@ def explain_dataset(
         raise ConfigError("explain_dataset: nothing to measure; give attention=True or faithfulness=True")
     place = None if out is None else Path(out)
     if place:
-        require_new_folder(place)
+        require_new_folder(place, data)
         if faithfulness:
             from mien.viz.charts import require_matplotlib
 

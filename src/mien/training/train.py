@@ -76,7 +76,7 @@ def train(
     full, small = build_config(given), small_dataset_config(given)
     folder = Path(out) if out else free_folder(Path(RUNS), f"{Path(data).resolve().stem}-{full.network}")
     # Find typing errors before Keras is loaded, which takes seconds.
-    require_new_folder(folder)
+    require_new_folder(folder, data if out else None)
     source = read_source(Path(data), tuple(classes) if classes else None, rename)
     require_keras("training", full.deterministic)
     return train_source(source, full, folder, reporter, folds=folds, small_config=small)

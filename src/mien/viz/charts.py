@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from mien.errors import MissingExtraError
 from mien.io.atomic import new_file
+from mien.io.targets import SOFTWARE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ def chart(
         if title:
             figure.suptitle(plain(title), x=0.01, horizontalalignment="left", fontsize=SETTINGS["axes.titlesize"])
         png, svg = io.BytesIO(), io.StringIO()
-        pixels.print_png(png)  # what savefig would do, less a second drawing for the layout
+        pixels.print_png(png, metadata=SOFTWARE)  # what savefig would do, less a second drawing for the layout
         figure.set_layout_engine("none")  # everything has its place now
         for each in (figure, *figure.axes):
             each.patch.set_facecolor("none")

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from mien.arrays import UInt8
 from mien.io.atomic import new_file
+from mien.io.targets import SOFTWARE
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
 _GAP, _MARGIN, _HEADING, _CAPTION = 4, 16, 26, 14
@@ -72,11 +74,13 @@ def _caption(text: str, width: int) -> Image.Image:
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG, whole or not at all; OutputError if it cannot be written."""
     with new_file(path) as part:
-        image.save(part, "PNG")
+        part.write_bytes(png_bytes(image))
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """Return an image as the bytes of a PNG file."""
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
+    """Return an image as the bytes of a PNG file, which says that mien wrote it."""
+    stream, text = io.BytesIO(), PngInfo()
+    for key, value in SOFTWARE.items():
+        text.add_text(key, value)
+    image.save(stream, "PNG", pnginfo=text)
     return stream.getvalue()
