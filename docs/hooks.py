@@ -1,11 +1,19 @@
 """MkDocs hooks: insert generated tables, and files from outside docs/."""
 
 import dataclasses
+import inspect
 import re
+from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mien.training.config import NETWORK_DEFAULTS, TrainConfig, flag
+import click
+
+from mien.cli import VERBS
+from mien.cli.help import meaning, option_name
+from mien.training.config import TrainConfig, flag
+from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 
 ROOT = Path(__file__).parents[1]
 #: Pages that are copies of a file of the repository.
@@ -20,30 +28,58 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if name in COPIED:
         markdown = (ROOT / COPIED[name]).read_text(encoding="utf-8").replace("docs/images/", "images/")
         markdown = _LINK.sub(_site_link, markdown)
-    return markdown.replace("{{ settings }}", settings_table())
+    return markdown.replace("{{ settings }}", settings_tables()).replace("{{ commands }}", commands())
 
 
-def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Empty the cell if an option has no default; mkdocs-click writes `None` or click's sentinel there."""
-    if page.file.src_uri != "reference/cli.md":
-        return html
-    return html.replace("<code>Sentinel.UNSET</code>", "").replace("<td>None</td>", "<td></td>")
-
-
-def settings_table() -> str:
-    """Return every setting of training as a Markdown table: name, range, default of each network, meaning."""
-    names = list(NETWORK_DEFAULTS)
-    lines = [f"| setting | what it does | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
-    for field in dataclasses.fields(TrainConfig):
-        given = [NETWORK_DEFAULTS[name].get(field.name, field.default) for name in names]
-        values = " | ".join("" if value is None else f"`{value}`" for value in given)
-        lines.append(f"| `{field.name}`<br>`{flag(field.name)}` | {field.metadata['help']}{_range(field)} | {values} |")
+def settings_tables() -> str:
+    """Return every setting of training as Markdown tables, one per heading: meaning, range, default."""
+    configs = defaults_by_network()
+    differing = differing_settings()
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    lines = []
+    for title, names in GROUPS.items():
+        lines += ["", f"## {title}", "", "| setting | what it does | default |", "|---|---|---|"]
+        for name in names:
+            words = "[by&nbsp;network](#defaults-by-network)" if name in differing else default_words(name)
+            meaning = f"{fields[name].metadata['help']}{_range(fields[name])}"
+            lines.append(f"| {_code(name)}<br>{_code(flag(name))} | {meaning} | {words} |")
+    lines += [
+        "",
+        "## Defaults by network",
+        "",
+        f"| setting | {' | '.join(configs)} |",
+        "|---" * (len(configs) + 1) + "|",
+    ]
+    lines += [
+        f"| `{name}` | {' | '.join(show_value(getattr(config, name)) for config in configs.values())} |"
+        for name in differing
+    ]
     return "\n".join(lines)
 
 
 def _range(field: Any) -> str:
     low, high = field.metadata["low"], field.metadata["high"]
     return "" if low == float("-inf") else f" ({low:g} to {high:g})"
+
+
+def commands() -> str:
+    """Return the help of every verb as Markdown: its text, its call, and its options under their headings."""
+    lines = []
+    for name in VERBS:
+        verb = import_module(f"mien.cli.{name}").command
+        ctx = click.Context(verb, info_name=f"mien {name}", help_option_names=["-h", "--help"])
+        call = " ".join([ctx.command_path, *verb.collect_usage_pieces(ctx)])
+        lines += ["", f"## mien {name}", "", "```sh", call, "```", "", inspect.cleandoc(verb.help or "")]
+        for title, options in verb.options_by_heading(ctx).items():
+            lines += ["", f"| {title} | |", "|---|---|"]
+            lines += [f"| {_code(option_name(one, ctx))} | {escape(meaning(one))} |" for one in options]
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    """Return code for a table's cell: a name is not broken, and a bar does not end the cell."""
+    words = (f'<span style="white-space: nowrap">{escape(word)}</span>' for word in text.split(" "))
+    return f"<code>{' '.join(words).replace('|', '&#124;<wbr>')}</code>"
 
 
 def _site_link(link: re.Match[str]) -> str:

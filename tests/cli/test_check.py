@@ -210,7 +210,7 @@ def test_bad_calls_are_one_line(tmp_path: Path, faces: Path, capsys: Capture) ->
     (tmp_path / "new\nline").mkdir()
     os.mkfifo(tmp_path / "fifo")
     cases: list[tuple[list[object], str]] = [
-        (["check"], "Missing argument"),
+        (["check"], "check: give DATA; see mien check --help"),
         (["check", tmp_path / "none"], "no such file or folder"),
         (["check", tmp_path / "empty"], "no labelled images"),
         (["check", tmp_path / "new\nline"], "no labelled images"),
@@ -225,8 +225,8 @@ def test_bad_calls_are_one_line(tmp_path: Path, faces: Path, capsys: Capture) ->
         (["check", faces, "--json", tmp_path], "is a folder"),
         (["check", faces, "--json", tmp_path / "bad.csv" / "x.json"], "cannot be written"),
         (["check", faces, "--write-clean", tmp_path / "empty"], "already exists"),
-        (["check", faces, "--nonsense"], "No such option"),
-        (["check", faces, faces], "unexpected extra argument"),
+        (["check", faces, "--nonsense"], "--nonsense: mien check has no such option"),
+        (["check", faces, faces], "give one folder that holds a folder for each class"),
         (["show", tmp_path / "none"], "no such file or folder"),
         (["show", faces, "--out", tmp_path / "x.jpg"], "must end in .png"),
         (["show", faces, "--out", tmp_path / "bad.csv" / "x.png"], "cannot be written"),

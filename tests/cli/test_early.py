@@ -56,7 +56,10 @@ def place(faces: Path, tmp_path: Path) -> Path:
         ("train data --classes happy,angry", "angry"),
         ("train one", "one: "),
         ("train data --epochs 0", "--epochs 0: must lie between"),
-        ("train data --activation rleu", "'rleu' is not one of 'relu', 'leaky_relu'"),
+        (
+            "train data --activation rleu",
+            "--activation rleu: is none of relu, leaky_relu, elu, gelu, silu, tanh, selu, mish; did you mean 'relu'?",
+        ),
         ("train data --config typo.toml", "typo.toml: --activation rleu: is none of relu, leaky_relu"),
         ("train data --from nobody", "nobody"),
         ("train --resume nowhere", "nowhere: no such run folder"),

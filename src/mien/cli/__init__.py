@@ -11,27 +11,46 @@ from importlib import import_module
 
 import click
 
+from mien.cli.bad_calls import describe, refuse_verb
 from mien.cli.terminal import one_line
 from mien.errors import MienError
 from mien.version import __version__
 
-#: Each verb, which is also its module, and its summary for `mien --help`, which imports none of them.
-VERBS = {
-    "check": "list the issues of a dataset; write a clean copy",
-    "show": "draw samples of a dataset, also augmented",
-    "train": "train on labelled images; evaluate and export",
-    "tune": "search for better settings within a budget",
-    "experiment": "compare settings over several seeds; test which differences are significant",
-    "runs": "list runs with their metrics",
-    "evaluate": "measure a model on labelled images; write a report",
-    "compare": "compare evaluations on the same images; test whether the difference is significant",
-    "predict": "classify the expression in images, videos or a webcam",
-    "explain": "draw a heatmap of the evidence for an answer",
-    "export": "turn a Keras model into a bundle",
-    "serve": "run an HTTP API and a webcam page on this machine",
-    "demo": "check, train, evaluate and predict on drawn faces",
-    "doctor": "check the installation and say how to repair it",
+#: Each verb by what it is for; a verb is also a module. `mien --help` shows these lines and imports no verb.
+PURPOSES = {
+    "Read expressions": {
+        "predict": "classify the expression in images, videos or a webcam",
+        "explain": "draw a heatmap of the evidence for an answer",
+        "serve": "run an HTTP API and a webcam page on this machine",
+    },
+    "Prepare your own images": {
+        "check": "list the issues of a dataset; write a clean copy",
+        "show": "draw samples of a dataset, also augmented",
+    },
+    "Train your own model": {
+        "train": "train on labelled images; evaluate and export",
+        "tune": "search for better settings within a budget",
+        "experiment": "compare settings over several seeds",
+        "runs": "list runs with their metrics",
+    },
+    "Measure and pass on a model": {
+        "evaluate": "measure a model on labelled images; write a report",
+        "compare": "test whether evaluations on the same images differ",
+        "export": "turn a Keras model into a bundle",
+    },
+    "Try and repair mien": {
+        "demo": "check, train, evaluate and predict on drawn faces",
+        "doctor": "check the installation and say how to repair it",
+    },
 }
+VERBS = {name: summary for verbs in PURPOSES.values() for name, summary in verbs.items()}
+
+
+_EPILOG = """Begin with: mien predict photo.jpg, or mien check FOLDER and then mien train FOLDER.
+
+mien VERB --help shows the options of a verb. For tab completion in bash, add to ~/.bashrc the line
+eval "$(_MIEN_COMPLETE=bash_source mien)"; in zsh and fish it is zsh_source and fish_source.
+"""
 
 
 class _Verbs(click.Group):
@@ -46,22 +65,35 @@ class _Verbs(click.Group):
         command: click.Command = import_module(f"mien.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            refuse_verb(args[0], list(VERBS), ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:  # click itself would print an empty line first
             raise click.Abort(*stop.args) from None
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))
+        for purpose, verbs in PURPOSES.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in verbs.items()])
 
 
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     subcommand_metavar="VERB ...",
-    epilog="mien VERB --help shows the options of a verb.",
+    epilog=_EPILOG,
 )
 @click.version_option(__version__, message="mien %(version)s")
 def cli() -> None:
@@ -79,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(error.format_message())
         status = 2
     except click.ClickException as error:
-        status = _fail(" ".join(error.format_message().split()))
+        status = _fail(describe(error))
     except MienError as error:
         status = _fail(str(error))
     except (KeyboardInterrupt, click.Abort) as stop:

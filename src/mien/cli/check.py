@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, model_option, parse_data_options
 from mien.cli.progress import counting_bar, progress_bar
 from mien.cli.tables import plain, print_audit
@@ -25,7 +26,7 @@ JSON_BEGINS = r'\{"files":\d+,"classes":\{'
 COLUMNS = ("file", "label", "kind", "severity", "note")
 
 
-@click.command("check")
+@verb("check")
 @click.argument("data", type=click.Path(path_type=Path))
 @data_options
 @click.option("--faces", is_flag=True, help="also check faces and labels")

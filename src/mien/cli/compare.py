@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.tables import estimate_cell
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mien.report.document import Table
 
 
-@click.command("compare")
+@verb("compare")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="REPORT...")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="write compare.html, compare.json, a chart")
 @click.option("--json", "json_target", metavar="FILE|-", help="write everything as JSON")

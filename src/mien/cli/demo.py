@@ -7,6 +7,7 @@ import click
 import numpy as np
 from rich.table import Table
 
+from mien.cli.help import verb
 from mien.cli.progress import counting_bar, progress_bar
 from mien.cli.tables import metrics_table, print_audit
 from mien.cli.terminal import console
@@ -30,8 +31,9 @@ SETTINGS: dict[str, Any] = {"start_from": "none", "network": "residual", "width"
 _NEW_FACES = 10
 
 
-@click.command("demo")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="folder for everything  [mien-runs/demo]")
+@verb("demo")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", show_default="mien-runs/demo",
+              help="new folder for everything")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of the drawings")
 def command(out: Path | None, seed: int) -> None:
     """Run the whole workflow on drawings: check, clean, split, train, evaluate, export, predict.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, model_option, parse_data_options
 from mien.cli.progress import progress_bar
 from mien.cli.tables import metrics_table
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _NAMED = 5
 
 
-@click.command("evaluate")
+@verb("evaluate")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @model_option
 @click.option(
@@ -30,13 +31,15 @@ _NAMED = 5
     help="write report.html, metrics.json, predictions.csv and the charts as PNG",
 )  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write the metrics as JSON")
-@click.option("--detect/--no-detect", default=None, help="find faces, or use whole images  [as the model was trained]")
+@click.option("--detect/--no-detect", default=None, help="find faces, or use whole images",
+              show_default="as the model was trained")  # fmt: skip
 @click.option("--robustness", is_flag=True, help="measure accuracy on rotated, dark, blurred, ... images (minutes)")
 @click.option(
     "--groups", type=click.Path(path_type=Path), metavar="CSV",
     help="compare metrics between groups: a column file, and one for each grouping",
 )  # fmt: skip
-@click.option("--cost", "costs", multiple=True, metavar="CLASS=N", help="two classes: cost of a wrong CLASS  [1]")
+@click.option("--cost", "costs", multiple=True, metavar="CLASS=N", show_default="1",
+              help="two classes: cost of a wrong CLASS")  # fmt: skip
 @click.option("--choose-threshold", is_flag=True, help="write the cheapest threshold into the bundle of --model")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of all random choices")
 @data_options

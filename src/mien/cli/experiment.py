@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, only_one, parse_data_options
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
@@ -25,10 +26,11 @@ from mien.viz.charts import require_matplotlib
 _JSON_BEGINS, _CSV_BEGINS = r'\{"title":.*?"measured":"accuracyon:', "([a-z_]+,)+accuracy,kept_epoch,run"
 
 
-@click.command("experiment")
+@verb("experiment")
 @click.argument("sweep", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="folder of the runs  [mien-runs/SWEEP]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", show_default="mien-runs/SWEEP",
+              help="folder of the runs")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON; - for standard output")
 @click.option("--csv", "csv_target", metavar="FILE", help="also write the runs as CSV; - for standard output")
 @data_options

@@ -6,6 +6,7 @@ from typing import get_args
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, model_option, parse_data_options
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
@@ -20,28 +21,31 @@ from mien.labels import parse_classes
 from mien.training.explain import ExplainableModel, explain, explain_dataset, open_model
 
 
-@click.command("explain")
+@verb("explain")
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE|DIR", help="the PNG to write; a folder for several images"
 )
-@click.option("--label", metavar="LABEL|all", help="the label to explain  [default: each face's answer]")
+@click.option("--label", metavar="LABEL|all", show_default="each face's answer", help="the label to explain")
 @click.option(
     "--method", type=click.Choice(get_args(Method)),
-    help="how to compute heatmaps  [default: cam if the model has maps, else occlusion]",
+    show_default="cam if the model has maps, else occlusion", help="how to compute heatmaps",
 )  # fmt: skip
 @model_option
 @click.option("--labels", metavar="A,B", help="of a .keras file: the class names, in the order of its outputs")
 @click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to show")
 @click.option(
-    "--detect/--no-detect", default=None, help="find faces, or use whole images  [default: as the model was trained]"
+    "--detect/--no-detect",
+    default=None,
+    show_default="as the model was trained",
+    help="find faces, or use whole images",
 )
 @click.option("--array", type=click.Path(path_type=Path), metavar="FILE", help="write the heatmaps as .npy or .npz")
 @click.option("--summary", is_flag=True, help="labelled data: measure where the model looks, by class")
 @click.option("--faithfulness", is_flag=True, help="labelled data: measure whether the heatmaps are faithful")
 @click.option(
     "--limit", type=click.IntRange(2), metavar="N",
-    help="labelled data: images to use, as many of each class  [default: 200]",
+    show_default="200", help="labelled data: images to use, as many of each class",
 )  # fmt: skip
 @data_options
 def command(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.terminal import console
 from mien.errors import ConfigError
 from mien.io.targets import require_new_folder
@@ -11,15 +12,17 @@ from mien.labels import parse_classes
 from mien.training.backend import require_keras, require_keras_file
 
 
-@click.command("export")
+@verb("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
-@click.option("--data", type=click.Path(path_type=Path), help="images to compare Keras and ONNX on  [drawn faces]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DATA", show_default="drawn faces",
+              help="images to compare Keras and ONNX on")  # fmt: skip
 @click.option(
     "--input-range",
     type=click.Choice(["auto", "0-255", "0-1", "-1-1"]),
-    help="input range of the model; auto: 0-255 if it rescales its input, else 0-1  [auto]",
+    show_default="auto",
+    help="input range of the model; auto: 0-255 if it rescales its input, else 0-1",
 )
 @click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, with the labelled images of --data")
 def command(

@@ -22,7 +22,8 @@ def model_option(function: Function) -> Function:
     return click.option(
         "--model",
         metavar="NAME|FOLDER",
-        help="a shipped model, a bundle or a run folder  [default: mien, the shipped one]",
+        show_default="mien, the shipped one",
+        help="a shipped model, a bundle or a run folder",
     )(function)
 
 

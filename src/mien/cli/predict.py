@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import model_option, only_one
 from mien.cli.predict_table import print_table, summary
 from mien.cli.progress import item_bar
@@ -29,14 +30,23 @@ _FIND = "--detect finds the faces first (mien train --faces trains for that)"
 _RAY_RATE_OVER = 600.0
 
 
-@click.command("predict")
+_HEADINGS = {
+    "Model": ("model", "detect", "faces", "threshold"),
+    "Output": ("jsonl_target", "json_target", "csv_target", "parquet_target", "draw"),
+    "Videos and webcams": ("camera", "fps", "timeline"),
+    "Speed": ("threads", "engine"),
+}
+
+
+@verb("predict", _HEADINGS)
 @click.argument("inputs", nargs=-1)
 @model_option
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="two classes: answer the second if its probability is at least P  [default: the model's own]",
+    show_default="the model's own",
+    help="two classes: answer the second if its probability is at least P",
 )
 @click.option(
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
@@ -44,9 +54,11 @@ _RAY_RATE_OVER = 600.0
 @click.option(
     "--detect/--no-detect",
     default=None,
-    help="find faces, or classify whole images  [default: as the model was trained]",
+    show_default="as the model was trained",
+    help="find faces, or classify whole images",
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="threads to use  [default: one per core]")
+@click.option("--threads", type=click.IntRange(1), metavar="N", show_default="one per core",
+              help="threads to use")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one row per face")
@@ -69,11 +81,10 @@ _RAY_RATE_OVER = 600.0
     "--fps",
     type=click.FloatRange(0, 1000, min_open=True),
     metavar="N",
-    help="video or webcam: frames to read per second  [default: 5]",
+    show_default="5",
+    help="frames to read per second",
 )
-@click.option(
-    "--timeline", type=click.Path(path_type=Path), metavar="PNG", help="video: plot each person's answers over time"
-)
+@click.option("--timeline", type=click.Path(path_type=Path), metavar="PNG", help="plot each person's answers over time")
 def command(
     inputs: tuple[str, ...], model: str | None, threshold: float | None, faces: Faces, detect: bool | None,
     threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import only_one
 from mien.cli.tables import estimate_cell, path_cell
 from mien.cli.terminal import console, one_line
@@ -26,7 +27,7 @@ _COLUMNS = list(Run(Path(), "damaged").to_dict())
 _NARROW_RUN = 20  # columns that a run's name should have at least, with its border
 
 
-@click.command("runs")
+@verb("runs")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(RUNS))
 @click.option("--sort", type=click.Choice(SORT_KEYS), default="accuracy", show_default=True, help="sort order")
 @click.option("--json", "json_target", metavar="FILE", help="write JSON; - for standard output")

@@ -11,6 +11,7 @@ from signal import SIGINT
 
 import click
 
+from mien.cli.help import verb
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 
@@ -20,7 +21,14 @@ KEY_VARIABLE = "MIEN_API_KEY"
 MIN_KEY_LENGTH = 16
 
 
-@click.command("serve")
+_HEADINGS = {
+    "Start here": ("models", "open_page", "host", "port"),
+    "Who may connect": ("api_key_file", "no_auth", "origins", "hosts"),
+    "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
+}
+
+
+@verb("serve", _HEADINGS)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="address to listen on")
 @click.option(
     "--port",
@@ -32,13 +40,13 @@ MIN_KEY_LENGTH = 16
 )
 @click.option(
     "--model", "models", multiple=True, metavar="[NAME=]NAME|FOLDER",
-    help="a shipped model, a bundle or a run folder; repeat for several models, the first is the default"
-    "  [default: mien]",
+    help="a shipped model, a bundle or a run folder; repeat for several models, the first is the default",
+    show_default="mien, the shipped one",
 )  # fmt: skip
 @click.option("--open", "open_page", is_flag=True, help="open the page in a browser")
 @click.option(
     "--api-key-file", type=click.Path(path_type=Path), metavar="FILE",
-    help=f"file with the key that every request must carry  [default: ${KEY_VARIABLE}]",
+    show_default=f"the key in ${KEY_VARIABLE}", help="file with the key that every request must carry",
 )  # fmt: skip
 @click.option("--no-auth", is_flag=True, help="accept requests without a key")
 @click.option(
@@ -50,7 +58,11 @@ MIN_KEY_LENGTH = 16
 )
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="accept requests to this host name too")
 @click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="images predicted at the same time  [default: one per core]"
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="one per core",
+    help="images predicted at the same time",
 )
 @click.option(
     "--max-body", type=click.IntRange(1), default=32, show_default=True, metavar="MIB", help="largest request body"

@@ -8,31 +8,42 @@ import numpy as np
 from rich.text import Text
 
 from mien.arrays import UInt8
+from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
-from mien.cli.settings import training_options
+from mien.cli.settings import setting_options
 from mien.cli.terminal import console, one_line
 from mien.data.dataset import Manifest, read_manifest, sample_images
 from mien.errors import ConfigError, DataError
 from mien.faces.crop import crop
 from mien.io.targets import PNG, require_output
 from mien.training.config import merge_settings
+from mien.training.defaults import GROUPS
 from mien.training.networks.pretrained import build_config
 from mien.viz.mosaic import mosaic, save_png
 
+#: The settings that change how samples are drawn.
+_SETTINGS = ("augment", *GROUPS["Augmentation"], "size", "colour", "seed")
+_HEADINGS = {
+    "Start here": ("out", "per_class", "classes", "rename"),
+    "Augmentation": ("augment", *GROUPS["Augmentation"], "size", "colour", "config_file", "seed"),
+}
 
-@click.command("show")
+
+@verb("show", _HEADINGS)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("grid.png"), show_default=True, metavar="FILE.png")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("grid.png"), show_default=True, metavar="FILE.png",
+              help="the mosaic to write")  # fmt: skip
 @click.option("--per-class", type=click.IntRange(1, 200), default=20, show_default=True, help="samples per class")
 @data_options
-@training_options
+@setting_options(_SETTINGS, {"augment": "light, if samples are augmented", "size": "48", "colour": "grey"})
 def command(
     data: Path, out: Path, per_class: int, classes: str | None, rename: tuple[str, ...],
     config_file: Path | None, **flags: Any,
 ) -> None:  # fmt: skip
     """Draw samples of DATA per class, with counts.
 
-    With --augment LEVEL or any other setting of mien train, samples are drawn as the network sees them.
+    With --augment LEVEL, another setting of augmentation or --config, samples are drawn as a network sees them in
+    training.
     """
     require_output(out, PNG, data)
     if out.suffix.lower() != ".png":

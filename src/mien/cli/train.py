@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
-from mien.cli.settings import training_options
+from mien.cli.settings import default_tables, training_headings, training_options
 from mien.cli.tables import metrics_table
 from mien.cli.terminal import console
 from mien.cli.training_progress import TrainingProgress
@@ -15,9 +16,10 @@ from mien.training.result import TrainingResult
 from mien.training.train import train
 
 
-@click.command("train")
+@verb("train", training_headings(("out", "resume", "classes", "rename", "config_file")), default_tables)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="run folder  [mien-runs/DATA-NETWORK]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", show_default="mien-runs/DATA-NETWORK",
+              help="new folder for the run")  # fmt: skip
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="continue an interrupted run")
 @click.option("--folds", type=click.IntRange(3, 50), help="cross-validate, then train the final model")
 @data_options

@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
@@ -29,19 +30,31 @@ _SHOWN = 15
 _JSON_BEGINS = r'\{"best":\d+,"best_accuracy":'
 
 
-@click.command("tune")
+_HEADINGS = {
+    "Start here": ("out", "trials", "minutes", "classes", "rename", "json_target"),
+    "Search": ("search", "fix", "config_file", "pruner", "seed"),
+    "Several machines": ("storage", "study", "silent_after"),
+}
+
+
+@verb("tune", _HEADINGS)
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="study folder  [mien-runs/tune-DATA]")
-@click.option("--trials", type=click.IntRange(1), help="largest number of trials, of all processes together")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="largest sum of minutes of all trials")
-@click.option("--search", metavar="A,B", help=f"settings to search  [{', '.join(SPACE)}]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", show_default="mien-runs/tune-DATA",
+              help="folder of the study")  # fmt: skip
+@click.option("--trials", type=click.IntRange(1), metavar="N", show_default="no limit",
+              help="largest number of trials, of all processes together; give this, --minutes or both")  # fmt: skip
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="N", show_default="no limit",
+              help="largest sum of minutes of all trials")  # fmt: skip
+@click.option("--search", metavar="A,B", show_default=", ".join(SPACE), help="settings to search")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="fix a setting, like epochs=8")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="fixed settings as TOML")
-@click.option("--seed", type=click.IntRange(0), help="seed of the split, as in mien train, and of the search")
+@click.option(
+    "--seed", type=click.IntRange(0), show_default="0", help="seed of the split, as in mien train, and of the search"
+)
 @click.option("--pruner", type=click.Choice(["median", "halving", "none"]), default="median", show_default=True,
               help="how to stop bad trials early")  # fmt: skip
 @click.option("--storage", metavar="URL", help="database that several machines share, like postgresql+psycopg://…")
-@click.option("--study", metavar="NAME", help="name of the study in the database  [mien-DIR]")
+@click.option("--study", metavar="NAME", show_default="mien-DIR", help="name of the study in the database")
 @click.option("--silent-after", type=click.IntRange(6), default=60, show_default=True, metavar="SECONDS",
               help="a process without a heartbeat for so long is dead; its trial is taken over")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON; - for standard output")

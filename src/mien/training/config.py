@@ -73,7 +73,7 @@ class TrainConfig:
         None, "fine-tune from the weights of a shipped model, a bundle or a finished run; none: train from scratch"
     )
     backbone_weights: str = _setting(
-        FROM_SCRATCH, "weights of the backbone: imagenet (Keras downloads them), a file, or none  [imagenet]"
+        FROM_SCRATCH, "weights of the backbone: imagenet (Keras downloads them), a file, or none"
     )
     freeze_epochs: int = _setting(
         0, "epochs at the start that train only the new head (with --from or --backbone)", 0, 100_000

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from mien.training.augmentation.pipeline import augmentation_layers, augmented, resolve
+from mien.training.augmentation.levels import resolve
+from mien.training.augmentation.pipeline import augmentation_layers, augmented
 from mien.training.config import TrainConfig
 
 

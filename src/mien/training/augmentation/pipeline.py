@@ -1,7 +1,5 @@
 """Build the augmentation of a config from Keras layers, which run inside the compiled graph."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,43 +8,8 @@ from keras import layers
 from mien.training.augmentation.degradation import RandomDegradation
 from mien.training.augmentation.erasing import RandomErasing
 from mien.training.augmentation.geometry import RandomAffine
+from mien.training.augmentation.levels import Augmentation, resolve
 from mien.training.config import TrainConfig
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Strength of each transform, in the units of TrainConfig. The defaults change nothing."""
-
-    flip: bool = False
-    rotation: float = 0.0
-    zoom: float = 0.0
-    translation: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    erasing: float = 0.0
-    degradation: float = 0.0
-
-
-LEVELS: Mapping[str, Augmentation] = {
-    "none": Augmentation(),
-    "light": Augmentation(True, rotation=10, zoom=0.1, translation=0.06, brightness=0.1, contrast=0.15),
-    "strong": Augmentation(
-        True, 20, zoom=0.4, translation=0.1, brightness=0.25, contrast=0.35, erasing=0.4, degradation=0.15
-    ),
-}
-
-
-def resolve(config: TrainConfig) -> Augmentation:
-    """Return the transforms of the config's level, overridden by those that it sets.
-
-    Examples:
-        >>> resolve(TrainConfig(augment="light", rotation=30)).rotation
-        30
-    """
-    level = LEVELS[config.augment]
-    names = Augmentation.__dataclass_fields__
-    chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    return Augmentation(**{**{name: getattr(level, name) for name in names}, **chosen})
 
 
 def augmentation_layers(transforms: Augmentation, seed: int) -> list[Any]:

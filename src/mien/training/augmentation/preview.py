@@ -9,7 +9,8 @@ from PIL import Image
 
 from mien.arrays import Int64, UInt8
 from mien.io.layout import AUGMENTED, SAMPLES
-from mien.training.augmentation.pipeline import augmentation_layers, resolve
+from mien.training.augmentation.levels import resolve
+from mien.training.augmentation.pipeline import augmentation_layers
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
 from mien.viz.mosaic import mosaic, save_png
