@@ -14,7 +14,8 @@
     ├── ExportError                      the exported network does not agree with the trained one
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
 
-A message is one line that names the file, what is wrong and the fix.
+A message is one line that names the file, what is wrong and the fix. It names options as Python does, in backticks:
+"give `epochs=`". The command and the server translate that (`mien.idioms`).
 """
 
 from typing import Literal

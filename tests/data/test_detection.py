@@ -134,5 +134,5 @@ def test_a_choice_is_stored_and_read_again(choice: DetectionChoice) -> None:
     ids=lambda choice: str(choice.kind),
 )  # fmt: skip
 def test_the_sentence_names_the_flag_and_only_people_are_said_to_have_faces(choice: DetectionChoice) -> None:
-    assert "--detect" in choice.sentence
+    assert "`detect=" in choice.sentence
     assert ("face" in choice.sentence) == (choice.kind in ("photos", "crops") or choice.detect)

@@ -154,7 +154,7 @@ def test_without_a_rule_every_other_data_is_judged_as_before(
 def test_what_is_part_of_neither_cannot_stand_beside_it(three_way: Path, faces: Path, tmp_path: Path) -> None:
     reader = mien.load(three_way, threads=1)
     data = renamed(faces, tmp_path, sad="neutral")
-    with pytest.raises(DataError, match=r"'neutral' is part of 'neither'; use --map neutral=neither$"):
+    with pytest.raises(DataError, match=r"'neutral' is part of 'neither'; use `rename={'neutral': 'neither'}`$"):
         score(reader, read_manifest(shutil.copytree(data / "happy", data / "neither").parent))
     with pytest.raises(DataError, match=r"does not know the class 'gloomy' \(it knows happy, sad, neither, angry"):
         score(reader, read_manifest(data, rename={"neutral": "gloomy"}))
@@ -167,7 +167,7 @@ def test_a_class_that_the_model_does_not_know(reader: mien.Reader, faces: Path, 
     with pytest.raises(DataError) as caught:
         score(reader, read_manifest(data))
     assert "the model does not know the class 'gloomy' (it knows happy, sad)" in str(caught.value)
-    assert "--map gloomy=" in str(caught.value)
+    assert "`rename={'gloomy': " in str(caught.value)
     mapped = score(reader, read_manifest(data, rename={"gloomy": "sad"}))
     np.testing.assert_array_equal(mapped.truth, score(reader, read_manifest(faces)).truth[np.r_[20:40, 0:20]])
 
@@ -231,7 +231,7 @@ def test_no_face_anywhere_is_an_error_that_names_the_fix(make_bundle: MakeBundle
         (tmp_path / "data" / name).mkdir(parents=True)
         Image.new("RGB", (300, 200), (90, 120, 60)).save(tmp_path / "data" / name / "a.png")
     (tmp_path / "data" / "sad" / "b.png").write_text("x")
-    with pytest.raises(DataError, match=r"no face was found in 2 of 3 images.*; use cropped faces .*--no-detect"):
+    with pytest.raises(DataError, match=r"no face was found in 2 of 3 images.*; use cropped faces .*`detect=False`"):
         score(mien.load(make_bundle(framing="face"), threads=1), read_manifest(tmp_path / "data"))
 
 

@@ -108,5 +108,5 @@ def test_only_one_class_occurs() -> None:
 
 
 def test_a_cost_of_an_unknown_class() -> None:
-    with pytest.raises(ConfigError, match=r"^--cost gloomy: no such class; the data has happy, sad$"):
+    with pytest.raises(ConfigError, match=r"^`costs={'gloomy': .*}`: no such class; the data has happy, sad$"):
         measure_thresholds(scored([0.1, 0.9], [0, 1]), {"gloomy": 2})

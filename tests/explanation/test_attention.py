@@ -211,5 +211,5 @@ def test_data_without_any_face_is_one_line(tmp_path: Path, make_bundle: MakeBund
         (tmp_path / label).mkdir()
         Image.new("RGB", (64, 64)).save(tmp_path / label / "black.png")
     reader = mien.load(make_bundle(framing="face"), threads=1)
-    with pytest.raises(DataError, match=r"no face was found in any of 2 images.*--no-detect"):
+    with pytest.raises(DataError, match=r"no face was found in any of 2 images.*`detect=False`"):
         sample_crops(reader, read_manifest(tmp_path), 10)

@@ -480,7 +480,7 @@ def test_without_a_name_the_shipped_model_is_read(shipped: Path) -> None:
 
 
 def test_without_a_shipped_model_the_error_says_how_to_name_one(nothing_shipped: None) -> None:
-    with pytest.raises(BundleError, match="--model FOLDER"):
+    with pytest.raises(BundleError, match="`model=FOLDER`"):
         mien.load()
 
 

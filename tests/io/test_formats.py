@@ -142,6 +142,6 @@ def test_frames_of_a_video_have_a_time_and_persons() -> None:
 
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"^--parquet needs .*: pip install 'mien\[parquet\]'$"):
+    with pytest.raises(MissingExtraError, match=r"^Parquet needs .*: pip install 'mien\[parquet\]'$"):
         write_parquet(iter(ROWS), tmp_path / "out.parquet", LABELS)
     assert list(tmp_path.iterdir()) == []

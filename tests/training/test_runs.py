@@ -68,7 +68,7 @@ def test_other_orders(runs: Path) -> None:
 
 
 def test_states_say_how_to_continue(runs: Path) -> None:
-    assert read_run(runs / "half").note == f"mien train --resume {runs / 'half'}"
+    assert read_run(runs / "half").note == f"`mien.train(resume={str(runs / 'half')!r})`"
     lost = read_run(runs / "lost")
     assert (lost.state, lost.note.split(";")[0]) == ("failed", "the loss is no longer a number in epoch 4")
     bad = read_run(runs / "bad")

@@ -14,6 +14,7 @@ import click
 from mien.cli.bad_calls import describe, refuse_verb
 from mien.cli.terminal import one_line
 from mien.errors import MienError
+from mien.idioms import to_flags
 from mien.version import __version__
 
 #: Each verb by what it is for; a verb is also a module. `mien --help` shows these lines and imports no verb.
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         status = _fail(describe(error))
     except MienError as error:
-        status = _fail(str(error))
+        status = _fail(to_flags(str(error)))
     except (KeyboardInterrupt, click.Abort) as stop:
         click.echo(f"mien: {one_line(str(stop) or 'interrupted')}", err=True)
         status = 130

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mien.cli.help import verb
 from mien.cli.options import only_one
 from mien.cli.tables import estimate_cell, path_cell
 from mien.cli.terminal import console, one_line
+from mien.idioms import to_flags
 from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
@@ -39,7 +41,7 @@ def command(folder: Path, sort: str, json_target: str | None, csv_target: str | 
         require_output(json_target, r'\[(\]|\{"run":)')
     elif csv_target is not None:
         require_output(csv_target, ",".join(_COLUMNS))
-    found = list_runs(folder, sort)
+    found = [replace(run, note=to_flags(run.note)) for run in list_runs(folder, sort)]
     if json_target is not None:
         write_output(json.dumps([run.to_dict() for run in found], indent=2) + "\n", json_target)
     elif csv_target is not None:

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from mien.training.config import TrainConfig, flag
+from mien.idioms import flag, to_flags
+from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 
 _METAVARS = {
@@ -34,7 +35,7 @@ def setting_options(
         for field in reversed(dataclasses.fields(TrainConfig)):
             if field.name in names:
                 words = (defaults or {}).get(field.name) or default_words(field.name)
-                function = _option(field.name, kinds[field.name], field.metadata["help"], words)(function)
+                function = _option(field.name, kinds[field.name], to_flags(field.metadata["help"]), words)(function)
         return click.option(
             "--config",
             "config_file",

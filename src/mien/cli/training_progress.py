@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console
+from mien.idioms import to_flags
 from mien.io.layout import is_run
 from mien.training.loop.schedule import Epoch
 from mien.training.reporter import BatchProgress
@@ -42,7 +43,7 @@ class TrainingProgress:
     def say(self, text: str) -> None:
         """Print a line."""
         self._stop_live()
-        self._print(text)
+        self._print(to_flags(text))
 
     def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
         """Show a progress bar."""

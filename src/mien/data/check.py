@@ -52,7 +52,7 @@ def check(
         ['very few images']
     """
     if model is not None and not faces:
-        raise ConfigError("model: checks the labels of faces; add faces=True (--faces)")
+        raise ConfigError("model: checks the labels of faces; add `faces=True`")
     report = on_progress or (lambda fraction: None)
     end = _FILES if faces else 1.0
     reader = None

@@ -202,7 +202,7 @@ def _require_split_labels(manifest: Manifest) -> None:
             if (split, label) not in present:
                 raise DataError(
                     f"{manifest.path}: class '{label}' has no image in the {split} part; "
-                    "add some, or use --classes to leave it out"
+                    "add some, or use `classes=` to leave it out"
                 )
     if "train" not in splits:
         raise DataError(f"{manifest.path}: has no train part; name one folder train")

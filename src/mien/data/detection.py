@@ -49,7 +49,7 @@ class DetectionChoice:
 
     Examples:
         >>> DetectionChoice(False, "other", sampled=64).sentence
-        'images: each is used whole; --detect yes searches it for a person first'
+        'images: each is used whole; `detect=True` searches it for a person first'
     """
 
     detect: bool
@@ -60,22 +60,22 @@ class DetectionChoice:
 
     @property
     def sentence(self) -> str:
-        """What was decided, why, and the flag that changes it; names no face if the images show other things."""
+        """What was decided, why, and the option that changes it; names no face if the images show other things."""
         if self.kind == "photos":
             return (
                 f"faces: found in {self.found} of {self.sampled} sampled images, so each image is cropped to its "
-                "largest face; --detect no uses it whole"
+                "largest face; `detect=False` uses it whole"
             )
         if self.kind == "crops":
             return (
                 f"faces: {self.cropped} of {self.sampled} sampled images are crops of faces already, so each image is "
-                "used whole; --detect yes crops it to its largest face"
+                "used whole; `detect=True` crops it to its largest face"
             )
         if self.kind == "other":
-            return "images: each is used whole; --detect yes searches it for a person first"
+            return "images: each is used whole; `detect=True` searches it for a person first"
         if self.detect:
-            return "faces: each image is cropped to its largest face, as --detect yes says"
-        return "images: each is used whole, as --detect no says"
+            return "faces: each image is cropped to its largest face, as `detect=True` says"
+        return "images: each is used whole, as `detect=False` says"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, as `run.json` holds it."""

@@ -76,7 +76,7 @@ def split(labels: Sequence[str], groups: Sequence[int], seed: int, ratios: Seque
             if ratio > 0 and not np.any((parts == number) & (codes == code)):
                 raise DataError(
                     f"class '{name}' has too few separate images ({int((counts[:, code] > 0).sum())}) to appear in "
-                    f"{len(ratios)} parts; add images or cross-validate with --folds"
+                    f"{len(ratios)} parts; add images or cross-validate with `folds=`"
                 )
     return parts
 

@@ -170,7 +170,7 @@ def compare_predictions(reports: Sequence[SavedPredictions], seed: int = 0) -> C
         if set(report.classes) != set(reports[0].classes):
             raise DataError(
                 f"{report.path}: its classes are {', '.join(report.classes)}, those of {reports[0].path} are "
-                f"{', '.join(reports[0].classes)}; evaluate both on the same classes (--classes, --map)"
+                f"{', '.join(reports[0].classes)}; evaluate both on the same classes (`classes=`, `rename=`)"
             )
     common = _common_images(reports)
     aligned = [_align(report, common, reports[0].classes) for report in reports]

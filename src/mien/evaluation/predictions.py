@@ -69,11 +69,13 @@ def read_predictions(folder: Path) -> SavedPredictions:
     Raises DataError if the folder is neither, or its files are damaged or contradict each other.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: is not a folder; give one that mien evaluate --out or mien train has written")
+        raise DataError(
+            f"{folder}: is not a folder; give one that `mien.evaluate(out=DIR)` or `mien.train` has written"
+        )
     for name in (METRICS, PREDICTIONS):
         if not (folder / name).is_file():
             raise DataError(
-                f"{folder}: has no {name}; give a folder that mien evaluate --out or mien train has written"
+                f"{folder}: has no {name}; give a folder that `mien.evaluate(out=DIR)` or `mien.train` has written"
             )
     metrics = _metrics(folder / METRICS)
     rows = csv_rows(_bytes(folder / PREDICTIONS), str(folder / PREDICTIONS))

@@ -219,11 +219,11 @@ def _unknown_class(reader: Reader, manifest: Manifest) -> DataError:
     if odd is not None:
         return DataError(
             f"{manifest.path}: the model does not know the class '{odd}' (it knows {', '.join(known)}); "
-            f"use --map {odd}={known[0]} or --classes"
+            f"use `rename={ {odd: known[0]} }` or `classes=`"
         )
     part = next(name for name in manifest.classes if name not in reader.answers)
     other = reader.answers[-1]
-    return DataError(f"{manifest.path}: for this model '{part}' is part of '{other}'; use --map {part}={other}")
+    return DataError(f"{manifest.path}: for this model '{part}' is part of '{other}'; use `rename={ {part: other} }`")
 
 
 def _nothing_usable(manifest: Manifest, no_face: int) -> DataError:
@@ -231,7 +231,7 @@ def _nothing_usable(manifest: Manifest, no_face: int) -> DataError:
     if no_face:
         return DataError(
             f"{manifest.path}: no face was found in {no_face} of {count} images, and the others could not be read; "
-            "use cropped faces whole with --no-detect"
+            "use cropped faces whole with `detect=False`"
         )
     return DataError(f"{manifest.path}: none of the {count} images could be read")
 

@@ -91,15 +91,15 @@ def check_costs(costs: Mapping[str, float], classes: tuple[str, ...]) -> dict[st
     costs of more or fewer than two classes.
     """
     if costs and len(classes) != 2:
-        raise ConfigError(f"--cost: is for data of two classes, this has {len(classes)}; use --classes")
+        raise ConfigError(f"`costs=`: is for data of two classes, this has {len(classes)}; use `classes=`")
     for name, cost in costs.items():
         if not 0 <= cost < math.inf:
-            raise ConfigError(f"--cost {name}={cost:g}: give a number of at least 0")
+            raise ConfigError(f"`costs={ {name: cost} }`: give a number of at least 0")
         if name not in classes:
-            raise ConfigError(f"--cost {name}: no such class; the data has {', '.join(classes)}")
+            raise ConfigError(f"`costs={ {name: cost} }`: no such class; the data has {', '.join(classes)}")
     prices = {name: float(costs.get(name, 1.0)) for name in classes}
     if not any(prices.values()):
-        raise ConfigError("--cost: all are 0, so that every threshold is as good; give one above 0")
+        raise ConfigError("`costs=`: all are 0, so that every threshold is as good; give one above 0")
     return prices
 
 

@@ -187,13 +187,13 @@ def make_explainer(reader: Reader, method: Method) -> Explainer:
         if not reader.config.maps:
             raise ConfigError(
                 f"cam: the model '{reader.config.name}' has no class activation maps, since its head is not one "
-                "linear layer after average pooling; use occlusion, or grad-cam with --model RUN"
+                "linear layer after average pooling; use occlusion, or grad-cam with `model=RUN`"
             )
         return lambda crops, labels: _cam(reader, crops, labels)
     if method == "occlusion":
         return lambda crops, labels: _occlusion(reader, crops, labels)
     raise ConfigError(
-        f"{method}: needs the Keras model that the bundle was made from; give --model RUN (a run folder) or a "
+        f"{method}: needs the Keras model that the bundle was made from; give `model=RUN` (a run folder) or a "
         ".keras file, or use " + default_method(reader)
     )
 

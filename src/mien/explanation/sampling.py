@@ -69,7 +69,8 @@ def sample_crops(
             on_progress((number + 1) / len(samples))
     if not crops:
         raise DataError(
-            f"{manifest.path}: no face was found in any of {len(samples)} images; read cropped faces with --no-detect"
+            f"{manifest.path}: no face was found in any of {len(samples)} images; "
+            "read cropped faces with `detect=False`"
         )
     return SampledCrops(np.stack(crops), np.array(truth, np.int64), tuple(detections))
 

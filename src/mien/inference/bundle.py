@@ -170,7 +170,7 @@ def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> Non
         OutputError: the file cannot be written.
     """
     if folder.resolve().is_relative_to(SHIPPED.resolve()):
-        raise BundleError(f"{folder.name}: came with the package and stays as it is; give --model FOLDER, of your own")
+        raise BundleError(f"{folder.name}: came with the package and stays as it is; give `model=FOLDER`, of your own")
     config = _read_config(folder / CONFIG_FILE)
     if len(config.labels) != 2 or config.answer_from is not None:
         raise ConfigError(f"{folder}: a threshold is for models that answer one of two labels")
@@ -210,7 +210,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     shipped = shipped_models()
     if model is None:
         if DEFAULT_MODEL not in shipped:
-            raise BundleError("no model comes with this installation of mien; name one (--model FOLDER)")
+            raise BundleError("no model comes with this installation of mien; name one (`model=FOLDER`)")
         return SHIPPED / DEFAULT_MODEL
     path = Path(model)
     if os.fspath(model) in shipped and not path.is_dir():
@@ -224,7 +224,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
         if (folder / CONFIG_FILE).exists() or (folder / MODEL_FILE).exists():
             return folder
     if (path / CONFIG).exists():
-        raise BundleError(f"{path}: this run has no bundle yet; finish it with mien train --resume {path}")
+        raise BundleError(f"{path}: this run has no bundle yet; finish it with `mien.train(resume={str(path)!r})`")
     raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
 
 

@@ -78,7 +78,7 @@ class PartWriter:
         if len(self.work.parts.attempts(number)) >= ATTEMPTS:
             first = number * self.work.parts.size + 1
             raise OutputError(
-                f"{path}: its worker died {ATTEMPTS} times; give fewer --threads if memory is short, or leave out the "
+                f"{path}: its worker died {ATTEMPTS} times; give fewer `threads=` if memory is short, or leave out the "
                 f"image that kills it, one of lines {first} to {first + self.work.parts.images_in(number) - 1} "
                 f"in {INPUTS_FILE}, and start a new folder"
             )
@@ -138,7 +138,7 @@ def require_ray() -> Any:
         import ray
         import ray.data
     except ImportError:
-        raise MissingExtraError("--engine ray", "cluster") from None
+        raise MissingExtraError("`engine=ray`", "cluster") from None
     return ray
 
 
@@ -195,7 +195,7 @@ def _ray(workers: int | None) -> Iterator[Any]:
             ray.init(address=address or "local", logging_level="critical", log_to_driver=False, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            where = f"RAY_ADDRESS {address}" if address else "--engine ray"
+            where = f"RAY_ADDRESS {address}" if address else "`engine=ray`"
             raise ConfigError(f"{where}: no Ray can be reached or started there ({reason:.200})") from None
     try:
         context = ray.data.DataContext.get_current()

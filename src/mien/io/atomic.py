@@ -65,9 +65,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise OutputError(f"{path}: cannot be read ({error}); give another --out, or remove its folder") from None
+        raise OutputError(f"{path}: cannot be read ({error}); give another `out=`, or remove its folder") from None
     if not isinstance(found, dict):
-        raise OutputError(f"{path}: was not written by mien; give another --out, or remove its folder")
+        raise OutputError(f"{path}: was not written by mien; give another `out=`, or remove its folder")
     return found
 
 

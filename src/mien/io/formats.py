@@ -186,7 +186,7 @@ def require_parquet() -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise MissingExtraError("--parquet", "parquet") from None
+        raise MissingExtraError("Parquet", "parquet") from None
     return pyarrow
 
 

@@ -147,11 +147,11 @@ def _held_out(
     if data is not None:
         return held_out(read_manifest(Path(data), classes, rename))
     if model is None or isinstance(model, Reader):
-        raise ConfigError("give DATA to evaluate the shipped model on; or --model RUN, which has its own")
+        raise ConfigError("give `data=` to evaluate the shipped model on; or `model=RUN`, which has its own")
     if detect:
-        raise ConfigError("--detect: needs DATA; a run is evaluated on images as it was trained")
+        raise ConfigError("`detect=`: needs `data=`; a run is evaluated on images as it was trained")
     if classes or rename:
-        raise ConfigError("--classes and --map: need DATA; a run is evaluated on its own part")
+        raise ConfigError("`classes=` and `rename=`: need `data=`; a run is evaluated on its own part")
     return held_out_of_run(Path(model))
 
 
@@ -165,11 +165,11 @@ def _reader(model: str | Path | Reader | None, detect: bool | None) -> Reader:
 def _require_threshold(model: str | Path | Reader | None) -> None:
     """Refuse a model whose threshold cannot be written, before long work starts."""
     if model is None or isinstance(model, Reader) or find_bundle(model).is_relative_to(SHIPPED):
-        raise ConfigError("--choose-threshold: the shipped model stays as it is; give --model FOLDER, of your own")
+        raise ConfigError("`choose_threshold=`: the shipped model stays as it is; give `model=FOLDER`, of your own")
     config = load_bundle(model).config
     if len(config.labels) != 2 or config.answer_from is not None:
         raise ConfigError(
-            f"--choose-threshold: is for models that answer one of two labels; {model} has {len(config.labels)}"
+            f"`choose_threshold=`: is for models that answer one of two labels; {model} has {len(config.labels)}"
         )
 
 
@@ -179,7 +179,7 @@ def _groups(predictions: Predictions, table: Path | None) -> GroupMetrics | None
 
 def _robustness(reader: Reader, predictions: Predictions, on_progress: Callable[[float], None]) -> Robustness:
     if predictions.crops is None:
-        raise ConfigError("--robustness: these images are too large and too many to keep; give fewer")
+        raise ConfigError("`robustness=`: these images are too large and too many to keep; give fewer")
     return measure_robustness(reader, predictions, on_progress=on_progress)
 
 

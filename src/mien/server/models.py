@@ -15,6 +15,7 @@ from PIL import Image
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
+from mien.idioms import to_query
 from mien.inference.reader import Faces, Reader
 from mien.io.image import ImageSource, open_header
 from mien.results import FaceHeat
@@ -153,7 +154,7 @@ class Models:
         except ImageError as error:
             raise Problem("unreadable_image", f"{upload.name}: {error.reason}") from None
         except ConfigError as error:
-            raise Problem("bad_parameter", str(error)) from None
+            raise Problem("bad_parameter", to_query(str(error))) from None
         image, faces = shrink(found.image, found.faces)
         pixels = overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces)
         stream = io.BytesIO()

@@ -183,7 +183,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
-        raise ConfigError(f"--host {host}: is not an address of this machine; use 127.0.0.1 or 0.0.0.0") from None
+        raise ConfigError(f"`host={host!r}`: is not an address of this machine; use 127.0.0.1 or 0.0.0.0") from None
     listener = socket.socket(family, kind, protocol)
     try:
         if sys.platform != "win32":
@@ -193,10 +193,10 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"--port {port}: is in use; choose another one, or 0 for any free port") from None
+            raise ConfigError(f"`port={port}`: is in use; choose another one, or 0 for any free port") from None
         if error.errno == errno.EACCES:
-            raise ConfigError(f"--port {port}: is not allowed; choose 1024 or higher") from None
-        raise ConfigError(f"--host {host}: cannot be used ({error.strerror})") from None
+            raise ConfigError(f"`port={port}`: is not allowed; choose 1024 or higher") from None
+        raise ConfigError(f"`host={host!r}`: cannot be used ({error.strerror})") from None
     return listener
 
 

@@ -76,7 +76,7 @@ class TrainConfig:
         FROM_SCRATCH, "weights of the backbone: imagenet (Keras downloads them), a file, or none"
     )
     freeze_epochs: int = _setting(
-        0, "epochs at the start that train only the new head (with --from or --backbone)", 0, 100_000
+        0, "epochs at the start that train only the new head (with `start_from=` or `backbone=`)", 0, 100_000
     )
     head_learning_rate: float = _setting(1e-3, "learning rate while only the head is trained", 1e-8, 10)
 
@@ -129,28 +129,29 @@ class TrainConfig:
         for field in dataclasses.fields(self):
             check_setting(field.name, getattr(self, field.name))
         if self.validation_share + self.test_share > 0.9:
-            raise ConfigError("--validation-share and --test-share: together at most 0.9")
+            raise ConfigError("`validation_share=` and `test_share=`: together at most 0.9")
         self._check_backbone()
         if self.freeze_epochs and not self.starts_trained:
-            raise ConfigError("--freeze-epochs: needs --from, or --backbone with weights; random weights are not "
-                              "worth freezing")  # fmt: skip
+            raise ConfigError(
+                "`freeze_epochs=`: needs `start_from=`, or `backbone=` with weights; freezing random weights is no use"
+            )
         if self.freeze_epochs > self.epochs:
-            raise ConfigError(f"--freeze-epochs {self.freeze_epochs}: more than --epochs {self.epochs}")
+            raise ConfigError(f"`freeze_epochs={self.freeze_epochs}`: more than `epochs={self.epochs}`")
 
     def _check_backbone(self) -> None:
         if self.network != "backbone":
             if self.backbone is not None:
-                raise ConfigError(f"--network {self.network}: cannot have a --backbone; give one of the two")
+                raise ConfigError(f"`network={self.network!r}`: cannot have a `backbone=`; give one of the two")
             if self.backbone_weights != FROM_SCRATCH:
-                raise ConfigError(f"--backbone-weights {self.backbone_weights}: needs --backbone NAME")
+                raise ConfigError(f"`backbone_weights={self.backbone_weights!r}`: needs `backbone=NAME`")
             return
         if self.backbone is None:
-            raise ConfigError("--network backbone: needs --backbone NAME, like MobileNetV3Small")
+            raise ConfigError("`network='backbone'`: needs `backbone=NAME`, like MobileNetV3Small")
         if self.start_from is not None and self.backbone_weights != FROM_SCRATCH:
-            raise ConfigError("--from and --backbone-weights: give only one of them")
+            raise ConfigError("`start_from=` and `backbone_weights=`: give only one of them")
         for name, own in (("width", 1.0), ("activation", "relu"), ("precision", "float32")):
             if getattr(self, name) != own:
-                raise ConfigError(f"{flag(name)} {getattr(self, name)}: a backbone has its own; leave it out")
+                raise ConfigError(f"`{name}={getattr(self, name)!r}`: a backbone has its own; leave it out")
 
     @property
     def starts_trained(self) -> bool:
@@ -169,7 +170,7 @@ class TrainConfig:
         network = given.get("network", "backbone" if "backbone" in given else cls.network)
         given["network"] = network
         if network not in NETWORK_DEFAULTS:
-            raise ConfigError(f"--network {network}: is none of {', '.join(NETWORK_DEFAULTS)}")
+            raise ConfigError(f"`network={network!r}`: is none of {', '.join(NETWORK_DEFAULTS)}")
         if given.get("start_from") == FROM_SCRATCH:
             del given["start_from"]
         found = {**NETWORK_DEFAULTS[network], **given}
@@ -228,7 +229,7 @@ def check_setting(name: str, value: object) -> None:
     _check_type(name, value, kind)
     low, high = field.metadata["low"], field.metadata["high"]
     if isinstance(value, int | float) and not low <= value <= high:
-        raise ConfigError(f"{flag(name)} {value}: must lie between {low:g} and {high:g}")
+        raise ConfigError(f"`{name}={value!r}`: must lie between {low:g} and {high:g}")
 
 
 def _refuse_unknown(name: str) -> NoReturn:
@@ -237,13 +238,6 @@ def _refuse_unknown(name: str) -> NoReturn:
 
 _KINDS = get_type_hints(TrainConfig)
 _FIELDS = {field.name: (field, _KINDS[field.name]) for field in dataclasses.fields(TrainConfig)}
-
-
-def flag(field: str) -> str:
-    """Return the command-line spelling of a field."""
-    if field == "start_from":
-        return "--from"  # a keyword in Python
-    return "--" + field.replace("_", "-")
 
 
 def _toml(value: object) -> str:
@@ -256,10 +250,10 @@ def _toml(value: object) -> str:
 def _check_type(field: str, value: object, kind: Any) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ConfigError(f"{flag(field)} {value}: is none of {', '.join(get_args(kind))}")
+            raise ConfigError(f"`{field}={value!r}`: is none of {', '.join(get_args(kind))}")
         return
     kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     fits = type(value) in kinds or (float in kinds and type(value) is int)
     if not fits or (isinstance(value, float) and math.isnan(value)):
         names = " or ".join(one.__name__ for one in kinds if one is not type(None))
-        raise ConfigError(f"{flag(field)} {value!r}: must be of type {names}")
+        raise ConfigError(f"`{field}={value!r}`: must be of type {names}")

@@ -174,7 +174,7 @@ def open_model(
     """
     if isinstance(model, Reader):
         if labels:
-            raise ConfigError("labels: is for a .keras file; a reader knows its labels")
+            raise ConfigError("`labels=`: is for a .keras file; a reader knows its labels")
         reader = model.variant(faces=faces, detect=detect)
         chosen = method or default_method(reader)
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
@@ -183,14 +183,14 @@ def open_model(
         run = path.parent
         if (run / BUNDLE).is_dir():
             if labels:
-                raise ConfigError(f"--labels: {path} belongs to a run, which knows its labels; leave it out")
+                raise ConfigError(f"`labels=`: {path} belongs to a run, which knows its labels; leave it out")
             reader = load(run, faces=faces, detect=detect)
             return _with_keras(reader, method or default_method(reader), path)
         return _foreign(path, labels, method, faces, detect)
     if labels and path is not None and path.suffix in _KERAS:
-        raise ConfigError(f"--model {path}: no such file")
+        raise ConfigError(f"`model={str(path)!r}`: no such file")
     if labels:
-        raise ConfigError("--labels: is for a .keras file; a bundle or a run knows its labels")
+        raise ConfigError("`labels=`: is for a .keras file; a bundle or a run knows its labels")
     reader = load(model, faces=faces, detect=detect)
     chosen = method or default_method(reader)
     if chosen in _BUNDLE_METHODS:
@@ -198,8 +198,8 @@ def open_model(
     found = next((path / inner for inner in _IN_RUN if (path / inner).is_file()), None) if path else None
     if found is None:
         raise ConfigError(
-            f"--method {chosen}: needs the Keras model, and {model or 'the shipped model'} is a bundle alone; give "
-            f"--model RUN (a run folder with model.keras) or a .keras file, or use --method {default_method(reader)}"
+            f"`method={chosen!r}`: needs the Keras model, and {model or 'the shipped model'} is a bundle alone; give "
+            f"`model=RUN` (a run folder with model.keras) or a .keras file, or use `method={default_method(reader)!r}`"
         )
     return _with_keras(reader, chosen, found)
 
@@ -211,7 +211,7 @@ def _with_keras(
         return ExplainableModel(reader, method, make_explainer(reader, method))
     from mien.training.backend import require_keras
 
-    require_keras(f"--method {method}")
+    require_keras(f"`method={method!r}`")
     from mien.training.export.keras_file import load_keras_file
     from mien.training.gradcam import GradCam, GradMethod
 
@@ -222,7 +222,9 @@ def _foreign(
     path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None
 ) -> ExplainableModel:
     if labels is None:
-        raise ConfigError(f"{path}: give its class names in the order of its outputs, for example --labels happy,sad")
+        raise ConfigError(
+            f"{path}: give its class names in the order of its outputs, for example `labels=['happy', 'sad']`"
+        )
     names = check_labels(labels)
     from mien.training.backend import require_keras
 

@@ -80,7 +80,7 @@ def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
     there is no such folder.
     """
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; give the folder that mien train --out wrote to")
+        raise TrainingError(f"{folder}: no such folder; give the folder that `mien.train(out=FOLDER)` wrote to")
     found = [read_run(path) for path in _run_folders(folder)]
     if sort == "created":
         return sorted(found, key=lambda run: run.created, reverse=True)
@@ -128,7 +128,7 @@ def _read(folder: Path) -> Run:
     failed = folder / FAILED
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())
-    return Run(folder, "unfinished", **known, note=f"mien train --resume {folder}")
+    return Run(folder, "unfinished", **known, note=f"`mien.train(resume={str(folder)!r})`")
 
 
 def _epochs(path: Path) -> Iterable[dict[str, float]]:

@@ -10,7 +10,7 @@ from mien.io.atomic import refuse_existing
 from mien.io.layout import CONFIG, RUNS, is_finished
 from mien.io.targets import free_folder, require_new_folder
 from mien.training.backend import require_keras
-from mien.training.config import FROM_SCRATCH, TrainConfig, flag, merge_settings, read_settings
+from mien.training.config import FROM_SCRATCH, TrainConfig, merge_settings, read_settings
 from mien.training.data_split import split_data, split_folds
 from mien.training.networks.pretrained import SMALL_DATASET, build_config, small_dataset_config
 from mien.training.reporter import QuietReporter, Reporter
@@ -68,10 +68,10 @@ def train(
     reporter = reporter or QuietReporter()
     if resume is not None:
         if data or out or classes or rename or folds or config or any(value is not None for value in settings.values()):
-            raise ConfigError("--resume: takes the run's own data and settings; give it alone")
+            raise ConfigError("`resume=`: takes the run's own data and settings; give it alone")
         return _resume(Path(resume), reporter)
     if data is None:
-        raise ConfigError("give DATA, a labelled folder, CSV or zip; or --resume RUN")
+        raise ConfigError("give `data=`, a labelled folder, CSV or zip; or `resume=RUN`")
     given = merge_settings(Path(config) if config else None, settings)
     full, small = build_config(given), small_dataset_config(given)
     folder = Path(out) if out else free_folder(Path(RUNS), f"{Path(data).resolve().stem}-{full.network}")
@@ -134,7 +134,7 @@ def train_source(
         config = small_config
         reporter.say(
             f"{count} training images are few: fine-tuning the shipped model '{config.start_from}' "
-            f"(train from scratch: {flag('start_from')} {FROM_SCRATCH})"
+            f"(train from scratch: `start_from={FROM_SCRATCH!r}`)"
         )
     reporter.on_start(out)
     if folds:

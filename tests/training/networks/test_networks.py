@@ -51,5 +51,5 @@ def test_every_activation_that_is_offered_is_one_of_keras(name: str) -> None:
 
 
 def test_too_small_an_input_is_one_line() -> None:
-    with pytest.raises(ConfigError, match="--size 16: is too small for the network 'classic'"):
+    with pytest.raises(ConfigError, match="`size=16`: is too small for the network 'classic'"):
         build(TrainConfig.make({"network": "classic", "size": 16}), 2)

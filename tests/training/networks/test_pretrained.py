@@ -194,8 +194,8 @@ def pickled(folder: Path) -> None:
         (one_array, "is damaged"),
         (lambda folder: rewrite(folder, width=0.5), "holds weights of another network"),
         (lambda folder: rewrite(folder, network="stack", size=48), "holds weights of another network"),
-        (lambda folder: rewrite(folder, network="vast"), "is not for a network of this mien (--network vast"),
-        (lambda folder: rewrite(folder, size="large"), "is not for a network of this mien (--size 'large'"),
+        (lambda folder: rewrite(folder, network="vast"), "is not for a network of this mien (`network='vast'`"),
+        (lambda folder: rewrite(folder, size="large"), "is not for a network of this mien (`size='large'`"),
         (lambda folder: rewrite(folder, colour=None), "is damaged ('colour')"),
     ],
 )
@@ -206,7 +206,7 @@ def test_weights_that_cannot_be_used_are_one_line(
     change(folder)
     with pytest.raises(BundleError) as caught:
         fresh(build_config({"start_from": str(folder)}), 2)
-    assert str(caught.value).startswith(f"--from {folder}: ")
+    assert str(caught.value).startswith(f"`start_from={str(folder)!r}`: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -221,20 +221,24 @@ def test_an_unusable_source_of_weights_says_what_is_usable(
         "mien-two": "has no weights.npz to start from",
         str(tmp_path): "has no weights.npz to start from",
         str(weights / WEIGHTS_FILE): "is a file",
-        str(tmp_path / "run"): f"this run is not finished; finish it with mien train --resume {tmp_path / 'run'}",
+        str(
+            tmp_path / "run"
+        ): f"this run is not finished; finish it with `mien.train(resume={str(tmp_path / 'run')!r})`",
     }
     for name, words in cases.items():
         with pytest.raises(BundleError) as caught:
             build_config({"start_from": name})
-        assert f"--from {name}: {words}" in str(caught.value)
+        assert f"`start_from={str(name)!r}`: {words}" in str(caught.value)
 
 
 def test_a_contradicting_setting_is_named(weights: Path) -> None:
     for name, value, own in (("size", 48, 32), ("width", 0.5, 1.0), ("network", "stack", "classic")):
-        with pytest.raises(ConfigError, match=f"--{name} {value}: the weights of --from .* are for {own}; leave it"):
+        with pytest.raises(
+            ConfigError, match=f"`{name}={value!r}`: the weights of `start_from=.*` are for {own}; leave it"
+        ):
             build_config({"start_from": str(weights), name: value})
     config = TrainConfig.make({"start_from": str(weights), "network": "classic"})  # 256 pixels, where they are for 32
-    with pytest.raises(ConfigError, match="--size 256: the weights"):
+    with pytest.raises(ConfigError, match="`size=256`: the weights"):
         load_pretrained(build(TrainConfig.make(SETTINGS), 2), config)
 
 

@@ -81,7 +81,7 @@ def test_a_name_that_keras_alone_knows_is_refused_before_the_first_run(faces: Pa
     sweep = Sweep(
         "", {"epochs": 1, "size": 32, "backbone_weights": "none"}, {"backbone": ("MobileNet", "MobilNet")}, (0,)
     )
-    with pytest.raises(ConfigError, match=r"--backbone MobilNet: is none of keras\.applications; like MobileNet"):
+    with pytest.raises(ConfigError, match=r"`backbone='MobilNet'`: is none of keras\.applications; like MobileNet"):
         experiment(TrainingSource(faces), sweep, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -51,9 +51,9 @@ def test_what_initial_weights_fix_is_not_searched() -> None:
 @pytest.mark.parametrize(
     ("given", "names", "words"),
     [
-        ({}, ["lerning_rate"], "--search lerning_rate: is none of network, width"),
-        ({"dropout": 0.1}, ["dropout"], "--search dropout: has a fixed value, too"),
-        ({"start_from": "mien"}, ["size"], "--search size: is fixed by the initial weights"),
+        ({}, ["lerning_rate"], "`search=lerning_rate`: is none of network, width"),
+        ({"dropout": 0.1}, ["dropout"], "`search=dropout`: has a fixed value, too"),
+        ({"start_from": "mien"}, ["size"], "`search=size`: is fixed by the initial weights"),
         ({name: getattr(TrainConfig.make({}), name) for name in SPACE}, None, "nothing is left to search"),
     ],
 )
@@ -70,11 +70,11 @@ def test_fixed_settings_are_read_as_in_a_settings_file() -> None:
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
-        ("epochs", "--fix epochs: must be NAME=VALUE"),
-        ("epcohs=3", "--fix epcohs=3: must be NAME=VALUE"),
-        ("epochs=many", "--epochs 'many': must be of type int"),
-        ("dropout=2", "--dropout 2: must lie between"),
-        ("seed=3", "--fix seed: use --seed"),
+        ("epochs", "`fix='epochs'`: must be NAME=VALUE"),
+        ("epcohs=3", "`fix='epcohs=3'`: must be NAME=VALUE"),
+        ("epochs=many", "`epochs='many'`: must be of type int"),
+        ("dropout=2", "`dropout=2`: must lie between"),
+        ("seed=3", "`fix=seed`: use `seed=`"),
     ],
 )
 def test_a_wrong_fixed_setting_is_one_line(pair: str, words: str) -> None:
@@ -83,5 +83,5 @@ def test_a_wrong_fixed_setting_is_one_line(pair: str, words: str) -> None:
 
 
 def test_a_setting_cannot_be_fixed_twice() -> None:
-    with pytest.raises(ConfigError, match="--fix epochs: is given twice"):
+    with pytest.raises(ConfigError, match="`fix=epochs`: is given twice"):
         parse_fixed(["epochs=2", "epochs=3"])

@@ -130,7 +130,7 @@ def test_a_study_of_another_job_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle://nobody@localhost/x", "sqlite:////no/such/folder/study.db"])
 def test_a_database_that_cannot_be_used_is_one_line(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"^--storage .*: cannot be used") as caught:
+    with pytest.raises(ConfigError, match=r"^`storage=.*`: cannot be used") as caught:
         open_study(url, "one", JOB, {"x": 0.5})
     assert "\n" not in str(caught.value)
 

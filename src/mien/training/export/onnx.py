@@ -115,7 +115,7 @@ def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
         ExportError: they disagree, or logits are not numbers.
     """
     if not len(crops):
-        raise ExportError("no crops to compare Keras and ONNX on; give some with --data")
+        raise ExportError("no crops to compare Keras and ONNX on; give some with `data=`")
     classifier = Classifier(bundle)
     # Few at a time: the first feature maps of a large input take tens of megabytes per image.
     blocks = [crops[start : start + 8] for start in range(0, len(crops), 8)]

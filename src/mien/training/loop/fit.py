@@ -109,7 +109,7 @@ class _Loop:
         validated = self._validate(one_unit)
         self.ema.swap()
         if not (math.isfinite(trained.loss) and math.isfinite(validated.loss)):
-            raise TrainingError(f"the loss is no longer a number in epoch {number + 1}; lower --learning-rate")
+            raise TrainingError(f"the loss is no longer a number in epoch {number + 1}; lower `learning_rate=`")
         return Epoch(
             epoch=number + 1,
             loss=trained.loss,

@@ -23,7 +23,7 @@ def require_tensorboard() -> None:
     try:
         import tensorboard  # type: ignore[import-untyped]  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("--tensorboard", "tune") from error
+        raise MissingExtraError("`tensorboard=True`", "tune") from error
 
 
 class EventLog(QuietReporter):

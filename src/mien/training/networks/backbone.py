@@ -19,7 +19,7 @@ from mien.training.networks.pretrained import zero_head
 
 
 def backbones() -> list[str]:
-    """Return all names that `--backbone` accepts."""
+    """Return all names that the setting `backbone` accepts."""
     return [name for name in dir(keras.applications) if callable(getattr(keras.applications, name))]
 
 
@@ -49,10 +49,10 @@ def load_backbone(network: Any, config: TrainConfig) -> None:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         if source == IMAGENET:
             raise ConfigError(
-                f"--backbone-weights {IMAGENET}: cannot be downloaded ({reason}); give a file of weights, or "
+                f"`backbone_weights={IMAGENET!r}`: cannot be downloaded ({reason}); give a file of weights, or "
                 f"{FROM_SCRATCH} for random ones"
             ) from None
-        raise ConfigError(f"--backbone-weights {source}: is not a file of {config.backbone} weights without the top "
+        raise ConfigError(f"`backbone_weights={source!r}`: is not a file of {config.backbone} weights without the top "
                           f"({reason})") from None  # fmt: skip
     network.get_layer(trained.name).set_weights(trained.get_weights())
     zero_head(network)
@@ -62,7 +62,7 @@ def _make(config: TrainConfig, weights: str | None) -> Any:
     name = str(config.backbone)
     if name not in backbones():
         near = difflib.get_close_matches(name, backbones(), 3, 0.4) or backbones()
-        raise ConfigError(f"--backbone {name}: is none of keras.applications; like {', '.join(near)}")
+        raise ConfigError(f"`backbone={name!r}`: is none of keras.applications; like {', '.join(near)}")
     shape = (config.size, config.size, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the weights are for size 224; other sizes work
@@ -72,7 +72,7 @@ def _make(config: TrainConfig, weights: str | None) -> Any:
             return getattr(keras.applications, name)(include_top=False, weights=None, input_shape=shape)
         except ValueError as error:
             reason = " ".join(str(error).split())[:160]
-            raise ConfigError(f"--size {config.size}: is too small for the backbone {name} ({reason})") from None
+            raise ConfigError(f"`size={config.size}`: is too small for the backbone {name} ({reason})") from None
 
 
 def _preprocess(name: str, x: Any) -> Any:

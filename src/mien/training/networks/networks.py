@@ -110,7 +110,7 @@ def build(config: TrainConfig, classes: int) -> Model:
             config.size, config.channels, classes, config.width, config.dropout, config.activation
         )
     except ValueError:
-        raise ConfigError(f"--size {config.size}: is too small for the network '{config.network}'") from None
+        raise ConfigError(f"`size={config.size}`: is too small for the network '{config.network}'") from None
 
 
 def _with_backbone(config: TrainConfig, classes: int) -> Model:

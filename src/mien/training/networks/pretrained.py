@@ -20,7 +20,7 @@ from mien.inference import bundle
 from mien.inference.bundle import DEFAULT_MODEL, shipped_models
 from mien.io.atomic import new_file
 from mien.io.layout import CONFIG, FINAL, KERAS
-from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, flag, read_settings
+from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, read_settings
 
 WEIGHTS_FILE = "weights.npz"
 #: With fewer training images than this, `mien train` fine-tunes the shipped model by default.
@@ -87,7 +87,9 @@ def _absolute_weights(weights: Any) -> dict[str, str]:
     if not isinstance(weights, str) or weights in (FROM_SCRATCH, IMAGENET):
         return {}
     if not Path(weights).is_file():
-        raise ConfigError(f"--backbone-weights {weights}: no such file; give one, or {IMAGENET} or {FROM_SCRATCH}")
+        raise ConfigError(
+            f"`backbone_weights={str(weights)!r}`: no such file; give one, or {IMAGENET} or {FROM_SCRATCH}"
+        )
     return {"backbone_weights": str(Path(weights).resolve())}
 
 
@@ -119,7 +121,7 @@ def load_pretrained(network: Any, config: TrainConfig) -> None:
     arrays = _arrays(path, name)
     trunk = [(weight, value) for weight, value in zip(network.weights, arrays, strict=False) if id(weight) not in own]
     if len(arrays) != len(network.weights) or any(tuple(w.shape) != value.shape for w, value in trunk):
-        raise BundleError(f"--from {name}: {path} holds weights of another network; export or train it again")
+        raise BundleError(f"`start_from={name!r}`: {path} holds weights of another network; export or train it again")
     for weight, value in trunk:
         weight.assign(value.astype(np.float32))
     zero_head(network)
@@ -143,17 +145,21 @@ def _find(name: str) -> Path:
         return bundle.SHIPPED / name / WEIGHTS_FILE
     fix = f"give a shipped model ({', '.join(models) or 'none here'}), a bundle with {WEIGHTS_FILE} or a finished run"
     if folder.is_dir() and (folder / CONFIG).exists():
-        raise BundleError(f"--from {name}: this run is not finished; finish it with mien train --resume {name}")
+        raise BundleError(
+            f"`start_from={name!r}`: this run is not finished; finish it with `mien.train(resume={name!r})`"
+        )
     if folder.is_dir() or name in shipped_models():
-        raise BundleError(f"--from {name}: has no {WEIGHTS_FILE} to start from; {fix}")
-    raise BundleError(f"--from {name}: {'is a file' if folder.exists() else 'no such model'}; {fix}")
+        raise BundleError(f"`start_from={name!r}`: has no {WEIGHTS_FILE} to start from; {fix}")
+    raise BundleError(f"`start_from={name!r}`: {'is a file' if folder.exists() else 'no such model'}; {fix}")
 
 
 def _check_shared(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
     for key in _SHARED:
         value = wanted.get(key)
         if value is not None and value != found[key]:
-            raise ConfigError(f"{flag(key)} {value}: the weights of --from {name} are for {found[key]}; leave it out")
+            raise ConfigError(
+                f"`{key}={value!r}`: the weights of `start_from={name!r}` are for {found[key]}; leave it out"
+            )
 
 
 def _settings(path: Path, name: str) -> dict[str, Any]:
@@ -163,7 +169,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
         raw = read_settings(path.with_name(CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
         config = TrainConfig.make({key: raw.get(key) if key == "backbone" else raw[key] for key in _STORED})
     except ConfigError as error:
-        raise BundleError(f"--from {name}: {path} is not for a network of this mien ({error})") from None
+        raise BundleError(f"`start_from={name!r}`: {path} is not for a network of this mien ({error})") from None
     except _DAMAGED as error:
         raise _damaged(path, name, error) from None
     return {key: getattr(config, key) for key in _STORED}
@@ -187,4 +193,4 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _damaged(path: Path, name: str, error: Exception) -> BundleError:
-    return BundleError(f"--from {name}: {path} is damaged ({' '.join(str(error).split()):.100}); get it again")
+    return BundleError(f"`start_from={name!r}`: {path} is damaged ({' '.join(str(error).split()):.100}); get it again")

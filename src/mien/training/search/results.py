@@ -98,7 +98,7 @@ def read_result(tuning: Tuning) -> TuningResult:
     complete = [trial for trial in trials if trial.accuracy is not None]
     if not complete:
         reason = next((f" ({trial.reason})" for trial in trials if trial.reason), "")
-        raise TrainingError(f"{tuning.folder}: no trial was finished{reason}; give more --trials or --minutes")
+        raise TrainingError(f"{tuning.folder}: no trial was finished{reason}; give more `trials=` or `minutes=`")
     best = max(complete, key=lambda trial: (trial.accuracy, -trial.number))
     config = tuning.space.config(best.settings)
     return TuningResult(trials, best, config, _importance(tuning.study.inner, len(complete)), tuning.validation,

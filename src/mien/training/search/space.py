@@ -115,7 +115,7 @@ def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str]
         chosen = list(dict.fromkeys(names))
         _check(chosen, given, fixed)
     if not chosen:
-        raise ConfigError("--fix: nothing is left to search; fix less")
+        raise ConfigError("`fix=`: nothing is left to search; fix less")
     searched = {name: SPACE[name].including(getattr(base, name)) for name in SPACE if name in chosen}
     return Space(given, base, searched)
 
@@ -123,11 +123,11 @@ def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str]
 def _check(names: Iterable[str], given: Mapping[str, Any], fixed: Iterable[str]) -> None:
     for name in names:
         if name not in SPACE:
-            raise ConfigError(f"--search {name}: is none of {', '.join(SPACE)}")
+            raise ConfigError(f"`search={name}`: is none of {', '.join(SPACE)}")
         if name in given:
-            raise ConfigError(f"--search {name}: has a fixed value, too; leave one out")
+            raise ConfigError(f"`search={name}`: has a fixed value, too; leave one out")
         if name in fixed:
-            raise ConfigError(f"--search {name}: is fixed by the initial weights; leave it out")
+            raise ConfigError(f"`search={name}`: is fixed by the initial weights; leave it out")
 
 
 def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
@@ -143,11 +143,11 @@ def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in kinds:
-            raise ConfigError(f"--fix {pair}: must be NAME=VALUE with a setting of mien train, like network=stack")
+            raise ConfigError(f"`fix={pair!r}`: must be NAME=VALUE with a setting of mien train, like network=stack")
         if name == "seed":
-            raise ConfigError("--fix seed: use --seed")
+            raise ConfigError("`fix=seed`: use `seed=`")
         if name in found:
-            raise ConfigError(f"--fix {name}: is given twice")
+            raise ConfigError(f"`fix={name}`: is given twice")
         found[name] = _value(text.strip(), str in (kinds[name], *get_args(kinds[name])))
         check_setting(name, found[name])
     return found

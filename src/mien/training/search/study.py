@@ -94,7 +94,7 @@ def open_study(
             database = open_database(storage, silent_after)
             study, made = _open(database, name, _pruner(pruner, warm_up), seed)
     except database_errors() as error:
-        raise ConfigError(f"--storage {without_password(storage)}: cannot be used ({first_line(error)})") from None
+        raise ConfigError(f"`storage={without_password(storage)!r}`: cannot be used ({first_line(error)})") from None
     if made:
         study.set_user_attr(_JOB, dict(job))
         study.enqueue_trial(dict(first), user_attrs={DEFAULTS: True})
@@ -102,7 +102,7 @@ def open_study(
     else:
         _wait_until_ready(study, first)
         if changed := changed_fields(job, study.user_attrs.get(_JOB, {})):
-            fix = "give the same again, or another --out or --study"
+            fix = "give the same again, or another `out=` or `study=`"
             raise OutputError(
                 f"{without_password(storage)}: the study '{name}' was begun with another {changed}; {fix}"
             )
@@ -267,7 +267,7 @@ def _wait_until_ready(study: Any, first: Mapping[str, Any]) -> None:
             return
         time.sleep(POLL)
     if _JOB not in study.user_attrs:
-        raise TrainingError(f"the study '{study.study_name}' was not made by mien; give another --study")
+        raise TrainingError(f"the study '{study.study_name}' was not made by mien; give another `study=`")
     study.enqueue_trial(dict(first), user_attrs={DEFAULTS: True}, skip_if_exists=True)
     study.set_user_attr(_READY, True)
 

@@ -116,7 +116,7 @@ def tune(
         base, given = small, {**given, "start_from": small.start_from}
         reporter.say(
             f"{count} training images are few: fine-tuning the shipped model '{base.start_from}', as mien train does "
-            f"(train from scratch: --fix start_from={FROM_SCRATCH})"
+            f"(train from scratch: `fix={ {'start_from': FROM_SCRATCH} }`)"
         )
     space = make_space(resolved(given, base), base, search)
     with exclusive(out, reporter.say):  # only one process may make the tables of a database
@@ -151,7 +151,7 @@ def _split(
     path = out / ABOUT
     if path.exists():
         if read_json(path) != json.loads(json.dumps(about)):
-            raise OutputError(f"{out}: was begun with other data or another seed; give another --out")
+            raise OutputError(f"{out}: was begun with other data or another seed; give another `out=`")
         return read_split(out, source.manifest)
     refuse_foreign(out, "study", ABOUT)
     split = fresh or _new_split(source, base, reporter)
