@@ -9,7 +9,7 @@ from mien.evaluation.scoring import Predictions
 from mien.training.loop.schedule import Epoch, best_epoch
 
 if TYPE_CHECKING:
-    from mien.training.export.onnx import Agreement
+    from mien.training.export.agreement import Agreement
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from mien.arrays import Float64
 from mien.inference.calibration import fit_temperature
 from mien.io.layout import BUNDLE, CURVES, KERAS
 from mien.training.config import TrainConfig
-from mien.training.export.onnx import Agreement, export_bundle
+from mien.training.export.agreement import Agreement
+from mien.training.export.onnx import export_bundle
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.networks import logits_of

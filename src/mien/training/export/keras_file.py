@@ -14,7 +14,8 @@ from mien.errors import ExportError, ImageError
 from mien.faces.crop import crop
 from mien.io.image import IMAGE_SUFFIXES, load_image
 from mien.training.backend import require_keras_file
-from mien.training.export.onnx import Agreement, export_bundle
+from mien.training.export.agreement import Agreement
+from mien.training.export.onnx import export_bundle
 
 #: (factor, offset) from raw 0-255 values to each input range.
 SCALES = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}

@@ -7,7 +7,6 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,13 @@ import keras
 import numpy as np
 from keras import layers
 
-from mien.arrays import Float32, UInt8
+from mien.arrays import UInt8
 from mien.errors import ExportError
 from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
-from mien.inference.classifier import Classifier
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
+from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, replace_erfc
-
-#: Largest difference of logits between Keras and ONNX that counts as rounding, absolute and relative.
-TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of Keras and ONNX: number of crops, largest logit difference, crops with the same arg-max."""
-
-    crops: int
-    largest_difference: float
-    same_answer: int
-
-    def __str__(self) -> str:
-        """Return the comparison in one line."""
-        return (
-            f"ONNX equals Keras on {self.crops} crops "
-            f"(largest logit difference {self.largest_difference:.1e}, same answer on {self.same_answer})"
-        )
 
 
 def export_bundle(
@@ -80,7 +60,10 @@ def export_bundle(
         ExportError: they disagree, or the network cannot be exported.
         OutputError: `out` exists.
     """
+    if not len(crops):
+        raise ExportError("no images to compare Keras and ONNX on; give some with `data=`")
     model = export_model(network, len(labels), scaling)
+    expected = keras_probabilities(network, crops, lambda x: x * np.float32(scaling[0]) + np.float32(scaling[1]))
     _, size, _, channels = model.input.shape
     with new_folder(out) as folder:
         graph = _onnx_bytes(model, folder)
@@ -98,50 +81,9 @@ def export_bundle(
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )
         bundle = Bundle(folder, config, graph)
-        agreement = compare(model, bundle, crops)
+        agreement = compare(bundle, crops, expected)
         write_bundle(bundle, _card(config, agreement))
     return agreement
-
-
-def compare(model: Any, bundle: Bundle, crops: UInt8) -> Agreement:
-    """Run crops through Keras and onnxruntime.
-
-    Args:
-        model: from `export_model`.
-        bundle: its export.
-        crops: uint8 (N, S, S, C), [0, 255].
-
-    Raises:
-        ExportError: they disagree, or logits are not numbers.
-    """
-    if not len(crops):
-        raise ExportError("no crops to compare Keras and ONNX on; give some with `data=`")
-    classifier = Classifier(bundle)
-    # Few at a time: the first feature maps of a large input take tens of megabytes per image.
-    blocks = [crops[start : start + 8] for start in range(0, len(crops), 8)]
-    found = [classifier(block) for block in blocks]
-    ours = np.concatenate([logits for logits, _ in found])
-    theirs = np.concatenate([np.asarray(model(block.astype(np.float32))["logits"]) for block in blocks])
-    if not np.isfinite(theirs).all():
-        raise ExportError("the network computes logits that are not numbers; train it again")
-    difference = float(np.abs(ours - theirs).max())
-    same = int((ours.argmax(axis=1) == theirs.argmax(axis=1)).sum())
-    limit = TOLERANCE * max(1.0, float(np.abs(theirs).max()))
-    if difference > limit or (same < len(crops) and _smallest_margin(theirs) > limit):
-        raise ExportError(
-            f"ONNX does not agree with Keras: largest logit difference {difference:.2g}, "
-            f"{len(crops) - same} of {len(crops)} answers differ; nothing was exported"
-        )
-    apart = [np.abs(maps.mean(axis=(1, 2)) - logits).max() for logits, maps in found if maps is not None]
-    if max(apart, default=0.0) > limit:
-        raise ExportError("the class activation maps do not add up to the logits; nothing was exported")
-    return Agreement(len(crops), difference, same)
-
-
-def _smallest_margin(logits: Float32) -> float:
-    """Return the smallest margin between the best and second-best logit over all crops."""
-    ordered = np.sort(logits, axis=1)
-    return float((ordered[:, -1] - ordered[:, -2]).min())
 
 
 def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
@@ -270,7 +212,8 @@ def _card(config: BundleConfig, agreement: Agreement) -> str:
         f"Answers {possible} from an image of {config.input_size}×{config.input_size} pixels, "
         f"{'grey' if config.input_channels == 1 else 'RGB'}.\n\n"
         f"Exported by mien; ONNX and Keras agreed on {agreement.crops} images "
-        f"(largest logit difference {agreement.largest_difference:.1e}, same answer on {agreement.same_answer}).\n\n"
+        f"(largest difference of a probability {agreement.largest_difference:.1e}, "
+        f"same answer on {agreement.same_answer}).\n\n"
         "It reads an expression in an image, which is not a feeling. It is only as good as the images it was trained "
         "on. Do not use it to judge people.\n\n"
         f"```json\n{about}\n```\n"
