@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := train,report,parquet,video,serve,tune
 
-.PHONY: setup demo test test-slow check format docs bench lock clean
+.PHONY: setup demo test test-slow check format docs bench lock release clean
 
 setup: $(VENV)/.ready
 
@@ -48,11 +48,22 @@ bench: setup
 	$(BIN)/python benchmarks/check_speed.py
 	$(BIN)/python benchmarks/training_speed.py
 
+# All files of a release, into dist/; uploads nothing. TAG=v0.2.0 also checks the tag and that all is committed.
+release: setup docs
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/release.txt
+	$(BIN)/python tools/release.py --tools .venv-release/bin/python $(if $(TAG),--tag $(TAG))
+	rm -rf .venv-release
+
 # Resolve the newest allowed versions and pin them.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS),cluster]'
 	.venv-lock/bin/python -m pip freeze --exclude-editable > requirements/lock.txt
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -r requirements/release.in
+	.venv-lock/bin/python -m pip freeze > requirements/release.txt
 	rm -rf .venv-lock
 
 clean:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from mien.cli import doctor_extras
+from mien.cli import doctor_extras, doctor_system
 from mien.cli.doctor_extras import check_extra, requirements
 from mien.cli.doctor_system import Check, system_checks
 from mien.faces import yunet
@@ -85,6 +85,28 @@ def needs(monkeypatch: pytest.MonkeyPatch, *rows: Requirement) -> None:
     monkeypatch.setattr(doctor_extras, "requirements", lambda _: list(rows))
 
 
+@pytest.mark.parametrize(
+    ("noted", "words"),
+    [
+        (None, "mien"),
+        ({"url": "file:///home/ann/my%20code", "dir_info": {"editable": True}}, "-e '/home/ann/my code'"),
+        ({"url": "file:///home/ann/mien", "dir_info": {}}, "/home/ann/mien"),
+        ({"url": "file:///home/ann/mien-0.2.0-py3-none-any.whl", "archive_info": {}},
+         "/home/ann/mien-0.2.0-py3-none-any.whl"),
+    ],
+)  # fmt: skip
+def test_a_repair_names_the_place_that_mien_came_from(
+    noted: dict[str, object] | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mien-0.2.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: mien\nVersion: 0.2.0\n")
+    if noted:
+        (folder / "direct_url.json").write_text(json.dumps(noted))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert doctor_system.origin() == words
+
+
 def test_an_extra_that_is_not_installed_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     needs(monkeypatch, Requirement("numpy"), Requirement("no-such-distribution>=1"))
     found = check_extra("video")
@@ -96,7 +118,7 @@ def test_an_extra_that_is_not_installed_is_not_an_error(monkeypatch: pytest.Monk
 def test_a_version_that_does_not_fit_is_broken(monkeypatch: pytest.MonkeyPatch, versions: str) -> None:
     needs(monkeypatch, Requirement(f"numpy{versions}"))
     found = check_extra("video")
-    assert (found.state, found.fix) == ("broken", "pip install --upgrade 'mien[video]'")
+    assert (found.state, found.fix) == ("broken", f"pip install 'numpy{Requirement('numpy' + versions).specifier}'")
     assert f"numpy {np.__version__} is not {Requirement('numpy' + versions).specifier}" in found.text
 
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 
 from packaging.requirements import Requirement
@@ -74,15 +75,20 @@ def check_extra(extra: str) -> Check:
         fix = f"pip install 'mien[{extra}]'"
         return Check(name, "missing", f"{purpose}: not installed ({', '.join(missing)} missing)", fix)
     present = {row.name: found for row in needed if (found := installed[row.name])}
-    unfit = [f"{' '.join(present[row.name])} is not {row.specifier}" for row in needed
-             if not row.specifier.contains(present[row.name][1], prereleases=True)]  # fmt: skip
+    unfit = [row for row in needed if not row.specifier.contains(present[row.name][1], prereleases=True)]
     if unfit:
-        return Check(name, "broken", f"{purpose}: {', '.join(unfit)}", f"pip install --upgrade 'mien[{extra}]'")
+        listing = ", ".join(f"{' '.join(present[row.name])} is not {row.specifier}" for row in unfit)
+        return Check(name, "broken", f"{purpose}: {listing}", f"pip install {_words(unfit)}")
     reason, backend = _import([_module(distribution) for distribution, _ in present.values()])
     if reason:
-        return Check(name, "broken", f"{purpose}: {reason}", f"pip install --force-reinstall 'mien[{extra}]'")
+        return Check(name, "broken", f"{purpose}: {reason}", f"pip install --force-reinstall {_words(needed)}")
     versions = ", ".join(" ".join(found) for found in present.values())
     return Check(name, "ok", f"{purpose}: {versions}{backend}")
+
+
+def _words(needed: Sequence[Requirement]) -> str:
+    """Return requirements as words of a command. They name packages, for mien itself may not be on an index."""
+    return " ".join(f"'{canonicalize_name(row.name)}{row.specifier}'" for row in needed)
 
 
 def _installed(name: str) -> tuple[str, str] | None:

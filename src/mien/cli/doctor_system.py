@@ -1,7 +1,9 @@
 """Check the machine, the core and the shipped models for `mien doctor`; needs no extra."""
 
+import json
 import os
 import platform
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,8 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -22,7 +26,6 @@ from mien.version import __version__
 
 State = Literal["ok", "missing", "broken", "info"]
 
-_REINSTALL = "pip install --force-reinstall mien"
 #: Processor features that speed up inference or training, as Linux names them.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm")
 
@@ -48,17 +51,34 @@ def system_checks() -> Iterator[Check]:
                 f"{platform.system()} {platform.machine()}")  # fmt: skip
     yield Check("processor", "info", processor())
     yield Check("cores", "info", cores())
+    reinstall = f"pip install --force-reinstall {origin()}"
     for name in ("numpy", "pillow", "onnxruntime"):
-        yield _guard(name, partial(metadata.version, name), _REINSTALL)
+        yield _guard(name, partial(metadata.version, name), reinstall)
     models = shipped_models()
     if not models:
-        yield Check("models", "broken", "none in this installation", _REINSTALL)
+        yield Check("models", "broken", "none in this installation", reinstall)
     for name in models:
-        yield _guard(f"model {name}", partial(_model, name), _REINSTALL)
-    yield _guard("face detector", _detector, _REINSTALL)
+        yield _guard(f"model {name}", partial(_model, name), reinstall)
+    yield _guard("face detector", _detector, reinstall)
     if models:
-        yield _guard("self test", _self_test, _REINSTALL)
+        yield _guard("self test", _self_test, reinstall)
     yield _runs()
+
+
+def origin() -> str:
+    """Return what to give to pip to install this mien again: the clone or the wheel it came from, or its name.
+
+    PEP 610 says where pip notes it.
+    """
+    try:
+        noted = metadata.distribution("mien").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed
+        return "mien"
+    if noted is None:
+        return "mien"
+    found = json.loads(noted)
+    place = shlex.quote(url2pathname(urlsplit(found["url"]).path)) if found["url"].startswith("file:") else found["url"]
+    return f"-e {place}" if found.get("dir_info", {}).get("editable") else place
 
 
 def _guard(name: str, check: Callable[[], str], fix: str) -> Check:

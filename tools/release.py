@@ -1,0 +1,221 @@
+"""Make everything that a release publishes, into one new folder: `make release`. Uploads nothing.
+
+The folder gets the wheel, the sdist, the documentation site, an SBOM (CycloneDX), the section of CHANGELOG.md, and
+SHA256SUMS over all of them. Two builds of one commit are equal, byte by byte.
+
+`make release` makes the environments and the site. Run this file with the interpreter that has mien with all extras.
+"""
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from mien.version import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "build" / "site"
+#: All extras but Ray's, which needs Ray in the environment.
+EXTRAS = ("train", "report", "parquet", "video", "serve", "tune")
+#: Models that travel inside the wheel.
+MODEL_FILES = ("faces/weights/*.onnx", "models/*/*.onnx", "models/*/*.npz")
+
+
+def release_notes(changelog: str, version: str) -> str:
+    """Return the section of a version, without its heading; SystemExit if it is missing or has no date."""
+    found = re.search(
+        rf"^## {re.escape(version)} \(([^)]*)\)\n(.*?)(?=^## |\Z)", changelog, flags=re.MULTILINE | re.DOTALL
+    )
+    if found is None:
+        raise SystemExit(f"CHANGELOG.md: has no section '## {version} (DATE)'; write what changed")
+    date, text = found.groups()
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) is None:
+        raise SystemExit(f"CHANGELOG.md: {version} is '{date}'; write the date of the release, like 2026-11-29")
+    if not text.strip():
+        raise SystemExit(f"CHANGELOG.md: the section of {version} is empty; write what changed")
+    return text.strip() + "\n"
+
+
+def check_tag(tag: str, version: str) -> None:
+    """Refuse a tag that does not name the version of the code."""
+    if tag != f"v{version}":
+        raise SystemExit(f"tag {tag}: the code is version {version}; tag v{version}, or change src/mien/version.py")
+
+
+def check_clean() -> None:
+    """Refuse a working tree that differs from its commit."""
+    changed = _git("status", "--porcelain").splitlines()
+    if changed:
+        raise SystemExit(f"the working tree has {len(changed)} changes ({changed[0].strip()}, …); commit them first")
+
+
+def build(folder: Path, python: Path) -> list[Path]:
+    """Build the sdist, and the wheel out of the sdist; return both."""
+    subprocess.run(
+        [python, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL, env=_environment()
+    )
+    return [_only(folder, "*.tar.gz"), _only(folder, "*.whl")]
+
+
+def check_wheel(wheel: Path) -> None:
+    """Refuse a wheel that lacks a tracked file of the package, or the weights of the face detector."""
+    tracked = {name.removeprefix("src/") for name in _git("ls-files", "src/mien").splitlines()}
+    with zipfile.ZipFile(wheel) as inside:
+        names = set(inside.namelist())
+    wanted = tracked | {"mien/faces/weights/face_detection_yunet_2023mar.onnx"}
+    if lost := sorted(wanted - names):
+        raise SystemExit(f"{wheel.name}: lacks {len(lost)} files ({lost[0]}, …)")
+
+
+def pack_site(site: Path, target: Path) -> None:
+    """Pack the documentation site: sorted, with the time of the commit and no owner, so that builds are equal."""
+    if not (site / "index.html").is_file():
+        raise SystemExit(f"{site}: holds no site; run make docs")
+    stamp = int(_environment()["SOURCE_DATE_EPOCH"])
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path in sorted(site.rglob("*")):
+            if path.is_file():
+                entry = tarfile.TarInfo(str(Path(f"mien-{__version__}-docs") / path.relative_to(site)))
+                data = path.read_bytes()
+                if path.name.endswith(".gz"):  # gzip stores the time of its making
+                    data = gzip.compress(gzip.decompress(data), mtime=stamp)
+                entry.size, entry.mtime, entry.mode = len(data), stamp, 0o644
+                archive.addfile(entry, io.BytesIO(data))
+    target.write_bytes(gzip.compress(packed.getvalue(), mtime=stamp))
+
+
+def requirements(extras: tuple[str, ...]) -> set[str]:
+    """Return the canonical names of all distributions that mien with these extras needs here, its own left out."""
+    seen: set[tuple[str, str]] = set()
+    todo = [("mien", extra) for extra in ("", *extras)]
+    while todo:
+        name, extra = todo.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for line in metadata.requires(name) or []:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                todo += [(canonicalize_name(needed.name), one) for one in ("", *needed.extras)]
+    return {name for name, _ in seen} - {"mien"}
+
+
+def sbom(python: Path) -> dict[str, Any]:
+    """Return the CycloneDX document of what mien installs: packages with versions and licences, and its models.
+
+    Args:
+        python: an interpreter that has cyclonedx-bom; it looks at the environment that runs this file.
+    """
+    made = subprocess.run(
+        [python, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--short-PURLs", "--mc-type", "library",
+         "--pyproject", ROOT / "pyproject.toml", sys.executable],
+        check=True, capture_output=True, text=True, env=_environment(),
+    )  # fmt: skip
+    document: dict[str, Any] = json.loads(made.stdout)
+    document["metadata"]["component"]["version"] = __version__
+    needed = requirements(EXTRAS)
+    kept = [one for one in document["components"] if canonicalize_name(one["name"]) in needed]
+    if lost := needed - {canonicalize_name(one["name"]) for one in kept}:
+        raise SystemExit(f"the SBOM lacks {', '.join(sorted(lost))}; install all extras into this environment")
+    refs = {one["bom-ref"] for one in kept} | {document["metadata"]["component"]["bom-ref"]}
+    document["dependencies"] = [
+        {**row, "dependsOn": [one for one in row.get("dependsOn", []) if one in refs]}
+        for row in document["dependencies"] if row["ref"] in refs
+    ]  # fmt: skip
+    document["components"] = kept + [_model(path) for pattern in MODEL_FILES for path in _models(pattern)]
+    return document
+
+
+def _models(pattern: str) -> list[Path]:
+    found = sorted((ROOT / "src" / "mien").glob(pattern))
+    if not found:
+        raise SystemExit(f"src/mien/{pattern}: no such file; build the wheel first")
+    return found
+
+
+def _model(path: Path) -> dict[str, Any]:
+    name = str(path.relative_to(ROOT / "src"))
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": name,
+        "name": name,
+        "licenses": [{"license": {"id": "MIT"}}],
+        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}],
+    }
+
+
+def checksums(folder: Path) -> str:
+    """Return the lines that `sha256sum --check` reads, for all files of a folder."""
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.iterdir())
+    )
+
+
+def make(out: Path, python: Path, tag: str | None) -> None:
+    """Make all files of a release in a new folder. A tag is compared with the version, and the tree must be clean."""
+    if out.exists():
+        raise SystemExit(f"{out}: exists; move it away, or give another --out")
+    if tag is not None:
+        check_tag(tag, __version__)
+        check_clean()
+    notes = release_notes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), __version__)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as name:
+        folder = Path(name, "release")
+        folder.mkdir()
+        _, wheel = build(folder, python)
+        check_wheel(wheel)
+        pack_site(SITE, folder / f"mien-{__version__}-docs.tar.gz")
+        text = json.dumps(sbom(python), indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / f"mien-{__version__}.cdx.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "NOTES.md").write_text(notes, encoding="utf-8")
+        (folder / "SHA256SUMS").write_text(checksums(folder), encoding="utf-8")
+        folder.rename(out)
+    for path in sorted(out.iterdir()):
+        print(f"{path.stat().st_size:>12,}  {path.name}")
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which builds of one commit are equal."""
+    return {**os.environ, "SOURCE_DATE_EPOCH": _git("log", "-1", "--format=%ct").strip()}
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", ROOT, *words], check=True, capture_output=True, text=True).stdout
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    (found,) = folder.glob(pattern)
+    return found
+
+
+def main() -> None:
+    """Parse the command line and make the release."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="the new folder  [dist]")
+    parser.add_argument("--tag", help="the tag to be released, like v0.2.0; without it this is a rehearsal")
+    parser.add_argument(
+        "--tools", type=Path, default=Path(sys.executable), metavar="PYTHON",
+        help="interpreter that has build and cyclonedx-bom  [this one]",
+    )  # fmt: skip
+    chosen = parser.parse_args()
+    make(chosen.out, chosen.tools, chosen.tag)
+
+
+if __name__ == "__main__":
+    main()
