@@ -108,7 +108,7 @@ def test_images_without_a_face_are_counted_aloud(call: Call, make_bundle: MakeBu
     assert (status, err, json.loads(out)["n"], json.loads(out)["no_face"]) == (0, "", 3, [])
     whole = make_bundle()
     assert json.loads(call("evaluate", data, "--model", whole, "--json", "-")[1])["n"] == 3
-    assert json.loads(call("evaluate", data, "--model", whole, "--detect", "--json", "-")[1])["n"] == 2
+    assert json.loads(call("evaluate", data, "--model", whole, "--detect=yes", "--json", "-")[1])["n"] == 2
 
 
 def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> None:
@@ -131,7 +131,7 @@ def test_classes_and_names_of_ones_own(call: Call, bundle: Path, data: Path) -> 
         ([], "give DATA to evaluate the shipped model on; or --model RUN"),
         (["--model", "BUNDLE"], "is no run folder, so it has no data of its own; give DATA"),
         (["--model", "BUNDLE", "--classes", "happy,sad"], "need DATA"),
-        (["--model", "BUNDLE", "--detect"], "--detect: needs DATA"),
+        (["--model", "BUNDLE", "--detect=yes"], "--detect: needs DATA"),
         (["absent", "--model", "BUNDLE"], "absent: no such file or folder"),
         (["FACES", "--model", "absent"], "absent: no such model"),
         (["FACES", "--model", "BUNDLE", "--classes", "happy"], "at least two"),

@@ -82,7 +82,7 @@ def test_a_folder_is_never_called_like_an_image(
 def test_an_image_without_a_face_says_so(call: Call, model: Path, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "black.png")
     code, out, _ = call(
-        "explain", tmp_path / "black.png", "--model", model, "--detect", "--out", tmp_path / "why.png",
+        "explain", tmp_path / "black.png", "--model", model, "--detect=yes", "--out", tmp_path / "why.png",
         "--array", tmp_path / "why.npz",
     )  # fmt: skip
     assert code == 0 and "no face was found" in out

@@ -522,7 +522,7 @@ def photographs(tmp_path: Path) -> Path:
 def test_photographs_read_whole_are_said_once(call: Call, bundle: Path, photographs: Path, tmp_path: Path) -> None:
     said = (
         "mien: this model was trained on whole images and classifies them whole, but 2 of 3 are as large as "
-        "photographs; --detect finds the faces first (mien train --faces trains for that)\n"
+        "photographs; --detect yes finds the faces first (mien train --detect yes trains for that)\n"
     )
     for output in ([], ["--json", "-"], ["--csv", tmp_path / "out.csv"]):
         status, _, err = call("predict", photographs, "--model", bundle, *output)
@@ -540,7 +540,7 @@ def test_a_network_that_takes_large_images_is_given_what_is_large_for_it(
     assert "1 of 3" in call("predict", photographs, "--model", make_bundle(size=166))[2]
 
 
-@pytest.mark.parametrize("words", [["--no-detect"], ["--detect"]])
+@pytest.mark.parametrize("words", [["--no-detect"], ["--detect", "yes"]])
 def test_nothing_is_said_to_those_who_know(call: Call, bundle: Path, photographs: Path, words: list[str]) -> None:
     assert "as large as photographs" not in call("predict", photographs, "--model", bundle, *words)[2]
 

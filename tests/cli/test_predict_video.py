@@ -117,10 +117,10 @@ def test_a_model_of_crops_says_that_it_reads_whole_frames(
     write_video(video, [(0.0, two_people(0))])
     bundle = make_bundle()
     assert call("predict", video, "--model", bundle)[2] == (
-        "mien: this model was trained on whole images and classifies them whole; --detect finds the faces first "
-        "(mien train --faces trains for that)\n"
+        "mien: this model was trained on whole images and classifies them whole; --detect yes finds the faces first "
+        "(mien train --detect yes trains for that)\n"
     )
-    for told in ("--detect", "--no-detect"):
+    for told in ("--detect=yes", "--no-detect"):
         assert "classifies them whole" not in call("predict", video, "--model", bundle, told)[2]
 
 

@@ -73,7 +73,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(scraped: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    config = TrainConfig.make({**TINY, "faces": True})
+    config = TrainConfig.make({**TINY, "detect": True})
     return train_source(TrainingSource(scraped), config, tmp_path_factory.mktemp("runs") / "faces")
 
 
@@ -82,11 +82,11 @@ def test_images_without_a_face_are_left_out_and_counted_in_one_line(
 ) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**TINY, "epochs": 1}.items()]
     with pytest.raises(SystemExit) as caught:
-        main(["train", str(scraped), "--faces", "--out", str(tmp_path / "run"), *flags])
+        main(["train", str(scraped), "--detect=yes", "--out", str(tmp_path / "run"), *flags])
     assert not caught.value.code
     lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
     assert lines == ["left out 3 of 51 files: no-face 3"]
-    assert "faces = true" in (tmp_path / "run" / "config.toml").read_text()
+    assert "detect = true" in (tmp_path / "run" / "config.toml").read_text()
 
 
 def test_a_run_on_faces_learns_what_whole_images_hide(finished: TrainingResult, scraped: Path) -> None:
@@ -134,19 +134,20 @@ def test_faces_and_whole_images_are_cached_apart(finished: TrainingResult, scrap
 
 
 def test_every_fold_knows_the_faces_and_a_run_reads_them_back(scraped: Path, tmp_path: Path) -> None:
-    audited = audit_source(TrainingSource(scraped), QuietReporter(), faces=True)
-    config = TrainConfig.make({**TINY, "faces": True})
+    audited = audit_source(TrainingSource(scraped), QuietReporter(), detect=True)
+    config = TrainConfig.make({**TINY, "detect": True})
     for split in split_folds(audited, config, 3):
         assert split.regions == audited.regions
         assert {sample.name for sample in split.manifest.samples} == set(audited.regions)
     start_run(TrainingSource(scraped), config, tmp_path / "r", split, QuietReporter())
-    again = read_split(tmp_path / "r", read_manifest(scraped))
+    again = read_split(tmp_path / "r", read_manifest(scraped), audited.detection)
     assert again.regions == audited.regions
     assert again.splits == split.splits
 
 
-def test_whole_images_stay_the_default(scraped: Path, tmp_path: Path) -> None:
-    finished = train_source(TrainingSource(scraped), TrainConfig.make({**TINY, "epochs": 1}), tmp_path / "whole")
+def test_whole_images_are_used_if_that_is_asked_for(scraped: Path, tmp_path: Path) -> None:
+    config = TrainConfig.make({**TINY, "epochs": 1, "detect": False})
+    finished = train_source(TrainingSource(scraped), config, tmp_path / "whole")
     assert load_bundle(finished.folder).config.framing == "whole"
     header = (finished.folder / "split.csv").read_text().splitlines()[0]
     assert header == "file,label,part,group"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import data_options, model_option, parse_data_options
+from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
 from mien.cli.progress import progress_bar
 from mien.cli.tables import metrics_table
 from mien.cli.terminal import console, one_line
@@ -31,8 +31,7 @@ _NAMED = 5
     help="write report.html, metrics.json, predictions.csv and the charts as PNG",
 )  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write the metrics as JSON")
-@click.option("--detect/--no-detect", default=None, help="find faces, or use whole images",
-              show_default="as the model was trained")  # fmt: skip
+@detect_option(AS_TRAINED)
 @click.option("--robustness", is_flag=True, help="measure accuracy on rotated, dark, blurred, ... images (minutes)")
 @click.option(
     "--groups", type=click.Path(path_type=Path), metavar="CSV",

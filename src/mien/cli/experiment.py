@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.help import verb
-from mien.cli.options import data_options, only_one, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, only_one, parse_data_options
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
 from mien.io.atomic import refuse_foreign
@@ -33,9 +33,10 @@ _JSON_BEGINS, _CSV_BEGINS = r'\{"title":.*?"measured":"accuracyon:', "([a-z_]+,)
               help="folder of the runs")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON; - for standard output")
 @click.option("--csv", "csv_target", metavar="FILE", help="also write the runs as CSV; - for standard output")
+@detect_option(BY_SAMPLE)
 @data_options
 def command(
-    sweep: Path, data: Path, out: Path | None, json_target: str | None, csv_target: str | None,
+    sweep: Path, data: Path, out: Path | None, json_target: str | None, csv_target: str | None, detect: bool | None,
     classes: str | None, rename: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Train all combinations of the grid in SWEEP (a TOML file) on DATA, with several seeds.
@@ -47,7 +48,7 @@ def command(
     for target, begins in ((json_target, _JSON_BEGINS), (csv_target, _CSV_BEGINS)):
         if target is not None:
             require_output(target, begins, data, sweep)
-    found = read_sweep(sweep)
+    found = read_sweep(sweep).with_detect(detect)
     out = out or Path(RUNS) / sweep.stem
     # Find typing errors before Keras is loaded, which takes seconds.
     refuse_foreign(out, "experiment", JOB)

@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import data_options, model_option, parse_data_options
+from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
 from mien.cli.progress import progress_bar
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError, ImageError, OutputError
@@ -34,12 +34,7 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @model_option
 @click.option("--labels", metavar="A,B", help="of a .keras file: the class names, in the order of its outputs")
 @click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to show")
-@click.option(
-    "--detect/--no-detect",
-    default=None,
-    show_default="as the model was trained",
-    help="find faces, or use whole images",
-)
+@detect_option(AS_TRAINED)
 @click.option("--array", type=click.Path(path_type=Path), metavar="FILE", help="write the heatmaps as .npy or .npz")
 @click.option("--summary", is_flag=True, help="labelled data: measure where the model looks, by class")
 @click.option("--faithfulness", is_flag=True, help="labelled data: measure whether the heatmaps are faithful")

@@ -34,7 +34,8 @@ class Verb(click.Command):
 
     def options_by_heading(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options of each heading, in the order of the page."""
-        left = {option.name: option for option in self.get_params(ctx) if isinstance(option, click.Option)}
+        params = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and not one.hidden]
+        left = {option.name: option for option in params}
         found = {title: [left.pop(name) for name in names if name in left] for title, names in self.headings.items()}
         found["Options" if not found else "Other"] = list(left.values())
         return {title: options for title, options in found.items() if options}

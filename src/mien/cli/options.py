@@ -1,7 +1,8 @@
 """Options that several verbs share, and checks of their values."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -25,6 +26,34 @@ def model_option(function: Function) -> Function:
         show_default="mien, the shipped one",
         help="a shipped model, a bundle or a run folder",
     )(function)
+
+
+#: How `auto` of `--detect` decides: on the model for verbs that read, on a sample of the images for verbs that train.
+AS_TRAINED, BY_SAMPLE = "as the model was trained", "decided by a sample of DATA"
+
+_DETECT = {"auto": None, "yes": True, "no": False}
+
+
+def detect_option(auto: str) -> Callable[[Function], Function]:
+    """Add `--detect auto|yes|no` and `--no-detect`; the verb gets `detect`, a bool, or None for auto.
+
+    Args:
+        auto: how `auto` decides, for the help: `AS_TRAINED` or `BY_SAMPLE`.
+    """
+
+    def add(function: Function) -> Function:
+        @functools.wraps(function)
+        def run(*, detect: str | None, no_detect: bool, **others: Any) -> Any:
+            if no_detect and detect not in (None, "no"):
+                raise ConfigError(f"--detect {detect} and --no-detect: give only one of them")
+            return function(detect=False if no_detect else _DETECT[detect or "auto"], **others)
+
+        option = click.option("--no-detect", is_flag=True, hidden=True, help="the same as --detect no")(run)
+        words = "find faces first, or use each image whole; --no-detect is --detect no"
+        choice = click.Choice(list(_DETECT))
+        return cast("Function", click.option("--detect", type=choice, show_default=f"auto, {auto}", help=words)(option))
+
+    return add
 
 
 def parse_data_options(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[str, ...] | None, dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import model_option, only_one
+from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one
 from mien.cli.predict_table import print_table, summary
 from mien.cli.progress import item_bar
 from mien.errors import ConfigError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mien.viz.annotated_folder import AnnotatedFolder
 
 _WHOLE = "this model was trained on whole images and classifies them whole"
-_FIND = "--detect finds the faces first (mien train --faces trains for that)"
+_FIND = "--detect yes finds the faces first (mien train --detect yes trains for that)"
 #: Seconds over which Ray's rate is taken: images come in whole parts, and seldom.
 _RAY_RATE_OVER = 600.0
 
@@ -51,12 +51,7 @@ _HEADINGS = {
 @click.option(
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
 )
-@click.option(
-    "--detect/--no-detect",
-    default=None,
-    show_default="as the model was trained",
-    help="find faces, or classify whole images",
-)
+@detect_option(AS_TRAINED)
 @click.option("--threads", type=click.IntRange(1), metavar="N", show_default="one per core",
               help="threads to use")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
@@ -189,8 +184,8 @@ def _predict_on_ray(
 
 
 def _silently_whole(open_reader: partial[Reader], reader: Reader) -> bool:
-    """Whether the model takes whole images and the user did not ask for that."""
-    return open_reader.keywords["detect"] is None and not reader.detect
+    """Whether the model takes whole images, though these may show faces, and the user did not ask for that."""
+    return open_reader.keywords["detect"] is None and not reader.detect and reader.config.content != "other"
 
 
 def _close(counts: Mapping[str, int]) -> int:

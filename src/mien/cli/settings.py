@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
+from mien.cli.options import BY_SAMPLE, detect_option
 from mien.idioms import flag, to_flags
 from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
@@ -72,6 +73,8 @@ def default_tables() -> Mapping[str, Sequence[str]]:
 
 
 def _option(name: str, kind: Any, meaning: str, words: str) -> Callable[..., Any]:
+    if name == "detect":
+        return detect_option(BY_SAMPLE)
     inner = [one for one in get_args(kind) if one is not type(None)] if isinstance(kind, types.UnionType) else [kind]
     shown: dict[str, Any] = {"default": None, "help": meaning, "show_default": words}
     if inner[0] is bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.help import verb
-from mien.cli.options import data_options, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_options
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
 from mien.errors import ConfigError
@@ -31,7 +31,7 @@ _JSON_BEGINS = r'\{"best":\d+,"best_accuracy":'
 
 
 _HEADINGS = {
-    "Start here": ("out", "trials", "minutes", "classes", "rename", "json_target"),
+    "Start here": ("out", "trials", "minutes", "detect", "classes", "rename", "json_target"),
     "Search": ("search", "fix", "config_file", "pruner", "seed"),
     "Several machines": ("storage", "study", "silent_after"),
 }
@@ -58,11 +58,12 @@ _HEADINGS = {
 @click.option("--silent-after", type=click.IntRange(6), default=60, show_default=True, metavar="SECONDS",
               help="a process without a heartbeat for so long is dead; its trial is taken over")  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE", help="also write the result as JSON; - for standard output")
+@detect_option(BY_SAMPLE)
 @data_options
 def command(
     data: Path, out: Path | None, trials: int | None, minutes: float | None, search: str | None, fix: tuple[str, ...],
     config_file: Path | None, seed: int | None, pruner: str, storage: str | None, study: str | None,
-    silent_after: int, json_target: str | None, classes: str | None, rename: tuple[str, ...],
+    silent_after: int, json_target: str | None, detect: bool | None, classes: str | None, rename: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Search for settings with a better accuracy on the validation split of DATA. The test split is never opened.
 
@@ -76,7 +77,7 @@ def command(
         raise ConfigError(f"--minutes {minutes}: must be a number of minutes, like 30")
     if json_target is not None:
         require_output(json_target, _JSON_BEGINS, data, config_file)
-    settings = _settings(config_file, fix, seed)
+    settings = _settings(config_file, fix, {"seed": seed, "detect": detect})
     names = tuple(name.strip().replace("-", "_") for name in search.split(",")) if search else None
     out = out or Path(RUNS) / f"tune-{data.resolve().stem}"
     # Find typing errors before Keras is loaded, which takes seconds.
@@ -107,14 +108,12 @@ def command(
         _print(found, data, out)
 
 
-def _settings(config_file: Path | None, fix: tuple[str, ...], seed: int | None) -> dict[str, Any]:
+def _settings(config_file: Path | None, fix: tuple[str, ...], flags: dict[str, Any]) -> dict[str, Any]:
     settings = read_training_settings(config_file) if config_file else {}
     fixed = parse_fixed(fix)
     if "minutes" in settings or "minutes" in fixed:
         raise ConfigError("minutes: a trial ends by its epochs, so that trials are comparable; give --fix epochs=N")
-    if seed is not None:
-        fixed["seed"] = seed
-    return settings | fixed
+    return settings | fixed | {name: value for name, value in flags.items() if value is not None}
 
 
 def _print(found: Any, data: Path, out: Path) -> None:

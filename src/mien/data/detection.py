@@ -10,16 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mien.data.dataset import Manifest, Sample
 from mien.errors import ImageError
 from mien.faces.detector import Detector
+from mien.inference.bundle import Content
 from mien.inference.preprocess import FaceDetector, open_and_detect
 from mien.runtime import available_cores, map_in_order
-
-#: What a sample shows: people in photographs, crops of faces, or other things.
-Kind = Literal["photos", "crops", "other"]
 
 #: How many images are looked at: a share of 0.5 is then known to 0.1, in some seconds.
 SAMPLE = 96
@@ -53,7 +51,7 @@ class DetectionChoice:
     """
 
     detect: bool
-    kind: Kind | None = None
+    kind: Content | None = None
     sampled: int = 0
     found: int = 0
     cropped: int = 0
@@ -169,7 +167,7 @@ def _conclude(seen: Mapping[str, list[bool | None]]) -> DetectionChoice:
     without = any(
         len(of_class) >= ENOUGH_OF_CLASS and _found_share(of_class) < MIN_FOUND_IN_CLASS for of_class in seen.values()
     )
-    kind: Kind = "photos"
+    kind: Content = "photos"
     if without or _found_share(every) < MIN_FOUND:
         kind = "other"
     elif cropped >= MIN_CROPS * found:

@@ -20,12 +20,14 @@ _REGION = ("x", "y", "side", "angle")
 class HeldOut:
     """The samples to evaluate on, and `part`, which says in words which these are.
 
-    `whole` is the data that they come from: all of a dataset; of a run, the held-out part alone.
+    `whole` is the data that they come from: all of a dataset; of a run, the held-out part alone. `groups` are the
+    run's own groups of samples that count as one draw, by file name; None for a dataset, whose groups are to be found.
     """
 
     manifest: Manifest
     part: str
     whole: Manifest
+    groups: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def held_out_of_run(folder: Path) -> HeldOut:
     samples = find_samples(manifest, rows)
     kept = tuple(sample for sample, row in zip(samples, rows, strict=True) if row.part == part)
     manifest = replace(manifest, samples=kept)
-    return HeldOut(manifest, describe_part(part), manifest)
+    return HeldOut(manifest, describe_part(part), manifest, {row.file: row.group for row in rows if row.part == part})
 
 
 def held_out_part(parts: Iterable[str]) -> str:

@@ -28,6 +28,8 @@ CARD_FILE = "CARD.md"
 MAX_INPUT_SIZE = 1024
 #: The crop that becomes the input: the whole image, or a face in it as `mien.faces.crop.face_region` frames it.
 Framing = Literal["whole", "face"]
+#: What the images of training show: people in photographs, crops of faces, or other things, such as cats and dogs.
+Content = Literal["photos", "crops", "other"]
 #: The models that come with the package, each a bundle in a folder of its name.
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "mien"
@@ -53,6 +55,7 @@ class BundleConfig:
             label that it answers; None is a model that always answers one of its labels.
         answer_over: how many times as probable as other labels some of these must be (`AnswerRule`).
         framing: `whole` classifies the whole image by default, `face` each face detected in it.
+        content: what the images of training show, by a sample of them; None is unknown.
     """
 
     name: str
@@ -67,6 +70,7 @@ class BundleConfig:
     answer_from: Mapping[str, float] | None = None
     answer_over: Mapping[str, Mapping[str, float]] | None = None
     framing: Framing = "whole"
+    content: Content | None = None
 
     def __post_init__(self) -> None:
         """Validate every field; ConfigError names the first that is wrong."""
@@ -78,6 +82,8 @@ class BundleConfig:
         if self.framing not in get_args(Framing):
             # A bundle with another framing must not be used as if it had one of these.
             raise ConfigError(f"framing {self.framing!r:.20}: this mien knows {' and '.join(get_args(Framing))}")
+        if self.content not in (None, *get_args(Content)):
+            raise ConfigError(f"content {self.content!r:.20}: this mien knows {' and '.join(get_args(Content))}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ConfigError(f"temperature {self.temperature}: a number above 0")
         if not 0 < self.threshold < 1:
@@ -120,13 +126,16 @@ class BundleConfig:
         rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
         if self.answer_over is not None:
             rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
+        shape: dict[str, Any] = {"size": self.input_size, "channels": self.input_channels, "framing": self.framing}
+        if self.content is not None:
+            shape["content"] = self.content
         return json.dumps(
             {
                 "format": FORMAT,
                 "version": VERSION,
                 "name": self.name,
                 "labels": list(self.labels),
-                "input": {"size": self.input_size, "channels": self.input_channels, "framing": self.framing},
+                "input": shape,
                 "temperature": self.temperature,
                 "threshold": self.threshold,
                 **rule,
@@ -277,6 +286,7 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         answer_from=_numbers(raw, "answer_from") if "answer_from" in raw else None,
         answer_over={name: _numbers(over, name) for name in over} if over is not None else None,
         framing=cast(Framing, _field(shape, "framing", str)),
+        content=cast(Content, _field(shape, "content", str)) if "content" in shape else None,
     )
 
 

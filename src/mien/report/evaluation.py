@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.errors import ConfigError, DataError
@@ -91,16 +93,20 @@ def evaluate(
     require_report(None if out is None else Path(out), json_target, data, groups)
     chosen = _held_out(data, model, classes, rename, detect)
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, False if data is None else detect)
+    reader = _reader(model, detect)
     progress = _Progress(on_progress, _PREDICTING, 0 if metrics_only else _AUDITING, _PERTURBING if robustness else 0)
 
     predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
+    if chosen.groups is not None:
+        groups_of = [chosen.groups[name] for name in predictions.names]
+        predictions = replace(predictions, groups=np.array(groups_of, np.int64))
     issues, by_attribute, audited = None, None, "the part that was evaluated"
     if not metrics_only:
         audits_all = len(chosen.whole.samples) <= MAX_AUDITED
         audited = "all of the data" if audits_all else audited
         issues = audit(chosen.whole if audits_all else chosen.manifest, on_progress=progress.stage(_AUDITING))
-        predictions = with_groups(predictions, chosen.manifest, issues.copies)
+        if chosen.groups is None:
+            predictions = with_groups(predictions, chosen.manifest, issues.copies)
         if predictions.crops is not None:
             by_attribute = measure_slices(predictions)
     by_group = _groups(predictions, groups)
@@ -148,7 +154,7 @@ def _held_out(
         return held_out(read_manifest(Path(data), classes, rename))
     if model is None or isinstance(model, Reader):
         raise ConfigError("give `data=` to evaluate the shipped model on; or `model=RUN`, which has its own")
-    if detect:
+    if detect is not None:
         raise ConfigError("`detect=`: needs `data=`; a run is evaluated on images as it was trained")
     if classes or rename:
         raise ConfigError("`classes=` and `rename=`: need `data=`; a run is evaluated on its own part")
@@ -156,7 +162,6 @@ def _held_out(
 
 
 def _reader(model: str | Path | Reader | None, detect: bool | None) -> Reader:
-    # A run's own samples are what it was trained on, crops already if it is a model of faces.
     if isinstance(model, Reader):
         return model.variant(faces="largest", detect=detect)
     return load(model, faces="largest", detect=detect)

@@ -40,6 +40,9 @@ FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
 
 #: The value of `start_from` and `backbone_weights` that asks for random weights.
 FROM_SCRATCH = "none"
+_DETECT_FIX = (
+    "give detect = true to crop each image to its largest face, false to use it whole; leave it out to let mien decide"
+)
 #: The value of `backbone_weights` that asks for the ImageNet weights, which Keras downloads.
 IMAGENET = "imagenet"
 
@@ -117,7 +120,9 @@ class TrainConfig:
     mixup: float = _setting(0.0, "alpha of mixup (Zhang et al., 2018); 0: no mixup", 0, 100)
 
     # --- data
-    faces: bool = _setting(False, "detect faces and train on the largest of each image, cropped as for inference")
+    detect: bool | None = _setting(
+        None, "crop each image to its largest face first, or use it whole; unset: decided by a sample of the images"
+    )
     validation_share: float = _setting(0.2, "fraction held out for validation if DATA does not say", 0.01, 0.9)
     test_share: float = _setting(0.1, "fraction held out for testing if DATA does not say", 0, 0.9)
     seed: int = _setting(0, "seed of the split, the initial weights and all random choices", 0, 2**31 - 1)
@@ -233,6 +238,8 @@ def check_setting(name: str, value: object) -> None:
 
 
 def _refuse_unknown(name: str) -> NoReturn:
+    if name == "faces":  # the flag of other verbs, which means another thing there
+        raise ConfigError(f"unknown setting 'faces'; {_DETECT_FIX}")
     raise ConfigError(f"unknown setting '{name}'; known are {', '.join(sorted(_FIELDS))}")
 
 
@@ -254,6 +261,8 @@ def _check_type(field: str, value: object, kind: Any) -> None:
         return
     kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     fits = type(value) in kinds or (float in kinds and type(value) is int)
+    if not fits and field == "detect":
+        raise ConfigError(f"detect {value!r:.40}: is neither true nor false; {_DETECT_FIX}")
     if not fits or (isinstance(value, float) and math.isnan(value)):
         names = " or ".join(one.__name__ for one in kinds if one is not type(None))
         raise ConfigError(f"`{field}={value!r}`: must be of type {names}")

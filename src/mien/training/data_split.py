@@ -1,10 +1,11 @@
 """Assign samples to the train, validation and test splits, in groups, and store the assignment."""
 
+import contextlib
 import csv
 import dataclasses
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.data.dataset import Manifest, Sample, require_trainable
+from mien.data.detection import DetectionChoice
 from mien.data.split import PARTS, folds, merge_groups, split
 from mien.errors import DataError, TrainingError
 from mien.evaluation import held_out
@@ -34,6 +36,7 @@ class DataSplit:
         groups: N numbers. Samples of one group (near-duplicates, one person) are in one split.
         left_out: number of unused files by kind of data issue.
         regions: by file name, the square to crop, in pixels of the image. Others are used whole.
+        detection: whether these squares are faces that were found first, and why.
     """
 
     manifest: Manifest
@@ -41,6 +44,7 @@ class DataSplit:
     groups: tuple[int, ...]
     left_out: Mapping[str, int]
     regions: Mapping[str, Region] = field(default_factory=dict)
+    detection: DetectionChoice = DetectionChoice(False)
 
     def subset(self, name: str) -> Manifest:
         """Return the samples of one split."""
@@ -86,6 +90,11 @@ def split_data(source: AuditedSource, config: TrainConfig) -> DataSplit:
 
     Raises DataError if a class is missing or too small.
     """
+    with _images_without_face_named(source):
+        return _split(source, config)
+
+
+def _split(source: AuditedSource, config: TrainConfig) -> DataSplit:
     manifest, groups = _usable(source)
     labels = [sample.label for sample in manifest.samples]
     if manifest.has_splits:
@@ -99,7 +108,7 @@ def split_data(source: AuditedSource, config: TrainConfig) -> DataSplit:
         rest = config.validation_share + config.test_share
         shares = [1 - rest, config.validation_share, config.test_share]
         splits = np.array(PARTS, dtype=object)[split(labels, groups, config.seed, shares)]
-    return DataSplit(manifest, tuple(splits), tuple(groups), _left_out(source), source.regions)
+    return DataSplit(manifest, tuple(splits), tuple(groups), _left_out(source), source.regions, source.detection)
 
 
 def split_folds(source: AuditedSource, config: TrainConfig, k: int) -> list[DataSplit]:
@@ -112,9 +121,10 @@ def split_folds(source: AuditedSource, config: TrainConfig, k: int) -> list[Data
         config: its seed decides the folds.
         k: number of folds, at least 3.
     """
-    manifest, groups = _usable(source)
-    fold_of = folds([sample.label for sample in manifest.samples], groups, config.seed, k)
-    base = DataSplit(manifest, (), tuple(groups), _left_out(source), source.regions)
+    with _images_without_face_named(source):
+        manifest, groups = _usable(source)
+        fold_of = folds([sample.label for sample in manifest.samples], groups, config.seed, k)
+    base = DataSplit(manifest, (), tuple(groups), _left_out(source), source.regions, source.detection)
     return [replace(base, splits=_fold_splits(fold_of, i, k)) for i in range(k)]
 
 
@@ -123,8 +133,11 @@ def final_split(fold: DataSplit) -> DataSplit:
     return replace(fold, splits=tuple("train" if name == "test" else name for name in fold.splits))
 
 
-def read_split(folder: Path, manifest: Manifest) -> DataSplit:
-    """Read `split.csv` of a run; TrainingError if it is damaged, or a file is no longer in the source."""
+def read_split(folder: Path, manifest: Manifest, detection: DetectionChoice) -> DataSplit:
+    """Read `split.csv` of a run that chose this `detection`.
+
+    Raises TrainingError if the file is damaged, or a file that it names is no longer in the source.
+    """
     try:
         rows = held_out.read_split(folder)
         samples = held_out.find_samples(manifest, rows)
@@ -132,7 +145,21 @@ def read_split(folder: Path, manifest: Manifest) -> DataSplit:
         raise TrainingError(f"{error}; the run cannot be continued") from None
     regions = {row.file: row.region for row in rows if row.region is not None}
     splits, groups = tuple(row.part for row in rows), tuple(row.group for row in rows)
-    return DataSplit(replace(manifest, samples=samples), splits, groups, {}, regions)
+    return DataSplit(replace(manifest, samples=samples), splits, groups, {}, regions, detection)
+
+
+@contextlib.contextmanager
+def _images_without_face_named(source: AuditedSource) -> Iterator[None]:
+    """Add to an error about too few images how many had no face, and the flag that uses these, too."""
+    try:
+        yield
+    except DataError as error:
+        without, files = _left_out(source).get("no-face", 0), len(source.audit.manifest.samples)
+        if not without:
+            raise
+        raise DataError(
+            f"{error}. No face was found in {without} of {files} images; `detect=False` uses each image whole"
+        ) from None
 
 
 def _fold_splits(fold_of: Int64, i: int, k: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from mien.training.config import FROM_SCRATCH, NETWORK_DEFAULTS, TrainConfig
 
 #: The fields of TrainConfig under the headings of help pages and docs; a newcomer needs the first ones.
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "Start here": ("faces", "start_from", "epochs", "minutes", "augment"),
+    "Start here": ("detect", "start_from", "epochs", "minutes", "augment"),
     "Network": ("network", "size", "colour", "width", "dropout", "activation", "backbone", "backbone_weights"),
     "Optimisation": (
         "freeze_epochs", "head_learning_rate", "optimizer", "learning_rate", "weight_decay", "momentum", "schedule",
@@ -28,6 +28,7 @@ FINE_TUNED = "fine-tuned"
 #: Defaults that depend on more than the network.
 _SPECIAL = {
     "network": "residual",
+    "detect": "decided by a sample of the images",
     "start_from": "mien for a small dataset, else none",
     "backbone_weights": "imagenet with --backbone",
 }

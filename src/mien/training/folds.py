@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mien.data.detection import DetectionChoice
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
 from mien.io.atomic import new_folder, readable_errors
@@ -32,9 +34,16 @@ def start_folds(source: TrainingSource, config: TrainConfig, out: Path, splits: 
     with new_folder(out) as folder:
         for name, split in zip([*_fold_names(k), FINAL], [*splits, final_split(splits[0])], strict=True):
             start_run(source, config, folder / name, split, QuietReporter())
-        about = {"source": source.to_dict(), "folds": k, "classes": list(splits[0].manifest.classes)}
+        detection = splits[0].detection
+        about = {
+            "source": source.to_dict(),
+            "folds": k,
+            "classes": list(splits[0].manifest.classes),
+            "detection": detection.to_dict(),
+        }
         (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+        stored = replace(config, detect=detection.detect)
+        (folder / CONFIG).write_text(stored.to_toml(), encoding="utf-8")
 
 
 def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
@@ -59,8 +68,11 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
                     (bundle / path.name).write_bytes(path.read_bytes())
         predictions = pool_folds(scores)
         evaluated_on = f"{about['folds']}-fold cross-validation, pooled"
-        write_report(Evaluation(predictions, evaluated_on, {"run": folder.name, **record_provenance(0)}), folder)
-    return TrainingResult(folder, predictions, evaluated_on, (), None)
+        detection = DetectionChoice.from_dict(about["detection"])
+        recorded = {"run": folder.name, "framing": "face" if detection.detect else "whole"}
+        recorded |= {"detection": detection.sentence, **record_provenance(0)}
+        write_report(Evaluation(predictions, evaluated_on, recorded), folder)
+    return TrainingResult(folder, predictions, evaluated_on, (), None, detection)
 
 
 def _fold_predictions(folder: Path, reporter: Reporter) -> Predictions:

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.data.detection import DetectionChoice
 from mien.evaluation.scoring import Predictions
 from mien.training.loop.schedule import Epoch, best_epoch
 
@@ -22,6 +23,7 @@ class TrainingResult:
         evaluated_on: that split, in words.
         history: one row per epoch; empty for a cross-validation.
         agreement: of the exported bundle with Keras; None if an earlier call exported it.
+        detection: whether faces were found in the images first, and why.
     """
 
     folder: Path
@@ -29,9 +31,10 @@ class TrainingResult:
     evaluated_on: str
     history: tuple[Epoch, ...]
     agreement: "Agreement | None"
+    detection: DetectionChoice
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dict: folder, evaluated split, metrics, best epoch and history."""
+        """Return a JSON-serialisable dict: folder, evaluated split, metrics, best epoch, history and detection."""
         return {
             "run": str(self.folder),
             "evaluated_on": self.evaluated_on,
@@ -39,6 +42,7 @@ class TrainingResult:
             "best_epoch": self.history[best_epoch(self.history)].epoch if self.history else None,
             "history": [asdict(row) for row in self.history],
             "agreement": asdict(self.agreement) if self.agreement else None,
+            "detection": self.detection.to_dict(),
         }
 
     def _repr_html_(self) -> str:

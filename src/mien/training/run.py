@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.arrays import UInt8
 from mien.data.dataset import read_manifest
+from mien.data.detection import DetectionChoice
 from mien.data.split import PARTS
 from mien.errors import MienError
 from mien.evaluation.held_out import describe_part
@@ -51,12 +52,13 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
 
     Args:
         source: the labelled data, stored so that the run can be resumed.
-        config: all settings.
+        config: all settings; whether to detect faces is that of the split.
         out: the new folder.
         split: the samples of `source` and the split of each.
         reporter: receives the number of samples by split and class.
     """
     counts = {name: split.subset(name).counts() for name in PARTS if name in split.splits}
+    config = replace(config, detect=split.detection.detect)
     if config.tensorboard:
         require_tensorboard()
     initial_network(config, len(split.manifest.classes))  # one that cannot be built must leave no folder behind
@@ -68,6 +70,7 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
             "classes": list(split.manifest.classes),
             "counts": counts,
             "left_out": dict(split.left_out),
+            "detection": split.detection.to_dict(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "versions": versions(),
@@ -127,7 +130,8 @@ def open_crops(folder: Path, report: Callable[[float], None] | None = None) -> t
 def stored_split(folder: Path, about: Mapping[str, Any]) -> DataSplit:
     """Return the split of a run, read from its folder and its source."""
     source = TrainingSource.from_dict(about["source"])
-    return read_split(folder, read_manifest(source.path, source.classes, source.rename))
+    detection = DetectionChoice.from_dict(about["detection"])
+    return read_split(folder, read_manifest(source.path, source.classes, source.rename), detection)
 
 
 def run_reader(folder: Path) -> Reader:
@@ -173,13 +177,15 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         agreement = None
         if not (folder / BUNDLE).exists():
             classes, counts = split.manifest.classes, {"counts": about["counts"]}
-            agreement = save_bundle(folder, network, config, classes, validation, counts)
+            agreement = save_bundle(folder, network, config, classes, validation, counts, split.detection.kind)
             reporter.say(f"exported: {agreement}")
             if uncalibrated := _uncalibrated(validation):
                 reporter.say(uncalibrated)
         predictions = _evaluate(folder, config, split, validation, reporter)
         (folder / CHECKPOINT).unlink(missing_ok=True)
-    return TrainingResult(folder, predictions, describe_part(split.evaluated), tuple(history), agreement)
+    return TrainingResult(
+        folder, predictions, describe_part(split.evaluated), tuple(history), agreement, split.detection
+    )
 
 
 def _evaluate(
@@ -189,7 +195,8 @@ def _evaluate(
     with reporter.progress(f"evaluating on the {split.evaluated} split") as report:
         reader = run_reader(folder)
         predictions = replace(score_split(reader, split, split.evaluated, report), seed=config.seed)
-    about = {"run": folder.name, "sha256": reader.config.sha256, **record_provenance(config.seed)}
+    about = {"run": folder.name, "sha256": reader.config.sha256, "framing": reader.config.framing}
+    about |= {"detection": split.detection.sentence, **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     write_report(Evaluation(predictions, describe_part(split.evaluated), about, reader, run=folder), folder)
     return predictions

@@ -9,6 +9,7 @@ from typing import Any
 
 from mien.data.audit import Audit, audit
 from mien.data.dataset import Manifest, read_manifest
+from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.face_audit import find_faces
 from mien.faces.crop import Region
 from mien.faces.detector import Detector
@@ -45,29 +46,42 @@ class TrainingSource:
 
 @dataclass(frozen=True)
 class AuditedSource:
-    """An audit of a source and, if faces were asked for, the region of the largest face by file name."""
+    """An audit of a source, whether faces are found first, and if so the region of the largest face by file name."""
 
     audit: Audit
+    detection: DetectionChoice
     regions: Mapping[str, Region]
 
 
-def audit_source(source: TrainingSource, reporter: Reporter, faces: bool = False) -> AuditedSource:
+def audit_source(source: TrainingSource, reporter: Reporter, detect: bool | None = None) -> AuditedSource:
     """Audit a source and report the files that will not be used.
 
     Args:
         source: the labelled data.
-        reporter: receives progress and counts.
-        faces: also detect the largest face in each image; images without a face are left out.
+        reporter: receives progress, counts, and what was decided.
+        detect: find the largest face in each image, and leave out images without one (True), or use images whole
+            (False); None decides by a sample of the images.
     """
     manifest = source.manifest
     with reporter.progress("checking the images") as report:
         checked = audit(manifest, on_progress=report)
     regions: dict[str, Region] = {}
-    if faces:
+    choice = choose(checked.usable, reporter, detect)
+    if choice.detect:
         with reporter.progress("detecting faces") as report:
             checked, regions = find_faces(checked, Detector(threads=1), report)
     if checked.left_out:
         counts = Counter(checked.left_out.values()).most_common()
         listing = ", ".join(f"{kind} {count}" for kind, count in counts)
         reporter.say(f"left out {len(checked.left_out)} of {len(manifest.samples)} files: {listing}")
-    return AuditedSource(checked, regions)
+    return AuditedSource(checked, choice, regions)
+
+
+def choose(manifest: Manifest, reporter: Reporter, detect: bool | None) -> DetectionChoice:
+    """Decide whether to find faces first, and say so; a `detect` that is given decides in silence."""
+    if detect is not None:
+        return DetectionChoice(detect)
+    with reporter.progress("looking at some images") as report:
+        choice = choose_detection(manifest, on_progress=report)
+    reporter.say(choice.sentence)
+    return choice

@@ -127,7 +127,7 @@ def train_source(
     if folds in (1, 2):
         raise ConfigError(f"{folds} folds: one is for testing and one chooses the epoch; give at least 3")
     refuse_existing(out)
-    audited = audit_source(source, reporter, config.faces)
+    audited = audit_source(source, reporter, config.detect)
     splits = split_folds(audited, config, folds) if folds else [split_data(audited, config)]
     count = len(splits[0].subset("train").samples)
     if small_config is not None and count < SMALL_DATASET:

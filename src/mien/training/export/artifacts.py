@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float64
+from mien.inference.bundle import Content
 from mien.inference.calibration import fit_temperature
 from mien.io.layout import BUNDLE, CURVES, KERAS
 from mien.training.config import TrainConfig
@@ -49,6 +50,7 @@ def save_bundle(
     classes: Sequence[str],
     validation: TrainingArrays,
     about: Mapping[str, Any],
+    content: Content | None = None,
 ) -> Agreement:
     """Export a network as the bundle of a run, its temperature fitted on the validation split.
 
@@ -59,6 +61,7 @@ def save_bundle(
         classes: class names, in the order of the targets.
         validation: split to fit the temperature and compare Keras and ONNX on.
         about: entries to add to the bundle's `about`.
+        content: what the images show, by a sample of them.
 
     Returns:
         The agreement of Keras and ONNX.
@@ -67,7 +70,8 @@ def save_bundle(
     return export_bundle(
         network, classes, validation.images(_COMPARED_CROPS), folder / BUNDLE,
         temperature=fit_temperature(_logits(network, validation), validation.targets), name=folder.name,
-        framing="face" if config.faces else "whole",
+        framing="face" if config.detect else "whole",
+        content=content,
         about={"network": config.network, "run": folder.name, **started, **about},
     )  # fmt: skip
 

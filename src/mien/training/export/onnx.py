@@ -17,7 +17,7 @@ from keras import layers
 
 from mien.arrays import UInt8
 from mien.errors import ExportError
-from mien.inference.bundle import Bundle, BundleConfig, Framing, write_bundle
+from mien.inference.bundle import Bundle, BundleConfig, Content, Framing, write_bundle
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
@@ -34,6 +34,7 @@ def export_bundle(
     answer_from: Mapping[str, float] | None = None,
     answer_over: Mapping[str, Mapping[str, float]] | None = None,
     framing: Framing = "whole",
+    content: Content | None = None,
     name: str | None = None,
     scaling: tuple[float, float] = (1.0, 0.0),
     about: Mapping[str, Any] | None = None,
@@ -49,6 +50,7 @@ def export_bundle(
         answer_from: thresholds of the answer rule (see `BundleConfig`).
         answer_over: odds of the answer rule (see `BundleConfig`).
         framing: input that the network was trained on, `whole` images or a `face` crop.
+        content: what the images of training show (see `BundleConfig`).
         name: of the model; default: the name of the folder.
         scaling: (factor, offset) from raw 0-255 values to the network's input.
         about: entries for the bundle's `about`.
@@ -77,6 +79,7 @@ def export_bundle(
             answer_from=answer_from,
             answer_over=answer_over,
             framing=framing,
+            content=content,
             maps="maps" in model.output_names,
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )
@@ -207,6 +210,11 @@ def _rewritten(path: Path) -> bytes:
 def _card(config: BundleConfig, agreement: Agreement) -> str:
     possible = ", ".join(config.rule.answers)
     about = json.dumps(dict(config.about), indent=2, sort_keys=True)
+    people = (
+        "It reads an expression in an image, which is not a feeling. It is only as good as the images it was trained "
+        "on. Do not use it to judge people."
+    )
+    caution = "It is only as good as the images it was trained on." if config.content == "other" else people
     return (
         f"# {config.name}\n\n"
         f"Answers {possible} from an image of {config.input_size}×{config.input_size} pixels, "
@@ -214,7 +222,6 @@ def _card(config: BundleConfig, agreement: Agreement) -> str:
         f"Exported by mien; ONNX and Keras agreed on {agreement.crops} images "
         f"(largest difference of a probability {agreement.largest_difference:.1e}, "
         f"same answer on {agreement.same_answer}).\n\n"
-        "It reads an expression in an image, which is not a feeling. It is only as good as the images it was trained "
-        "on. Do not use it to judge people.\n\n"
+        f"{caution}\n\n"
         f"```json\n{about}\n```\n"
     )

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from mien.data.detection import DetectionChoice
 from mien.errors import OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import METRICS, is_finished
@@ -126,7 +127,7 @@ def experiment(
     finished: list[FinishedRun] = []
     failed: list[tuple[SweepRun, str]] = []
     with locked(out / LOCK, out):
-        _check_job(out, source, sweep)
+        _check_job(out, sweep, data)
         for run in runs:
             folder = out / run.folder
             try:
@@ -144,19 +145,27 @@ def experiment(
     return result
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Data:
-    """A source that is audited once with faces and once without, if needed, for all runs."""
+    """A source that is audited once for all runs, or once with and once without faces if the sweep tries both.
+
+    `chosen` is what a sample of the images decided for runs that leave it open.
+    """
 
     source: TrainingSource
     reporter: Reporter
-    audited: dict[bool, AuditedSource] = field(default_factory=dict)
+    chosen: DetectionChoice | None = None
+    audited: dict[bool | None, AuditedSource] = field(default_factory=dict)
 
     def split(self, run: SweepRun) -> DataSplit:
-        faces = run.config.faces
-        if faces not in self.audited:
-            self.audited[faces] = audit_source(self.source, self.reporter, faces)
-        return split_data(self.audited[faces], run.config)
+        detect = run.config.detect
+        if detect not in self.audited:
+            known = self.chosen if detect is None else None
+            found = audit_source(self.source, self.reporter, known.detect if known else detect)
+            self.audited[detect] = replace(found, detection=known) if known else found
+            if detect is None:
+                self.chosen = found.detection if known is None else known
+        return split_data(self.audited[detect], run.config)
 
 
 def _try_networks(source: TrainingSource, runs: Sequence[SweepRun]) -> None:
@@ -171,15 +180,20 @@ def _try_networks(source: TrainingSource, runs: Sequence[SweepRun]) -> None:
     keras.utils.clear_session(free_memory=True)
 
 
-def _check_job(out: Path, source: TrainingSource, sweep: Sweep) -> None:
-    """Mark the folder as this experiment's; OutputError if it is another one's."""
-    job = {"base": dict(sweep.base), "data": source.to_dict()}
+def _check_job(out: Path, sweep: Sweep, data: _Data) -> None:
+    """Mark the folder as this experiment's, with what a sample decided; OutputError if it is another one's."""
+    job = {"base": dict(sweep.base), "data": data.source.to_dict()}
     path = out / JOB
     if not path.exists():
         refuse_foreign(out, "experiment", JOB)
-        write_text(path, json.dumps(job, indent=2) + "\n")
-    elif changed := changed_fields(job, read_json(path)):
+        data.split(sweep.runs()[0])
+        chosen = data.chosen.to_dict() if data.chosen else None
+        write_text(path, json.dumps({**job, "detection": chosen}, indent=2) + "\n")
+        return
+    stored = read_json(path)
+    if changed := changed_fields(job, stored):
         raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
+    data.chosen = DetectionChoice.from_dict(stored["detection"]) if stored["detection"] else None
 
 
 def _train(run: SweepRun, folder: Path, data: _Data, reporter: Reporter) -> None:

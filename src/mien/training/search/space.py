@@ -144,8 +144,8 @@ def parse_fixed(pairs: Iterable[str]) -> dict[str, Any]:
         name = name.strip().replace("-", "_")
         if not equals or name not in kinds:
             raise ConfigError(f"`fix={pair!r}`: must be NAME=VALUE with a setting of mien train, like network=stack")
-        if name == "seed":
-            raise ConfigError("`fix=seed`: use `seed=`")
+        if name in ("seed", "detect"):
+            raise ConfigError(f"`fix={name}`: use `{name}=`")
         if name in found:
             raise ConfigError(f"`fix={name}`: is given twice")
         found[name] = _value(text.strip(), str in (kinds[name], *get_args(kinds[name])))

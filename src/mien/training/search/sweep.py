@@ -13,7 +13,7 @@
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,17 @@ class Sweep:
         if len({run.folder.casefold() for run in found}) < len(found):
             raise ConfigError("[grid]: two of the values would be stored under one name; give each once")
         return found
+
+    def with_detect(self, detect: bool | None) -> "Sweep":
+        """Return the sweep with this `detect` in its base; None changes nothing.
+
+        Raises ConfigError if the grid tries several.
+        """
+        if detect is None:
+            return self
+        if "detect" in self.grid:
+            raise ConfigError("`detect=`: [grid] tries several; leave one out")
+        return replace(self, base={**self.base, "detect": detect})
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""

@@ -17,8 +17,9 @@ from typing import Any
 import keras
 
 from mien.arrays import UInt8
+from mien.data.detection import DetectionChoice
 from mien.errors import ConfigError, OutputError, TrainingError
-from mien.io.atomic import LOCK, locked, read_json, readable_errors, refuse_foreign, write_text
+from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
 from mien.training.config import FROM_SCRATCH, TrainConfig
 from mien.training.data_split import DataSplit, read_split, split_data
@@ -111,7 +112,8 @@ def tune(
     with exclusive(out, reporter.say):
         split = _split(source, base, out, reporter, fresh)
     count = len(split.subset("train").samples)
-    small = small_dataset_config(given)
+    given["detect"] = split.detection.detect
+    base, small = replace(base, detect=split.detection.detect), small_dataset_config(given)
     if small is not None and count < SMALL_DATASET:
         base, given = small, {**given, "start_from": small.start_from}
         reporter.say(
@@ -139,24 +141,25 @@ def exclusive(out: Path, say: Callable[[str], None] = lambda text: None) -> Iter
 
 
 def _new_split(source: TrainingSource, base: TrainConfig, reporter: Reporter) -> DataSplit:
-    return _without_test(split_data(audit_source(source, reporter, base.faces), base))
+    return _without_test(split_data(audit_source(source, reporter, base.detect), base))
 
 
 def _split(
     source: TrainingSource, base: TrainConfig, out: Path, reporter: Reporter, fresh: DataSplit | None
 ) -> DataSplit:
     """Return `fresh` or a new split, or that of an earlier call; without the test split."""
-    about = {"data": source.to_dict(), "seed": base.seed, "faces": base.faces}
+    about = {"data": source.to_dict(), "seed": base.seed, "detect": base.detect}
     about["shares"] = [base.validation_share, base.test_share]
     path = out / ABOUT
     if path.exists():
-        if read_json(path) != json.loads(json.dumps(about)):
+        stored = read_json(path)
+        if changed_fields(about, stored):
             raise OutputError(f"{out}: was begun with other data or another seed; give another `out=`")
-        return read_split(out, source.manifest)
+        return read_split(out, source.manifest, DetectionChoice.from_dict(stored["detection"]))
     refuse_foreign(out, "study", ABOUT)
     split = fresh or _new_split(source, base, reporter)
     write_text(out / SPLIT, split.to_csv())
-    write_text(path, json.dumps(about, indent=2) + "\n")
+    write_text(path, json.dumps({**about, "detection": split.detection.to_dict()}, indent=2) + "\n")
     return split
 
 
