@@ -10,6 +10,7 @@ import warnings
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from mien.cli.bad_calls import describe, refuse_verb
 from mien.cli.terminal import one_line
@@ -72,6 +73,10 @@ class _Verbs(click.Group):
         if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             refuse_verb(args[0], list(VERBS), ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        verbs = [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 from click.types import FloatParamType, IntParamType
 
+from mien.cli.completion import offer_names
+
 #: Options by heading, each by the name of its parameter. Those that no heading names stand under the last, "Options".
 Headings = Mapping[str, Sequence[str]]
 
@@ -28,9 +30,10 @@ class Verb(click.Command):
     ) -> None:  # fmt: skip
         super().__init__(*arguments, **others)
         self.headings, self.tables = headings or {}, tables
-        for option in self.params:
-            if isinstance(option, click.Option) and option.metavar is None and not option.is_flag:
-                option.metavar = "N" if isinstance(option.type, IntParamType | FloatParamType) else None
+        for parameter in self.params:
+            if parameter.metavar is None and isinstance(parameter.type, IntParamType | FloatParamType):
+                parameter.metavar = "N"
+            offer_names(parameter)
 
     def options_by_heading(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options of each heading, in the order of the page."""
@@ -88,14 +91,14 @@ def _default(option: click.Option) -> str:
     return f"default: {value:g}" if isinstance(value, float) else f"default: {value}"
 
 
-def _useful_range(kind: click.ParamType[Any]) -> str:
+def _useful_range(kind: "click.ParamType[Any]") -> str:
     """Return the range of a number in words, unless anybody would guess it."""
     if isinstance(kind, click.IntRange | click.FloatRange) and kind.max is None and (kind.min or 0) <= 1:
         return ""
     return range_words(kind)
 
 
-def range_words(kind: click.ParamType[Any]) -> str:
+def range_words(kind: "click.ParamType[Any]") -> str:
     """Return the range of a number in words; empty if it has none."""
     if not isinstance(kind, click.IntRange | click.FloatRange):
         return ""

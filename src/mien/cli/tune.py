@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from mien.cli.completion import complete_settings
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_options
 from mien.cli.terminal import console, one_line
@@ -45,8 +46,16 @@ _HEADINGS = {
               help="largest number of trials, of all processes together; give this, --minutes or both")  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="N", show_default="no limit",
               help="largest sum of minutes of all trials")  # fmt: skip
-@click.option("--search", metavar="A,B", show_default=", ".join(SPACE), help="settings to search")
-@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="fix a setting, like epochs=8")
+@click.option(
+    "--search",
+    metavar="A,B",
+    show_default=", ".join(SPACE),
+    shell_complete=complete_settings,
+    help="settings to search",
+)
+@click.option(
+    "--fix", multiple=True, metavar="NAME=VALUE", shell_complete=complete_settings, help="fix a setting, like epochs=8"
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="fixed settings as TOML")
 @click.option(
     "--seed", type=click.IntRange(0), show_default="0", help="seed of the split, as in mien train, and of the search"
