@@ -12,7 +12,8 @@ import click
 
 from mien.cli import VERBS
 from mien.cli.help import meaning, option_name
-from mien.training.config import TrainConfig, flag
+from mien.idioms import flag, to_flags
+from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,7 @@ def settings_tables() -> str:
         lines += ["", f"## {title}", "", "| setting | what it does | default |", "|---|---|---|"]
         for name in names:
             words = "[by&nbsp;network](#defaults-by-network)" if name in differing else default_words(name)
-            meaning = f"{fields[name].metadata['help']}{_range(fields[name])}"
+            meaning = f"{to_flags(fields[name].metadata['help'])}{_range(fields[name])}"
             lines.append(f"| {_code(name)}<br>{_code(flag(name))} | {meaning} | {words} |")
     lines += [
         "",
