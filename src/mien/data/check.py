@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mien.arguments import path_argument
 from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
 from mien.data.face_audit import audit_faces
@@ -58,7 +59,7 @@ def check(
     reader = None
     if faces:
         reader = model if isinstance(model, Reader) else load(model, faces="largest")
-    manifest = read_manifest(Path(data), classes, rename)
+    manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
     found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(end * fraction))
     if reader is not None:
         found = audit_faces(found, reader, lambda fraction: report(end + (1 - end) * fraction))
