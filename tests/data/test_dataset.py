@@ -84,6 +84,42 @@ def test_a_zip_of_it_is_the_same(tmp_path: Path) -> None:
     assert read_manifest(plain).read("sad/1.jpg") == (data / "sad/1.jpg").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["data/happy/a.jpg", "data/sad/b.jpg"],
+        ["data/happy/train/a.jpg", "data/happy/test/b.jpg", "data/sad/train/c.jpg", "data/sad/test/d.jpg"],
+    ],
+)
+def test_a_folder_that_is_one_class_is_answered_with_the_folder_above(
+    tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = lay_out(tmp_path, names) / "data"
+    assert fails(data / "happy").endswith(f"as sad beside it, give the folder above, {data}")
+    monkeypatch.chdir(data / "happy")
+    assert fails(Path()).endswith("give the folder above, ..")
+    shutil.rmtree(data / "sad")
+    assert "give the folder above" not in fails(data / "happy")
+
+
+def test_parts_without_class_folders_are_no_classes(tmp_path: Path) -> None:
+    data = lay_out(tmp_path / "deep" / "d", {"train": 4, "test": 2})
+    assert "has parts (test, train), but no class folders in them; put class folders into each" in fails(data)
+    (data / "labels.csv").write_text("file,label\ntrain/0.jpg,happy\ntest/0.jpg,sad\n")
+    assert read_manifest(data).counts() == {"happy": 1, "sad": 1}
+    vehicles = lay_out(tmp_path / "vehicles", {"train": 2, "bus": 2})
+    assert read_manifest(vehicles).classes == ("bus", "train")
+
+
+def test_class_folders_inside_a_class_folder_are_noticed(tmp_path: Path) -> None:
+    names = ["happy/a.jpg", "happy/Happy/b.jpg", "happy/2021/c.jpg", "sad/test/d.jpg", "sad/2021/happy/e.jpg"]
+    assert read_manifest(lay_out(tmp_path / "d", names)).nested == {
+        "happy/Happy/b.jpg", "sad/test/d.jpg", "sad/2021/happy/e.jpg"
+    }  # fmt: skip
+    parts = lay_out(tmp_path / "parts", ["train/happy/a.jpg", "train/sad/sad/b.jpg", "test/sad/c.jpg"])
+    assert read_manifest(parts).nested == {"train/sad/sad/b.jpg"}
+
+
 def test_strays_beside_the_class_folders_are_no_class(tmp_path: Path) -> None:
     names = ["LICENSE", "readme.md", "preview.jpg", "Thumbs.db", ".DS_Store", "__MACOSX/happy/._0.jpg", "docs/a.md",
              "docs/b.txt", "scripts/x.py", ".git/x.jpg"]  # fmt: skip
@@ -275,7 +311,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     assert "class 'fear' has no images" in fails(data, ["happy", "fear"])
     (tmp_path / "empty").mkdir()
     assert "no labelled images found; expected class folders" in fails(tmp_path / "empty")
-    assert "no labelled images" in fails(lay_out(tmp_path / "flat", ["a.jpg", "b.jpg"]))
+    assert "move them into one folder per class" in fails(lay_out(tmp_path / "flat", ["a.jpg", "b.jpg"]))
     (tmp_path / "x.csv").write_text("name,class\na,b\n")
     assert "the header must be" in fails(tmp_path / "x.csv")
     (tmp_path / "y.csv").write_bytes("file,label\né,b\n".encode("latin-1"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import RGB
-from mien.data.layouts import BadEntry, FoundData, read_layout
+from mien.data.layouts import BadEntry, FoundData, one_class_hint, read_layout
 from mien.errors import ConfigError, DataError, ImageError
 from mien.io.image import decode, read_file
 from mien.io.sources import FileSource
@@ -52,6 +52,7 @@ class Manifest:
         bad_entries: rows and archive members that gave no sample.
         empty_classes: class folders without images.
         pixels: the encoded images that a table contains itself, by name.
+        nested: files in a folder inside a class folder that is named like a class or a part itself.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Manifest:
     bad_entries: tuple[BadEntry, ...] = ()
     empty_classes: tuple[str, ...] = ()
     pixels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    nested: frozenset[str] = frozenset()
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one sample's file; ImageError if it cannot be read."""
@@ -163,7 +165,10 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
         raise DataError(f"{path}: no labelled images found; expected class folders like happy/ and sad/, or a CSV")
     samples.sort(key=lambda sample: sample.name)
     unfilled = tuple(sorted(empty)) if classes is None else ()
-    return Manifest(path, tuple(kept), tuple(samples), found.source, tuple(found.bad_entries), unfilled, found.pixels)
+    return Manifest(
+        path, tuple(kept), tuple(samples), found.source, tuple(found.bad_entries), unfilled, found.pixels,
+        frozenset(found.nested),
+    )  # fmt: skip
 
 
 def _target(names: list[str], votes: tuple[float, ...], classes: Sequence[str]) -> tuple[float, ...] | None:
@@ -183,7 +188,8 @@ def require_trainable(manifest: Manifest, minimum: int = 3) -> None:
     counts = manifest.counts()
     if len(counts) < 2:
         also = f" (empty folders: {', '.join(manifest.empty_classes)})" if manifest.empty_classes else ""
-        raise DataError(f"{manifest.path}: only one class, '{manifest.classes[0]}'{also}; give at least two")
+        fix = one_class_hint(manifest.path) or "give at least two"
+        raise DataError(f"{manifest.path}: only one class, '{manifest.classes[0]}'{also}; {fix}")
     small = {name: count for name, count in counts.items() if count < minimum}
     if small:
         name, count = next(iter(small.items()))

@@ -4,12 +4,12 @@ Names and labels are those of the source; `mien.data.dataset` renames and select
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from mien.data.tables import SPLIT_NAMES, LabelTable, read_table
 from mien.errors import DataError, ImageError
 from mien.io.image import IMAGE_SUFFIXES
-from mien.io.sources import FileSource, FolderSource, is_folder, open_source
+from mien.io.sources import FileSource, FolderSource, is_folder, is_junk, open_source
 
 TABLE_NAME = "labels.csv"
 
@@ -44,6 +44,8 @@ class FoundData:
         bad_entries: rows and archive members that gave no sample.
         pixels: the encoded images that a table contains itself, by name.
         empty: classes without images.
+        parts: folders named like parts, with images but no class folders in them.
+        nested: files in a folder inside a class folder that is named like a class or a part itself.
     """
 
     source: FileSource
@@ -52,6 +54,8 @@ class FoundData:
     bad_entries: list[BadEntry] = field(default_factory=list)
     pixels: dict[str, bytes] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
+    nested: set[str] = field(default_factory=set)
 
     @property
     def classes(self) -> set[str]:
@@ -91,7 +95,46 @@ def _from_source(source: FileSource, path: Path) -> FoundData:
             raise DataError(str(error)) from None
         found = _from_table(read_table(data, f"{path}/{table}"), source, root)
     found.bad_entries += [BadEntry(refused.name, refused.reason) for refused in source.refused]
+    if not found.samples:
+        _refuse_one_class(path, found.parts, top_files)
     return found
+
+
+def _refuse_one_class(path: Path, parts: set[str], top_files: list[str]) -> None:
+    """Raise DataError if there are images, but no class folders around them."""
+    if parts:
+        fix = one_class_hint(path) or "put class folders into each, like train/happy/ and train/sad/"
+        raise DataError(f"{path}: has parts ({', '.join(sorted(parts))}), but no class folders in them; {fix}")
+    if any(map(_is_image, map(PurePosixPath, top_files))):
+        fix = one_class_hint(path) or "move them into one folder per class, like happy/ and sad/"
+        raise DataError(f"{path}: has images, but not in class folders; {fix}")
+
+
+def one_class_hint(path: Path) -> str | None:
+    """Return what to give instead of a folder that is itself one class; None if no class folder lies beside it."""
+    if not path.is_dir():
+        return None
+    here = path.resolve()
+    try:
+        beside = sorted(one for one in here.parent.iterdir() if one != here and one.is_dir() and not is_junk(one.name))
+        other = next((one.name for one in beside if _has_image(one)), None)
+    except OSError:  # the folder above may not be listed
+        return None
+    return other and f"if it is one class, as {other} beside it, give the folder above, {_above(path)}"
+
+
+def _above(path: Path) -> Path:
+    return path.parent if path.name not in ("", "..") else path / ".."
+
+
+def _has_image(folder: Path) -> bool:
+    """Whether a folder, or a part in it, has an image."""
+    folders = [folder, *(one for one in folder.iterdir() if one.name.lower() in SPLIT_NAMES and one.is_dir())]
+    return any(_is_image(one) for place in folders for one in place.iterdir())
+
+
+def _is_image(path: PurePath) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _root(source: FileSource) -> PurePosixPath:
@@ -128,10 +171,16 @@ def _from_folders(source: FileSource, prefix: str) -> FoundData:
         label = parts[depth - 1]
         filled.add(label)
         found.samples.append(FoundSample(name, label, SPLIT_NAMES[parts[0].lower()] if with_splits else None))
-        if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        if _is_image(PurePosixPath(name)):
             images.add(label)
     # A folder without a single image name (docs/, scripts/) lies beside the class folders but is not one.
     found.samples = [sample for sample in found.samples if sample.label in images]
+    if images and not with_splits and all(label.lower() in SPLIT_NAMES for label in images):
+        return FoundData(source, parts=images)
+    known = {label.lower() for label in images} | SPLIT_NAMES.keys()
+    for sample in found.samples:
+        if any(part.lower() in known for part in sample.name[len(prefix) :].split("/")[depth:-1]):
+            found.nested.add(sample.name)
     paths = [name.split("/") for name in folders]
     found.empty = {p[-1] for p in paths if len(p) == depth and (not with_splits or p[0] in with_splits)}
     found.empty -= filled if len(images) > 1 else images  # with one class, it may be meant as the other
