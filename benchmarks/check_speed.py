@@ -1,4 +1,4 @@
-"""Measure the speed of `mien check` on a drawn dataset with planted issues, in files per second.
+"""Measure the speed of `mien check --quick` on a drawn dataset with planted issues, in files per second.
 
     python benchmarks/check_speed.py [N] [--size PIXELS] [--seed S]
 

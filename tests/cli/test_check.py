@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -103,7 +104,10 @@ def test_json_in_a_file_beside_the_table(tmp_path: Path, faces: Path, capsys: Ca
     assert mien("check", faces, "--json", tmp_path / "new" / "issues.json") == 0
     assert "no issues found" in capsys.readouterr().out
     row = json.loads((tmp_path / "new" / "issues.json").read_text(encoding="utf-8"))
-    assert row == {"files": 40, "classes": {"happy": 20, "sad": 20}, "usable": 40, "issues": []}
+    assert row["detection"]["kind"] == "crops" and row["labels"]["checked"] == 40
+    assert {name: row[name] for name in ("files", "classes", "usable", "issues")} == {
+        "files": 40, "classes": {"happy": 20, "sad": 20}, "usable": 40, "issues": []
+    }  # fmt: skip
 
 
 def test_a_clean_copy_is_status_0(tmp_path: Path, corrupted: Path, capsys: Capture) -> None:
@@ -111,9 +115,36 @@ def test_a_clean_copy_is_status_0(tmp_path: Path, corrupted: Path, capsys: Captu
     assert mien("check", corrupted, "--write-clean", tmp_path / "out") == 0
     out, err = capsys.readouterr()
     assert "usable for training" in out
-    assert f"wrote {len(tree(tmp_path / 'out'))} files to {tmp_path / 'out'}" in err
+    count, total = len(tree(tmp_path / "out")), json_of(corrupted, capsys)["files"]
+    assert f"wrote {count} of {total} files to" in err
+    lines = [line.strip("│").split("│") for line in err.splitlines() if line.startswith("│")]
+    cells = {line[0].strip(): [int(cell) if cell.strip() else 0 for cell in line[1:]] for line in lines}
+    assert cells["files"][2] == total and cells["written"][2] == count
+    for column in range(3):  # happy, sad, all: the reasons account for every file
+        assert sum(row[column] for name, row in cells.items() if name != "written") == cells["written"][column]
     assert tree(corrupted) == before
-    assert mien("check", tmp_path / "out") == 0
+    assert mien("check", tmp_path / "out", "--quick") == 0
+
+
+def json_of(data: Path, capsys: Capture) -> dict[str, Any]:
+    mien("check", data, "--quick", "--json", "-")
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_all_lists_every_file_of_every_issue(corrupted: Path, capsys: Capture) -> None:
+    issues = json_of(corrupted, capsys)["issues"]
+    mien("check", corrupted, "--quick")
+    assert "every file: --all" in capsys.readouterr().out
+    mien("check", corrupted, "--quick", "--all")
+    out = capsys.readouterr().out
+    lists = out[out.index("┘") :]
+    for issue in issues:
+        if issue["files"]:
+            assert f"{issue['title']} ({len(issue['files'])})" in lists
+            assert all(f"  {name}" in lists for name in issue["files"])
+    conflict = next(issue for issue in issues if issue["kind"] == "label-conflict")["groups"][0]
+    assert f"  {conflict[0]}  = {', '.join(conflict[1:])}" in lists
 
 
 def test_strict_extensions(tmp_path: Path, faces: Path, capsys: Capture) -> None:
@@ -153,10 +184,10 @@ def test_odd_file_names_break_neither_table_nor_json(number: int, tmp_path: Path
     name = ODD_NAMES[number]
     data = shutil.copytree(faces, tmp_path / "[bold]d[/bold] :smile:")
     (data / "happy" / name).write_bytes(b"")
-    assert mien("check", data, "--json", "-") == 1
+    assert mien("check", data, "--quick", "--json", "-") == 1
     (issue,) = json.loads(capsys.readouterr().out)["issues"]
     assert issue["files"] == [f"happy/{name}"]
-    assert mien("check", data, "--json", tmp_path / "f.json") == 1
+    assert mien("check", data, "--quick", "--json", tmp_path / "f.json") == 1
     assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["issues"] == [issue]
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -172,7 +203,7 @@ def test_class_names_may_look_like_markup(tmp_path: Path, faces: Path, capsys: C
     shutil.copytree(faces / "happy", data / odd)
     shutil.copytree(faces / "sad", data / "[red]")
     (data / odd / "x].jpg").write_bytes(b"")  # h[/x].jpg would close a tag that was never opened
-    assert mien("check", data) == 1
+    assert mien("check", data, "--quick") == 1
     assert "h\\udce9[/x].jpg: is empty" in capsys.readouterr().out
     assert mien("show", data, "--out", tmp_path / "g.png") == 0
 
@@ -186,7 +217,7 @@ def test_any_terminal_encoding_will_do(tmp_path: Path, faces: Path, encoding: st
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (1, b"")
     assert b"empty file" in done.stdout
-    done = subprocess.run([*command, "--json", "-"], env=environment, capture_output=True, check=False)
+    done = subprocess.run([*command, "--quick", "--json", "-"], env=environment, capture_output=True, check=False)
     assert json.loads(done.stdout)["issues"][0]["files"] == ["happy/ü😀.jpg"]
 
 

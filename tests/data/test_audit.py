@@ -226,7 +226,7 @@ def test_worst_first_and_json_ready(tmp_path: Path) -> None:
     order = [(issue.severity.rank, -len(issue.files)) for issue in found.issues]
     assert order == sorted(order)
     row = json.loads(json.dumps(found.to_dict()))
-    assert list(row) == ["files", "classes", "usable", "issues"]
+    assert list(row) == ["files", "classes", "usable", "detection", "labels", "issues"]
     assert row["files"] == len(found.manifest.samples)
     assert row["usable"] == row["files"] - len(found.left_out)
     for issue in row["issues"]:
@@ -234,6 +234,18 @@ def test_worst_first_and_json_ready(tmp_path: Path) -> None:
         assert issue["fix"] == ISSUE_KINDS[issue["kind"]].fix
         assert issue["files"] == sorted(set(issue["files"]))
     assert sum(found.counts.values()) == len(found.issues)
+
+
+def test_a_class_folder_inside_another_is_an_issue(tmp_path: Path, faces: Path) -> None:
+    """What an archive unpacked into its own folder gives."""
+    data = tmp_path / "d"
+    shutil.copytree(faces / "happy", data / "happy" / "happy")
+    shutil.copytree(faces / "sad", data / "sad")
+    (issue,) = check(data).issues
+    assert (issue.kind, len(issue.files)) == ("nested-folder", 20)
+    assert not check(data).left_out
+    alone = next(issue for issue in check(data / "happy").issues if issue.kind == "one-class")
+    assert alone.detail.endswith(f"as sad beside it, give the folder above, {data}")
 
 
 def test_progress_rises_to_one(faces: Path) -> None:

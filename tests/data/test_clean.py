@@ -54,7 +54,8 @@ def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, corrup
     before = tree(corrupted)
     found = check(corrupted)
     seen = []
-    count = write_clean(found, tmp_path / "out", lambda: seen.append(1))
+    copy = write_clean(found, tmp_path / "out", lambda: seen.append(1))
+    count = len(copy)
     assert tree(corrupted) == before
     assert listing(tmp_path) == ["out"]
     assert count == len(seen) == len(tree(tmp_path / "out"))
@@ -63,6 +64,28 @@ def test_a_clean_copy_is_clean_and_the_original_untouched(tmp_path: Path, corrup
     kinds = {issue.kind for issue in again.issues}
     assert kinds <= {"few-images", "class-imbalance"}
     assert len(again.manifest.samples) == count
+    assert copy.written == again.manifest.counts() and copy.files == found.manifest.counts()
+
+
+def test_every_file_that_is_not_copied_has_one_reason(tmp_path: Path, corrupted: Path) -> None:
+    found = check(corrupted)
+    copy = write_clean(found, tmp_path / "out", leave_out=["cmyk"])
+    for name, count in copy.files.items():
+        assert count == copy.written[name] + sum(kinds[name] for kinds in copy.left_out.values())
+    totals = [sum(kinds.values()) for kinds in copy.left_out.values()]
+    assert totals == sorted(totals, reverse=True) and min(totals) > 0
+    assert copy.left_out.keys() >= {"label-conflict", "near-duplicate", "cmyk"}
+    assert sum(copy.left_out["cmyk"].values()) == 1
+
+
+def test_a_file_in_several_rows_is_copied_once_and_counted(tmp_path: Path, faces: Path) -> None:
+    data = shutil.copytree(faces, tmp_path / "d")
+    names = [f"{label}/{path.name}" for label in ("happy", "sad") for path in sorted((data / label).iterdir())]
+    rows = [f"{name},{name.split('/')[0]}" for name in [*names, *names[:3]]]
+    (data / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    copy = write_clean(check(data), tmp_path / "out")
+    assert copy.left_out == {"repeated-row": {"happy": 3, "sad": 0}}
+    assert (copy.files, len(copy)) == ({"happy": 23, "sad": 20}, 40)
 
 
 def test_what_is_converted_shows_the_same_image(tmp_path: Path, corrupted: Path) -> None:
@@ -119,7 +142,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     (data / "sad").mkdir()
     Image.fromarray(draw_face("sad", 9, 48)).save(data / "sad" / "odd\n[b].jpg", "PNG")
     Image.fromarray(draw_face("sad", 10, 48)).save(data / "sad" / os.fsdecode(b"caf\xe9.png"))
-    assert write_clean(check(data), tmp_path / "out") == 6
+    assert len(write_clean(check(data), tmp_path / "out")) == 6
     happy = listing(tmp_path / "out" / "happy")
     assert len({name.lower() for name in happy}) == 4
     assert listing(tmp_path / "out" / "sad") == ["caf\ufffd.png", "odd\n[b].png"]
@@ -179,7 +202,7 @@ def test_an_archive_and_pixels_become_files(tmp_path: Path, faces: Path) -> None
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(faces.rglob("*.*")):
             archive.write(file, file.relative_to(faces))
-    assert write_clean(check(path), tmp_path / "out") == 40
+    assert len(write_clean(check(path), tmp_path / "out")) == 40
     assert tree(tmp_path / "out") == tree(faces)
     grey = [np.asarray(Image.fromarray(draw_face(e, 1, 48)).convert("L")) for e in ("happy", "sad")]
     buffer = io.StringIO()
@@ -188,7 +211,7 @@ def test_an_archive_and_pixels_become_files(tmp_path: Path, faces: Path) -> None
     for code, pixels in zip((3, 4), grey, strict=True):
         writer.writerow([code, " ".join(map(str, pixels.ravel())), "PrivateTest"])
     (tmp_path / "fer2013.csv").write_text(buffer.getvalue())
-    assert write_clean(check(tmp_path / "fer2013.csv"), tmp_path / "fer") == 2
+    assert len(write_clean(check(tmp_path / "fer2013.csv"), tmp_path / "fer")) == 2
     (happy,) = (tmp_path / "fer" / "test" / "happy").iterdir()
     assert np.array_equal(load_image(happy)[..., 0], grey[0])
 

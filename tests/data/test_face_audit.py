@@ -16,7 +16,7 @@ from mien.cli import main
 from mien.data.audit import Audit, audit, with_findings
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
-from mien.data.face_audit import audit_faces, face_issues, find_faces
+from mien.data.face_audit import audit_faces, audit_whole, face_issues, find_faces
 from mien.data.issues import ISSUE_KINDS, Finding, Severity
 from mien.inference.reader import load
 from mien.results import Box, Detection
@@ -105,7 +105,8 @@ def mien(*arguments: object) -> int:
 
 
 def test_each_image_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
-    assert looked.labels_unchecked is None
+    assert looked.labels is not None and looked.labels.unchecked is None
+    assert looked.labels.agreed == looked.labels.checked - 1
     assert by_kind(looked) == {
         "no-face": ("sad/coffee.png",),
         "several-faces": ("happy/two.png",),
@@ -130,8 +131,35 @@ def test_labels_that_the_model_does_not_know_are_not_judged_and_that_is_said(
 ) -> None:
     manifest = read_manifest(folder, rename={"happy": "cat", "sad": "dog"})
     looked = audit_faces(audit(manifest), load(brightness_bundle))
-    assert looked.labels_unchecked == "the model 'linear' does not know all of cat, dog"
+    assert looked.labels is not None
+    assert looked.labels.unchecked == "the model 'linear' does not know all of cat, dog"
     assert by_kind(looked).keys() == FACE_KINDS - {"label-issue"}
+
+
+def test_no_label_is_doubted_by_a_model_that_is_no_better_than_chance(
+    folder: Path, brightness_bundle: Path, tmp_path: Path
+) -> None:
+    """Half of the labels are swapped: the model agrees with half of them, as anything would."""
+    data = shutil.copytree(folder, tmp_path / "d")
+    for number in range(0, 6, 2):
+        for label, other in (("happy", "sad"), ("sad", "happy")):
+            (data / label / f"{number}.png").rename(data / other / f"swapped{number}.png")
+    looked = audit_faces(audit(read_manifest(data)), load(brightness_bundle))
+    assert "label-issue" not in by_kind(looked) and "no-face" in by_kind(looked)
+    assert looked.labels is not None and looked.labels.unchecked is not None
+    assert "so it cannot tell which are wrong" in looked.labels.sentence
+    assert looked.to_dict()["labels"]["unchecked"] == looked.labels.unchecked
+
+
+def test_crops_are_looked_at_whole(brightness_bundle: Path, tmp_path: Path) -> None:
+    for label, light in (("happy", 200), ("sad", 40)):
+        (tmp_path / label).mkdir()
+        for number in range(8):
+            Image.new("RGB", (48, 48), (light + number,) * 3).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "sad" / "0.png").rename(tmp_path / "happy" / "wrong.png")
+    looked = audit_whole(audit(read_manifest(tmp_path)), load(brightness_bundle))
+    assert by_kind(looked) == {"label-issue": ("happy/wrong.png",)}
+    assert looked.labels is not None and (looked.labels.checked, looked.labels.agreed) == (16, 15)
 
 
 def test_findings_are_judged_with_what_was_known_before(folder: Path) -> None:
@@ -195,7 +223,7 @@ def test_the_command_writes_table_json_csv_and_sheet(
     folder: Path, brightness_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sheet, table = tmp_path / "sheet.png", tmp_path / "issues.csv"
-    status = mien("check", folder, "--faces", "--model", brightness_bundle, "--sheet", sheet, "--csv", table,
+    status = mien("check", folder, "--model", brightness_bundle, "--sheet", sheet, "--csv", table,
                   "--json", tmp_path / "issues.json")  # fmt: skip
     assert status == 1
     out, err = capsys.readouterr()
@@ -211,8 +239,9 @@ def test_the_command_writes_table_json_csv_and_sheet(
         assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 1000  # there are photographs on it
 
 
-def test_without_faces_nothing_looks_for_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mien("check", folder, "--json", "-")
+@pytest.mark.parametrize("option", ["--quick", "--no-detect"])
+def test_nothing_looks_for_faces_if_told_so(option: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mien("check", folder, option, "--json", "-")
     assert not {issue["kind"] for issue in json.loads(capsys.readouterr().out)["issues"]} & FACE_KINDS
 
 
@@ -228,10 +257,11 @@ def test_a_broken_file_among_the_images_is_still_reported(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model", "mien"], "--faces"),
+        (["--quick", "--model", "mien"], "--quick checks the files alone"),
+        (["--quick", "--detect", "yes"], "--quick checks the files alone"),
         (["--leave-out", "label-issue"], "--write-clean"),
         (["--write-clean", "OUT", "--leave-out", "labels"], "is not a kind of issue"),
-        (["--faces", "--sheet", "sheet.jpg"], "must end in .png"),
+        (["--sheet", "sheet.jpg"], "must end in .png"),
         (["--json", "-", "--csv", "-"], "standard output"),
     ],
 )

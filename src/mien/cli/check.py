@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
+from mien.cli.check_tables import print_audit, print_clean
 from mien.cli.help import verb
-from mien.cli.options import data_options, model_option, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, parse_data_options
 from mien.cli.progress import counting_bar, progress_bar
-from mien.cli.tables import plain, print_audit
-from mien.cli.terminal import console
 from mien.data.audit import Audit
 from mien.data.check import check
 from mien.data.clean import write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
+from mien.idioms import to_flags
 from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
 from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
@@ -29,8 +29,10 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @verb("check")
 @click.argument("data", type=click.Path(path_type=Path))
 @data_options
-@click.option("--faces", is_flag=True, help="also check faces and labels")
+@detect_option(BY_SAMPLE)
+@click.option("--quick", is_flag=True, help="check the files alone: no faces, no labels")
 @model_option
+@click.option("--all", "every_file", is_flag=True, help="list every file of every issue, not only the first")
 @click.option("--json", "json_target", metavar="FILE|-", help="write the issues as JSON")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write one row per issue and file")
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="FILE.png", help="draw the files, worst first")
@@ -38,27 +40,28 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--leave-out", metavar="KIND,KIND", help="further issues whose files are not copied")
 @click.option("--strict-extensions", is_flag=True, help="accept only jpg, jpeg, png and bmp")
 def command(
-    data: Path, faces: bool, model: str | None, classes: str | None, rename: tuple[str, ...], json_target: str | None,
-    csv_target: str | None, sheet: Path | None, out: Path | None, leave_out: str | None, strict_extensions: bool,
+    data: Path, detect: bool | None, quick: bool, model: str | None, classes: str | None, rename: tuple[str, ...],
+    every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None,
+    leave_out: str | None, strict_extensions: bool,
 ) -> int:  # fmt: skip
     """List all issues of DATA, worst first.
 
     DATA is a folder of class folders (or of train/validation/test folders with these), a CSV, or a zip
     of either. Your files are never changed. The exit status is 1 if there are errors and no clean copy was asked for.
 
-    --faces also finds images without a face, with several, with one that is too small or cut off, drawings,
-    and images whose label is probably wrong (--model checks the labels).
+    In photographs it also looks for faces: images without one, with several, with one that is too small or cut
+    off, drawings, and labels that are probably wrong. --model checks the labels; of crops of faces, they alone are
+    checked. --quick leaves all that out.
     """
     kinds = _kinds(leave_out, out)
     _check_outputs(data, json_target, csv_target, sheet, out)
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("checking") as report:
         found = check(
-            data, classes=wanted, rename=renamed, faces=faces, model=model, strict_extensions=strict_extensions,
-            on_progress=report,
+            data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model,
+            strict_extensions=strict_extensions, on_progress=report,
+            on_message=lambda text: click.echo(to_flags(text), err=True),
         )  # fmt: skip
-    if found.labels_unchecked:
-        console(err=True).print(plain(f"labels were not checked: {found.labels_unchecked}"), soft_wrap=True)
     if json_target:
         write_output(to_json(found.to_dict()), json_target)
     if csv_target:
@@ -66,11 +69,11 @@ def command(
     if sheet:
         save_png(contact_sheet(found), sheet)
     if "-" not in (json_target, csv_target):
-        print_audit(found)
+        print_audit(found, every_file)
     if out:
         with counting_bar("writing the clean copy", None) as advance:
-            count = write_clean(found, out, advance, kinds)
-        console(err=True).print(plain(f"wrote {count} files to {out}"), soft_wrap=True)
+            copy = write_clean(found, out, advance, kinds)
+        print_clean(copy)
         return 0
     return int(found.counts["error"] > 0)
 
@@ -108,6 +111,5 @@ def to_csv(found: Audit) -> str:
     writer.writerow(COLUMNS)
     for issue in found.issues:
         for name in issue.files:
-            note = issue.notes.get(name, found.facts[name].reason if name in found.facts else None)
-            writer.writerow((name, labels.get(name, ""), issue.kind, issue.severity, note or ""))
+            writer.writerow((name, labels.get(name, ""), issue.kind, issue.severity, found.note(issue, name)))
     return buffer.getvalue()

@@ -7,9 +7,10 @@ import click
 import numpy as np
 from rich.table import Table
 
+from mien.cli.check_tables import print_audit
 from mien.cli.help import verb
 from mien.cli.progress import counting_bar, progress_bar
-from mien.cli.tables import metrics_table, print_audit
+from mien.cli.tables import metrics_table
 from mien.cli.terminal import console
 from mien.data.audit import Audit, audit
 from mien.data.clean import write_clean
@@ -89,14 +90,14 @@ def _count_found(checked: Audit, planted: list[Corruption]) -> str:
 def _clean(checked: Audit, out: Path) -> Path:
     _step(3, "Clean: write a copy without the issues  (mien check --write-clean)")
     clean = out / "clean"
-    count = write_clean(checked, clean)
+    copy = write_clean(checked, clean)
     manifest = read_manifest(clean)
     rows = {}
     for label in manifest.classes:
         names = [sample.name for sample in manifest.samples if sample.label == label]
         rows[f"{label}: {len(names)}"] = [load_image(clean / name) for name in names[:20]]
     save_png(mosaic(rows, "The clean folder (drawings)"), out / "grid.png")
-    console().print(f"wrote {count} files to {clean}", soft_wrap=True)
+    console().print(f"wrote {len(copy)} files to {clean}", soft_wrap=True)
     return clean
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mien.cli.terminal import console, one_line
+from mien.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from mien.data.audit import Audit
     from mien.metrics.classification import ClassificationMetrics
 
 
@@ -101,30 +100,3 @@ def plain(text: str) -> "Text":
     from rich.text import Text
 
     return Text(one_line(text))
-
-
-def print_audit(found: "Audit") -> None:
-    """Print the issues of a dataset as a table, and what is left for training."""
-    from rich.table import Table
-    from rich.text import Text
-
-    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
-    screen = console()
-    counts = "  ".join(f"{name} {count}" for name, count in found.manifest.counts().items())
-    screen.print(plain(f"{found.manifest.path}: {len(found.manifest.samples)} files  ({counts})"), soft_wrap=True)
-    if found.issues:
-        table = Table(show_lines=False)
-        for column in ("", "issue", "files", "first file, or detail", "fix"):
-            whole = column in ("", "files")
-            table.add_column(column, justify="right" if column == "files" else "left", overflow="fold", no_wrap=whole)
-        for issue in found.issues:
-            example = issue.files[0] if issue.files else ""
-            about = f"{example}: {issue.detail}" if example and issue.detail else example or issue.detail
-            severity = Text(str(issue.severity), colours[issue.severity])
-            count = str(len(issue.files)) if issue.files else ""
-            table.add_row(severity, issue.title, count, path_cell(about), plain(issue.fix))
-        screen.print(table)
-    else:
-        screen.print("no issues found")
-    kept = "  ".join(f"{name} {count}" for name, count in found.usable.counts().items())
-    screen.print(plain(f"usable for training: {len(found.usable.samples)} files  ({kept})"), soft_wrap=True)

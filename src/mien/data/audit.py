@@ -8,10 +8,13 @@ from html import escape
 from typing import Any
 
 from mien.data.dataset import Manifest, Sample
+from mien.data.detection import DetectionChoice
 from mien.data.duplicates import near_duplicate_groups
 from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
+from mien.data.label_issues import LabelCheck
+from mien.data.layouts import one_class_hint
 from mien.errors import ImageError
 from mien.runtime import available_cores
 from mien.text import html_table
@@ -33,7 +36,8 @@ class Audit:
         left_out: the files that `mien train` does not use, each with the kind of issue that is the reason.
         copies: groups of names that show the same image and belong in one part.
         facts: what `inspect_file` found, by name.
-        labels_unchecked: why labels were not checked, if an audit of faces could not check them; None otherwise.
+        detection: whether faces are found first, and why; None if only the files were checked.
+        labels: whether a model could check the labels, and how often it agrees; None if none was asked.
     """
 
     manifest: Manifest
@@ -41,7 +45,8 @@ class Audit:
     left_out: dict[str, str]
     copies: tuple[tuple[str, ...], ...]
     facts: dict[str, FileFacts] = field(repr=False)
-    labels_unchecked: str | None = None
+    detection: DetectionChoice | None = None
+    labels: LabelCheck | None = None
 
     @property
     def usable(self) -> Manifest:
@@ -58,21 +63,33 @@ class Audit:
         wanted = set(kinds)
         return {name for issue in self.issues if issue.kind in wanted for name in issue.files}
 
+    def note(self, issue: Issue, name: str) -> str:
+        """Return what was seen in one file of an issue; empty if its title says it all."""
+        return issue.notes.get(name) or (self.facts[name].reason if name in self.facts else None) or ""
+
     def to_dict(self) -> dict[str, Any]:
-        """Return `{"files", "classes", "usable", "issues"}`, JSON-serialisable: what `mien check --json` writes."""
+        """Return a JSON-serialisable dict: what `mien check --json` writes."""
         return {
             "files": len(self.manifest.samples),
             "classes": self.manifest.counts(),
             "usable": len(self.usable.samples),
+            "detection": self.detection.to_dict() if self.detection else None,
+            "labels": self.labels.to_dict() if self.labels else None,
             "issues": [issue.to_dict() for issue in self.issues],
         }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was decided about faces, and whether labels could be checked."""
+        return [one.sentence for one in (self.detection, self.labels) if one is not None]
 
     def _repr_html_(self) -> str:
         """Return a table of the issues for a notebook."""
         columns, rows = ("severity", "issue", "files", "example", "fix"), [_cells(issue) for issue in self.issues]
         table = html_table(columns, rows) if rows else "<p>no issues found</p>"
         files = f"{len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
-        return f"<p><b>{escape(str(self.manifest.path))}</b>: {files}</p>{table}"
+        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
+        return f"<p><b>{escape(str(self.manifest.path))}</b>: {files}</p>{table}{said}"
 
 
 def _cells(issue: Issue) -> tuple[str, ...]:
@@ -104,7 +121,8 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
 
 def with_findings(known: Audit, findings: Sequence[Finding]) -> Audit:
     """Return the audit with these findings, given worst first; decides again what is left out."""
-    return _conclude(known.manifest, known.facts, known.copies, findings)
+    found = _conclude(known.manifest, known.facts, known.copies, findings)
+    return replace(found, detection=known.detection, labels=known.labels)
 
 
 def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator[tuple[FileFacts, Fingerprint | None]]:
@@ -173,6 +191,7 @@ def _conclude(
         _judge_copies(group, samples, facts, found)
     for name in repeated:
         _judge_rows(name, samples[name], found)
+    found.files["nested-folder"] += [name for name in samples if name in manifest.nested]
     for finding in findings:
         found.notes[finding.kind][finding.name] = finding.note
         if ISSUE_KINDS[finding.kind].severity is Severity.ERROR:
@@ -180,7 +199,9 @@ def _conclude(
         else:
             found.files[finding.kind].append(finding.name)
     issues = [
-        _issue(kind, names, found.groups[kind], facts, notes=found.notes[kind]) for kind, names in found.files.items()
+        _issue(kind, names, found.groups[kind], facts, notes=found.notes[kind])
+        for kind, names in found.files.items()
+        if names
     ]
     issues += _class_issues(manifest, found.left_out)
     if manifest.bad_entries:
@@ -263,7 +284,8 @@ def _class_issues(manifest: Manifest, left_out: dict[str, str]) -> list[Issue]:
     listing = ", ".join(f"{name} {count}" for name, count in counts.items())
     details = {}
     if len(counts) < 2:
-        details["one-class"] = f"only '{manifest.classes[0]}'"
+        hint = one_class_hint(manifest.path)
+        details["one-class"] = f"only '{manifest.classes[0]}'" + (f"; {hint}" if hint else "")
     if manifest.empty_classes:
         details["empty-class"] = ", ".join(manifest.empty_classes)
     if any(count < 20 for count in counts.values()):

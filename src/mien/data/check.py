@@ -1,17 +1,22 @@
 """Check a labelled dataset in one call: `mien.check`, and what `mien check` runs."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mien.arguments import path_argument
 from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
-from mien.data.face_audit import audit_faces
+from mien.data.detection import choose_detection
+from mien.data.face_audit import audit_faces, audit_whole
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
+from mien.text import pluralize
 
-#: Fraction of the progress that files take if faces are checked, too.
-_FILES = 0.3
+#: Fractions of the progress at which the files are checked, and at which the sample is looked at.
+_FILES, _SAMPLE = 0.3, 0.35
+#: Say how long the faces take if it is more than this, in seconds.
+_LONG = 60.0
 
 
 def check(
@@ -19,12 +24,18 @@ def check(
     *,
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
-    faces: bool = False,
+    detect: bool | None = None,
+    quick: bool = False,
     model: str | Path | Reader | None = None,
     strict_extensions: bool = False,
+    on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Audit:
     """List all issues of a labelled dataset, worst first. Nothing is written or changed.
+
+    In photographs, faces are looked for: images without a face, with several, with one that is too small or cut off,
+    drawings, and labels that are probably wrong. In crops of faces, only the labels are checked. Other images are
+    checked as files.
 
     `mien.data.clean.write_clean` writes a cleaned copy, `mien.data.contact_sheet.contact_sheet` draws the files.
 
@@ -32,19 +43,21 @@ def check(
         data: a folder of class folders (or of train/validation/test folders with these), a CSV, or a zip of either.
         classes: check only these classes. Default: all.
         rename: maps class names of the data to the names to use.
-        faces: also find images without a face, with several, with one that is too small or cut off, drawings, and
-            images whose label is probably wrong.
-        model: with `faces`, what checks the labels: a shipped model, a bundle or run folder, or a reader. It should not
-            have been trained on these images. Default: the shipped model.
+        detect: look for faces (True), or take images whole (False). Default: decided by a sample of the images.
+        quick: check the files alone: what they are, their copies, the sizes of the classes.
+        model: checks the labels: a shipped model, a bundle or run folder, or a reader. It should not have been trained
+            on these images. Default: the shipped model, for photographs and crops of faces.
         strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
+        on_message: called with a sentence, before faces are looked for, if that takes minutes.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
-        An `Audit`: `issues`, `counts` (by severity), `usable` (what training would use), `left_out`, `to_dict()`.
+        An `Audit`: `issues`, `counts` (by severity), `usable` (what training would use), `left_out`, `detection`,
+        `labels` (whether they could be checked), `to_dict()`.
 
     Raises:
         DataError: nothing labelled is found, or a named class is absent.
-        ConfigError: `model` is given without `faces`.
+        ConfigError: `quick` is given with `detect` or `model`.
         BundleError: `model` cannot be loaded.
 
     Examples:
@@ -52,15 +65,35 @@ def check(
         >>> [issue.title for issue in mien.check("data").issues]
         ['very few images']
     """
-    if model is not None and not faces:
-        raise ConfigError("model: checks the labels of faces; add `faces=True`")
+    for name, given in (("model", model), ("detect", detect)):
+        if quick and given is not None:
+            raise ConfigError(f"{name}: `quick=True` checks the files alone; leave out one of them")
     report = on_progress or (lambda fraction: None)
-    end = _FILES if faces else 1.0
-    reader = None
-    if faces:
-        reader = model if isinstance(model, Reader) else load(model, faces="largest")
-    manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
-    found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(end * fraction))
+    reader = None if model is None else model if isinstance(model, Reader) else load(model, faces="largest")
+    manifest = read_manifest(Path(data), classes, rename)
+    files = 1.0 if quick else _FILES
+    found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(files * fraction))
+    if quick:
+        return found
+    began = time.perf_counter()
+    choice = choose_detection(
+        found.usable, detect, on_progress=lambda fraction: report(_FILES + (_SAMPLE - _FILES) * fraction)
+    )
+    found = replace(found, detection=choice)
+    if choice.detect and choice.sampled and on_message:
+        _announce(len(found.usable.samples), (time.perf_counter() - began) / choice.sampled, on_message)
+    if reader is None and (choice.detect or choice.kind == "crops"):
+        reader = load(faces="largest")
     if reader is not None:
-        found = audit_faces(found, reader, lambda fraction: report(end + (1 - end) * fraction))
+        look = audit_faces if choice.detect else audit_whole
+        found = look(found, reader, lambda fraction: report(_SAMPLE + (1 - _SAMPLE) * fraction))
+    report(1.0)
     return found
+
+
+def _announce(images: int, seconds_each: float, say: Callable[[str], None]) -> None:
+    """Say how long the faces will take, if that is long."""
+    seconds = images * seconds_each
+    if seconds > _LONG:
+        minutes = pluralize(round(seconds / 60), "minute")
+        say(f"looking for faces in {images:,} images takes about {minutes}; `quick=True` checks the files alone")

@@ -3,7 +3,9 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mien.data.audit import Audit
@@ -11,21 +13,47 @@ from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
 from mien.data.layouts import TABLE_NAME
 from mien.data.tables import SPLIT_NAMES
-from mien.errors import DataError, OutputError
+from mien.errors import DataError
 from mien.io.atomic import new_folder
 from mien.io.image import load_upright, open_header
 from mien.io.pixels import to_rgb
 from mien.io.sources import is_junk
+from mien.io.targets import require_new_folder
 
 #: Kinds of issue whose files are used for training, but not copied.
 LEFT_OUT = ("near-duplicate", "not-a-photograph")
 
+#: The reason of a row of a table whose file another row names, too; it is no kind of issue.
+REPEATED = "repeated-row"
+
 _CONVERTED = {"cmyk", "palette", "sixteen-bit", "alpha", "exif-rotated"}
+
+
+@dataclass(frozen=True)
+class CleanCopy:
+    """What a cleaned copy holds, and why the other files are not in it.
+
+    Attributes:
+        path: its folder.
+        files: number of files of the dataset by class.
+        written: number of files of the copy by class.
+        left_out: number of files that are not in it, by the kind of issue that is the reason, then by class; the most
+            frequent reason comes first.
+    """
+
+    path: Path
+    files: Mapping[str, int]
+    written: Mapping[str, int]
+    left_out: Mapping[str, Mapping[str, int]]
+
+    def __len__(self) -> int:
+        """Return the number of files written."""
+        return sum(self.written.values())
 
 
 def write_clean(
     audit: Audit, out: Path, on_file: Callable[[], None] | None = None, leave_out: Iterable[str] = ()
-) -> int:
+) -> CleanCopy:
     """Copy the usable files of a dataset to a new folder.
 
     Extensions are corrected. CMYK, palette, 16-bit, transparent and EXIF-rotated images are converted to upright
@@ -40,17 +68,16 @@ def write_clean(
         leave_out: further kinds of issue whose files are not copied.
 
     Returns:
-        The number of files written.
+        What was written, and why the rest was not; its length is the number of files written.
 
     Raises:
         OutputError: `out` exists, is inside the dataset or cannot be written; nothing is left behind.
         DataError: no file is usable.
     """
-    source = audit.manifest.path
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{out}: lies inside {source}, which mien does not change; choose another folder")
-    unclean, classes = audit.named([*LEFT_OUT, *leave_out]), audit.manifest.classes
-    kept = [sample for sample in audit.usable.samples if sample.name not in unclean]
+    source, classes = audit.manifest.path, audit.manifest.classes
+    require_new_folder(out, source)
+    reasons = _reasons(audit, [*LEFT_OUT, *leave_out])
+    kept = [sample for sample in audit.usable.samples if sample.name not in reasons]
     if not kept:
         raise DataError(f"{source}: has no usable file to write; see mien check")
     as_table = any(sample.group or sample.target for sample in kept) or not all(map(_is_folder_name, classes))
@@ -68,7 +95,32 @@ def write_clean(
                 on_file()
         if as_table:
             (folder / TABLE_NAME).write_text(_table(rows, audit.manifest), encoding="utf-8")
-    return len(rows)
+    return _copy(audit.manifest, out, kept, reasons)
+
+
+def _reasons(audit: Audit, kinds: Iterable[str]) -> dict[str, str]:
+    """Return the kind of issue for which a file is not copied, by file name."""
+    reasons = dict(audit.left_out)
+    for kind in kinds:
+        for name in audit.named([kind]):
+            reasons.setdefault(name, kind)
+    return reasons
+
+
+def _copy(manifest: Manifest, path: Path, kept: list[Sample], reasons: Mapping[str, str]) -> CleanCopy:
+    """Count what was written, and the reasons of the rest."""
+    written = Counter(sample.label for sample in kept)
+    others = Counter((reasons.get(one.name, REPEATED), one.label) for one in manifest.samples)
+    # A file that several rows name is kept once: its other rows have no reason of their own.
+    for label, count in written.items():
+        others[REPEATED, label] -= count
+    totals: Counter[str] = Counter()
+    for (kind, _), count in others.items():
+        totals[kind] += count
+    left_out = {
+        kind: {name: others[kind, name] for name in manifest.classes} for kind, total in totals.most_common() if total
+    }
+    return CleanCopy(path, manifest.counts(), {name: written[name] for name in manifest.classes}, left_out)
 
 
 def _is_folder_name(label: str) -> bool:

@@ -12,12 +12,12 @@ from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
 from mien.data.drawings import DRAWING_THRESHOLD, drawing_score
 from mien.data.issues import Finding
-from mien.data.label_issues import find_label_issues
+from mien.data.label_issues import LabelCheck, find_label_issues, measure_agreement
 from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import Detector
 from mien.inference.decision import choose_field, renormalise
-from mien.inference.preprocess import DecodedImage, open_and_detect
+from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detect
 from mien.inference.reader import Reader
 from mien.results import Detection
 from mien.runtime import available_cores, map_in_order
@@ -55,8 +55,29 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
-        The audit with these issues; `labels_unchecked` says why labels were not checked, if they were not.
+        The audit with these issues; its `labels` say whether labels could be checked.
     """
+    return _audit_images(known, reader, lambda sample: _inspect(known, reader, sample), on_progress)
+
+
+def audit_whole(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> Audit:
+    """Add the label issues of an audit whose images are crops of faces already, or show other things.
+
+    Args:
+        known: the audit of the files.
+        reader: looks at each image whole. It should not have been trained on these images.
+        on_progress: called with the fraction done, in [0, 1].
+    """
+    return _audit_images(known, reader, lambda sample: _take_whole(known, reader, sample), on_progress)
+
+
+def _audit_images(
+    known: Audit,
+    reader: Reader,
+    look: Callable[[Sample], _Inspected],
+    on_progress: Callable[[float], None] | None,
+) -> Audit:
+    """Look at every usable image, then at the labels of those that gave a crop."""
     report = on_progress or (lambda fraction: None)
     samples = known.usable.samples
     unchecked = _why_unchecked(known, reader)
@@ -71,7 +92,7 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
             rows.append(_probabilities(reader, np.stack([seen.crop for seen in block if seen.crop is not None]), known))
             block.clear()
 
-    with closing(map_in_order(lambda sample: _inspect(known, reader, sample), samples, available_cores())) as found:
+    with closing(map_in_order(look, samples, available_cores())) as found:
         for number, seen in enumerate(found):
             findings += seen.findings
             if unchecked is None and seen.crop is not None:
@@ -80,10 +101,15 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
                 classify()
             report((number + 1) / len(samples))
     classify()
-    if rows:
-        findings += _label_findings(classified, np.concatenate(rows), known.manifest.classes)
+    labels = LabelCheck(reader.config.name, reason=unchecked)
+    if unchecked is None:
+        probabilities = np.concatenate(rows) if rows else np.zeros((0, len(known.manifest.classes)))
+        given = [known.manifest.classes.index(sample.label) for sample in classified]
+        labels = measure_agreement(reader.config.name, probabilities, given)
+        if labels.unchecked is None:
+            findings += _label_findings(classified, probabilities, known.manifest.classes)
     worst_first = sorted(findings, key=lambda pair: -pair[1])
-    return replace(with_findings(known, [finding for finding, _ in worst_first]), labels_unchecked=unchecked)
+    return replace(with_findings(known, [finding for finding, _ in worst_first]), labels=labels)
 
 
 def _why_unchecked(known: Audit, reader: Reader) -> str | None:
@@ -145,13 +171,24 @@ def _inspect(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
     return _Inspected(sample, ((seen, 0.0),)) if isinstance(seen, Finding) else seen
 
 
+def _take_whole(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
+    """Crop an image whole for the model; nothing is taken from one that can no longer be read."""
+    try:
+        source: bytes | ImageError = known.manifest.read(sample.name)
+    except ImageError as error:
+        source = error
+    seen = Preprocessor(reader.config.input_size, reader.config.input_channels)((sample.name, source))
+    if not seen.crops:
+        return _Inspected(sample, ((Finding(sample.name, "unreadable", seen.reason or ""), 0.0),))
+    return _Inspected(sample, (), seen.crops[0])
+
+
 def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Inspected:
     drawn = drawing_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
     if drawn >= DRAWING_THRESHOLD:
         return _Inspected(sample, ((Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})"), drawn),))
     place = face_region(seen.faces[0]) if reader.detect else None
-    config = reader.config
-    taken = crop(seen.rgb, config.input_size, config.input_channels, place, config.resize)
+    taken = crop(seen.rgb, reader.config.input_size, reader.config.input_channels, place)
     issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
         sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken

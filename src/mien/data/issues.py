@@ -110,6 +110,9 @@ ISSUE_KINDS = {
     "several-faces": IssueKind(_W, "several faces of similar size", "the largest is used; crop it to the right one"),
     "face-cut-off": IssueKind(_W, "face cut off by the border", "find a copy that shows the whole face"),
     "face-too-small": IssueKind(_W, "face too small", "find a larger copy"),
+    "nested-folder": IssueKind(
+        _W, "class or part inside a class folder", "counted as the outer class; move these files to where they belong"
+    ),
     "few-images": IssueKind(_W, "very few images", "collect more, and evaluate by cross-validation (--folds 5)"),
     "class-imbalance": IssueKind(_W, "classes of unequal size", "train with --class-weight balanced"),
     "cmyk": IssueKind(_N, "CMYK colours", "converted to RGB when read"),

@@ -1,11 +1,15 @@
-"""Find label issues by confident learning on out-of-sample predictions."""
+"""Find label issues by confident learning on out-of-sample predictions, if the model can judge the labels at all."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Float64, Int64
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_percent, format_percent_interval
+from mien.metrics.intervals import wilson_interval
 
 #: With fewer samples of a class, its mean self-confidence is not estimated and the class is not suggested.
 MIN_SAMPLES = 5
@@ -19,6 +23,87 @@ class LabelIssue:
     given: int
     suggested: int
     margin: float
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """Whether a model could check the labels of a dataset, and how often it agrees with them.
+
+    Attributes:
+        model: its name.
+        checked: number of labels that it was asked about.
+        agreed: number of these that it would give, too.
+        chance: the fraction that it would agree with if it gave the same answers to images at random, in [0, 1].
+        reason: why labels could not be checked without asking it; None if it was asked.
+
+    Examples:
+        >>> LabelCheck("mien", checked=200, agreed=188, chance=0.5).sentence
+        "labels: the model 'mien' agrees with 188 of 200 (94 %, interval 90 – 97 %; by chance 50 %)"
+    """
+
+    model: str
+    checked: int = 0
+    agreed: int = 0
+    chance: float = 0.0
+    reason: str | None = None
+
+    @property
+    def agreement(self) -> Estimate:
+        """The fraction of labels that the model would give, too, with its 95 % interval."""
+        return Estimate(self.agreed / max(self.checked, 1), *wilson_interval(self.agreed, self.checked))
+
+    @property
+    def unchecked(self) -> str | None:
+        """Why labels were not checked; None if they were.
+
+        A model that agrees no more often than chance cannot tell which labels are wrong.
+        """
+        if self.reason is None and self.agreement.low <= self.chance:
+            return f"the model '{self.model}' {self._agrees}, so it cannot tell which are wrong"
+        return self.reason
+
+    @property
+    def sentence(self) -> str:
+        """What was found, or why nothing was."""
+        if self.unchecked:
+            return f"labels were not checked: {self.unchecked}"
+        return f"labels: the model '{self.model}' {self._agrees}"
+
+    @property
+    def _agrees(self) -> str:
+        share, interval = format_percent(self.agreement.value, 0), format_percent_interval(self.agreement, 0)
+        by_chance = format_percent(self.chance, 0)
+        return f"agrees with {self.agreed:,} of {self.checked:,} ({share}, interval {interval}; by chance {by_chance})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict."""
+        return {
+            "model": self.model, "checked": self.checked, "agreed": self.agreed, "chance": self.chance,
+            "unchecked": self.unchecked,
+        }  # fmt: skip
+
+
+def measure_agreement(model: str, probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> LabelCheck:
+    """Measure how often a model's most probable class is the label, and how often it would be by chance.
+
+    Chance is that of Cohen's kappa (1960): the same answers and the same labels, paired at random.
+
+    Args:
+        model: its name.
+        probabilities: float (N, K), as for `find_label_issues`.
+        labels: int (N,).
+
+    Examples:
+        >>> found = measure_agreement("mien", [[0.75, 0.25], [0.25, 0.75]], [0, 1])
+        >>> found.agreed, found.chance
+        (2, 0.5)
+    """
+    rows, given = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
+    if not len(rows):
+        return LabelCheck(model, reason="there is no image that it could look at")
+    answers = rows.argmax(axis=1)
+    shares = [np.bincount(one, minlength=rows.shape[1]) / len(rows) for one in (answers, given)]
+    return LabelCheck(model, len(rows), int((answers == given).sum()), float(shares[0] @ shares[1]))
 
 
 def find_label_issues(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> list[LabelIssue]:

@@ -22,9 +22,8 @@ from mien.explanation.saliency import (
 from mien.faces.crop import face_region
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.image import ImageSource, load_image, open_source
+from mien.io.image import ImageSource, load_image
 from mien.results import Face, FaceHeat, ImageResult
-from mien.text import did_you_mean
 
 #: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -112,7 +111,7 @@ def explain_image(
 
     Args:
         reader: the model.
-        source: as for `Reader.predict`.
+        source: a path, bytes or uint8 (H, W, 3) RGB array.
         label: one of the model's labels. Default: the answer for each face or, if that is not a label (`neither`), its
             most probable label.
         method: default: `cam` if the bundle has class activation maps, else `occlusion`.
@@ -140,14 +139,11 @@ def explain_labels(
     run = explainer or make_explainer(reader, chosen)
     for label in labels:
         _check_label(reader, label)
-    name, plain = open_source(source)  # an open file can be read once
-    if isinstance(plain, ImageError):
-        raise plain
-    prepared = reader.preprocess(plain, name)
+    prepared = reader.preprocess(source)
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     result = reader.classify(prepared)
-    image = load_image(plain)
+    image = load_image(source)
     rows = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]
@@ -234,4 +230,4 @@ def _corners(prepared: PreparedImage) -> list[Float64]:
 def _check_label(reader: Reader, label: str | None) -> None:
     known = reader.config.labels
     if label is not None and label not in known:
-        raise ConfigError(f"`label={label!r:.40}`: this model has {', '.join(known)}{did_you_mean(label, known)}")
+        raise ConfigError(f"label {label!r:.40}: this model has {', '.join(known)}")

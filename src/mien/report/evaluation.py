@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mien.arguments import path_argument
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.errors import ConfigError, DataError
@@ -20,7 +19,6 @@ from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
 from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
-from mien.inference.decision import Threshold
 from mien.inference.reader import Reader, load
 from mien.report.report import Evaluation, require_report
 
@@ -39,7 +37,6 @@ def evaluate(
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
     detect: bool | None = None,
-    threshold: Threshold | None = None,
     robustness: bool = False,
     groups: str | Path | None = None,
     costs: Mapping[str, float] | None = None,
@@ -63,7 +60,6 @@ def evaluate(
         classes: use only these classes, in this order. Default: all.
         rename: maps class names of the data to the names to use.
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
-        threshold: as in `Reader`: the probability from which a label is the answer. Default: the model's own rule.
         robustness: also measure accuracy under perturbations such as rotation, blur and occlusion (minutes).
         groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
         costs: for two classes, what each wrong answer of a class costs. Default: 1.
@@ -89,19 +85,15 @@ def evaluate(
         >>> print(mien.evaluate("data", metrics_only=True).metrics.overall["accuracy"])
         0.875 [0.640, 0.965]
     """
-    groups = None if groups is None else path_argument("groups", groups, "a CSV")
-    if data is not None:
-        path_argument("data", data, "a labelled folder, CSV or zip")
-    if model is not None and not isinstance(model, Reader):
-        path_argument("model", model, "a shipped model, a bundle, a run folder or a reader")
+    groups = None if groups is None else Path(groups)
     if groups is not None and not groups.exists():
         raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
     if choose_threshold:
-        _require_threshold(model, threshold)
+        _require_threshold(model)
     require_report(None if out is None else Path(out), json_target, data, groups)
     chosen = _held_out(data, model, classes, rename, detect)
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, detect, threshold)
+    reader = _reader(model, detect)
     progress = _Progress(on_progress, _PREDICTING, 0 if metrics_only else _AUDITING, _PERTURBING if robustness else 0)
 
     predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
@@ -169,16 +161,14 @@ def _held_out(
     return held_out_of_run(Path(model))
 
 
-def _reader(model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None) -> Reader:
+def _reader(model: str | Path | Reader | None, detect: bool | None) -> Reader:
     if isinstance(model, Reader):
-        return model.variant(faces="largest", detect=detect, threshold=threshold)
-    return load(model, faces="largest", detect=detect, threshold=threshold)
+        return model.variant(faces="largest", detect=detect)
+    return load(model, faces="largest", detect=detect)
 
 
-def _require_threshold(model: str | Path | Reader | None, threshold: Threshold | None) -> None:
+def _require_threshold(model: str | Path | Reader | None) -> None:
     """Refuse a model whose threshold cannot be written, before long work starts."""
-    if threshold is not None:
-        raise ConfigError("`threshold=` and `choose_threshold=`: give only one of them")
     if model is None or isinstance(model, Reader) or find_bundle(model).is_relative_to(SHIPPED):
         raise ConfigError("`choose_threshold=`: the shipped model stays as it is; give `model=FOLDER`, of your own")
     config = load_bundle(model).config

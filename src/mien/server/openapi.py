@@ -21,7 +21,6 @@ class PredictParams(Params):
 
     detect: bool | None = None
     faces: Faces | None = None
-    threshold: str | None = None
     model: str | None = None
 
 
@@ -40,7 +39,6 @@ EXAMPLE_ROW: dict[str, Any] = {
     "width": 1024,
     "height": 768,
     "model": "mien",
-    "detect": True,
     "faces": [
         {
             "box": {"x": 120, "y": 80, "width": 96, "height": 96},
@@ -91,10 +89,6 @@ _ROW_SCHEMA = {
         "width": {"type": ["integer", "null"]},
         "height": {"type": ["integer", "null"]},
         "model": {"type": "string"},
-        "detect": {
-            "type": "boolean",
-            "description": "whether faces were looked for; if false, `faces` has one entry, the whole image",
-        },
         "faces": {"type": "array", "items": _FACE_SCHEMA},
     },
 }
@@ -173,7 +167,6 @@ _EXAMPLE_MODEL = {
     "labels": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
     "answers": ["happy", "sad", "neither"],
     "framing": "face",
-    "content": "photos",
     "size": 48,
     "channels": 1,
     "sha256": "0" * 64,

@@ -17,7 +17,7 @@ from mien.text import pluralize
 from mien.viz.charts import Chart
 from mien.viz.history import LearningCurve, learning_curves
 
-#: Most label issues that are listed; `mien check --faces` lists all.
+#: Most label issues that are listed; `mien check --all` lists all.
 MAX_LABEL_ISSUES = 12
 #: Data issues that bias metrics, not only training.
 BIASING = ("label-conflict", "split-leak", "exact-duplicate", "near-duplicate")

@@ -2,9 +2,8 @@
 
 import { getJson } from "./api.js";
 import { colourScheme, namesOf } from "./colours.js";
-import { byId, make, setText, show } from "./dom.js";
+import { byId, make, show } from "./dom.js";
 
-const FACES = "Reads the expression on a face. An expression is not a feeling.";
 const modelChoice = byId("model");
 const scopeChoice = byId("scope");
 
@@ -32,12 +31,7 @@ export async function loadModels() {
 function use(name) {
   model = models.find((one) => one.name === name) ?? models[0];
   colourOf = colourScheme(namesOf(model));
-  const faces = model.framing === "face";
-  show(byId("scope-field"), faces);
-  const unsought = model.content === "other" ? "" : " It does not look for faces.";
-  setText(byId("whole-banner"), `This model reads each image whole.${unsought}`);
-  show(byId("whole-banner"), !faces);
-  setText(byId("reads"), faces ? FACES : "Reads images.");
+  show(byId("scope-field"), model.framing === "face");
 }
 
 /** Return the query parameters for the chosen settings. */
