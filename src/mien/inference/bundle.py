@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from mien.errors import BundleError, ConfigError
 from mien.inference.decision import AnswerRule
 from mien.io.atomic import write_text
-from mien.io.layout import BUNDLE, CONFIG
+from mien.io.layout import BUNDLE, CONFIG, RUNS
 from mien.labels import NEITHER, check_labels
+from mien.text import nearest
 
 FORMAT = "mien-bundle"
 VERSION = 1
@@ -210,6 +211,13 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG_FILE}")))
 
 
+def near_model(name: str) -> str:
+    """Return the end of an error's sentence that suggests a shipped model or a run of nearly this name, or nothing."""
+    runs = {path.parent.name: str(path.parent) for path in Path(RUNS).glob(f"*/{BUNDLE}")}
+    near = nearest(name, [*runs, *shipped_models()])
+    return f"; did you mean '{runs.get(near, near)}'?" if near else ""
+
+
 def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of a bundle.
 
@@ -226,6 +234,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
         return SHIPPED / path
     if not path.exists():
         names = ", ".join(shipped) or "none in this installation"
+        if near := near_model(path.name):
+            raise BundleError(f"{path}: no such model{near}")
         raise BundleError(f"{path}: no such model; give a bundle, a run folder or a shipped model ({names})")
     if not path.is_dir():
         raise BundleError(f"{path}: is a file; give the bundle's folder, or make one with mien export")

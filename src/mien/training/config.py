@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from mien.errors import ConfigError
+from mien.text import did_you_mean
 
 Network = Literal["classic", "stack", "residual", "backbone"]
 #: Activations by their Keras names.
@@ -175,7 +176,8 @@ class TrainConfig:
         network = given.get("network", "backbone" if "backbone" in given else cls.network)
         given["network"] = network
         if network not in NETWORK_DEFAULTS:
-            raise ConfigError(f"`network={network!r}`: is none of {', '.join(NETWORK_DEFAULTS)}")
+            raise ConfigError(f"`network={network!r}`: is none of {', '.join(NETWORK_DEFAULTS)}"
+                              f"{did_you_mean(str(network), NETWORK_DEFAULTS)}")  # fmt: skip
         if given.get("start_from") == FROM_SCRATCH:
             del given["start_from"]
         found = {**NETWORK_DEFAULTS[network], **given}
@@ -240,7 +242,8 @@ def check_setting(name: str, value: object) -> None:
 def _refuse_unknown(name: str) -> NoReturn:
     if name == "faces":  # the flag of other verbs, which means another thing there
         raise ConfigError(f"unknown setting 'faces'; {_DETECT_FIX}")
-    raise ConfigError(f"unknown setting '{name}'; known are {', '.join(sorted(_FIELDS))}")
+    known = f"; known are {', '.join(sorted(_FIELDS))}"
+    raise ConfigError(f"unknown setting '{name}'{did_you_mean(name, _FIELDS) or known}")
 
 
 _KINDS = get_type_hints(TrainConfig)
@@ -257,7 +260,8 @@ def _toml(value: object) -> str:
 def _check_type(field: str, value: object, kind: Any) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ConfigError(f"`{field}={value!r}`: is none of {', '.join(get_args(kind))}")
+            near = did_you_mean(str(value), get_args(kind))
+            raise ConfigError(f"`{field}={value!r}`: is none of {', '.join(get_args(kind))}{near}")
         return
     kinds = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     fits = type(value) in kinds or (float in kinds and type(value) is int)

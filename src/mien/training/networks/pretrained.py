@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mien.errors import BundleError, ConfigError, TrainingError
 from mien.inference import bundle
-from mien.inference.bundle import DEFAULT_MODEL, shipped_models
+from mien.inference.bundle import DEFAULT_MODEL, near_model, shipped_models
 from mien.io.atomic import new_file
 from mien.io.layout import CONFIG, FINAL, KERAS
 from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, read_settings
@@ -150,7 +150,9 @@ def _find(name: str) -> Path:
         )
     if folder.is_dir() or name in shipped_models():
         raise BundleError(f"`start_from={name!r}`: has no {WEIGHTS_FILE} to start from; {fix}")
-    raise BundleError(f"`start_from={name!r}`: {'is a file' if folder.exists() else 'no such model'}; {fix}")
+    if folder.exists():
+        raise BundleError(f"`start_from={name!r}`: is a file; {fix}")
+    raise BundleError(f"`start_from={name!r}`: no such model{near_model(folder.name) or f'; {fix}'}")
 
 
 def _check_shared(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
 from mien.errors import ConfigError
+from mien.text import did_you_mean
 from mien.training.config import TrainConfig, check_setting
 
 
@@ -123,7 +124,7 @@ def make_space(given: Mapping[str, Any], base: TrainConfig, names: Iterable[str]
 def _check(names: Iterable[str], given: Mapping[str, Any], fixed: Iterable[str]) -> None:
     for name in names:
         if name not in SPACE:
-            raise ConfigError(f"`search={name}`: is none of {', '.join(SPACE)}")
+            raise ConfigError(f"`search={name}`: is none of {', '.join(SPACE)}{did_you_mean(name, SPACE)}")
         if name in given:
             raise ConfigError(f"`search={name}`: has a fixed value, too; leave one out")
         if name in fixed:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ConfigError
+from mien.text import did_you_mean
 from mien.training.config import TrainConfig, read_settings
 from mien.training.networks.pretrained import build_config
 
@@ -103,7 +104,9 @@ def read_sweep(path: Path) -> Sweep:
 def _parse(raw: Mapping[str, Any], name: str) -> Sweep:
     unknown = sorted(set(raw) - set(_KNOWN))
     if unknown:
-        raise ConfigError(f"unknown entry '{unknown[0]}'; known are {', '.join(_KNOWN)}")
+        raise ConfigError(
+            f"unknown entry '{unknown[0]}'; known are {', '.join(_KNOWN)}{did_you_mean(unknown[0], _KNOWN)}"
+        )
     base, grid = raw.get("base", {}), raw.get("grid", {})
     if not isinstance(base, dict) or not isinstance(grid, dict):
         raise ConfigError("[base] and [grid] must be tables of settings")
