@@ -112,7 +112,7 @@ def quiet_stderr(show_on_error: bool = False) -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             if show_on_error:
                 held.seek(0)
                 os.write(kept, held.read())

@@ -12,6 +12,7 @@ from mien.training.config import (
     NETWORK_DEFAULTS,
     Activation,
     TrainConfig,
+    merge_settings,
     read_settings,
     read_training_settings,
 )
@@ -79,7 +80,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(settings: dict[str, object], 
     [
         ("epochs = 0", "`epochs=0`: must lie between"),
         ('activation = "rleu"', "`activation='rleu'`: is none of relu"),
-        ("epoch = 3", "unknown setting 'epoch'"),
+        ("epoch = 3", "unknown setting 'epoch'; did you mean 'epochs'?"),
     ],
 )
 def test_a_wrong_setting_in_a_file_names_the_file(tmp_path: Path, text: str, words: str) -> None:
@@ -120,3 +121,33 @@ def test_fine_tuning_has_its_own_defaults_and_none_means_from_scratch() -> None:
 def test_a_short_run_freezes_for_fewer_epochs(epochs: int, frozen: int) -> None:
     assert TrainConfig.make({**TUNED, "epochs": epochs}).freeze_epochs == frozen
     assert TrainConfig.make({**TUNED, "epochs": epochs, "freeze_epochs": epochs}).freeze_epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("file", "epochs", "frozen"),
+    [
+        ("freeze_epochs = 5\nepochs = 25", 3, 0),  # as in the config.toml of a run
+        ("freeze_epochs = 5\nepochs = 25", 8, 2),
+        ("freeze_epochs = 5\nepochs = 25", 40, 5),
+        ("freeze_epochs = 5", 8, 2),
+        ("freeze_epochs = 9\nepochs = 10", 10, 9),  # more than usual: only as short as it must be
+        ("freeze_epochs = 9\nepochs = 10", 4, 4),
+    ],
+)
+def test_fewer_epochs_freeze_a_files_trunk_for_fewer_of_them(
+    tmp_path: Path, file: str, epochs: int, frozen: int
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f'{file}\nstart_from = "mien"\n')
+    said: list[str] = []
+    found = merge_settings(path, {"epochs": epochs, "freeze_epochs": None}, said.append)
+    assert TrainConfig.make(found).freeze_epochs == frozen
+    changed = frozen != read_settings(path)["freeze_epochs"]
+    assert [f"; this run takes {frozen}" in line for line in said] == [True] * changed
+
+
+def test_a_freeze_that_the_user_asks_for_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('freeze_epochs = 5\nstart_from = "mien"\n')
+    with pytest.raises(ConfigError, match="`freeze_epochs=4`: more than `epochs=3`"):
+        TrainConfig.make(merge_settings(path, {"epochs": 3, "freeze_epochs": 4}))

@@ -220,9 +220,8 @@ def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "mien: interrupted"
+    assert errors.splitlines()[-1] == f"mien: interrupted; continue with: mien train --resume {tmp_path / 'run'}"
     assert "oneDNN" not in errors
-    assert f"mien train --resume {tmp_path / 'run'}" in errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "run").glob("*.part*"))
 

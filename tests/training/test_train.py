@@ -1,6 +1,7 @@
 """`mien.train`: the same run as `mien train`, from Python."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,11 @@ def test_the_default_folder_is_named_by_data_and_network(
     monkeypatch.chdir(tmp_path)
     assert mien.train(faces, **TINY).folder == Path("mien-runs") / "faces-classic"
     reporter = RecordingReporter()
-    assert mien.train(faces, reporter=reporter, **TINY).folder == Path("mien-runs") / "faces-classic-2"
-    assert any(line.startswith("kept epoch 1") for line in reporter.said)
+    with pytest.raises(
+        OutputError, match=r"holds a finished run; give another name, such as `out='mien-runs/faces-c.*-2'`"
+    ):
+        mien.train(faces, reporter=reporter, **TINY)
+    assert reporter.said == []
 
 
 def test_settings_override_those_of_a_file(faces: Path, tmp_path: Path) -> None:
@@ -87,7 +91,13 @@ def test_an_interrupted_run_is_resumed(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         mien.train(faces, out=tmp_path / "run", reporter=Interrupt(), **settings)
     assert not (tmp_path / "run" / FAILED).exists()
-    found = mien.train(resume=tmp_path / "run")
+    run = tmp_path / "run"
+    again = f"continue it with `mien.train(resume='{run}')`, or begin another with `out='{run}-2'`"
+    with pytest.raises(OutputError, match="holds an unfinished run; " + re.escape(again)):
+        mien.train(faces, out=tmp_path / "run", **settings)
+    reporter = RecordingReporter()
+    found = mien.train(resume=tmp_path / "run", reporter=reporter)
+    assert "resuming at epoch 2 of 2" in reporter.said
     assert [row.epoch for row in found.history] == [1, 2]
     with pytest.raises(TrainingError, match="this run is finished"):
         mien.train(resume=tmp_path / "run")
@@ -96,12 +106,12 @@ def test_an_interrupted_run_is_resumed(faces: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({}, ConfigError, "give DATA, a labelled folder, CSV or zip"),
-        ({"resume": "run", "epochs": 3}, ConfigError, "--resume: takes the run's own data and settings"),
-        ({"resume": "run", "folds": 3}, ConfigError, "--resume: takes the run's own data and settings"),
+        ({}, ConfigError, "give `data=`, a labelled folder, CSV or zip"),
+        ({"resume": "run", "epochs": 3}, ConfigError, "`resume=`: takes the run's own data and settings"),
+        ({"resume": "run", "folds": 3}, ConfigError, "`resume=`: takes the run's own data and settings"),
         ({"resume": "nowhere"}, TrainingError, "nowhere: no such run folder"),
         ({"data": "nowhere"}, DataError, "no such file or folder"),
-        ({"data": "FACES", "epochs": 0}, ConfigError, "--epochs 0: must lie between"),
+        ({"data": "FACES", "epochs": 0}, ConfigError, "`epochs=0`: must lie between"),
         ({"data": "FACES", "epoch": 1}, ConfigError, "unknown setting 'epoch'"),
         ({"data": "FACES", "folds": 2, "network": "classic"}, ConfigError, "2 folds: .* give at least 3"),
         ({"data": "FACES", "out": "taken"}, OutputError, "taken: already exists"),

@@ -5,6 +5,7 @@ A verb parses its options, makes one call and prints; what it calls is below, fo
 
 import io
 import os
+import signal
 import sys
 import warnings
 from importlib import import_module
@@ -121,6 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
     except MienError as error:
         status = _fail(to_flags(str(error)))
     except (KeyboardInterrupt, click.Abort) as stop:
+        if arguments is None:  # this process ends now; a second Ctrl-C must not add a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo(f"mien: {one_line(str(stop) or 'interrupted')}", err=True)
         status = 130
     except BrokenPipeError:  # whoever reads our output closed it, as `head` does

@@ -1,6 +1,5 @@
 """`mien experiment`: train a grid of settings over several seeds, and test which effects are significant."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, only_one, parse_data_options
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
+from mien.evaluation.provenance import command_line
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
@@ -58,7 +58,7 @@ def command(
     from mien.training.search.experiment import PLOT, RESULT, TABLE, experiment
 
     total, begun = len(found.runs()), 0
-    with SearchProgress(" ".join(["mien experiment", *sys.argv[2:]])) as progress:
+    with SearchProgress(command_line()) as progress:
 
         def on_run(run: Any, _: Path) -> SearchProgress:
             nonlocal begun

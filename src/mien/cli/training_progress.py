@@ -1,5 +1,6 @@
 """Show the progress of training on stderr: one run, or a search over many."""
 
+import shlex
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,6 +17,8 @@ from mien.io.layout import is_run
 from mien.training.loop.schedule import Epoch
 from mien.training.reporter import BatchProgress
 
+_EPOCH_HEADER = "epoch     loss  accuracy  validation loss  accuracy  images/s  seconds"
+
 
 class TrainingProgress:
     """Show a run: text as lines, the current epoch as a live line, finished epochs as a table."""
@@ -24,6 +27,7 @@ class TrainingProgress:
         self._console = console(err=True)
         self._folder: Path | None = None
         self._live: Live | None = None
+        self._epoch: int | None = None
         self._began = 0.0
 
     def __enter__(self) -> "TrainingProgress":
@@ -31,10 +35,14 @@ class TrainingProgress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop the live line. If the run was interrupted, print how to resume it."""
+        """Stop the live line. If the run was interrupted or failed, say how to resume it."""
         self._stop_live()
-        if kind is not None and self._folder is not None and is_run(self._folder):
-            self._print(f"continue with: mien train --resume {self._folder}")
+        if kind is None or self._folder is None or not is_run(self._folder):
+            return
+        fix = f"continue with: {shlex.join(['mien', 'train', '--resume', str(self._folder)])}"
+        if kind is KeyboardInterrupt:
+            raise KeyboardInterrupt(f"interrupted; {fix}")
+        self._print(fix)
 
     def on_start(self, folder: Path) -> None:
         """Remember the run folder."""
@@ -66,12 +74,14 @@ class TrainingProgress:
         )  # fmt: skip
 
     def on_epoch(self, epoch: Epoch) -> None:
-        """Print a finished epoch."""
+        """Print a finished epoch as a row of a table, under a header if it is the first of its run."""
         self._stop_live()
-        self._console.print(
-            f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  "
-            f"validation loss {epoch.val_loss:.4f}  accuracy {epoch.val_accuracy:.4f}  "
-            f"{epoch.images_per_second:.0f} images/s  {epoch.seconds:.0f} s"
+        if self._epoch is None or epoch.epoch <= self._epoch:
+            self._print(_EPOCH_HEADER)
+        self._epoch = epoch.epoch
+        self._print(
+            f"{epoch.epoch:>5}  {epoch.loss:>7.4f}  {epoch.accuracy:>8.4f}  {epoch.val_loss:>15.4f}  "
+            f"{epoch.val_accuracy:>8.4f}  {epoch.images_per_second:>8.0f}  {epoch.seconds:>7.0f}"
         )
 
     def _print(self, text: str) -> None:
@@ -103,10 +113,10 @@ class SearchProgress(TrainingProgress):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop the live line. If the search was interrupted, print how to resume it."""
+        """Stop the live line. If the search was interrupted, say how to resume it."""
         self._stop_live()
         if kind is KeyboardInterrupt:
-            self._print(f"continue with: {self._command}")
+            raise KeyboardInterrupt(f"interrupted; continue with: {self._command}")
 
     def begin(self, what: str) -> None:
         """Print which run begins."""

@@ -1,7 +1,6 @@
 """`mien tune`: search for better settings within a budget, on the validation split only."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +14,13 @@ from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_
 from mien.cli.terminal import console, one_line
 from mien.cli.training_progress import SearchProgress
 from mien.errors import ConfigError
+from mien.evaluation.provenance import command_line
+from mien.idioms import to_flags
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS, SPLIT
 from mien.io.targets import require_output, write_output
 from mien.training.backend import require_keras
-from mien.training.config import read_training_settings
+from mien.training.config import merge_settings
 from mien.training.networks.pretrained import build_config
 from mien.training.search.database import require_optuna
 from mien.training.search.space import SPACE, format_settings, make_space, parse_fixed, resolved
@@ -101,7 +102,7 @@ def command(
     from mien.training.search.tune import Options, exclusive, tune
 
     options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
-    with SearchProgress(" ".join(["mien tune", *sys.argv[2:]])) as progress:
+    with SearchProgress(command_line()) as progress:
 
         def on_trial(number: int, config: Any, space: Any) -> SearchProgress:
             chosen = {name: getattr(config, name) for name in space.searched}
@@ -118,11 +119,11 @@ def command(
 
 
 def _settings(config_file: Path | None, fix: tuple[str, ...], flags: dict[str, Any]) -> dict[str, Any]:
-    settings = read_training_settings(config_file) if config_file else {}
-    fixed = parse_fixed(fix)
-    if "minutes" in settings or "minutes" in fixed:
+    fixed = parse_fixed(fix) | {name: value for name, value in flags.items() if value is not None}
+    settings = merge_settings(config_file, fixed, lambda text: click.echo(to_flags(text), err=True))
+    if "minutes" in settings:
         raise ConfigError("minutes: a trial ends by its epochs, so that trials are comparable; give --fix epochs=N")
-    return settings | fixed | {name: value for name, value in flags.items() if value is not None}
+    return settings
 
 
 def _print(found: Any, data: Path, out: Path) -> None:

@@ -18,13 +18,18 @@ from mien.evaluation.scoring import Predictions
 from mien.version import __version__
 
 
+def command_line() -> str:
+    """Return how this process was started, as a user would type it: `python -m mien` is `mien`."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["mien" if name == "__main__.py" else name, *sys.argv[1:]])
+
+
 def record_provenance(seed: int) -> dict[str, Any]:
     """Return seed, command line, date and versions, JSON-ready."""
     versions = {"mien": __version__, "python": platform.python_version(), "platform": platform.platform(terse=True)}
     versions |= {name: metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")}
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"seed": seed, "command": command, "created": created, "versions": versions}
+    return {"seed": seed, "command": command_line(), "created": created, "versions": versions}
 
 
 def with_groups(predictions: Predictions, manifest: Manifest, copies: Sequence[Sequence[str]]) -> Predictions:

@@ -5,7 +5,7 @@ import json
 import math
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
@@ -38,6 +38,9 @@ FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
     "schedule": "cosine", "warmup_epochs": 1.0, "epochs": 25, "patience": None, "batch_size": 16, "dropout": 0.2,
     "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999,
 }  # fmt: skip
+
+#: A run freezes its trunk for at most one in so many epochs, unless the user says otherwise.
+_UNFROZEN = 4
 
 #: The value of `start_from` and `backbone_weights` that asks for random weights.
 FROM_SCRATCH = "none"
@@ -187,7 +190,7 @@ class TrainConfig:
             return cls(**found)
         found = {**found, **FINE_TUNING_DEFAULTS, **given}
         if "freeze_epochs" not in given and type(found["epochs"]) is int:  # a short run freezes for fewer epochs
-            found["freeze_epochs"] = min(found["freeze_epochs"], found["epochs"] // 4)
+            found["freeze_epochs"] = min(found["freeze_epochs"], found["epochs"] // _UNFROZEN)
         return cls(**found)
 
     @property
@@ -201,10 +204,23 @@ class TrainConfig:
         return "".join(f"{name} = {_toml(value)}\n" for name, value in rows if value is not None)
 
 
-def merge_settings(path: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a TOML file, replaced by the overrides that are not None."""
+def merge_settings(
+    path: Path | None, overrides: Mapping[str, Any], say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """Return the settings of a TOML file, replaced by the overrides that are not None.
+
+    If only `epochs` is overridden, `freeze_epochs` of the file keeps to its share of them, and `say` receives a line.
+    """
     settings = read_training_settings(path) if path else {}
-    return settings | {name: value for name, value in overrides.items() if value is not None}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    frozen, epochs = settings.get("freeze_epochs", 0), given.get("epochs")
+    if type(epochs) is int and "freeze_epochs" not in given:
+        usual = frozen <= settings.get("epochs", FINE_TUNING_DEFAULTS["epochs"]) // _UNFROZEN
+        most = max(0, epochs // _UNFROZEN if usual else epochs)
+        if frozen > most:
+            given["freeze_epochs"] = most
+            say(f"{path}: `freeze_epochs={frozen}` is too many for `epochs={epochs}`; this run takes {most}")
+    return settings | given
 
 
 def read_training_settings(path: Path) -> dict[str, Any]:

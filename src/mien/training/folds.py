@@ -55,6 +55,8 @@ def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResu
 
 def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
     scores = []
+    if finished := sum(is_finished(folder / name) for name in _fold_names(about["folds"])):
+        reporter.say(f"resuming: {finished} of {about['folds']} folds are finished")
     for number, name in enumerate(_fold_names(about["folds"])):
         reporter.say(f"fold {number + 1} of {about['folds']}")
         scores.append(_fold_predictions(folder / name, reporter))

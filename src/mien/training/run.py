@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +17,7 @@ from mien.data.detection import DetectionChoice
 from mien.data.split import PARTS
 from mien.errors import MienError
 from mien.evaluation.held_out import describe_part
-from mien.evaluation.provenance import record_provenance
+from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
@@ -72,7 +70,7 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
             "left_out": dict(split.left_out),
             "detection": split.detection.to_dict(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": command_line(),
             "versions": versions(),
         }
         (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

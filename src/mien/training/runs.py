@@ -2,13 +2,15 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mien.errors import MienError, TrainingError
+from mien.errors import MienError, OutputError, TrainingError
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
+from mien.io.targets import free_folder
 from mien.training.config import read_settings
 
 State = Literal["finished", "unfinished", "failed", "damaged"]
@@ -71,6 +73,21 @@ def read_unfinished(folder: Path) -> dict[str, Any]:
     if is_finished(folder):
         raise TrainingError(f"{folder}: this run is finished; see {folder / METRICS}")
     return about
+
+
+def refuse_existing_run(folder: Path) -> None:
+    """Raise OutputError if the folder of a new run exists; it names a free one, and how to resume what is there."""
+    if not os.path.lexists(folder) or not folder.name:
+        return
+    other = f"`out={str(free_folder(folder.parent, folder.name))!r}`"
+    if not is_run(folder):
+        raise OutputError(f"{folder}: already exists; give another name, such as {other}")
+    if is_finished(folder):
+        raise OutputError(f"{folder}: holds a finished run; give another name, such as {other}")
+    raise OutputError(
+        f"{folder}: holds an unfinished run; continue it with `mien.train(resume={str(folder)!r})`, "
+        f"or begin another with {other}"
+    )
 
 
 def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:

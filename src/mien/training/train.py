@@ -7,15 +7,15 @@ from typing import Any
 from mien.data.dataset import require_trainable
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_existing
-from mien.io.layout import CONFIG, RUNS, is_finished
-from mien.io.targets import free_folder, require_new_folder
+from mien.io.layout import CONFIG, RUNS, is_begun, is_finished
+from mien.io.targets import require_new_folder
 from mien.training.backend import require_keras
 from mien.training.config import FROM_SCRATCH, TrainConfig, merge_settings, read_settings
 from mien.training.data_split import split_data, split_folds
 from mien.training.networks.pretrained import SMALL_DATASET, build_config, small_dataset_config
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.result import TrainingResult
-from mien.training.runs import read_unfinished
+from mien.training.runs import read_unfinished, refuse_existing_run
 from mien.training.source import TrainingSource, audit_source
 
 
@@ -72,10 +72,11 @@ def train(
         return _resume(Path(resume), reporter)
     if data is None:
         raise ConfigError("give `data=`, a labelled folder, CSV or zip; or `resume=RUN`")
-    given = merge_settings(Path(config) if config else None, settings)
+    given = merge_settings(Path(config) if config else None, settings, reporter.say)
     full, small = build_config(given), small_dataset_config(given)
-    folder = Path(out) if out else free_folder(Path(RUNS), f"{Path(data).resolve().stem}-{full.network}")
+    folder = Path(out) if out else Path(RUNS) / f"{Path(data).resolve().stem}-{full.network}"
     # Find typing errors before Keras is loaded, which takes seconds.
+    refuse_existing_run(folder)
     require_new_folder(folder, data if out else None)
     source = read_source(Path(data), tuple(classes) if classes else None, rename)
     require_keras("training", full.deterministic)
@@ -167,4 +168,6 @@ def _resume(folder: Path, reporter: Reporter) -> TrainingResult:
     stored = folder / CONFIG
     require_keras("training", stored.exists() and bool(read_settings(stored).get("deterministic")))
     reporter.on_start(folder)
+    if stored.exists() and not (is_begun(folder) or read_unfinished(folder).get("folds")):
+        reporter.say(f"resuming at epoch 1 of {read_settings(stored)['epochs']}; no epoch was finished")
     return resume_training(folder, reporter)

@@ -33,10 +33,13 @@ def noise(count: int, seed: int) -> TrainingArrays:
 
 
 class Copies(QuietReporter):
-    """Keeps the checkpoint of every epoch."""
+    """Keeps the checkpoint of every epoch, and all text."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.said = folder, list[str]()
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
     def on_epoch(self, epoch: Epoch) -> None:
         shutil.copy(self.folder / CHECKPOINT, self.folder / f"epoch-{epoch.epoch}.npz")
@@ -48,7 +51,11 @@ def test_the_trunk_does_not_change_while_frozen_and_changes_after(tmp_path: Path
     network = build(config, 2)
     head = {id(weight) for weight in network.get_layer(HEAD).weights}
     before = [np.array(variable) for variable in network.variables]
-    fit(network, config, noise(24, 1), noise(8, 2), tmp_path, Copies(tmp_path))
+    reporter = Copies(tmp_path)
+    fit(network, config, noise(24, 1), noise(8, 2), tmp_path, reporter)
+    assert reporter.said == [
+        "epoch 1: training only the new head, for 2 epochs", "epoch 3: training all layers from here",
+    ]  # fmt: skip
 
     def moved(epoch: int) -> tuple[list[bool], list[bool]]:
         """Whether each weight of the trunk (with running statistics) and of the head has changed by then."""

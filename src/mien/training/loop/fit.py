@@ -9,6 +9,7 @@ from typing import Any
 
 from mien.errors import TrainingError
 from mien.io.layout import CHECKPOINT, is_begun
+from mien.text import pluralize
 from mien.training.augmentation.pipeline import augmented
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import BatchLoader, TrainingArrays
@@ -58,7 +59,13 @@ def fit(
     best = checkpoint.restore(model, ema) if checkpoint else []
     write_history(folder, history)
     loop = _Loop(model, ema, config, train, validation, reporter)
+    if history:
+        reporter.say(_where_resumed(config, history))
+    elif config.freeze_epochs:
+        reporter.say(f"epoch 1: training only the new head, for {pluralize(config.freeze_epochs, 'epoch')}")
     while why_stop(config, history) is None:
+        if history and len(history) == config.freeze_epochs:
+            reporter.say(f"epoch {len(history) + 1}: training all layers from here")
         row = loop.epoch(history)
         lowest = min((past.val_loss for past in history), default=math.inf)
         if row.val_loss < lowest - MIN_IMPROVEMENT or not best:
@@ -72,6 +79,12 @@ def fit(
     for variable, value in zip(network.variables, best, strict=True):
         variable.assign(value)
     return history
+
+
+def _where_resumed(config: TrainConfig, history: Sequence[Epoch]) -> str:
+    if why_stop(config, history) is not None:
+        return f"resuming after epoch {len(history)}, the last one"
+    return f"resuming at epoch {len(history) + 1} of {config.epochs}"
 
 
 @dataclass(frozen=True)

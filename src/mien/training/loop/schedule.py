@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mien.text import pluralize
 from mien.training.config import TrainConfig
 
 #: A validation loss must fall by more than this to count as an improvement.
@@ -100,7 +101,7 @@ def why_stop(config: TrainConfig, history: Sequence[Epoch]) -> str | None:
         '3 epochs done'
     """
     if len(history) >= config.epochs:
-        return f"{config.epochs} epochs done"
+        return f"{pluralize(config.epochs, 'epoch')} done"
     if not history:
         return None
     waited = len(history) - max(best_epoch(history) + 1, config.freeze_epochs)

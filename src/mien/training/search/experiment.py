@@ -124,6 +124,8 @@ def experiment(
         data.split(runs[0])
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
+    if done := sum(is_finished(out / run.folder) for run in runs):
+        reporter.say(f"resuming: {done} of {len(runs)} runs are finished")
     finished: list[FinishedRun] = []
     failed: list[tuple[SweepRun, str]] = []
     with locked(out / LOCK, out):

@@ -21,6 +21,7 @@ from mien.data.detection import DetectionChoice
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
+from mien.text import pluralize
 from mien.training.config import FROM_SCRATCH, TrainConfig
 from mien.training.data_split import DataSplit, read_split, split_data
 from mien.training.loop.cache import cached_crops
@@ -127,6 +128,8 @@ def tune(
             space.defaults, pruner=options.pruner, warm_up=max(1, base.epochs // 4),
             silent_after=options.silent_after, seed=base.seed,
         )  # fmt: skip
+    if done := sum(trial.state.is_finished() for trial in study.trials()):
+        reporter.say(f"resuming: {pluralize(done, 'trial')} finished before")
     objective = _Objective(space, split, out, options.budget, study, on_trial)
     run_trials(study, objective, options.budget, reporter.say)
     return Tuning(out, space, study, len(split.subset("validation").samples))
