@@ -53,6 +53,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{name}'?" if name else ""
 
 
+def capitalise(text: str) -> str:
+    """Return a sentence with a capital first letter; the rest stays as it is.
+
+    Examples:
+        >>> capitalise("the new model of Ada")
+        'The new model of Ada'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
     """Return a table as an HTML element for notebooks; every text is escaped.
 

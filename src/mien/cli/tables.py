@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mien.cli.terminal import one_line
+from mien.text import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from mien.evaluation.baselines import Baselines
     from mien.metrics.classification import ClassificationMetrics
 
 
@@ -92,6 +94,25 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
             table.add_row(Text(overall.title, style), estimate_cell(str(found.overall[key]), style))
     table.caption = Text("95 % intervals in brackets" + (f"\n{one_line(note)}" if note else ""))
     table.caption_justify = "left"
+    return table
+
+
+def baselines_table(found: "Baselines") -> "Table":
+    """Lay out the numbers to beat, and how far the new model is from each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from mien.metrics.formatting import format_p_value, format_points
+
+    n = found.largest_class.difference.n
+    title = f"The numbers to beat, on the same {pluralize(n, 'image')}"
+    table = Table(title=Text(title, "bold"), title_justify="left", pad_edge=False)
+    for name in ("", "accuracy", "new model minus this, points", "p"):
+        table.add_column(name)
+    for one in found.rows():
+        accuracy = estimate_cell(str(one.metrics.accuracy))
+        points = estimate_cell(format_points(one.difference.metrics["accuracy"]))
+        table.add_row(Text(one_line(one.name)), accuracy, points, format_p_value(one.difference.p_value))
     return table
 
 

@@ -8,7 +8,7 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
 from mien.cli.settings import default_tables, training_headings, training_options
-from mien.cli.tables import metrics_table
+from mien.cli.tables import baselines_table, metrics_table, plain
 from mien.cli.terminal import console
 from mien.cli.training_progress import TrainingProgress
 from mien.io.layout import CURVES, HISTORY, METRICS, REPORT
@@ -46,6 +46,9 @@ def _print(result: TrainingResult) -> None:
     """Print the metrics, and where everything is."""
     screen = console()
     screen.print(metrics_table(result.predictions.metrics, f"Metrics on: {result.evaluated_on}"))
+    screen.print(baselines_table(result.baselines))
+    for sentence in result.baselines.sentences():
+        screen.print(plain(sentence), soft_wrap=True)
     screen.print(
         f"run      {result.folder}  ({REPORT}, {METRICS}, {HISTORY}, {CURVES}, …)", soft_wrap=True, markup=False
     )

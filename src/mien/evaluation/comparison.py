@@ -8,85 +8,14 @@ from typing import Any
 import numpy as np
 
 from mien.errors import ConfigError, DataError
+from mien.evaluation.differences import Difference, measure_difference
 from mien.evaluation.predictions import SavedPredictions
 from mien.metrics.classification import ClassificationMetrics, classification_metrics
-from mien.metrics.estimates import Estimate
-from mien.metrics.formatting import format_estimate, format_p_value, format_points
+from mien.metrics.formatting import format_estimate
 from mien.metrics.registry import compared_metrics
 from mien.metrics.samples import check_samples
-from mien.metrics.significance import (
-    SIGNIFICANCE_LEVEL,
-    PairedTest,
-    holm_correction,
-    metric_differences,
-    paired_accuracy_test,
-)
+from mien.metrics.significance import holm_correction
 from mien.text import html_table, join_words
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The difference of two reports on the same images, second minus first.
-
-    Attributes:
-        first: name of the first report.
-        second: name of the second report.
-        n: number of images.
-        metrics: the difference of each compared metric with its 95 % interval, by key.
-        test: the test of equal accuracy, by group if groups are known.
-        mcnemar: the same for independent images.
-        both: number of images that both get right.
-        p_value: that of `test`, corrected for the number of comparisons (Holm).
-        only_by_seed: whether both are runs whose settings differ only by their seed.
-    """
-
-    first: str
-    second: str
-    n: int
-    metrics: dict[str, Estimate]
-    test: PairedTest
-    mcnemar: PairedTest
-    both: int
-    p_value: float
-    only_by_seed: bool = False
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference in accuracy is significant (corrected p < 0.05)."""
-        return self.p_value < SIGNIFICANCE_LEVEL
-
-    def sentence(self) -> str:
-        """Say in one sentence whether the difference in accuracy is significant."""
-        if self.test.only_first + self.test.only_second == 0:
-            return f"{self.first} and {self.second} are right on the same {self.both:,} of the {self.n:,} images."
-        change = self.metrics["accuracy"]
-        ahead, behind = (self.second, self.first) if change.value >= 0 else (self.first, self.second)
-        lead = format_points(change if change.value >= 0 else _negated(change), unit="points")
-        evidence = f"{lead} on {self.n:,} images ({self.test.method}, {format_p_value(self.p_value, named=True)}"
-        if self.significant:
-            seed = "; they differ only by their seed, so another seed may reverse it" if self.only_by_seed else ""
-            return f"{ahead} is significantly more accurate than {behind}: {evidence}{seed})."
-        seed = "; as expected of runs that differ only by their seed" if self.only_by_seed else ""
-        close = "; a close call, since the interval excludes 0 and the test does not" if _excludes_0(change) else ""
-        return (
-            f"The difference between {self.first} and {self.second} is not significant: {ahead} leads by "
-            f"{evidence}{close}{seed})."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dict."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "images": self.n,
-            "differences": {key: estimate.to_dict() for key, estimate in self.metrics.items()},
-            "test": self.test.to_dict(),
-            "mcnemar": self.mcnemar.to_dict(),
-            "p_value": self.p_value,
-            "significant": self.significant,
-            "only_by_seed": self.only_by_seed,
-            "sentence": self.sentence(),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +109,12 @@ def compare_predictions(reports: Sequence[SavedPredictions], seed: int = 0) -> C
         name: classification_metrics(report.truth, report.probabilities, report.classes, report.answers, groups, seed)
         for name, report in zip(names, aligned, strict=True)
     }
+    samples = [
+        check_samples(report.truth, report.probabilities, report.classes, report.answers, groups) for report in aligned
+    ]
     found = [
-        _difference((names[0], name), (aligned[0], other), groups, seed)
-        for name, other in zip(names[1:], aligned[1:], strict=True)
+        measure_difference((names[0], name), (samples[0], own), seed, _only_by_seed(aligned[0], other))
+        for name, own, other in zip(names[1:], samples[1:], aligned[1:], strict=True)
     ]
     corrected = holm_correction([one.test.p_value for one in found])
     return Comparison(
@@ -247,29 +179,6 @@ def _require_same_labels(reports: Sequence[SavedPredictions]) -> None:
             )
 
 
-def _difference(
-    names: tuple[str, str],
-    reports: tuple[SavedPredictions, SavedPredictions],
-    groups: Sequence[str] | None,
-    seed: int,
-) -> Difference:
-    one, two = (
-        check_samples(report.truth, report.probabilities, report.classes, report.answers, groups) for report in reports
-    )
-    hits, other_hits = (one.truth == one.answers), (two.truth == two.answers)
-    test = paired_accuracy_test(hits, other_hits, groups, seed)
-    return Difference(
-        *names,
-        n=one.n,
-        metrics=metric_differences(one, two, seed=seed),
-        test=test,
-        mcnemar=paired_accuracy_test(hits, other_hits),
-        both=int((hits & other_hits).sum()),
-        p_value=test.p_value,
-        only_by_seed=_only_by_seed(*reports),
-    )
-
-
 def _only_by_seed(first: SavedPredictions, second: SavedPredictions) -> bool:
     one, two = first.settings, second.settings
     if one is None or two is None or one == two:
@@ -295,11 +204,3 @@ def _notes(names: list[str], reports: Sequence[SavedPredictions], evaluation: Cl
         notes.append(f"p-values are corrected for {len(reports) - 1} comparisons (Holm); intervals are not.")
     notes.append("The uncertainty is that of the images. Training again with another seed adds more.")
     return notes
-
-
-def _excludes_0(difference: Estimate) -> bool:
-    return difference.low > 0 or difference.high < 0
-
-
-def _negated(difference: Estimate) -> Estimate:
-    return Estimate(-difference.value, -difference.high, -difference.low)

@@ -1,7 +1,7 @@
 """Score a model on a labelled dataset: its predictions beside the labels, and their metrics."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ class Predictions:
         crops: uint8 (N, S, S, C), [0, 255], the input of the network; None if it was not kept.
         detections: the face that each crop was cut from; None for a whole image.
         groups: int64 (N,), the group of near-duplicates of each image; None if it is not known.
-        sha256: hash of the names, labels and bytes of all images, in order.
+        sha256: hash of the names, labels and bytes of all images, in any order: equal for equal test sets.
         seed: fixes all random choices of a report: bootstrap resamples, permutations, the images shown.
     """
 
@@ -104,7 +104,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     kept = _Kept(reader, len(manifest.samples))
     skipped: list[tuple[str, str]] = []
     no_face: list[str] = []
-    digest = hashlib.sha256()
+    digest = SetDigest()
     images = ((sample.name, _read_bytes(manifest, sample, digest)) for sample in manifest.samples)
     for number, (prepared, result) in enumerate(reader.predict_prepared(images)):
         sample = manifest.samples[number]
@@ -166,6 +166,7 @@ def pool_folds(folds: Sequence[Predictions]) -> Predictions:
         crops=np.concatenate(crops) if len(crops) == len(folds) else None,
         detections=tuple(one for found in detections for one in found) if len(detections) == len(folds) else None,
         groups=np.concatenate(groups) if len(groups) == len(folds) else None,
+        sha256=SetDigest.join(fold.sha256 for fold in folds),
     )
 
 
@@ -180,6 +181,32 @@ def prediction_rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
             **{f"p_{label}": round(float(value), 6) for label, value in probabilities},
             **({} if predictions.groups is None else {"group": int(predictions.groups[index])}),
         }
+
+
+class SetDigest:
+    """A hash of a set of labelled images that does not depend on their order: the sum of the hashes of all images."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, name: str, label: str, data: bytes) -> None:
+        """Add one image."""
+        start = f"{name}\0{label}\0".encode("utf-8", "surrogatepass")
+        self._sum += int.from_bytes(hashlib.sha256(start + hashlib.sha256(data).digest()).digest())
+
+    def hexdigest(self) -> str:
+        """Return 64 hexadecimal digits."""
+        return f"{self._sum % 2**256:064x}"
+
+    @classmethod
+    def join(cls, digests: Iterable[str | None]) -> str | None:
+        """Return the digest of several disjoint sets together; None if one of theirs is unknown."""
+        found = cls()
+        for digest in digests:
+            if digest is None:
+                return None
+            found._sum += int(digest, 16)
+        return found.hexdigest()
 
 
 @dataclass
@@ -241,11 +268,11 @@ def _probabilities(face: Face, answer_field: AnswerField) -> Mapping[str, float]
     return face.probabilities if found is None else found
 
 
-def _read_bytes(manifest: Manifest, sample: Sample, digest: "hashlib._Hash") -> bytes | ImageError:
-    digest.update(f"{sample.name}\0{sample.label}\0".encode("utf-8", "surrogatepass"))
+def _read_bytes(manifest: Manifest, sample: Sample, digest: SetDigest) -> bytes | ImageError:
     try:
         data = manifest.read(sample.name)
     except ImageError as error:
+        digest.add(sample.name, sample.label, b"")
         return error
-    digest.update(hashlib.sha256(data).digest())
+    digest.add(sample.name, sample.label, data)
     return data

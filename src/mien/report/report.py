@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
+from mien.evaluation.baselines import Baselines
 from mien.evaluation.groups import GroupMetrics
 from mien.evaluation.robustness import Robustness
 from mien.evaluation.scoring import Predictions, prediction_rows
@@ -27,6 +28,7 @@ from mien.metrics.classification import ClassificationMetrics
 from mien.report.document import Section
 from mien.report.html import fragment, page
 from mien.report.sections import calibration, performance
+from mien.report.sections.baselines import baselines_section
 from mien.report.sections.gallery import Heatmaps, gallery_section
 from mien.report.sections.groups import groups_section
 from mien.report.sections.provenance import data_section, provenance_section, training_section
@@ -63,6 +65,7 @@ class Evaluation:
         robustness: accuracy under perturbations.
         bundle: the bundle that `write` sets the cheapest threshold in; None leaves the model as it is.
         trained_on: how many of these images the model was trained on, as far as is known.
+        baselines: the numbers that a trained model must beat.
     """
 
     predictions: Predictions
@@ -78,6 +81,7 @@ class Evaluation:
     robustness: Robustness | None = None
     bundle: Path | None = None
     trained_on: int = 0
+    baselines: Baselines | None = None
 
     def __post_init__(self) -> None:
         """Measure the thresholds of two classes if they are not given."""
@@ -98,6 +102,7 @@ class Evaluation:
             "part": self.part,
             "judged_by": predictions.answer_field,
             **self.metrics.to_dict(),
+            **({"baselines": self.baselines.to_dict()} if self.baselines else {}),
             "reliability": predictions.reliability.to_dict(),
             "risk_coverage": calibration.risk_dict(predictions),
             "thresholds": self.thresholds.to_dict() if self.thresholds else None,
@@ -192,6 +197,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
     predictions, metrics, reliability = evaluation.predictions, evaluation.metrics, evaluation.predictions.reliability
     thresholds, bundle = evaluation.thresholds, evaluation.bundle
     found = [
+        baselines_section(evaluation.baselines, metrics) if evaluation.baselines else None,
         performance.metrics_section(predictions, metrics),
         performance.confusion_section(metrics),
         performance.curves_section(predictions, metrics),
@@ -225,8 +231,8 @@ def _page(evaluation: Evaluation, sections: list[Section]) -> str:
 
 
 def _verdict(evaluation: Evaluation) -> tuple[str, str]:
-    predictions = evaluation.predictions
-    return performance.verdict(predictions, evaluation.metrics, predictions.reliability, _name(evaluation))
+    predictions, beaten = evaluation.predictions, evaluation.baselines.in_short() if evaluation.baselines else ()
+    return performance.verdict(predictions, evaluation.metrics, predictions.reliability, _name(evaluation), beaten)
 
 
 def _name(evaluation: Evaluation) -> str:

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mien.data.detection import DetectionChoice
+from mien.evaluation.baselines import ShippedPredictions, measure_baselines, pool_shipped
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
 from mien.io.atomic import new_folder, readable_errors
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
 from mien.report.report import Evaluation, write_report
-from mien.training.config import TrainConfig
+from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, final_split
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.result import TrainingResult
-from mien.training.run import failure_noted, resume_run, run_reader, score_split, start_run, stored_split
+from mien.training.run import failure_noted, judge, resume_run, run_reader, start_run, stored_split
 from mien.training.runs import read_about, read_unfinished
 from mien.training.source import TrainingSource
 
@@ -54,12 +55,15 @@ def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResu
 
 
 def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
-    scores = []
+    scores: list[Predictions] = []
+    shipped: list[ShippedPredictions | str] = []
     if finished := sum(is_finished(folder / name) for name in _fold_names(about["folds"])):
         reporter.say(f"resuming: {finished} of {about['folds']} folds are finished")
     for number, name in enumerate(_fold_names(about["folds"])):
         reporter.say(f"fold {number + 1} of {about['folds']}")
-        scores.append(_fold_predictions(folder / name, reporter))
+        predictions, asked = _fold_predictions(folder / name, reporter)
+        scores.append(predictions)
+        shipped.append(asked)
     reporter.say("the final model, trained on all folds except the one that chooses its epoch")
     if not is_finished(folder / FINAL):
         resume_run(folder / FINAL, reporter)
@@ -73,14 +77,20 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         detection = DetectionChoice.from_dict(about["detection"])
         recorded = {"run": folder.name, "framing": "face" if detection.detect else "whole"}
         recorded |= {"detection": detection.sentence, **record_provenance(0)}
-        write_report(Evaluation(predictions, evaluated_on, recorded), folder)
-    return TrainingResult(folder, predictions, evaluated_on, (), None, detection)
+        baselines = measure_baselines(predictions, pool_shipped(shipped))
+        write_report(Evaluation(predictions, evaluated_on, recorded, baselines=baselines), folder)
+    return TrainingResult(folder, predictions, evaluated_on, (), None, detection, baselines)
 
 
-def _fold_predictions(folder: Path, reporter: Reporter) -> Predictions:
+def _fold_predictions(folder: Path, reporter: Reporter) -> tuple[Predictions, ShippedPredictions | str]:
+    """Return the predictions of a fold's model, and of the shipped one, on its test split; train it if needed."""
     if not is_finished(folder):
-        return resume_run(folder, reporter).predictions
-    return score_split(run_reader(folder), stored_split(folder, read_about(folder)), "test")
+        result = resume_run(folder, reporter)
+        return result.predictions, result.baselines.asked
+    config = TrainConfig.make(read_settings(folder / CONFIG))
+    split = stored_split(folder, read_about(folder))
+    judged = judge(run_reader(folder), split, "test", config, reporter)
+    return judged.predictions, judged.baselines.asked
 
 
 def _fold_names(k: int) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.data.detection import DetectionChoice
+from mien.evaluation.baselines import Baselines
 from mien.evaluation.scoring import Predictions
 from mien.training.loop.schedule import Epoch, best_epoch
 
@@ -24,6 +25,7 @@ class TrainingResult:
         history: one row per epoch; empty for a cross-validation.
         agreement: of the exported bundle with Keras; None if an earlier call exported it.
         detection: whether faces were found in the images first, and why.
+        baselines: the numbers to beat on the same images: the shipped model's and always the largest class.
     """
 
     folder: Path
@@ -32,13 +34,15 @@ class TrainingResult:
     history: tuple[Epoch, ...]
     agreement: "Agreement | None"
     detection: DetectionChoice
+    baselines: Baselines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dict: folder, evaluated split, metrics, best epoch, history and detection."""
+        """Return a JSON-serialisable dict: folder, split, metrics, baselines, best epoch, history and detection."""
         return {
             "run": str(self.folder),
             "evaluated_on": self.evaluated_on,
             "metrics": self.predictions.metrics.to_dict(),
+            "baselines": self.baselines.to_dict(),
             "best_epoch": self.history[best_epoch(self.history)].epoch if self.history else None,
             "history": [asdict(row) for row in self.history],
             "agreement": asdict(self.agreement) if self.agreement else None,
@@ -49,7 +53,9 @@ class TrainingResult:
         """Return the metrics as a table, for notebooks."""
         metrics = self.predictions.metrics
         rows = [("accuracy", metrics.accuracy), ("macro F1", metrics.macro_f1), ("ROC-AUC", metrics.roc_auc)]
+        rows[1:1] = [(f"accuracy of {one.name}", one.metrics.accuracy) for one in self.baselines.rows()]
         rows += [(f"recall of {name}", row.recall) for name, row in metrics.per_class.items()]
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows)
         caption = escape(f"{self.folder.name}, evaluated on: {self.evaluated_on} (n = {metrics.n}; 95 % intervals)")
-        return f"<table><caption>{caption}</caption>{cells}</table>"
+        against = escape(" ".join(self.baselines.sentences()))
+        return f"<table><caption>{caption}</caption>{cells}</table><p>{against}</p>"

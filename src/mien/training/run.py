@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import keras
 import numpy as np
 
 from mien.arrays import UInt8
-from mien.data.dataset import read_manifest
-from mien.data.detection import DetectionChoice
+from mien.data.dataset import Manifest, read_manifest
+from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.split import PARTS
 from mien.errors import MienError
+from mien.evaluation.baselines import Baselines, measure_baselines, score_shipped
 from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
@@ -179,25 +180,61 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
             reporter.say(f"exported: {agreement}")
             if uncalibrated := _uncalibrated(validation):
                 reporter.say(uncalibrated)
-        predictions = _evaluate(folder, config, split, validation, reporter)
+        found = _evaluate(folder, config, split, validation, reporter)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(
-        folder, predictions, describe_part(split.evaluated), tuple(history), agreement, split.detection
+        folder, found.predictions, found.part, tuple(history), agreement, split.detection, found.baselines
     )
 
 
 def _evaluate(
     folder: Path, config: TrainConfig, split: DataSplit, validation: TrainingArrays, reporter: Reporter
-) -> Predictions:
-    """Score the exported bundle and write the report into the run folder."""
-    with reporter.progress(f"evaluating on the {split.evaluated} split") as report:
-        reader = run_reader(folder)
-        predictions = replace(score_split(reader, split, split.evaluated, report), seed=config.seed)
+) -> "Judged":
+    """Score the exported bundle beside its baselines, and write the report into the run folder."""
+    reader = run_reader(folder)
+    judged = judge(reader, split, split.evaluated, config, reporter)
     about = {"run": folder.name, "sha256": reader.config.sha256, "framing": reader.config.framing}
     about |= {"detection": split.detection.sentence, **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
-    write_report(Evaluation(predictions, describe_part(split.evaluated), about, reader, run=folder), folder)
-    return predictions
+    evaluation = Evaluation(
+        judged.predictions, judged.part, about, reader, run=folder, baselines=judged.baselines
+    )  # fmt: skip
+    write_report(evaluation, folder)
+    return judged
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The predictions of a run on one split, that split in words, and the numbers to beat on the same images."""
+
+    predictions: Predictions
+    part: str
+    baselines: Baselines
+
+
+def judge(reader: Reader, split: DataSplit, name: str, config: TrainConfig, reporter: Reporter) -> Judged:
+    """Score the model of a run on one split, and the shipped model beside it.
+
+    The shipped model reads the images as a user would: the largest face of each photograph, crops whole.
+
+    Args:
+        reader: the model of the run.
+        split: all samples of the run.
+        name: train, validation or test.
+        config: the settings of the run.
+        reporter: receives the progress.
+    """
+    with reporter.progress(f"evaluating on the {name} split") as report:
+        predictions = replace(score_split(reader, split, name, report), seed=config.seed)
+    with reporter.progress("evaluating the shipped model on the same images") as report:
+        manifest = split.subset(name)
+        shipped = score_shipped(manifest, _shows_photographs(split.detection, manifest), report)
+    return Judged(predictions, describe_part(name), measure_baselines(predictions, shipped))
+
+
+def _shows_photographs(chosen: DetectionChoice, manifest: Manifest) -> bool:
+    """Return whether the shipped model should find faces, also if the user had photographs trained on whole."""
+    return chosen.detect if chosen.detect or chosen.kind else choose_detection(manifest).detect
 
 
 def _kept_epoch(config: TrainConfig, history: Sequence[Epoch]) -> str:

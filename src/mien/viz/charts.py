@@ -182,10 +182,10 @@ def _inline(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="[^"]*"', svg)
     opening = f'<svg role="img" aria-label="{html.escape(alt)}" {box.group() if box else ""}>'
-    svg = opening + svg[svg.index(">") + 1 :]
+    svg = svg[svg.index(">") + 1 :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]+>", lambda tag: _own(tag.group(), name), svg)
-    return re.sub(r">\s+<", "><", svg).strip()
+    return opening + re.sub(r">\s+<", "><", svg).strip()
 
 
 def _own(tag: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Show how accurate the answers are: verdict, metrics, confusion matrix, and curves over all thresholds."""
 
 import math
+from collections.abc import Sequence
 
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability
@@ -28,14 +29,25 @@ MISTAKES = 8
 MOST_TIED = 3
 
 
-def verdict(scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability, name: str) -> tuple[str, str]:
-    """Return the verdict on a model: one sentence, and a few that qualify it."""
+def verdict(
+    scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability, name: str,
+    against: Sequence[str] = (),
+) -> tuple[str, str]:  # fmt: skip
+    """Return the verdict on a model: one sentence, and a few that qualify it.
+
+    Args:
+        scored: its predictions.
+        evaluation: their metrics.
+        trust: their calibration.
+        name: the model's.
+        against: how it compares with baselines, as sentences. Default: with always the largest class.
+    """
     right = evaluation.accuracy
     first = (
         f"{name} is right on {format_percent(right.value)} of {pluralize(evaluation.n, 'image')} "
         f"(95 % interval {format_percent_interval(right)})."
     )
-    rest = [_against_majority(evaluation), _weakest(evaluation), calibration_in_words(scored, trust)]
+    rest = [*(against or [_against_majority(evaluation)]), _weakest(evaluation), calibration_in_words(scored, trust)]
     return first, " ".join(rest)
 
 
