@@ -21,16 +21,24 @@ HISTORY = """epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,seconds,ima
 Call = Callable[..., tuple[int, str, str]]
 
 
-def make_run(folder: Path, created: str, accuracy: float | None = None, network: str = "stack") -> None:
+def make_run(
+    folder: Path, created: str, accuracy: float | None = None, network: str = "stack", test_set: str = "a",
+    shipped: float | None = 0.85,
+) -> None:  # fmt: skip
     """A run folder as `mien train` writes it, without the training."""
     folder.mkdir(parents=True)
-    about = {"classes": ["happy", "sad"], "created": created, "counts": {}, "source": {}}
+    about = {"classes": ["happy", "sad"], "created": created, "counts": {}, "source": {"path": f"/data/{test_set}"}}
     (folder / "run.json").write_text(json.dumps(about))
     (folder / "config.toml").write_text(TrainConfig.make({"network": network}).to_toml())
     (folder / "history.csv").write_text(HISTORY)
     if accuracy is not None:
         figure = {"value": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1}
-        (folder / "metrics.json").write_text(json.dumps({"part": "test", "accuracy": figure}))
+        baselines = {
+            "largest_class": {"accuracy": {"value": 0.6}},
+            "shipped": None if shipped is None else {"accuracy": {"value": shipped}},
+        }
+        stored = {"part": "test", "accuracy": figure, "n": 40, "baselines": baselines}
+        (folder / "metrics.json").write_text(json.dumps({**stored, "about": {"data_sha256": test_set * 64}}))
 
 
 @pytest.fixture
@@ -58,6 +66,23 @@ def test_every_run_is_listed_with_its_figures_best_first(runs: Path) -> None:
     assert (best.state, best.accuracy, best.low, best.high) == ("finished", 0.9, 0.8, 1.0)
     assert (best.network, best.classes, best.epochs) == ("stack", ("happy", "sad"), 3)
     assert best.val_accuracy == 0.82  # of the epoch with the lowest validation loss, which is the one kept
+
+
+def test_runs_on_unlike_test_sets_are_not_ranked_together(tmp_path: Path, call: Call) -> None:
+    for name, accuracy, test_set in (("a-low", 0.7, "a"), ("b-only", 0.9, "b"), ("a-high", 0.8, "a")):
+        make_run(tmp_path / name, "2026-01-01", accuracy, test_set=test_set, shipped=None if test_set == "b" else 0.85)
+    found = list_runs(tmp_path)
+    assert [(run.folder.name, run.best) for run in found] == [("a-high", True), ("a-low", False), ("b-only", False)]
+    rows = json.loads(call("runs", tmp_path, "--json", "-")[1])
+    assert [(row["data"], row["images"], row["largest_class"], row["shipped"], row["best"]) for row in rows] == [
+        ("a", 40, 0.6, 0.85, True), ("a", 40, 0.6, 0.85, False), ("b", 40, 0.6, None, False),
+    ]  # fmt: skip
+    said = call("runs", tmp_path)[1]
+    first, second = said.split("b, test: 40 images; largest class 0.6000\n")
+    assert first.startswith("a, test: 40 images; largest class 0.6000; shipped model 0.8500\n")
+    assert first.index("0.8000 *") < first.index("0.7000")
+    assert "*" not in second
+    assert "0.9000" in second
 
 
 def test_other_orders(runs: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,21 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import only_one
-from mien.cli.tables import estimate_cell, path_cell
+from mien.cli.tables import path_cell
 from mien.cli.terminal import console, one_line
 from mien.idioms import to_flags
 from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
-from mien.metrics.formatting import format_estimate
-from mien.training.runs import SORT_KEYS, Run, list_runs
+from mien.metrics.formatting import format_interval
+from mien.text import pluralize
+from mien.training.runs import SORT_KEYS, Run, group_runs, list_runs
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 #: The columns that a narrow screen does without, first to last.
-_DROPPED = ("classes", "validation", "epochs", "on")
+_DROPPED = ("classes", "validation", "epochs", "data")
 _COLUMNS = list(Run(Path(), "damaged").to_dict())
 _NARROW_RUN = 20  # columns that a run's name should have at least, with its border
 
@@ -35,7 +37,11 @@ _NARROW_RUN = 20  # columns that a run's name should have at least, with its bor
 @click.option("--json", "json_target", metavar="FILE", help="write JSON; - for standard output")
 @click.option("--csv", "csv_target", metavar="FILE", help="write CSV; - for standard output")
 def command(folder: Path, sort: str, json_target: str | None, csv_target: str | None) -> None:
-    """List the runs in FOLDER (mien-runs) and its subfolders, with their accuracy."""
+    """List the runs in FOLDER (mien-runs) and its subfolders, with their accuracy.
+
+    Runs that are judged on the same images stand together, below the numbers to beat there. Accuracies on different
+    images are not ranked.
+    """
     only_one({"json": json_target, "csv": csv_target})
     if json_target is not None:
         require_output(json_target, r'\[(\]|\{"run":)')
@@ -65,9 +71,14 @@ def _print(found: list[Run], folder: Path) -> None:
     if not found:
         screen.print(Text(one_line(f"{folder}: holds no runs; mien train makes them")))
         return
-    rows = [{"run": str(run.folder if run.folder == folder else run.folder.relative_to(folder)), **_cells(run)}
-            for run in found]  # fmt: skip
-    screen.print(_table(rows, screen.width))
+    for group in group_runs(found):
+        screen.print(Text(one_line(_heading(group)), "bold"), soft_wrap=True)
+        screen.print(_table([{"run": _name(run, folder), **_cells(run)} for run in group], screen.width))
+        if any(run.best for run in group):
+            said = (
+                "* highest accuracy on these images; mien compare RUN RUN tests whether the difference is significant"
+            )
+            screen.print(Text(said), soft_wrap=True)
     for run in found:
         if run.note:
             words = {"unfinished": "continue with", "failed": "failed:", "damaged": "damaged:"}[run.state]
@@ -86,24 +97,44 @@ def _table(rows: list[dict[str, str]], width: int) -> "Table":
     for name in _DROPPED:
         if sum(needed[column] for column in columns) < width:
             break
-        columns.remove(name)
+        columns = [column for column in columns if column != name]
     table = Table()
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name not in ("run", "accuracy", "classes"))
+        table.add_column(name, overflow="fold", no_wrap=name not in ("run", "95 % interval", "classes"))
     for row in rows:
         cells: dict[str, Any] = {name: Text(one_line(text)) for name, text in row.items()}
-        cells |= {"run": path_cell(row["run"]), "accuracy": estimate_cell(row["accuracy"])}
+        cells["run"] = path_cell(row["run"])
         table.add_row(*(cells[name] for name in columns))
     return table
 
 
+def _name(run: Run, folder: Path) -> str:
+    return str(run.folder if run.folder == folder else run.folder.relative_to(folder))
+
+
+def _heading(group: Sequence[Run]) -> str:
+    """Say which images a group of runs is judged on, and the numbers to beat there."""
+    first = group[0]
+    if first.images is None:
+        return "not finished"
+    said = [f"{first.data}, {first.part}: {pluralize(first.images, 'image')}"]
+    for name, values in (
+        ("largest class", {run.largest_class for run in group} - {None}),
+        ("shipped model", {run.shipped for run in group} - {None}),
+    ):
+        if values:
+            said.append(f"{name} {' or '.join(sorted(f'{value:.4f}' for value in values))}")
+    return "; ".join(said)
+
+
 def _cells(run: Run) -> dict[str, str]:
-    accuracy = ""
-    if run.accuracy is not None and run.low is not None and run.high is not None:
-        accuracy = format_estimate(Estimate(run.accuracy, run.low, run.high), digits=4)
-    validation = f"{run.val_accuracy:.4f}" if run.val_accuracy is not None else ""
-    classes = ", ".join(run.classes) if len(run.classes) <= 4 else f"{len(run.classes)} classes"
-    return {
-        "state": run.state, "network": run.network, "accuracy": accuracy, "on": run.part.split(" (")[0],
-        "validation": validation, "epochs": str(run.epochs), "classes": classes,
-    }  # fmt: skip
+    found: dict[str, str] = {"network": run.network}
+    if run.accuracy is None or run.low is None or run.high is None:
+        found = {"state": run.state, "data": run.data, **found}
+    else:
+        found["accuracy"] = f"{run.accuracy:.4f}{' *' if run.best else ''}"
+        found["95 % interval"] = format_interval(Estimate(run.accuracy, run.low, run.high), digits=4)
+    found["validation"] = f"{run.val_accuracy:.4f}" if run.val_accuracy is not None else ""
+    found["epochs"] = str(run.epochs or "")
+    found["classes"] = ", ".join(run.classes) if len(run.classes) <= 4 else f"{len(run.classes)} classes"
+    return found

@@ -3,8 +3,8 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,12 @@ class Run:
         epochs: number of finished epochs.
         accuracy: in [0, 1] on `part`, with its 95 % confidence interval `low` to `high`; None unless finished.
         part: the split that was evaluated.
+        images: number of images on `part`; None unless finished.
+        data: name of the labelled data.
+        test_sha256: hash of these images and labels; runs with equal ones are judged on the same images.
+        largest_class: accuracy of always answering the largest class on them; None if unknown.
+        shipped: accuracy of the shipped model on them; None if it does not know the classes.
+        best: whether it has the highest accuracy of at least two runs that are judged on the same images.
         val_accuracy: validation accuracy of the epoch with the lowest validation loss so far.
         note: how to resume, or what went wrong.
     """
@@ -44,6 +50,12 @@ class Run:
     low: float | None = None
     high: float | None = None
     part: str = ""
+    images: int | None = None
+    data: str = ""
+    test_sha256: str | None = None
+    largest_class: float | None = None
+    shipped: float | None = None
+    best: bool = False
     val_accuracy: float | None = None
     note: str = ""
 
@@ -52,7 +64,9 @@ class Run:
         return {
             "run": str(self.folder), "state": self.state, "network": self.network, "classes": list(self.classes),
             "created": self.created, "epochs": self.epochs, "accuracy": self.accuracy, "low": self.low,
-            "high": self.high, "part": self.part, "val_accuracy": self.val_accuracy, "note": self.note,
+            "high": self.high, "part": self.part, "images": self.images, "data": self.data,
+            "test_sha256": self.test_sha256, "largest_class": self.largest_class, "shipped": self.shipped,
+            "best": self.best, "val_accuracy": self.val_accuracy, "note": self.note,
         }  # fmt: skip
 
 
@@ -93,17 +107,40 @@ def refuse_existing_run(folder: Path) -> None:
 def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
     """Return all runs in a folder and its subfolders, without the folds of cross-validated runs.
 
-    Sort by `accuracy` (best first, unfinished last), `created` (newest first) or `name`. Raises TrainingError if
-    there is no such folder.
+    Sort by `accuracy` (best first among runs judged on the same images, by data; unfinished last), `created` (newest
+    first) or `name`. Raises TrainingError if there is no such folder.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder}: no such folder; give the folder that `mien.train(out=FOLDER)` wrote to")
-    found = [read_run(path) for path in _run_folders(folder)]
+    found = _mark_best([read_run(path) for path in _run_folders(folder)])
     if sort == "created":
         return sorted(found, key=lambda run: run.created, reverse=True)
     if sort == "name":
         return sorted(found, key=lambda run: str(run.folder))
-    return sorted(found, key=lambda run: (run.accuracy is None, -(run.accuracy or 0), -(run.val_accuracy or 0)))
+    return sorted(
+        found, key=lambda run: (run.accuracy is None, *_test_set(run), -(run.accuracy or 0), -(run.val_accuracy or 0))
+    )
+
+
+def group_runs(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the finished runs in groups that are judged on the same images, then the others; each in its order."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.accuracy is None):
+        groups.setdefault(() if run.accuracy is None else _test_set(run), []).append(run)
+    return list(groups.values())
+
+
+def _test_set(run: Run) -> tuple[str, ...]:
+    """Return what runs that are judged on the same images have in common."""
+    return run.data, run.part, run.test_sha256 or str(run.folder)
+
+
+def _mark_best(runs: Sequence[Run]) -> list[Run]:
+    highest: dict[tuple[str, ...], float] = {}
+    for group in group_runs(runs):
+        if len(group) > 1 and group[0].accuracy is not None:
+            highest[_test_set(group[0])] = max(run.accuracy or 0 for run in group)
+    return [replace(run, best=run.accuracy is not None and run.accuracy == highest.get(_test_set(run))) for run in runs]
 
 
 def read_run(folder: Path) -> Run:
@@ -132,7 +169,7 @@ def _read(folder: Path) -> Run:
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
         "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(map(str, about["classes"])),
-        "created": str(about.get("created", "")), "epochs": len(history),
+        "created": str(about.get("created", "")), "data": Path(about["source"]["path"]).name, "epochs": len(history),
         "val_accuracy": best["val_accuracy"] if best else None,
     }  # fmt: skip
     metrics = folder / METRICS
@@ -141,11 +178,19 @@ def _read(folder: Path) -> Run:
         value, low, high = (float(stored["accuracy"][name]) for name in ("value", "low", "high"))
         if not 0 <= low <= value <= high <= 1:
             raise ValueError(f"{metrics}: the accuracy is not in its confidence interval in [0, 1]")
-        return Run(folder, "finished", **known, accuracy=value, low=low, high=high, part=str(stored["part"]))
+        return Run(
+            folder, "finished", **known, accuracy=value, low=low, high=high, part=str(stored["part"]),
+            images=int(stored["n"]), test_sha256=stored["about"].get("data_sha256"),
+            **_baselines(stored.get("baselines") or {}),
+        )  # fmt: skip
     failed = folder / FAILED
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())
     return Run(folder, "unfinished", **known, note=f"`mien.train(resume={str(folder)!r})`")
+
+
+def _baselines(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: float(stored[name]["accuracy"]["value"]) for name in ("largest_class", "shipped") if stored.get(name)}
 
 
 def _epochs(path: Path) -> Iterable[dict[str, float]]:
