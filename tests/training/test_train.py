@@ -132,3 +132,28 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(
         mien.train(**given)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_numbers_to_beat_are_printed_and_reported(faces: Path, tmp_path: Path, call: Call) -> None:
+    flags = [f"--{name}={value}" for name, value in TINY.items() if name != "deterministic"]
+    status, said, errors = call("train", faces, "--out", tmp_path / "run", *flags)
+    assert status == 0, errors
+    stored = json.loads((tmp_path / "run" / METRICS).read_text())
+    shipped, largest = stored["baselines"]["shipped"], stored["baselines"]["largest_class"]
+    assert shipped["difference"]["images"] == stored["n"]
+    assert largest["accuracy"]["value"] == 0.5
+    flat = " ".join(said.split())
+    assert f"The numbers to beat, on the same {stored['n']} images" in flat
+    assert shipped["verdict"] in flat
+    assert largest["verdict"] in flat
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert page.index("The numbers to beat") < page.index("Which mistakes")
+    assert shipped["difference"]["sentence"] in page.replace("&lt;", "<")
+
+
+def test_classes_that_the_shipped_model_lacks_are_compared_with_the_largest_alone(result: TrainingResult) -> None:
+    assert result.baselines.shipped is None
+    found = result.to_dict()["baselines"]
+    assert found["reason"] == "The shipped model does not know glad, so it is not compared."
+    assert 0 < found["largest_class"]["accuracy"]["value"] < 1
+    assert "accuracy of always answering" in result._repr_html_()

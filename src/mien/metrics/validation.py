@@ -64,7 +64,9 @@ def binary_scores(is_positive: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Bo
 
 
 def group_indices(groups: npt.ArrayLike | None, n: int) -> Int64:
-    """Return the index of each sample's group, int64 (n,), from 0 without gaps.
+    """Return the index of each sample's group, int64 (n,), from 0 without gaps, in order of first appearance.
+
+    So resamples of groups depend on neither their names nor whether single samples were named as groups.
 
     Args:
         groups: (n,) numbers or names; None gives every sample its own group.
@@ -75,11 +77,14 @@ def group_indices(groups: npt.ArrayLike | None, n: int) -> Int64:
 
     Examples:
         >>> group_indices(["b", "a", "b"], 3)
-        array([1, 0, 1])
+        array([0, 1, 0])
     """
     if groups is None:
         return np.arange(n)
     array = np.asarray(groups)
     if array.shape != (n,):
         raise InputError(f"groups: shape is {array.shape}, but there are {n} samples; give one group for each")
-    return np.asarray(np.unique(array, return_inverse=True)[1], dtype=np.int64)
+    _, first, index = np.unique(array, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[index], dtype=np.int64)

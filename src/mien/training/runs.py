@@ -169,7 +169,7 @@ def _read(folder: Path) -> Run:
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
         "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(map(str, about["classes"])),
-        "created": str(about.get("created", "")), "data": Path(about["source"]["path"]).name, "epochs": len(history),
+        "created": str(about.get("created", "")), "data": _data_name(about), "epochs": len(history),
         "val_accuracy": best["val_accuracy"] if best else None,
     }  # fmt: skip
     metrics = folder / METRICS
@@ -187,6 +187,10 @@ def _read(folder: Path) -> Run:
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())
     return Run(folder, "unfinished", **known, note=f"`mien.train(resume={str(folder)!r})`")
+
+
+def _data_name(about: Mapping[str, Any]) -> str:
+    return Path((about.get("source") or {}).get("path", "")).name
 
 
 def _baselines(stored: Mapping[str, Any]) -> dict[str, Any]:
