@@ -58,10 +58,10 @@ def flags(settings: dict[str, object]) -> list[str]:
 def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> None:
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
-        "augmented.png", "baselines.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv", "metrics.json",
-        "model.keras", "precision-recall.png", "predictions.csv", "reliability.png", "report.html", "risk-coverage.png",
-        "roc.png", "run.json", "samples.png", "split.csv", "thresholds.png", "training-accuracy.png",
-        "training-loss.png",
+        "augmented.png", "baselines.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv",
+        "metrics.json", "model.keras", "precision-recall.png", "predictions.csv", "reliability.png", "report.html",
+        "risk-coverage.png", "roc.png", "run.json", "samples.png", "split.csv", "thresholds.png",
+        "training-accuracy.png", "training-loss.png",
     }  # fmt: skip
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     for title in ("Training", "Images to look at", "Which mistakes", finished.folder.name):
