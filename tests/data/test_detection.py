@@ -34,7 +34,7 @@ def cropped(label: str, seed: int) -> Image.Image:
     return Image.fromarray(draw_face(label, seed, size=64))
 
 
-def dataset(folder: Path, draw: dict[str, Draw], count: int = 16) -> Path:
+def dataset(folder: Path, draw: dict[str, Draw], count: int = 8) -> Path:
     """Write `count` images of each class, `happy` and `sad`, drawn by the functions in turn."""
     functions = list(draw.values())
     for label in ("happy", "sad"):
@@ -63,7 +63,7 @@ def test_the_kind_of_a_dataset(tmp_path: Path, draw: dict[str, Draw], kind: str)
     found = choose(dataset(tmp_path / "data", draw))
     assert found.kind == kind
     assert found.detect == (kind == "photos")
-    assert found.sampled == 32
+    assert found.sampled == 16
 
 
 def test_a_larger_crop_is_a_photo_if_the_face_is_loosely_framed(tmp_path: Path) -> None:
@@ -77,17 +77,17 @@ def test_classes_that_differ_in_whether_they_show_people_are_used_whole(tmp_path
     folder = tmp_path / "data"
     for label, draw in (("people", scene), ("streets", thing)):
         (folder / label).mkdir(parents=True)
-        for number in range(16):
+        for number in range(8):
             draw("happy", number).save(folder / label / f"{number}.png")
     assert choose(folder).kind == "other"
 
 
 def test_unreadable_files_do_not_count(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "data", {"scene": scene})
-    for number in range(0, 16, 2):
+    for number in range(0, 8, 2):
         (folder / "sad" / f"sad{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     found = choose(folder)
-    assert (found.kind, found.sampled) == ("photos", 24)
+    assert (found.kind, found.sampled) == ("photos", 12)
 
 
 def test_nothing_readable_is_used_whole(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def found(brightness_bundle: Path, bright_and_dark: tuple[UInt8, Int64]) -> Robu
 def test_what_matters_to_the_model_is_found_and_what_does_not_is_not(found: Robustness) -> None:
     kinds = {kind.perturbation.name: kind for kind in found.tolerances}
     assert found.n == found.available == 40 and found.unchanged.value == 1
-    for name in ("Rotation", "Face smaller", "Shift", "Contrast", "Blur", "Low resolution"):
+    for name in ("Rotation", "Zoom out", "Shift", "Contrast", "Blur", "Low resolution"):
         assert kinds[name].limit is None, "plain images stay as they are"
         assert [figure.value for figure in kinds[name].differences] == [0] * 5
     # At 80 % the eight happy images up to 113 are answered sad: 20 points. A quarter of that is lost at 95 %.

@@ -183,11 +183,11 @@ PERTURBATIONS = (
         "Rotation", "degrees, either way", "{} degrees of rotation", 0, (5, 10, 20, 30, 45), _rotate_either_way
     ),
     Perturbation(
-        "Face smaller", "% of its usual size", "faces of {} % of their usual size", 100, (90, 80, 70, 60, 50),
+        "Zoom out", "% of the usual size", "{} % of the usual size", 100, (90, 80, 70, 60, 50),
         lambda image, strength, _: rescale(image, strength / 100),
     ),
     Perturbation(
-        "Face larger", "% of its usual size", "faces of {} % of their usual size", 100, (110, 120, 135, 150, 175),
+        "Zoom in", "% of the usual size", "{} % of the usual size", 100, (110, 120, 135, 150, 175),
         lambda image, strength, _: rescale(image, strength / 100),
     ),
     Perturbation(

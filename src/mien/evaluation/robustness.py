@@ -68,6 +68,7 @@ class Robustness:
         n_classes: classes of the data.
         unchanged: accuracy on the same images unperturbed.
         tolerances: one for each perturbation.
+        detected: whether the images were crops of faces that had been detected.
     """
 
     n: int
@@ -76,6 +77,7 @@ class Robustness:
     n_classes: int
     unchanged: Estimate
     tolerances: tuple[Tolerance, ...]
+    detected: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
@@ -125,7 +127,8 @@ def measure_robustness(
             report(done / steps)
         found.append(_tolerance(perturbation, before, hits))
     unchanged = grouped_proportion(before)
-    return Robustness(len(taken), len(crops), predictions.seed, len(classes), unchanged, tuple(found))
+    detected = any(predictions.detections or ())
+    return Robustness(len(taken), len(crops), predictions.seed, len(classes), unchanged, tuple(found), detected)
 
 
 def predict_crops(reader: Reader, crops: UInt8, classes: Sequence[str], answer_field: AnswerField) -> Int64:

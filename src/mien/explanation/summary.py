@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from mien.data.dataset import Manifest
+from mien.errors import ConfigError
 from mien.explanation.attention import AttentionSummary, summarise_attention
 from mien.explanation.attention_figures import summary_sheet
 from mien.explanation.explainer import Explainer, Method
@@ -91,8 +92,14 @@ def explain_manifest(
         on_progress: called with the fraction done, in [0, 1].
 
     Raises:
+        ConfigError: where the model looks is asked of one whose images show no people.
         DataError: no face is found in any image.
     """
+    if attention and reader.config.content == "other":
+        raise ConfigError(
+            "where a model looks is measured on mouth, eyes and brows, and this model's images show other things; draw "
+            "heatmaps of single images, or measure only `faithfulness=True`"
+        )
     report = on_progress or (lambda fraction: None)
     stages = 1 + attention + 3 * faithfulness  # curves take longest
 

@@ -10,11 +10,12 @@ from mien.viz.intervals import BandPanel, band_panels
 
 def robustness_section(found: Robustness) -> Section:
     """Show the curves, the strength that costs 5 points, and the differences at every strength."""
-    untested = Note(
-        f"Perturbed is the input of the network, {found.n:,} of {found.available:,} crops. Whether the detector still "
-        "finds a face that is rotated, dark or small in its image was not measured."
-    )
-    parts: list[Block] = [_curves(found), _limits(found), _differences(found), untested]
+    perturbed = f"Perturbed is the input of the network, {found.n:,} of {found.available:,} crops."
+    if found.detected:
+        perturbed += (
+            " Whether the detector still finds a face that is rotated, dark or small in its image was not measured."
+        )
+    parts: list[Block] = [_curves(found), _limits(found), _differences(found), Note(perturbed)]
     if found.unchanged.value <= 1 / found.n_classes + NEAR_CHANCE:
         text = f"The model is hardly better than chance on these images ({found.unchanged}), so perturbations cannot"
         parts.insert(0, Note(f"{text} cost it much. This does not mean that it is robust.", "warning"))

@@ -48,7 +48,8 @@ def _conclusion(found: Slices) -> str:
             f"{format_percent(most.best.accuracy.value)} if it is {most.best.label}."
         )
     elif found.slices:
-        said.append("No gap in accuracy by brightness, sharpness, face size or pose is significant.")
+        names = ", ".join(one.attribute.name.lower() for one in found.slices)
+        said.append(f"No gap in accuracy is significant (by {names}).")
     return " ".join(said) or "Too few images to compare any."
 
 
@@ -133,7 +134,7 @@ def shortcuts_chart(found: Sequence[Shortcut]) -> Chart:
     return block_grids(
         grids,
         GRID,
-        middle="face",
+        middle="image",
         name="border",
         caption="How well each block at the border, alone, predicts a class: ROC-AUC, .50 is chance. The strongest is "
         f"the {best.place}, for {best.label}.",
