@@ -138,7 +138,8 @@ class ImageResult:
     Args:
         source: the name of the image.
         status: `ok`, `no_face` or `unreadable`.
-        reason: why the status is not `ok`; None if it is.
+        reason: why the status is not `ok`. With `ok`: None, or a note on a file that was read although its end is
+            missing.
         width: pixels of the upright image; None if it could not be decoded.
         height: likewise.
         model: the name of the model.

@@ -150,7 +150,7 @@ def _suffix(facts: FileFacts) -> str:
 def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
     if not _CONVERTED & set(facts.kinds):
         return data
-    image = to_rgb(load_upright(open_header(data, name), name))
+    image = to_rgb(load_upright(open_header(data, name), data, name)[0])
     image.info.clear()  # its colour profile and EXIF no longer apply
     buffer = io.BytesIO()
     if _suffix(facts) == ".jpg":

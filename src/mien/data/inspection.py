@@ -1,6 +1,5 @@
 """Inspect one file of a dataset: type, size, colour mode and issues, from its bytes alone."""
 
-import codecs
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,6 +11,7 @@ from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.image import load_upright, open_header
 from mien.io.pixels import orientation, to_grey
+from mien.io.sniffing import not_an_image
 
 #: Images with a shorter side than this, in pixels, show no readable expression.
 MIN_SIDE = 16
@@ -36,7 +36,6 @@ FORMAT_SUFFIXES = {
     "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
 }
 
-_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 #: First bytes of the usual types: a file that starts so and cannot be opened is damaged.
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
@@ -83,8 +82,8 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     """
     digest = hashlib.sha256(data).hexdigest()
     kind = not_an_image(data)
-    if kind:
-        return FileFacts(name, (kind[0],), kind[1], digest, len(data))
+    if kind is not None:
+        return FileFacts(name, (kind.kind,), kind.reason, digest, len(data))
     try:
         header = open_header(data, name)
     except ImageError as error:
@@ -94,7 +93,7 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
         broken = _unusable_header(header)
         # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
         turned = not broken and header.format != "PNG" and orientation(header) != 1
-        grey = None if broken else _small_grey(header, name)
+        grey, note = (None, None) if broken else _small_grey(header, data, name)
         turned = turned or (not broken and orientation(header) != 1)
     except ImageError as error:
         broken = ("truncated", error.reason)
@@ -103,7 +102,7 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     if broken:
         return FileFacts(name, (broken[0],), broken[1], digest, len(data), width, height, file_format)
     suffix = PurePosixPath(name).suffix.lower()
-    kinds = (*_notes(header, suffix), *(("exif-rotated",) if turned else ()))
+    kinds = (*_notes(header, suffix), *(("exif-rotated",) if turned else ()), *(("cut-short",) if note else ()))
     reason = None
     if strict_extensions and suffix not in STRICT_SUFFIXES:
         kinds, reason = ("strict-extension", *kinds), f"ends in '{suffix}', not in jpg, jpeg, png or bmp"
@@ -115,35 +114,6 @@ def _unopened_kind(data: bytes, error: ImageError) -> str:
         return "absurd-size"
     known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
     return "truncated" if known else "not-an-image"
-
-
-def not_an_image(data: bytes) -> tuple[str, str] | None:
-    """Recognise what scraped folders contain instead of images: (kind of issue, reason), or None."""
-    if not data:
-        return "zero-bytes", "is empty (zero bytes)"
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    lower = head[:512].lower()
-    if head.startswith(_LFS_HEAD):
-        return "lfs-pointer", "is a Git LFS pointer, not the image"
-    if b"<svg" in lower and lower.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")):
-        return "unsupported-type", "is an SVG drawing"
-    if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
-        return "html", "is a web page, not an image"
-    if data[4:11] in (b"ftyphei", b"ftyphev") or (data[4:12] == b"ftypmif1" and b"avif" not in data[:64]):
-        return "unsupported-type", "is a HEIC photograph"
-    if data.startswith(b"%PDF"):
-        return "unsupported-type", "is a PDF document"
-    if _is_text(data[:4096]) and not data.startswith((b"P1", b"P2", b"P3")):
-        return "text", "is text, not an image"
-    return None
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(data)  # the last character may be cut in two
-    except UnicodeDecodeError:
-        return False
-    return all(character.isprintable() or character in "\t\r\n" for character in text)
 
 
 def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
@@ -159,11 +129,12 @@ def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
     return None
 
 
-def _small_grey(header: Image.Image, name: str) -> UInt8:
-    image = to_grey(load_upright(header, name, shrink_to=_FINGERPRINT_SIDE))
+def _small_grey(header: Image.Image, data: bytes, name: str) -> tuple[UInt8, str | None]:
+    upright, note = load_upright(header, data, name, shrink_to=_FINGERPRINT_SIDE)
+    image = to_grey(upright)
     if min(image.size) > 2 * _FINGERPRINT_SIDE:
         image = image.reduce(min(image.size) // _FINGERPRINT_SIDE)
-    return np.asarray(image)
+    return np.asarray(image), note
 
 
 def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:

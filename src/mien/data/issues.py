@@ -119,5 +119,6 @@ ISSUE_KINDS = {
     "palette": IssueKind(_N, "palette colours", "converted to RGB when read"),
     "sixteen-bit": IssueKind(_N, "16-bit values", "scaled to 8 bits when read"),
     "alpha": IssueKind(_N, "transparency", "laid on white when read"),
+    "cut-short": IssueKind(_N, "JPEG without its last bytes", "read; all pixels are there"),
     "exif-rotated": IssueKind(_N, "rotated by EXIF", "turned upright when read"),
 }

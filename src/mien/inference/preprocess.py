@@ -38,13 +38,14 @@ class DecodedImage:
     """A decoded image and its faces, largest first.
 
     `rgb` is uint8 (H, W, 3), perhaps smaller than the image in full, and the `faces` are in its pixels. `width` and
-    `height` are pixels of the upright image in full.
+    `height` are pixels of the upright image in full. `note` says what is unusual about a file that was read.
     """
 
     rgb: RGB
     faces: Sequence[Detection]
     width: int
     height: int
+    note: str | None = None
 
     def full_size_faces(self) -> list[Detection]:
         """Return the faces in pixels of the image in full."""
@@ -72,17 +73,17 @@ def open_and_detect(
         ImageError: the image cannot be decoded.
     """
     shrink_to = MIN_DETECTION_SIDE if data.startswith(JPEG) else None
-    with open_image(data, name, shrink_to=shrink_to, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height):
+    with open_image(data, name, shrink_to=shrink_to, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height, note):
         small = shrink_to is not None and rgb.shape[1] < width
         faces, shape = detector(rgb, tiles=not small)[:max_faces], rgb.shape
         search = only_tiny(faces, shape)
         if not small or not (search or any(face_region(face).side < min_side for face in faces)):
-            yield DecodedImage(rgb, faces, width, height)
+            yield DecodedImage(rgb, faces, width, height, note)
             return
         del rgb
-    with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height):
+    with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height, note):
         found = detector(rgb)[:max_faces] if search else [face.rescaled(shape, rgb.shape) for face in faces]
-        yield DecodedImage(rgb, found, width, height)
+        yield DecodedImage(rgb, found, width, height, note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,20 +151,21 @@ class Preprocessor:
     def _prepare_file(self, name: str, source: bytes | str | os.PathLike[str]) -> PreparedImage:
         data = source if isinstance(source, bytes) else read_file(Path(source))
         if self._detector is None:
-            with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height):
-                return self._prepare(name, rgb, [None], width, height)
+            with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as whole:
+                return self._prepare(name, whole.rgb, [None], whole.width, whole.height, whole.note)
         with open_and_detect(data, name, self._detector, self._size, self._max_faces) as image:
-            return self._prepare(name, image.rgb, image.faces, image.width, image.height)
+            return self._prepare(name, image.rgb, image.faces, image.width, image.height, image.note)
 
     def _prepare(
-        self, name: str, rgb: RGB, found: Sequence[Detection | None], width: int, height: int
-    ) -> PreparedImage:  # fmt: skip
-        """Crop faces, given in pixels of `rgb`, of an image of `width` by `height`."""
+        self, name: str, rgb: RGB, found: Sequence[Detection | None], width: int, height: int, note: str | None = None
+    ) -> PreparedImage:
+        """Crop faces, given in pixels of `rgb`, of an image of `width` by `height`; `note` as in `DecodedImage`."""
         if not found:
             return PreparedImage(name, "no_face", NO_FACE, width, height)
         return PreparedImage(
             name,
             "ok",
+            note,
             width=width,
             height=height,
             detections=tuple(face.rescaled(rgb.shape, (height, width)) if face else None for face in found),

@@ -7,14 +7,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
+from mien.io.jpeg import CUT_SHORT, completed
+from mien.io.libtiff import silence_libtiff
 from mien.io.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb
+from mien.io.sniffing import not_an_image
 from mien.runtime import MemoryBudget, release_freed_memory
 
 #: A path, the bytes of an image file, or an array as `array_to_rgb` takes it.
@@ -73,6 +76,15 @@ _DECODER_COPIES = 2
 _TRANSPOSE_BYTES = 14
 
 
+class Decoded(NamedTuple):
+    """An upright image, uint8 (H, W, 3) RGB; its width and height in full, in pixels; and a note on the file."""
+
+    rgb: RGB
+    width: int
+    height: int
+    note: str | None = None
+
+
 def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
     """Decode one image to upright RGB, when the process has memory for it.
 
@@ -99,8 +111,8 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
         return array_to_rgb(source)
     name = source_name(source)
     data = source if isinstance(source, bytes) else read_file(Path(source))
-    with open_image(data, name, shrink_to=shrink_to) as (rgb, _, _):
-        return rgb
+    with open_image(data, name, shrink_to=shrink_to) as image:
+        return image.rgb
 
 
 def source_name(source: ImageSource) -> str:
@@ -122,7 +134,7 @@ def source_name(source: ImageSource) -> str:
 @contextmanager
 def open_image(
     data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None
-) -> Iterator[tuple[RGB, int, int]]:
+) -> Iterator[Decoded]:
     """Decode as `decode_with_size` does, when the process has memory for it; reserve that while the block runs.
 
     Decode nothing else in the block: it would wait for ever.
@@ -172,16 +184,14 @@ def decode(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: 
     An image with more than `max_pixels` is shrunk by a whole number to at most that many. It is never held in
     full beside its decoded form.
     """
-    return decode_with_size(data, name, shrink_to=shrink_to, max_pixels=max_pixels)[0]
+    return decode_with_size(data, name, shrink_to=shrink_to, max_pixels=max_pixels).rgb
 
 
-def decode_with_size(
-    data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None
-) -> tuple[RGB, int, int]:
+def decode_with_size(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> Decoded:
     """Decode as `decode` does; with the width and height, in pixels, of the upright image before it was shrunk."""
     header = open_header(data, name)
     size, mode = header.size, header.mode
-    image = _load(header, name, shrink_to, max_pixels)
+    image, note = _load(header, data, name, shrink_to, max_pixels)
     # Not before it is loaded: a PNG's EXIF may stand behind its pixels, and Pillow decodes them to look.
     turned = orientation(image)
     try:
@@ -191,7 +201,7 @@ def decode_with_size(
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
         reason = f"cannot be converted from {mode} to RGB: {_first_line(error)}"
         raise ImageError(name, reason, "unsupported") from None
-    return (upright, *(size if turned < 5 else size[::-1]))
+    return Decoded(upright, *(size if turned < 5 else size[::-1]), note)
 
 
 def decoding_bytes(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> int:
@@ -205,12 +215,14 @@ def decoding_bytes(data: bytes, name: str, *, shrink_to: int | None = None, max_
     return len(data) + max(copies * _decoded_bytes(image) + 3 * shown, _TRANSPOSE_BYTES * shown * turned)
 
 
-def load_upright(image: Image.Image, name: str, *, shrink_to: int | None = None) -> Image.Image:
-    """Decode what `open_header` has opened, and turn it upright; ImageError if that fails."""
-    image = _load(image, name, shrink_to, None)
+def load_upright(
+    header: Image.Image, data: bytes, name: str, *, shrink_to: int | None = None
+) -> tuple[Image.Image, str | None]:
+    """Decode what `open_header` has opened, and turn it upright; ImageError if that fails. With a note on the file."""
+    image, note = _load(header, data, name, shrink_to, None)
     turn = TRANSPOSES.get(orientation(image))
     try:
-        return image if turn is None else image.transpose(turn)
+        return (image if turn is None else image.transpose(turn)), note
     except Exception as error:  # too little memory
         raise ImageError(name, f"cannot be turned upright: {_first_line(error)}") from None
 
@@ -222,7 +234,9 @@ def open_header(data: bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        raise ImageError(name, "is not an image that can be decoded", "not-an-image") from None
+        known = not_an_image(data)
+        reason = f"{known.reason}; {known.fix}" if known else "is not an image that can be decoded"
+        raise ImageError(name, reason, "not-an-image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(name) from None
     except Exception as error:
@@ -232,8 +246,12 @@ def open_header(data: bytes, name: str) -> Image.Image:
     return image
 
 
-def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int | None) -> Image.Image:
-    """Decode an image, a JPEG perhaps at 1/2, 1/4 or 1/8 of its size."""
+def _load(
+    image: Image.Image, data: bytes, name: str, shrink_to: int | None, max_pixels: int | None
+) -> tuple[Image.Image, str | None]:
+    """Decode an image, a JPEG perhaps at 1/2, 1/4 or 1/8 of its size; with a note if its file lacks its end."""
+    if image.format == "TIFF":
+        silence_libtiff()
     try:
         _draft(image, shrink_to, max_pixels)
         if _decoded_bytes(image) > MAX_DECODED:
@@ -242,8 +260,11 @@ def _load(image: Image.Image, name: str, shrink_to: int | None, max_pixels: int 
     except ImageError:
         raise
     except Exception as error:  # each decoder raises its own
+        whole = completed(data, image.size) if image.format in ("JPEG", "MPO") else None
+        if whole is not None:
+            return _load(open_header(whole, name), whole, name, shrink_to, max_pixels)[0], CUT_SHORT
         raise ImageError(name, f"is truncated or damaged: {_first_line(error)}", "damaged") from None
-    return image
+    return image, None
 
 
 def _draft(image: Image.Image, shrink_to: int | None, max_pixels: int | None) -> None:
