@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mien.cli import main
 from mien.data.synthetic.corrupt import corrupt_dataset
-from mien.data.synthetic.faces import write_dataset
+from mien.data.synthetic.faces import draw_face, write_dataset
 
 Capture = pytest.CaptureFixture[str]
 ODD_NAMES = ["[red]a.jpg", "[bold].jpg", "back\\[b].jpg", "new\nline.jpg", "ünï 😀 spaces .jpg", ":smile:.jpg",
@@ -338,6 +339,26 @@ def test_show_draws_the_readable_images(tmp_path: Path, corrupted: Path, capsys:
     assert out.read_bytes() == first
     assert mien("show", corrupted, "--out", out, "--per-class", "3", "--seed", "4") == 0
     assert out.read_bytes() != first
+
+
+def test_show_draws_of_photographs_the_faces_that_a_network_sees(tmp_path: Path, capsys: Capture) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / "d" / label).mkdir(parents=True)
+        for number in range(4):
+            photo = Image.new("RGB", (400, 300), (0, 255, 0))
+            photo.paste(Image.fromarray(draw_face(label, number, size=96)), (150, 100))
+            photo.save(tmp_path / "d" / label / f"{number}.png")
+
+    def green(name: str, *options: str) -> float:
+        arguments = ("--augment", "light", "--colour", "rgb", "--per-class", "4", "--out", tmp_path / name)
+        assert mien("show", tmp_path / "d", *arguments, *options) == 0
+        with Image.open(tmp_path / name) as image:
+            red, green, blue = np.asarray(image, np.int16).transpose(2, 0, 1)
+        return float(((green > red + 60) & (green > blue + 60)).mean())
+
+    found = green("faces.png")
+    assert "sampled images, so each image is cropped to its largest face; --no-detect" in capsys.readouterr().err
+    assert found < 0.5 * green("whole.png", "--no-detect")
 
 
 def test_show_of_a_class_without_a_readable_image(tmp_path: Path, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mien.data.audit import audit, with_findings
 from mien.data.contact_sheet import contact_sheet
 from mien.data.dataset import read_manifest
 from mien.data.issues import Finding
+from mien.results import Box
 from mien.viz.mosaic import mosaic
 
 Drawn = dict[str, list[str]]
@@ -54,6 +56,24 @@ def test_copies_stand_beside_their_originals(data: Path, drawn: Drawn) -> None:
         "z copy.jpg",
     ]
     assert drawn["near duplicate, in happy: 1, beside their originals (*)"] == [f"* {two.name}", "0 small.png"]
+
+
+def test_of_a_doubtful_label_the_face_is_shown_not_the_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / label).mkdir()
+        photo = Image.new("RGB", (1000, 600), "white")
+        photo.paste("black", (900, 500, 940, 540))
+        photo.save(tmp_path / label / f"{label}.png")
+    rows: dict[str, list[UInt8]] = {}
+    monkeypatch.setattr(module, "mosaic", lambda found, *_, **__: rows.update(found))
+    known = replace(audit(read_manifest(tmp_path)), faces={"sad/sad.png": Box(900, 500, 40, 40)})
+    contact_sheet(with_findings(known, [Finding("sad/sad.png", "label-issue", "looks happy (0.90)")]))
+    (shown,) = rows["label probably wrong, in sad: 1"]
+    assert shown.shape[:2] == (80, 80) and (shown == 0).mean() == 0.25  # the face, half of the side, in the middle
+    (whole,) = rows["same image under two labels: 2"][1:]
+    assert whole.shape[:2] == (67, 112)
 
 
 def test_an_image_under_two_labels_is_shown_twice_in_one_row(data: Path, drawn: Drawn) -> None:

@@ -16,6 +16,7 @@ from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.data.label_issues import LabelCheck
 from mien.data.layouts import one_class_hint
 from mien.errors import ImageError
+from mien.results import Box
 from mien.runtime import available_cores
 from mien.text import html_table
 
@@ -37,6 +38,7 @@ class Audit:
         copies: groups of names that show the same image and belong in one part.
         facts: what `inspect_file` found, by name.
         detection: whether faces are found first, and why; None if only the files were checked.
+        faces: the box of the largest face, by name, of the images in which one was looked for and found.
         labels: whether a model could check the labels, and how often it agrees; None if none was asked.
     """
 
@@ -46,6 +48,7 @@ class Audit:
     copies: tuple[tuple[str, ...], ...]
     facts: dict[str, FileFacts] = field(repr=False)
     detection: DetectionChoice | None = None
+    faces: Mapping[str, Box] = field(default_factory=dict, repr=False)
     labels: LabelCheck | None = None
 
     @property
@@ -122,7 +125,7 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
 def with_findings(known: Audit, findings: Sequence[Finding]) -> Audit:
     """Return the audit with these findings, given worst first; decides again what is left out."""
     found = _conclude(known.manifest, known.facts, known.copies, findings)
-    return replace(found, detection=known.detection, labels=known.labels)
+    return replace(found, detection=known.detection, faces=known.faces, labels=known.labels)
 
 
 def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator[tuple[FileFacts, Fingerprint | None]]:

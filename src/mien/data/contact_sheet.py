@@ -12,20 +12,25 @@ from mien.data.audit import Audit
 from mien.data.issues import Issue
 from mien.errors import ImageError
 from mien.io.image import decode
+from mien.results import Box
 from mien.viz.mosaic import mosaic
 
 #: Longer side of a thumbnail, in pixels.
 TILE = 112
 #: Most thumbnails per kind of issue and class.
 MOST = 40
+#: Issues that only the face shows: in a photograph, a thumbnail of all of it would hide it.
+_OF_THE_FACE = ("label-issue", "not-a-photograph", "face-too-small")
+_CONTEXT = 2.0  # what is shown around a face, in sides of its box
 _NAME = 20  # characters of a file name that fit below a thumbnail
 
 
 def contact_sheet(found: Audit) -> Image.Image:
     """Draw the files of an audit that have issues: one row per kind and class, worst first, at most MOST in each.
 
-    A copy stands beside its original, which has a star. Copies under several labels share one row. Files that cannot
-    be shown, such as damaged ones, are skipped.
+    A copy stands beside its original, which has a star. Copies under several labels share one row. Of a doubtful label
+    or a drawing, the face is shown, not all of the photograph. Files that cannot be shown, such as damaged ones, are
+    skipped.
     """
     rows: dict[str, list[UInt8]] = {}
     captions: dict[str, list[str]] = {}
@@ -35,7 +40,7 @@ def contact_sheet(found: Audit) -> Image.Image:
     for issue in found.issues:
         for label, groups in _groups_by_label(issue, labels).items():
             names = [name for group in groups for name in group]
-            shown = _thumbnails(found, names)
+            shown = _thumbnails(found, names, issue.kind in _OF_THE_FACE)
             if shown:
                 heading = _heading(issue, label, names, shown)
                 rows[heading] = list(shown.values())
@@ -61,18 +66,29 @@ def _listed(labels: set[str]) -> str:
     return ", ".join(sorted(labels))
 
 
-def _thumbnails(found: Audit, names: list[str]) -> dict[str, UInt8]:
+def _thumbnails(found: Audit, names: list[str], of_the_face: bool) -> dict[str, UInt8]:
+    """Shrink images, or what is around their faces, by name; MOST at most."""
     shown: dict[str, UInt8] = {}
     for name in names:
         if len(shown) == MOST:
             break
         try:
-            image = Image.fromarray(decode(found.manifest.read(name), name, shrink_to=TILE))
+            face = found.faces.get(name) if of_the_face else None
+            image = Image.fromarray(decode(found.manifest.read(name), name, shrink_to=None if face else TILE))
         except ImageError:
             continue
+        if face:
+            image = image.crop(_around(face, image.size))
         image.thumbnail((TILE, TILE))
         shown[name] = np.asarray(image)
     return shown
+
+
+def _around(face: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the corners of what is shown around a face, inside an image of this width and height."""
+    beside = round((_CONTEXT - 1) / 2 * max(face.width, face.height))
+    left, top = max(face.x - beside, 0), max(face.y - beside, 0)
+    return left, top, min(face.x + face.width + beside, size[0]), min(face.y + face.height + beside, size[1])
 
 
 def _heading(issue: Issue, label: str, names: list[str], shown: Mapping[str, UInt8]) -> str:

@@ -19,7 +19,7 @@ from mien.faces.detector import Detector
 from mien.inference.decision import choose_field, renormalise
 from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detect
 from mien.inference.reader import Reader
-from mien.results import Detection
+from mien.results import Box, Detection
 from mien.runtime import available_cores, map_in_order
 
 #: A face is too small if its box has a smaller side than this, in pixels (geometric mean).
@@ -36,11 +36,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, eq=False)
 class _Inspected:
-    """The findings of one image, each with its badness, and the crop of its largest face for the model."""
+    """The findings of one image, each with its badness, the crop for the model, and the box of its largest face."""
 
     sample: Sample
     findings: tuple[tuple[Finding, float], ...]
     crop: UInt8 | None = None
+    face: Box | None = None
 
 
 def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> Audit:
@@ -85,6 +86,7 @@ def _audit_images(
     classified: list[Sample] = []
     rows: list[Float64] = []
     block: list[_Inspected] = []
+    faces: dict[str, Box] = {}
 
     def classify() -> None:
         if block:
@@ -95,6 +97,8 @@ def _audit_images(
     with closing(map_in_order(look, samples, available_cores())) as found:
         for number, seen in enumerate(found):
             findings += seen.findings
+            if seen.face is not None:
+                faces[seen.sample.name] = seen.face
             if unchecked is None and seen.crop is not None:
                 block.append(seen)
             if len(block) == _BATCH:
@@ -109,7 +113,7 @@ def _audit_images(
         if labels.unchecked is None:
             findings += _label_findings(classified, probabilities, known.manifest.classes)
     worst_first = sorted(findings, key=lambda pair: -pair[1])
-    return replace(with_findings(known, [finding for finding, _ in worst_first]), labels=labels)
+    return replace(with_findings(known, [finding for finding, _ in worst_first]), faces=faces, labels=labels)
 
 
 def _why_unchecked(known: Audit, reader: Reader) -> str | None:
@@ -185,13 +189,15 @@ def _take_whole(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
 
 def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Inspected:
     drawn = drawing_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
+    box = seen.full_size_faces()[0].box
     if drawn >= DRAWING_THRESHOLD:
-        return _Inspected(sample, ((Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})"), drawn),))
+        finding = Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})")
+        return _Inspected(sample, ((finding, drawn),), face=box)
     place = face_region(seen.faces[0]) if reader.detect else None
     taken = crop(seen.rgb, reader.config.input_size, reader.config.input_channels, place)
     issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
-        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken
+        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, box
     )
 
 
