@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,10 @@ def test_the_section_says_what_to_conclude(found: Robustness) -> None:
     )
     chart, limits, losses, untested = section.parts
     assert isinstance(chart, Chart) and isinstance(limits, Table) and isinstance(losses, Table)
-    assert isinstance(untested, Note) and "40 of 40 crops" in untested.text and "still finds" in untested.text
+    assert isinstance(untested, Note) and "40 of 40 crops" in untested.text
+    assert "detector" not in untested.text, "these images were used whole"
+    of_faces = robustness_section(replace(found, detected=True)).parts[-1]
+    assert isinstance(of_faces, Note) and "detector still finds" in of_faces.text
     assert "Images are taken as independent" in losses.caption
     assert all(f">{kind.perturbation.name}<" in chart.svg for kind in found.tolerances)
     by_name = {row[0]: row for row in limits.rows}
