@@ -21,7 +21,7 @@ from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
 from mien.report.report import Evaluation, write_report
 from mien.report.sections.performance import confusion_section
-from mien.report.sections.provenance import training_section
+from mien.report.sections.provenance import data_section, training_section
 from mien.viz.charts import Chart
 
 MakeBundle = Callable[..., Path]
@@ -254,10 +254,22 @@ def test_data_issues_and_label_issues_are_named(make_bundle: MakeBundle, faces: 
         "same image under two labels",
         "web page under an image name",
         "sad/page.jpg",
-        "labels are in doubt",
+        "Labels were not judged: the model agrees with",  # it answers at random
     ):
         assert word in read.text
     assert (scored.sha256 or "?") in read.text
+
+
+def test_labels_are_in_doubt_only_if_the_model_can_judge_them() -> None:
+    good = made_up(60)
+    section = data_section(good, None, "the data")
+    assert re.match(
+        r"The model agrees with \d\d of 60 labels \(.* by chance 5\d %\); \d+ are in doubt", section.conclusion
+    )
+    assert any(isinstance(part, Table) for part in section.parts)
+    few = data_section(made_up(8, seed=1), None, "the data")
+    assert few.conclusion.startswith("Labels were not judged: the model agrees with ")
+    assert "doubt" not in few.conclusion and not any(isinstance(part, Table) for part in few.parts)
 
 
 def test_the_data_have_a_hash_of_their_own(make_bundle: MakeBundle, faces: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class LabelCheck:
 
     Examples:
         >>> LabelCheck("mien", checked=200, agreed=188, chance=0.5).sentence
-        "labels: the model 'mien' agrees with 188 of 200 (94 %, interval 90 – 97 %; by chance 50 %)"
+        "the model 'mien' agrees with 188 of 200 labels (94 %, interval 90 – 97 %; by chance 50 %)"
     """
 
     model: str
@@ -59,7 +59,7 @@ class LabelCheck:
         A model that agrees no more often than chance cannot tell which labels are wrong.
         """
         if self.reason is None and self.agreement.low <= self.chance:
-            return f"the model '{self.model}' {self._agrees}, so it cannot tell which are wrong"
+            return f"the model '{self.model}' {self.agrees}, so it cannot tell which are wrong"
         return self.reason
 
     @property
@@ -67,13 +67,15 @@ class LabelCheck:
         """What was found, or why nothing was."""
         if self.unchecked:
             return f"labels were not checked: {self.unchecked}"
-        return f"labels: the model '{self.model}' {self._agrees}"
+        return f"the model '{self.model}' {self.agrees}"
 
     @property
-    def _agrees(self) -> str:
+    def agrees(self) -> str:
+        """How often the model agrees with the labels, and how often by chance, for a sentence about it."""
         share, interval = format_percent(self.agreement.value, 0), format_percent_interval(self.agreement, 0)
         by_chance = format_percent(self.chance, 0)
-        return f"agrees with {self.agreed:,} of {self.checked:,} ({share}, interval {interval}; by chance {by_chance})"
+        count = f"{self.agreed:,} of {self.checked:,} labels"
+        return f"agrees with {count} ({share}, interval {interval}; by chance {by_chance})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""

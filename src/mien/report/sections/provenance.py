@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.data.audit import Audit
-from mien.data.label_issues import LabelIssue, find_label_issues
+from mien.data.label_issues import LabelIssue, find_label_issues, measure_agreement
 from mien.evaluation.scoring import Predictions
 from mien.inference.decision import ANSWER_FIELDS
 from mien.io.layout import HISTORY
@@ -38,13 +38,17 @@ def data_section(predictions: Predictions, audit: Audit | None, audited: str) ->
     if audit is not None:
         biasing = len(audit.named(BIASING) & set(predictions.names))
         parts.append(_data_issues(audit, audited))
-    doubtful = find_label_issues(predictions.probabilities, predictions.truth)
-    if doubtful:
-        parts.append(_label_issues(predictions, doubtful))
-    are = "is" if len(doubtful) == 1 else "are"
-    share = f"{len(doubtful):,} of {len(predictions.names):,} labels {are} in doubt, because the model contradicts them"
+    agreement = measure_agreement("", predictions.probabilities, predictions.truth)
+    if agreement.unchecked:
+        labels = f"labels were not judged: the model {agreement.agrees}, so it cannot tell which are wrong"
+    else:
+        doubtful = find_label_issues(predictions.probabilities, predictions.truth)
+        if doubtful:
+            parts.append(_label_issues(predictions, doubtful))
+        are = "is" if len(doubtful) == 1 else "are"
+        labels = f"the model {agreement.agrees}; {len(doubtful):,} {are} in doubt, because it contradicts them"
     repeated = f"; {pluralize(biasing, 'image')} repeated or under two labels" if biasing else ""
-    return Section("data", "Issues of the data", f"{share}{repeated}.", tuple(parts))
+    return Section("data", "Issues of the data", f"{labels[0].upper()}{labels[1:]}{repeated}.", tuple(parts))
 
 
 def _data_issues(audit: Audit, audited: str) -> Table | Note:
