@@ -27,7 +27,7 @@ def test_rename_reads_repeated_options_and_lists() -> None:
 
 @pytest.mark.parametrize("pairs", [["smile"], ["=happy"], ["smile="], ["a=b,"], ["a=b", "a=c"]])
 def test_bad_rename_is_refused(pairs: list[str]) -> None:
-    with pytest.raises(ConfigError, match="map"):
+    with pytest.raises(ConfigError, match="rename"):
         parse_rename(pairs)
 
 

@@ -44,9 +44,9 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
     for pair in (part for text in pairs for part in text.split(",")):
         old, sign, new = (piece.strip() for piece in pair.partition("="))
         if not (old and sign and new):
-            raise ConfigError(f"map '{pair}': write it as OLD=NEW, like smile=happy")
+            raise ConfigError(f"`rename={pair!r}`: write it as OLD=NEW, like smile=happy")
         if rename.setdefault(old, new) != new:
-            raise ConfigError(f"map '{pair}': '{old}' is already mapped to '{rename[old]}'")
+            raise ConfigError(f"`rename={pair!r}`: '{old}' is already mapped to '{rename[old]}'")
     return rename
 
 

@@ -74,7 +74,7 @@ def place(faces: Path, tmp_path: Path) -> Path:
         ("tune data --trials 1 --fix optimizer=adan", "--optimizer adan: is none of adam, adamw, muon, sgd"),
         ("tune data --trials 1 --fix network=vgg", "--network vgg: is none of classic, stack"),
         ("tune data --trials 1 --config typo.toml", "typo.toml: --activation rleu: is none of relu, leaky_relu"),
-        ("experiment nowhere.toml data", "nowhere.toml: cannot be read"),
+        ("experiment nowhere.toml data", "nowhere.toml: no such file; give a TOML file"),
         ("experiment good.toml nowhere", "nowhere: no such"),
         ("experiment good.toml data --out taken", "taken: already exists and holds no experiment"),
         ("experiment good.toml data --classes happy,angry", "angry"),

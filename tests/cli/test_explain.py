@@ -95,7 +95,7 @@ def test_an_image_without_a_face_says_so(call: Call, model: Path, tmp_path: Path
     ("arguments", "said"),
     [
         ((), "--out: say where to write"),
-        (("--out", "x.png", "--label", "joyful"), "label 'joyful': this model has happy, sad"),
+        (("--out", "x.png", "--label", "joyful"), "--label joyful: this model has happy, sad"),
         (("--out", "x.png", "--method", "grad-cam"), "--method grad-cam: needs the Keras model"),
         (("--out", "x.png", "--labels", "a,b"), "--labels: is for a .keras file"),
         (("--out", "x.png", "--array", "x.txt"), "ends in .npy or .npz"),

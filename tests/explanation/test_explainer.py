@@ -168,7 +168,7 @@ def test_a_bundle_without_maps_is_explained_by_occlusion(mapless: mien.Reader, a
 
 
 def test_what_cannot_be_explained_is_said_in_one_line(colourful: mien.Reader, astronaut: Pixels) -> None:
-    with pytest.raises(ConfigError, match="label 'joyful': this model has happy, sad"):
+    with pytest.raises(ConfigError, match="`label='joyful'`: this model has happy, sad"):
         explain_image(colourful, astronaut, "joyful")
     with pytest.raises(ConfigError, match=r"grad-cam: needs the Keras model.*`model=RUN`.*use cam"):
         explain_image(colourful, astronaut, method="grad-cam")

@@ -73,7 +73,7 @@ def test_it_is_plain_json_and_an_inline_image(photo: Path, model: Path) -> None:
 
 
 def test_bad_calls_say_what_is_wrong(photo: Path, model: Path) -> None:
-    with pytest.raises(ConfigError, match="label 'joyful': this model has happy, sad"):
+    with pytest.raises(ConfigError, match="`label='joyful'`: this model has happy, sad"):
         mien.explain(photo, model=model, label="joyful")
     with pytest.raises(ConfigError, match="needs the Keras model"):
         mien.explain(photo, model=model, method="grad-cam")

@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 
 from mien.cli.help import range_words
-from mien.text import did_you_mean
+from mien.text import did_you_mean, nearest
 
 
 def describe(error: click.ClickException) -> str:
@@ -17,7 +17,7 @@ def describe(error: click.ClickException) -> str:
     verb, see = where.removeprefix("mien "), f"see {where} --help"
     match error:
         case click.NoSuchOption():
-            near = did_you_mean(error.option_name, _options(ctx))
+            near = _near_option(error.option_name, ctx)
             return f"{error.option_name}: {where} has no such option{near or f'; {see}'}"
         case click.MissingParameter(param=click.Argument() as argument):
             return f"{verb}: give {(argument.metavar or argument.human_readable_name).rstrip('.')}; {see}"
@@ -29,7 +29,8 @@ def describe(error: click.ClickException) -> str:
             return _bad_value(error.message, parameter)
     message = " ".join(error.format_message().split())
     if found := re.match(r"Got unexpected extra arguments? \((.*)\)", message):
-        fix = "give one folder that holds a folder for each class" if Path(found[1]).is_dir() else see
+        labelled = ctx is not None and any(one.name == "data" for one in ctx.command.params)
+        fix = "give one folder that holds a folder for each class" if labelled and Path(found[1]).is_dir() else see
         return f"{verb}: too many arguments, {found[1]} is left over; {fix}"
     return message
 
@@ -39,10 +40,11 @@ def refuse_verb(name: str, verbs: list[str], ctx: click.Context) -> NoReturn:
     raise click.UsageError(f"{name}: is no verb of mien{did_you_mean(name, verbs) or '; see mien --help'}", ctx)
 
 
-def _options(ctx: click.Context | None) -> list[str]:
-    params = ctx.command.get_params(ctx) if ctx else []
-    return [name for option in params if isinstance(option, click.Option)
-            for name in (*option.opts, *option.secondary_opts)]  # fmt: skip
+def _near_option(name: str, ctx: click.Context | None) -> str:
+    """Suggest the nearest option of the verb; the dashes, which all share, do not count."""
+    options = [option for option in (ctx.command.get_params(ctx) if ctx else []) if isinstance(option, click.Option)]
+    near = nearest(name.lstrip("-"), [one.lstrip("-") for option in options for one in option.opts])
+    return f"; did you mean '--{near}'?" if near else ""
 
 
 def _plain(message: str) -> str:

@@ -24,6 +24,7 @@ from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.io.image import ImageSource, load_image
 from mien.results import Face, FaceHeat, ImageResult
+from mien.text import did_you_mean
 
 #: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -230,4 +231,4 @@ def _corners(prepared: PreparedImage) -> list[Float64]:
 def _check_label(reader: Reader, label: str | None) -> None:
     known = reader.config.labels
     if label is not None and label not in known:
-        raise ConfigError(f"label {label!r:.40}: this model has {', '.join(known)}")
+        raise ConfigError(f"`label={label!r:.40}`: this model has {', '.join(known)}{did_you_mean(label, known)}")

@@ -121,9 +121,9 @@ class AnswerRule:
         if not 0 < threshold < 1:
             raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
         if len(self.labels) != 2:
-            raise ConfigError(f"threshold {threshold}: is for models of two labels, this one has {len(self.labels)}")
+            raise ConfigError(f"`threshold={threshold}`: is for models of two labels, this one has {len(self.labels)}")
         if self.answer_from is not None:
-            raise ConfigError(f"threshold {threshold}: this model has an answer rule of its own")
+            raise ConfigError(f"`threshold={threshold}`: this model has an answer rule of its own")
         return replace(self, threshold=threshold)
 
     def choose(self, rows: npt.ArrayLike) -> Int64:

@@ -238,6 +238,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Read a TOML file; ConfigError if it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give a TOML file of settings") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; give a TOML file of settings") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

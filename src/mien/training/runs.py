@@ -73,7 +73,7 @@ class Run:
 def read_about(folder: Path) -> dict[str, Any]:
     """Return the content of `run.json`; TrainingError if the folder is not a run."""
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such run folder")
+        raise TrainingError(f"{folder}: {'is a file' if folder.exists() else 'no such run folder'}")
     try:
         found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
         return found
@@ -91,7 +91,9 @@ def read_unfinished(folder: Path) -> dict[str, Any]:
 
 def refuse_existing_run(folder: Path) -> None:
     """Raise OutputError if the folder of a new run exists; it names a free one, and how to resume what is there."""
-    if not os.path.lexists(folder) or not folder.name:
+    if not folder.name:
+        raise OutputError(f"{folder}: is a folder; give the name of a new one")
+    if not os.path.lexists(folder):
         return
     other = f"`out={str(free_folder(folder.parent, folder.name))!r}`"
     if not is_run(folder):
@@ -111,7 +113,8 @@ def list_runs(folder: Path, sort: str = "accuracy") -> list[Run]:
     first) or `name`. Raises TrainingError if there is no such folder.
     """
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder; give the folder that `mien.train(out=FOLDER)` wrote to")
+        wrong = "is a file" if folder.exists() else "no such folder"
+        raise TrainingError(f"{folder}: {wrong}; give the folder that `mien.train(out=FOLDER)` wrote to")
     found = _mark_best([read_run(path) for path in _run_folders(folder)])
     if sort == "created":
         return sorted(found, key=lambda run: run.created, reverse=True)
