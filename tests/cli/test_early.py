@@ -51,7 +51,7 @@ def place(faces: Path, tmp_path: Path) -> Path:
     ("line", "words"),
     [
         ("train nowhere", "nowhere: no such"),
-        ("train data --out taken", "taken: already exists; choose another name"),
+        ("train data --out taken", "taken: already exists; give another name, such as --out taken-2"),
         ("train data --out x.txt/run", "x.txt/run: cannot be written; "),
         ("train data --classes happy,angry", "angry"),
         ("train one", "one: "),
