@@ -21,7 +21,7 @@ from mien.explanation.explainer import explain_image
 from mien.explanation.saliency import class_activation, heatmaps
 from mien.training.backend import gradient
 from mien.training.export.onnx import export_bundle, export_model
-from mien.training.gradcam import GradCam, GradMethod, last_feature_layer, rank_correlation, weight_randomisation
+from mien.training.gradcam import GradCam, GradMethod, rank_correlation, weight_randomisation
 from mien.training.networks.networks import classic, residual, stack
 
 Crops = npt.NDArray[np.uint8]
@@ -83,7 +83,7 @@ def test_of_a_sigmoid_unit_the_two_labels_get_opposite_maps(crops: Crops) -> Non
 def test_the_weights_are_the_mean_gradients_by_finite_differences(crops: Crops) -> None:
     network = untrained("classic", 3)
     label = 2
-    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(GradCam(network).layer).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops[:1].astype(np.float32)))
     slopes = np.zeros(a.shape[-1])
@@ -98,7 +98,7 @@ def test_the_weights_are_the_mean_gradients_by_finite_differences(crops: Crops) 
 
 def test_plus_weights_each_place_as_its_paper_says(crops: Crops) -> None:
     network = untrained("classic", 2)
-    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(GradCam(network).layer).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops[:2].astype(np.float32)))
     slope = gradient(lambda t: rest(t)[:, 0], a)
@@ -115,7 +115,7 @@ def test_plus_weights_each_place_as_its_paper_says(crops: Crops) -> None:
 
 def test_layer_cam_weights_each_place_by_its_own_positive_gradient(crops: Crops) -> None:
     network = untrained("classic", 2)
-    features = keras.Model(network.inputs[0], network.get_layer(last_feature_layer(network)).output)
+    features = keras.Model(network.inputs[0], network.get_layer(GradCam(network).layer).output)
     rest = keras.Model(features.output, network.get_layer("logits").output)
     a = np.asarray(features(crops.astype(np.float32)))
     slope = gradient(lambda t: rest(t)[:, 0], a)
@@ -130,12 +130,38 @@ def test_layer_cam_weights_each_place_by_its_own_positive_gradient(crops: Crops)
 
 
 def test_the_layer_is_the_last_feature_map_before_pooling() -> None:
-    assert untrained("classic", 2).get_layer(last_feature_layer(untrained("classic", 2))).output.shape[1:3] == (8, 8)
-    assert last_feature_layer(untrained("residual", 2)) == "features"
+    assert untrained("classic", 2).get_layer(GradCam(untrained("classic", 2)).layer).output.shape[1:3] == (8, 8)
+    assert GradCam(untrained("residual", 2)).layer == "features"
     image = keras.Input((8, 8, 1))
     dense = keras.Model(image, layers.Dense(2, activation="softmax")(layers.Flatten()(image)))
     with pytest.raises(ConfigError, match="no convolutional layer; use occlusion"):
         GradCam(dense)
+    scaled = keras.Model(image, layers.Dense(2)(layers.Flatten()(image / 255.0)))
+    with pytest.raises(ConfigError, match="no convolutional layer; use occlusion"):
+        GradCam(scaled)
+
+
+@pytest.mark.parametrize("pooled_inside", [False, True])
+def test_the_layer_may_be_in_a_nested_model(crops: Crops, pooled_inside: bool) -> None:
+    """As in transfer learning: the backbone is one layer of the model. The map is that of the model written out."""
+    keras.utils.set_random_seed(2)
+    shape, convolution, pool = (48, 48, 1), layers.Conv2D(4, 3, name="inside"), layers.GlobalAveragePooling2D()
+    backbone = keras.Sequential([keras.Input(shape), convolution, *([pool] if pooled_inside else [])])
+    head = layers.Dense(2, activation="softmax")
+    model = keras.Sequential([keras.Input(shape), backbone, *([] if pooled_inside else [pool]), head])
+    found = GradCam(model)
+    assert found.layer == "inside"
+    written_out = keras.Sequential([keras.Input(shape), convolution, pool, head])
+    labels = np.arange(6) % 2
+    np.testing.assert_allclose(found.raw(crops, labels), GradCam(written_out).raw(crops, labels), rtol=1e-4, atol=1e-6)
+    assert found.raw(crops, labels).std() > 0
+
+
+def test_the_layer_is_one_that_all_passes_through(crops: Crops) -> None:
+    image = keras.Input((48, 48, 1))
+    first = layers.Conv2D(2, 3, name="first")(image)
+    branches = [layers.GlobalMaxPooling2D()(layers.Conv2D(2, size)(first)) for size in (3, 5)]
+    assert GradCam(keras.Model(image, layers.Dense(2)(layers.Concatenate()(branches)))).layer == "first"
 
 
 def test_a_layer_may_be_named_if_all_passes_through_it(crops: Crops) -> None:

@@ -86,6 +86,27 @@ def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[A
     return result, mean, variance
 
 
+def grouped_convolution(x: Any, kernel: Any, strides: Any, padding: str, dilation: Any) -> Any:
+    """Convolve channels in groups by the backend's plain operation, which converters know.
+
+    On TensorFlow, Keras compiles grouped convolutions by XLA, and no converter opens that.
+
+    Args:
+        x: tensor (N, H, W, C).
+        kernel: tensor (h, w, C / groups, filters).
+        strides: of the rows and columns.
+        padding: `valid` or `same`.
+        dilation: of the rows and columns.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.conv(x, kernel, strides, padding, "channels_last", dilation)
+    import tensorflow as tf
+
+    return tf.nn.convolution(x, kernel, strides, padding.upper(), dilations=dilation)
+
+
 def gradient(function: Callable[[Any], Any], x: Float32) -> Float32:
     """Return the gradient of the sum of `function(x)` with respect to `x`, in the shape of `x`.
 

@@ -20,13 +20,18 @@ from mien.errors import ConfigError
 from mien.explanation.saliency import heatmaps
 from mien.metrics.ranking import average_ranks
 from mien.training.backend import gradient
-from mien.training.export.onnx import head_layer, without_activation
+from mien.training.networks.flat import FlatGraph, GroupedConvolution, Step, flatten
+from mien.training.networks.head import add_logits
 
 GradMethod = Literal["grad-cam", "grad-cam++", "layer-cam"]
 
 _BATCH = 16
 _NO_FEATURES = (
-    layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout, layers.SpatialDropout2D, layers.ZeroPadding2D,
+    layers.MaxPooling2D, layers.AveragePooling2D, layers.ZeroPadding2D, layers.Cropping2D, layers.Resizing,
+    layers.Rescaling, layers.CenterCrop,
+)  # fmt: skip
+_CONVOLUTIONS = (
+    layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose, GroupedConvolution,
 )  # fmt: skip
 
 
@@ -52,14 +57,11 @@ class GradCam:
         layer: str | None = None,
         scaling: tuple[float, float] = (1.0, 0.0),
     ) -> None:
-        logits = without_activation(network, head_layer(network))
-        self.layer = layer or last_feature_layer(logits)
-        try:
-            features = logits.get_layer(self.layer).output
-        except ValueError:
-            raise ConfigError(f"layer '{self.layer}': the network has none of that name") from None
-        self._trunk = keras.Model(logits.inputs[0], features)
-        self._head = _after(features, logits, self.layer)
+        graph = flatten(network, keras.Input(network.inputs[0].shape[1:]))
+        logits = add_logits(graph)
+        step, self._head = _split(graph, logits, layer)
+        self.layer = step.name
+        self._trunk = keras.Model(graph.image, step.output)
         self._method, self._scaling = method, scaling
 
     def __call__(self, crops: UInt8, labels: Int64) -> Float32:
@@ -103,25 +105,42 @@ def _plus_weights(features: Float32, slopes: Float32) -> Float32:
     return np.asarray((share * np.maximum(slopes, 0)).sum(axis=(1, 2)), np.float32)
 
 
-def last_feature_layer(network: Any) -> str:
-    """Return the name of the last layer with a feature map (N, h, w, C) of more than one position.
+def _split(graph: FlatGraph, logits: Any, layer: str | None) -> tuple[Step, Any]:
+    """Return the step whose features are weighted, and the model after it.
 
-    Pooling, dropout and padding layers are skipped. Raises ConfigError if there is none.
+    By default, the last feature map (N, h, w, C) of more than one position that everything passes through; pooling,
+    dropout and padding are skipped. Raises ConfigError if there is none, or no layer of the given name.
     """
-    for layer in reversed(network.layers):
-        shape = getattr(getattr(layer, "output", None), "shape", ())
-        is_map = len(shape) == 4 and shape[1:3] != (1, 1)
-        if is_map and not isinstance(layer, (*_NO_FEATURES, layers.InputLayer)):
-            return str(layer.name)
-    raise ConfigError("grad-cam: the network has no convolutional layer; use occlusion")
+    if layer is not None:
+        named = [step for step in graph.steps if step.name == layer]
+        if not named:
+            raise ConfigError(f"layer '{layer}': the network has none of that name")
+        rest = _after(named[-1].output, logits)
+        if rest is None:
+            raise ConfigError(f"layer '{layer}': a part of the network bypasses it; name a later one")
+        return named[-1], rest
+    first = next((i for i, step in enumerate(graph.steps) if isinstance(step.operation, _CONVOLUTIONS)), None)
+    if first is None:
+        raise ConfigError("grad-cam: the network has no convolutional layer; use occlusion")
+    maps = [step for step in graph.steps[first:] if _is_feature_map(step)]
+    for step in reversed(maps):
+        rest = _after(step.output, logits)
+        if rest is not None:
+            return step, rest
+    raise ConfigError("grad-cam: no convolutional layer of the network holds a map of all features; use occlusion")
 
 
-def _after(features: Any, network: Any, name: str) -> Any:
-    """Return the rest of a network, from the output of a layer to its own."""
+def _is_feature_map(step: Step) -> bool:
+    shape = getattr(step.output, "shape", ())
+    return len(shape) == 4 and tuple(shape[1:3]) != (1, 1) and not isinstance(step.operation, _NO_FEATURES)
+
+
+def _after(features: Any, logits: Any) -> Any:
+    """Return the model from a tensor to the logits; None if a part of the network bypasses the tensor."""
     try:
-        return keras.Model(features, network.output)
+        return keras.Model(features, logits)
     except ValueError:
-        raise ConfigError(f"layer '{name}': a part of the network bypasses it; name a later one") from None
+        return None
 
 
 def weight_randomisation(

@@ -74,6 +74,24 @@ def test_an_existing_folder_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "mine.txt").read_text() == "mine"
 
 
+def test_an_operation_that_onnx_lacks_is_one_line(tmp_path: Path) -> None:
+    smaller = layers.Resizing(24, 24, antialias=True, name="smaller")
+    model = keras.Sequential([keras.Input((48, 48, 3)), keras.Sequential([smaller]), layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(ExportError, match="the layer 'smaller' computes ScaleAndTranslate, which ONNX lacks"):
+        export_bundle(model, ["a", "b"], CROPS, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_constants_and_augmentation_inside_are_exported(tmp_path: Path) -> None:
+    image = keras.Input((48, 48, 3))
+    x = layers.Normalization(mean=[90.0, 80.0, 70.0], variance=[3e3, 4e3, 5e3])(layers.RandomFlip()(image))
+    x = layers.Conv2D(6, 3, groups=3, activation="relu")(x)
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+    agreement = export_bundle(model, ["a", "b", "c"], CROPS, tmp_path / "b")
+    assert agreement.same_answer == agreement.crops
+    assert mien.load(tmp_path / "b").config.maps
+
+
 def test_a_wrong_number_of_labels_is_said(tmp_path: Path) -> None:
     model = build(TrainConfig.make({"size": 48, "width": 0.25, "colour": "rgb"}), 3)
     with pytest.raises(ExportError, match="3 outputs for 2 labels"):

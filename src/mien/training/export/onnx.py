@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, replace_erfc
+from mien.training.networks.flat import FlatGraph, flatten
+from mien.training.networks.head import LINEAR, activation, add_logits
 
 
 def export_bundle(
@@ -92,7 +95,8 @@ def export_bundle(
 def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
     """Return a model from `image` to `logits`, and class activation `maps` if the head allows them.
 
-    The head may be a linear layer, with or without a sigmoid or softmax. One sigmoid unit z becomes two logits [0, z].
+    Nested models, augmentation and dropout may stand anywhere (see `flatten`), a sigmoid or softmax at the end (see
+    `add_logits`). One sigmoid unit z becomes two logits [0, z].
     After global average pooling and one linear layer, the maps are exact (Zhou et al., "Learning Deep Features for
     Discriminative Localization", 2016).
 
@@ -110,22 +114,18 @@ def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0,
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] not in (1, 3):
         raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
     image = keras.Input(shape[1:], name="image")
-    x = image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image)
-    head = head_layer(network)
-    trunk = _trunk_before_pooling(network, head)
+    graph = flatten(network, image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image))
+    z = add_logits(graph, labels)
     outputs: dict[str, Any] = {}
-    if trunk is not None and isinstance(head, layers.Dense):
-        features = trunk(x)
+    pooled = _pooled_head(graph, z)
+    if pooled is not None:
+        head, features = pooled
         maps = layers.Conv2D(head.units, 1, use_bias=head.use_bias, name="score_maps")
         score_maps = maps(features)
         kernel, *bias = head.get_weights()
         maps.set_weights([kernel[np.newaxis, np.newaxis], *bias])
         z = layers.GlobalAveragePooling2D()(score_maps)
         outputs["maps"] = _two_columns(score_maps, "maps")
-    else:
-        z = without_activation(network, head)(x)
-    if z.shape[-1] not in (1, labels) or (z.shape[-1] == 1 and labels != 2):
-        raise ExportError(f"the model has {z.shape[-1]} outputs for {labels} labels; name as many labels as outputs")
     return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)
 
 
@@ -136,45 +136,17 @@ def _two_columns(x: Any, name: str) -> Any:
     return layers.Identity(name=name)(x)
 
 
-_ACTIVATIONS = {"sigmoid", "softmax"}
-
-
-def _activation(layer: Any) -> str:
-    return getattr(getattr(layer, "activation", None), "__name__", "linear")
-
-
-def head_layer(network: Any) -> Any:
-    """Return the layer that computes the logits, before any sigmoid or softmax."""
-    last = network.layers[-1]
-    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and _activation(last) in _ACTIVATIONS):
-        return network.layers[-2]
-    return last
-
-
-def without_activation(network: Any, head: Any) -> Any:
-    """Return the network up to its logits, without a sigmoid or softmax in the head layer."""
-    name = _activation(head)
-    if name == "linear":
-        return keras.Model(network.inputs, head.output)
-    if name in _ACTIVATIONS and isinstance(head, layers.Dense):
-        linear = layers.Dense.from_config({**head.get_config(), "activation": "linear", "name": "linear_head"})
-        z = linear(head.input)
-        linear.set_weights(head.get_weights())
-        return keras.Model(network.inputs, z)
-    raise ExportError(f"the model ends in '{name}'; sigmoid, softmax or a linear layer is needed")
-
-
-def _trunk_before_pooling(network: Any, head: Any) -> Any:
-    """Return the network up to its feature maps if only average pooling and dropout follow before the head."""
-    if not isinstance(head, layers.Dense) or _activation(head) not in (*_ACTIVATIONS, "linear"):
+def _pooled_head(graph: FlatGraph, z: Any) -> tuple[Any, Any] | None:
+    """Return the last layer and the feature maps if only average pooling and that linear layer follow them."""
+    head = graph.producer(z)
+    if head is None or type(head.operation) is not layers.Dense or activation(head.operation) != LINEAR:
         return None
-    position = network.layers.index(head) - 1
-    while position > 0 and isinstance(network.layers[position], layers.Dropout):
-        position -= 1
-    pool = network.layers[position]
-    if not isinstance(pool, layers.GlobalAveragePooling2D) or pool.data_format != "channels_last" or pool.keepdims:
+    pool = graph.producer(head.inputs[0])
+    if pool is None or not isinstance(pool.operation, layers.GlobalAveragePooling2D):
         return None
-    return keras.Model(network.inputs, pool.input)
+    if pool.operation.data_format != "channels_last" or pool.operation.keepdims:
+        return None
+    return head.operation, pool.inputs[0]
 
 
 def _onnx_bytes(model: Any, folder: Path) -> bytes:
@@ -187,24 +159,54 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr():
             warnings.simplefilter("ignore")
             model.export(path, format="onnx", verbose=False)
-        return _rewritten(path)
-    except (ImportError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        raise ExportError(f"the network cannot be exported to ONNX ({str(error).splitlines()[0]})") from error
+        return _rewritten(path, model)
+    except ExportError:
+        raise
+    except Exception as error:  # Keras, its backend and the converter raise many kinds, some of them bare
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"the network cannot be exported to ONNX ({reason})") from error
     finally:
         logging.disable(logging_level)
         path.unlink(missing_ok=True)
 
 
-def _rewritten(path: Path) -> bytes:
-    """Return the bytes of an ONNX file without operations that onnxruntime lacks or runs slowly."""
+def _rewritten(path: Path, network: Any) -> bytes:
+    """Return the bytes of an ONNX file without operations that onnxruntime lacks or runs slowly.
+
+    `network` is the Keras model, whose layers an ExportError names.
+    """
     import onnx
 
     model = onnx.load(path)
     replace_erfc(model)
     fuse_standardisation(model)
+    _refuse_unknown(model, network)
     onnx.checker.check_model(model)
     found: bytes = model.SerializeToString()
     return found
+
+
+def _refuse_unknown(model: Any, network: Any) -> None:
+    """Raise ExportError if ONNX lacks an operation of a graph, or a value of it was not stored."""
+    import onnx
+
+    names = {layer.name for layer in network.layers}
+    for node in model.graph.node:
+        if not onnx.defs.has(node.op_type, node.domain):
+            layer = _layer_of(node.name, names)
+            raise ExportError(
+                f"the layer '{layer}' computes {node.op_type}, which ONNX lacks; build the model without it"
+            )
+    inputs = {value.name for value in model.graph.input} - {constant.name for constant in model.graph.initializer}
+    for name in sorted(inputs - {"image"}):
+        layer = _layer_of(name, names)
+        raise ExportError(f"a constant of the layer '{layer}' cannot be exported; make it a weight, or a Rescaling")
+
+
+def _layer_of(node: str, layers: set[str]) -> str:
+    """Return the layer in the path of an ONNX node; the converter numbers layers, as in `model/resizing_1/resize`."""
+    parts = [re.sub(r"_\d+$", "", part) if part not in layers else part for part in node.split("/")]
+    return next((part for part in parts if part in layers), node)
 
 
 def _card(config: BundleConfig, agreement: Agreement) -> str:
