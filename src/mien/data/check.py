@@ -17,6 +17,8 @@ from mien.text import pluralize
 _FILES, _SAMPLE = 0.3, 0.35
 #: Say how long the faces take if it is more than this, in seconds.
 _LONG = 60.0
+#: How much longer an image takes than one of the sample, which is not asked for drawings, other faces and its label.
+_BESIDE = 1.5
 
 
 def check(
@@ -81,7 +83,7 @@ def check(
     )
     found = replace(found, detection=choice)
     if choice.detect and choice.sampled and on_message:
-        _announce(len(found.usable.samples), (time.perf_counter() - began) / choice.sampled, on_message)
+        _announce(len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, on_message)
     if reader is None and (choice.detect or choice.kind == "crops"):
         reader = load(faces="largest")
     if reader is not None:
