@@ -35,6 +35,7 @@ def test_the_public_names_are_these() -> None:
         "explain",
         "explain_dataset",
         "load",
+        "show",
         "train",
     ]
     assert all(hasattr(mien, name) for name in mien.__all__)

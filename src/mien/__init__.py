@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mien.report.comparison import compare
     from mien.report.evaluation import evaluate
     from mien.training.explain import explain, explain_dataset
+    from mien.training.show import show
     from mien.training.train import train
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "explain",
     "explain_dataset",
     "load",
+    "show",
     "train",
 ]
 
@@ -73,6 +75,7 @@ _FUNCTIONS = {
     "evaluate": "mien.report.evaluation",
     "explain": "mien.training.explain",
     "explain_dataset": "mien.training.explain",
+    "show": "mien.training.show",
     "train": "mien.training.train",
 }
 

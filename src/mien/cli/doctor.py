@@ -1,6 +1,7 @@
 """`mien doctor`: check the installation and say how to repair it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from textwrap import fill
 
 import click
 from rich.text import Text
@@ -40,11 +41,16 @@ def _print(checks: list[Check], broken: int) -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
         mark, colour = _MARKS[check.state]
-        line = Text.assemble((mark, colour), f" {check.name:<{width}}  {one_line(check.text)}")
+        indent = " " * (width + 4)
+        text = fill(
+            one_line(check.text), max(screen.width, width + 30), initial_indent=indent, subsequent_indent=indent,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        line = Text.assemble((mark, colour), f" {check.name:<{width}}  {text.lstrip()}")
         screen.print(line, soft_wrap=True)
         if check.fix:
             screen.print(Text(f"  {'':<{width}}  {one_line(check.fix)}", "dim"), soft_wrap=True)
     if broken:
         screen.print(f"\n{broken} of these {'is' if broken == 1 else 'are'} installed but broken")
     else:
-        screen.print("\neverything that is installed works")
+        screen.print("\neverything that is installed works; try it with: mien predict photo.jpg")

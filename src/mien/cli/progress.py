@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 from mien.cli.terminal import console
 
 
@@ -31,10 +33,19 @@ def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[int, int 
     """Show a bar that counts items, with their rate over the last `rate_over` seconds and the time left.
 
     Gives a function to call with the items done and their total, None if unknown. Call it first before any
-    item of this run is done, so that the rate leaves out what an earlier run did.
+    item of this run is done: then the rate leaves out what an earlier run did, and a line says where this one goes on.
     """
+    begun = False
+
+    def say_once(done: float, total: int | None) -> None:
+        nonlocal begun
+        if done and not begun:
+            of = f" of {total:,}" if total else ""
+            click.echo(f"mien: resuming after {int(done):,}{of}", err=True)
+        begun = True
+
     if not _visible():
-        yield lambda done, total: None
+        yield say_once
         return
     from rich.progress import (
         BarColumn,
@@ -59,6 +70,7 @@ def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[int, int 
         tasks: list[TaskID] = []
 
         def report(done: int, total: int | None) -> None:
+            say_once(done, total)
             if tasks:
                 bar.update(tasks[0], completed=done, total=total)
             else:
