@@ -1,4 +1,4 @@
-"""Count how many files of each folder `mien check --faces` flags, and as what.
+"""Count how many files of each folder `mien check --detect yes` flags, and as what.
 
     python benchmarks/not_photographs.py --images FOLDER…
 

@@ -3,7 +3,7 @@
     python benchmarks/planted_labels.py --data $MIEN_DATA [--model FOLDER] [--share 0.1] [--repeats 20]
 
 `--data` is the folder that holds `fer2013/` and `small/`. The rankings are those that users see: the label issues of
-`mien check --faces`, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
+`mien check`, worst first (confident learning, `mien.data.label_issues`), and the errors of `mien evaluate`,
 most confident first. The result is the average precision of the flipped labels: the mean over repeats, with the lowest
 and the highest.
 
