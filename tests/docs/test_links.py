@@ -44,7 +44,14 @@ def test_the_pages_have_links() -> None:
 
 def test_the_page_of_the_bundle_names_every_key_of_its_config_and_no_other() -> None:
     full = BundleConfig(
-        "b", EXPRESSIONS, 48, 1, "0" * 64, answer_from={"sad": 0.5}, answer_over={"sad": {"fear": 2.0}}, content="photos"
+        "b",
+        EXPRESSIONS,
+        48,
+        1,
+        "0" * 64,
+        answer_from={"sad": 0.5},
+        answer_over={"sad": {"fear": 2.0}},
+        content="photos",
     )
     config = json.loads(full.to_json())
     inner = config.pop("input")
