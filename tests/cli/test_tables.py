@@ -63,8 +63,8 @@ def test_a_pipe_is_as_wide_as_columns_says(given: str | None, width: int, monkey
 @pytest.mark.parametrize(
     ("width", "columns"),
     [
-        (140, ["run", "state", "network", "accuracy", "on", "validation", "epochs", "classes"]),
-        (80, ["run", "state", "network", "accuracy", "on"]),
+        (100, ["run", "network", "accuracy", "95", "%", "interval", "validation", "epochs", "classes"]),
+        (80, ["run", "network", "accuracy", "95", "%", "interval", "epochs"]),
     ],
 )
 def test_a_narrow_screen_shows_fewer_columns_of_runs(
@@ -72,25 +72,27 @@ def test_a_narrow_screen_shows_fewer_columns_of_runs(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     best = Run(Path("mien-runs/sweep/activation=relu/seed-1"), "finished", network="residual", accuracy=0.976,
-               low=0.958, high=0.987, part="test (30 images)", classes=("happy", "sad"))  # fmt: skip
+               low=0.958, high=0.987, part="test", images=30, data="faces", classes=("happy", "sad"))  # fmt: skip
     _print([best, Run(Path("mien-runs/half"), "unfinished", network="classic")], Path("mien-runs"))
     out = capsys.readouterr().out
-    assert out.splitlines()[1].replace("┃", " ").split() == columns
+    assert out.splitlines()[0] == "faces, test: 30 images"
+    assert out.splitlines()[2].replace("┃", " ").split() == columns
     assert all(len(line) <= width for line in out.splitlines())
-    assert {"finished", "unfinished", "residual", "classic", "0.9760"} <= set(out.split())
-    assert "[0.9580, 0.9870]" in out
+    assert {"unfinished", "residual", "classic", "0.9760"} <= set(out.split())
+    assert "0.9580 – 0.9870" in out
 
 
 @pytest.mark.parametrize("width", [60, 120])
 def test_the_evidence_of_two_classes_fits_a_narrow_screen(width: int) -> None:
     shares = {name: RegionShare(0.45, (0.4, 0.5), 0.2) for name in REGIONS}
     heat, face, border = np.zeros((2, 2), np.float32), np.zeros((2, 2, 3), np.uint8), {"left": 3.7, "right": 1.0}
-    classes = tuple(ClassAttention(label, 200, 0, heat, face, shares, border) for label in ("happy", "sad"))
+    ends = {"left": (3.1, 4.3), "right": (0.8, 1.2)}
+    classes = tuple(ClassAttention(label, 200, 0, heat, face, shares, border, ends) for label in ("happy", "sad"))
     screen = Console(file=io.StringIO(), width=width)
     with screen.capture() as capture:
         screen.print(attention_table(AttentionSummary("mien", "cam", 0, classes)))
     shown = capture.get()
-    assert shown.count("45% [40%, 50%]") == 2 * len(REGIONS) and shown.count("200") == shown.count("left 3.7×") == 2
+    assert shown.count("45% [40%, 50%]") == 2 * len(REGIONS) and shown.count("200") == shown.count("[3.1, 4.3]") == 2
     assert shown.count("20%") == len(REGIONS)
 
 

@@ -15,13 +15,18 @@ from PIL import Image
 import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError
-from mien.explanation.attention import (
-    BORDER_CELLS,
-    border_cells,
-    summarise_attention,
-)
+from mien.explanation.attention import summarise_attention
 from mien.explanation.attention_figures import mean_map
-from mien.explanation.regions import CANONICAL, REGIONS, align, landmarks_in_crop, region_masks, similarity_to_canonical
+from mien.explanation.regions import (
+    BORDER_CELLS,
+    CANONICAL,
+    REGIONS,
+    align,
+    border_cells,
+    landmarks_in_crop,
+    region_masks,
+    similarity_to_canonical,
+)
 from mien.explanation.sampling import label_indices, sample_crops
 from mien.faces.crop import face_region
 from mien.report.document import Gallery, Table
@@ -44,8 +49,8 @@ def spot(x: float, y: float, radius: float = 3) -> Callable[[Crops, Labels], npt
     return lambda crops, labels: np.repeat(heat[None], len(crops), axis=0)
 
 
-CROPS = np.random.default_rng(0).integers(0, 256, (12, 48, 48, 1), np.uint8)
-TRUTH = np.arange(12) % 2
+CROPS = np.random.default_rng(0).integers(0, 256, (24, 48, 48, 1), np.uint8)
+TRUTH = np.arange(24) % 2
 PLACES = {
     "mouth": (0.5, 0.77),
     "eyes": (0.31, 0.37),
@@ -61,7 +66,7 @@ def test_attention_is_counted_where_it_lies(reader: mien.Reader, region: str) ->
     for one in found.classes:
         assert one.shares[region].value > 0.9
         assert sum(share.value for share in one.shares.values()) == pytest.approx(1)
-        assert one.images == 6
+        assert one.images == 12
 
 
 @pytest.mark.parametrize("size", [16, 48, 100])
@@ -97,6 +102,27 @@ def test_a_mark_in_the_corner_of_one_class_is_named(reader: mien.Reader) -> None
     assert attention_section(found).parts[-1].kind == "warning"  # type: ignore[union-attr]
 
 
+def test_a_few_images_are_no_shortcut(reader: mien.Reader) -> None:
+    mark = spot(0.95, 0.95, 3)
+    found = summarise_attention(reader, CROPS[:6], TRUTH[:6], ("happy", "sad"), explainer=mark)
+    assert found.classes[0].border_peak[1] > 5
+    assert not found.shortcut
+    assert "hortcut was not looked for: that takes 10 images of each class." in found.conclusion
+
+
+def test_a_cell_that_only_some_images_point_at_is_no_shortcut(reader: mien.Reader) -> None:
+    face, mark = spot(0.5, 0.7, 8), spot(0.95, 0.95, 3)
+
+    def sometimes(crops: Crops, labels: Labels) -> npt.NDArray[np.float32]:
+        return np.where((np.arange(len(crops)) < 4)[:, None, None], mark(crops, labels), face(crops, labels))
+
+    found = summarise_attention(reader, CROPS, TRUTH, ("happy", "sad"), explainer=sometimes)
+    name, density = found.classes[0].border_peak
+    assert density >= 2
+    assert found.classes[0].border_intervals[name][0] < 1
+    assert not found.shortcut
+
+
 def test_evidence_beside_the_face_is_named_even_where_no_cell_stands_out(reader: mien.Reader) -> None:
     off = region_masks(48)["background"].astype(np.float32)
     found = summarise_attention(
@@ -115,7 +141,7 @@ def test_an_even_spread_is_no_shortcut_and_no_evidence_is_counted(reader: mien.R
     none = summarise_attention(
         reader, CROPS, TRUTH, ("happy", "sad"), explainer=lambda c, labels: np.zeros(c.shape[:3], np.float32)
     )
-    assert (none.classes[0].images, none.classes[0].without_evidence) == (0, 6)
+    assert (none.classes[0].images, none.classes[0].without_evidence) == (0, 12)
     assert not none.shortcut and "No evidence" in none.conclusion
 
 
@@ -139,9 +165,9 @@ def test_there_must_be_crops(reader: mien.Reader) -> None:
 def test_a_class_that_is_no_label_is_explained_by_one_that_it_is_made_of(three_way: Path) -> None:
     reader = mien.load(three_way, threads=1)
     labels = reader.config.labels
-    names = ["happy", "neither", "sad", "neither"] * 3
+    names = ["happy", "neither", "sad", "neither"] * 6
     found = [labels[index] for index in label_indices(reader, CROPS, names)]
-    assert found[::2] == ["happy", "sad"] * 3
+    assert found[::2] == ["happy", "sad"] * 6
     assert not {"happy", "sad"} & set(found[1::2])
 
 

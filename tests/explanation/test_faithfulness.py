@@ -82,7 +82,7 @@ def test_a_wrong_reason_loses_to_every_baseline(corner_reader: mien.Reader, crop
     found = measure_faithfulness(corner_reader, crops, SAD, far_corner, "cam")
     differences = [found.differences[curve][name] for curve in CURVES for name in BASELINES]
     assert all(one.mean < 0 and not one.better for one in differences)
-    assert "no better than chance" in found.conclusion
+    assert "not shown to be better than chance" in found.conclusion
 
 
 def test_chance_is_not_better_than_chance(corner_reader: mien.Reader, crops: Crops) -> None:

@@ -1,10 +1,11 @@
 """The tables that `mien explain --summary` and `--faithfulness` print."""
 
+import re
 from typing import TYPE_CHECKING
 
 from mien.cli.tables import FoldedCell, estimate_cell, estimate_pieces
 from mien.cli.terminal import one_line
-from mien.explanation.attention import AttentionSummary
+from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.faithfulness import CURVES, Faithfulness
 from mien.explanation.figures import METHODS
 from mien.explanation.regions import REGIONS
@@ -29,10 +30,13 @@ def attention_table(found: AttentionSummary) -> "Table":
         cells = [estimate_cell(f"{one.value:.0%} [{one.interval[0]:.0%}, {one.interval[1]:.0%}]") for one in shares]
         table.add_row(name, *cells, f"{shares[0].area:.0%}")
     table.add_section()
-    peaks = [one.border_peak for one in found.classes]
-    table.add_row("most at the border", *(f"{place} {density:.1f}×" for place, density in peaks), "1.0×")
+    table.add_row("most at the border", *map(_border_cell, found.classes), "1.0×")
     table.add_row("images", *(str(one.images) for one in found.classes), "")
     return table
+
+
+def _border_cell(one: ClassAttention) -> FoldedCell:
+    return FoldedCell(re.findall(r"[^\[ ]+ |\[.*", one.border_peak_in_words))
 
 
 def faithfulness_table(found: Faithfulness) -> "Table":

@@ -72,13 +72,13 @@ def _print(found: list[Run], folder: Path) -> None:
         screen.print(Text(one_line(f"{folder}: holds no runs; mien train makes them")))
         return
     for group in group_runs(found):
-        screen.print(Text(one_line(_heading(group)), "bold"), soft_wrap=True)
+        screen.print(Text(one_line(_heading(group)), "bold"))
         screen.print(_table([{"run": _name(run, folder), **_cells(run)} for run in group], screen.width))
         if any(run.best for run in group):
             said = (
                 "* highest accuracy on these images; mien compare RUN RUN tests whether the difference is significant"
             )
-            screen.print(Text(said), soft_wrap=True)
+            screen.print(Text(said))
     for run in found:
         if run.note:
             words = {"unfinished": "continue with", "failed": "failed:", "damaged": "damaged:"}[run.state]

@@ -6,14 +6,15 @@ answers. Here it shows, since the evidence lies off the face. Use data that has 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from mien.arrays import Bool, Float32, Int64, UInt8
+from mien.arrays import Float32, Int64, UInt8
 from mien.errors import DataError
 from mien.explanation.explainer import Explainer, Method, default_method, make_explainer
-from mien.explanation.regions import ELLIPSES, REGIONS, align, landmarks_in_crop, region_masks
+from mien.explanation.regions import ELLIPSES, REGIONS, align, border_cells, landmarks_in_crop, region_masks
 from mien.explanation.sampling import label_indices
 from mien.faces.crop import face_region
 from mien.inference.reader import Reader
@@ -22,11 +23,11 @@ from mien.metrics.intervals import Z95
 from mien.results import Detection
 from mien.text import join_words
 
-#: The border of a crop is divided into cells, this many along each side.
-BORDER_CELLS = 6
 #: A border cell may contain a mark if its evidence per area (1 if evenly spread) reaches this, and this many times the
 #: median of all border cells.
 MARK_DENSITY = 2.0
+#: With fewer images of a class, nothing is said of a shortcut: chance marks a cell of a few images easily.
+MIN_IMAGES = 10
 #: From this share of the evidence on the background, the network does not look at faces.
 BACKGROUND_SHARE = 0.4
 _BATCH = 32
@@ -64,6 +65,7 @@ class ClassAttention:
         face: the mean aligned face, grey, uint8 (S, S).
         shares: the evidence on each region of REGIONS.
         border: the mean evidence per area in the cells of the border (`border_cells`), by name. Not aligned.
+        border_intervals: 95 % intervals of these means, simultaneous over the cells (Bonferroni).
     """
 
     label: str
@@ -73,6 +75,7 @@ class ClassAttention:
     face: UInt8
     shares: Mapping[str, RegionShare]
     border: Mapping[str, float]
+    border_intervals: Mapping[str, tuple[float, float]]
 
     @property
     def border_peak(self) -> tuple[str, float]:
@@ -81,15 +84,28 @@ class ClassAttention:
         return name, self.border[name]
 
     @property
+    def border_peak_in_words(self) -> str:
+        """That cell, its evidence per area and the interval of that."""
+        name, density = self.border_peak
+        low, high = self.border_intervals[name]
+        return f"{name} {density:.1f}× [{low:.1f}, {high:.1f}]"
+
+    @property
     def marked(self) -> bool:
-        """Whether one border cell stands out as a mark does."""
-        median = float(np.median(list(self.border.values())))
-        return self.border_peak[1] >= MARK_DENSITY * max(median, 1.0)
+        """Whether one border cell stands out as a mark does, significantly."""
+        usual = max(float(np.median(list(self.border.values()))), 1.0)
+        name, density = self.border_peak
+        return self.images >= MIN_IMAGES and density >= MARK_DENSITY * usual and self.border_intervals[name][0] > usual
 
     @property
     def shortcut(self) -> bool:
         """Whether the evidence points to a shortcut: a mark at the border, or the background."""
-        return self.marked or self.shares["background"].value >= BACKGROUND_SHARE
+        return self.marked or self.beside
+
+    @property
+    def beside(self) -> bool:
+        """Whether significantly more than BACKGROUND_SHARE of the evidence lies beside the face."""
+        return self.images >= MIN_IMAGES and self.shares["background"].interval[0] >= BACKGROUND_SHARE
 
     def to_dict(self) -> dict[str, Any]:
         """Return the shares as a JSON-serialisable dict, without the maps."""
@@ -137,21 +153,29 @@ class AttentionSummary:
         for one in sorted(self.classes, key=lambda one: one.border_peak[1], reverse=True):
             place, density = one.border_peak
             if one.marked:
+                low, high = one.border_intervals[place]
                 return (
                     f"Possible shortcut: evidence for {one.label} concentrates in the {place} of the image "
-                    f"({density:.1f} times an even spread); look there for a mark that only {one.label} images have."
+                    f"({density:.1f} [{low:.1f}, {high:.1f}] times an even spread); look there for a mark that only "
+                    f"{one.label} images have."
                 )
         for one in self.classes:
             background = one.shares["background"]
-            if background.value >= BACKGROUND_SHARE:
+            if one.beside:
+                interval = f"{format_percent(background.interval[0])} – {format_percent(background.interval[1])}"
                 return (
-                    f"Possible shortcut: {format_percent(background.value)} of the evidence for {one.label} lies "
-                    f"beside the face ({format_percent(background.area)} of the area); look for what these images have "
-                    "in common there."
+                    f"Possible shortcut: {format_percent(background.value)} ({interval}) of the evidence for "
+                    f"{one.label} lies beside the face ({format_percent(background.area)} of the area); look for what "
+                    "these images have in common there."
                 )
         parts = [f"for {one.label} {_leading_region(one)}" for one in self.classes if one.images]
         if not parts:
             return "No evidence for any class was found in these images."
+        if any(one.images < MIN_IMAGES for one in self.classes):
+            return (
+                f"The evidence is densest {join_words(parts)}. A shortcut was not looked for: that takes {MIN_IMAGES} "
+                "images of each class."
+            )
         return f"The model looks at faces: the evidence is densest {join_words(parts)}; no corner or edge stands out."
 
     def to_dict(self) -> dict[str, Any]:
@@ -250,36 +274,15 @@ class _ClassSums:
             )
             for (name, mask), mean, one in zip(self._masks.items(), rows.mean(axis=0), half, strict=True)
         }
-        cells = np.array(self._border).mean(axis=0) if images else np.zeros(len(self._cells))
-        areas = [float(mask.mean()) for mask in self._cells.values()]
-        border = {name: float(value) / area for name, value, area in zip(self._cells, cells, areas, strict=True)}
+        areas = np.array([mask.mean() for mask in self._cells.values()])
+        density = (np.array(self._border) if images else np.zeros((1, len(areas)))) / areas
+        means, reach = density.mean(axis=0), NormalDist().inv_cdf(1 - 0.025 / len(areas))
+        spread = reach * density.std(axis=0, ddof=1) / np.sqrt(images) if images > 1 else np.full(len(areas), np.inf)
+        ends = np.maximum(means - spread, 0.0).tolist(), (means + spread).tolist()
+        border = dict(zip(self._cells, means.tolist(), strict=True))
+        intervals = dict(zip(self._cells, zip(*ends, strict=True), strict=True))
         heat = (self._heat / max(float(self._heat.max()), 1e-12)).astype(np.float32)
-        return ClassAttention(label, images, self.faces - images, heat, face, shares, border)
-
-
-def border_cells(size: int) -> dict[str, Bool]:
-    """Return the cells along the border of a crop, BORDER_CELLS per side, as masks bool (size, size) by name.
-
-    Only the part of a cell beside the face counts. Cells with less than a third beside the face are left out: the
-    chin reaches the lower edge.
-    """
-    cell, beside = (np.arange(size) * BORDER_CELLS) // size, region_masks(size)["background"]
-    found = {}
-    for row in range(BORDER_CELLS):
-        for column in range(BORDER_CELLS):
-            mask = (cell[:, np.newaxis] == row) & (cell[np.newaxis] == column)
-            if {row, column} & {0, BORDER_CELLS - 1} and (mask & beside).sum() >= mask.sum() / 3:
-                found[_cell_name(row, column)] = mask & beside
-    return found
-
-
-def _cell_name(row: int, column: int) -> str:
-    ends = {0: ("upper", "left"), BORDER_CELLS - 1: ("lower", "right")}
-    if row in ends and column in ends:
-        return f"{ends[row][0]} {ends[column][1]} corner"
-    if row in ends:
-        return f"{ends[row][0]} edge, {column} of {BORDER_CELLS - 2}"
-    return f"{ends[column][1]} edge, {row} of {BORDER_CELLS - 2}"
+        return ClassAttention(label, images, self.faces - images, heat, face, shares, border, intervals)
 
 
 def _leading_region(one: ClassAttention) -> str:

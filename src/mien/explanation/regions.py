@@ -29,6 +29,10 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
 REGIONS = (*ELLIPSES, "background")
 
 
+#: The border of a crop is divided into cells, this many along each side.
+BORDER_CELLS = 6
+
+
 def region_masks(size: int) -> dict[str, Bool]:
     """Return the mask of each region of REGIONS in a canonical crop, bool (size, size).
 
@@ -49,6 +53,31 @@ def region_masks(size: int) -> dict[str, Bool]:
         free &= ~inside
     found["background"] = free
     return found
+
+
+def border_cells(size: int) -> dict[str, Bool]:
+    """Return the cells along the border of a crop, BORDER_CELLS per side, as masks bool (size, size) by name.
+
+    Only the part of a cell beside the face counts. Cells with less than a third beside the face are left out: the
+    chin reaches the lower edge.
+    """
+    cell, beside = (np.arange(size) * BORDER_CELLS) // size, region_masks(size)["background"]
+    found = {}
+    for row in range(BORDER_CELLS):
+        for column in range(BORDER_CELLS):
+            mask = (cell[:, np.newaxis] == row) & (cell[np.newaxis] == column)
+            if {row, column} & {0, BORDER_CELLS - 1} and (mask & beside).sum() >= mask.sum() / 3:
+                found[_cell_name(row, column)] = mask & beside
+    return found
+
+
+def _cell_name(row: int, column: int) -> str:
+    ends = {0: ("upper", "left"), BORDER_CELLS - 1: ("lower", "right")}
+    if row in ends and column in ends:
+        return f"{ends[row][0]} {ends[column][1]} corner"
+    if row in ends:
+        return f"{ends[row][0]} edge, {column} of {BORDER_CELLS - 2}"
+    return f"{ends[column][1]} edge, {row} of {BORDER_CELLS - 2}"
 
 
 def landmarks_in_crop(landmarks: Landmarks, corners: Float64) -> Float64:

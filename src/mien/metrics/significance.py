@@ -196,6 +196,27 @@ def accuracy_difference(before: npt.ArrayLike, after: npt.ArrayLike) -> Estimate
     return _difference((won - lost) / len(one), paired_difference_interval(both, lost, won, len(one)), 1.0)
 
 
+def independent_difference(before: float, after: float, n: int, n_after: int | None = None) -> Estimate:
+    """Return the difference of two accuracies whose pairing is unknown, with Newcombe's (1998) hybrid score interval.
+
+    For two models on the same images, of which only the accuracies are known, it is usually too wide.
+
+    Args:
+        before: accuracy of the first, in [0, 1].
+        after: accuracy of the second.
+        n: number of images, at least 1.
+        n_after: number of images of the second. Default: n.
+
+    Examples:
+        >>> print(independent_difference(0.5, 0.75, 20))
+        0.250 [-0.043, 0.484]
+    """
+    m = n if n_after is None else n_after
+    (low, high), (low_after, high_after) = wilson_interval(before * n, n), wilson_interval(after * m, m)
+    down, up = math.hypot(after - low_after, high - before), math.hypot(high_after - after, before - low)
+    return _difference(after - before, (after - before - down, after - before + up), 1.0)
+
+
 def _no_variation_interval(n_groups: int, width: float) -> Interval:
     """Return the interval if no group differs: as many other groups might."""
     _, most = wilson_interval(0, n_groups)

@@ -5,7 +5,7 @@ from mien.metrics.formatting import format_points
 from mien.text import capitalise
 
 #: A name that begins so is a phrase.
-_PHRASES = ("the ", "always ")
+_PHRASES = ("the ", "always ", "trial ")
 
 
 def accuracy_difference_in_words(

@@ -143,7 +143,7 @@ def _best(found: Comparison) -> str:
     highest = max(one.value for one in accuracies.values())
     best = [name for name, one in accuracies.items() if one.value == highest]
     tie = " (a tie)" if len(best) > 1 else ""
-    return f"Highest accuracy{tie}: {join_words(best)}, {accuracies[best[0]]}."
+    return f"Highest accuracy{tie}: {join_words(best)}, {accuracies[best[0]]}. {found.conclusion()}"
 
 
 def _chart(found: Comparison) -> Chart:

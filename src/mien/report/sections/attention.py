@@ -1,6 +1,6 @@
 """Show where a model looks: mean heatmaps, and the share of the evidence on each region."""
 
-from mien.explanation.attention import AttentionSummary
+from mien.explanation.attention import AttentionSummary, RegionShare
 from mien.explanation.attention_figures import mean_map_with_scale
 from mien.explanation.figures import METHODS
 from mien.explanation.regions import REGIONS
@@ -20,8 +20,8 @@ def attention_section(found: AttentionSummary) -> Section:
     rows = tuple(
         (
             one.label,
-            *(format_percent(one.shares[name].value) for name in REGIONS),
-            "{}: {:.1f}×".format(*one.border_peak),
+            *(_share(one.shares[name]) for name in REGIONS),
+            one.border_peak_in_words,
         )
         for one in found.classes
     )
@@ -29,7 +29,8 @@ def attention_section(found: AttentionSummary) -> Section:
     rows += (("an even spread", *(format_percent(area[name].area) for name in REGIONS), "1.0×"),)
     table = Table(
         ("class", *REGIONS, "most at the border"), rows,
-        "Share of the evidence on each region. A model that looks at faces has more on some than an even spread.",
+        "Share of the evidence on each region, with 95 % intervals. A model that looks at faces has more on some than "
+        "an even spread.",
     )  # fmt: skip
     note = Note(found.conclusion, "warning" if found.shortcut else "info")
     how = (
@@ -40,3 +41,8 @@ def attention_section(found: AttentionSummary) -> Section:
         "attention", "Where the model looks", found.conclusion, (Gallery(images, how), table)
         + ((note,) if found.shortcut else ()),
     )  # fmt: skip
+
+
+def _share(found: RegionShare) -> str:
+    low, high = found.interval
+    return f"{format_percent(found.value)} ({format_percent(low)} – {format_percent(high)})"

@@ -6,7 +6,9 @@ import numpy as np
 
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability, risk_coverage
-from mien.metrics.formatting import format_percent, format_value
+from mien.metrics.estimates import proportion
+from mien.metrics.formatting import format_percent, format_percent_interval, format_value
+from mien.metrics.significance import independent_difference
 from mien.report.document import Section, Table
 from mien.viz.curves import reliability_diagram, risk_coverage_curves
 
@@ -20,7 +22,7 @@ def calibration_in_words(predictions: Predictions, reliability: Reliability) -> 
     """Return one sentence on whether the probabilities are calibrated."""
     if len(predictions.names) < FEW:
         return "So few images say little: read the intervals, not the values."
-    error, points = f"ECE {format_value(reliability.error.value)}", f"{100 * reliability.error.value:.1f} points"
+    error, points = f"ECE {reliability.error}", f"{100 * reliability.error.value:.1f} points"
     if reliability.error.low == 0:
         return f"Its probabilities are not significantly miscalibrated ({error})."
     gap = float(predictions.confidence.mean() - predictions.is_right.mean())
@@ -63,12 +65,7 @@ def abstention_section(predictions: Predictions) -> Section:
         last = max(1, round(kept * len(ordered))) - 1
         rows.append((format_percent(kept, 0), format_percent(float(risk[last])), format_value(float(ordered[last]))))
     wrong, left = float(risk[-1]), float(risk[max(1, round(0.8 * len(risk))) - 1])
-    conclusion = (
-        f"If the least confident fifth is left to a person, {format_percent(left)} of the other answers are wrong "
-        f"instead of {format_percent(wrong)}."
-        if left < wrong
-        else "Leaving out the least confident answers does not lower the error rate."
-    )
+    conclusion = _abstention_in_words(len(risk), wrong, left)
     if wrong == 0:
         conclusion = "There is no mistake here that abstention could avoid."
     drawn = risk_coverage_curves(
@@ -81,6 +78,26 @@ def abstention_section(predictions: Predictions) -> Section:
     )
     table = Table(("coverage", "error rate", "lowest confidence"), tuple(rows))
     return Section("abstention", "Abstention", conclusion, (drawn, table))
+
+
+def _abstention_in_words(n: int, wrong: float, left: float) -> str:
+    """Say whether leaving out the least confident fifth lowers the error rate: fewer mistakes than in that fifth.
+
+    Args:
+        n: number of answers.
+        wrong: error rate of all.
+        left: error rate of the most confident 80 %.
+    """
+    kept = max(1, round(0.8 * n))
+    others = (wrong * n - left * kept) / (n - kept) if n > kept else left
+    gain = independent_difference(left, others, kept, max(1, n - kept))
+    if gain.low > 0:
+        return (
+            f"If the least confident fifth is left to a person, {format_percent(left)} "
+            f"({format_percent_interval(proportion(left * kept, kept))}) of the other answers are wrong instead of "
+            f"{format_percent(wrong)}."
+        )
+    return "Leaving out the least confident fifth is not shown to lower the error rate."
 
 
 def risk_dict(predictions: Predictions, points: int = 100) -> dict[str, Any]:

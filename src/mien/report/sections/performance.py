@@ -1,7 +1,7 @@
 """Show how accurate the answers are: verdict, metrics, confusion matrix, and curves over all thresholds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability
@@ -67,11 +67,23 @@ def _weakest(evaluation: ClassificationMetrics) -> str:
         return (
             f"No mistake was made; the true accuracy may still be as low as {format_percent(evaluation.accuracy.low)}."
         )
-    recalls = {name: row.recall.value for name, row in evaluation.per_class.items() if row.support}
-    worst = min(recalls, key=recalls.__getitem__)
+    worst = _lowest({name: row.recall for name, row in evaluation.per_class.items() if row.support})
+    if worst is None:
+        return "No class is shown to be recognised less often than the others."
+    recall = evaluation.per_class[worst].recall
     others = [(count, other) for truth, other, count in mistakes(evaluation) if truth == worst]
     rest = "the rest" if len(others) == 1 else "most of the rest"
-    return f"It is weakest on {worst}: it finds {format_percent(recalls[worst])} and takes {rest} for {max(others)[1]}."
+    found = f"{format_percent(recall.value)} ({format_percent_interval(recall)})"
+    return f"It is weakest on {worst}: it finds {found} and takes {rest} for {max(others)[1]}."
+
+
+def _lowest(found: Mapping[str, Estimate]) -> str | None:
+    """Return the name of the lowest estimate; None if its interval reaches that of the highest."""
+    known = {name: one for name, one in found.items() if not math.isnan(one.value)}
+    if not known:
+        return None
+    worst, best = (choose(known, key=lambda name: known[name].value) for choose in (min, max))
+    return worst if known[worst].high < known[best].low else None
 
 
 def mistakes(evaluation: ClassificationMetrics) -> list[tuple[str, str, int]]:
@@ -112,11 +124,13 @@ def metrics_section(scored: Predictions, evaluation: ClassificationMetrics) -> S
         Note(_intervals_in_words(evaluation)),
         *_not_counted(scored),
     ]
-    f1 = {name: 0.0 if math.isnan(row.f1.value) else row.f1.value for name, row in evaluation.per_class.items()}
-    best, worst = max(f1, key=f1.__getitem__), min(f1, key=f1.__getitem__)
+    f1 = {name: row.f1 for name, row in evaluation.per_class.items()}
+    worst = _lowest(f1)
     few = " With so few images the intervals are wide." if evaluation.n < FEW else ""
     spread = (
-        f"Best on {best} and weakest on {worst}, by F1." if f1[best] > f1[worst] else "Equal on all classes, by F1."
+        "No class is shown to be harder than another, by F1."
+        if worst is None
+        else f"Weakest on {worst}, by F1: {format_estimate(f1[worst])}."
     )
     return Section("metrics", "Metrics", spread + few, tuple(parts))
 

@@ -1,6 +1,7 @@
 """Show where an evaluation comes from: the data and its issues, the training, versions and hashes."""
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from mien.data.audit import Audit
 from mien.data.label_issues import LabelIssue, find_label_issues, measure_agreement
 from mien.evaluation.scoring import Predictions
 from mien.inference.decision import ANSWER_FIELDS
-from mien.io.layout import HISTORY
+from mien.io.layout import HISTORY, RUN
+from mien.metrics.formatting import format_points
+from mien.metrics.significance import independent_difference
+from mien.metrics.wording import excludes_zero, negated
 from mien.report.document import Block, Note, Section, Table
 from mien.text import pluralize
 from mien.viz.charts import Chart
@@ -102,11 +106,10 @@ def training_section(run: Path) -> Section | None:
             epochs, [curve], best, name=f"training-{name}", caption=caption, alt=f"Curves of {last}."
         )
 
-    gap = columns["accuracy"][best] - columns["val_accuracy"][best]
-    easier = "training images were easier" if gap > 0 else "validation images were easier"
+    accuracies = columns["val_accuracy"][best], columns["accuracy"][best]
     conclusion = (
-        f"Epoch {epochs[best]} of {len(epochs)} was kept, with a validation accuracy of "
-        f"{columns['val_accuracy'][best]:.3f}; {easier}, by {100 * abs(gap):.1f} points."
+        f"Epoch {epochs[best]} of {len(epochs)} was kept, with a validation accuracy of {accuracies[0]:.3f}."
+        f"{_easier_part(run, *accuracies)}"
     )
     charts = (
         drawn("loss", "If the validation loss rises while the training loss falls, the network overfits."),
@@ -116,6 +119,20 @@ def training_section(run: Path) -> Section | None:
         ),
     )
     return Section("training", "Training", conclusion, charts)
+
+
+def _easier_part(run: Path, validation: float, training: float) -> str:
+    """Say whether training images were easier than validation images, if the difference is significant."""
+    try:
+        counts = json.loads((run / RUN).read_text(encoding="utf-8"))["counts"]
+        n_train, n_validation = (sum(counts[part].values()) for part in ("train", "validation"))
+        gap = independent_difference(validation, training, n_validation, n_train)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        return ""
+    if not excludes_zero(gap):
+        return ""
+    easier, by = ("Training", gap) if gap.value > 0 else ("Validation", negated(gap))
+    return f" {easier} images were easier, by {format_points(by, signed=False, unit='points')}."
 
 
 def provenance_section(predictions: Predictions, part: str, about: Mapping[str, Any]) -> Section:

@@ -1,7 +1,7 @@
 """Show the accuracy under each perturbation: curves, limits and differences."""
 
 from mien.evaluation.robustness import DROP, NEAR_CHANCE, Robustness, Tolerance
-from mien.metrics.formatting import format_percent, format_points
+from mien.metrics.formatting import format_percent, format_percent_interval, format_points
 from mien.report.document import Block, Note, Section, Table
 from mien.text import join_words
 from mien.viz.charts import Chart
@@ -23,14 +23,22 @@ def robustness_section(found: Robustness) -> Section:
 
 
 def _conclusion(found: Robustness) -> str:
-    reached = [one for one in found.tolerances if one.limit is not None]
-    kept = [one.perturbation.name.lower() for one in found.tolerances if one.limit is None]
-    start = f"Accuracy on {found.n} unperturbed images is {format_percent(found.unchanged.value)}"
+    reached = [one for one in found.tolerances if one.limit is not None and _lost(one)]
+    kept = [one.perturbation.name.lower() for one in found.tolerances if one not in reached]
+    unchanged = f"{format_percent(found.unchanged.value)} ({format_percent_interval(found.unchanged)})"
+    start = f"Accuracy on {found.n} unperturbed images is {unchanged}"
     if not reached:
-        return f"{start}, and no perturbation costs 5 points within the range tried."
-    said = join_words([one.perturbation.phrase.format(_number(one.limit or 0.0)) for one in reached])
-    rest = f" It never does within the range tried for {join_words(kept)}." if kept else ""
+        return f"{start}, and no perturbation is shown to cost 5 points within the range tried."
+    said = join_words(
+        [f"{one.perturbation.phrase.format(_number(one.limit or 0.0))} ({_range(one)})" for one in reached]
+    )
+    rest = f" It is not shown to within the range tried for {join_words(kept)}." if kept else ""
     return f"{start}. It drops by 5 points at {said}.{rest}"
+
+
+def _lost(one: Tolerance) -> bool:
+    """Return whether accuracy is significantly lower at some strength."""
+    return any(difference.high < 0 for difference in one.differences)
 
 
 def _curves(found: Robustness) -> Chart:

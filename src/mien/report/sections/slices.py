@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from mien.evaluation.shortcuts import GRID, MIN_IMAGES, TARGETS, Shortcut
 from mien.evaluation.slices import Slices
-from mien.metrics.formatting import format_p_value, format_percent
+from mien.metrics.estimates import Estimate
+from mien.metrics.formatting import format_p_value, format_percent, format_percent_interval
 from mien.report.document import Block, Note, Section, Table
 from mien.text import join_words
 from mien.viz.charts import Chart
@@ -33,7 +34,7 @@ def _strong(found: Slices) -> list[Shortcut]:
 
 def _conclusion(found: Slices) -> str:
     said = [
-        f"The {shortcut.place} alone predicts {_target(shortcut)} (ROC-AUC {shortcut.auc.value:.2f}): look there for a "
+        f"The {shortcut.place} alone predicts {_target(shortcut)} (ROC-AUC {shortcut.auc}): look there for a "
         "mark before you trust any metric."
         for shortcut in _strong(found)[:1]
     ]
@@ -44,13 +45,17 @@ def _conclusion(found: Slices) -> str:
         also = f" (and with {join_words(others)})" if others else ""
         said.append(
             f"Accuracy differs significantly with {most.attribute.name.lower()}{also}: "
-            f"{format_percent(most.worst.accuracy.value)} if it is {most.worst.label}, "
-            f"{format_percent(most.best.accuracy.value)} if it is {most.best.label}."
+            f"{_percent(most.worst.accuracy)} if it is {most.worst.label}, "
+            f"{_percent(most.best.accuracy)} if it is {most.best.label}."
         )
     elif found.slices:
         names = ", ".join(one.attribute.name.lower() for one in found.slices)
         said.append(f"No gap in accuracy is significant (by {names}).")
     return " ".join(said) or "Too few images to compare any."
+
+
+def _percent(accuracy: Estimate) -> str:
+    return f"{format_percent(accuracy.value)} ({format_percent_interval(accuracy)})"
 
 
 def _target(shortcut: Shortcut) -> str:
@@ -84,8 +89,8 @@ def _table(found: Slices) -> Table:
     rows = [
         (
             f"{one.attribute.name}: {one.attribute.meaning}",
-            f"{one.worst.label} (n {one.worst.n}): {format_percent(one.worst.accuracy.value)}",
-            f"{one.best.label} (n {one.best.n}): {format_percent(one.best.accuracy.value)}",
+            f"{one.worst.label} (n {one.worst.n}): {_percent(one.worst.accuracy)}",
+            f"{one.best.label} (n {one.best.n}): {_percent(one.best.accuracy)}",
             f"{100 * one.gap:.1f}",
             format_p_value(one.p_value),
             "significant" if one.significant else "not significant",

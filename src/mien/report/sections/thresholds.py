@@ -57,15 +57,15 @@ def _conclusion(found: Thresholds) -> str:
     prices = f"if a wrong {name} costs {found.costs[name]:g} and a wrong {other} {found.costs[other]:g}"
     if best.threshold == now.threshold:
         return f"The threshold in use, {now.threshold:g}, is the cheapest on these images {prices}."
-    saved = f"It would save {now.cost - best.cost:.2f} (95 % interval {found.saved[0]:.2f} to {found.saved[1]:.2f})"
-    saving = (
-        "the saving is not significant."
-        if found.saved[0] <= 0
-        else "the saving is significant, though the threshold was chosen on these images."
-    )
+    saved = f"{now.cost - best.cost:.2f} per 100 images (95 % interval {found.saved[0]:.2f} to {found.saved[1]:.2f})"
+    if found.saved[0] <= 0:
+        return (
+            f"No threshold is shown to be cheaper than the one in use, {now.threshold:g}, {prices}. The cheapest on "
+            f"these images, {best.threshold:g}, would have saved {saved}."
+        )
     return (
-        f"A threshold of {best.threshold:g} instead of {now.threshold:g} would lower the cost from {now.cost:.2f} to "
-        f"{best.cost:.2f} per 100 images {prices}. {saved}; {saving}"
+        f"A threshold of {best.threshold:g} instead of {now.threshold:g} would have saved {saved}, from "
+        f"{now.cost:.2f} to {best.cost:.2f}, {prices}. It was chosen on these images, so expect less on others."
     )
 
 

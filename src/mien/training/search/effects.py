@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float64
-from mien.metrics.estimates import Estimate
-from mien.metrics.formatting import format_estimate, format_p_value
+from mien.metrics.estimates import Estimate, bounded_estimate
+from mien.metrics.formatting import format_estimate, format_p_value, format_points
 from mien.metrics.significance import SIGNIFICANCE_LEVEL
 
 
@@ -73,9 +73,13 @@ class FactorEffect:
         """Return the conclusion in words."""
         ordered = sorted(self.means.items(), key=lambda row: -row[1])
         (best, top), (_, bottom) = ordered[0], ordered[-1]
-        spread = f"{100 * (top - bottom):.1f} points from best to worst"
         if self.p_value is None or self.least_difference is None:
-            return f"{self.factor}: no conclusion from one seed ({spread})"
+            points = f"{100 * (top - bottom):.1f} points from best to worst"
+            return f"{self.factor}: no conclusion from one seed ({points}, of unknown uncertainty)"
+        gap = bounded_estimate(
+            top - bottom, (top - bottom - self.least_difference, top - bottom + self.least_difference), (-1, 1)
+        )
+        spread = f"{format_points(gap, signed=False, unit='points')} from best to worst"
         test = f"{format_p_value(self.p_value, named=True)}, {self.blocks} blocks"
         noise = f"differences below {100 * self.least_difference:.1f} points are noise"
         if not self.significant:
@@ -83,8 +87,9 @@ class FactorEffect:
         equal = [name for name, mean in ordered[1:] if top - mean < self.least_difference]
         worse = [name for name, mean in ordered[1:] if top - mean >= self.least_difference]
         alike = f", not significantly better than {' and '.join(equal)}" if equal else ""
-        beaten = f", {' and '.join(worse)} {'is' if len(worse) == 1 else 'are'} worse" if worse else ""
-        return f"{self.factor} has a significant effect ({spread}; {test}): {best} is best{alike}{beaten} ({noise})"
+        beaten = f", {' and '.join(worse)} {'is' if len(worse) == 1 else 'are'} significantly worse" if worse else ""
+        order = f"{best} has the highest mean{alike}{beaten}"
+        return f"{self.factor} has a significant effect ({spread}; {test}): {order} ({noise})"
 
 
 def mean_over_seeds(values: Sequence[float]) -> SeedMean:

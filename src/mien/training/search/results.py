@@ -13,6 +13,8 @@ from mien.io.atomic import write_text
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
 from mien.metrics.intervals import wilson_interval
+from mien.metrics.significance import independent_difference
+from mien.metrics.wording import accuracy_difference_in_words, begin_sentence, excludes_zero
 from mien.training.config import TrainConfig
 from mien.training.search.study import DEFAULTS, REASON, SECONDS, seconds_spent
 from mien.training.search.tune import Tuning
@@ -74,11 +76,14 @@ class TuningResult:
             return f"{found}; the default settings have not been finished."
         if default is self.best:
             return f"{found}: the default settings; nothing better was found."
-        gain = 100 * (self.best.accuracy - default.accuracy)
+        change = independent_difference(default.accuracy, self.best.accuracy, self.validation)
+        said = accuracy_difference_in_words(
+            f"trial {default.number} (the default settings)", f"trial {self.best.number}", change,
+            excludes_zero(change), f"on {self.validation} validation images",
+        )  # fmt: skip
         return (
-            f"{found}; the default settings have {default.accuracy:.4f}, so tuning brought {gain:+.1f} points on these "
-            f"{self.validation} images. The best of many trials on the same images is biased upwards: evaluate it on "
-            "the test split, which tuning never opened."
+            f"{found}. {begin_sentence(said)}. The best of many trials on the same images is biased upwards: evaluate "
+            "it on the test split, which tuning never opened."
         )
 
     def to_dict(self) -> dict[str, Any]:
