@@ -165,12 +165,13 @@ def test_without_a_name_the_shipped_model_is_measured(call: Call, shipped: Path,
 
 
 def test_the_report_says_which_reading_was_judged(call: Call, three_way: Path, bundle: Path, faces: Path) -> None:
-    assert "judged by answer" in call("evaluate", faces, "--model", bundle)[1]
+    assert "judged by the answer of the model, by its own rule" in call("evaluate", faces, "--model", bundle)[1]
     assert (
-        "judged by two_way, P(happy) / (P(happy) + P(sad)) at 0.5" in call("evaluate", faces, "--model", three_way)[1]
+        "judged by whether happy or sad is more probable, since the data has only these two"
+        in call("evaluate", faces, "--model", three_way)[1]
     )
     mapped = call("evaluate", faces, "--model", three_way, "--map", "sad=fear")[1]
-    assert "judged by expressions, the most probable of the data's classes" in mapped
+    assert "judged by the most probable of the expressions that the data has" in mapped
     _, out, _ = call("evaluate", faces, "--model", three_way, "--map", "sad=fear", "--json", "-")
     assert json.loads(out)["judged_by"] == "expressions"
 
@@ -272,7 +273,7 @@ def test_the_chosen_threshold_stands_in_the_bundle_and_is_followed(
     assert (status, err) == (0, "")
     after = json.loads((own / "config.json").read_text())
     chosen = after["threshold"]
-    assert f"threshold {chosen:g} in place of 0.9, in {own}\n" in said
+    assert f"threshold {chosen:g} in place of 0.9, in {own} (saves " in said
     assert {**after, "threshold": 0.9, "about": before["about"]} == before
     assert after["about"]["kept"] == "as it was"
     assert after["about"]["threshold"]["costs"] == {"happy": 3.0, "sad": 1.0}

@@ -71,12 +71,13 @@ def test_chance_is_called_not_significant() -> None:
     found = measure_thresholds(noise)
     assert found.cheapest.cost < found.present.cost
     assert found.saved[0] <= 0
-    assert "not significant" in thresholds_section(found).conclusion
+    assert "No threshold is shown to be cheaper" in thresholds_section(found).conclusion
     shifted = scored(list(np.clip(0.25 + 0.2 * truth + rng.normal(0, 0.02, 60), 0, 1)), list(truth))
     clear = measure_thresholds(shifted)
     assert 0.25 < clear.cheapest.threshold < 0.45
     assert clear.saved[0] > 10
-    assert "is significant" in thresholds_section(clear).conclusion
+    assert "would have saved" in thresholds_section(clear).conclusion.split("(95 % interval")[0]
+    assert thresholds_section(clear).conclusion.startswith("A threshold of ")
 
 
 def test_the_saving_has_its_interval_and_a_shipped_model_no_advice_to_write() -> None:
@@ -110,3 +111,26 @@ def test_only_one_class_occurs() -> None:
 def test_a_cost_of_an_unknown_class() -> None:
     with pytest.raises(ConfigError, match=r"^`costs={'gloomy': .*}`: no such class; the data has happy, sad$"):
         measure_thresholds(scored([0.1, 0.9], [0, 1]), {"gloomy": 2})
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.25, 0.5, 0.7, 1.0]), st.integers(0, 1)), min_size=1, max_size=30),
+    st.floats(0.1, 10),
+)
+def test_every_cost_is_what_counting_gives(rows: list[tuple[float, int]], cost: float) -> None:
+    scores, truth = [score for score, _ in rows], [label for _, label in rows]
+    found = measure_thresholds(scored(scores, truth), {"happy": 1, "sad": cost})
+    for threshold, value in zip(found.grid, found.curve, strict=True):
+        wrong_sad = sum(score >= threshold and label == 0 for score, label in rows)
+        wrong_happy = sum(score < threshold and label == 1 for score, label in rows)
+        assert value == pytest.approx(100 * (wrong_sad * cost + wrong_happy) / len(rows))
+
+
+def test_a_saving_that_chance_explains_is_no_advice() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 30)
+    found = measure_thresholds(scored(list(rng.uniform(0.3, 0.7, 30)), list(truth)))
+    assert found.saved[0] <= 0 < found.present.cost - found.cheapest.cost
+    said = thresholds_section(found).conclusion
+    assert said.startswith("No threshold is shown to be cheaper than the one in use, 0.5")
+    assert "(95 % interval" in said

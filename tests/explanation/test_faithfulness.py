@@ -72,7 +72,7 @@ SAD = np.ones(30, np.int64)
 def test_the_true_reason_is_better_than_every_baseline_on_both_curves(corner_reader: mien.Reader, crops: Crops) -> None:
     found = measure_faithfulness(corner_reader, crops, SAD, corner, "cam")
     assert all(found.differences[curve][name].better for curve in CURVES for name in BASELINES)
-    assert found.conclusion.endswith("better than every baseline on both curves.")
+    assert found.conclusion.endswith("significantly better than every baseline on both curves.")
     # A quarter of the pixels taken away is all that counts; then nothing changes any more.
     curve = found.curves["deletion"]["cam"]
     assert curve[0] > 0.9 and np.ptp(curve[6:]) < 0.02 and curve[6] < curve[2] < curve[0]

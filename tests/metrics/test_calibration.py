@@ -182,3 +182,10 @@ def test_a_wrong_input_is_named_in_one_line(confidence: Any, is_right: Any, mess
 def test_every_bin_needs_an_answer(bins: int) -> None:
     with pytest.raises(InputError, match=f"2 answers in {bins} bins"):
         reliability([0.5, 0.6], np.array([True, False]), bins)
+
+
+def test_answers_that_are_each_their_own_group_are_independent() -> None:
+    rng = np.random.default_rng(0)
+    confidence, right = rng.uniform(0.5, 1, 200), rng.random(200) < 0.7
+    alone = reliability(confidence, right, 5)
+    assert reliability(confidence, right, 5, np.arange(200)).error == alone.error

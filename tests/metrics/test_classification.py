@@ -543,3 +543,12 @@ def test_a_proportion_has_wilsons_interval_and_a_wider_one_by_group() -> None:
     ).accuracy
     assert grouped_proportion(hits, np.arange(60) // 3) == expected
     assert math.isnan(grouped_proportion(np.zeros(0, bool)).value)
+
+
+def test_the_names_of_groups_change_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    truth, group = rng.integers(0, 2, 60), rng.integers(0, 25, 60)
+    probabilities = np.stack([1 - (score := rng.uniform(0, 1, 60)), score], axis=1)
+    numbered = classification_metrics(truth, probabilities, ("happy", "sad"), groups=group)
+    named = classification_metrics(truth, probabilities, ("happy", "sad"), groups=[f"person {7 * g}" for g in group])
+    assert numbered.to_dict() == named.to_dict()

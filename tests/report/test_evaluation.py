@@ -100,9 +100,10 @@ def test_it_is_written_whole_or_not_at_all(bundle: Path, faces: Path, tmp_path: 
     assert not (tmp_path / "other").exists()
 
 
-def test_metrics_only_skips_the_audit_and_the_slices(bundle: Path, faces: Path) -> None:
+def test_metrics_only_skips_the_slices(bundle: Path, faces: Path) -> None:
     found = mien.evaluate(faces, model=bundle, metrics_only=True)
-    assert (found.audit, found.slices, found.predictions.groups) == (None, None, None)
+    assert found.slices is None
+    assert found.predictions.groups is not None
     assert "slices" not in found.to_dict()
 
 
@@ -162,3 +163,19 @@ def test_matplotlib_is_loaded_only_to_draw(bundle: Path, faces: Path) -> None:
         assert not {{"matplotlib", "keras", "scipy", "sklearn"}} & sys.modules.keys()
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_near_duplicates_widen_the_intervals_of_a_short_evaluation_too(
+    bundle: Path, faces: Path, tmp_path: Path, call: Call
+) -> None:
+    data = Path(shutil.copytree(faces, tmp_path / "data"))
+    for path in sorted((faces / "happy").iterdir())[:8]:
+        for number in range(3):
+            shutil.copy(path, data / "happy" / f"copy-{number}-{path.name}")
+    short = mien.evaluate(data, model=bundle, metrics_only=True)
+    whole = mien.evaluate(data, model=bundle)
+    assert short.metrics.to_dict() == whole.metrics.to_dict()
+    assert short.metrics.n_groups == 40 < short.metrics.n == 64
+    said = " ".join(call("evaluate", data, "--model", bundle)[1].split())
+    for value in str(whole.metrics.ece).split(" ["):
+        assert value in said

@@ -295,6 +295,14 @@ def test_a_history_becomes_two_curves(tmp_path: Path) -> None:
     assert found is not None
     assert "Epoch 2 of 3 was kept, with a validation accuracy of 0.650" in found.conclusion
     assert [part.name for part in found.parts if isinstance(part, Chart)] == ["training-loss", "training-accuracy"]
+    assert "easier" not in found.conclusion  # nobody knows how many images these accuracies are of
+    for count, easier in ((47, False), (4700, True)):
+        counts = {"train": {"happy": count, "sad": count}, "validation": {"happy": count // 2, "sad": count // 2}}
+        (tmp_path / "run.json").write_text(json.dumps({"counts": counts}))
+        said = training_section(tmp_path)
+        assert said is not None
+        assert ("Training images were easier, by 5.0 points [3." in said.conclusion) == easier
+        assert ("easier" in said.conclusion) == easier
     (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n")
     assert training_section(tmp_path) is None
 

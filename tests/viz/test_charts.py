@@ -107,3 +107,8 @@ def test_only_viz_draws_on_axes() -> None:
     assert [
         path.name for path, text in texts.items() if re.search(r"import .*\bAxes\b|\bchart\(|\.set_xlabel\(", text)
     ] == []
+
+
+def test_the_words_of_a_chart_keep_all_their_digits() -> None:
+    found = chart("digits", draw, caption="", alt="accuracy 0.12345 [0.10005, 0.20009], colour #0072b2")
+    assert ET.fromstring(found.svg).get("aria-label") == "accuracy 0.12345 [0.10005, 0.20009], colour #0072b2"

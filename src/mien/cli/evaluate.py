@@ -110,9 +110,12 @@ def _print_metrics(found: "Evaluation") -> None:
 def _print_threshold(found: "Evaluation") -> None:
     if found.thresholds is None:
         return
-    before, now = found.thresholds.present.threshold, found.thresholds.cheapest.threshold
+    costs, (low, high) = found.thresholds, found.thresholds.saved
+    before, now = costs.present.threshold, costs.cheapest.threshold
+    saved = f"saves {costs.present.cost - costs.cheapest.cost:.2f} [{low:.2f}, {high:.2f}] per 100 images here"
+    doubt = "" if low > 0 else ", not significantly"
     stays = f"stays at {now:g}, none is cheaper here"
-    said = f"{now:g} in place of {before:g}, in {found.bundle}" if found.bundle else stays
+    said = f"{now:g} in place of {before:g}, in {found.bundle} ({saved}{doubt})" if found.bundle else stays
     console().print(f"threshold {said}", markup=False, soft_wrap=True)
 
 

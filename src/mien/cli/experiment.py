@@ -83,7 +83,10 @@ def _print(result: Any, out: Path, plot: str) -> None:
         found = Estimate(mean.mean, mean.low, mean.high)
         interval = format_interval(found, 4) if mean.n > 1 else "unknown from one seed"
         table.add_row(Text(one_line(label)), format_value(found.value, 4), interval, str(mean.n))
-    table.caption, table.caption_justify = Text(one_line(f"on: {result.evaluated_on}; t intervals over seeds")), "left"
+    table.caption, table.caption_justify = (
+        Text(f"evaluated on: {result.evaluated_on}; t intervals over seeds\n{result.beaten_in_words()}"),
+        "left",
+    )
     screen.print(table)
     screen.print(Text(one_line(result.conclusion())), soft_wrap=True)
     files = f"{plot}, experiment.csv, experiment.json, a folder per run"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.arrays import Bool, Float64
+from mien.arrays import Bool, Float64, Int64
 from mien.errors import ConfigError
 from mien.evaluation.scoring import Predictions
 from mien.metrics.bootstrap import percentile_interval, resample_groups
@@ -125,7 +125,7 @@ def measure_thresholds(
     binary = _Binary(name, other, predictions.probabilities[:, place], predictions.truth == place, prices)
 
     candidates = _between(binary.score)
-    paid = np.array([binary.cost_at(threshold) for threshold in candidates])
+    paid = binary.costs_at(candidates)
     now = binary.point_at(present)
     cheapest = now
     if len(paid) and paid.min() < now.cost - 1e-9:
@@ -141,7 +141,7 @@ def measure_thresholds(
         saved=_saved(predictions, binary, present, cheapest.threshold),
         points=tuple(binary.point_at(one) for one in sorted({*SHOWN, present, cheapest.threshold})),
         grid=grid,
-        curve=np.array([binary.cost_at(threshold) for threshold in grid]),
+        curve=binary.costs_at(grid),
     )
 
 
@@ -156,29 +156,32 @@ class _Binary:
     costs: Mapping[str, float]
 
     @cached_property
-    def _positives(self) -> int:
-        return int(self.truth.sum())
+    def _sorted(self) -> tuple[Float64, Float64]:
+        """The scores of the images of the class, and those of the others, each in rising order."""
+        return np.sort(self.score[self.truth]), np.sort(self.score[~self.truth])
 
-    def _mistakes(self, threshold: float) -> tuple[int, int]:
-        """Return false alarms and misses."""
-        answered = self.score >= threshold
-        return int((answered & ~self.truth).sum()), int((~answered & self.truth).sum())
+    def _mistakes(self, thresholds: Float64) -> tuple[Int64, Int64]:
+        """Return false alarms and misses at each of M thresholds, int64 (M,) each."""
+        of_class, others = self._sorted
+        return len(others) - np.searchsorted(others, thresholds), np.searchsorted(of_class, thresholds)
 
-    def cost_at(self, threshold: float) -> float:
-        """Return the cost of a threshold per 100 images."""
-        false_alarms, misses = self._mistakes(threshold)
-        return 100 * (false_alarms * self.costs[self.name] + misses * self.costs[self.other]) / len(self.truth)
+    def costs_at(self, thresholds: Float64) -> Float64:
+        """Return the cost of each of M thresholds per 100 images, float64 (M,)."""
+        false_alarms, misses = self._mistakes(thresholds)
+        paid = 100 * (false_alarms * self.costs[self.name] + misses * self.costs[self.other]) / len(self.truth)
+        return np.asarray(paid, np.float64)
 
     def point_at(self, threshold: float) -> OperatingPoint:
         """Return all that a threshold leads to."""
-        false_alarms, misses = self._mistakes(threshold)
-        positives, n = self._positives, len(self.truth)
+        false_alarms, misses = (int(counts[0]) for counts in self._mistakes(np.array([threshold])))
+        positives, n = len(self._sorted[0]), len(self.truth)
         recall = {
             self.name: 1 - misses / positives if positives else np.nan,
             self.other: 1 - false_alarms / (n - positives) if positives < n else np.nan,
         }
         wrong = {self.name: false_alarms, self.other: misses}
-        return OperatingPoint(threshold, wrong, recall, 1 - (false_alarms + misses) / n, self.cost_at(threshold))
+        cost = float(self.costs_at(np.array([threshold]))[0])
+        return OperatingPoint(threshold, wrong, recall, 1 - (false_alarms + misses) / n, cost)
 
 
 def _between(score: Float64) -> Float64:

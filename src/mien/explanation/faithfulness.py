@@ -86,7 +86,10 @@ class Faithfulness:
         pairs = [(curve, name, one) for curve, found in self.differences.items() for name, one in found.items()]
         lost = [f"{curve} against {name}" for curve, name, one in pairs if not one.better]
         if not lost:
-            return f"The heatmaps ({self.method}) are faithful to the model: significantly better than every baseline on both curves."
+            return (
+                f"The heatmaps ({self.method}) are faithful to the model: significantly better than every baseline on "
+                "both curves."
+            )
         if len(lost) == len(pairs):
             return f"The heatmaps ({self.method}) are not shown to be better than chance: do not take them for reasons."
         return f"The heatmaps ({self.method}) are significantly better than some baselines, but not: {', '.join(lost)}."

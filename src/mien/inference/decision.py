@@ -24,10 +24,10 @@ AnswerField = Literal["answer", "two_way", "expressions", "probabilities"]
 
 #: The field of a face that is compared with the label, in words.
 ANSWER_FIELDS: dict[AnswerField, str] = {
-    "answer": "answer, by the model's own rule",
-    "two_way": "two_way, P(happy) / (P(happy) + P(sad)) at 0.5",
-    "expressions": "expressions, the most probable of the data's classes",
-    "probabilities": "probabilities, the most probable of the data's classes",
+    "answer": "the answer of the model, by its own rule",
+    "two_way": "whether happy or sad is more probable, since the data has only these two",
+    "expressions": "the most probable of the expressions that the data has",
+    "probabilities": "the most probable of the classes that the data has",
 }
 
 #: Probabilities are raised to this before they are renormalised, so that no row is divided by zero.

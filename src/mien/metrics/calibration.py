@@ -96,8 +96,9 @@ def reliability(
     weights = counts / counts.sum()
     # The larger of the observed and the claimed variance: a bin without errors still has some uncertainty.
     spread = np.maximum(accuracy * (1 - accuracy), mean_confidence * (1 - mean_confidence)) / counts
-    if groups is not None:
-        spread = np.maximum(spread, _between_groups(score - hit, parts, group_indices(groups, len(score))))
+    group = group_indices(groups, len(score))
+    if group.max() + 1 < len(score):
+        spread = np.maximum(spread, _between_groups(score - hit, parts, group))
     mean_noise, noise_variance = _absolute_noise(weights, spread)
     value = float((weights * np.abs(accuracy - mean_confidence)).sum())
     low = value - mean_noise - Z95 * math.sqrt(noise_variance)

@@ -64,7 +64,7 @@ def evaluate(
         groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
         costs: for two classes, what each wrong answer of a class costs. Default: 1.
         choose_threshold: write the cheapest threshold into the bundle of `model`, a folder of your own.
-        metrics_only: skip near-duplicates, issues of the data and slices by image properties.
+        metrics_only: skip slices by image properties.
         out: write the report into this new folder.
         json_target: write the metrics as JSON to this file, or to standard output for `-`.
         seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
@@ -94,21 +94,22 @@ def evaluate(
     chosen = _held_out(data, model, classes, rename, detect)
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
     reader = _reader(model, detect)
-    progress = _Progress(on_progress, _PREDICTING, 0 if metrics_only else _AUDITING, _PERTURBING if robustness else 0)
+    audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation
+    progress = _Progress(on_progress, _PREDICTING, _AUDITING if audits else 0, _PERTURBING if robustness else 0)
 
     predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
     if chosen.groups is not None:
         groups_of = [chosen.groups[name] for name in predictions.names]
         predictions = replace(predictions, groups=np.array(groups_of, np.int64))
     issues, by_attribute, audited = None, None, "the part that was evaluated"
-    if not metrics_only:
+    if audits:
         audits_all = len(chosen.whole.samples) <= MAX_AUDITED
         audited = "all of the data" if audits_all else audited
         issues = audit(chosen.whole if audits_all else chosen.manifest, on_progress=progress.stage(_AUDITING))
         if chosen.groups is None:
             predictions = with_groups(predictions, chosen.manifest, issues.copies)
-        if predictions.crops is not None:
-            by_attribute = measure_slices(predictions)
+    if predictions.crops is not None and not metrics_only:
+        by_attribute = measure_slices(predictions)
     by_group = _groups(predictions, groups)
     perturbed = _robustness(reader, predictions, progress.stage(_PERTURBING)) if robustness else None
     # Near-duplicates are known by now, and which images show one person.

@@ -79,7 +79,7 @@ def reliability_diagrams(diagrams: Mapping[str, Reliability], **words: Unpack[Wo
 def risk_coverage_curves(
     curves: Mapping[str, tuple[Float64, Float64]], title: str = "", **words: Unpack[Words]
 ) -> Chart:
-    """Draw the share of wrong answers among the most confident ones, a curve for each name.
+    """Draw the error rate of the most confident answers, a curve for each name.
 
     Args:
         curves: maps each name to coverage and risk, as `mien.metrics.calibration.risk_coverage` returns them.
@@ -95,7 +95,7 @@ def risk_coverage_curves(
         axis.set_xlim(0, 1.02)
         axis.set_ylim(bottom=0, top=max(0.02, axis.get_ylim()[1]))
         axis.set_xlabel("coverage: share answered, the most confident first")
-        axis.set_ylabel("risk: share of these that is wrong")
+        axis.set_ylabel("risk: error rate of these")
         axis.grid(axis="y")
         if title:
             axis.set_title(plain(title))
@@ -180,7 +180,7 @@ def _reliability(axis: Axes, diagram: Reliability) -> None:
     look: dict[str, Any] = {"color": ACCENT, "marker": "o", "markersize": 4, "linewidth": 1.2, "elinewidth": 0.9}
     axis.errorbar(diagram.confidence, diagram.accuracy, yerr=reach, **look)
     axis.set_xlabel("confidence")
-    axis.set_ylabel("share that is right")
+    axis.set_ylabel("accuracy")
     axis.set_aspect("equal")
     axis.grid(True)
 

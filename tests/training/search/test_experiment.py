@@ -73,7 +73,10 @@ def test_every_run_says_its_accuracy_when_it_is_finished(faces: Path, tmp_path: 
     assert code == 0, errors
     for done in json.loads((tmp_path / "out" / "experiment.json").read_text())["runs"]:
         lines = [line for line in errors.splitlines() if line.startswith(done["run"])]
-        assert lines == [f"{done['run']}: accuracy {done['accuracy']:.4f} on: test"]
+        assert lines == [
+            f"{done['run']}: accuracy {done['accuracy']:.4f} (largest class {done['largest_class']:.4f}, shipped model "
+            f"{done['shipped']:.4f}; evaluated on: test)"
+        ]
     assert ": accuracy" not in call("experiment", sweep, faces, "--out", tmp_path / "out")[2], "nothing was trained"
 
 

@@ -19,8 +19,9 @@ from reporters import RecordingReporter
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
+from mien.training.config import TrainConfig
 from mien.training.reporter import QuietReporter
-from mien.training.search.results import read_result, write_result
+from mien.training.search.results import Trial, TuningResult, read_result, write_result
 from mien.training.search.study import Budget
 from mien.training.search.tune import Options, Tuning, tune
 from mien.training.source import TrainingSource
@@ -257,3 +258,11 @@ def test_the_command_is_killed_and_goes_on_and_two_share_it(parts: Path, tmp_pat
     assert len(summary["trials"]) == 6
     assert sum(row["default"] for row in summary["trials"]) == 1
     assert [row["epochs"] for row in summary["trials"] if row["default"]] == [12]  # it went on from its checkpoint
+
+
+def test_four_images_of_thirty_are_no_gain() -> None:
+    trials = tuple(Trial(n, accuracy, 3, 1.0, {}, "", n == 0) for n, accuracy in enumerate((23 / 30, 27 / 30)))
+    said = TuningResult(trials, trials[1], TrainConfig(), {}, 30, 2.0).conclusion()
+    assert "The difference between trial 0 (the default settings) and trial 1 is not significant" in said
+    assert "trial 1 leads by +13.3 points [-6." in said
+    assert "brought" not in said

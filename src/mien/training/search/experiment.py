@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mien.data.detection import DetectionChoice
 from mien.errors import OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import METRICS, is_finished
 from mien.metrics.estimates import Estimate
+from mien.text import join_words
 from mien.training.data_split import DataSplit, split_data
 from mien.training.loop.history import read_history
 from mien.training.loop.schedule import best_epoch
@@ -32,18 +34,29 @@ RESULT, TABLE, PLOT = "experiment.json", "experiment.csv", "comparison.png"
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run of a sweep, with its accuracy in [0, 1] on the split that was evaluated."""
+    """A finished run of a sweep.
+
+    Attributes:
+        run: its settings.
+        accuracy: in [0, 1], on the split that was evaluated.
+        evaluated_on: that split, in words.
+        kept_epoch: the epoch whose weights are used.
+        largest_class: accuracy of always answering the largest class on the same images.
+        shipped: accuracy of the shipped model on them; None if it does not know the classes.
+    """
 
     run: SweepRun
     accuracy: float
     evaluated_on: str
     kept_epoch: int
+    largest_class: float
+    shipped: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, a row of `experiment.csv`."""
         return {
             **self.run.values, "seed": self.run.seed, "accuracy": self.accuracy, "kept_epoch": self.kept_epoch,
-            "run": self.run.folder,
+            "largest_class": self.largest_class, "shipped": self.shipped, "run": self.run.folder,
         }  # fmt: skip
 
 
@@ -62,6 +75,15 @@ class ExperimentResult:
             values.setdefault(done.run.label, []).append(done.accuracy)
         found = {label: mean_over_seeds(accuracies) for label, accuracies in values.items()}
         return dict(sorted(found.items(), key=lambda row: -row[1].mean))
+
+    def beaten_in_words(self) -> str:
+        """Return the numbers to beat: the means over all runs of the largest class and of the shipped model."""
+        shipped = [done.shipped for done in self.runs if done.shipped is not None]
+        said = (
+            [f"always the largest class {np.mean([done.largest_class for done in self.runs]):.4f}"] if self.runs else []
+        )
+        said += [f"the shipped model {np.mean(shipped):.4f}"] if shipped else []
+        return f"on the same images, mean over all runs: {join_words(said)}" if said else ""
 
     def effects(self) -> list[FactorEffect]:
         """Return the effect of each setting."""
@@ -138,7 +160,7 @@ def experiment(
                     _train(run, folder, data, on_run(run, folder) if on_run else QuietReporter())
                 finished.append(_finished_run(run, folder))
                 if is_new:
-                    reporter.say(f"{run.folder}: accuracy {finished[-1].accuracy:.4f} on: {finished[-1].evaluated_on}")
+                    reporter.say(_in_words(finished[-1]))
             except TrainingError as error:
                 failed.append((run, str(error)))
                 reporter.say(f"{run.folder}: {error}")
@@ -212,16 +234,30 @@ def _finished_run(run: SweepRun, folder: Path) -> FinishedRun:
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         history = read_history(folder)
         kept = history[best_epoch(history)].epoch
-        return FinishedRun(run, float(metrics["accuracy"]["value"]), str(metrics["part"]), kept)
+        beaten = {
+            name: float(found["accuracy"]["value"]) if (found := metrics["baselines"][name]) else None
+            for name in ("largest_class", "shipped")
+        }
+        accuracy = float(metrics["accuracy"]["value"])
+        largest = beaten["largest_class"] or 0.0
+        return FinishedRun(run, accuracy, str(metrics["part"]), kept, largest, beaten["shipped"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
         raise TrainingError(f"{folder}: is damaged ({error}); remove it and give the command again") from None
+
+
+def _in_words(done: FinishedRun) -> str:
+    shipped = "" if done.shipped is None else f", shipped model {done.shipped:.4f}"
+    return (
+        f"{done.run.folder}: accuracy {done.accuracy:.4f} (largest class {done.largest_class:.4f}{shipped}; evaluated "
+        f"on: {done.evaluated_on})"
+    )
 
 
 def _write(result: ExperimentResult, out: Path) -> None:
     """Write the result as JSON, the runs as CSV and the comparison as a PNG."""
     write_text(out / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
     buffer = io.StringIO()
-    names = [*result.sweep.grid, "seed", "accuracy", "kept_epoch", "run"]
+    names = [*result.sweep.grid, "seed", "accuracy", "kept_epoch", "largest_class", "shipped", "run"]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(done.to_dict() for done in result.runs)
