@@ -550,3 +550,21 @@ def test_a_threshold_is_replaced_whole_or_not_at_all(
     with pytest.raises(BundleError, match="came with the package and stays as it is"):
         set_threshold(folder, 0.5, {})
     assert load_bundle(folder).config == after.config
+
+
+def test_a_bundle_says_how_its_images_are_resized(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(resize="nearest", fit="crop")
+    assert json.loads((folder / "config.json").read_text())["input"]["resize"] == "nearest"
+    assert (load_bundle(folder).config.resize, load_bundle(folder).config.fit) == ("nearest", "crop")
+    with pytest.raises(ConfigError, match="resize 'cubic': this mien knows bilinear"):
+        make_bundle(resize="cubic")
+    image = np.zeros((16, 64, 3), np.uint8)
+    image[:, 24:40] = 255
+    assert mien.load(folder).preprocess(image).crops[0].min() == 255
+
+
+def test_values_that_keras_does_not_round_are_not_rounded(make_bundle: MakeBundle) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    prepared = mien.load(make_bundle(resize="bicubic")).preprocess(image)
+    assert prepared.inputs[0].dtype == np.float32 and prepared.crops[0].dtype == np.uint8
+    assert np.abs(np.clip(prepared.inputs[0], 0, 255) - prepared.crops[0]).max() <= 0.501

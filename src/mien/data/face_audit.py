@@ -194,7 +194,8 @@ def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Insp
         finding = Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})")
         return _Inspected(sample, ((finding, drawn),), face=box)
     place = face_region(seen.faces[0]) if reader.detect else None
-    taken = crop(seen.rgb, reader.config.input_size, reader.config.input_channels, place)
+    config = reader.config
+    taken = crop(seen.rgb, config.input_size, config.input_channels, place, config.resize)
     issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
         sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, box

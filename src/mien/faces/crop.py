@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mien.arrays import RGB, Float64, UInt8
+from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import InputError
+from mien.faces.resize import Fit, ResizeMethod, resize, rounded
 from mien.results import Box, Detection
 
 #: Side of the square around a face, as a multiple of the mean side of YuNet's box. With it a crop shows, on average,
@@ -79,8 +80,11 @@ def face_region(detection: Detection) -> Region:
     return Region(box.x + box.width / 2, box.y + box.height / 2, side, angle)
 
 
-def crop(rgb: RGB, size: int, channels: int, region: Box | Region | None = None) -> UInt8:
-    """Cut a box or a region out of an image and resize it to a square, bilinear with antialiasing.
+def crop(
+    rgb: RGB, size: int, channels: int, region: Box | Region | None = None, method: ResizeMethod = "pil-bilinear",
+    fit: Fit = "squash",
+) -> UInt8:  # fmt: skip
+    """Cut a box or a region out of an image and resize it to a square, by default bilinear with antialiasing.
 
     Memory is bounded by that of the image and 16 times that of the crop.
 
@@ -90,6 +94,8 @@ def crop(rgb: RGB, size: int, channels: int, region: Box | Region | None = None)
         channels: 3 (RGB) or 1 (grey, ITU-R 601-2 luma).
         region: a Box lies inside the image; None is the whole image. Neither keeps its aspect ratio (the default of
             `image_dataset_from_directory`). A Region is turned upright, and beyond the image its edge pixels repeat.
+        method: how to resize.
+        fit: what becomes of a whole image or Box that is not square.
 
     Returns:
         uint8 (size, size, channels), [0, 255].
@@ -98,15 +104,22 @@ def crop(rgb: RGB, size: int, channels: int, region: Box | Region | None = None)
         >>> crop(np.zeros((60, 80, 3), np.uint8), 48, 1, Region(0, 0, side=30)).shape
         (48, 48, 1)
     """
+    return rounded(exact_crop(rgb, size, channels, region, method, fit))
+
+
+def exact_crop(
+    rgb: RGB, size: int, channels: int, region: Box | Region | None = None, method: ResizeMethod = "pil-bilinear",
+    fit: Fit = "squash",
+) -> UInt8 | Float32:  # fmt: skip
+    """Crop as `crop` does, without rounding the values of methods that give float32 (see `resize`)."""
     if isinstance(region, Region):
         image = _upright(rgb, size, channels, region)
     else:
         if region is not None:
             rgb = rgb[region.y : region.y + region.height, region.x : region.x + region.width]
         image = _to_image(rgb, channels)
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(size, size, channels)
+    pixels = np.asarray(image)
+    return resize(pixels.reshape(*pixels.shape[:2], channels), size, method, fit)
 
 
 def _to_image(rgb: UInt8, channels: int) -> Image.Image:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import BundleError, ConfigError
+from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.decision import AnswerRule
 from mien.io.atomic import write_text
 from mien.io.layout import BUNDLE, CONFIG, RUNS
@@ -57,6 +58,8 @@ class BundleConfig:
         answer_over: how many times as probable as other labels some of these must be (`AnswerRule`).
         framing: `whole` classifies the whole image by default, `face` each face detected in it.
         content: what the images of training show, by a sample of them; None is unknown.
+        resize: how an image becomes a square of `input_size`, see `mien.faces.resize`.
+        fit: what becomes of a whole image that is not square.
     """
 
     name: str
@@ -72,6 +75,8 @@ class BundleConfig:
     answer_over: Mapping[str, Mapping[str, float]] | None = None
     framing: Framing = "whole"
     content: Content | None = None
+    resize: ResizeMethod = "pil-bilinear"
+    fit: Fit = "squash"
 
     def __post_init__(self) -> None:
         """Validate every field; ConfigError names the first that is wrong."""
@@ -85,6 +90,9 @@ class BundleConfig:
             raise ConfigError(f"framing {self.framing!r:.20}: this mien knows {' and '.join(get_args(Framing))}")
         if self.content not in (None, *get_args(Content)):
             raise ConfigError(f"content {self.content!r:.20}: this mien knows {' and '.join(get_args(Content))}")
+        for name, value, known in (("resize", self.resize, get_args(ResizeMethod)), ("fit", self.fit, get_args(Fit))):
+            if value not in known:
+                raise ConfigError(f"{name} {value!r:.20}: this mien knows {', '.join(known)}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ConfigError(f"temperature {self.temperature}: a number above 0")
         if not 0 < self.threshold < 1:
@@ -123,7 +131,10 @@ class BundleConfig:
                     raise ConfigError(f"answer_over {name} {other} {times}: a number above 0")
 
     def to_json(self) -> str:
-        """Return the text of `config.json`; it has an answer rule only if the model has one."""
+        """Return the text of `config.json`; it has an answer rule, or another way to resize, only if the model has."""
+        shape: dict[str, Any] = {"size": self.input_size, "channels": self.input_channels, "framing": self.framing}
+        if (self.resize, self.fit) != (BundleConfig.resize, BundleConfig.fit):
+            shape |= {"resize": self.resize, "fit": self.fit}
         rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
         if self.answer_over is not None:
             rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
@@ -297,6 +308,8 @@ def _parse(raw: dict[str, Any]) -> BundleConfig:
         answer_over={name: _numbers(over, name) for name in over} if over is not None else None,
         framing=cast(Framing, _field(shape, "framing", str)),
         content=cast(Content, _field(shape, "content", str)) if "content" in shape else None,
+        resize=cast(ResizeMethod, _field(shape, "resize", str)) if "resize" in shape else BundleConfig.resize,
+        fit=cast(Fit, _field(shape, "fit", str)) if "fit" in shape else BundleConfig.fit,
     )
 
 

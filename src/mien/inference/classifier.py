@@ -44,11 +44,11 @@ class Classifier:
                 f"and wants {' and '.join(self._outputs)}; export the model again"
             )
 
-    def __call__(self, crops: UInt8) -> tuple[Float32, Float32 | None]:
+    def __call__(self, crops: UInt8 | Float32) -> tuple[Float32, Float32 | None]:
         """Classify crops.
 
         Args:
-            crops: uint8 (N, S, S, C), [0, 255], RGB or grey as the bundle says.
+            crops: uint8 or float32 (N, S, S, C), [0, 255], RGB or grey as the bundle says.
 
         Returns:
             Logits, float32 (N, K), and, if the graph has them, class activation maps, float32 (N, h, w, K), whose

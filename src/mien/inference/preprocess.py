@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mien.arrays import RGB, UInt8
+from mien.arrays import RGB, Float32, UInt8
 from mien.errors import ImageError
-from mien.faces.crop import crop, face_region
+from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
+from mien.faces.resize import Fit, ResizeMethod, rounded
 from mien.io.image import ImageSource, load_image, open_image, read_file
 from mien.results import Box, Detection, Status
 
@@ -91,7 +92,8 @@ class PreparedImage:
     """An image ready to be classified: its crops, uint8 (S, S, C) each, and the detection that each crop shows.
 
     `width` and `height` are pixels of the upright image, None if it could not be decoded, and `detections` are in
-    these. None in place of a detection says that the crop is the whole image.
+    these. None in place of a detection says that the crop is the whole image. `inputs` are what the network takes: the
+    crops, or float32 of the same shape if the model was trained on values that were not rounded.
     """
 
     name: str
@@ -100,7 +102,12 @@ class PreparedImage:
     width: int | None = None
     height: int | None = None
     detections: tuple[Detection | None, ...] = ()
-    crops: tuple[UInt8, ...] = ()
+    inputs: tuple[UInt8 | Float32, ...] = ()
+
+    @property
+    def crops(self) -> tuple[UInt8, ...]:
+        """The crops as images."""
+        return tuple(rounded(values) for values in self.inputs)
 
     @property
     def boxes(self) -> list[Box]:
@@ -117,6 +124,8 @@ class Preprocessor:
         channels: 1 (grey) or 3 (RGB).
         detector: detects the faces to crop; None crops the whole image.
         max_faces: crop at most so many faces, the largest; None crops all.
+        method: how to resize.
+        fit: what becomes of a whole image that is not square.
 
     Examples:
         >>> import numpy as np
@@ -126,9 +135,10 @@ class Preprocessor:
     """
 
     def __init__(
-        self, size: int, channels: int, detector: FaceDetector | None = None, max_faces: int | None = None
+        self, size: int, channels: int, detector: FaceDetector | None = None, max_faces: int | None = None,
+        method: ResizeMethod = "pil-bilinear", fit: Fit = "squash",
     ) -> None:  # fmt: skip
-        self._size, self._channels = size, channels
+        self._size, self._channels, self._method, self._fit = size, channels, method, fit
         self._detector, self._max_faces = detector, max_faces
 
     def __call__(self, item: tuple[str, ImageSource | ImageError]) -> PreparedImage:
@@ -169,5 +179,8 @@ class Preprocessor:
             width=width,
             height=height,
             detections=tuple(face.rescaled(rgb.shape, (height, width)) if face else None for face in found),
-            crops=tuple(crop(rgb, self._size, self._channels, face_region(face) if face else None) for face in found),
+            inputs=tuple(self._crop(rgb, face_region(face) if face else None) for face in found),
         )
+
+    def _crop(self, rgb: RGB, region: Region | None) -> UInt8 | Float32:
+        return exact_crop(rgb, self._size, self._channels, region, self._method, self._fit)

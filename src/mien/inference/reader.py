@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import BundleError, ConfigError, ImageError, InputError
-from mien.faces.crop import crop, face_region
+from mien.faces.crop import exact_crop, face_region
 from mien.faces.detector import Detector
 from mien.faces.tracker import Tracker, with_times
 from mien.inference.bundle import Bundle, BundleConfig, load_bundle
@@ -82,7 +82,7 @@ class Reader:
         self.config, self.rule, self._classifier, self.detector = config, rule, classifier, detector
         self._threads, self._max_faces, self.detect = threads, max_faces, detect
         self._preprocess = Preprocessor(
-            config.input_size, config.input_channels, detector if detect else None, max_faces
+            config.input_size, config.input_channels, detector if detect else None, max_faces, config.resize, config.fit
         )
 
     def variant(
@@ -157,15 +157,15 @@ class Reader:
     ) -> Iterator[tuple[PreparedImage, ImageResult]]:
         """Classify images as `predict_named` does; yield each result beside the crops that the network saw."""
         with closing(map_in_order(self._preprocess, sources, self._threads)) as prepared:
-            for batch, _ in in_batches(prepared, lambda image: len(image.crops), batch_size):
+            for batch, _ in in_batches(prepared, lambda image: len(image.inputs), batch_size):
                 yield from zip(batch, self._results(batch), strict=True)
 
     def classify_faces(self, rgb: RGB, detections: Sequence[Detection]) -> tuple[Face, ...]:
         """Classify faces that you detected in an image, uint8 (H, W, 3), RGB, [0, 255], in its pixels."""
         image = load_image(rgb)
-        size, channels = self.config.input_size, self.config.input_channels
-        crops = [crop(image, size, channels, face_region(found)) for found in detections]
-        return self._faces([found.box for found in detections], detections, self._classify_crops(crops))
+        size, channels, method = self.config.input_size, self.config.input_channels, self.config.resize
+        inputs = [exact_crop(image, size, channels, face_region(found), method) for found in detections]
+        return self._faces([found.box for found in detections], detections, self._classify_crops(inputs))
 
     def watch(
         self, frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = None, *, source: str = "<frames>"
@@ -188,7 +188,7 @@ class Reader:
         track = Tracker()
         for time, frame in with_times(frames, fps):
             image = self._preprocess((source, frame))
-            people, rows = track(time, image.boxes, image.crops, self._classify_crops(image.crops))
+            people, rows = track(time, image.boxes, image.crops, self._classify_crops(image.inputs))
             faces = self._faces(image.boxes, image.detections, rows)
             yield FrameResult(
                 source=source,
@@ -201,11 +201,11 @@ class Reader:
                 time=time,
             )
 
-    def probabilities(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float64:
+    def probabilities(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float64:
         """Return calibrated probabilities, float64 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
         return probabilities(self.logits(crops, batch_size), self.config.temperature)
 
-    def logits(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
+    def logits(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float32:
         """Return the network's logits, float32 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
         parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
         found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
@@ -227,7 +227,7 @@ class Reader:
         """Classify the crops of some images together."""
         boxes = [box for image in images for box in image.boxes]
         detections = [found for image in images for found in image.detections]
-        rows = self._classify_crops([one for image in images for one in image.crops])
+        rows = self._classify_crops([one for image in images for one in image.inputs])
         faces = iter(self._faces(boxes, detections, rows))
         for image in images:
             yield ImageResult(
@@ -237,11 +237,13 @@ class Reader:
                 width=image.width,
                 height=image.height,
                 model=self.config.name,
-                faces=tuple(islice(faces, len(image.crops))),
+                faces=tuple(islice(faces, len(image.inputs))),
             )
 
-    def _classify_crops(self, crops: Sequence[UInt8]) -> Float64:
-        return self.probabilities(np.stack(crops)) if crops else np.empty((0, len(self.config.labels)))
+    def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
+        return (
+            self.probabilities(np.stack(crops).astype(np.float32)) if crops else np.empty((0, len(self.config.labels)))
+        )
 
     def _faces(
         self, boxes: Sequence[Box], detections: Sequence[Detection | None], rows: Float64

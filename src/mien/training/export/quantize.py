@@ -115,7 +115,10 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> U
     config = load_bundle(bundle).config
     manifest = read_manifest(data)
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
-    found = [crop(rgb, config.input_size, config.input_channels) for rgb in sample_images(manifest, names, count, seed)]
+    found = [
+        crop(rgb, config.input_size, config.input_channels, None, config.resize, config.fit)
+        for rgb in sample_images(manifest, names, count, seed)
+    ]
     if not found:
         raise DataError(f"{data}: has no readable image to set the ranges")
     return np.stack(found)
