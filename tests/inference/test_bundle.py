@@ -567,4 +567,4 @@ def test_values_that_keras_does_not_round_are_not_rounded(make_bundle: MakeBundl
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     prepared = mien.load(make_bundle(resize="bicubic")).preprocess(image)
     assert prepared.inputs[0].dtype == np.float32 and prepared.crops[0].dtype == np.uint8
-    assert np.abs(np.clip(prepared.inputs[0], 0, 255) - prepared.crops[0]).max() <= 0.501
+    assert np.abs(np.clip(prepared.inputs[0].astype(float), 0, 255) - prepared.crops[0]).max() <= 0.501

@@ -138,7 +138,6 @@ class BundleConfig:
         rule: dict[str, Any] = {} if self.answer_from is None else {"answer_from": dict(self.answer_from)}
         if self.answer_over is not None:
             rule["answer_over"] = {name: dict(others) for name, others in self.answer_over.items()}
-        shape: dict[str, Any] = {"size": self.input_size, "channels": self.input_channels, "framing": self.framing}
         if self.content is not None:
             shape["content"] = self.content
         return json.dumps(
