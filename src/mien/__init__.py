@@ -5,7 +5,7 @@
     import mien
 
     reader = mien.load()                       # the shipped model; or name a run or a bundle
-    result = reader.predict("photo.jpg")       # path, bytes or uint8 RGB array
+    result = reader.predict("photo.jpg")       # path, bytes, open file, Pillow image or uint8 RGB array
     print(result.answer, result.probability)
 
 The other functions do what the verbs of the command do: `mien.check("my_faces")`. They are loaded when first used.
@@ -78,6 +78,13 @@ _FUNCTIONS = {
     "show": "mien.training.show",
     "train": "mien.training.train",
 }
+
+
+def _explain_with(image: Any, **options: Any) -> Any:
+    return import_module("mien.training.explain").explain(image, **options)
+
+
+Reader.explain_with = _explain_with
 
 
 if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error

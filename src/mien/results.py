@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.errors import ImageError, InputError
+from mien.text import html_table
 
 Status = Literal["ok", "no_face", "unreadable"]
 Landmarks = tuple[tuple[float, float], ...]
@@ -86,7 +87,8 @@ class Face:
         score: the detector's confidence, in [0, 1]; None if the whole image was classified.
         answer: what mien answers.
         probability: of that answer, in [0, 1].
-        why: why the answer differs from the most probable label; None if it does not.
+        why: why the answer differs from the most probable label, and what makes it less sure: a face of few pixels,
+            or a photograph that was read whole. None if there is nothing to say.
         probabilities: of all possible answers; they sum to 1. These are the model's labels or, for a model that may
             answer `neither`, the labels it answers and `neither`.
         two_way: happy against sad, P(happy) / (P(happy) + P(sad)); None if the model does not know both.
@@ -143,7 +145,9 @@ class ImageResult:
         width: pixels of the upright image; None if it could not be decoded.
         height: likewise.
         model: the name of the model.
-        faces: largest first; the first is that of `answer` and `probability`.
+        faces: largest first; the first is that of `answer` and `probability`. If `detect` is False, the only one is the
+            whole image.
+        detect: whether faces were looked for. False: the model read the whole image.
 
     Examples:
         >>> str(ImageResult("me.jpg", "no_face", "no face was found", 640, 480, "mien"))
@@ -157,14 +161,15 @@ class ImageResult:
     height: int | None
     model: str
     faces: tuple[Face, ...] = ()
+    detect: bool = field(default=True, kw_only=True)
 
     @property
     def face(self) -> Face:
         """The first (largest) face; ImageError if there is none."""
         if not self.faces:
-            raise ImageError(
-                self.source, self.reason or "no face was found", "no-face" if self.status == "no_face" else "unreadable"
-            )
+            reason, missing = self.reason or "no face was found", self.status == "no_face"
+            advice = "look at `result.status` before `result.answer`" + ", or load with `detect=False`" * missing
+            raise ImageError(self.source, f"{reason}; {advice}", "no-face" if missing else "unreadable")
         return self.faces[0]
 
     @property
@@ -186,6 +191,7 @@ class ImageResult:
             "width": self.width,
             "height": self.height,
             "model": self.model,
+            "detect": self.detect,
             "faces": [face.to_dict() for face in self.faces],
         }
 
@@ -194,6 +200,21 @@ class ImageResult:
         if self.status != "ok":
             return f"{self.source}: {self.status}" + (f" ({self.reason})" if self.reason else "")
         return f"{self.source}: " + ", ".join(f"{face.answer} {face.probability:.3f}" for face in self.faces)
+
+    def _repr_html_(self) -> str:
+        """Return the answers as a table, for notebooks."""
+        caption = str(self) if self.status != "ok" else f"{self.source} ({self.width}x{self.height})"
+        rows = [
+            (
+                f"face {number}, {face.box.width}x{face.box.height} pixels" if self.detect else "whole image",
+                face.answer,
+                f"{face.probability:.3f}",
+                ", ".join(f"{label} {share:.2f}" for label, share in face.probabilities.items()),
+                face.why or "",
+            )
+            for number, face in enumerate(self.faces, 1)
+        ]
+        return html_table(("", "answer", "probability", "probabilities", "why"), rows, caption)
 
 
 @dataclass(frozen=True)

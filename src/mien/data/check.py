@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mien.arguments import path_argument
 from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
 from mien.data.detection import choose_detection
@@ -72,7 +73,7 @@ def check(
             raise ConfigError(f"{name}: `quick=True` checks the files alone; leave out one of them")
     report = on_progress or (lambda fraction: None)
     reader = None if model is None else model if isinstance(model, Reader) else load(model, faces="largest")
-    manifest = read_manifest(Path(data), classes, rename)
+    manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
     files = 1.0 if quick else _FILES
     found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(files * fraction))
     if quick:

@@ -22,7 +22,7 @@ from mien.explanation.saliency import (
 from mien.faces.crop import face_region
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.image import ImageSource, load_image
+from mien.io.image import ImageSource, load_image, open_source
 from mien.results import Face, FaceHeat, ImageResult
 from mien.text import did_you_mean
 
@@ -112,7 +112,7 @@ def explain_image(
 
     Args:
         reader: the model.
-        source: a path, bytes or uint8 (H, W, 3) RGB array.
+        source: as for `Reader.predict`.
         label: one of the model's labels. Default: the answer for each face or, if that is not a label (`neither`), its
             most probable label.
         method: default: `cam` if the bundle has class activation maps, else `occlusion`.
@@ -140,11 +140,14 @@ def explain_labels(
     run = explainer or make_explainer(reader, chosen)
     for label in labels:
         _check_label(reader, label)
-    prepared = reader.preprocess(source)
+    name, plain = open_source(source)  # an open file can be read once
+    if isinstance(plain, ImageError):
+        raise plain
+    prepared = reader.preprocess(plain, name)
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     result = reader.classify(prepared)
-    image = load_image(source)
+    image = load_image(plain)
     rows = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]

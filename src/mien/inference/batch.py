@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mien.errors import ImageError, OutputError
 from mien.inference.bundle import BundleConfig
+from mien.inference.caution import is_photograph
 from mien.inference.reader import Reader, in_batches
 from mien.io.atomic import refuse_existing
 from mien.io.formats import ResultRow, probability_labels
@@ -19,10 +20,6 @@ from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
 from mien.results import ImageResult
 from mien.version import __version__
-
-#: An image is a photograph, not a crop of a face, if its shorter side has so many pixels and is so many
-#: times as long as the network's input.
-_PHOTOGRAPH, _TIMES = 400, 3
 
 #: Called with the images done and their total, None if unknown; first before any image of this call is read.
 Progress = Callable[[int, int | None], None]
@@ -95,7 +92,7 @@ class BatchJob:
     ) -> None:  # fmt: skip
         self._reader, self._inputs, self._output, self._drawer = reader, inputs, output, drawer
         drawn = str(drawer.folder) if drawer else None
-        self._options = {"threshold": reader.threshold, "detect": reader.detect, "draw": drawn, **(options or {})}
+        self._options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "draw": drawn, **(options or {})}
         self._report = on_progress or (lambda done, total: None)
         self._names = inputs.summarise(output.refuse_input if output else None)
         if output:
@@ -205,10 +202,10 @@ class BatchJob:
             yield result.to_dict()
 
     def _counted(self, rows: Iterable[ResultRow]) -> Generator[ResultRow, None, None]:
-        least = max(_PHOTOGRAPH, _TIMES * self._reader.config.input_size)
+        size = self._reader.config.input_size
         for row in rows:
             self.summary.counts[row["status"]] += 1
-            self.summary.photographs += min(row["width"] or 0, row["height"] or 0) >= least
+            self.summary.photographs += is_photograph(row["width"] or 0, row["height"] or 0, size)
             yield row
 
 

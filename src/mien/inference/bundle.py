@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
+from mien.arguments import path_argument
 from mien.errors import BundleError, ConfigError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.decision import AnswerRule
@@ -239,7 +240,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
         if DEFAULT_MODEL not in shipped:
             raise BundleError("no model comes with this installation of mien; name one (`model=FOLDER`)")
         return SHIPPED / DEFAULT_MODEL
-    path = Path(model)
+    path = path_argument("model", model, "a shipped model, a bundle or a run folder")
     if os.fspath(model) in shipped and not path.is_dir():
         return SHIPPED / path
     if not path.exists():

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import numpy.typing as npt
 from mien.arrays import Bool, Float64, Int64
 from mien.errors import ConfigError
 from mien.labels import EXPRESSIONS, NEITHER
+
+#: The probability from which the second of two labels is the answer, or from which each label named is.
+Threshold = float | Mapping[str, float]
 
 #: For a label, how many times as probable as each of some others it must be.
 MinimumRatios = Mapping[str, Mapping[str, float]]
@@ -116,15 +119,77 @@ class AnswerRule:
         """Every possible answer: the labels, or those that `answer_from` names and `neither`."""
         return tuple(self.labels) if self.answer_from is None else (*self.answer_from, NEITHER)
 
-    def with_threshold(self, threshold: float) -> "AnswerRule":
-        """Return the rule of two labels with another threshold; ConfigError unless it is one, and in (0, 1)."""
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold {threshold}: give a number between 0 and 1")
-        if len(self.labels) != 2:
-            raise ConfigError(f"`threshold={threshold}`: is for models of two labels, this one has {len(self.labels)}")
+    def with_threshold(self, threshold: Threshold) -> "AnswerRule":
+        """Return this rule with other thresholds.
+
+        Args:
+            threshold: the probability, in (0, 1), from which a label is the answer, by label. It replaces all that
+                the rule asks of that label: its least probability and its ratios to others. For two labels a number
+                alone is that of the second.
+
+        Raises:
+            ConfigError: a number outside (0, 1), a label that the rule does not name, or a model of more than two
+                labels without a rule.
+
+        Examples:
+            >>> rule = AnswerRule(("happy", "neutral", "sad"), answer_from={"happy": 0.6, "sad": 0.25})
+            >>> rule.with_threshold({"sad": 0.5}).answer_from
+            {'happy': 0.6, 'sad': 0.5}
+        """
+        if isinstance(threshold, Mapping):
+            return self._with_thresholds(threshold)
+        said = _said(threshold)
         if self.answer_from is not None:
-            raise ConfigError(f"`threshold={threshold}`: this model has an answer rule of its own")
-        return replace(self, threshold=threshold)
+            raise ConfigError(f"{said}: name the answer, such as `threshold={ {list(self.answer_from)[-1]: 0.5} }`")
+        if len(self.labels) != 2:
+            raise ConfigError(f"{said}: is for models of two labels, this one has {len(self.labels)}")
+        return replace(self, threshold=float(_checked(threshold, said)))
+
+    def _with_thresholds(self, by_label: Mapping[str, float]) -> "AnswerRule":
+        known = tuple(self.answer_from or (self.labels if len(self.labels) == 2 else ()))
+        if not known:
+            raise ConfigError(
+                f"{_said(dict(by_label))}: this model answers the most probable label, without thresholds"
+            )
+        for label, value in by_label.items():
+            if label not in known:
+                raise ConfigError(f"{_said({label: value})}: this model has thresholds for {' and '.join(known)}")
+            _checked(value, _said({label: value}))
+        if self.answer_from is not None:
+            left = {label: ratios for label, ratios in (self.answer_over or {}).items() if label not in by_label}
+            limits = {label: float(by_label.get(label, limit)) for label, limit in self.answer_from.items()}
+            return replace(self, answer_from=limits, answer_over=left or None)
+        if len(by_label) > 1:
+            raise ConfigError(f"{_said(dict(by_label))}: give one of the two, the other answer is all the rest")
+        first, second = self.labels
+        return replace(self, threshold=float(by_label[second] if second in by_label else 1 - by_label[first]))
+
+    def describe(self) -> str:
+        """Say when each answer is given, in one line.
+
+        Examples:
+            >>> AnswerRule(("happy", "neutral", "sad"), answer_from={"happy": 0.6, "sad": 0.25}).describe()
+            'happy from 0.6, sad from 0.25, else neither'
+        """
+        if self.answer_from is None:
+            if len(self.labels) == 2:
+                return f"{self.labels[1]} from {self.threshold:g}, else {self.labels[0]}"
+            return "the most probable label"
+        parts = []
+        for label, limit in self.answer_from.items():
+            ratios = (self.answer_over or {}).get(label, {})
+            also = "".join(f" and {times:g} times {other}" for other, times in ratios.items())
+            parts.append(f"{label} from {limit:g}{also}")
+        return ", ".join(parts) + f", else {NEITHER}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the thresholds, JSON-serialisable: all that another `threshold` changes."""
+        over = None if self.answer_over is None else {label: dict(one) for label, one in self.answer_over.items()}
+        return {
+            "threshold": self.threshold,
+            "answer_from": None if self.answer_from is None else dict(self.answer_from),
+            "answer_over": over,
+        }
 
     def choose(self, rows: npt.ArrayLike) -> Int64:
         """Return the answer to each row of probabilities (N, K), int64 (N,): indices into `answers`."""
@@ -224,6 +289,32 @@ class AnswerRule:
         if chosen == NEITHER:
             return f"most probable is {best} {top:.2f}"
         return f"{chosen} reaches {self.answer_from[chosen]:g}, though {best} is {top:.2f}"
+
+
+def parse_threshold(text: str) -> Threshold:
+    """Parse `0.6`, or `sad=0.6` and `happy=0.5,sad=0.6`, as the command and HTTP take it; ConfigError for other text.
+
+    Examples:
+        >>> parse_threshold("0.6"), parse_threshold("happy=0.5,sad=0.6")
+        (0.6, {'happy': 0.5, 'sad': 0.6})
+    """
+    try:
+        if "=" not in text:
+            return float(text)
+        pairs = [pair.rpartition("=") for pair in text.split(",")]
+        return {label.strip(): float(value) for label, _, value in pairs}
+    except ValueError:
+        raise ConfigError(f"{_said(text)}: give a number between 0 and 1, or ANSWER=NUMBER, like sad=0.6") from None
+
+
+def _said(threshold: object) -> str:
+    return f"`threshold={threshold!r:.60}`"
+
+
+def _checked(value: object, said: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise ConfigError(f"{said}: give a number between 0 and 1")
+    return value
 
 
 def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from mien.errors import ConfigError, DataError, ImageError, MienError, MissingExtraError, OutputError
 from mien.inference.bundle import Bundle
+from mien.inference.decision import Threshold
 from mien.inference.reader import Faces, Reader
 from mien.io.atomic import readable_errors
 from mien.io.formats import ResultRow, probability_labels, write_parquet
@@ -45,7 +46,7 @@ class PartsJob:
     parts: ParquetParts
     base: Path
     bundle: Bundle
-    threshold: float | None = None
+    threshold: Threshold | None = None
     faces: Faces = "all"
     detect: bool | None = None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mien.inference.batch import Progress, row_identity
 from mien.inference.bundle import Bundle
+from mien.inference.decision import Threshold
 from mien.inference.ray import PartsJob, require_ray, write_parts
 from mien.inference.reader import Faces, Reader
 from mien.io.inputs import Inputs
@@ -15,7 +16,7 @@ from mien.io.parquet_parts import ParquetParts, begin_parts, locked_folder
 
 
 def predict_to_parts(
-    bundle: Bundle, inputs: Inputs, folder: Path, *, threshold: float | None = None, faces: Faces = "all",
+    bundle: Bundle, inputs: Inputs, folder: Path, *, threshold: Threshold | None = None, faces: Faces = "all",
     detect: bool | None = None, workers: int | None = None, on_progress: Progress | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Predict `inputs` on all machines of a Ray cluster, with the same rows as `BatchJob`.
@@ -40,7 +41,7 @@ def predict_to_parts(
     """
     require_ray()
     reader = Reader(bundle, 1, threshold, faces=faces, detect=detect)
-    options = {"threshold": reader.threshold, "detect": reader.detect, "faces": faces}
+    options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "faces": faces}
     work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
     with locked_folder(folder):
         parts, starts = begin_parts(work.parts.folder, inputs, row_identity(bundle.config, options))

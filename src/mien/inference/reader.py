@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
+from mien.arguments import choice_argument
 from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import exact_crop, face_region
@@ -16,16 +17,20 @@ from mien.faces.detector import Detector
 from mien.faces.tracker import Tracker, with_times
 from mien.inference.bundle import Bundle, BundleConfig, load_bundle
 from mien.inference.calibration import probabilities
+from mien.inference.caution import join_reasons, small_face, whole_photograph
 from mien.inference.classifier import Classifier
-from mien.inference.decision import Answer, AnswerRule, two_way
+from mien.inference.decision import Answer, AnswerRule, Threshold, two_way
 from mien.inference.preprocess import PreparedImage, Preprocessor
-from mien.io.image import ImageSource, load_image, source_name
+from mien.io.image import ImageSource, is_single_image, load_image, open_source
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
 from mien.runtime import available_cores, map_in_order
 
 #: Which of the faces in an image are classified.
 Faces = Literal["largest", "all"]
+
+#: So many labels are named in `repr`.
+_SHOWN = 8
 
 #: Images, and crops, that are classified together.
 BATCH_SIZE = 32
@@ -42,14 +47,15 @@ class Reader:
         bundle: the model.
         threads: how many threads a call may use, None one per available core. Several images are decoded and
             searched for faces side by side.
-        threshold: for two labels, the probability from which the second is the answer; None is the bundle's own.
+        threshold: the probability from which a label is the answer, such as `{"sad": 0.6}`, in place of the bundle's
+            own rule for that label; for two labels, a number is that of the second. None is the bundle's own rule.
         faces: classify all faces of an image, largest first, or the largest alone.
         detect: detect faces and classify each, or classify the whole image; None is as the bundle was trained
             (its `framing`).
 
     Raises:
-        ConfigError: fewer threads than 1, another word for `faces`, or a threshold outside (0, 1), for a model of
-            more than two labels or with a rule of its own.
+        ConfigError: an option that does not fit: fewer threads than 1, another word for `faces`, or a threshold that
+            is outside (0, 1) or not one of this model's (`AnswerRule.with_threshold`).
         BundleError: the graph does not fit the config.
 
     Examples:
@@ -58,13 +64,20 @@ class Reader:
         'happy'
     """
 
+    #: `mien.explain`. The package sets it when it is imported, since explanation stands on a higher floor.
+    explain_with: ClassVar[Callable[..., Any]]
+
     def __init__(
-        self, bundle: Bundle, threads: int | None = None, threshold: float | None = None, *, faces: Faces = "all",
+        self, bundle: Bundle, threads: int | None = None, threshold: Threshold | None = None, *, faces: Faces = "all",
         detect: bool | None = None,
     ) -> None:  # fmt: skip
+        if not isinstance(bundle, Bundle):
+            raise ConfigError(
+                f"a reader takes what `load_bundle` returns, not {type(bundle).__name__}; use mien.load()"
+            )
         config = bundle.config
         if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise ConfigError(f"threads {threads!r:.20}: give a whole number from 1, or None for one per core")
+            raise ConfigError(f"`threads={threads!r:.20}`: give a whole number from 1, or None for one per core")
         self._assemble(
             config,
             config.rule if threshold is None else config.rule.with_threshold(threshold),
@@ -72,37 +85,61 @@ class Reader:
             Detector(threads=1),  # images go side by side
             threads=available_cores() if threads is None else threads,
             max_faces=_max_faces(faces),
-            detect=config.framing == "face" if detect is None else detect,
+            detect=detect,
         )
 
     def _assemble(
         self, config: BundleConfig, rule: AnswerRule, classifier: Classifier, detector: Detector, *,
-        threads: int, max_faces: int | None, detect: bool,
+        threads: int, max_faces: int | None, detect: bool | None,
     ) -> None:  # fmt: skip
+        if not isinstance(detect, bool | None):
+            raise ConfigError(f"`detect={detect!r:.20}`: give True, False or None")
         self.config, self.rule, self._classifier, self.detector = config, rule, classifier, detector
-        self._threads, self._max_faces, self.detect = threads, max_faces, detect
+        self._threads, self._max_faces, self._asked = threads, max_faces, detect
+        self.detect = config.framing == "face" if detect is None else detect
         self._preprocess = Preprocessor(
-            config.input_size, config.input_channels, detector if detect else None, max_faces, config.resize, config.fit
+            config.input_size,
+            config.input_channels,
+            detector if self.detect else None,
+            max_faces,
+            config.resize,
+            config.fit,
         )
 
     def variant(
-        self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None
+        self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None,
+        threshold: Threshold | None = None,
     ) -> "Reader":  # fmt: skip
         """Return a reader that shares this one's networks and differs in the options given; None keeps one.
 
-        `threads` is how many images are preprocessed side by side. Raises ConfigError for another word for `faces`.
+        `threads` is how many images are preprocessed side by side. Raises ConfigError as the constructor does.
         """
         other = Reader.__new__(Reader)
         other._assemble(
             self.config,
-            self.rule,
+            self.rule if threshold is None else self.rule.with_threshold(threshold),
             self._classifier,
             self.detector,
             threads=self._threads if threads is None else threads,
             max_faces=self._max_faces if faces is None else _max_faces(faces),
-            detect=self.detect if detect is None else detect,
+            detect=self._asked if detect is None else detect,
         )
         return other
+
+    @property
+    def whole_by_default(self) -> bool:
+        """Whether whole images are read because the model was trained so, not because the caller asked for it."""
+        return self._asked is None and not self.detect
+
+    def __repr__(self) -> str:
+        """Say the model, its labels, what it reads and when it gives which answer, in one line."""
+        labels = (
+            ", ".join(self.config.labels) if len(self.config.labels) <= _SHOWN else f"{len(self.config.labels)} labels"
+        )
+        faces = "each face" if self._max_faces is None else "the largest face"
+        read = f"{faces} (found first)" if self.detect else "whole images"
+        changed = "" if self.rule == self.config.rule else " (not the model's own rule)"
+        return f"<mien.Reader {self.config.name}: {labels}; reads {read}; answers {self.rule.describe()}{changed}>"
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -115,19 +152,21 @@ class Reader:
         return self.rule.threshold
 
     def predict(self, source: ImageSource) -> ImageResult:
-        """Classify one image: a path, the bytes of an image file, or a uint8 RGB array (H, W, 3).
+        """Classify one image: a path, an image file's bytes, an open file, a PIL image or a uint8 RGB array (H, W, 3).
 
         A file that cannot be decoded gives a result with status `unreadable`, an image without a face one with
         status `no_face`. Raises InputError for an object that is not an image at all.
         """
         return self.classify(self.preprocess(source))
 
-    def preprocess(self, source: ImageSource) -> PreparedImage:
+    def preprocess(self, source: ImageSource, name: str | None = None) -> PreparedImage:
         """Decode one image, detect its faces and crop them, as `predict` does before the network sees them.
 
-        Raises InputError for an object that is not an image at all.
+        `name` is what the result calls it, in place of the name of its file. Raises InputError for an object that is
+        not an image at all.
         """
-        return self._preprocess((source_name(source), source))
+        found, plain = open_source(source)
+        return self._preprocess((name or found, plain))
 
     def classify(self, prepared: PreparedImage) -> ImageResult:
         """Classify the crops of one image: `classify(preprocess(source))` is `predict(source)`."""
@@ -139,9 +178,9 @@ class Reader:
         They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time.
         Memory does not grow with the number of sources. Raises InputError for one image in place of several.
         """
-        if isinstance(sources, str | bytes | os.PathLike):
+        if not isinstance(sources, Iterable) or is_single_image(sources):
             raise InputError("predict_many takes several images; put a single one into a list, or use predict")
-        return self.predict_named(((source_name(source), source) for source in sources), batch_size)
+        return self.predict_named(map(open_source, sources), batch_size)
 
     def predict_named(
         self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
@@ -199,7 +238,19 @@ class Reader:
                 model=self.config.name,
                 faces=tuple(replace(face, person=person) for face, person in zip(faces, people, strict=True)),
                 time=time,
+                detect=self.detect,
             )
+
+    def explain(self, image: ImageSource, **options: Any) -> Any:
+        """Explain one image with this reader; return the `Explanation` of `mien.explain(image, model=reader)`.
+
+        `options` are the others of `mien.explain`, such as `label` and `method`.
+
+        Examples:
+            >>> load().explain("photo.jpg", method="occlusion").faces[0].label
+            'happy'
+        """
+        return type(self).explain_with(image, model=self, **options)
 
     def probabilities(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float64:
         """Return calibrated probabilities, float64 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
@@ -238,6 +289,7 @@ class Reader:
                 height=image.height,
                 model=self.config.name,
                 faces=tuple(islice(faces, len(image.inputs))),
+                detect=self.detect,
             )
 
     def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
@@ -258,12 +310,19 @@ class Reader:
             score=round(found.score, 4) if found else None,
             answer=answer.label,
             probability=answer.probability,
-            why=answer.why,
+            why=join_reasons(answer.why, self._caution(box, found)),
             probabilities=answer.probabilities,
             two_way=two_way(by_label),
             expressions=by_label if set(self.config.labels) == set(EXPRESSIONS) else None,
             landmarks=tuple((round(x, 1), round(y, 1)) for x, y in found.landmarks) if found else None,
         )
+
+    def _caution(self, box: Box, found: Detection | None) -> str | None:
+        if found is not None:
+            return small_face(box)
+        if not self.whole_by_default or self.config.about.get("images") == "other":
+            return None  # asked for, or a model of things that need not be faces
+        return whole_photograph(box.width, box.height, self.config.input_size)
 
 
 def in_batches(
@@ -290,8 +349,8 @@ def in_batches(
 
 
 def load(
-    model: str | os.PathLike[str] | None = None, *, threads: int | None = None, threshold: float | None = None,
-    faces: Faces = "all", detect: bool | None = None,
+    model: str | os.PathLike[str] | None = None, *, threads: int | None = None,
+    threshold: Threshold | None = None, faces: Faces = "all", detect: bool | None = None,
 ) -> Reader:  # fmt: skip
     """Open a model for inference: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
@@ -306,6 +365,4 @@ def load(
 
 
 def _max_faces(faces: str) -> int | None:
-    if faces not in get_args(Faces):
-        raise ConfigError(f"faces {faces!r:.20}: give {' or '.join(get_args(Faces))}")
-    return 1 if faces == "largest" else None
+    return 1 if choice_argument("faces", faces, get_args(Faces)) == "largest" else None

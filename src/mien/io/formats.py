@@ -35,7 +35,7 @@ class Column:
 
     Args:
         name: the heading.
-        type: `text`, `integer` (32 bits), `number` (64 bits) or `numbers` (a list of these).
+        type: `text`, `integer` (32 bits), `number` (64 bits), `numbers` (a list of these) or `boolean`.
         of_row: gets the value from a row; None for a column that needs a face.
         of_face: gets the value from a face of the row, which also has its `number`, from 0. Empty without a face.
         csv: whether it is in CSV too.
@@ -44,7 +44,7 @@ class Column:
     """
 
     name: str
-    type: Literal["text", "integer", "number", "numbers"]
+    type: Literal["text", "integer", "number", "numbers", "boolean"]
     of_row: Callable[[ResultRow], Any] | None = None
     of_face: Callable[[ResultFace], Any] | None = None
     csv: bool = True
@@ -60,6 +60,8 @@ class Column:
     def csv_value(self, row: ResultRow, face: ResultFace | None) -> Any:
         """Return the value as CSV shows it."""
         value = self.value(row, face)
+        if isinstance(value, bool):
+            return str(value).lower()  # as in JSON
         return value if self.decimals is None or value is None else round(value, self.decimals)
 
 
@@ -80,6 +82,7 @@ COLUMNS = (
     Column("status", "text", itemgetter("status")),
     Column("reason", "text", itemgetter("reason")),
     Column("model", "text", itemgetter("model"), csv=False),
+    Column("detect", "boolean", itemgetter("detect")),
     Column("picture_width", "integer", itemgetter("width"), csv=False),
     Column("picture_height", "integer", itemgetter("height"), csv=False),
     Column("face", "integer", of_face=itemgetter("number"), csv=False),
@@ -177,7 +180,10 @@ def probability_labels(labels: Sequence[str], answers: Sequence[str]) -> tuple[s
 def parquet_schema(labels: Sequence[str], video: bool = False) -> "pa.Schema":
     """Return the schema of a Parquet file of flat rows, for images or the frames of a `video`."""
     pa = require_parquet()
-    types = {"text": pa.string(), "integer": pa.int32(), "number": pa.float64(), "numbers": pa.list_(pa.float64())}
+    types = {
+        "text": pa.string(), "integer": pa.int32(), "number": pa.float64(), "numbers": pa.list_(pa.float64()),
+        "boolean": pa.bool_(),
+    }  # fmt: skip
     return pa.schema({column.name: types[column.type] for column in columns(labels, video)})
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -20,8 +20,9 @@ from mien.io.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, sh
 from mien.io.sniffing import not_an_image
 from mien.runtime import MemoryBudget, release_freed_memory
 
-#: A path, the bytes of an image file, or an array as `array_to_rgb` takes it.
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | UInt8
+#: A path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array as `array_to_rgb`
+#: takes it.
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | UInt8
 
 #: Endings of image files, in lower case.
 IMAGE_SUFFIXES = frozenset(
@@ -92,8 +93,8 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
     EXIF orientation is applied.
 
     Args:
-        source: a path, the bytes of an image file, or a uint8 array in [0, 255] of shape (H, W), (H, W, 1),
-            (H, W, 3) in RGB order or (H, W, 4) in RGBA order.
+        source: a path, the bytes of an image file, a file opened for reading bytes, a Pillow image of any mode, or a
+            uint8 array in [0, 255] of shape (H, W), (H, W, 1), (H, W, 3) in RGB order or (H, W, 4) in RGBA order.
         shrink_to: pixels; a large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, never below this on a side.
 
     Returns:
@@ -101,34 +102,93 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
 
     Raises:
         ImageError: a file or bytes that cannot be decoded.
-        InputError: an array of another type or shape.
+        InputError: an array of another type or shape, or an object that is not an image at all.
 
     Examples:
         >>> load_image(np.zeros((48, 64), np.uint8)).shape
         (48, 64, 3)
     """
-    if isinstance(source, np.ndarray):
-        return array_to_rgb(source)
-    name = source_name(source)
-    data = source if isinstance(source, bytes) else read_file(Path(source))
+    name, plain = open_source(source)
+    if isinstance(plain, ImageError):
+        raise plain
+    if isinstance(plain, np.ndarray):
+        return array_to_rgb(plain)
+    data = plain if isinstance(plain, bytes) else read_file(Path(plain))
     with open_image(data, name, shrink_to=shrink_to) as image:
         return image.rgb
 
 
-def source_name(source: ImageSource) -> str:
-    """Return what rows and errors call an image; InputError for an object that is not an image at all.
+def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | bytes | UInt8 | ImageError]:
+    """Return what rows and errors call an image, and the image as a path, bytes or array that any thread may use.
+
+    An open file is read from its start, and a Pillow image is turned upright and converted as its file would be. If
+    that fails, an ImageError takes the image's place.
+
+    Raises:
+        InputError: an object that is not an image at all.
 
     Examples:
-        >>> source_name(b"..."), source_name("me.jpg")
-        ('<bytes>', 'me.jpg')
+        >>> open_source("me.jpg"), open_source(io.BytesIO(b"..."))
+        (('me.jpg', 'me.jpg'), ('<file>', b'...'))
     """
-    if isinstance(source, bytes):
-        return "<bytes>"
-    if isinstance(source, np.ndarray):
-        return "<array>"
     if isinstance(source, str | os.PathLike):
-        return os.fsdecode(source)
-    raise InputError(f"an image is a path, bytes or a uint8 array, not {type(source).__name__}")
+        return os.fsdecode(source), source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "<bytes>", bytes(source)
+    if isinstance(source, np.ndarray):
+        return "<array>", source
+    if isinstance(source, Image.Image):
+        name = os.fsdecode(getattr(source, "filename", "") or "<image>")
+        return name, _pillow_to_rgb(source, name)
+    if hasattr(source, "read"):
+        named = getattr(source, "name", None)
+        name = named if isinstance(named, str) else "<file>"
+        return name, _read_stream(source, name)
+    fix = "; convert it with numpy.asarray" if hasattr(source, "__array__") else ""
+    raise InputError(
+        "an image is a path, bytes, an open file, a Pillow image or a uint8 array, "
+        f"not {type(source).__module__}.{type(source).__name__}{fix}".replace("not builtins.", "not ")
+    )
+
+
+def is_single_image(source: object) -> bool:
+    """Return whether an object is one image, not several.
+
+    Examples:
+        >>> is_single_image("me.jpg"), is_single_image(["me.jpg"])
+        (True, False)
+    """
+    if isinstance(source, np.ndarray):
+        return source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (1, 3, 4))
+    kinds = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+    return isinstance(source, kinds) or hasattr(source, "read")
+
+
+def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:
+    if image.width * image.height > MAX_PIXELS:
+        return _too_many_pixels(name)
+    try:
+        image.load()
+        rgb = shrunk_rgb(image, None)
+        turn = TRANSPOSES.get(orientation(image))
+        return rgb if turn is None else np.asarray(Image.fromarray(rgb).transpose(turn))
+    except Exception as error:  # each decoder raises its own
+        return ImageError(name, f"is truncated or damaged: {_first_line(error)}", "damaged")
+
+
+def _read_stream(stream: IO[bytes], name: str) -> bytes | ImageError:
+    """Read a file from its start: where one has just been written, its position is at the end."""
+    try:
+        if stream.seekable():
+            stream.seek(0)
+        data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError, AttributeError) as error:
+        return ImageError(name, f"cannot be read: {_first_line(error)}")
+    if not isinstance(data, bytes):
+        raise InputError(f"{name}: is open as text; open it for reading bytes, open(path, 'rb')")
+    if len(data) > MAX_BYTES:
+        return ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?", "too-large")
+    return data
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def array_to_rgb(array: UInt8) -> RGB:
         (2, 4, 3)
     """
     if array.dtype != np.uint8:
-        raise InputError(f"an array of {array.dtype}: give uint8 values in 0-255, (array * 255).astype('uint8')")
+        scaled = "array" if array.size and array.dtype.kind in "iuf" and array.max() > 1 else "(array * 255)"
+        raise InputError(f"an array of {array.dtype}: give uint8 values in 0-255, {scaled}.astype('uint8')")
     if array.ndim == 2:
         array = array[..., np.newaxis]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mien.arguments import path_argument
 from mien.evaluation.comparison import Comparison, compare_predictions
 from mien.evaluation.predictions import SavedPredictions, read_predictions, saved_predictions
 from mien.io.atomic import new_folder, write_text
@@ -75,7 +76,7 @@ def _read(reports: Sequence[Report]) -> list[SavedPredictions]:
             path = Path(f"{name}-{taken + 1}" if taken else name)
             found.append(saved_predictions(report.predictions, path, report.part, name))
         else:
-            found.append(read_predictions(Path(report)))
+            found.append(read_predictions(path_argument("report", report, "a folder or what mien.evaluate returned")))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.arguments import path_argument
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.errors import ConfigError, DataError
@@ -85,7 +86,11 @@ def evaluate(
         >>> print(mien.evaluate("data", metrics_only=True).metrics.overall["accuracy"])
         0.875 [0.640, 0.965]
     """
-    groups = None if groups is None else Path(groups)
+    groups = None if groups is None else path_argument("groups", groups, "a CSV")
+    if data is not None:
+        path_argument("data", data, "a labelled folder, CSV or zip")
+    if model is not None and not isinstance(model, Reader):
+        path_argument("model", model, "a shipped model, a bundle, a run folder or a reader")
     if groups is not None and not groups.exists():
         raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
     if choose_threshold:

@@ -39,7 +39,7 @@ class StreamPredictor:
     """Predict the frames of one stream and track its faces with `Reader.watch`. Each call may use another thread."""
 
     def __init__(self, reader: Reader, models: Models) -> None:
-        self._models, self._model = models, reader.config.name
+        self._models, self._model, self._detect = models, reader.config.name, reader.detect
         self._frame: tuple[float, RGB] | None = None
         self._results = reader.watch(self._frames(), source=SOURCE)
 
@@ -58,7 +58,14 @@ class StreamPredictor:
         except ImageError as error:
             return [
                 FrameResult(
-                    SOURCE, "unreadable", error.reason, width=None, height=None, model=self._model, time=seconds
+                    SOURCE,
+                    "unreadable",
+                    error.reason,
+                    width=None,
+                    height=None,
+                    model=self._model,
+                    time=seconds,
+                    detect=self._detect,
                 ).to_dict()
             ]
         return [next(self._results).to_dict()]

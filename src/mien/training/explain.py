@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
+from mien.arguments import choice_argument, path_argument
 from mien.data.dataset import read_manifest
 from mien.errors import ConfigError
 from mien.evaluation.held_out import held_out
@@ -57,7 +58,7 @@ def explain(
     """Compute a heatmap of the evidence for a label in each face of an image.
 
     Args:
-        image: a path, the bytes of a file, or a uint8 RGB array (H, W, 3).
+        image: as for `Reader.predict`: a path, bytes, an open file, a Pillow image or a uint8 RGB array (H, W, 3).
         model: a shipped model, a bundle or run folder, a .keras file, a reader, or what `open_model` returned (to
             explain many images). Default: the shipped model.
         label: one of the model's labels, or "all" for every one of them. Default: the answer for each face.
@@ -130,9 +131,10 @@ def explain_dataset(
     """
     if not attention and not faithfulness:
         raise ConfigError("explain_dataset: nothing to measure; give attention=True or faithfulness=True")
-    place = None if out is None else Path(out)
+    source = path_argument("data", data, "a labelled folder, CSV or zip")
+    place = None if out is None else path_argument("out", out, "a new folder")
     if place:
-        require_new_folder(place, data)
+        require_new_folder(place, source)
         if faithfulness:
             from mien.viz.charts import require_matplotlib
 
@@ -140,7 +142,7 @@ def explain_dataset(
     opened = model
     if not isinstance(opened, ExplainableModel):
         opened = open_model(opened, labels, method, "largest", detect)
-    held = held_out(read_manifest(Path(data), classes, rename))
+    held = held_out(read_manifest(source, classes, rename))
     found = explain_manifest(
         opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
         faithfulness=faithfulness, limit=limit, on_progress=on_progress,
@@ -178,7 +180,9 @@ def open_model(
         reader = model.variant(faces=faces, detect=detect)
         chosen = method or default_method(reader)
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
-    path = None if model is None else Path(model)
+    if method is not None:
+        choice_argument("method", method, get_args(Method))
+    path = None if model is None else path_argument("model", model, "a model, a run folder or a .keras file")
     if path is not None and path.suffix in _KERAS and path.is_file():
         run = path.parent
         if (run / BUNDLE).is_dir():

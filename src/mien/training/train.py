@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.arguments import path_argument
 from mien.data.dataset import require_trainable
 from mien.errors import ConfigError
 from mien.io.atomic import refuse_existing
@@ -69,16 +70,19 @@ def train(
     if resume is not None:
         if data or out or classes or rename or folds or config or any(value is not None for value in settings.values()):
             raise ConfigError("`resume=`: takes the run's own data and settings; give it alone")
-        return _resume(Path(resume), reporter)
+        return _resume(path_argument("resume", resume, "a run folder"), reporter)
     if data is None:
         raise ConfigError("give `data=`, a labelled folder, CSV or zip; or `resume=RUN`")
-    given = merge_settings(Path(config) if config else None, settings, reporter.say)
+    place = path_argument("data", data, "a labelled folder, CSV or zip")
+    toml = path_argument("config", config, "a TOML file") if config else None
+    given = merge_settings(toml, settings, reporter.say)
     full, small = build_config(given), small_dataset_config(given)
-    folder = Path(out) if out else Path(RUNS) / f"{Path(data).resolve().stem}-{full.network}"
+    named = path_argument("out", out, "a new folder") if out else None
+    folder = named or Path(RUNS) / f"{place.resolve().stem}-{full.network}"
     # Find typing errors before Keras is loaded, which takes seconds.
     refuse_existing_run(folder)
     require_new_folder(folder, data if out else None)
-    source = read_source(Path(data), tuple(classes) if classes else None, rename)
+    source = read_source(place, tuple(classes) if classes else None, rename)
     require_keras("training", full.deterministic)
     return train_source(source, full, folder, reporter, folds=folds, small_config=small)
 
