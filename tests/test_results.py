@@ -23,7 +23,7 @@ def test_an_empty_box_is_refused(size: tuple[int, int]) -> None:
 
 def test_a_row_survives_json() -> None:
     row = json.loads(json.dumps(result().to_dict()))
-    assert list(row) == ["source", "status", "reason", "width", "height", "model", "faces"]
+    assert list(row) == ["source", "status", "reason", "width", "height", "model", "detect", "faces"]
     assert row["faces"][0]["box"] == {"x": 1, "y": 2, "width": 30, "height": 40}
     assert row["faces"][0]["probabilities"] == {"happy": 0.75, "sad": 0.25}
     assert not {"two_way", "expressions"} & set(row["faces"][0])
@@ -48,7 +48,7 @@ def test_no_face_is_an_error_only_when_asked_for_one() -> None:
     assert str(bad) == "a.jpg: unreadable (is empty)"
     with pytest.raises(ImageError, match=r"a\.jpg: is empty"):
         _ = bad.answer
-    with pytest.raises(ImageError, match="no face was found"):
+    with pytest.raises(ImageError, match=r"no face was found; look at `result\.status`.*`detect=False`"):
         _ = result("no_face", None, ()).probability
 
 

@@ -193,7 +193,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_run_without_a_bundle_says_how_to_finish_it(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("")
-    assert f"finish it with mien train --resume {tmp_path}" in refusal(tmp_path)
+    assert f"finish it with `mien.train(resume={str(tmp_path)!r})`" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("name", [MODEL_FILE, CONFIG_FILE])

@@ -1,5 +1,6 @@
 """Probabilities become an answer by one rule: for one row, for many, and with a reason."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mien.errors import ConfigError
 from mien.inference.calibration import probabilities
-from mien.inference.decision import Answer, AnswerRule, choose_field, renormalise, two_way
+from mien.inference.decision import Answer, AnswerRule, choose_field, parse_threshold, renormalise, two_way
 from mien.labels import EXPRESSIONS
 
 Floats = npt.NDArray[np.float64]
@@ -276,3 +278,47 @@ def test_happy_against_sad_is_a_probability(happy: float, sad: float) -> None:
     assert sum(found.values()) == pytest.approx(1)
     assert all(0 <= value <= 1 for value in found.values())
     assert happy <= sad or found["happy"] >= found["sad"]
+
+
+SHIPPED_LIKE = AnswerRule(
+    ("happy", "neutral", "sad"), answer_from={"happy": 0.6, "sad": 0.25}, answer_over={"sad": {"neutral": 4.25}}
+)
+
+
+def test_a_threshold_replaces_all_that_a_rule_asks_of_a_label() -> None:
+    row = [[0.0, 0.3, 0.7]]  # 2.3 times as probable as neutral
+    (before,) = SHIPPED_LIKE.decide(row)
+    (after,) = SHIPPED_LIKE.with_threshold({"sad": 0.6}).decide(row)
+    assert (before.label, after.label, after.why) == ("neither", "sad", None)
+    (strict,) = SHIPPED_LIKE.with_threshold({"sad": 0.8}).decide(row)
+    assert (strict.label, strict.why) == ("neither", "sad 0.70 is below 0.8")
+    assert SHIPPED_LIKE.with_threshold({"happy": 0.9}).answer_over == SHIPPED_LIKE.answer_over
+
+
+def test_the_rule_of_two_labels_takes_either_label() -> None:
+    rule = AnswerRule(("happy", "sad"))
+    assert rule.with_threshold({"sad": 0.7}) == rule.with_threshold(0.7)
+    assert rule.with_threshold({"happy": 0.25}).threshold == 0.75
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "words"),
+    [
+        (SHIPPED_LIKE, 0.5, "name the answer, such as `threshold={'sad': 0.5}`"),
+        (SHIPPED_LIKE, {"neutral": 0.5}, "this model has thresholds for happy and sad"),
+        (SHIPPED_LIKE, {"sad": 1.0}, "give a number between 0 and 1"),
+        (SHIPPED_LIKE, {"sad": "much"}, "give a number between 0 and 1"),
+        (AnswerRule(("a", "b")), {"a": 0.5, "b": 0.5}, "give one of the two"),
+        (AnswerRule(("a", "b", "c")), {"a": 0.5}, "answers the most probable label"),
+    ],
+)
+def test_a_threshold_that_does_not_fit_is_one_line(rule: AnswerRule, threshold: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        rule.with_threshold(threshold)
+    assert str(caught.value).startswith("`threshold=")
+
+
+@pytest.mark.parametrize("text", ["", "much", "sad=", "sad=0.6,happy", "sad=much"])
+def test_other_text_is_no_threshold(text: str) -> None:
+    with pytest.raises(ConfigError, match="give a number between 0 and 1, or ANSWER=NUMBER"):
+        parse_threshold(text)

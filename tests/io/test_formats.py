@@ -52,6 +52,7 @@ def row(source: str, *faces: dict[str, Any], status: str = "ok", reason: str | N
         "width": size[0],
         "height": size[1],
         "model": "m",
+        "detect": True,
         "faces": list(faces),
     }
 
@@ -80,7 +81,7 @@ def test_csv_has_a_line_per_face_and_one_for_an_image_without() -> None:
     assert [(line["x"], line["width"], line["score"]) for line in found][:3] == [
         *(("1", "30", "0.9"), ("100", "30", "0.9"), ("5", "30", "")),
     ]
-    assert "".join(csv_text([], LABELS)).startswith("source,status,reason,x,y,")
+    assert "".join(csv_text([], LABELS)).startswith("source,status,reason,detect,x,y,")
 
 
 def test_text_comes_row_by_row() -> None:

@@ -31,5 +31,5 @@ def test_the_detail_is_one_line_of_bounded_length() -> None:
 
 def test_every_parameter_is_described() -> None:
     described = describe_params(ExplainParams)
-    assert [each["name"] for each in described] == ["detect", "faces", "model", "label", "method", "view"]
+    assert [each["name"] for each in described] == ["detect", "faces", "threshold", "model", "label", "method", "view"]
     assert {each["required"] for each in described} == {False}

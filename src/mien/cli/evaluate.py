@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
+from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options, threshold_option
 from mien.cli.progress import progress_bar
 from mien.cli.tables import metrics_table
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
-from mien.inference.decision import ANSWER_FIELDS
+from mien.inference.decision import ANSWER_FIELDS, Threshold
 from mien.io.layout import REPORT
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _NAMED = 5
 )  # fmt: skip
 @click.option("--json", "json_target", metavar="FILE|-", help="write the metrics as JSON")
 @detect_option(AS_TRAINED)
+@threshold_option
 @click.option("--robustness", is_flag=True, help="measure accuracy on rotated, dark, blurred, ... images (minutes)")
 @click.option(
     "--groups", type=click.Path(path_type=Path), metavar="CSV",
@@ -44,8 +45,8 @@ _NAMED = 5
 @data_options
 def command(
     data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None,
-    robustness: bool, groups: Path | None, costs: tuple[str, ...], choose_threshold: bool, seed: int,
-    classes: str | None, rename: tuple[str, ...],
+    threshold: Threshold | None, robustness: bool, groups: Path | None, costs: tuple[str, ...],
+    choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Evaluate a model on DATA, or on the held-out part of its own run.
 
@@ -66,7 +67,8 @@ def command(
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("evaluating") as report:
         found = evaluate(
-            data, model=model, classes=wanted, rename=renamed, detect=detect, robustness=robustness, groups=groups,
+            data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold,
+            robustness=robustness, groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
             out=out, json_target=json_target, seed=seed, on_progress=report,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from mien.errors import ConfigError
+from mien.inference.decision import parse_threshold
 from mien.labels import parse_classes, parse_rename
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -54,6 +55,17 @@ def detect_option(auto: str) -> Callable[[Function], Function]:
         return cast("Function", click.option("--detect", type=choice, show_default=f"auto, {auto}", help=words)(option))
 
     return add
+
+
+def threshold_option(function: Function) -> Function:
+    """Add `--threshold`, which every verb that answers takes; the verb gets what `parse_threshold` returns."""
+    return click.option(
+        "--threshold",
+        callback=lambda context, option, value: None if value is None else parse_threshold(value),
+        metavar="ANSWER=P,...|P",
+        show_default="the model's own rule",
+        help="give an answer from this probability, such as sad=0.6; a number alone is for the second of two classes",
+    )(function)
 
 
 def parse_data_options(classes: str | None, rename: tuple[str, ...]) -> tuple[tuple[str, ...] | None, dict[str, str]]:

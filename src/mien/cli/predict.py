@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one
+from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one, threshold_option
 from mien.cli.predict_table import print_table, summary
 from mien.cli.progress import item_bar
 from mien.errors import ConfigError
 from mien.inference.batch import BatchJob
+from mien.inference.decision import Threshold
 from mien.inference.reader import Faces, Reader, load
 from mien.io.inputs import STDIN, Inputs, is_video
 from mien.io.row_output import RowOutput
@@ -41,13 +42,7 @@ _HEADINGS = {
 @verb("predict", _HEADINGS)
 @click.argument("inputs", nargs=-1)
 @model_option
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="P",
-    show_default="the model's own",
-    help="two classes: answer the second if its probability is at least P",
-)
+@threshold_option
 @click.option(
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
 )
@@ -81,7 +76,7 @@ _HEADINGS = {
 )
 @click.option("--timeline", type=click.Path(path_type=Path), metavar="PNG", help="plot each person's answers over time")
 def command(
-    inputs: tuple[str, ...], model: str | None, threshold: float | None, faces: Faces, detect: bool | None,
+    inputs: tuple[str, ...], model: str | None, threshold: Threshold | None, faces: Faces, detect: bool | None,
     threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
     parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
     timeline: Path | None,
@@ -139,7 +134,7 @@ def _predict_images(
     if drawer and drawer.failed:
         click.echo(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
     found = job.summary
-    if found.photographs and _silently_whole(open_reader, reader):
+    if found.photographs and reader.overlooks_faces:
         share = f"{found.photographs} of {found.counts.total()}"
         click.echo(f"mien: {_WHOLE}, but {share} are as large as photographs; {_FIND}", err=True)
     return _close(found.counts)
@@ -159,13 +154,13 @@ def _predict_video(
         status = predict_camera(reader, camera, output, fps)
     else:
         status = predict_video(reader, inputs[0], output, fps, draw, timeline)
-    if _silently_whole(open_reader, reader):
+    if reader.overlooks_faces:
         click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
     return status
 
 
 def _predict_on_ray(
-    names: tuple[str, ...], folder: Path, model: str | None, threshold: float | None, faces: Faces,
+    names: tuple[str, ...], folder: Path, model: str | None, threshold: Threshold | None, faces: Faces,
     detect: bool | None, threads: int | None,
 ) -> int:  # fmt: skip
     """Predict images on a Ray cluster; returns the exit status."""
@@ -181,11 +176,6 @@ def _predict_on_ray(
             threshold=threshold, faces=faces, detect=detect, workers=threads, on_progress=report,
         )  # fmt: skip
     return _close(counts)
-
-
-def _silently_whole(open_reader: partial[Reader], reader: Reader) -> bool:
-    """Whether the model takes whole images, though these may show faces, and the user did not ask for that."""
-    return open_reader.keywords["detect"] is None and not reader.detect and reader.config.content != "other"
 
 
 def _close(counts: Mapping[str, int]) -> int:

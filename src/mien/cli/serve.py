@@ -12,7 +12,9 @@ from signal import SIGINT
 import click
 
 from mien.cli.help import verb
+from mien.cli.options import threshold_option
 from mien.errors import ConfigError
+from mien.inference.decision import Threshold
 from mien.inference.reader import Reader, load
 
 #: Environment variable that holds the API key if no file is given.
@@ -22,7 +24,7 @@ MIN_KEY_LENGTH = 16
 
 
 _HEADINGS = {
-    "Start here": ("models", "open_page", "host", "port"),
+    "Start here": ("models", "threshold", "open_page", "host", "port"),
     "Who may connect": ("api_key_file", "no_auth", "origins", "hosts"),
     "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
 }
@@ -43,6 +45,7 @@ _HEADINGS = {
     help="a shipped model, a bundle or a run folder; repeat for several models, the first is the default",
     show_default="mien, the shipped one",
 )  # fmt: skip
+@threshold_option
 @click.option("--open", "open_page", is_flag=True, help="open the page in a browser")
 @click.option(
     "--api-key-file", type=click.Path(path_type=Path), metavar="FILE",
@@ -77,7 +80,8 @@ _HEADINGS = {
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS",
               help="longest time for a request, waiting included")  # fmt: skip
 def command(
-    host: str, port: int, models: tuple[str, ...], open_page: bool, api_key_file: Path | None, no_auth: bool,
+    host: str, port: int, models: tuple[str, ...], threshold: Threshold | None,
+    open_page: bool, api_key_file: Path | None, no_auth: bool,
     origins: tuple[str, ...], hosts: tuple[str, ...], threads: int | None, max_body: int, max_files: int,
     max_pixels: float, max_waiting: int, timeout: float,
 ) -> int:  # fmt: skip
@@ -103,7 +107,7 @@ def command(
         body_bytes=max_body * 2**20, files=max_files, pixels=round(max_pixels * 1e6), waiting=max_waiting,
         seconds=timeout, held_bytes=max(256, 2 * max_body) * 2**20,
     )  # fmt: skip
-    readers = _open_readers(models)
+    readers = _open_readers(models, threshold)
     names = {*LOOPBACK, host, *hosts} if local or hosts else None
     app = create_app(readers, limits, key=key, hosts=names, origins=_check_origins(origins), threads=threads)
     listener = listen(host, port)
@@ -123,14 +127,14 @@ def command(
     return 0
 
 
-def _open_readers(models: tuple[str, ...]) -> dict[str, Reader]:
+def _open_readers(models: tuple[str, ...], threshold: Threshold | None) -> dict[str, Reader]:
     """Open each model; its name is the one given by `NAME=`, else the bundle's own."""
     readers: dict[str, Reader] = {}
     for argument in models or (None,):
         name, place = None, argument
         if argument and "=" in argument and not Path(argument).exists():
             name, _, place = argument.partition("=")
-        reader = load(place, threads=1)  # one thread each: several requests run at the same time
+        reader = load(place, threads=1, threshold=threshold)  # one thread each: several requests run at the same time
         name = name or reader.config.name
         if name in readers:
             raise ConfigError(f"--model {argument}: the name '{name}' is taken; use --model NAME={argument}")

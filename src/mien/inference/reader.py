@@ -127,9 +127,9 @@ class Reader:
         return other
 
     @property
-    def whole_by_default(self) -> bool:
-        """Whether whole images are read because the model was trained so, not because the caller asked for it."""
-        return self._asked is None and not self.detect
+    def overlooks_faces(self) -> bool:
+        """Whether photographs are read whole, though nobody asked for that and the model may be one of faces."""
+        return self._asked is None and not self.detect and self.config.content != "other"
 
     def __repr__(self) -> str:
         """Say the model, its labels, what it reads and when it gives which answer, in one line."""
@@ -320,9 +320,7 @@ class Reader:
     def _caution(self, box: Box, found: Detection | None) -> str | None:
         if found is not None:
             return small_face(box)
-        if not self.whole_by_default or self.config.about.get("images") == "other":
-            return None  # asked for, or a model of things that need not be faces
-        return whole_photograph(box.width, box.height, self.config.input_size)
+        return whole_photograph(box.width, box.height, self.config.input_size) if self.overlooks_faces else None
 
 
 def in_batches(

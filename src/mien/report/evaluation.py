@@ -20,6 +20,7 @@ from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
 from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
+from mien.inference.decision import Threshold
 from mien.inference.reader import Reader, load
 from mien.report.report import Evaluation, require_report
 
@@ -38,6 +39,7 @@ def evaluate(
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
     detect: bool | None = None,
+    threshold: Threshold | None = None,
     robustness: bool = False,
     groups: str | Path | None = None,
     costs: Mapping[str, float] | None = None,
@@ -61,6 +63,7 @@ def evaluate(
         classes: use only these classes, in this order. Default: all.
         rename: maps class names of the data to the names to use.
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
+        threshold: as in `Reader`: the probability from which a label is the answer. Default: the model's own rule.
         robustness: also measure accuracy under perturbations such as rotation, blur and occlusion (minutes).
         groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
         costs: for two classes, what each wrong answer of a class costs. Default: 1.
@@ -94,11 +97,11 @@ def evaluate(
     if groups is not None and not groups.exists():
         raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
     if choose_threshold:
-        _require_threshold(model)
+        _require_threshold(model, threshold)
     require_report(None if out is None else Path(out), json_target, data, groups)
     chosen = _held_out(data, model, classes, rename, detect)
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, detect)
+    reader = _reader(model, detect, threshold)
     audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation
     progress = _Progress(on_progress, _PREDICTING, _AUDITING if audits else 0, _PERTURBING if robustness else 0)
 
@@ -167,14 +170,16 @@ def _held_out(
     return held_out_of_run(Path(model))
 
 
-def _reader(model: str | Path | Reader | None, detect: bool | None) -> Reader:
+def _reader(model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None) -> Reader:
     if isinstance(model, Reader):
-        return model.variant(faces="largest", detect=detect)
-    return load(model, faces="largest", detect=detect)
+        return model.variant(faces="largest", detect=detect, threshold=threshold)
+    return load(model, faces="largest", detect=detect, threshold=threshold)
 
 
-def _require_threshold(model: str | Path | Reader | None) -> None:
+def _require_threshold(model: str | Path | Reader | None, threshold: Threshold | None) -> None:
     """Refuse a model whose threshold cannot be written, before long work starts."""
+    if threshold is not None:
+        raise ConfigError("`threshold=` and `choose_threshold=`: give only one of them")
     if model is None or isinstance(model, Reader) or find_bundle(model).is_relative_to(SHIPPED):
         raise ConfigError("`choose_threshold=`: the shipped model stays as it is; give `model=FOLDER`, of your own")
     config = load_bundle(model).config

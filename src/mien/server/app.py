@@ -54,7 +54,7 @@ class Api:
     async def predict(self, request: Request) -> Response:
         """Predict the expression in one or several images. An image that cannot be read is a row with a reason."""
         params = parse_params(PredictParams, request.query_params)
-        reader = self.models.reader(params.model, params.detect, params.faces)
+        reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
             uploads = await read_uploads(request, self.limits, reservation)
@@ -68,7 +68,7 @@ class Api:
     async def explain(self, request: Request) -> Response:
         """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
         params = parse_params(ExplainParams, request.query_params)
-        reader = self.models.reader(params.model, params.detect, params.faces)
+        reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
             uploads = await read_uploads(request, self.limits, reservation)
@@ -85,7 +85,9 @@ class Api:
             if self.key.required and not self.key.matches(await receive_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
             params = parse_params(PredictParams, socket.query_params)
-            await self.streams.run(socket, self.models.reader(params.model, params.detect, params.faces))
+            await self.streams.run(
+                socket, self.models.reader(params.model, params.detect, params.faces, params.threshold)
+            )
         except Problem as problem:
             self.metrics.refused.labels(problem.code).inc()
             await close_with_problem(socket, problem)

@@ -6,7 +6,7 @@ The HTTP side is in `app`. Frames of a webcam are in `stream`.
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.idioms import to_query
+from mien.inference.decision import parse_threshold
 from mien.inference.reader import Faces, Reader
 from mien.io.image import ImageSource, open_header
 from mien.results import FaceHeat
@@ -27,6 +28,8 @@ from mien.viz.overlay import heat_layer, overlay_faces
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 #: Longest side of an explained image, in pixels.
 MAX_EXPLAINED_SIDE = 1280
+#: So many readers with other options are kept.
+_VARIANTS = 64
 #: A larger image is first reduced by a whole number, to at least this many times its final size (Pillow's
 #: `reducing_gap`). The reduction makes this many rows at a time.
 _REDUCING_GAP, _STRIP_ROWS = 2, 64
@@ -53,8 +56,9 @@ class Models:
             raise ConfigError("no model to serve; give at least one reader")
         self.default = next(iter(self._readers))
         self._max_pixels = max_pixels
-        self._variants: dict[tuple[str, bool | None, Faces | None], Reader] = {}
-        self._batch_functions: dict[int, Callable[[list[list[Upload]]], list[RowsOrProblem]]] = {}
+        # Bounded: clients choose the thresholds.
+        self._variant = lru_cache(_VARIANTS)(self._make_variant)
+        self.batch_function = lru_cache(_VARIANTS)(self._make_batch_function)
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of `/v1/models`."""
@@ -75,31 +79,38 @@ class Models:
             ],
         }
 
-    def reader(self, name: str | None, detect: bool | None = None, faces: Faces | None = None) -> Reader:
+    def reader(
+        self, name: str | None, detect: bool | None = None, faces: Faces | None = None, threshold: str | None = None
+    ) -> Reader:
         """Return a reader by name.
 
         Args:
             name: name of a served model; None is the default model.
             detect: whether to detect faces; None keeps the reader's setting.
             faces: which faces to answer; None keeps the reader's setting.
+            threshold: the probability from which a label is the answer, such as `sad=0.6`; None keeps the rule.
 
         Raises:
-            Problem: `unknown_model` if no model has this name.
+            Problem: `unknown_model` if no model has this name, `bad_parameter` for a threshold that it does not have.
         """
         name = name or self.default
         if name not in self._readers:
             raise Problem("unknown_model", f"model {name[:60]!r}: this server has {', '.join(self._readers)}")
-        key = (name, detect, faces)
-        if key not in self._variants:
-            self._variants[key] = self._readers[name].variant(detect=detect, faces=faces, threads=1)
-        return self._variants[key]
+        try:
+            return self._variant(name, detect, faces, threshold)
+        except ConfigError as error:
+            raise Problem("bad_parameter", to_query(str(error))) from None
 
-    def batch_function(self, reader: Reader) -> Callable[[list[list[Upload]]], list[RowsOrProblem]]:
+    def _make_variant(self, name: str, detect: bool | None, faces: Faces | None, threshold: str | None) -> Reader:
+        wanted = None if threshold is None else parse_threshold(threshold)
+        return self._readers[name].variant(detect=detect, faces=faces, threshold=wanted, threads=1)
+
+    def _make_batch_function(self, reader: Reader) -> Callable[[list[list[Upload]]], list[RowsOrProblem]]:
         """Return the function that predicts the images of several requests at once.
 
         The same reader gives the same function, so that `WorkerPool` can merge requests.
         """
-        return self._batch_functions.setdefault(id(reader), partial(self._predict, reader))
+        return partial(self._predict, reader)
 
     def _predict(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem]:
         checked = [self._check_request(uploads) for uploads in requests]

@@ -21,6 +21,7 @@ class PredictParams(Params):
 
     detect: bool | None = None
     faces: Faces | None = None
+    threshold: str | None = None
     model: str | None = None
 
 
@@ -39,6 +40,7 @@ EXAMPLE_ROW: dict[str, Any] = {
     "width": 1024,
     "height": 768,
     "model": "mien",
+    "detect": True,
     "faces": [
         {
             "box": {"x": 120, "y": 80, "width": 96, "height": 96},
@@ -89,6 +91,10 @@ _ROW_SCHEMA = {
         "width": {"type": ["integer", "null"]},
         "height": {"type": ["integer", "null"]},
         "model": {"type": "string"},
+        "detect": {
+            "type": "boolean",
+            "description": "whether faces were looked for; if false, `faces` has one entry, the whole image",
+        },
         "faces": {"type": "array", "items": _FACE_SCHEMA},
     },
 }

@@ -7,7 +7,7 @@ import { saveText } from "./download.js";
 import { onDrop } from "./drop.js";
 import { askKey } from "./key-dialog.js";
 import { addFiles, album, setMaxBytes, photos, predictAgain, removePhoto, rows, startAfter } from "./photos.js";
-import { loadModels, settings } from "./settings.js";
+import { detectsFaces, loadModels, settings } from "./settings.js";
 import { cameraErrorText, counted, rowText } from "./text.js";
 import { markShown, onChoosePhoto } from "./thumbnails.js";
 import { current, leavePhotos, view } from "./viewer.js";
@@ -62,7 +62,7 @@ function announceResults() {
   if (done.length === 1) announce(`${done[0].name}: ${done[0].row ? rowText(done[0].row) : done[0].error}`);
   else {
     const found = done.filter((photo) => photo.row?.faces.length).length;
-    announce(`${counted(done.length, "photo")} done, ${found} with faces`);
+    announce(`${counted(done.length, "photo")} done${detectsFaces() ? `, ${found} with faces` : ""}`);
   }
 }
 
@@ -103,7 +103,7 @@ async function openWebcam(deviceId = "") {
     leavePhotos();
     live = await openWebcamStream(deviceId, onWebcamEnd);
     setText(byId("title"), "Webcam");
-    setText(byId("faces-title"), "Faces");
+    setText(byId("faces-title"), detectsFaces() ? "Faces" : "Whole image");
     arrange();
     announce("The webcam is open.");
     await offerCameras();

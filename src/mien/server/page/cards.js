@@ -31,7 +31,7 @@ export class FaceCards {
       const key = face.person ?? `position ${n}`;
       const card = this.cards.get(key) ?? this.card(faces.length <= MAX_OPEN);
       card.number = n;
-      this.fill(card, face, face.person ?? n + 1, colourOf);
+      this.fill(card, face, face.score === null ? "" : String(face.person ?? n + 1), colourOf);
       kept.set(key, card);
     });
     for (const [key, card] of this.cards) if (!kept.has(key)) card.item.remove();
@@ -58,7 +58,7 @@ export class FaceCards {
 
   fill({ item, parts }, face, name, colourOf) {
     item.style.setProperty("--colour", colourOf(face.answer));
-    setText(parts.number, String(name));
+    if (show(parts.number, Boolean(name))) setText(parts.number, name); // a whole image has no number
     setText(parts.answer, face.answer);
     setText(parts.probability, percent(face.probability));
     if (show(parts.why, Boolean(face.why))) setText(parts.why, `Why: ${face.why}`);

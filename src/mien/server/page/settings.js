@@ -2,8 +2,9 @@
 
 import { getJson } from "./api.js";
 import { colourScheme, namesOf } from "./colours.js";
-import { byId, make, show } from "./dom.js";
+import { byId, make, setText, show } from "./dom.js";
 
+const FACES = "Reads the expression on a face. An expression is not a feeling.";
 const modelChoice = byId("model");
 const scopeChoice = byId("scope");
 
@@ -31,7 +32,10 @@ export async function loadModels() {
 function use(name) {
   model = models.find((one) => one.name === name) ?? models[0];
   colourOf = colourScheme(namesOf(model));
-  show(byId("scope-field"), model.framing === "face");
+  const faces = model.framing === "face";
+  show(byId("scope-field"), faces);
+  show(byId("whole-banner"), !faces);
+  setText(byId("reads"), faces ? FACES : "Reads images.");
 }
 
 /** Return the query parameters for the chosen settings. */

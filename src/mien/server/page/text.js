@@ -26,6 +26,7 @@ export const unreadableText = (row) => `This file ${problemPhrase(row)}.`;
 export function rowText(row) {
   if (row.status === "unreadable") return problemPhrase(row);
   if (!row.faces.length) return "no face found";
+  if (!row.detect) return faceText(row.faces[0]);
   const answers = row.faces.slice(0, 6).map(faceText).join(", ");
   return `${counted(row.faces.length, "face")}: ${answers}${row.faces.length > 6 ? " and more" : ""}`;
 }

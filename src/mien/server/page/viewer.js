@@ -42,12 +42,16 @@ async function paint(photo) {
   stage.showNote(stageNote(photo));
   cards.update(row?.faces ?? [], colourOf);
   const waiting = photo.state === "waiting" || photo.state === "running";
-  const found = row?.faces.length ? counted(row.faces.length, "face") : "No faces";
-  setText(byId("faces-title"), waiting ? "Working …" : found);
+  setText(byId("faces-title"), waiting ? "Working …" : foundText(row));
   showFacesNote(photo);
   show(byId("png"), showable && Boolean(row));
   offerHeat(photo);
   await showHeat(photo);
+}
+
+function foundText(row) {
+  if (row && !row.detect) return row.faces.length ? "Whole image" : "No answer";
+  return row?.faces.length ? counted(row.faces.length, "face") : "No faces";
 }
 
 function stageNote(photo) {
@@ -92,7 +96,7 @@ async function showHeat(photo) {
     const url = await heatOf(photo, label);
     if (!url || photo !== current || !heatOn.checked || label !== heatLabel.value) return;
     stage.showHeat(url);
-    setText(byId("heat-text"), `Bright: evidence for ${label ? `“${label}”` : "each face's answer"}`);
+    setText(byId("heat-text"), `Bright: evidence for ${label ? `“${label}”` : photo.row.detect ? "each face's answer" : "the answer"}`);
   } catch (error) {
     if (photo === current) setText(byId("heat-text"), `No heatmap: ${problemText(error)}`);
   }
