@@ -70,6 +70,7 @@ class Models:
                     "labels": list(reader.config.labels),
                     "answers": list(reader.answers),
                     "framing": reader.config.framing,
+                    "content": reader.config.content,
                     "size": reader.config.input_size,
                     "channels": reader.config.input_channels,
                     "sha256": reader.config.sha256,

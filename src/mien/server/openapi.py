@@ -173,6 +173,7 @@ _EXAMPLE_MODEL = {
     "labels": ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"],
     "answers": ["happy", "sad", "neither"],
     "framing": "face",
+    "content": "photos",
     "size": 48,
     "channels": 1,
     "sha256": "0" * 64,

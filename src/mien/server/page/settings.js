@@ -34,6 +34,8 @@ function use(name) {
   colourOf = colourScheme(namesOf(model));
   const faces = model.framing === "face";
   show(byId("scope-field"), faces);
+  const unsought = model.content === "other" ? "" : " It does not look for faces.";
+  setText(byId("whole-banner"), `This model reads each image whole.${unsought}`);
   show(byId("whole-banner"), !faces);
   setText(byId("reads"), faces ? FACES : "Reads images.");
 }

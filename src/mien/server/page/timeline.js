@@ -21,6 +21,7 @@ export class Timeline {
 
   /** Add the faces of a frame, answered at `time` in milliseconds. */
   add(time, faces, colourOf) {
+    this.whole = faces[0]?.score === null;
     for (const face of faces) {
       const person = face.person ?? 1;
       if (!this.people.has(person)) this.people.set(person, []);
@@ -56,7 +57,7 @@ export class Timeline {
     const canvas = make("canvas", "curve");
     canvas.setAttribute("aria-hidden", "true");
     const text = make("span", "answer-counts");
-    const item = make("li", "", make("p", "", make("b", "", `Person ${person}`), " ", text), canvas);
+    const item = make("li", "", make("p", "", make("b", "", this.whole ? "Whole image" : `Person ${person}`), " ", text), canvas);
     const after = [...this.lanes].find(([other]) => other > person)?.[1].item ?? null;
     byId("lanes").insertBefore(item, after);
     const lane = { item, canvas, text };
