@@ -142,7 +142,7 @@ def test_csv_columns(call: Call, bundle: Path, mixed: Path) -> None:
     _, out, _ = call("predict", mixed, "--model", bundle, "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert list(rows[0]) == [
-        *("source", "status", "reason", "x", "y", "width", "height", "score"),
+        *("source", "status", "reason", "detect", "x", "y", "width", "height", "score"),
         *("answer", "probability", "why", "p_happy", "p_sad"),
     ]
     assert (rows[0]["x"], rows[0]["y"], rows[0]["width"], rows[0]["height"]) == ("0", "0", "30", "20")
