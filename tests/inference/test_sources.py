@@ -105,7 +105,7 @@ def test_other_objects_say_how_to_convert_them(reader: mien.Reader) -> None:
         (np.full((8, 8), 90.0), "0-255, array.as"),
     ):
         with pytest.raises(mien.InputError, match=words):
-            reader.predict(array)  # type: ignore[arg-type]
+            reader.predict(array)
 
 
 def test_a_reader_explains_as_the_function_does() -> None:
