@@ -246,7 +246,9 @@ def test_cross_validation_judges_every_image_once(data: Path, tmp_path: Path) ->
     assert mien.load(tmp_path / "cv").predict(data / done.predictions.names[0]).status == "ok"
     (tmp_path / "cv" / "metrics.json").unlink()
     (tmp_path / "cv" / "fold-2" / "metrics.json").unlink()
-    again = resume_training(tmp_path / "cv")
+    reporter = RecordingReporter()
+    again = resume_training(tmp_path / "cv", reporter)
+    assert "resuming: 2 of 3 folds are finished" in reporter.said
     np.testing.assert_allclose(again.predictions.probabilities, done.predictions.probabilities, atol=1e-6)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reporters import RecordingReporter
 
 from mien.errors import ConfigError, OutputError
 from mien.training.runs import list_runs
@@ -93,7 +94,9 @@ def test_an_unfinished_run_is_resumed(done: Path, faces: Path) -> None:
     run = done / "learning_rate=0.01_seed=0"
     (run / "metrics.json").unlink()
     history = (run / "history.csv").read_text()
-    outcome = experiment(TrainingSource(faces), Sweep("", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), done)
+    sweep, reporter = Sweep("", BASE, {"learning_rate": (0.001, 0.01)}, (0,)), RecordingReporter()
+    outcome = experiment(TrainingSource(faces), sweep, done, reporter)
+    assert "resuming: 1 of 2 runs are finished" in reporter.said
     assert len(outcome.runs) == 2
     assert len((run / "history.csv").read_text().splitlines()) == len(history.splitlines())
 

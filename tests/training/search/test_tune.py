@@ -99,6 +99,12 @@ def test_every_trial_says_what_it_came_to(
         assert line == f"trial {trial['trial']}: {came}; {so_far}"
 
 
+def test_the_same_call_says_what_was_finished_before(finished: Tuning, parts: Path) -> None:
+    reporter = RecordingReporter()
+    tune(TrainingSource(parts), TINY, finished.folder, Options(Budget(5)), SEARCH, reporter)
+    assert reporter.said == ["resuming: 5 trials finished before"]
+
+
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
     reporter = RecordingReporter()
     tune(TrainingSource(parts), DIVERGING, tmp_path / "study", Options(Budget(1)), ("dropout",), reporter)

@@ -146,7 +146,7 @@ def experiment(
         data.split(runs[0])
     with readable_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    if done := sum(is_finished(out / run.folder) for run in runs):
+    if 0 < (done := sum(is_finished(out / run.folder) for run in runs)) < len(runs):
         reporter.say(f"resuming: {done} of {len(runs)} runs are finished")
     finished: list[FinishedRun] = []
     failed: list[tuple[SweepRun, str]] = []
