@@ -83,7 +83,7 @@ def test_the_section_says_what_to_conclude(found: Robustness) -> None:
     assert "unperturbed images is 100 %" in section.conclusion
     assert (
         "95 % of the brightness" in section.conclusion
-        and "never does within the range tried for rotation" in section.conclusion
+        and "No such drop is shown within the range tried for rotation" in section.conclusion
     )
     chart, limits, losses, untested = section.parts
     assert isinstance(chart, Chart) and isinstance(limits, Table) and isinstance(losses, Table)

@@ -13,6 +13,7 @@ from PIL import Image
 import mien
 from mien.cli import main
 from mien.data.dataset import read_manifest
+from mien.data.detection import DetectionChoice
 from mien.evaluation.scoring import score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
@@ -21,7 +22,7 @@ from mien.training.data_split import read_split, split_folds
 from mien.training.loop.cache import cached_crops
 from mien.training.reporter import QuietReporter
 from mien.training.result import TrainingResult
-from mien.training.run import open_crops, start_run
+from mien.training.run import open_crops, shows_photographs, start_run
 from mien.training.source import TrainingSource, audit_source
 from mien.training.train import train_source
 
@@ -151,3 +152,14 @@ def test_whole_images_are_used_if_that_is_asked_for(scraped: Path, tmp_path: Pat
     assert load_bundle(finished.folder).config.framing == "whole"
     header = (finished.folder / "split.csv").read_text().splitlines()[0]
     assert header == "file,label,part,group"
+
+
+def test_the_shipped_model_finds_faces_in_photographs_that_were_trained_on_whole(tmp_path: Path) -> None:
+    for label, bright in (("happy", True), ("sad", False)):
+        (tmp_path / label).mkdir()
+        for seed in range(4):
+            Image.fromarray(photograph(bright, seed + 4 * bright)).save(tmp_path / label / f"{seed}.png")
+    photos = read_manifest(tmp_path)
+    assert shows_photographs(DetectionChoice(False), photos), "the user said --detect no"
+    assert not shows_photographs(DetectionChoice(False, "crops"), photos), "the whole data was looked at"
+    assert shows_photographs(DetectionChoice(True), photos)

@@ -94,7 +94,7 @@ class Baselines:
         right = format_percent(largest.metrics.accuracy.value)
         found = f"{capitalise(largest.name)} is right on {right}"
         leads = largest.difference.significant and largest.difference.metrics["accuracy"].value > 0
-        beaten = f"{found}." if leads else f"{found}, and it is not shown to be better than that."
+        beaten = f"{found}." if leads else f"{found}, and this model is not shown to be better."
         return (beaten,) if self.shipped is None else (_in_short(self.shipped), beaten)
 
     def rows(self) -> list[Baseline]:

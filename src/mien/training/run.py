@@ -228,11 +228,11 @@ def judge(reader: Reader, split: DataSplit, name: str, config: TrainConfig, repo
         predictions = replace(score_split(reader, split, name, report), seed=config.seed)
     with reporter.progress("evaluating the shipped model on the same images") as report:
         manifest = split.subset(name)
-        shipped = score_shipped(manifest, _shows_photographs(split.detection, manifest), report)
+        shipped = score_shipped(manifest, shows_photographs(split.detection, manifest), report)
     return Judged(predictions, describe_part(name), measure_baselines(predictions, shipped))
 
 
-def _shows_photographs(chosen: DetectionChoice, manifest: Manifest) -> bool:
+def shows_photographs(chosen: DetectionChoice, manifest: Manifest) -> bool:
     """Return whether the shipped model should find faces, also if the user had photographs trained on whole."""
     return chosen.detect if chosen.detect or chosen.kind else choose_detection(manifest).detect
 

@@ -5,7 +5,7 @@ from mien.metrics.classification import ClassificationMetrics
 from mien.metrics.formatting import format_estimate, format_p_value, format_points
 from mien.metrics.registry import compared_metrics
 from mien.report.document import Block, Note, Section, Table
-from mien.text import capitalise
+from mien.text import capitalise, join_words
 from mien.viz.charts import Chart
 from mien.viz.intervals import IntervalRow, interval_chart
 
@@ -40,9 +40,10 @@ def _accuracies(found: Baselines, metrics: ClassificationMetrics) -> Table:
         for one in found.rows()
     ]  # fmt: skip
     own = (capitalise(NEW), format_estimate(metrics.accuracy), "", "")
+    methods = join_words(sorted({one.difference.test.method for one in found.rows()}))
     caption = (
         f"On the same {metrics.n:,} images, with 95 % intervals. Difference: the new model minus this one. p: "
-        f"{found.largest_class.difference.test.method}; below 0.05 the difference is significant."
+        f"{methods}; below 0.05 the difference is significant."
     )
     return Table(("", "accuracy", "difference, points", "p"), (own, *rows), caption)
 

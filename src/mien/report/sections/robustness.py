@@ -32,7 +32,7 @@ def _conclusion(found: Robustness) -> str:
     said = join_words(
         [f"{one.perturbation.phrase.format(_number(one.limit or 0.0))} ({_range(one)})" for one in reached]
     )
-    rest = f" It is not shown to within the range tried for {join_words(kept)}." if kept else ""
+    rest = f" No such drop is shown within the range tried for {join_words(kept)}." if kept else ""
     return f"{start}. It drops by 5 points at {said}.{rest}"
 
 
