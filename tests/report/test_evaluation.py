@@ -82,7 +82,7 @@ def test_a_reader_is_a_model_too(bundle: Path, faces: Path) -> None:
     reader = mien.load(bundle)
     found, named = (mien.evaluate(faces, model=model, metrics_only=True) for model in (reader, bundle))
     assert comparable(found.to_dict()) == comparable(named.to_dict())
-    with pytest.raises(mien.ConfigError, match="give DATA"):
+    with pytest.raises(mien.ConfigError, match="give `data=`"):
         mien.evaluate(model=reader)
 
 
@@ -132,7 +132,7 @@ def test_the_cheapest_threshold_is_written_last(make_bundle: MakeBundle, faces: 
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({}, mien.ConfigError, "give DATA"),
+        ({}, mien.ConfigError, "give `data=`"),
         ({"model": "BUNDLE"}, mien.DataError, "is no run folder"),
         ({"data": "FACES", "costs": {"gloomy": 2}}, mien.ConfigError, "gloomy"),
         ({"data": "FACES", "costs": {"sad": -1}}, mien.ConfigError, "at least 0"),
@@ -179,3 +179,38 @@ def test_near_duplicates_widen_the_intervals_of_a_short_evaluation_too(
     said = " ".join(call("evaluate", data, "--model", bundle)[1].split())
     for value in str(whole.metrics.ece).split(" ["):
         assert value in said
+
+
+def test_results_say_what_they_are_in_one_line(faces: Path) -> None:
+    reader = mien.load(threads=1, detect=False)
+    found = [mien.evaluate(faces, model=reader, metrics_only=True, threshold=one) for one in (None, {"sad": 0.9})]
+    assert [one.reader and one.reader.rule.to_dict()["answer_from"]["sad"] for one in found] == [0.25, 0.9]
+    assert repr(found[0]).startswith("<mien.Evaluation of mien on")
+    assert "<mien.Comparison of mien and mien-2 on 40 images: " in repr(mien.compare(*found))
+    checked = mien.check(faces)
+    assert repr(checked).startswith(f"<mien.Audit of {faces}: ")
+    heat = reader.explain(next(faces.glob("*/*.png")), label="sad")
+    assert repr(heat).endswith("; heatmaps: sad (cam)>")
+    for one in (*found, checked, heat, reader):
+        assert "\n" not in repr(one) and len(repr(one)) < 300
+
+
+def test_arguments_of_another_type_are_clear_errors(faces: Path) -> None:
+    untyped: Any = mien
+    calls: list[Callable[[], Any]] = [
+        lambda: untyped.load(5),
+        lambda: untyped.check(None),
+        lambda: untyped.evaluate(3),
+        lambda: untyped.evaluate(faces, model=3),
+        lambda: untyped.evaluate(model=3),
+        lambda: untyped.train(7),
+        lambda: untyped.explain(faces, model=3),
+        lambda: untyped.explain_dataset(3),
+        lambda: untyped.compare(1, 2),
+        lambda: untyped.Reader("mien"),
+    ]
+    for call in calls:
+        with pytest.raises(mien.ConfigError, match=r"not (int|NoneType|str)"):
+            call()
+    with pytest.raises(mien.ConfigError, match="did you mean 'grad-cam'"):
+        untyped.explain(faces, method="gradcam")

@@ -59,10 +59,15 @@ def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> 
     names = {path.name for path in finished.folder.iterdir()}
     assert names == {
         "augmented.png", "baselines.png", "bundle", "config.toml", "confusion.png", "curves.png", "history.csv",
-        "metrics.json", "model.keras", "precision-recall.png", "predictions.csv", "reliability.png", "report.html",
+        "layers.txt", "metrics.json", "model.keras", "precision-recall.png", "predictions.csv", "reliability.png",
+        "report.html",
         "risk-coverage.png", "roc.png", "run.json", "samples.png", "split.csv", "thresholds.png",
         "training-accuracy.png", "training-loss.png",
     }  # fmt: skip
+    layers = (finished.folder / "layers.txt").read_text(encoding="utf-8")
+    assert "pixels in 0-255" in layers and "(Rescaling)" in layers
+    assert repr(finished).startswith(f"<mien.TrainingResult in {finished.folder}: accuracy 0")
+    assert "\n" not in repr(finished)
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     for title in ("Training", "Images to look at", "Which mistakes", finished.folder.name):
         assert title in page

@@ -18,7 +18,7 @@ from mien.data.layouts import one_class_hint
 from mien.errors import ImageError
 from mien.results import Box
 from mien.runtime import available_cores
-from mien.text import html_table
+from mien.text import html_table, pluralize
 
 Progress = Callable[[float], None]
 
@@ -85,6 +85,12 @@ class Audit:
     def sentences(self) -> list[str]:
         """What was decided about faces, and whether labels could be checked."""
         return [one.sentence for one in (self.detection, self.labels) if one is not None]
+
+    def __repr__(self) -> str:
+        """Count the files and the kinds of issue, in one line."""
+        kinds = ", ".join(pluralize(count, level) for level, count in self.counts.items() if count) or "no issues"
+        files = f"{len(self.usable.samples)} of {pluralize(len(self.manifest.samples), 'file')} usable"
+        return f"<mien.Audit of {self.manifest.path}: {files}; {kinds}>"
 
     def _repr_html_(self) -> str:
         """Return a table of the issues for a notebook."""

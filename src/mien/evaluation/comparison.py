@@ -15,7 +15,7 @@ from mien.metrics.formatting import format_estimate
 from mien.metrics.registry import compared_metrics
 from mien.metrics.samples import check_samples
 from mien.metrics.significance import holm_correction
-from mien.text import html_table, join_words
+from mien.text import html_table, join_words, pluralize
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,11 @@ class Comparison:
             "differences": [one.to_dict() for one in self.differences],
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        """Say what was compared and the conclusion, in one line."""
+        names, images = join_words(list(self.evaluations)), pluralize(self.n, "image")
+        return f"<mien.Comparison of {names} on {images}: {self.conclusion()}>"
 
     def _repr_html_(self) -> str:
         """Return the table of metrics as HTML, for notebooks."""

@@ -96,6 +96,11 @@ class Explanation:
         ]
         return {**self.result.to_dict(), "heatmaps": rows}
 
+    def __repr__(self) -> str:
+        """Say the answers and what was explained, in one line."""
+        shown = ", ".join(sorted({f"{heat.label} ({heat.method})" for row in self.heatmaps for heat in row}))
+        return f"<mien.Explanation of {self.result}; heatmaps: {shown or 'none'}>"
+
     def _repr_html_(self) -> str:
         """Return the figure as an inline PNG for a notebook."""
         return f'<img src="{inline_png(self.figure())}" alt="{escape(str(self.result))}">'

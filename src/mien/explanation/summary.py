@@ -52,6 +52,11 @@ class DatasetExplanation:
             found["faithfulness"] = {"conclusion": self.faithfulness.conclusion, **self.faithfulness.to_dict()}
         return found
 
+    def __repr__(self) -> str:
+        """Say what was explained and the conclusions, in one line."""
+        said = [found.conclusion for found in (self.attention, self.faithfulness) if found]
+        return f"<mien.DatasetExplanation of {self.model} on {self.part}, {self.images} images: {' '.join(said)}>"
+
     def _repr_html_(self) -> str:
         """Return the mean heatmaps as an inline PNG and the conclusions, for a notebook."""
         parts = [f"<p><b>{escape(self.model)}</b>, {self.images} images, {escape(self.part)}</p>"]

@@ -13,8 +13,8 @@ CONFIG, RUN, SPLIT = "config.toml", "run.json", "split.csv"
 SAMPLES, AUGMENTED = "samples.png", "augmented.png"
 #: One row per epoch, and the state to resume from: `mien.training.loop`.
 HISTORY, CHECKPOINT = "history.csv", "checkpoint.npz"
-#: The network as Keras and as a bundle, and its learning curves: `mien.training.export.artifacts`.
-KERAS, BUNDLE, CURVES = "model.keras", "bundle", "curves.png"
+#: The network as Keras, its layers as text, as a bundle, and its learning curves: `mien.training.export.artifacts`.
+KERAS, LAYERS, BUNDLE, CURVES = "model.keras", "layers.txt", "bundle", "curves.png"
 #: The evaluation: `mien.report.report`. A run is finished when METRICS exists.
 METRICS, PREDICTIONS, REPORT = "metrics.json", "predictions.csv", "report.html"
 #: Why training stopped with an error, in one line; absent after it is resumed: `mien.training.run`.

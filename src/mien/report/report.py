@@ -145,6 +145,12 @@ class Evaluation:
             "before": found.present.threshold,
         }  # fmt: skip
 
+    def __repr__(self) -> str:
+        """Say model, images and accuracy, in one line."""
+        model = self.about.get("model") or self.about.get("run") or "a model"
+        accuracy, n = self.metrics.overall["accuracy"], self.metrics.n
+        return f"<mien.Evaluation of {model} on {self.part}: accuracy {accuracy}, n = {n}>"
+
     def _repr_html_(self) -> str:
         """Show the verdict and the tables of metrics in a notebook."""
         section = performance.metrics_section(self.predictions, self.metrics)

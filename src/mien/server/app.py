@@ -26,6 +26,7 @@ from mien.server.models import Models, to_json
 from mien.server.openapi import ExplainParams, PredictParams
 from mien.server.params import parse_params
 from mien.server.problems import Problem
+from mien.server.reference import render_reference
 from mien.server.security import LOOPBACK, ApiKey, SecurityMiddleware
 from mien.server.static import INDEX, PageFiles
 from mien.server.stream import Streams, close_with_problem, receive_key
@@ -122,6 +123,12 @@ class Api:
         """Return a file of the page."""
         return self.page.get(request.path_params.get("name", INDEX), request)
 
+    async def show_reference(self, request: Request) -> Response:
+        """Return the page that describes every route."""
+        address = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+        page = render_reference(request.app.openapi(), address, self.key.required)
+        return Response(page, media_type="text/html; charset=utf-8")
+
     async def _run(
         self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input,
         cost: int | None = None,
@@ -149,9 +156,11 @@ def create_app(
         readers: one reader, or several by name; the first is the default model. Readers made with
             `mien.load(threads=1)` are fastest here.
         limits: limits on client requests; None uses the defaults of `Limits`.
-        key: the API key that every request must carry; None lets every client in.
+        key: the API key that every request must carry; None lets every client in. It guards this application alone:
+            the routes of the application that you mount it in have their own rules, and a page there needs the key
+            too. Only `/`, `/docs`, `/page/`, `/v1/config` and the health checks below the prefix answer without it.
         hosts: names by which clients may call the server, without port [default: those of this machine]. None allows
-            any name: use a key then.
+            any name: use a key then. A mounted application needs the names of the outer server here.
         origins: origins of other web pages that may send requests, such as `https://example.org`.
         threads: images predicted at the same time; None uses one thread per core.
 
@@ -170,7 +179,7 @@ def create_app(
         api.state.close()
         api.workers.close()
 
-    # FastAPI's interactive pages load scripts from other sites.
+    # FastAPI's interactive pages load scripts from other sites: `/docs` is our own.
     app = FastAPI(
         title="mien",
         version=__version__,
@@ -222,6 +231,7 @@ def _add_routes(app: FastAPI, api: Api) -> None:
             app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     app.add_api_websocket_route("/v1/stream", api.stream)
     app.add_route("/", api.page_file, include_in_schema=False)
+    app.add_route("/docs", api.show_reference, include_in_schema=False)
     app.add_route("/page/{name:path}", api.page_file, include_in_schema=False)
 
 
@@ -237,6 +247,6 @@ def _add_error_handlers(app: FastAPI, api: Api) -> None:
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
             headers = {"Allow": "GET, HEAD" if allowed == "GET" else allowed}
-            detail = f"this address does not take {request.method}; see /openapi.json"
+            detail = f"this address does not take {request.method}; see /docs"
             return api.problem_response(Problem("method_not_allowed", detail, headers))
-        return api.problem_response(Problem("not_found", "there is no such address; see /openapi.json"))
+        return api.problem_response(Problem("not_found", "there is no such address; see /docs"))

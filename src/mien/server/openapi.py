@@ -5,6 +5,8 @@ Endpoints and routes are in `app`. The WebSocket is described in docs/http.md, s
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from mien.inference.reader import Faces
 from mien.server.models import View
 from mien.server.params import Params, describe_params
@@ -21,7 +23,9 @@ class PredictParams(Params):
 
     detect: bool | None = None
     faces: Faces | None = None
-    threshold: str | None = None
+    threshold: str | None = Field(
+        default=None, description="the probability from which an answer is given, such as sad=0.6"
+    )
     model: str | None = None
 
 

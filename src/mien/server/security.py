@@ -19,8 +19,8 @@ from mien.server.problems import Problem
 #: Host names of a server that only its own machine can reach.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-#: Paths that need no API key: health checks, and the page, which holds no data.
-PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/v1/config", "/favicon.ico")
+#: Paths that need no API key: health checks, and the pages, which hold no data.
+PUBLIC_PATHS = ("/", "/docs", "/healthz", "/readyz", "/v1/config", "/favicon.ico")
 PUBLIC_PREFIX = "/page/"
 
 CONTENT_SECURITY_POLICY = (

@@ -61,3 +61,28 @@ class QuietReporter:
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Ignore an epoch."""
+
+
+class PrintReporter(QuietReporter):
+    """A reporter that prints a line for each step and each epoch, as `mien.train` does by default."""
+
+    def on_start(self, folder: Path) -> None:
+        """Print where the run is, so that it can be resumed."""
+        print(f"run {folder}; if it is interrupted, `mien.train(resume={str(folder)!r})` continues it")
+
+    def say(self, text: str) -> None:
+        """Print a line of text."""
+        print(text)
+
+    def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Print what begins."""
+        print(f"{what} …", flush=True)
+        return super().progress(what)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Print a finished epoch."""
+        print(
+            f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  validation loss "
+            f"{epoch.val_loss:.4f}  accuracy {epoch.val_accuracy:.4f}  {epoch.seconds:.0f} s",
+            flush=True,
+        )

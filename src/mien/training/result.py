@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import Baselines
 from mien.evaluation.scoring import Predictions
+from mien.text import pluralize
 from mien.training.loop.schedule import Epoch, best_epoch
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class TrainingResult:
             "agreement": asdict(self.agreement) if self.agreement else None,
             "detection": self.detection.to_dict(),
         }
+
+    def __repr__(self) -> str:
+        """Say where the run is and its accuracy, in one line."""
+        metrics = self.predictions.metrics
+        accuracy = f"accuracy {metrics.accuracy} on {self.evaluated_on} (n = {metrics.n})"
+        return f"<mien.TrainingResult in {self.folder}: {accuracy}; {pluralize(len(self.history), 'epoch')}>"
 
     def _repr_html_(self) -> str:
         """Return the metrics as a table, for notebooks."""

@@ -14,7 +14,7 @@ from mien.training.backend import require_keras
 from mien.training.config import FROM_SCRATCH, TrainConfig, merge_settings, read_settings
 from mien.training.data_split import split_data, split_folds
 from mien.training.networks.pretrained import SMALL_DATASET, build_config, small_dataset_config
-from mien.training.reporter import QuietReporter, Reporter
+from mien.training.reporter import PrintReporter, QuietReporter, Reporter
 from mien.training.result import TrainingResult
 from mien.training.runs import read_unfinished, refuse_existing_run
 from mien.training.source import TrainingSource, audit_source
@@ -29,6 +29,7 @@ def train(
     folds: int = 0,
     resume: str | Path | None = None,
     config: str | Path | None = None,
+    progress: bool = True,
     reporter: Reporter | None = None,
     **settings: Any,
 ) -> TrainingResult:
@@ -45,7 +46,8 @@ def train(
         folds: cross-validate with so many folds (at least 3), then train the final model; 0: one run.
         resume: the folder of an interrupted run; give it alone.
         config: a TOML file of settings, which `settings` override.
-        reporter: receives the progress; default: nobody.
+        progress: print a line for each step and each epoch; False is silent.
+        reporter: receives the progress in place of these lines.
         settings: the fields of `mien.training.config.TrainConfig`, like `epochs=20`.
 
     Returns:
@@ -66,7 +68,7 @@ def train(
         >>> mien.load(run.folder).predict("photo.jpg").answer  # doctest: +SKIP
         'happy'
     """
-    reporter = reporter or QuietReporter()
+    reporter = reporter or (PrintReporter() if progress else QuietReporter())
     if resume is not None:
         if data or out or classes or rename or folds or config or any(value is not None for value in settings.values()):
             raise ConfigError("`resume=`: takes the run's own data and settings; give it alone")

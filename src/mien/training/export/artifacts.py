@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras.layers import LayerNormalization, Rescaling
 
 from mien.arrays import Float64
 from mien.inference.bundle import Content
 from mien.inference.calibration import fit_temperature
-from mien.io.layout import BUNDLE, CURVES, KERAS
+from mien.io.atomic import write_text
+from mien.io.layout import BUNDLE, CURVES, KERAS, LAYERS
 from mien.training.config import TrainConfig
 from mien.training.export.agreement import Agreement
 from mien.training.export.onnx import export_bundle
@@ -33,7 +35,8 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
 
 
 def save_keras(folder: Path, network: Any) -> None:
-    """Write `model.keras`, whole or not at all."""
+    """Write `model.keras`, whole or not at all, and its layers as `layers.txt`."""
+    write_text(folder / LAYERS, describe_layers(network))
     path = folder / KERAS
     part = path.with_name("model.part.keras")  # Keras requires the ending
     try:
@@ -41,6 +44,24 @@ def save_keras(folder: Path, network: Any) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def describe_layers(network: Any) -> str:
+    """Return the layers of a network as Keras summarises them, below a note on its input.
+
+    Examples:
+        >>> import keras
+        >>> network = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Rescaling(1 / 255)])
+        >>> print(describe_layers(network).splitlines()[0])
+        The input is pixels in 0-255, shape (48, 48, 1). Do not rescale them.
+    """
+    lines: list[str] = []
+    network.summary(line_length=80, print_fn=lambda text, line_break=True: lines.append(text))
+    shape = tuple(network.inputs[0].shape[1:])
+    inside = [layer.name for layer in network.layers if isinstance(layer, (Rescaling, LayerNormalization))][:1]
+    how = f"The layer {inside[0]} does that inside the network." if inside else "The network takes them as they are."
+    note = f"The input is pixels in 0-255, shape {shape}. Do not rescale them.\n{how} The ONNX graph has it too.\n\n"
+    return note + "\n".join(lines) + "\n"
 
 
 def save_bundle(
