@@ -21,6 +21,7 @@ from mien.explanation.explainer import explain_image
 from mien.explanation.saliency import class_activation, heatmaps
 from mien.training.backend import gradient
 from mien.training.export.onnx import export_bundle, export_model
+from mien.training.export.scaling import Scaling
 from mien.training.gradcam import GradCam, GradMethod, rank_correlation, weight_randomisation
 from mien.training.networks.networks import classic, residual, stack
 
@@ -285,7 +286,7 @@ def test_another_input_range_is_scaled_to(crops: Crops) -> None:
     image = keras.Input((48, 48, 1))
     x = layers.Conv2D(4, 3, activation="relu")(image)
     network = keras.Model(image, layers.Dense(1, activation="sigmoid")(layers.Flatten()(x)))
-    scaled = GradCam(network, scaling=(1 / 255, 0.0)).raw(crops, np.ones(6, np.int64))
+    scaled = GradCam(network, scaling=Scaling("0-1")).raw(crops, np.ones(6, np.int64))
     inner = keras.Model(image, x)
     np.testing.assert_allclose(
         np.abs(scaled).max() > 0, np.abs(np.asarray(inner(crops.astype(np.float32) / 255))).max() > 0

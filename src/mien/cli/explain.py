@@ -33,6 +33,10 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 )  # fmt: skip
 @model_option
 @click.option("--labels", metavar="A,B", help="of a .keras file: the class names, in the order of its outputs")
+@click.option(
+    "--input-range", metavar="RANGE", default="auto", show_default=True,
+    help="of a .keras file: the input it was trained on, as for mien export",
+)  # fmt: skip
 @click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to show")
 @detect_option(AS_TRAINED)
 @click.option("--array", type=click.Path(path_type=Path), metavar="FILE", help="write the heatmaps as .npy or .npz")
@@ -45,8 +49,8 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @data_options
 def command(
     inputs: tuple[str, ...], out: Path | None, label: str | None, method: Method | None, model: str | None,
-    labels: str | None, faces: Faces, detect: bool | None, array: Path | None, summary: bool, faithfulness: bool,
-    limit: int | None, classes: str | None, rename: tuple[str, ...],
+    labels: str | None, input_range: str, faces: Faces, detect: bool | None, array: Path | None, summary: bool,
+    faithfulness: bool, limit: int | None, classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Draw a heatmap of the evidence for the answer, or for --label, in each face of the images INPUTS.
 
@@ -61,8 +65,9 @@ def command(
     """
     on_data = summary or faithfulness
     opened = open_model(
-        model, parse_classes(labels) if labels is not None else None, method, "largest" if on_data else faces, detect
-    )
+        model, parse_classes(labels) if labels is not None else None, method, "largest" if on_data else faces, detect,
+        input_range,
+    )  # fmt: skip
     if on_data:
         _refuse({"label": label, "array": array}, "is for images, not with --summary or --faithfulness")
         if len(inputs) > 1:

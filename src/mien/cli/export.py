@@ -1,47 +1,77 @@
 """`mien export`: turn a Keras model into a bundle, or quantise a bundle to int8."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 
 from mien.cli.help import verb
 from mien.cli.terminal import console
 from mien.errors import ConfigError
+from mien.faces.resize import Fit, ResizeMethod
 from mien.io.targets import require_new_folder
 from mien.labels import parse_classes
 from mien.training.backend import require_keras, require_keras_file
+
+#: Ranges and modes of `mien.training.export.scaling`, which needs Keras.
+_INPUTS = ("0-255", "0-1", "-1-1", "caffe", "torch")
 
 
 @verb("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DATA", show_default="drawn faces",
-              help="images to compare Keras and ONNX on")  # fmt: skip
+@click.option("--data", type=click.Path(path_type=Path), metavar="DATA", show_default="images at hand",
+              help="images to compare Keras and the bundle on, from files too")  # fmt: skip
 @click.option(
     "--input-range",
-    type=click.Choice(["auto", "0-255", "0-1", "-1-1"]),
+    type=click.Choice(["auto", *_INPUTS]),
     show_default="auto",
-    help="input range of the model; auto: 0-255 if it rescales its input, else 0-1",
+    help="pixels as the model takes them; caffe and torch as preprocess_input does; auto: found out, or asked for",
 )
+@click.option(
+    "--input-means", metavar="M,M,M", show_default="none", help="subtracted per channel, in the model's order"
+)
+@click.option("--input-deviations", metavar="D,D,D", show_default="none", help="divide each channel after that")
+@click.option("--input-order", type=click.Choice(["rgb", "bgr"]), show_default="rgb", help="order of the channels")
+@click.option(
+    "--resize", type=click.Choice(get_args(ResizeMethod)), metavar="METHOD", show_default="bilinear",
+    help="how training resized images: a name of Keras, or pil-… or cv2-…",
+)  # fmt: skip
+@click.option(
+    "--fit", type=click.Choice(get_args(Fit)), show_default="squash",
+    help="images that are not square: squashed, cropped (crop_to_aspect_ratio) or padded",
+)  # fmt: skip
 @click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, with the labelled images of --data")
 def command(
-    model: Path, labels: str | None, out: Path, data: Path | None, input_range: str | None, int8: bool
+    model: Path, labels: str | None, out: Path, data: Path | None, input_range: str | None, input_means: str | None,
+    input_deviations: str | None, input_order: str | None, resize: ResizeMethod | None, fit: Fit | None, int8: bool,
 ) -> None:  # fmt: skip
-    """Turn MODEL (.keras or .h5) into a bundle. Nothing is written unless ONNX agrees with Keras.
+    """Turn MODEL (.keras or .h5) into a bundle. Nothing is written unless it answers as the Keras model does.
 
     A sigmoid unit is the probability of the second label. Models with unsafe layers are refused.
+
+    The bundle reads images as Keras does. With --data, files are read by Keras' own loader and by mien, and the
+    answers compared. keras.utils.load_img and ImageDataGenerator resize as --resize pil-nearest.
 
     With --int8, MODEL is a bundle or a run folder, and an 8-bit copy is written: smaller and faster. Nothing is
     written unless it agrees with the original on images of DATA.
     """
     require_new_folder(out)
     if int8:
-        if labels or input_range:
-            raise ConfigError("--int8: takes the labels and input of the bundle; leave out --labels and --input-range")
+        if labels or any((input_range, input_means, input_deviations, input_order, resize, fit)):
+            raise ConfigError(
+                "--int8: takes the labels and input of the bundle; leave out --labels, --input-… and --fit"
+            )
         lines = _quantise(model, data, out)
     else:
-        lines = _from_keras(model, labels, out, data, input_range or "auto")
+        options: dict[str, Any] = {
+            "input_range": input_range or "auto", "order": input_order, "resize": resize or "bilinear",
+            "fit": fit or "squash", "means": _numbers("--input-means", input_means),
+            "deviations": _numbers("--input-deviations", input_deviations),
+        }  # fmt: skip
+        lines = _from_keras(model, labels, out, data, options)
     screen = console()
     for line in (*lines, f"use it   mien predict photo.jpg --model {out}"):
         screen.print(line, soft_wrap=True, markup=False)
@@ -57,7 +87,16 @@ def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:
     return [str(quantize_bundle(model, sample_crops(data, model), out))]
 
 
-def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, input_range: str) -> list[str]:
+def _numbers(option: str, text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"{option} {text}: give numbers, like 103.939,116.779,123.68") from None
+
+
+def _from_keras(
+    model: Path, labels: str | None, out: Path, data: Path | None, options: Mapping[str, Any]
+) -> list[str]:  # fmt: skip
     if labels is None:
         raise ConfigError("--labels: name the classes in the order of the model's outputs, like happy,sad")
     names = parse_classes(labels)
@@ -67,5 +106,15 @@ def _from_keras(model: Path, labels: str | None, out: Path, data: Path | None, i
     require_keras("exporting a model")
     from mien.training.export.keras_file import export_keras_file
 
-    agreement, used_range = export_keras_file(model, names, out, data, input_range)
-    return [f"the model takes images in {used_range}", str(agreement)]
+    found = export_keras_file(model, names, out, data, **options)
+    wrong = "; if that is wrong, give --input-range" if options["input_range"] == "auto" else ""
+    lines = [
+        f"input    {found.scaling}, {found.reason}{wrong}",
+        f"resize   {options['resize']}, {options['fit']}; if training resized another way, give --resize or --fit",
+        str(found.agreement),
+    ]
+    if found.files is not None:
+        lines.append(str(found.files))
+    if found.dull:
+        lines.append("note     the model answers nearly the same for all of these images; is --input-range right?")
+    return lines

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from mien.arguments import choice_argument, path_argument
 from mien.data.dataset import read_manifest
@@ -21,6 +21,9 @@ from mien.io.image import ImageSource
 from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.io.targets import require_new_folder
 from mien.labels import check_labels
+
+if TYPE_CHECKING:
+    from mien.training.export.scaling import Scaling
 
 #: Where a run folder has its Keras model; the second is that of a cross-validated run.
 _IN_RUN = (KERAS, f"{FINAL}/{KERAS}")
@@ -54,6 +57,7 @@ def explain(
     detect: bool | None = None,
     faces: Faces = "all",
     labels: Sequence[str] | None = None,
+    input_range: str = "auto",
 ) -> Explanation:
     """Compute a heatmap of the evidence for a label in each face of an image.
 
@@ -67,6 +71,7 @@ def explain(
         detect: find faces first. Default: as the model was trained.
         faces: explain all faces or the largest.
         labels: of a .keras file, the class names in the order of its outputs.
+        input_range: of a .keras file, as `mien export` takes it.
 
     Returns:
         An `Explanation`: `result`, `image`, `faces` (a heatmap each), `figure()`, `arrays()`, `to_dict()`.
@@ -84,7 +89,7 @@ def explain(
     """
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, faces, detect)
+        opened = open_model(opened, labels, method, faces, detect, input_range)
     wanted = opened.reader.config.labels if label == ALL else (label,)
     return explain_labels(opened.reader, image, wanted, opened.method, opened.explainer)
 
@@ -98,6 +103,7 @@ def explain_dataset(
     method: Method | None = None,
     detect: bool | None = None,
     labels: Sequence[str] | None = None,
+    input_range: str = "auto",
     attention: bool = True,
     faithfulness: bool = False,
     limit: int = 200,
@@ -112,7 +118,7 @@ def explain_dataset(
         data: labelled data, as for `mien.check`.
         classes: use only these classes. Default: all.
         rename: maps class names of the data to the names to use.
-        model: as in `explain`, like `method`, `detect` and `labels`.
+        model: as in `explain`, like `method`, `detect`, `labels` and `input_range`.
         attention: measure the mean heatmap of each class, and the evidence on each region of the face.
         faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
         limit: the number of images, as many of each class.
@@ -141,7 +147,7 @@ def explain_dataset(
             require_matplotlib()
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, "largest", detect)
+        opened = open_model(opened, labels, method, "largest", detect, input_range)
     held = held_out(read_manifest(source, classes, rename))
     found = explain_manifest(
         opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
@@ -161,6 +167,7 @@ def open_model(
     method: Method | None = None,
     faces: Faces = "all",
     detect: bool | None = None,
+    input_range: str = "auto",
 ) -> ExplainableModel:
     """Open a model to be explained.
 
@@ -169,6 +176,7 @@ def open_model(
     Args:
         model: as in `explain`, like `method`, `faces` and `detect`.
         labels: the class names of a .keras file outside a run, in the order of its outputs.
+        input_range: of such a file, as `mien export` takes it.
 
     Raises:
         ConfigError: the method needs a Keras model that is not there, or `labels` is missing or superfluous.
@@ -190,7 +198,7 @@ def open_model(
                 raise ConfigError(f"`labels=`: {path} belongs to a run, which knows its labels; leave it out")
             reader = load(run, faces=faces, detect=detect)
             return _with_keras(reader, method or default_method(reader), path)
-        return _foreign(path, labels, method, faces, detect)
+        return _foreign(path, labels, method, faces, detect, input_range)
     if labels and path is not None and path.suffix in _KERAS:
         raise ConfigError(f"`model={str(path)!r}`: no such file")
     if labels:
@@ -209,8 +217,8 @@ def open_model(
 
 
 def _with_keras(
-    reader: Reader, method: Method, path: Path, scaling: tuple[float, float] = (1.0, 0.0)
-) -> ExplainableModel:
+    reader: Reader, method: Method, path: Path, scaling: "Scaling | None" = None
+) -> ExplainableModel:  # fmt: skip
     if method in _BUNDLE_METHODS:
         return ExplainableModel(reader, method, make_explainer(reader, method))
     from mien.training.backend import require_keras
@@ -223,8 +231,9 @@ def _with_keras(
 
 
 def _foreign(
-    path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None
-) -> ExplainableModel:
+    path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None,
+    input_range: str,
+) -> ExplainableModel:  # fmt: skip
     if labels is None:
         raise ConfigError(
             f"{path}: give its class names in the order of its outputs, for example `labels=['happy', 'sad']`"
@@ -233,10 +242,10 @@ def _foreign(
     from mien.training.backend import require_keras
 
     require_keras("explaining a Keras model")
-    from mien.training.export.keras_file import SCALES, export_keras_file
+    from mien.training.export.keras_file import export_keras_file
 
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / path.stem
-        _, found = export_keras_file(path, names, bundle)
+        found = export_keras_file(path, names, bundle, input_range=input_range)
         reader = load(bundle, faces=faces, detect=detect)
-    return _with_keras(reader, method or "grad-cam", path, SCALES[found])
+    return _with_keras(reader, method or "grad-cam", path, found.scaling)

@@ -20,6 +20,7 @@ from mien.errors import ConfigError
 from mien.explanation.saliency import heatmaps
 from mien.metrics.ranking import average_ranks
 from mien.training.backend import gradient
+from mien.training.export.scaling import Scaling
 from mien.training.networks.flat import FlatGraph, GroupedConvolution, Step, flatten
 from mien.training.networks.head import add_logits
 
@@ -44,7 +45,7 @@ class GradCam:
         method: `grad-cam` (Selvaraju et al., ICCV 2017), `grad-cam++` (Chattopadhay et al., WACV 2018) or `layer-cam`
             (Jiang et al., IEEE TIP 2021: each position is weighted by its own positive gradient).
         layer: name of the layer whose features are weighted; None: the last with a feature map, before any pooling.
-        scaling: (factor, offset) from raw 0-255 values to the network's input.
+        scaling: from raw pixels to the network's input; None: it takes raw pixels.
 
     Raises:
         ConfigError: the network has no such layer.
@@ -55,14 +56,14 @@ class GradCam:
         network: Any,
         method: GradMethod = "grad-cam",
         layer: str | None = None,
-        scaling: tuple[float, float] = (1.0, 0.0),
+        scaling: Scaling | None = None,
     ) -> None:
         graph = flatten(network, keras.Input(network.inputs[0].shape[1:]))
         logits = add_logits(graph)
         step, self._head = _split(graph, logits, layer)
         self.layer = step.name
         self._trunk = keras.Model(graph.image, step.output)
-        self._method, self._scaling = method, scaling
+        self._method, self._scaling = method, scaling or Scaling()
 
     def __call__(self, crops: UInt8, labels: Int64) -> Float32:
         """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C) and labels int64 (N,)."""
@@ -74,8 +75,7 @@ class GradCam:
         return np.concatenate(parts) if parts else np.empty((0, *self._trunk.output_shape[1:3]), np.float32)
 
     def _raw(self, crops: UInt8, labels: Int64) -> Float32:
-        factor, offset = self._scaling
-        features = np.asarray(self._trunk(crops.astype(np.float32) * factor + offset, training=False))
+        features = np.asarray(self._trunk(self._scaling(crops.astype(np.float32)), training=False))
         slopes = gradient(lambda tensor: self._scores(tensor, labels), features)
         if self._method == "layer-cam":
             return np.asarray((features * np.maximum(slopes, 0)).sum(axis=-1), np.float32)

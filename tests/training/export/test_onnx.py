@@ -126,8 +126,7 @@ def test_a_model_made_elsewhere_gives_its_own_probabilities(head: str, ending: s
     model = _tutorial(HEADS[head]())
     path = tmp_path / f"theirs{ending}"
     model.save(path)
-    agreement, scale = export_keras_file(path, ("happy", "sad"), tmp_path / "b")
-    assert scale == "0-1"  # it has no scaling of its own, as in the tutorials
+    agreement = export_keras_file(path, ("happy", "sad"), tmp_path / "b", input_range="0-1").agreement
     assert agreement.same_answer == agreement.crops
     image = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     theirs = np.asarray(model(image[np.newaxis].astype(np.float32) / 255))[0]
@@ -141,10 +140,12 @@ def test_a_model_that_scales_itself_takes_raw_values(tmp_path: Path) -> None:
     inner = [layers.Rescaling(1 / 127.5, -1), layers.GlobalAveragePooling2D(), layers.Dense(2, activation="softmax")]
     model = keras.Sequential([keras.Input((32, 32, 1)), *inner])
     model.save(tmp_path / "m.keras")
-    _, scale = export_keras_file(tmp_path / "m.keras", ("a", "b"), tmp_path / "b")
-    assert scale == "0-255"
+    found = export_keras_file(tmp_path / "m.keras", ("a", "b"), tmp_path / "b")
+    assert found.scaling.range == "0-255" and "rescaling" in found.reason
     config = json.loads((tmp_path / "b" / "config.json").read_text())
-    assert config["input"] == {"size": 32, "channels": 1, "framing": "whole"}
+    shape = {"size": 32, "channels": 1, "framing": "whole", "resize": "bilinear", "fit": "squash"}
+    assert config["input"] == shape
+    assert config["about"]["input"] == {"range": "0-255", "found": found.reason}
 
 
 def test_a_lambda_is_refused_and_never_run(tmp_path: Path) -> None:

@@ -3,18 +3,18 @@
 The Keras side is the model itself, never what the export made of it, so that a mistake of the export shows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mien.arrays import Float32, Float64, UInt8
+from mien.arrays import Float64, UInt8
 from mien.errors import ExportError
 from mien.inference.bundle import Bundle
 from mien.inference.calibration import probabilities
 from mien.inference.classifier import Classifier
 from mien.training.export.output import as_probabilities, read_output, run
+from mien.training.export.scaling import Scaling
 
 #: Largest difference of a probability that counts as rounding. If the model's probabilities hardly change between
 #: images, it is 2 % of how much they do: answers that are all alike would hide a wrong head.
@@ -38,20 +38,20 @@ class Agreement:
         )
 
 
-def keras_probabilities(network: Any, crops: UInt8, feed: Callable[[Float32], Float32] = lambda x: x) -> Float64:
+def keras_probabilities(network: Any, crops: UInt8, scaling: Scaling) -> Float64:
     """Return the probabilities (N, K) that a Keras model gives, whatever its head.
 
     Args:
         network: the model.
         crops: uint8 (N, S, S, C), RGB or grey, [0, 255].
-        feed: makes the model's input of float32 crops, as its owner does.
+        scaling: how its owner feeds it.
 
     Raises:
         ExportError: the model computes values that are not numbers.
     """
     kind = read_output(network)
     # Few at a time: the first feature maps of a large input take tens of megabytes per image.
-    blocks = [feed(crops[start : start + _BATCH].astype(np.float32)) for start in range(0, len(crops), _BATCH)]
+    blocks = [scaling(crops[start : start + _BATCH].astype(np.float32)) for start in range(0, len(crops), _BATCH)]
     return as_probabilities(np.concatenate([run(network, block) for block in blocks]), kind)
 
 

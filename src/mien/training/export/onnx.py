@@ -18,11 +18,13 @@ from keras import layers
 
 from mien.arrays import UInt8
 from mien.errors import ExportError
+from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.bundle import Bundle, BundleConfig, Content, Framing, write_bundle
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, replace_erfc
+from mien.training.export.scaling import Scaling
 from mien.training.networks.flat import FlatGraph, flatten
 from mien.training.networks.head import LINEAR, activation, add_logits
 
@@ -39,7 +41,9 @@ def export_bundle(
     framing: Framing = "whole",
     content: Content | None = None,
     name: str | None = None,
-    scaling: tuple[float, float] = (1.0, 0.0),
+    scaling: Scaling | None = None,
+    resize: ResizeMethod = "pil-bilinear",
+    fit: Fit = "squash",
     about: Mapping[str, Any] | None = None,
 ) -> Agreement:
     """Write a bundle, after comparing ONNX with Keras.
@@ -55,7 +59,9 @@ def export_bundle(
         framing: input that the network was trained on, `whole` images or a `face` crop.
         content: what the images of training show (see `BundleConfig`).
         name: of the model; default: the name of the folder.
-        scaling: (factor, offset) from raw 0-255 values to the network's input.
+        scaling: from raw pixels to the network's input; None: it takes raw pixels.
+        resize: how images become squares (see `mien.faces.resize`).
+        fit: what becomes of an image that is not square.
         about: entries for the bundle's `about`.
 
     Returns:
@@ -68,7 +74,7 @@ def export_bundle(
     if not len(crops):
         raise ExportError("no images to compare Keras and ONNX on; give some with `data=`")
     model = export_model(network, len(labels), scaling)
-    expected = keras_probabilities(network, crops, lambda x: x * np.float32(scaling[0]) + np.float32(scaling[1]))
+    expected = keras_probabilities(network, crops, scaling or Scaling())
     _, size, _, channels = model.input.shape
     with new_folder(out) as folder:
         graph = _onnx_bytes(model, folder)
@@ -83,6 +89,8 @@ def export_bundle(
             answer_over=answer_over,
             framing=framing,
             content=content,
+            resize=resize,
+            fit=fit,
             maps="maps" in model.output_names,
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )
@@ -92,7 +100,7 @@ def export_bundle(
     return agreement
 
 
-def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0, 0.0)) -> Any:
+def export_model(network: Any, labels: int, scaling: Scaling | None = None) -> Any:
     """Return a model from `image` to `logits`, and class activation `maps` if the head allows them.
 
     Nested models, augmentation and dropout may stand anywhere (see `flatten`), a sigmoid or softmax at the end (see
@@ -103,18 +111,14 @@ def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0,
     Args:
         network: a Keras model with one input (S, S, C) and one output.
         labels: number of classes.
-        scaling: (factor, offset) from raw 0-255 values to the network's input.
+        scaling: from raw pixels to the network's input; None: it takes raw pixels.
 
     Raises:
         ExportError: input or output does not fit.
     """
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
-        raise ExportError("the model must have one input and one output")
-    shape = network.inputs[0].shape
-    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] not in (1, 3):
-        raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
-    image = keras.Input(shape[1:], name="image")
-    graph = flatten(network, image if scaling == (1.0, 0.0) else layers.Rescaling(*scaling)(image))
+    shape = image_shape(network)
+    image = keras.Input(shape, name="image")
+    graph = flatten(network, scaling.layer(image) if scaling else image)
     z = add_logits(graph, labels)
     outputs: dict[str, Any] = {}
     pooled = _pooled_head(graph, z)
@@ -124,15 +128,25 @@ def export_model(network: Any, labels: int, scaling: tuple[float, float] = (1.0,
         score_maps = maps(features)
         kernel, *bias = head.get_weights()
         maps.set_weights([kernel[np.newaxis, np.newaxis], *bias])
-        z = layers.GlobalAveragePooling2D()(score_maps)
+        z = layers.GlobalAveragePooling2D(name="score_mean")(score_maps)
         outputs["maps"] = _two_columns(score_maps, "maps")
     return keras.Model(image, {"logits": _two_columns(z, "logits"), **outputs}, name=network.name)
+
+
+def image_shape(network: Any) -> tuple[int, int, int]:
+    """Return the shape (S, S, C) of a model's input; ExportError if it is not one image of 1 or 3 channels."""
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise ExportError("the model must have one input and one output")
+    shape = network.inputs[0].shape
+    if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] not in (1, 3):
+        raise ExportError(f"the model's input is {tuple(shape)}; a square of fixed size with 1 or 3 channels is needed")
+    return shape[1], shape[2], shape[3]
 
 
 def _two_columns(x: Any, name: str) -> Any:
     """Name a tensor. A single sigmoid unit z becomes [0, z], whose softmax is its sigmoid."""
     if x.shape[-1] == 1:
-        x = layers.Concatenate(axis=-1)([layers.Rescaling(0.0)(x), x])
+        x = layers.Concatenate(axis=-1, name=f"{name}_columns")([layers.Rescaling(0.0, name=f"{name}_first")(x), x])
     return layers.Identity(name=name)(x)
 
 

@@ -20,7 +20,10 @@ _PASSING = (
 #: Augmentations whose names do not begin with Random.
 _AUGMENTATIONS = ("RandAugment", "AugMix", "MixUp", "CutMix")
 #: Names that an export gives to its own layers.
-_RESERVED = ("image", "logits", "maps", "score_maps")
+_RESERVED = (
+    "image", "raw_to_input", "logits", "logits_first", "logits_columns", "maps", "maps_first", "maps_columns",
+    "score_maps", "score_mean",
+)  # fmt: skip
 #: Policies that compute or store less exactly (or more) than single precision.
 _OTHER_PRECISION = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float64")
 

@@ -1,0 +1,195 @@
+"""Find out which input a Keras model expects, from its first operations, its batch norms and its answers.
+
+A guess is only made on evidence; without any, `find_scaling` asks. What counts, in this order: arithmetic on the input
+inside the model; the statistics that the first batch normalization kept from training; how strongly the model answers
+to images in each range.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from mien.arrays import Float32, Float64, UInt8
+from mien.errors import ExportError
+from mien.training.export.output import run
+from mien.training.export.scaling import MODES, RANGES, Scaling
+from mien.training.networks.flat import FlatGraph, flatten
+
+#: Operations on single pixels, or that only move pixels: what they do to the range can be read off their result.
+_ARITHMETIC = frozenset(
+    [
+        "Rescaling", "Normalization", "BatchNormalization", "Add", "Subtract", "Multiply", "Divide", "TrueDivide",
+        "Negative", "GetItem", "Stack", "Concatenate", "Split", "Flip", "Take", "Cast", "Transpose", "Permute",
+        "Reshape", "ExpandDims", "Squeeze", "Resizing", "CenterCrop", "RandomCrop", "ZeroPadding2D", "Cropping2D",
+        "Identity", "Clip", "Minimum", "Maximum", "Unstack", "Power", "Square", "Sqrt",
+    ]
+)  # fmt: skip
+_MOVES = frozenset(
+    [
+        "GetItem", "Stack", "Concatenate", "Split", "Flip", "Take", "Cast", "Transpose", "Permute", "Reshape",
+        "ExpandDims", "Squeeze", "Resizing", "CenterCrop", "RandomCrop", "ZeroPadding2D", "Cropping2D", "Identity",
+        "Unstack",
+    ]
+)  # fmt: skip
+#: What a network's first layer usually takes: standard deviations about 1, or of raw values about their mean.
+_UNIT, _RAW = (0.05, 5.0), (25.0, 120.0)
+_CENTRED, _CLEARLY = 0.8, 2.5
+#: A second candidate must fit the batch norms this much worse (mean squared deviation) than the best.
+_CLEAR_FIT, _GOOD_FIT = 2.0, 4.0
+#: Spread of the log-odds over images: below, a model gives one answer to all; above, it is drowned.
+_DULL, _DROWNED = 0.1, 20.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """The input of a model, and how it was found out, in one sentence."""
+
+    scaling: Scaling
+    reason: str
+
+
+def find_scaling(network: Any, images: UInt8) -> Found:
+    """Find out which input a model expects.
+
+    Args:
+        network: a Keras model with one input (S, S, C) and one output.
+        images: uint8 (N, S, S, C), [0, 255], photographs or what comes near.
+
+    Raises:
+        ExportError: nothing tells the range.
+    """
+    image = keras.Input(network.inputs[0].shape[1:])
+    graph = flatten(network, image)
+    raw = images.astype(np.float32)
+    found = _by_arithmetic(graph, raw) or _by_batch_norm(graph, raw) or _by_answers(network, raw)
+    if found is None:
+        raise ExportError(
+            "nothing in the model or its answers tells which input range it was trained on; give `input_range=`: "
+            f"0-1 (pixels / 255), -1-1 (pixels / 127.5 - 1), 0-255 (raw), caffe or torch{_hint(network)}"
+        )
+    return found
+
+
+def _candidates(channels: int) -> dict[str, Scaling]:
+    names = (*RANGES, *MODES) if channels == 3 else tuple(RANGES)
+    return {name: Scaling.make(name, channels=channels) for name in names}
+
+
+def _by_arithmetic(graph: FlatGraph, raw: Float32) -> Found | None:
+    """Return the range that the model's own arithmetic turns into what networks take."""
+    tensor, names = _before_network(graph)
+    if tensor is None or not names:
+        return None
+    first = keras.Model(graph.image, tensor)
+    fits = {}
+    for name in RANGES:
+        values = np.asarray(first(Scaling(name)(raw)), np.float64)
+        shift, spread = abs(values.mean()), values.std()
+        unit = _UNIT[0] <= spread <= _UNIT[1] and shift <= _CLEARLY * spread
+        centred = _RAW[0] <= spread <= _RAW[1] and shift <= _CENTRED * spread
+        if unit or centred:
+            fits[name] = shift / spread
+    if len(fits) > 1:  # several may do; what is centred much better is meant
+        best = min(fits, key=lambda name: fits[name])
+        fits = {name: fit for name, fit in fits.items() if name == best or fit < max(2 * fits[best], 0.5)}
+    if len(fits) != 1:
+        return None
+    (name,) = fits
+    return Found(Scaling(name), f"by the model's own arithmetic ({', '.join(dict.fromkeys(names))})")
+
+
+def _before_network(graph: FlatGraph) -> tuple[Any, list[str]]:
+    """Return the tensor that enters the first layer of the network proper, and the arithmetic before it."""
+    reached: dict[int, list[str]] = {id(graph.image): []}
+    for step in graph.steps:
+        sources = [tensor for tensor in step.inputs if id(tensor) in reached]
+        name = type(step.operation).__name__
+        if not sources:
+            continue
+        if name not in _ARITHMETIC or len(sources) < len(step.inputs) or _untrained(step.operation):
+            return sources[0], reached[id(sources[0])]
+        before = [one for tensor in sources for one in reached[id(tensor)]]
+        reached[id(step.output)] = before if name in _MOVES else [*before, step.operation.name]
+    return None, []
+
+
+def _untrained(operation: Any) -> bool:
+    """Return whether a batch normalization has seen no data."""
+    if not isinstance(operation, layers.BatchNormalization):
+        return False
+    mean, variance = np.asarray(operation.moving_mean), np.asarray(operation.moving_variance)
+    return bool((mean == 0).all() and (variance == 1).all())
+
+
+def _by_batch_norm(graph: FlatGraph, raw: Float32) -> Found | None:
+    """Return the input whose features have the statistics that the first batch normalization kept from training."""
+    norm = next((step for step in graph.steps if isinstance(step.operation, layers.BatchNormalization)), None)
+    if norm is None or _untrained(norm.operation) or len(norm.inputs[0].shape) != 4:
+        return None
+    before = keras.Model(graph.image, norm.inputs[0])
+    kept = (np.asarray(norm.operation.moving_mean, np.float64), np.asarray(norm.operation.moving_variance, np.float64))
+    candidates = _candidates(raw.shape[-1])
+    fits = {name: _distance(np.asarray(before(scaling(raw))), *kept) for name, scaling in candidates.items()}
+    best, second = sorted(fits, key=lambda name: fits[name])[:2]
+    if fits[best] > _GOOD_FIT or fits[second] < _CLEAR_FIT * fits[best]:
+        return None
+    return Found(candidates[best], f"by the statistics of its layer '{norm.operation.name}' on photographs")
+
+
+def _distance(features: Float32, mean: Float64, variance: Float64) -> float:
+    """Return how far the channels' means and variances, over (N, h, w, C), are from the given ones; 0 is equal."""
+    variance = variance + 1e-6 * variance.max() + 1e-12
+    shift = (features.mean(axis=(0, 1, 2)) - mean) ** 2 / variance
+    spread = np.log((features.var(axis=(0, 1, 2)) + 1e-12) / variance) ** 2
+    return float(np.median(shift) + np.median(spread))
+
+
+def _by_answers(network: Any, raw: Float32) -> Found | None:
+    """Return raw values if only these give answers that are neither all alike nor without any doubt.
+
+    Answers do not tell 0-1 from -1-1: both are of the same strength.
+    """
+    spreads = {name: _spread(run(network, Scaling(name)(raw))) for name in RANGES}
+    if _DULL <= spreads["0-255"] <= _DROWNED and max(spreads["0-1"], spreads["-1-1"]) < _DULL:
+        return Found(
+            Scaling("0-255"),
+            "by trying: raw photographs get answers that differ, and in 0-1 or -1-1 all answers are alike",
+        )
+    return None
+
+
+def _spread(outputs: Float32) -> float:
+    """Return the largest standard deviation, over images, of a column's log-odds (of logits: of the column)."""
+    inside = outputs.min() >= 0 and outputs.max() <= 1
+    shares = np.clip(outputs.astype(np.float64), 1e-15, 1 - 1e-15)
+    columns = np.log(shares) - np.log1p(-shares) if inside else outputs - outputs.mean(axis=1, keepdims=True)
+    return float(columns.std(axis=0).max())
+
+
+#: Families of `keras.applications`, by the beginning of a model's name, and the input that their weights want.
+_FAMILIES = {
+    "vgg": "caffe", "resnet50": "caffe", "resnet101": "caffe", "resnet152": "caffe", "densenet": "torch",
+    "mobilenet_": "-1-1", "mobilenetv2": "-1-1", "xception": "-1-1", "inception": "-1-1", "nasnet": "-1-1",
+}  # fmt: skip
+
+
+def _hint(network: Any) -> str:
+    """Say which input the pretrained part of a model wants, if it has one without preprocessing of its own."""
+    for model in _models(network):
+        for start, name in _FAMILIES.items():
+            if model.name.lower().startswith(start) and not model.name.lower().endswith("v2") | (
+                start == "mobilenetv2"
+            ):
+                return f" ({model.name} of keras.applications takes {name})"
+    return ""
+
+
+def _models(network: Any) -> Iterator[Any]:
+    yield network
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _models(layer)
