@@ -31,9 +31,15 @@ def test_bad_rename_is_refused(pairs: list[str]) -> None:
         parse_rename(pairs)
 
 
+def test_a_name_with_a_comma_stands_in_quotes() -> None:
+    assert parse_classes('happy, "sad, crying"') == ("happy", "sad, crying")
+    assert parse_rename(['"sad, crying=sad",joy=happy']) == {"sad, crying": "sad", "joy": "happy"}
+    assert check_labels(["sad, crying", "happy"]) == ("sad, crying", "happy")
+
+
 def test_labels_are_checked() -> None:
     assert check_labels(["sad", "happy"]) == ("sad", "happy")
-    for bad in (["one"], ["a", "a"], ["a", ""], ["a,b", "c"], []):
+    for bad in (["one"], ["a", "a"], ["a", ""], []):
         with pytest.raises(ConfigError):
             check_labels(bad)
 

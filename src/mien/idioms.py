@@ -88,12 +88,18 @@ def _flag_words(name: str, value: object) -> Iterator[str]:
 def _words(value: object) -> list[str]:
     """Return a value as words of a shell; each entry of a mapping is one."""
     if isinstance(value, dict):
-        return [shlex.quote(f"{key}={_text(one)}") for key, one in value.items()]
-    return [shlex.quote(",".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value))]
+        return [shlex.quote(_quoted(f"{key}={_text(one)}")) for key, one in value.items()]
+    return [shlex.quote(",".join(map(_quoted, value)) if isinstance(value, list | tuple) else _text(value))]
 
 
 def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _quoted(value: object) -> str:
+    """Return one of several names; double quotes hold one with a comma together."""
+    text = _text(value)
+    return f'"{text}"' if "," in text else text
 
 
 def _as_query(code: str) -> str | None:

@@ -1,5 +1,6 @@
 """Ordered label names, and the parsing of `--classes` and `--map`."""
 
+import csv
 from collections.abc import Iterable, Sequence
 
 from mien.errors import ConfigError
@@ -15,20 +16,17 @@ NEITHER = "neither"
 
 
 def parse_classes(text: str) -> tuple[str, ...]:
-    """Parse `happy,sad` into an ordered tuple of at least two different names.
+    """Parse `happy,sad` into an ordered tuple of at least two different names; quote one that has a comma.
 
     Raises ConfigError for an empty or repeated name, or fewer than two.
 
     Examples:
         >>> parse_classes("happy, sad")
         ('happy', 'sad')
+        >>> parse_classes('happy,"sad, crying"')
+        ('happy', 'sad, crying')
     """
-    names = tuple(name.strip() for name in text.split(","))
-    if len(names) < 2 or not all(names):
-        raise ConfigError(f"classes '{text}': give at least two names separated by commas, like happy,sad")
-    if len(set(names)) != len(names):
-        raise ConfigError(f"classes '{text}': a name is repeated; name each class once")
-    return names
+    return _check_names(_fields(text), text)
 
 
 def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
@@ -41,7 +39,7 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
         {'smile': 'happy', 'frown': 'sad', 'cry': 'sad'}
     """
     rename: dict[str, str] = {}
-    for pair in (part for text in pairs for part in text.split(",")):
+    for pair in (part for text in pairs for part in _fields(text)):
         old, sign, new = (piece.strip() for piece in pair.partition("="))
         if not (old and sign and new):
             raise ConfigError(f"`rename={pair!r}`: write it as OLD=NEW, like smile=happy")
@@ -51,13 +49,24 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return `labels` as a tuple; ConfigError unless they are two or more different names without commas.
+    """Return `labels` as a tuple; ConfigError unless they are two or more different names.
 
     Examples:
         >>> check_labels(["happy", "sad"])
         ('happy', 'sad')
     """
-    for name in labels:
-        if "," in name:
-            raise ConfigError(f"class name '{name}': a class name may not contain a comma")
-    return parse_classes(",".join(labels))
+    names = tuple(labels)
+    return _check_names(names, ", ".join(names))
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    """Split a text at its commas, but those inside double quotes."""
+    return tuple(name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row)
+
+
+def _check_names(names: tuple[str, ...], text: str) -> tuple[str, ...]:
+    if len(names) < 2 or not all(name.strip() for name in names):
+        raise ConfigError(f"classes '{text}': give at least two names separated by commas, like happy,sad")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"classes '{text}': a name is repeated; name each class once")
+    return names

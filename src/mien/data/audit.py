@@ -14,7 +14,7 @@ from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.data.label_issues import LabelCheck
-from mien.data.layouts import one_class_hint
+from mien.data.layouts.reading import one_class_hint
 from mien.errors import ImageError
 from mien.results import Box
 from mien.runtime import available_cores

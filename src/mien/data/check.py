@@ -74,6 +74,9 @@ def check(
     report = on_progress or (lambda fraction: None)
     reader = None if model is None else model if isinstance(model, Reader) else load(model, faces="largest")
     manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
+    if on_message is not None:
+        for note in manifest.notes:
+            on_message(note)
     files = 1.0 if quick else _FILES
     found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(files * fraction))
     if quick:

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
-from mien.data.layouts import TABLE_NAME
-from mien.data.tables import SPLIT_NAMES
+from mien.data.layouts.folders import TABLE_NAME
+from mien.data.layouts.parts import SPLIT_NAMES
 from mien.errors import DataError
 from mien.io.atomic import new_folder
 from mien.io.image import load_upright, open_header

@@ -1,10 +1,12 @@
 """Read any labelled source into a Manifest: its samples, with classes renamed and selected.
 
-Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), split folders
-(`train/happy/`, `validation/happy/`), a folder with a `labels.csv`, and a CSV file by itself
+Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), split folders (`train/happy/`, or
+`happy/train/`), a folder with a `labels.csv`, tables inside parts (`train/_classes.csv`), and a CSV file by itself
 (`file,label[,split][,group]` with optional votes per class, or `fer2013.csv` as Kaggle ships it).
 """
 
+import re
+import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.arrays import RGB
-from mien.data.layouts import BadEntry, FoundData, one_class_hint, read_layout
+from mien.data.layouts.found import BadEntry, FoundData, plain
+from mien.data.layouts.reading import one_class_hint, read_layout
 from mien.errors import ConfigError, DataError, ImageError
 from mien.io.image import decode, read_file
 from mien.io.sources import FileSource
@@ -53,6 +56,7 @@ class Manifest:
         empty_classes: class folders without images.
         pixels: the encoded images that a table contains itself, by name.
         nested: files in a folder inside a class folder that is named like a class or a part itself.
+        notes: what was guessed about the layout, and what changes it.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Manifest:
     empty_classes: tuple[str, ...] = ()
     pixels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     nested: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one sample's file; ImageError if it cannot be read."""
@@ -140,6 +145,10 @@ def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
 
 def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename: Mapping[str, str]) -> Manifest:
     """Rename classes, keep the wanted ones, and turn votes into soft labels."""
+    rename = {plain(old): new for old, new in rename.items()}
+    classes = None if classes is None else [plain(name) for name in classes]
+    if not found.samples and found.bad_entries:
+        raise DataError(f"{path}: {_all_refused(found)}")
     unknown = sorted(set(rename) - found.classes - found.empty)
     if unknown:
         near = did_you_mean(unknown[0], found.classes | found.empty)
@@ -167,8 +176,32 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     unfilled = tuple(sorted(empty)) if classes is None else ()
     return Manifest(
         path, tuple(kept), tuple(samples), found.source, tuple(found.bad_entries), unfilled, found.pixels,
-        frozenset(found.nested),
+        frozenset(found.nested), (*found.notes, *_class_notes(kept)),
     )  # fmt: skip
+
+
+def _all_refused(found: FoundData) -> str:
+    first, count = found.bad_entries[0], len(found.bad_entries)
+    if count == 1:
+        return f"nothing labelled can be used; {first.name}: {first.reason}"
+    return f"none of its {count:,} labelled entries can be used; the first is {first.name}: {first.reason}"
+
+
+def _class_notes(classes: Sequence[str]) -> list[str]:
+    """Note classes that may be one under two names, and classes that are only numbers."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()].append(name)
+    notes = []
+    for names in alike.values():
+        if len(names) > 1:
+            to = min(names, key=lambda name: (name != name.lower(), name))
+            fix = {name: to for name in names if name != to}
+            notes.append(f"classes {' and '.join(names)} count as different; `rename={fix!r}` makes them one")
+    if len(classes) > 1 and all(name.isdecimal() for name in classes):
+        fix = {classes[0]: "happy"}
+        notes.append(f"classes are numbers ({', '.join(classes)}); `rename={fix!r}` gives one a name")
+    return notes
 
 
 def _target(names: list[str], votes: tuple[float, ...], classes: Sequence[str]) -> tuple[float, ...] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.data.tables import csv_rows
+from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
 from mien.text import pluralize
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float64, Int64
-from mien.data.tables import csv_rows
+from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
 from mien.evaluation.scoring import Predictions
 from mien.io.layout import CONFIG, METRICS, PREDICTIONS

@@ -1,5 +1,6 @@
 """Read the files of a folder or a zip archive through one interface."""
 
+import contextlib
 import os
 import stat
 import threading
@@ -109,6 +110,11 @@ class ZipSource:
         self.folders = sorted(folders)
 
     def _add(self, info: zipfile.ZipInfo, folders: set[str]) -> None:
+        name = member_name(info)
+        if not name:
+            self.refused.append(Refused(info.filename, "has no name"))
+            return
+        info.filename = name
         place = PurePosixPath(info.filename.replace("\\", "/"))
         if any(is_junk(part) for part in place.parts if part != ".."):
             return
@@ -188,6 +194,18 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads nowhere, or in a circle
         return False
+
+
+def member_name(info: zipfile.ZipInfo) -> str:
+    """Return the name of a member, as UTF-8 if its bytes are that.
+
+    Without flag 11 a name is in code page 437 by the standard (APPNOTE 4.4.4), but macOS and others write UTF-8.
+    """
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name
 
 
 def unsafe_member(info: zipfile.ZipInfo) -> str | None:

@@ -63,6 +63,8 @@ def audit_source(source: TrainingSource, reporter: Reporter, detect: bool | None
             (False); None decides by a sample of the images.
     """
     manifest = source.manifest
+    for note in manifest.notes:
+        reporter.say(note)
     with reporter.progress("checking the images") as report:
         checked = audit(manifest, on_progress=report)
     regions: dict[str, Region] = {}

@@ -2,29 +2,34 @@
 
 import csv
 import io
+import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from mien.data.layouts.parts import SPLIT_NAMES
 from mien.errors import DataError
 from mien.labels import FER2013_CODES
 
-#: Common names of the three parts, and the name that mien uses.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "publictest": "validation",
-    "test": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
+#: Names of columns that other collections use, without spaces, hyphens and underscores; the first is mien's own.
+_ALIASES = {
+    "file": ("file", "filename", "image", "imagename", "imagefile", "img", "imgname", "path", "filepath", "imagepath",
+             "imgpath", "pth", "imageid", "id"),
+    "label": ("label", "class", "classname", "emotion", "expression", "category", "target", "labelname"),
+    "split": ("split", "usage", "set", "subset", "partition"),
+    "group": ("group",),
+}  # fmt: skip
+#: The columns of FER+ tables that have no header (Barsoum et al., 2016), behind the file and its box.
+_FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+#: A table with so many numbered columns holds one pixel in each.
+_MIN_PIXEL_COLUMNS = 256
+_PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[ _]?\d+")
+_MARKS = re.compile(r"[\s_-]+")
+_IMAGE_NAME = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,19 +65,21 @@ class BadRow:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """A parsed table: its usable rows, its bad rows, and the class names of its vote columns."""
+    """A parsed table: its usable rows, its bad rows, the class names of its vote columns, and what was guessed."""
 
     rows: tuple[TableRow, ...]
     bad: tuple[BadRow, ...]
     vote_names: tuple[str, ...] = ()
+    guessed: str = ""
 
 
 def read_table(data: bytes, name: str) -> LabelTable:
     """Parse a labelled CSV; columns may be separated by commas, semicolons or tabs.
 
-    The header decides between two kinds: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it), and
-    `file,label[,split][,group]`, optionally with one numeric column of votes per class beside or instead of
-    `label`. Raises DataError, naming `name`, if the header is neither.
+    The header decides between two kinds: `emotion,pixels[,Usage]` (FER2013 as Kaggle ships it; or a column for each
+    pixel), and `file,label[,split][,group]`, optionally with one numeric column of votes per class beside or instead
+    of `label`. Common other names of these columns are known, and FER+'s tables without a header. Raises DataError,
+    naming `name`, if the header is none of these.
 
     Examples:
         >>> read_table(b"file,label\\na.jpg,happy\\n", "labels.csv").rows[0].label
@@ -81,11 +88,37 @@ def read_table(data: bytes, name: str) -> LabelTable:
     reader = csv_rows(data, name)
     header = [cell.strip() for cell in next(reader, [])]
     keys = [cell.lower() for cell in header]
-    if {"emotion", "pixels"} <= set(keys):
-        return _pixel_table(keys, reader)
-    if "file" in keys:
-        return _file_table(header, keys, reader, name)
+    pixels = [index for index, key in enumerate(keys) if _PIXEL_COLUMN.fullmatch(key)]
+    if "emotion" in keys and ("pixels" in keys or len(pixels) >= _MIN_PIXEL_COLUMNS):
+        return _pixel_table(keys, [keys.index("pixels")] if "pixels" in keys else pixels, reader)
+    if header and _IMAGE_NAME.search(header[0]):
+        return _without_header(header, reader, name)
+    columns = _columns(header)
+    if "file" in columns:
+        return _file_table(header, columns, reader, name)
     raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
+
+
+def _columns(header: list[str]) -> dict[str, int]:
+    """Return the place of each known column. Of several names for one, the first of its aliases counts."""
+    plain = [_MARKS.sub("", cell.lower()) for cell in header]
+    found = {}
+    for key, names in _ALIASES.items():
+        for name in names:
+            if name in plain:
+                found[key] = plain.index(name)
+                break
+    return found
+
+
+def _without_header(first: list[str], reader: Iterator[list[str]], name: str) -> LabelTable:
+    """Read a table that begins with its first file: file and label, or FER+'s file, box and votes."""
+    rows = itertools.chain([first], reader)
+    if len(first) == 2:
+        return _file_table(["file", "label"], {"file": 0, "label": 1}, rows, name)
+    if len(first) == 2 + len(_FERPLUS):
+        return _file_table(["file", "", *_FERPLUS], {"file": 0}, rows, name)
+    raise DataError(f"{name}: has no header; write file,label[,split][,group] above its first row")
 
 
 def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
@@ -109,8 +142,8 @@ def _decode(data: bytes, name: str) -> str:
         raise DataError(f"{name}: is not UTF-8 text; save the table as CSV UTF-8") from None
 
 
-def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> LabelTable:
-    emotion, pixels = keys.index("emotion"), keys.index("pixels")
+def _pixel_table(keys: list[str], pixels: list[int], reader: Iterator[list[str]]) -> LabelTable:
+    emotion = keys.index("emotion")
     usage = keys.index("usage") if "usage" in keys else None
     rows: list[TableRow] = []
     bad: list[BadRow] = []
@@ -118,8 +151,8 @@ def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> LabelTable:
         if not any(cells):
             continue
         try:
-            label = FER2013_CODES[_code(cells[emotion])]
-            image = _png(cells[pixels])
+            label = _emotion(cells[emotion])
+            image = _png(cells[pixels[0]] if len(pixels) == 1 else " ".join(cells[index] for index in pixels))
             split = None if usage is None else _split(cells[usage])
         except (ValueError, IndexError) as error:
             bad.append(BadRow(number, str(error) if isinstance(error, ValueError) else "has too few columns"))
@@ -128,17 +161,23 @@ def _pixel_table(keys: list[str], reader: Iterator[list[str]]) -> LabelTable:
     return LabelTable(tuple(rows), tuple(bad))
 
 
-def _code(cell: str) -> int:
+def _emotion(cell: str) -> str:
+    """Return the label that a cell names by FER2013's number, which a spreadsheet may write as 3.0, or in words."""
     text = cell.strip()
-    if text not in {str(code) for code in range(len(FER2013_CODES))}:
+    if not _is_number(text):
+        if not text:
+            raise ValueError("has no emotion")
+        return text
+    code = float(text)
+    if code not in range(len(FER2013_CODES)):
         raise ValueError(f"emotion '{text[:20]}' is not 0 to {len(FER2013_CODES) - 1}")
-    return int(text)
+    return FER2013_CODES[int(code)]
 
 
 def _png(cell: str) -> bytes:
-    """Encode a row of space-separated grey values as PNG, so that it is read like every other file."""
+    """Encode grey values, separated by spaces or commas, as PNG, so that they are read like every other file."""
     try:
-        values = bytes(int(value) for value in cell.split())
+        values = bytes(int(value) for value in cell.strip(" []").replace(",", " ").split())
     except ValueError:
         raise ValueError("pixels are not numbers from 0 to 255") from None
     side = math.isqrt(len(values))
@@ -159,11 +198,12 @@ def _split(cell: str) -> str | None:
     return SPLIT_NAMES[text.lower()]
 
 
-def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]], name: str) -> LabelTable:
-    known: dict[str, int] = {key: keys.index(key) for key in ("file", "label", "split", "group") if key in keys}
-    extra = [index for index in range(len(keys)) if index not in known.values() and header[index]]
+def _file_table(
+    header: list[str], known: dict[str, int], reader: Iterable[list[str]], name: str
+) -> LabelTable:  # fmt: skip
+    extra = [index for index in range(len(header)) if index not in known.values() and header[index]]
     lines = [(number, cells) for number, cells in enumerate(reader) if any(cells)]
-    votes = _vote_columns(header, extra, lines, required="label" not in known)
+    votes = _vote_columns(header, known.get("label"), extra, lines)
     if "label" not in known and len(votes) < 2:
         raise DataError(f"{name}: has no column 'label', and no two numeric columns of votes per class")
     rows: list[TableRow] = []
@@ -173,19 +213,21 @@ def _file_table(header: list[str], keys: list[str], reader: Iterator[list[str]],
             rows.append(_file_row(number, cells, known, votes))
         except ValueError as error:
             bad.append(BadRow(number, str(error)))
-    return LabelTable(tuple(rows), tuple(bad), tuple(header[index] for index in votes))
+    named = [f"'{header[place]}' as {key}" for key, place in known.items() if header[place].lower() != key]
+    return LabelTable(tuple(rows), tuple(bad), tuple(header[index] for index in votes), ", ".join(named))
 
 
-def _vote_columns(header: list[str], extra: list[int], lines: list[tuple[int, list[str]]], required: bool) -> list[int]:
+def _vote_columns(
+    header: list[str], label: int | None, extra: list[int], lines: list[tuple[int, list[str]]]
+) -> list[int]:  # fmt: skip
     """Return the columns of votes: extra columns in which most cells are numbers.
 
     Beside a label column they count only if every label names one of them.
     """
     numeric = [i for i in extra if 2 * sum(len(cells) > i and _is_number(cells[i]) for _, cells in lines) > len(lines)]
-    if required or not numeric:
+    if label is None or not numeric:
         return numeric
-    place = [cell.lower() for cell in header].index("label")
-    labels = {cells[place].strip() for _, cells in lines if len(cells) > place}
+    labels = {cells[label].strip() for _, cells in lines if len(cells) > label}
     return numeric if labels <= {header[i] for i in numeric} else []
 
 

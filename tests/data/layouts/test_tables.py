@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.tables import LabelTable, read_table
+from mien.data.layouts.tables import LabelTable, read_table
 from mien.errors import DataError
 from mien.labels import FER2013_CODES
 
@@ -52,8 +52,8 @@ def test_fer2013_without_usage() -> None:
     [
         ("7,0 0 0 0,Training", "emotion '7'"),
         ("-1,0 0 0 0,Training", "emotion '-1'"),
-        ("x,0 0 0 0,Training", "emotion 'x'"),
-        (",0 0 0 0,Training", "emotion ''"),
+        ("3.5,0 0 0 0,Training", "emotion '3.5'"),
+        (",0 0 0 0,Training", "has no emotion"),
         ("3,0 0 0,Training", "3 pixels do not make a square"),
         ("3,,Training", "0 pixels"),
         ("3,0 0 0 256,Training", "not numbers from 0 to 255"),
@@ -167,3 +167,49 @@ def test_what_is_no_table_is_one_line(data: bytes, words: str) -> None:
         table(data)
     assert str(caught.value).startswith("t.csv: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "label"), [("3", "happy"), ("3.0", "happy"), (" 4 ", "sad"), ("happy", "happy"), ("Freude", "Freude")]
+)
+@pytest.mark.parametrize("pixels", ["1 2 3 4", '"1,2,3,4"', '"[1, 2, 3, 4]"', "1  2 3 4 "])
+def test_pixel_rows_as_spreadsheets_and_scripts_write_them(emotion: str, label: str, pixels: str) -> None:
+    (row,) = table(f"emotion,pixels\n{emotion},{pixels}\n").rows
+    assert row.label == label
+    assert row.image is not None
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(row.image))), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("names", ["pixel{}", "{}", "px_{}", "p{}"])
+def test_a_column_for_each_pixel(names: str) -> None:
+    header = ",".join(["emotion", *(names.format(number) for number in range(256)), "Usage"])
+    (row,) = table(f"{header}\n3,{','.join(map(str, range(256)))},PublicTest\n").rows
+    assert (row.label, row.split) == ("happy", "validation")
+    assert row.image is not None
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(row.image))).ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize(
+    ("header", "guessed"),
+    [
+        ("filename,class,subset", "'filename' as file, 'class' as label, 'subset' as split"),
+        ("Image Name;Emotion;Usage", "'Image Name' as file, 'Emotion' as label, 'Usage' as split"),
+        ("img_path\texpression\tset", "'img_path' as file, 'expression' as label, 'set' as split"),
+        ("File,Label,Split", ""),
+    ],
+)
+def test_columns_by_other_names_are_read_and_said(header: str, guessed: str) -> None:
+    delimiter = next(one for one in ",;\t" if one in header)
+    found = table(f"{header}\n{delimiter.join(('a.jpg', 'happy', 'test'))}\n")
+    assert [(row.file, row.label, row.split) for row in found.rows] == [("a.jpg", "happy", "test")]
+    assert found.guessed == guessed
+
+
+def test_tables_of_ferplus_without_a_header() -> None:
+    found = table('fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0\n')
+    assert found.vote_names[:4] == ("neutral", "happiness", "surprise", "sadness")
+    assert found.rows[0].votes == (4, 0, 0, 1, 3, 2, 0, 0, 0, 0)
+    (row,) = table("a.jpg,happy\n").rows
+    assert (row.file, row.label) == ("a.jpg", "happy")
+    with pytest.raises(DataError, match="has no header; write file,label"):
+        table("a.jpg,happy,7\n")
