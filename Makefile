@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := train,report,parquet,video,serve,tune
 
-.PHONY: setup demo test test-slow check format docs bench lock release clean
+.PHONY: setup demo notebook test test-slow check format docs bench lock release clean
 
 setup: $(VENV)/.ready
 
@@ -21,6 +21,10 @@ $(VENV)/.ready-slow: $(VENV)/.ready
 
 demo: setup
 	$(BIN)/mien demo
+
+# Opens the notebooks on this machine. Their kernel is the .venv, so that they run with this clone.
+notebook: setup
+	$(BIN)/jupyter lab --ip 127.0.0.1 notebooks
 
 # Needs no network. The two workers share the tests evenly: one takes over tests from the other when it has none left.
 test: setup
