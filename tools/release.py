@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "build" / "site"
 #: All extras but Ray's, which needs Ray in the environment.
 EXTRAS = ("train", "report", "parquet", "video", "serve", "tune")
-#: Models that travel inside the wheel.
-MODEL_FILES = ("faces/weights/*.onnx", "models/*/*.onnx", "models/*/*.npz")
+#: Endings of the models that travel inside the wheel.
+MODELS = (".onnx", ".npz")
 
 
 def release_notes(changelog: str, version: str) -> str:
@@ -115,11 +115,12 @@ def requirements(extras: tuple[str, ...]) -> set[str]:
     return {name for name, _ in seen} - {"mien"}
 
 
-def sbom(python: Path) -> dict[str, Any]:
+def sbom(python: Path, wheel: Path) -> dict[str, Any]:
     """Return the CycloneDX document of what mien installs: packages with versions and licences, and its models.
 
     Args:
         python: an interpreter that has cyclonedx-bom; it looks at the environment that runs this file.
+        wheel: holds the models.
     """
     made = subprocess.run(
         [python, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--short-PURLs", "--mc-type", "library",
@@ -137,26 +138,19 @@ def sbom(python: Path) -> dict[str, Any]:
         {**row, "dependsOn": [one for one in row.get("dependsOn", []) if one in refs]}
         for row in document["dependencies"] if row["ref"] in refs
     ]  # fmt: skip
-    document["components"] = kept + [_model(path) for pattern in MODEL_FILES for path in _models(pattern)]
+    document["components"] = kept + _models(wheel)
     return document
 
 
-def _models(pattern: str) -> list[Path]:
-    found = sorted((ROOT / "src" / "mien").glob(pattern))
-    if not found:
-        raise SystemExit(f"src/mien/{pattern}: no such file; build the wheel first")
-    return found
-
-
-def _model(path: Path) -> dict[str, Any]:
-    name = str(path.relative_to(ROOT / "src"))
-    return {
-        "type": "machine-learning-model",
-        "bom-ref": name,
-        "name": name,
-        "licenses": [{"license": {"id": "MIT"}}],
-        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}],
-    }
+def _models(wheel: Path) -> list[dict[str, Any]]:
+    with zipfile.ZipFile(wheel) as inside:
+        names = sorted(name for name in inside.namelist() if name.endswith(MODELS))
+        digests = {name: hashlib.sha256(inside.read(name)).hexdigest() for name in names}
+    return [
+        {"type": "machine-learning-model", "bom-ref": name, "name": name, "licenses": [{"license": {"id": "MIT"}}],
+         "hashes": [{"alg": "SHA-256", "content": digest}]}
+        for name, digest in digests.items()
+    ]  # fmt: skip
 
 
 def checksums(folder: Path) -> str:
@@ -181,7 +175,7 @@ def make(out: Path, python: Path, tag: str | None) -> None:
         _, wheel = build(folder, python)
         check_wheel(wheel)
         pack_site(SITE, folder / f"mien-{__version__}-docs.tar.gz")
-        text = json.dumps(sbom(python), indent=1, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(sbom(python, wheel), indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"mien-{__version__}.cdx.json").write_text(text + "\n", encoding="utf-8")
         (folder / "NOTES.md").write_text(notes, encoding="utf-8")
         (folder / "SHA256SUMS").write_text(checksums(folder), encoding="utf-8")

@@ -43,7 +43,7 @@ def test_the_steps_end_in_a_server_that_answers(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    inside = {**clean, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "MIEN_API_KEY": "a key of some length"}
+    inside = {**clean, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}", "MIEN_API_KEY": "a-key-of-some-length"}
     stage = tmp_path / "root0"
     work = stage
     for word, rest in steps():
@@ -66,10 +66,10 @@ def test_the_steps_end_in_a_server_that_answers(tmp_path: Path) -> None:
             command = rest.split(" && useradd")[0].replace(" /", f" {stage}/")
             subprocess.run(command, shell=True, cwd=work, env=inside, check=True, stdout=subprocess.DEVNULL)
     command = json.loads(steps()[-1][1])
-    server = subprocess.Popen([*command, "--port", "0"], env=inside, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    server = subprocess.Popen([*command, "--port", "0"], env=inside, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
-        assert server.stderr is not None
-        line = next(line for line in server.stderr if "http://" in line)
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if "http://" in line)
         port = line.split("http://")[1].split("/")[0].rsplit(":", 1)[1].split()[0]
         for _ in range(100):
             try:
