@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -66,19 +65,14 @@ def test_the_steps_end_in_a_server_that_answers(tmp_path: Path) -> None:
             command = rest.split(" && useradd")[0].replace(" /", f" {stage}/")
             subprocess.run(command, shell=True, cwd=work, env=inside, check=True, stdout=subprocess.DEVNULL)
     command = json.loads(steps()[-1][1])
-    server = subprocess.Popen([*command, "--port", "0"], env=inside, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    try:
-        assert server.stdout is not None
-        line = next(line for line in server.stdout if "http://" in line)
-        port = line.split("http://")[1].split("/")[0].rsplit(":", 1)[1].split()[0]
-        for _ in range(100):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
-                    assert answer.status == 200
-                    return
-            except OSError:
-                time.sleep(0.2)
-        pytest.fail("the server did not answer")
-    finally:
-        server.terminate()
-        server.wait()
+    with subprocess.Popen(
+        [*command, "--port", "0"], env=inside, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as server:
+        try:
+            assert server.stdout is not None
+            line = next(line for line in server.stdout if "http://" in line)
+            with urllib.request.urlopen(f"http://127.0.0.1:{line.rstrip().rpartition(':')[2]}/healthz") as answer:
+                assert answer.status == 200
+        finally:
+            server.terminate()
+    assert server.returncode == 0
