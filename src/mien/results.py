@@ -132,6 +132,13 @@ class Face:
             row["expressions"] = dict(self.expressions)
         return row
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Face":
+        """Return the face that `to_dict` gave as a part of a row."""
+        points = row["landmarks"]
+        landmarks = tuple((float(x), float(y)) for x, y in points) if points else None
+        return cls(**{**row, "box": Box(**row["box"]), "landmarks": landmarks})
+
 
 @dataclass(frozen=True)
 class ImageResult:
@@ -219,10 +226,15 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class FrameResult(ImageResult):
-    """The result for one frame of a video or webcam, `time` seconds after the first.
+    """The result for one frame of a video or webcam.
 
-    Every face has a `person`, the same number for the same person in all frames; its probabilities are smoothed over
-    the frames before.
+    Every face has a `person`, the same number for the same person in all frames of a scene; its probabilities are
+    smoothed over the frames before.
+
+    Args:
+        time: seconds since the first frame.
+        frame: the number of the frame among all of the video, from 1.
+        scene: the number of the scene, from 1; every hard cut begins another.
 
     Examples:
         >>> FrameResult("party.mp4", "no_face", None, 640, 360, "mien", (), 2.5).to_dict()["time"]
@@ -230,11 +242,20 @@ class FrameResult(ImageResult):
     """
 
     time: float = 0.0
+    frame: int = 1
+    scene: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row that `--json` and `--jsonl` give for this frame: that of an image, and its time."""
+        """Return the row that `--json` and `--jsonl` give for this frame: that of an image, and its place."""
         row = super().to_dict()
-        return {"source": row.pop("source"), "time": round(self.time, 3), **row}
+        place = {"time": round(self.time, 3), "frame": self.frame, "scene": self.scene}
+        return {"source": row.pop("source"), **place, **row}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "FrameResult":
+        """Return the result that `to_dict` gave as a row."""
+        names = ("source", "status", "reason", "width", "height", "model", "time", "frame", "scene")
+        return cls(**{name: row[name] for name in names}, faces=tuple(map(Face.from_dict, row["faces"])))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,14 @@ distance, size and appearance. A track without a detection is kept for `MAX_GAP_
 """
 
 import math
-import time as clock
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from mien.arrays import RGB, Float64, UInt8
-from mien.errors import ConfigError, InputError
+from mien.arrays import Float64, UInt8
 from mien.results import Box
 
 #: How long a person who is out of sight is remembered, in seconds.
@@ -85,13 +83,17 @@ class Tracker:
     """Numbers the people in one video and smooths their probabilities.
 
     Faces of one person are matched over frames by position, size and appearance, also after up to `MAX_GAP_SECONDS`
-    out of sight. Memory does not grow with the length of the video.
+    out of sight, but never across a cut. Memory does not grow with the length of the video.
+
+    Attributes:
+        scene: the number of the scene, from 1.
     """
 
     def __init__(self, smoothing: float = SMOOTHING_SECONDS) -> None:
         self._smoothing = smoothing
         self._tracks: list[_Track] = []
-        self._numbers = count(1)
+        self._people = 0
+        self.scene = 1
 
     def __call__(
         self, time: float, boxes: Sequence[Box], crops: Sequence[UInt8], rows: Float64
@@ -125,6 +127,30 @@ class Tracker:
         smoothed = np.stack([track.probabilities for track in found]) if found else np.asarray(rows, np.float64)
         return [track.person for track in found], smoothed
 
+    def cut(self) -> None:
+        """Begin a new scene: whoever is seen from now is somebody new, and not smoothed with anybody before."""
+        self._tracks = []
+        self.scene += 1
+
+    def state(self) -> dict[str, Any]:
+        """Return all that this tracker knows, JSON-serialisable; `restore` continues with it to the last digit."""
+        tracks = [
+            {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(track).items()}
+            for track in self._tracks
+        ]
+        return {"scene": self.scene, "people": self._people, "tracks": tracks}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where another tracker was when it gave this `state`."""
+        self.scene, self._people = int(state["scene"]), int(state["people"])
+        self._tracks = [
+            _Track(**{
+                field.name: np.array(track[field.name], np.float64) if field.type is Float64 else track[field.name]
+                for field in fields(_Track)
+            })
+            for track in state["tracks"]
+        ]  # fmt: skip
+
     def _match(self, time: float, observed: Sequence[_Observation]) -> dict[int, _Track]:
         """Pair faces with tracks, the least cost first."""
         pairs = [
@@ -142,8 +168,9 @@ class Tracker:
         return matched
 
     def _start(self, time: float, seen: _Observation) -> _Track:
+        self._people += 1
         track = _Track(
-            person=next(self._numbers),
+            person=self._people,
             start=time,
             time=time,
             centre=seen.centre,
@@ -154,36 +181,6 @@ class Tracker:
         )
         self._tracks.append(track)
         return track
-
-
-def with_times(frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = None) -> Iterator[tuple[float, RGB]]:
-    """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
-
-    Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
-    that is not above 0.
-
-    Examples:
-        >>> [time for time, _ in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
-        [0.0, 0.25, 0.5]
-    """
-    if fps is not None and not 0 < fps < math.inf:
-        raise ConfigError(f"{fps} frames per second: give a number above 0")
-    begin, last = None, -math.inf
-    for number, item in enumerate(frames):
-        if isinstance(item, tuple):
-            time, frame = float(item[0]), item[1]
-        elif fps is not None:
-            time, frame = number / fps, item
-        else:
-            now = clock.monotonic()
-            begin = now if begin is None else begin
-            time, frame = now - begin, item
-        if not isinstance(frame, np.ndarray):
-            raise InputError(f"frame {number + 1} is a {type(frame).__name__}: give uint8 arrays (H, W, 3)")
-        if not last <= time < math.inf:
-            raise InputError(f"frame {number + 1} is of {time:g} s, the one before of {last:g} s: give them in order")
-        last = time
-        yield time, frame
 
 
 def appearance(crop: UInt8) -> Float64:

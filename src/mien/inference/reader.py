@@ -14,7 +14,7 @@ from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import exact_crop, face_region
 from mien.faces.detector import Detector
-from mien.faces.tracker import Tracker, with_times
+from mien.faces.tracker import Tracker
 from mien.inference.bundle import Bundle, BundleConfig, load_bundle
 from mien.inference.calibration import probabilities
 from mien.inference.caution import join_reasons, small_face, whole_photograph
@@ -22,6 +22,7 @@ from mien.inference.classifier import Classifier
 from mien.inference.decision import Answer, AnswerRule, Threshold, two_way
 from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.io.image import ImageSource, is_single_image, load_image, open_source
+from mien.io.video import TimedFrame, with_times
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
 from mien.runtime import available_cores, map_in_order
@@ -207,27 +208,33 @@ class Reader:
         return self._faces([found.box for found in detections], detections, self._classify_crops(inputs))
 
     def watch(
-        self, frames: Iterable[RGB | tuple[float, RGB]], fps: float | None = None, *, source: str = "<frames>"
-    ) -> Iterator[FrameResult]:
+        self, frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None = None, *,
+        source: str = "<frames>", cuts: bool = True, tracker: Tracker | None = None,
+    ) -> Iterator[FrameResult]:  # fmt: skip
         """Classify frames one by one as they come, track the people in them and smooth their probabilities.
 
         Nothing is taken ahead, and memory does not grow with the number of frames. Answers are the model's own
-        rule on smoothed probabilities; `mien.faces.tracker.Tracker` tracks and smooths.
+        rule on smoothed probabilities; `mien.faces.tracker.Tracker` tracks and smooths. A hard cut begins a new
+        `scene`, in which everybody is somebody new.
 
         Args:
-            frames: uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame, such as
+            frames: uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame, or what
                 `mien.io.video.open_video(path).frames(fps)` yields.
             fps: a frame without a time comes 1 / `fps` seconds after the one before; None means that it shows
                 the moment it comes in, as from a webcam.
             source: the name of every result.
+            cuts: look for hard cuts among frames that do not say; False for a webcam, which has none.
+            tracker: continue with this one; None begins a new one.
 
         Raises:
             InputError: a frame is not an image, or its time is before the last one.
         """
-        track = Tracker()
-        for time, frame in with_times(frames, fps):
-            image = self._preprocess((source, frame))
-            people, rows = track(time, image.boxes, image.crops, self._classify_crops(image.inputs))
+        track = Tracker() if tracker is None else tracker
+        for frame in with_times(frames, fps, cuts):
+            if frame.cut:
+                track.cut()
+            image = self._preprocess((source, frame.rgb))
+            people, rows = track(frame.time, image.boxes, image.crops, self._classify_crops(image.inputs))
             faces = self._faces(image.boxes, image.detections, rows)
             yield FrameResult(
                 source=source,
@@ -237,7 +244,9 @@ class Reader:
                 height=image.height,
                 model=self.config.name,
                 faces=tuple(replace(face, person=person) for face, person in zip(faces, people, strict=True)),
-                time=time,
+                time=frame.time,
+                frame=frame.number,
+                scene=track.scene,
                 detect=self.detect,
             )
 

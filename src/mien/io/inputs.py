@@ -1,4 +1,4 @@
-"""Iterate over the images that a user names: files, folders, globs, lists, zip archives and standard input.
+"""Iterate over the images and videos that a user names: files, folders, globs, lists, zip archives and standard input.
 
 Only names are held, and the order is always the same, so that a long job can be counted first and continued later.
 """
@@ -8,26 +8,30 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from mien.errors import DataError, ImageError, InputError
+from mien.io.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
 from mien.io.image import IMAGE_SUFFIXES, begins_like_image
 from mien.io.sources import ZipSource, walk
 
-#: Endings of video files, in lower case.
-VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v"))
 #: The name of standard input.
 STDIN = "-"
+#: A video in an archive is unpacked in memory up to this size, in bytes, and else into a temporary file.
+_IN_MEMORY = 64 * 2**20
 _WILD = re.compile(r"[*?\[]")
-_HEAD = 12
+#: Bytes at the beginning of a file that tell what it is.
+_HEAD = VIDEO_HEAD
 
 
 @dataclass(frozen=True, slots=True)
 class InputItem:
-    """One image: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`.
+    """One image or video: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`.
 
     `problem` says why it cannot be read, if that is known already.
     """
@@ -37,124 +41,20 @@ class InputItem:
     member: str = ""
     problem: str | None = None
 
-    def image(self) -> str | bytes | ImageError:
-        """Return what `Reader.predict_named` takes: a path, the bytes of a member, or why it cannot be read."""
-        if self.problem is not None:
-            return ImageError(self.name, self.problem)
-        if self.archive is None:
-            return self.name
-        try:
-            return self.archive.read(self.member)
-        except ImageError as error:
-            return error.renamed(self.name)
-
-
-@dataclass(frozen=True)
-class InputSummary:
-    """The number of images, and the sha256 of their names in order; None for standard input."""
-
-    count: int | None
-    sha256: str | None
-
-
-class Inputs:
-    """The images that `names` name, in the order given; iterate to get an InputItem for each.
-
-    In folders, globs and archives, a file is an image by the end of its name or its first bytes; hidden files are
-    left out. A file that cannot be read is an item with a `problem`.
-
-    Args:
-        names: each is an image file, a folder (all images below it), a `list.txt` (a path per line), a `.zip` (its
-            images, read in place), `-` (a path per line from `stdin`), or a glob, in which `**` stands for any
-            number of folders.
-        stdin: for `-`.
-        exclude: a folder to leave out.
-
-    Raises:
-        InputError: a name does not exist or cannot be opened; while iterating, a name has no image.
-    """
-
-    def __init__(self, names: Sequence[str], stdin: BinaryIO | None = None, exclude: Path | None = None) -> None:
-        self.names = tuple(names)
-        self.repeatable = STDIN not in names
-        if self.names.count(STDIN) > 1:
-            raise InputError(f"{STDIN}: standard input can be read only once; name it once")
-        self._stdin, self._exclude = stdin, exclude
-        self._archives: dict[str, ZipSource] = {}
-        self._iterators = [(name, self._iterator_of(name)) for name in names]
-
-    def __iter__(self) -> Iterator[InputItem]:
-        """Iterate over all images."""
-        for name, iterate in self._iterators:
-            yield from iterate(name)
-
-    def summarise(self, check: Callable[[str], None] | None = None) -> InputSummary:
-        """Count and hash all names, passing each to `check`; standard input is not read."""
-        if not self.repeatable:
-            return InputSummary(None, None)
-        digest, count = hashlib.sha256(), 0
-        for item in self:
-            if check is not None:
-                check(item.name)
-            digest.update(item.name.encode("utf-8", "surrogatepass") + b"\0")
-            count += 1
-        return InputSummary(count, digest.hexdigest())
-
-    def _iterator_of(self, name: str) -> Callable[[str], Iterator[InputItem]]:
-        """Return the function that iterates over a name's images, by the kind of the name."""
-        if not name:  # Path("") would be the working directory, which is never meant
-            raise InputError("'': an empty name; give an image, a folder or a list")
-        path = Path(name)
-        if name == STDIN:
-            return self._standard_input
-        if path.is_dir():
-            return self._folder
-        if path.suffix.lower() == ".txt" and path.is_file():
-            return _list
-        if path.suffix.lower() == ".zip" and path.is_file():
-            self._archives[name] = _open_archive(path)
-            return self._archive
-        if os.path.lexists(path):
-            return _single
-        if _WILD.search(name):
-            return self._glob
-        raise InputError(f"{name}: no such file or folder")
-
-    def _folder(self, name: str) -> Iterator[InputItem]:
-        return _require_any(_images_below(Path(name), self._exclude), f"{Path(name)}: has no images in it")
-
-    def _glob(self, name: str) -> Iterator[InputItem]:
-        """Expand a glob like a shell, but sorted, and to images only."""
-        parts = PurePath(name).parts
-        first = next(index for index, part in enumerate(parts) if _WILD.search(part))
-        top, pattern = Path(*parts[:first]), parts[first:]
-        depth = None if "**" in pattern else len(pattern)
-        found = _images_below(top, self._exclude, depth, lambda place: matches(place.split("/"), pattern))
-        return _require_any(found, f"{name}: matches no images")
-
-    def _archive(self, name: str) -> Iterator[InputItem]:
-        source = self._archives[name]
-        found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
-        found = {member: item for member, item in found.items() if _is_member_image(source, member)}
-        for refused in source.refused:
-            if _named_like_image(refused.name):
-                found[refused.name] = InputItem(f"{name}/{refused.name}", problem=refused.reason)
-        return _require_any((found[member] for member in sorted(found)), f"{name}: has no images in it")
-
-    def _standard_input(self, name: str) -> Iterator[InputItem]:
-        if self._stdin is None:
-            raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
-        return _require_any(_items(_stdin_lines(self._stdin)), f"{name}: standard input names no images")
-
-
-def is_video(name: str) -> bool:
-    """Return whether a name is that of a video.
+    def is_video(name: str) -> bool:
+    """Return whether a file is a video: by its first bytes, or by its name if they say nothing.
 
     Examples:
         >>> is_video("party.MP4")
         True
     """
-    return PurePath(name).suffix.lower() in VIDEO_SUFFIXES
+    return _is_video(name, _head(Path(name)))
+
+
+def _is_video(name: str, head: bytes) -> bool:
+    if begins_like_image(head):
+        return False
+    return begins_like_video(head) or (is_video_name(name) and not _named_like_image(name))
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -212,7 +112,7 @@ def _require_any(items: Iterable[InputItem], error: str) -> Iterator[InputItem]:
         raise InputError(error)
 
 
-def _images_below(
+def _files_below(
     top: Path, exclude: Path | None, depth: int | None = None, wanted: Callable[[str], bool] = bool
 ) -> Iterator[InputItem]:
     unreadable: list[InputItem] = []
@@ -222,7 +122,7 @@ def _images_below(
             raise InputError(f"{top}: the folder cannot be read ({error.strerror})")
         unreadable.append(InputItem(str(top / place), problem=f"the folder cannot be read ({error.strerror})"))
 
-    empty: str | None = None  # a folder named like an image is a row if it has no images
+    empty: str | None = None  # a folder named like an image is a row if it has none
     for place, folder in walk(top, refuse, depth, exclude):
         if empty is not None and not place.startswith(f"{empty}/"):
             yield InputItem(str(top / empty))
@@ -233,7 +133,7 @@ def _images_below(
             continue
         if folder:
             empty = place if _named_like_image(place) else None
-        elif _is_image(top / place):
+        elif _is_wanted(top / place):
             empty = None
             yield InputItem(str(top / place))
     if empty is not None:
@@ -241,21 +141,32 @@ def _images_below(
     yield from unreadable
 
 
-def _is_image(path: Path) -> bool:
-    """Return whether a file is named like an image or begins like one; only regular files are opened."""
-    if _named_like_image(path.name):
-        return True
+def _is_wanted(path: Path) -> bool:
+    """Return whether a file is named like an image or a video, or begins like one."""
+    return _named_clearly(path.name) or _looks_wanted(path.name, _head(path))
+
+
+def _is_wanted_member(source: ZipSource, member: str) -> bool:
+    return _named_clearly(member) or _looks_wanted(member, source.head(member, _HEAD))
+
+
+def _named_clearly(name: str) -> bool:
+    return _named_like_image(name) or is_clear_video_name(name)
+
+
+def _looks_wanted(name: str, head: bytes) -> bool:
+    return begins_like_image(head) or (begins_like_video(head) and not is_sound_name(name))
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; nothing if it cannot be read or is not a regular file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return False
+            return b""
         with path.open("rb") as stream:
-            return begins_like_image(stream.read(_HEAD))
-    except OSError:
-        return False
-
-
-def _is_member_image(source: ZipSource, member: str) -> bool:
-    return _named_like_image(member) or begins_like_image(source.head(member, _HEAD))
+            return stream.read(_HEAD)
+    except (OSError, ValueError):
+        return b""
 
 
 def _named_like_image(name: str) -> bool:

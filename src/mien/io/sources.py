@@ -8,9 +8,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, BinaryIO, Protocol
 
 from mien.errors import DataError, ImageError
+from mien.io.containers import is_video_name
 from mien.io.image import MAX_BYTES, read_file
 from mien.io.layout import RUNS
 
@@ -19,7 +20,9 @@ JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUN
 
 #: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
 MAX_RATIO = 200
-MAX_TABLE_BYTES = 2 * 2**30
+#: A member that is a table or a video may be larger than an image.
+MAX_LARGE_BYTES = 2 * 2**30
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,21 @@ class ZipSource:
             raise ImageError(name, "unpacks to more than the archive states", "damaged")
         return data
 
+    def copy(self, name: str, target: BinaryIO | IO[bytes]) -> None:
+        """Copy one member into a file, piece by piece, or raise ImageError with the reason."""
+        info, left = self._members[name], self._members[name].file_size
+        try:
+            with self._lock, self._zip.open(info) as member:
+                while piece := member.read(min(_PIECE, left + 1)):
+                    left -= len(piece)
+                    if left < 0:
+                        raise ImageError(name, "unpacks to more than the archive states", "damaged")
+                    target.write(piece)
+        except ImageError:
+            raise
+        except Exception as error:  # as in `read`
+            raise ImageError(name, f"is damaged inside the archive ({error})", "damaged") from None
+
     def head(self, name: str, count: int) -> bytes:
         """Return the first `count` bytes of one member; nothing if it is damaged."""
         try:
@@ -218,7 +236,8 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
         return "is a link"
     if info.flag_bits & 0x1:
         return "is encrypted"
-    limit = MAX_TABLE_BYTES if place.suffix.lower() == ".csv" else MAX_BYTES
+    large = place.suffix.lower() == ".csv" or is_video_name(place.name)
+    limit = MAX_LARGE_BYTES if large else MAX_BYTES
     if info.file_size > limit:
         return f"unpacks to more than {limit >> 20} MiB"
     if info.file_size > 64 * 2**20 and info.file_size > MAX_RATIO * max(info.compress_size, 1):

@@ -1,33 +1,60 @@
-"""Decode videos and webcams to frames with PyAV (`pip install 'mien[video]'`). Writing: `mien.io.video_writer`."""
+"""Decode videos to frames with PyAV (`pip install 'mien[video]'`). Webcams: `mien.io.camera`."""
 
 import math
 import os
+import re
 import stat
-import sys
-from collections.abc import Callable, Iterator
+import time as clock
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from mien.arrays import RGB
+from mien.arrays import RGB, UInt8
 from mien.errors import ConfigError, InputError, MissingExtraError
+from mien.io.containers import missing_bytes
+from mien.io.cuts import THUMBNAIL, find_cuts, thumbnail
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-
 #: Frames per second by default.
 FPS = 5.0
-#: A video that ends this many seconds before its announced duration is cut short.
+#: A video that ends this many seconds before its announced duration is cut short, if its file does not say how long
+#: it is. A last frame may be held, and sound may go on.
 _MISSING_SECONDS = 0.5
+#: Frames with more pixels are refused: a header can ask for gigabytes. 8K has 33 million.
+_MAX_PIXELS = 100_000_000
+#: Pixels that are not square are stretched, within reason.
+_MAX_STRETCH = 3.0
 #: Formats that hold frames themselves. Playlists, which name other files or addresses, are left out.
-_FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf,mxf,dv,wtv,yuv4mpegpipe"
-_THIS_FILE = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,m4v,ivf,mxf,dv,wtv,yuv4mpegpipe,"
+    "nut,rm,amv,mjpeg"
+)
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+class TimedFrame(NamedTuple):
+    """A frame of a video or webcam.
+
+    Args:
+        time: seconds since the first frame.
+        rgb: uint8 (H, W, 3), RGB, [0, 255].
+        number: its number among all frames of the video, from 1.
+        cut: whether a hard cut lies between this frame and the one that was taken before it; None if nobody looked.
+    """
+
+    time: float
+    rgb: RGB
+    number: int
+    cut: bool | None = None
 
 
 class Video(AbstractContextManager["Video"]):
@@ -39,36 +66,70 @@ class Video(AbstractContextManager["Video"]):
         problem: why not all of it could be decoded, in a few words, once its frames have been read; None if all was.
     """
 
-    def __init__(self, name: str, container: "InputContainer", stream: "VideoStream") -> None:
+    def __init__(
+        self, name: str, container: "InputContainer", stream: "VideoStream", *, live: bool = False,
+        missing: int | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.problem: str | None = None
-        self._container, self._stream = container, stream
+        self._container, self._stream, self._live, self._missing = container, stream, live, missing
         self._matrices: dict[int, list[int] | None] = {}
+        self._end = 0.0
         stream.thread_type = "AUTO"
         self.duration = _duration(container, stream)
 
-    def frames(self, fps: float = FPS) -> Iterator[tuple[float, RGB]]:
-        """Yield (time in seconds after the first frame, frame), at most `fps` per second; call it once.
+    def frames(self, fps: float = FPS, skip: int = 0) -> Iterator[TimedFrame]:
+        """Yield frames with their times, at most `fps` per second; call it once.
 
-        A frame is uint8 (H, W, 3), RGB, [0, 255], turned upright as the file says. The first frame of each 1 / `fps`
-        seconds is taken, by the times in the file, so that a varying frame rate keeps its pace. Damaged frames are
-        skipped, and `problem` then says so. Memory does not grow with the length. Raises ConfigError for an `fps`
-        that is not above 0, InputError if there is not a single frame.
+        Frames are turned upright as the file says, and have square pixels. The first frame of each 1 / `fps` seconds
+        is taken, by the times in the file, so that a varying frame rate keeps its pace. Hard cuts are looked for
+        among all frames, but not in a webcam. Damaged frames are passed over, and `problem` then says so. Memory does
+        not grow with the length.
+
+        Args:
+            fps: frames to take per second.
+            skip: pass over so many of the frames that would be taken.
+
+        Raises:
+            ConfigError: `fps` is not above 0.
+            InputError: there is not a single frame.
         """
         if not 0 < fps < math.inf:
             raise ConfigError(f"{fps} frames per second: give a number above 0")
-        due = last = 0.0
+        due, taken = 0.0, 0
         early = 0.1 / fps  # a frame that is nearly due is taken: times in a file are rounded
-        empty = True
-        for time, frame in self._timed():
-            last, empty = time, False
-            if time + early >= due:
-                due = (math.floor((time + early) * fps) + 1) / fps
-                yield time, _upright(frame, self._matrix(frame))
-        if empty:
+        number, cut = 0, False
+        for number, (time, frame, new_scene) in enumerate(self._with_cuts(self._timed()), 1):
+            cut |= new_scene
+            if time + early < due:
+                continue
+            due = (math.floor((time + early) * fps) + 1) / fps
+            taken += 1
+            rgb = self._upright(frame) if taken > skip else None
+            if rgb is not None:
+                yield TimedFrame(time, rgb, number, cut)
+            cut = False
+        if not number:
             raise InputError(f"{self.name}: has no frame that can be decoded; is it damaged or cut short?")
-        if self.duration is not None and last + self._frame_seconds() < self.duration - _MISSING_SECONDS:
-            self.problem = f"ends after {last:.1f} of {self.duration:.1f} seconds; the file is cut short"
+        self._compare_length()
+
+    def _with_cuts(
+        self, frames: Iterable[tuple[float, "av.VideoFrame"]]
+    ) -> Iterator[tuple[float, "av.VideoFrame", bool]]:
+        if self._live:
+            return ((time, frame, False) for time, frame in frames)
+        looked_at = ((time, _thumbnail(frame), (time, frame)) for time, frame in frames)
+        return ((time, frame, cut) for (time, frame), cut in find_cuts(looked_at))
+
+    def _compare_length(self) -> None:
+        """Set `problem` if the file is shorter than it says, or its frames are and it does not say."""
+        duration = self.duration or 0.0
+        if self._missing == 0:
+            return
+        if self._end < duration - _MISSING_SECONDS:
+            self.problem = f"ends after {self._end:.1f} of {duration:.1f} seconds; the file is cut short"
+        elif self._missing and self.problem is None and not 0 < duration <= self._end + self._frame_seconds():
+            self.problem = f"lacks its last {self._missing} bytes; the file is cut short"
 
     def _timed(self) -> Iterator[tuple[float, "av.VideoFrame"]]:
         """Yield all frames with times that begin at 0 and never go back."""
@@ -83,6 +144,9 @@ class Video(AbstractContextManager["Video"]):
                 elif frame.time - shift < last:  # two videos in one file, say
                     shift = frame.time - last - self._frame_seconds()
                 last = frame.time - shift
+                # A video may start late, and hold its last frame.
+                self._end = max(self._end, frame.time + float((frame.duration or 0) * (frame.time_base or 0)))
+            self._end = max(self._end, last + self._frame_seconds())
             yield last, frame
 
     def _decoded(self) -> Iterator["av.VideoFrame"]:
@@ -95,18 +159,35 @@ class Video(AbstractContextManager["Video"]):
                 try:
                     frames = packet.decode()
                     bad = packet.is_corrupt or any(frame.is_corrupt for frame in frames)
-                except av.FFmpegError:
+                except (av.FFmpegError, ValueError):
                     frames, bad = [], True
                 damaged += bad
                 broken = bad if packet.size else broken  # the last one is empty
-                yield from frames
-        except av.FFmpegError as error:
+                for frame in frames:
+                    if frame.width * frame.height > _MAX_PIXELS:
+                        self.problem = f"has a frame of {frame.width}x{frame.height} pixels, which is too large"
+                        return
+                    yield frame
+        except (av.FFmpegError, ValueError) as error:
             self.problem = f"cannot be read to its end ({error_text(error)})"
             return
         if broken:
             self.problem = "breaks off in the middle of a frame; the file is cut short"
         elif damaged:
             self.problem = f"is damaged in {damaged} frames"
+
+    def _upright(self, frame: "av.VideoFrame") -> RGB | None:
+        """Return the pixels as a player shows them; None, and a `problem`, if they cannot be converted."""
+        import av
+
+        ratio = float(self._stream.sample_aspect_ratio or 1)
+        width = round(frame.width * ratio) if 1 / _MAX_STRETCH <= ratio <= _MAX_STRETCH else frame.width
+        try:
+            pixels = frame.to_ndarray(format="rgb24", width=max(width, 1), height=frame.height)
+        except (av.FFmpegError, ValueError) as error:
+            self.problem = f"has frames that cannot be converted ({error_text(error)})"
+            return None
+        return _turned(np.asarray(pixels, np.uint8), self._matrix(frame))
 
     def _matrix(self, frame: "av.VideoFrame") -> list[int] | None:
         """Return the display matrix of the frame, or None; looked up once for each rotation in the video.
@@ -134,42 +215,52 @@ class Video(AbstractContextManager["Video"]):
         self.close()
 
 
-def open_video(path: str | os.PathLike[str]) -> Video:
-    """Open a video; the largest video stream is taken.
+def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = None) -> Video:
+    """Open a video, a path or a file that can be sought in; the largest video stream is taken.
 
-    Raises InputError if there is no such file or it is not a video, MissingExtraError without PyAV.
+    `name` is what messages call it, by default the path. Raises InputError if there is no such file or it is not a
+    video, MissingExtraError without PyAV.
     """
     av = require_av()
-    name = os.fsdecode(path)
+    if isinstance(source, str | os.PathLike):
+        path = os.fsdecode(source)
+        name = name or path
+        _require_file(path, name)
+        with Path(path).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            missing = missing_bytes(stream, size)
+        file: Any = f"file:{path}"
+    else:
+        name = name or "video"
+        size = source.seek(0, os.SEEK_END)
+        missing = missing_bytes(source, size)
+        source.seek(0)
+        file = source
     try:
-        kind = Path(path).stat().st_mode
-    except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise InputError(f"{name}: {reason}") from None
-    if not stat.S_ISREG(kind):
-        raise InputError(f"{name}: is not a regular file; give a video")
-    try:
-        container = av.open(f"file:{name}", options=_THIS_FILE, metadata_errors="replace")
-    except (av.FFmpegError, UnicodeError) as error:
-        why = "is it a video, and whole?" if Path(path).stat().st_size else "it is empty (zero bytes)"
-        raise InputError(f"{name}: is not a video that can be read ({error_text(error)}); {why}") from None
-    return _opened(name, container, f"{name}: has no video stream")
-
-
-def open_camera(camera: str = "0") -> Video:
-    """Open a webcam of this machine, by its number from 0 or its name in the system.
-
-    Raises InputError if it cannot be opened, MissingExtraError without PyAV.
-    """
-    av = require_av()
-    file, kind, options = _camera(camera)
-    try:
-        container = av.open(file, format=kind, options=options)
+        container = av.open(file, options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"camera {camera}: cannot be opened ({error_text(error)}); is it in use, or not allowed?"
-        ) from None
-    return _opened(f"camera {camera}", container, f"camera {camera}: gives no frames")
+        why = "is it a video, and whole?" if size else "it is empty (zero bytes)"
+        raise InputError(f"{name}: is not a video that can be read ({error_text(error)}); {why}") from None
+    return from_container(name, container, "has no video stream", missing=missing)
+
+
+def from_container(name: str, container: Any, error: str, *, live: bool = False, missing: int | None = None) -> Video:
+    """Return the largest video stream of an opened container; InputError, which says `error`, if it has none."""
+    from av.stream import Disposition
+
+    # The cover image of a music file is not a video.
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if streams and not known:
+        error = "its images are in a form that is not known here; convert it to .mp4"
+    small = [stream for stream in known if stream.width * stream.height <= _MAX_PIXELS]
+    if known and not small:
+        error = f"its frames have {known[0].width}x{known[0].height} pixels, which is too large"
+    if not small:
+        container.close()
+        raise InputError(f"{name}: {error}")
+    chosen = max(small, key=lambda stream: stream.width * stream.height)
+    return Video(name, container, chosen, live=live, missing=missing)
 
 
 def require_av() -> Any:
@@ -181,35 +272,43 @@ def require_av() -> Any:
     return av
 
 
-def _opened(name: str, container: Any, error: str) -> Video:
-    # The cover image of a music file is not a video.
-    streams = [stream for stream in container.streams.video if not stream.disposition & _cover()]
-    if not streams:
-        container.close()
-        raise InputError(error)
-    return Video(name, container, max(streams, key=lambda stream: stream.width * stream.height))
-
-
-def _cover() -> Any:
-    from av.stream import Disposition
-
-    return Disposition.attached_pic
+def _require_file(path: str, name: str) -> None:
+    try:
+        kind = Path(path).stat().st_mode
+        if stat.S_ISREG(kind):
+            with Path(path).open("rb"):
+                return
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error_text(error)})"
+        raise InputError(f"{name}: {reason}") from None
+    raise InputError(f"{name}: is not a regular file; give a video")
 
 
 def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
     """Return the announced duration of the video stream, in seconds; that of the file may be that of the sound."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if said := stream.metadata.get("DURATION"):
-        hours, minutes, seconds = (float(part) for part in said.split(":"))
+    if said := _DURATION.match(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(float, said.groups())
         return 3600 * hours + 60 * minutes + seconds
     alone = len(container.streams) == 1
     return container.duration / 1e6 if container.duration and alone else None
 
 
-def _upright(frame: "av.VideoFrame", matrix: list[int] | None) -> RGB:
+def _thumbnail(frame: "av.VideoFrame") -> UInt8:
+    """Return a frame as `mien.io.cuts` compares it; black if it cannot be converted."""
+    import av
+
+    width, height = THUMBNAIL
+    try:
+        small = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+    except (av.FFmpegError, ValueError):
+        return np.zeros((height, width, 3), np.uint8)
+    return np.asarray(small, np.uint8)
+
+
+def _turned(pixels: RGB, matrix: list[int] | None) -> RGB:
     """Return the pixels, turned as the file says (phones store videos as the sensor lies)."""
-    pixels: RGB = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     if matrix is None:
         return pixels
     # Shown at x' = a x + c y, y' = b x + d y; all eight orientations are quarter turns or mirrored.
@@ -220,37 +319,63 @@ def _upright(frame: "av.VideoFrame", matrix: list[int] | None) -> RGB:
     return np.ascontiguousarray(turned[::-1] if (b if swapped else d) < 0 else turned)
 
 
-def _camera(camera: str) -> tuple[str, str, dict[str, str]]:
-    """Return the file, format and options to open for a camera."""
-    systems: dict[str, Callable[[str], tuple[str, str, dict[str, str]]]] = {
-        "linux": _camera_of_linux,
-        "darwin": lambda name: (name, "avfoundation", {"framerate": "30"}),
-        "win32": _camera_of_windows,
-    }
-    if sys.platform not in systems:
-        raise InputError(f"camera {camera}: cameras are read on Linux, macOS and Windows only")
-    return systems[sys.platform](camera)
-
-
-def _camera_of_linux(camera: str) -> tuple[str, str, dict[str, str]]:
-    device = Path(f"/dev/video{camera}" if camera.isdecimal() else camera)
-    if not device.exists():
-        there = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "this machine has none"
-        raise InputError(f"camera {camera}: there is no {device} ({there})")
-    return str(device), "v4l2", {}
-
-
-def _camera_of_windows(camera: str) -> tuple[str, str, dict[str, str]]:
-    if not camera.isdecimal():
-        return f"video={camera}", "dshow", {}
-    found = [device for device in require_av().enumerate_input_devices("dshow") if "video" in device.media_types]
-    if int(camera) >= len(found):
-        there = ", ".join(device.description for device in found) or "this machine has none"
-        raise InputError(f"camera {camera}: there is no such camera ({there})")
-    return f"video={found[int(camera)].name}", "dshow", {}
-
-
 def error_text(error: BaseException) -> str:
     """Return the text of a PyAV error without its number and file name."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.splitlines()[0][:120]
+
+
+def with_times(
+    frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None = None, cuts: bool = True
+) -> Iterator[TimedFrame]:
+    """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
+
+    With `cuts`, hard cuts are looked for among frames that do not say; without, there are none.
+
+    Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
+    that is not above 0.
+
+    Examples:
+        >>> [frame.time for frame in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
+        [0.0, 0.25, 0.5]
+    """
+    timed = _timed(frames, fps)
+    if not cuts:
+        return (frame if frame.cut is not None else frame._replace(cut=False) for frame in timed)
+    return _found_cuts(timed)
+
+
+def _timed(frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None) -> Iterator[TimedFrame]:
+    if fps is not None and not 0 < fps < math.inf:
+        raise ConfigError(f"{fps} frames per second: give a number above 0")
+    begin, last = None, -math.inf
+    for number, item in enumerate(frames, 1):
+        if isinstance(item, TimedFrame):
+            found = item
+        elif isinstance(item, tuple):
+            found = TimedFrame(float(item[0]), item[1], number)
+        elif fps is not None:
+            found = TimedFrame((number - 1) / fps, item, number)
+        else:
+            now = clock.monotonic()
+            begin = now if begin is None else begin
+            found = TimedFrame(now - begin, item, number)
+        if not isinstance(found.rgb, np.ndarray):
+            raise InputError(f"frame {number} is a {type(found.rgb).__name__}: give uint8 arrays (H, W, 3)")
+        if not last <= found.time < math.inf:
+            raise InputError(f"frame {number} is of {found.time:g} s, the one before of {last:g} s: give them in order")
+        last = found.time
+        yield found
+
+
+def _found_cuts(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+    unseen = ((frame.time, _small(frame), frame) for frame in frames)
+    for frame, cut in find_cuts(unseen, settle=0):
+        yield frame if frame.cut is not None else frame._replace(cut=cut)
+
+
+def _small(frame: TimedFrame) -> UInt8:
+    """Return what a frame is compared by; black, which is no cut, if it says itself whether it is one."""
+    if frame.cut is not None or frame.rgb.ndim != 3 or frame.rgb.shape[2] != 3 or frame.rgb.dtype != np.uint8:
+        return np.zeros((THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
+    return thumbnail(frame.rgb)

@@ -41,7 +41,7 @@ class StreamPredictor:
     def __init__(self, reader: Reader, models: Models) -> None:
         self._models, self._model, self._detect = models, reader.config.name, reader.detect
         self._frame: tuple[float, RGB] | None = None
-        self._results = reader.watch(self._frames(), source=SOURCE)
+        self._results = reader.watch(self._frames(), source=SOURCE, cuts=False)
 
     def _frames(self) -> Iterator[tuple[float, RGB]]:
         while self._frame is not None:
