@@ -18,7 +18,8 @@ from peak import peak_mib
 from PIL import Image, ImageColor
 
 from mien.arrays import RGB
-from mien.cli.predict_video import clock_time, live_line
+from mien.cli.predict_camera import live_line
+from mien.cli.predict_video import clock_time
 from mien.io.video import open_video
 from mien.results import Box, Face, FrameResult
 from mien.viz.annotate import answer_colours
@@ -136,7 +137,7 @@ def test_video_and_timeline_are_drawn(call: Call, video: Path, brightness_bundle
     assert status == 0
     assert sorted(tmp_path.iterdir()) == [drawn, plot]
     with open_video(drawn) as opened:
-        frames = list(opened.frames(1000))
+        frames = [(frame.time, frame.rgb) for frame in opened.frames(1000)]
     assert opened.problem is None
     assert [time for time, _ in frames] == pytest.approx(np.arange(5 * SECONDS) / 5, abs=0.002)
     colours = {name: np.array(ImageColor.getrgb(value)) for name, value in answer_colours(("happy", "sad")).items()}
@@ -301,9 +302,9 @@ def test_no_camera_is_one_line(call: Call, brightness_bundle: Path, tmp_path: Pa
 #: A stand-in for a camera, which this machine may not have: PyAV's own test image, at the pace of a clock.
 CAMERA = """
     import sys
-    import mien.io.video
+    import mien.io.camera
     from mien.cli import main
-    mien.io.video._camera = lambda camera: ("testsrc=size=64x48:rate=10,realtime", "lavfi", {})
+    mien.io.camera._camera = lambda camera: ("testsrc=size=64x48:rate=10,realtime", "lavfi", {})
     main(sys.argv[1:])
 """
 

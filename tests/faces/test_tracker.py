@@ -1,6 +1,5 @@
 """People keep their numbers while they move, cross, shake and turn away; what is read from them is smoothed."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,8 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from mien.errors import ConfigError, InputError
-from mien.faces.tracker import MAX_GAP_SECONDS, SMOOTHING_SECONDS, Tracker, appearance, with_times
+from mien.faces.tracker import MAX_GAP_SECONDS, SMOOTHING_SECONDS, Tracker, appearance
 from mien.results import Box
 
 Crop = npt.NDArray[np.uint8]
@@ -195,28 +193,3 @@ def test_a_frame_without_faces() -> None:
     people, rows = Tracker()(0.0, [], [], np.empty((0, 3)))
     assert people == []
     assert rows.shape == (0, 3)
-
-
-# Times
-
-
-def test_frames_get_times() -> None:
-    frame = np.zeros((2, 2, 3), np.uint8)
-    assert [time for time, _ in with_times([frame] * 4, fps=2)] == [0, 0.5, 1, 1.5]
-    assert [time for time, _ in with_times([(3, frame), (4.5, frame), (4.5, frame)])] == [3, 4.5, 4.5]
-    live = [time for time, _ in with_times(itertools.repeat(frame, 3))]
-    assert live[0] == 0
-    assert live == sorted(live)
-
-
-@pytest.mark.parametrize("times", [[1.0, 0.5], [float("nan")], [0.0, float("inf")]])
-def test_times_go_forward(times: list[float]) -> None:
-    frame = np.zeros((2, 2, 3), np.uint8)
-    with pytest.raises(InputError, match="in order"):
-        list(with_times((time, frame) for time in times))
-
-
-@pytest.mark.parametrize("fps", [0, -1, float("nan")])
-def test_an_fps_is_above_zero(fps: float) -> None:
-    with pytest.raises(ConfigError, match="frames per second"):
-        list(with_times([], fps))

@@ -31,7 +31,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_rows_are_those_of_the_reader_and_are_counted(reader: Reader, images: Path) -> None:
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[float, int | None]] = []
     job = BatchJob(reader, Inputs([str(images)]), on_progress=lambda done, total: seen.append((done, total)))
     rows = list(job.rows())
     assert rows == [reader.predict(images / name).to_dict() for name in ("a.png", "b.png", "c.png")]
@@ -44,7 +44,7 @@ def test_rows_are_those_of_the_reader_and_are_counted(reader: Reader, images: Pa
 
 def test_a_file_is_continued_by_the_same_job(reader: Reader, images: Path, tmp_path: Path) -> None:
     def job(stop_after: int | None = None) -> BatchJob:
-        def report(done: int, total: int | None) -> None:
+        def report(done: float, total: int | None) -> None:
             if done == stop_after:
                 raise KeyboardInterrupt
 

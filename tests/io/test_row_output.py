@@ -36,14 +36,14 @@ def test_no_input_is_written_over(tmp_path: Path) -> None:
     RowOutput("-", "csv").refuse_input("-")
 
 
-def test_a_file_is_replaced_only_to_complete_its_own_job(tmp_path: Path) -> None:
+def test_a_file_that_exists_is_refused_unless_its_job_is_begun(tmp_path: Path) -> None:
     output = RowOutput(str(tmp_path / "rows.csv"))
     output.refuse_existing()
     output.path.touch()
-    for resumable in (False, True):
-        with pytest.raises(OutputError, match="already exists"):
-            output.refuse_existing(resumable)
-    (tmp_path / "rows.csv.part").touch()
-    output.refuse_existing(resumable=True)
+    assert not output.is_begun()
     with pytest.raises(OutputError, match="already exists"):
         output.refuse_existing()
+    (tmp_path / "rows.csv.part").touch()
+    assert output.is_begun()
+    RowOutput("-", "csv").refuse_existing()
+    assert not RowOutput("-", "csv").is_begun()

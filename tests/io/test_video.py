@@ -1,6 +1,7 @@
 """Frames of any video come upright, at their times and in bounded number; what is no video is one line."""
 
 import gc
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from PIL import Image
 
 from mien.arrays import RGB
 from mien.errors import ConfigError, InputError, MissingExtraError, OutputError
-from mien.io.video import open_camera, open_video
+from mien.io.camera import open_camera
+from mien.io.video import open_video, with_times
 from mien.io.video_writer import VideoWriter
 
 WriteVideo = Callable[..., None]
@@ -37,7 +39,7 @@ def quarters() -> RGB:
 
 def read(path: Path, fps: float = 30) -> tuple[list[tuple[float, RGB]], str | None]:
     with open_video(path) as video:
-        return list(video.frames(fps)), video.problem
+        return [(frame.time, frame.rgb) for frame in video.frames(fps)], video.problem
 
 
 @pytest.mark.parametrize(("fps", "step"), [(5, 6), (30, 1), (10, 3), (1000, 1), (0.5, 60)])
@@ -212,6 +214,31 @@ def test_a_camera_that_is_not_there(camera: str) -> None:
     with pytest.raises(InputError, match=f"^camera {camera}: ") as caught:
         open_camera(camera)
     assert "\n" not in str(caught.value)
+
+
+# Times
+
+
+def test_frames_get_times() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    assert [frame.time for frame in with_times([image] * 4, fps=2)] == [0, 0.5, 1, 1.5]
+    assert [frame.time for frame in with_times([(3, image), (4.5, image), (4.5, image)])] == [3, 4.5, 4.5]
+    live = [frame.time for frame in with_times(itertools.repeat(image, 3))]
+    assert live[0] == 0
+    assert live == sorted(live)
+
+
+@pytest.mark.parametrize("times", [[1.0, 0.5], [float("nan")], [0.0, float("inf")]])
+def test_times_go_forward(times: list[float]) -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    with pytest.raises(InputError, match="in order"):
+        list(with_times((time, image) for time in times))
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan")])
+def test_an_fps_is_above_zero(fps: float) -> None:
+    with pytest.raises(ConfigError, match="frames per second"):
+        list(with_times([], fps))
 
 
 # Writing

@@ -1,6 +1,7 @@
 """A timeline counts what it was given, whatever its length, and holds no more than it says."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +10,15 @@ from mien.results import Box, Face, FrameResult
 from mien.viz.timeline import MAX_BINS, MAX_PEOPLE, Timeline
 
 
-def frame(time: float, **answers: str) -> FrameResult:
-    """A frame in which `p1="happy"` says what person 1 answers."""
+def frame(time: float, **answers: Any) -> dict[str, Any]:
+    """The row of a frame in which `p1="happy"` says what person 1 answers."""
+    scene = answers.pop("scene", 1)
     faces = tuple(
         Face(Box(0, 0, 9, 9), 0.9, answer, 0.8, None, {answer: 0.8}, person=int(name[1:]))
         for name, answer in answers.items()
     )
-    return FrameResult("video.mp4", "ok" if faces else "no_face", None, 9, 9, "mien", faces, time)
+    result = FrameResult("video.mp4", "ok" if faces else "no_face", None, 9, 9, "mien", faces, time, scene=scene)
+    return result.to_dict()
 
 
 def spans(timeline: Timeline, place: int = 0) -> list[tuple[float, float, str]]:

@@ -5,25 +5,29 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one, threshold_option
-from mien.cli.predict_table import print_table, summary
+from mien.cli.predict_table import print_table, summary, written
 from mien.cli.progress import item_bar
+from mien.cli.terminal import one_line
 from mien.errors import ConfigError
 from mien.inference.batch import BatchJob
 from mien.inference.decision import Threshold
 from mien.inference.reader import Faces, Reader, load
+from mien.io.containers import is_video_name
 from mien.io.inputs import STDIN, Inputs, is_video
 from mien.io.row_output import RowOutput
+from mien.io.targets import same_file
 from mien.io.video import FPS
 from mien.text import pluralize
 
 if TYPE_CHECKING:
-    from mien.viz.annotated_folder import AnnotatedFolder
+    from mien.viz.annotated_folder import AnnotatedFolder, AnnotatedVideo
 
 _WHOLE = "this model was trained on whole images and classifies them whole"
 _FIND = "--detect yes finds the faces first (mien train --detect yes trains for that)"
@@ -64,7 +68,7 @@ _HEADINGS = {
     "--draw",
     type=click.Path(path_type=Path),
     metavar="DIR|VIDEO",
-    help="write annotated images into a new folder, or an annotated video",
+    help="write annotated images and videos into a new folder; of one video, an annotated video",
 )
 @click.option("--camera", metavar="N|NAME", help="read a webcam, 0 for the first, until Ctrl-C")
 @click.option(
@@ -74,86 +78,102 @@ _HEADINGS = {
     show_default="5",
     help="frames to read per second",
 )
-@click.option("--timeline", type=click.Path(path_type=Path), metavar="PNG", help="plot each person's answers over time")
+@click.option("--timeline", type=click.Path(path_type=Path), metavar="PNG|DIR",
+              help="plot each person's answers over time; several videos, into a new folder")  # fmt: skip
 def command(
     inputs: tuple[str, ...], model: str | None, threshold: Threshold | None, faces: Faces, detect: bool | None,
     threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
     parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
     timeline: Path | None,
 ) -> int:  # fmt: skip
-    """Classify the expression on each face in INPUTS: images, folders, globs, zip archives, a list.txt of paths.
+    """Classify the expression on each face in INPUTS: images, videos, folders, globs, zip archives, a list.txt.
 
     Mix inputs of any kind; - reads paths from standard input, one per line, as in a list.txt. In a quoted glob,
     ** matches any number of folders. A file that cannot be read becomes a row that says why. The others are still
     read, and the exit status is 1.
 
-    Rows are kept in FILE.part as they come. Interrupt the command and start it again: it continues. It also draws
-    the images that --draw has not drawn yet. --draw without a FILE needs a new or empty folder. A FILE that exists is
-    never replaced.
+    Rows are kept in FILE.part as they come. Interrupt the command and start it again: it continues, also inside a
+    video. It also draws what --draw has not drawn yet. --draw without a FILE needs a new or empty folder. A FILE that
+    exists is never replaced. Give --jsonl, --csv and --parquet together to write all of them in one pass.
 
-    --engine ray reads the images on all machines of a Ray cluster (RAY_ADDRESS; else all cores here) into a
+    Of a video you get a row for each face in each frame that is read, and a table of who was seen with which answers.
+    A hard cut begins a new scene, with new people. --camera reads a webcam, alone.
+
+    --engine ray reads images on all machines of a Ray cluster (RAY_ADDRESS; else all cores here) into a
     folder of Parquet parts. Start it again to make the missing parts.
-
-    Give a video (.mp4, .mov, .mkv, .avi, .webm, .m4v) or --camera alone. You get a row for each face in each
-    frame, and a table of who was seen with which answers.
     """
     targets = {"json": json_target, "jsonl": jsonl_target, "csv": csv_target, "parquet": parquet_target}
     if engine == "ray":
         given = {**targets, "draw": draw, "camera": camera, "fps": fps, "timeline": timeline}
         folder = _parts_folder(inputs, given)
         return _predict_on_ray(inputs, folder, model, threshold, faces, detect, threads)
-    kind = only_one(targets)
-    output = RowOutput(targets[kind] or "", kind) if kind else None
-    if output:
+    if camera is not None:
+        _check_camera(inputs, camera, targets, draw, timeline)
+    outputs = [RowOutput(target, kind) for kind, target in targets.items() if target is not None]
+    for output in outputs:
         for name in inputs:
             output.refuse_input(name)
     open_reader = partial(load, model, threads=threads, threshold=threshold, faces=faces, detect=detect)
-    if camera is not None or any(map(is_video, inputs)):
-        _check_video(inputs, camera, draw, timeline)
-        return _predict_video(open_reader, inputs, camera, output, fps or FPS, draw, timeline)
+    if camera is not None:
+        return _predict_camera(open_reader, camera, outputs[0] if outputs else None, fps or FPS)
     if not inputs:
         raise ConfigError("nothing to read; name images, a folder or a video, or give --camera 0")
-    if fps is not None or timeline is not None:
-        raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: needs a video or a webcam")
-    return _predict_images(open_reader, inputs, output, faces, draw)
+    return _predict_files(open_reader, inputs, outputs, faces, draw, fps, timeline)
 
 
-def _predict_images(
-    open_reader: partial[Reader], names: tuple[str, ...], output: RowOutput | None, faces: Faces, draw: Path | None
-) -> int:
-    """Predict images; returns the exit status."""
+def _predict_files(
+    open_reader: partial[Reader], names: tuple[str, ...], outputs: list[RowOutput], faces: Faces, draw: Path | None,
+    fps: float | None, timeline: Path | None,
+) -> int:  # fmt: skip
+    """Predict images and videos; returns the exit status."""
+    from mien.cli.predict_video import VideoSummary, check_timeline, print_problems
+
+    for option, path in (("--draw", draw), ("--timeline", timeline)):
+        _check_drawing(option, path, names, outputs)
+    if timeline:
+        if draw and same_file(timeline, draw):
+            raise ConfigError(f"--timeline {timeline}: is another output of this command too; give another name")
+        check_timeline(timeline, names)
     inputs, drawer = Inputs(names, _stdin(names), exclude=draw), _drawer(draw)
     reader = open_reader()
-    with item_bar("reading images") as report:
-        job = BatchJob(reader, inputs, output, options={"faces": faces}, drawer=drawer, on_progress=report)
-        if output:
+    to_stderr = any(output.target == "-" for output in outputs)
+    seen = VideoSummary(fps or FPS, reader.answers, timeline)
+    with item_bar("reading") as report:
+        job = BatchJob(
+            reader, inputs, *outputs, fps=fps or FPS, options={"faces": faces}, drawer=drawer, on_progress=report,
+            on_row=seen.add,
+        )  # fmt: skip
+        _check_videos(job, draw, fps, timeline)
+        if outputs:
             job.write()
         else:
             with closing(job.rows()) as rows:
-                print_table(rows)
+                print_table(row for row in rows if "time" not in row)
+    seen.print(to_stderr)
+    found = job.summary
+    for output in outputs:
+        if not output.streams:
+            click.echo(written(one_line(output.target), output.kind, found), err=to_stderr)
     if drawer and drawer.failed:
         click.echo(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
-    found = job.summary
-    if found.photographs and reader.overlooks_faces:
-        share = f"{found.photographs} of {found.counts.total()}"
-        click.echo(f"mien: {_WHOLE}, but {share} are as large as photographs; {_FIND}", err=True)
-    return _close(found.counts)
+    if reader.overlooks_faces:
+        if found.frames:
+            click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
+        elif found.photographs:
+            share = f"{found.photographs} of {found.counts.total()}"
+            click.echo(f"mien: {_WHOLE}, but {share} are as large as photographs; {_FIND}", err=True)
+    print_problems(found.problems)
+    return max(_close(found.counts, found.frames, found.videos), int(bool(found.problems)))
 
 
-def _predict_video(
-    open_reader: partial[Reader], inputs: tuple[str, ...], camera: str | None, output: RowOutput | None, fps: float,
-    draw: Path | None, timeline: Path | None,
-) -> int:  # fmt: skip
-    """Predict a video or a webcam; returns the exit status."""
-    from mien.cli.predict_video import predict_camera, predict_video
+def _predict_camera(open_reader: partial[Reader], camera: str, output: RowOutput | None, fps: float) -> int:
+    """Predict a webcam; returns the exit status."""
+    from mien.cli.predict_camera import predict_camera
 
     if output:
         output.refuse_existing()
     reader = open_reader()
-    if camera is not None:
-        status = predict_camera(reader, camera, output, fps)
-    else:
-        status = predict_video(reader, inputs[0], output, fps, draw, timeline)
+    status = predict_camera(reader, camera, output, fps)
     if reader.overlooks_faces:
         click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
     return status
@@ -178,9 +198,9 @@ def _predict_on_ray(
     return _close(counts)
 
 
-def _close(counts: Mapping[str, int]) -> int:
-    """Say how many images could not be read; returns the exit status."""
-    if message := summary(counts):
+def _close(counts: Mapping[str, int], frames: Mapping[str, int] = MappingProxyType({}), videos: int = 0) -> int:
+    """Say how many files could not be read; returns the exit status."""
+    if message := summary(counts, frames, videos):
         click.echo(f"mien: {message}", err=True)
     return int(counts.get("unreadable", 0) > 0)
 
@@ -189,22 +209,44 @@ def _stdin(names: tuple[str, ...]) -> BinaryIO | None:
     return sys.stdin.buffer if sys.stdin and STDIN in names else None
 
 
-def _drawer(folder: Path | None) -> "AnnotatedFolder | None":
-    if folder is None:
+def _drawer(target: Path | None) -> "AnnotatedFolder | AnnotatedVideo | None":
+    """Return what draws into a folder, or into a video if it is named like one."""
+    if target is None:
         return None
-    from mien.viz.annotated_folder import AnnotatedFolder
+    from mien.viz.annotated_folder import AnnotatedFolder, AnnotatedVideo
 
-    return AnnotatedFolder(folder)
+    return AnnotatedVideo(target) if is_video_name(str(target)) and not target.is_dir() else AnnotatedFolder(target)
 
 
-def _check_video(inputs: tuple[str, ...], camera: str | None, draw: Path | None, timeline: Path | None) -> None:
-    """Raise ConfigError for options that do not fit a video or a webcam."""
-    if camera is not None and inputs:
+def _check_drawing(option: str, path: Path | None, names: tuple[str, ...], outputs: list[RowOutput]) -> None:
+    """Raise ConfigError if a drawing would be written to an input or another output."""
+    if path is None:
+        return
+    if any(same_file(name, path) and not path.is_dir() for name in names):
+        raise ConfigError(f"{option} {path}: is one of the inputs; give another file")
+    if any(same_file(path, output.target) for output in outputs):
+        raise ConfigError(f"{option} {path}: is another output of this command too; give another name")
+
+
+def _check_videos(job: BatchJob, draw: Path | None, fps: float | None, timeline: Path | None) -> None:
+    """Raise ConfigError for options that do not fit the number of videos."""
+    single = job.count == job.videos == 1
+    if job.videos == 0 and (fps is not None or timeline is not None):
+        raise ConfigError(f"{'--fps' if timeline is None else '--timeline'}: needs a video or a webcam")
+    if draw and is_video_name(str(draw)) and not draw.is_dir() and not single:
+        raise ConfigError(f"{draw}: images are drawn into a folder, and so are several videos; give the name of one")
+    if timeline and timeline.suffix.lower() == ".png" and not single:
+        raise ConfigError(f"--timeline {timeline}: there is more than one video; give the name of a folder")
+
+
+def _check_camera(
+    inputs: tuple[str, ...], camera: str, targets: Mapping[str, str | None], draw: Path | None, timeline: Path | None
+) -> None:
+    """Raise ConfigError for options that do not fit a webcam."""
+    if inputs:
         raise ConfigError(f"--camera {camera} and {inputs[0]}: give only one of them")
-    if len(inputs) > 1:
-        video = next(filter(is_video, inputs))
-        raise ConfigError(f"{video}: give a video alone; run mien predict once for each video, and for the images")
-    if camera is not None and (draw or timeline):
+    only_one(dict(targets))
+    if draw or timeline:
         raise ConfigError(f"{'--draw' if draw else '--timeline'}: does not work with --camera")
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from mien.cli.tables import FoldedCell, path_cell
 from mien.cli.terminal import console, one_line
+from mien.inference.batch import BatchSummary
 from mien.io.formats import ResultRow
+from mien.text import pluralize
 
 #: Images in the printed table; the others are only counted.
 SHOWN = 200
@@ -20,16 +23,31 @@ def print_table(rows: Iterable[ResultRow]) -> None:
     left = iter(rows)
     shown = list(islice(left, SHOWN))
     more = sum(1 for _ in left)
+    if not shown:
+        return
     table = Table()
     explained = any(row["status"] != "ok" or any(face["why"] for face in row["faces"]) for row in shown)
     screen = console()
     labelled = screen.width >= _NARROW
-    columns = ("image", "answer", "probability", *["most probable"] * labelled, *["why"] * explained)
+    several = any(len(row["faces"]) > 1 for row in shown)
+    columns = (
+        "#",
+        "image",
+        *["face"] * several,
+        "answer",
+        "probability",
+        *["most probable"] * labelled,
+        *["why"] * explained,
+    )
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("answer", "probability"))
-    for image, answer, probability, most_probable, why in _cells(shown):
+        number = name in {"#", "face"}
+        fixed = number or name in {"answer", "probability"}
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=fixed)
+    for place, image, face, answer, probability, most_probable, why in _cells(shown):
         cells: dict[str, FoldedCell | Text] = {
+            "#": Text(place),
             "image": path_cell(image),
+            "face": Text(face),
             "answer": Text(answer, "" if probability else "red"),
             "probability": Text(probability),
             "most probable": FoldedCell(most_probable),
@@ -41,14 +59,14 @@ def print_table(rows: Iterable[ResultRow]) -> None:
         screen.print(f"and {more} more images; --csv FILE writes a row for each", soft_wrap=True)
 
 
-def _cells(rows: Iterable[ResultRow]) -> Iterator[tuple[str, str, str, list[str], str]]:
-    for row in rows:
+def _cells(rows: Iterable[ResultRow]) -> Iterator[tuple[str, str, str, str, str, list[str], str]]:
+    for number, row in enumerate(rows, 1):
         image = row["source"]
         if row["status"] != "ok":
-            yield image, row["status"], "", [], row["reason"] or ""
-        for face in row["faces"]:
+            yield str(number), image, "", row["status"], "", [], row["reason"] or ""
+        for place, face in enumerate(row["faces"], 1):
             answer, probability = one_line(face["answer"]), f"{face['probability']:.3f}"
-            yield image, answer, probability, _most_probable(face), face["why"] or ""
+            yield str(number), image, str(place), answer, probability, _most_probable(face), face["why"] or ""
 
 
 def _most_probable(face: ResultRow, count: int = 2) -> list[str]:
@@ -57,15 +75,41 @@ def _most_probable(face: ResultRow, count: int = 2) -> list[str]:
     return [f"{label} {value:.2f}  " for label, value in probabilities[:count]]
 
 
-def summary(counts: Mapping[str, int]) -> str:
-    """Say how many files were unreadable and how many had no face; empty if none.
+def summary(counts: Mapping[str, int], frames: Mapping[str, int] = MappingProxyType({}), videos: int = 0) -> str:
+    """Say how many files were unreadable, and how many images and frames had no face; empty if none.
 
     Examples:
         >>> summary({"ok": 3, "no_face": 2})
         'no face was found in 2 of 5 images'
     """
-    total, bad, faceless = sum(counts.values()), counts.get("unreadable", 0), counts.get("no_face", 0)
+    total, bad = sum(counts.values()), counts.get("unreadable", 0)
+    found = (
+        (counts.get("no_face", 0), total - bad, "images"),
+        (frames.get("no_face", 0), sum(frames.values()), "frames"),
+    )
+    faceless = " and ".join(f"in {count} of {all_} {noun}" for count, all_, noun in found if count)
     if bad:
-        also = f", and no face was found in {faceless}" if faceless else ""
-        return f"{bad} of {total} files could not be read{also}; see their rows"
-    return f"no face was found in {faceless} of {total} images" if faceless else ""
+        also = f", and no face was found {faceless}" if faceless else ""
+        return f"{bad} of {total + videos} files could not be read{also}; see their rows"
+    return f"no face was found {faceless}" if faceless else ""
+
+
+def written(target: str, kind: str, found: BatchSummary) -> str:
+    """Say what was written to a file.
+
+    Examples:
+        >>> written("rows.csv", "csv", BatchSummary(Counter(ok=2, no_face=1), faces=4))
+        'wrote rows.csv: 5 rows, one per face: 4 faces in 3 images'
+    """
+    images, frames = sum(found.counts.values()), sum(found.frames.values())
+    bad = found.counts["unreadable"]
+    faceless = images + frames - found.counts["ok"] - found.frames["ok"]
+    each = (
+        "one per face" if kind in {"csv", "parquet"} else "one per image" if not frames else "one per image and frame"
+    )
+    rows = found.faces + faceless if kind in {"csv", "parquet"} else images + frames
+    of = [pluralize(images - bad, "image")] if images > bad or not frames else []
+    of += [pluralize(frames, "frame")] if frames else []
+    lost = f", {pluralize(bad, 'file')} unreadable" if bad else ""
+    contents = f"{pluralize(found.faces, 'face')} in {' and '.join(of)}{lost}"
+    return f"wrote {target}: {pluralize(rows, 'row')}, {each}: {contents}"

@@ -29,7 +29,7 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[int, int | None], None]]:
+def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[float, int | None], None]]:
     """Show a bar that counts items, with their rate over the last `rate_over` seconds and the time left.
 
     Gives a function to call with the items done and their total, None if unknown. Call it first before any
@@ -69,12 +69,13 @@ def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[int, int 
     with Progress(*columns, console=screen, transient=True, disable=hidden, speed_estimate_period=rate_over) as bar:
         tasks: list[TaskID] = []
 
-        def report(done: int, total: int | None) -> None:
+        def report(done: float, total: int | None) -> None:
             say_once(done, total)
             if tasks:
                 bar.update(tasks[0], completed=done, total=total)
             else:
-                tasks.append(bar.add_task(what, total=total, completed=done))
+                tasks.append(bar.add_task(what, total=total))
+                bar.update(tasks[0], completed=done)
 
         yield report
 

@@ -8,7 +8,7 @@ distance, size and appearance. A track without a detection is kept for `MAX_GAP_
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -143,13 +143,11 @@ class Tracker:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue where another tracker was when it gave this `state`."""
         self.scene, self._people = int(state["scene"]), int(state["people"])
+        arrays = ("centre", "appearance", "velocity", "probabilities")
         self._tracks = [
-            _Track(**{
-                field.name: np.array(track[field.name], np.float64) if field.type is Float64 else track[field.name]
-                for field in fields(_Track)
-            })
+            _Track(**{**track, **{name: np.array(track[name], np.float64) for name in arrays}})
             for track in state["tracks"]
-        ]  # fmt: skip
+        ]
 
     def _match(self, time: float, observed: Sequence[_Observation]) -> dict[int, _Track]:
         """Pair faces with tracks, the least cost first."""

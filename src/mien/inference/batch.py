@@ -1,51 +1,72 @@
-"""Predict many images in order, as rows or into a file. An interrupted file loses no row and repeats none."""
+"""Predict many images and videos in order, as rows or into files. An interrupted job loses no row and repeats none."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-from mien.errors import ImageError, OutputError
+from mien.arrays import RGB
+from mien.errors import ConfigError, ImageError, OutputError
 from mien.inference.bundle import BundleConfig
 from mien.inference.caution import is_photograph
-from mien.inference.reader import Reader, in_batches
-from mien.io.atomic import refuse_existing
+from mien.inference.kept_rows import Beginning, catch_up
+from mien.inference.reader import Reader
+from mien.inference.video_rows import Note, VideoStart, video_rows
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.image import ImageSource
 from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
-from mien.results import ImageResult
+from mien.io.targets import same_file
+from mien.io.video import FPS, require_av
+from mien.results import FrameResult, ImageResult
 from mien.version import __version__
 
-#: Called with the images done and their total, None if unknown; first before any image of this call is read.
-Progress = Callable[[int, int | None], None]
+#: Called with the images and videos done and their total, None if unknown; first before any of this call is read. A
+#: video in progress counts as the part of it that is done.
+Progress = Callable[[float, int | None], None]
 
 
 class Drawer(Protocol):
-    """Draws each image with its result, into `folder`; `mien.viz.annotated_folder.AnnotatedFolder` is one."""
+    """Draws each image or video with its result, into `target`; those of `mien.viz.annotated_folder` do."""
 
-    folder: Path
+    target: Path
 
     def open(self, resumed: bool) -> None:
-        """Prepare the folder; a `resumed` job may have drawings in it."""
+        """Prepare the target; a `resumed` job may have drawings in it."""
 
     def skip(self, item: InputItem) -> object:
-        """Pass over an image that an earlier call has drawn."""
+        """Pass over an image or video that an earlier call has drawn."""
 
     def draw(self, item: InputItem, result: ImageResult) -> None:
         """Draw the next image."""
 
+    def video(self, item: InputItem, fps: float) -> AbstractContextManager[Callable[[RGB, FrameResult], None]]:
+        """Give a function that draws the frames of the next video, one after another."""
+
 
 @dataclass
 class BatchSummary:
-    """Images of a job: `counts` by status, and `photographs`, those too large to be crops of a face."""
+    """What a job has read.
+
+    Attributes:
+        counts: images by status; a video that cannot be read at all is one of status `unreadable`.
+        videos: videos of which some was read.
+        frames: frames of them by status.
+        faces: faces in all of them.
+        photographs: images that are too large to be crops of a face.
+        problems: a video that could not be read to its end, and why, in order.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
+    videos: int = 0
+    frames: Counter[str] = field(default_factory=Counter)
+    faces: int = 0
     photographs: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 def row_identity(config: BundleConfig, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,20 +86,25 @@ class BatchJob:
 
     Args:
         reader: the model.
-        inputs: the images, in order.
-        output: where `write` puts the rows. It is never one of the inputs, nor a file that exists. None for `rows`.
+        inputs: the images and videos, in order.
+        outputs: where `write` puts the rows, each in its own format; at most one is a stream. None is one of the
+            inputs, or a file that exists. None at all for `rows`.
+        fps: frames to read of each second of a video.
         options: further options that change the rows, by name: a resumed job must have the same.
-        drawer: draws each image that could be read.
-        on_progress: called after each image.
+        drawer: draws each image and video that could be read.
+        on_progress: called after each image and each frame.
+        on_row: called with each row, also with those of an earlier call.
 
     Attributes:
         labels: names of the probabilities in a flat row.
-        summary: counts of the images, complete after the last row.
+        count: the number of images and videos, and `videos` that of videos; None for standard input.
+        summary: counts, complete after the last row.
 
     Raises:
-        InputError: an input names no image.
-        ConfigError: the output is one of the inputs.
-        OutputError: the output exists already.
+        InputError: an input names no image or video.
+        ConfigError: an output is one of the inputs, or another output.
+        OutputError: an output exists already.
+        MissingExtraError: there are only videos, and no PyAV.
 
     Examples:
         >>> from mien.inference.reader import load
@@ -87,146 +113,192 @@ class BatchJob:
     """
 
     def __init__(
-        self, reader: Reader, inputs: Inputs, output: RowOutput | None = None, *,
+        self, reader: Reader, inputs: Inputs, *outputs: RowOutput, fps: float = FPS,
         options: Mapping[str, Any] | None = None, drawer: Drawer | None = None, on_progress: Progress | None = None,
+        on_row: Callable[[ResultRow], None] | None = None,
     ) -> None:  # fmt: skip
-        self._reader, self._inputs, self._output, self._drawer = reader, inputs, output, drawer
-        drawn = str(drawer.folder) if drawer else None
-        self._options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "draw": drawn, **(options or {})}
+        self._reader, self._inputs, self._drawer, self._fps = reader, inputs, drawer, fps
+        self._streams = [output for output in outputs if output.streams]
+        self._files = [output for output in outputs if not output.streams]
+        drawn = str(drawer.target) if drawer else None
+        self._options = {
+            "threshold": reader.rule.to_dict(), "detect": reader.detect, "draw": drawn, "fps": fps, **(options or {}),
+        }  # fmt: skip
         self._report = on_progress or (lambda done, total: None)
-        self._names = inputs.summarise(output.refuse_input if output else None)
-        if output:
-            output.refuse_existing(resumable=True)
+        self._on_row = on_row or (lambda row: None)
+        self._refuse_twice()
+        self._names = inputs.summarise(self._refuse_input)
+        self.count, self.videos = self._names.count, self._names.videos
+        if self.count and self.count == self.videos:
+            require_av()
+        self._refuse_existing()
         self.labels = probability_labels(reader.config.labels, reader.answers)
         self.summary = BatchSummary()
 
     def rows(self) -> Generator[ResultRow, None, None]:
-        """Yield a row per image as it is read; close the iterator if you do not exhaust it."""
+        """Yield a row per image and frame as it is read; close the iterator if you do not exhaust it."""
         if self._drawer:
             self._drawer.open(resumed=False)
-        return self._counted(self._read(iter(self._inputs)))
+        return self._counted(self._read(Beginning(iter(self._inputs))))
 
     def write(self) -> BatchSummary:
-        """Write all rows to the output.
+        """Write all rows to the outputs.
 
-        A stream gets each row as it is read. For a file, each row is first kept in a journal beside it; the same
-        call continues an interrupted journal, and the file appears when it is complete.
+        A stream gets each row as it is read. For files, each row is first kept in a journal beside the first; the
+        same call continues an interrupted journal, and the files appear when they are complete.
 
         Raises:
-            OutputError: the journal belongs to another job, or the output cannot be written.
+            OutputError: the journal belongs to another job, or an output cannot be written.
             KeyboardInterrupt: interrupted; the message says how to continue.
         """
-        if self._output is None:
-            raise OutputError("this job has no output; use rows()")
-        if self._output.streams:
-            self._output.write(self.rows(), self.labels)
+        if self._files:
+            self._write_files()
+        elif self._streams:
+            self._streams[0].write(self.rows(), self.labels, self.videos != 0)
         else:
-            self._write_file(self._output)
+            raise OutputError("this job has no output; use rows()")
         return self.summary
 
-    def _write_file(self, output: RowOutput) -> None:
-        with Journal(output.path, self._identity()) as journal:
+    def _refuse_twice(self) -> None:
+        if len(self._streams) > 1:
+            raise ConfigError(f"{self._streams[1].target}: only one output may be a stream; give a file")
+        for number, output in enumerate(self._files):
+            if any(same_file(output.path, other.path) for other in self._files[:number]):
+                raise ConfigError(f"{output.target}: is another output of this command too; give another name")
+
+    def _refuse_input(self, name: str) -> None:
+        for output in (*self._files, *self._streams):
+            output.refuse_input(name)
+
+    def _refuse_existing(self) -> None:
+        resumable = bool(self._files) and self._files[0].is_begun()
+        for output in self._files:
+            if not resumable:
+                output.refuse_existing()
+
+    def _write_files(self) -> None:
+        with Journal(self._files[0].path, self._identity()) as journal:
             if not journal.resumed:  # another job may have written it since this one began
-                refuse_existing(output.path)
+                for output in self._files:
+                    output.refuse_existing()
             try:
                 if self._drawer:
                     self._drawer.open(resumed=journal.resumed)
-                items = self._catch_up(journal)
-                with closing(self._read(items, journal.rows)) as rows:
-                    for row in rows:
-                        journal.append(row)
+                with closing(self._journalled(journal)) as rows:
+                    if self._streams:
+                        self._streams[0].write(rows, self.labels, self.videos != 0)
+                    else:
+                        deque(rows, maxlen=0)
                 journal.sync()
-                self._write_from(journal, output)
+                self._write_from(journal)
                 journal.finish()
             except KeyboardInterrupt:
                 if not journal.rows:
                     raise
                 raise KeyboardInterrupt(f"interrupted; {_kept(journal)}") from None
 
-    def _write_from(self, journal: Journal, output: RowOutput) -> None:
-        """Write the file from the journal, which stays if that fails."""
+    def _journalled(self, journal: Journal) -> Generator[ResultRow, None, None]:
+        """Yield all rows, first those of an earlier call; each is in the journal by then."""
+        beginning = catch_up(journal, iter(self._inputs), self._skip)
+        self.summary.problems += beginning.problems
+        if self._streams:
+            yield from (row for row, _ in journal.replay())
+        with closing(self._read(beginning, journal)) as rows:
+            yield from rows
+
+    def _write_from(self, journal: Journal) -> None:
+        """Write the files from the journal, which stays if that fails."""
+        videos = any("time" in row for row, _ in journal.replay()) if self.videos is None else self.videos > 0
         try:
-            output.write(self._counted(row for row, _ in journal.replay()), self.labels)
+            for output in self._files:
+                rows = (row for row, _ in journal.replay())
+                output.write(self._counted(rows) if output is self._files[0] else rows, self.labels, videos)
         except OutputError as error:
             raise OutputError(error.problem, _kept(journal)) from error
 
     def _identity(self) -> dict[str, Any]:
         summary = self._names
         names = {"count": summary.count, "sha256": summary.sha256} if summary.count else {"given": self._inputs.names}
-        return {**row_identity(self._reader.config, self._options), "list of inputs": names}
+        return {
+            **row_identity(self._reader.config, self._options),
+            "list of inputs": names,
+            "set of outputs": [str(output.path) for output in self._files[1:]],
+        }
 
-    def _catch_up(self, journal: Journal) -> Iterator[InputItem]:
-        """Skip the items whose rows are in the journal, and return the others.
-
-        Rows are kept in whole batches, as `Reader.predict_named` forms them: an image that is read again is in
-        the batch that it was in before, so that even its last digits are the same.
-        """
-        items = iter(self._inputs)
-        kept, end = 0, None
-        rest: list[_KeptRow] = []
-        for batch, full in in_batches(_kept_rows(journal, items), lambda row: row.faces):
-            if full:
-                kept, end = kept + self._skip(batch), batch[-1].end
-            else:
-                rest = batch
-        following = next(items, None)
-        if following is None and rest:  # the job's last batch
-            kept, end = kept + self._skip(rest), rest.pop().end
-            rest.clear()
-        journal.keep(kept, end)
-        return chain((row.item for row in rest), items if following is None else chain([following], items))
-
-    def _skip(self, batch: Sequence["_KeptRow"]) -> int:
-        """Skip the drawings of a batch; returns its length."""
+    def _skip(self, item: InputItem) -> None:
         if self._drawer:
-            for row in batch:
-                self._drawer.skip(row.item)
-        return len(batch)
+            self._drawer.skip(item)
 
-    def _read(self, items: Iterator[InputItem], done: int = 0) -> Generator[ResultRow, None, None]:
+    def _read(self, beginning: Beginning, journal: Journal | None = None) -> Generator[ResultRow, None, None]:
+        """Read all items that are left, and keep their rows in the journal."""
+        done, start = beginning.items_done, beginning.video
+        self._report(done, self.count)
+        for video, run in groupby(beginning.items, InputItem.is_video):
+            if not video:
+                for row in self._read_images(run):
+                    done += 1
+                    if journal:
+                        journal.append(row)
+                    self._report(done, self.count)
+                    yield row
+                continue
+            for item in run:
+                yield from self._read_video(item, start, done, journal)
+                done, start = done + 1, VideoStart()
+                self._report(done, self.count)
+
+    def _read_images(self, items: Iterator[InputItem]) -> Iterator[ResultRow]:
         waiting: deque[InputItem] = deque()
 
         def images() -> Iterator[tuple[str, ImageSource | ImageError]]:
             for item in items:
-                if self._output and not self._inputs.repeatable:
-                    self._output.refuse_input(item.name)
+                if not self._inputs.repeatable:
+                    self._refuse_input(item.name)
                 waiting.append(item)
                 yield item.name, item.image()
 
-        self._report(done, self._names.count)
-        for number, result in enumerate(self._reader.predict_named(images()), done + 1):
+        for result in self._reader.predict_named(images()):
             item = waiting.popleft()
             if self._drawer:
                 self._drawer.draw(item, result)
-            self._report(number, self._names.count)
             yield result.to_dict()
+
+    def _read_video(
+        self, item: InputItem, start: VideoStart, done: int, journal: Journal | None
+    ) -> Iterator[ResultRow]:  # fmt: skip
+        if not self._inputs.repeatable:
+            self._refuse_input(item.name)
+
+        def report(fraction: float) -> None:
+            self._report(done + min(fraction, 0.999), self.count)
+
+        draw = self._drawer.video if self._drawer else None
+        for entry in video_rows(self._reader, item, self._fps, start, draw, report):
+            if not isinstance(entry, Note):
+                if journal:
+                    journal.append(entry)
+                yield entry
+                continue
+            if problem := entry.fields.get("problem"):
+                self.summary.problems.append((item.name, problem))
+            if journal:
+                journal.note(entry.fields)
 
     def _counted(self, rows: Iterable[ResultRow]) -> Generator[ResultRow, None, None]:
         size = self._reader.config.input_size
+        last: ResultRow = {}
         for row in rows:
-            self.summary.counts[row["status"]] += 1
-            self.summary.photographs += is_photograph(row["width"] or 0, row["height"] or 0, size)
+            self.summary.faces += len(row["faces"])
+            if "time" in row:
+                begins = "time" not in last or last["source"] != row["source"] or last["frame"] >= row["frame"]
+                self.summary.videos += begins
+                self.summary.frames[row["status"]] += 1
+            else:
+                self.summary.counts[row["status"]] += 1
+                self.summary.photographs += is_photograph(row["width"] or 0, row["height"] or 0, size)
+            last = row
+            self._on_row(row)
             yield row
-
-
-@dataclass(frozen=True)
-class _KeptRow:
-    """An image whose row is in the journal: its number of faces, and the offset in bytes where the row ends."""
-
-    item: InputItem
-    faces: int
-    end: int
-
-
-def _kept_rows(journal: Journal, items: Iterator[InputItem]) -> Iterator[_KeptRow]:
-    for row, end in journal.replay():
-        item = next(items, None)
-        if item is None or item.name != row.get("source"):
-            raise OutputError(
-                f"{journal.path}: was begun with another list of inputs; delete it to start over, "
-                "or write to another file"
-            )
-        yield _KeptRow(item, len(row.get("faces", ())), end)
 
 
 def _kept(journal: Journal) -> str:

@@ -332,6 +332,16 @@ class Reader:
         return whole_photograph(box.width, box.height, self.config.input_size) if self.overlooks_faces else None
 
 
+def is_full_batch(images: int, crops: int, batch_size: int = BATCH_SIZE) -> bool:
+    """Return whether so many images with so many crops are classified together.
+
+    Examples:
+        >>> is_full_batch(images=3, crops=BATCH_SIZE)
+        True
+    """
+    return max(images, crops) >= batch_size
+
+
 def in_batches(
     items: Iterable[Item], crops: Callable[[Item], int], batch_size: int = BATCH_SIZE
 ) -> Iterator[tuple[list[Item], bool]]:
@@ -348,7 +358,7 @@ def in_batches(
     for item in items:
         batch.append(item)
         count += crops(item)
-        if max(count, len(batch)) >= batch_size:
+        if is_full_batch(len(batch), count, batch_size):
             yield batch, True
             batch, count = [], 0
     if batch:

@@ -126,7 +126,8 @@ def _says_something(thumb: UInt8) -> bool:
 
 
 def _grey(thumb: UInt8) -> Float32:
-    return thumb.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey: Float32 = thumb.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return grey
 
 
 def _correlation(first: Float32, second: Float32) -> float:
@@ -173,4 +174,5 @@ def _colour_change(first: UInt8, second: UInt8) -> float:
 def _colours(thumb: UInt8) -> Float32:
     red, green, blue = np.moveaxis((thumb >> 6).astype(np.int64), 2, 0)
     counts = np.bincount((16 * red + 4 * green + blue).ravel(), minlength=64)
-    return counts.astype(np.float32) / counts.sum()
+    shares: Float32 = counts.astype(np.float32) / np.float32(counts.sum())
+    return shares

@@ -37,9 +37,9 @@ class Column:
         name: the heading.
         type: `text`, `integer` (32 bits), `number` (64 bits), `numbers` (a list of these) or `boolean`.
         of_row: gets the value from a row; None for a column that needs a face.
-        of_face: gets the value from a face of the row, which also has its `number`, from 0. Empty without a face.
+        of_face: gets the value from a face of the row, which also has its `number`, from 1. Empty without a face.
         csv: whether it is in CSV too.
-        video: whether it is only there for the frames of a video.
+        video: whether it is only there if there are frames of videos.
         decimals: to which it is rounded in CSV; None keeps all.
     """
 
@@ -69,6 +69,11 @@ def _box(side: str) -> Callable[[ResultFace], Any]:
     return lambda face: face["box"][side]
 
 
+def _place(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Get what only the frames of videos have."""
+    return lambda found: found.get(name)
+
+
 def _landmarks(face: ResultFace) -> list[float] | None:
     return [value for point in face["landmarks"] or () for value in point] or None
 
@@ -77,15 +82,17 @@ def _landmarks(face: ResultFace) -> list[float] | None:
 #: of the upright image, times in seconds.
 COLUMNS = (
     Column("source", "text", itemgetter("source")),
-    Column("time", "number", itemgetter("time"), video=True),
-    Column("person", "integer", of_face=itemgetter("person"), video=True),
+    Column("time", "number", _place("time"), video=True),
+    Column("frame", "integer", _place("frame"), video=True),
+    Column("scene", "integer", _place("scene"), video=True),
+    Column("person", "integer", of_face=_place("person"), video=True),
     Column("status", "text", itemgetter("status")),
     Column("reason", "text", itemgetter("reason")),
-    Column("model", "text", itemgetter("model"), csv=False),
+    Column("model", "text", itemgetter("model")),
     Column("detect", "boolean", itemgetter("detect")),
-    Column("picture_width", "integer", itemgetter("width"), csv=False),
-    Column("picture_height", "integer", itemgetter("height"), csv=False),
-    Column("face", "integer", of_face=itemgetter("number"), csv=False),
+    Column("image_width", "integer", itemgetter("width")),
+    Column("image_height", "integer", itemgetter("height")),
+    Column("face", "integer", of_face=itemgetter("number")),
     Column("x", "integer", of_face=_box("x")),
     Column("y", "integer", of_face=_box("y")),
     Column("width", "integer", of_face=_box("width")),
@@ -99,7 +106,7 @@ COLUMNS = (
 
 
 def columns(labels: Sequence[str], video: bool = False) -> list[Column]:
-    """Return all columns for images, or the frames of a `video`; `p_LABEL` is the probability of each label.
+    """Return all columns for images, or for images and frames (`video`); `p_LABEL` is the probability of each label.
 
     Examples:
         >>> [column.name for column in columns(["happy", "sad"]) if column.csv][-4:]
@@ -115,9 +122,9 @@ def _share(label: str, face: ResultFace) -> Any:
 
 
 def flat_rows(rows: Iterable[ResultRow]) -> Iterator[tuple[ResultRow, ResultFace | None]]:
-    """Yield each row beside each of its faces, numbered from 0, or beside None for an image without a face."""
+    """Yield each row beside each of its faces, numbered from 1, or beside None for an image without a face."""
     for row in rows:
-        for number, face in enumerate(row["faces"]):
+        for number, face in enumerate(row["faces"], 1):
             yield row, {**face, "number": number}
         if not row["faces"]:
             yield row, None
@@ -139,7 +146,7 @@ def jsonl_text(rows: Iterable[ResultRow]) -> Iterator[str]:
 
 
 def csv_text(rows: Iterable[ResultRow], labels: Sequence[str], video: bool = False) -> Iterator[str]:
-    """Yield the heading and the lines of a CSV for images, or the frames of a `video`; columns as in `columns`."""
+    """Yield the heading and the lines of a CSV; `video` and the columns are as in `columns`."""
     buffer = io.StringIO()
     shown = [column for column in columns(labels, video) if column.csv]
     writer = csv.writer(buffer, lineterminator="\n")

@@ -41,7 +41,144 @@ class InputItem:
     member: str = ""
     problem: str | None = None
 
-    def is_video(name: str) -> bool:
+    def is_video(self) -> bool:
+        """Return whether this is a video: by its first bytes, or by its name if they say nothing."""
+        if self.problem is not None:
+            return False
+        if self.archive is None:
+            return is_video(self.name)
+        return _is_video(self.member, self.archive.head(self.member, _HEAD))
+
+    def image(self) -> str | bytes | ImageError:
+        """Return what `Reader.predict_named` takes: a path, the bytes of a member, or why it cannot be read."""
+        if self.problem is not None:
+            return ImageError(self.name, self.problem)
+        if self.archive is None:
+            return self.name
+        try:
+            return self.archive.read(self.member)
+        except ImageError as error:
+            return error.renamed(self.name)
+
+    @contextmanager
+    def file(self) -> Iterator[str | BinaryIO]:
+        """Give what `mien.io.video.open_video` takes: a path, or a member of an archive unpacked for the while.
+
+        Raises ImageError if it cannot be read.
+        """
+        if self.archive is None:
+            yield self.name
+            return
+        with SpooledTemporaryFile(_IN_MEMORY) as stream:
+            try:
+                self.archive.copy(self.member, stream)
+            except ImageError as error:
+                raise error.renamed(self.name) from None
+            stream.seek(0)
+            yield cast("BinaryIO", stream)
+
+
+@dataclass(frozen=True)
+class InputSummary:
+    """How many images and videos there are, how many videos, and the sha256 of all names; None for standard input."""
+
+    count: int | None
+    sha256: str | None
+    videos: int | None = 0
+
+
+class Inputs:
+    """The images and videos that `names` name, in the order given; iterate to get an InputItem for each.
+
+    In folders, globs and archives, a file is one by the end of its name or its first bytes; hidden files are
+    left out. A file that cannot be read is an item with a `problem`.
+
+    Args:
+        names: each is an image or video, a folder (all below it), a `list.txt` (a path per line), a `.zip` (all
+            in it, read in place), `-` (a path per line from `stdin`), or a glob, in which `**` stands for any
+            number of folders.
+        stdin: for `-`.
+        exclude: a folder to leave out.
+
+    Raises:
+        InputError: a name does not exist or cannot be opened; while iterating, a name has no image.
+    """
+
+    def __init__(self, names: Sequence[str], stdin: BinaryIO | None = None, exclude: Path | None = None) -> None:
+        self.names = tuple(names)
+        self.repeatable = STDIN not in names
+        if self.names.count(STDIN) > 1:
+            raise InputError(f"{STDIN}: standard input can be read only once; name it once")
+        self._stdin, self._exclude = stdin, exclude
+        self._archives: dict[str, ZipSource] = {}
+        self._iterators = [(name, self._iterator_of(name)) for name in names]
+
+    def __iter__(self) -> Iterator[InputItem]:
+        """Iterate over all images and videos."""
+        for name, iterate in self._iterators:
+            yield from iterate(name)
+
+    def summarise(self, check: Callable[[str], None] | None = None) -> InputSummary:
+        """Count and hash all names, passing each to `check`; standard input is not read."""
+        if not self.repeatable:
+            return InputSummary(None, None, None)
+        digest, count, videos = hashlib.sha256(), 0, 0
+        for item in self:
+            if check is not None:
+                check(item.name)
+            digest.update(item.name.encode("utf-8", "surrogatepass") + b"\0")
+            count += 1
+            videos += item.is_video()
+        return InputSummary(count, digest.hexdigest(), videos)
+
+    def _iterator_of(self, name: str) -> Callable[[str], Iterator[InputItem]]:
+        """Return the function that iterates over a name's images, by the kind of the name."""
+        if not name:  # Path("") would be the working directory, which is never meant
+            raise InputError("'': an empty name; give an image, a folder or a list")
+        path = Path(name)
+        if name == STDIN:
+            return self._standard_input
+        if path.is_dir():
+            return self._folder
+        if path.suffix.lower() == ".txt" and path.is_file():
+            return _list
+        if path.suffix.lower() == ".zip" and path.is_file():
+            self._archives[name] = _open_archive(path)
+            return self._archive
+        if os.path.lexists(path):
+            return _single
+        if _WILD.search(name):
+            return self._glob
+        raise InputError(f"{name}: no such file or folder")
+
+    def _folder(self, name: str) -> Iterator[InputItem]:
+        return _require_any(_files_below(Path(name), self._exclude), f"{Path(name)}: has no images or videos in it")
+
+    def _glob(self, name: str) -> Iterator[InputItem]:
+        """Expand a glob like a shell, but sorted, and to images only."""
+        parts = PurePath(name).parts
+        first = next(index for index, part in enumerate(parts) if _WILD.search(part))
+        top, pattern = Path(*parts[:first]), parts[first:]
+        depth = None if "**" in pattern else len(pattern)
+        found = _files_below(top, self._exclude, depth, lambda place: matches(place.split("/"), pattern))
+        return _require_any(found, f"{name}: matches no images or videos")
+
+    def _archive(self, name: str) -> Iterator[InputItem]:
+        source = self._archives[name]
+        found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
+        found = {member: item for member, item in found.items() if _is_wanted_member(source, member)}
+        for refused in source.refused:
+            if _named_clearly(refused.name):
+                found[refused.name] = InputItem(f"{name}/{refused.name}", problem=refused.reason)
+        return _require_any((found[member] for member in sorted(found)), f"{name}: has no images or videos in it")
+
+    def _standard_input(self, name: str) -> Iterator[InputItem]:
+        if self._stdin is None:
+            raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
+        return _require_any(_items(_stdin_lines(self._stdin)), f"{name}: standard input names no images or videos")
+
+
+def is_video(name: str) -> bool:
     """Return whether a file is a video: by its first bytes, or by its name if they say nothing.
 
     Examples:

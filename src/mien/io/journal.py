@@ -64,9 +64,14 @@ class Journal(AbstractContextManager["Journal"]):
             self._close()
             raise
 
-    def replay(self) -> Iterator[tuple[JournalRow, int]]:
-        """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut short."""
-        end = len(self._head)
+    def replay(self, begin: int | None = None, notes: bool = False) -> Iterator[tuple[JournalRow, int]]:
+        """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut short.
+
+        Args:
+            begin: the offset of the first row; None is that of the first of all.
+            notes: yield notes too, which have a `note`.
+        """
+        end = len(self._head) if begin is None else begin
         with self.path.open("rb") as stream:
             stream.seek(end)
             for line in stream:
@@ -74,7 +79,8 @@ class Journal(AbstractContextManager["Journal"]):
                 row = _parse(line)
                 if row is None:
                     return
-                yield row, end
+                if notes or "note" not in row:
+                    yield row, end
 
     def keep(self, rows: int, end: int | None = None) -> None:
         """Continue after the first `rows` rows, which end at the offset `end`; drop the rest."""
@@ -89,6 +95,10 @@ class Journal(AbstractContextManager["Journal"]):
         self._removable = False
         if time.monotonic() - self._synced > _SYNC_EVERY:
             self.sync()
+
+    def note(self, note: Mapping[str, Any]) -> None:
+        """Add a note between the rows: an object with a `note`."""
+        self._write(to_bytes(json.dumps(note, ensure_ascii=False) + "\n"))
 
     def sync(self) -> None:
         """Force all rows onto the disk, so that they survive a power failure too."""

@@ -71,7 +71,9 @@ class ParquetParts:
             reason = " ".join(str(error).split())
             raise OutputError(f"{path}: cannot be read ({reason:.100}); {fix}") from None
         rows = zip(table["status"].to_pylist(), table["face"].to_pylist(), strict=True)
-        counts = Counter(status for status, face in rows if not face)  # one row without a face, or a first face
+        counts = Counter(
+            status for status, face in rows if face in (None, 1)
+        )  # one row without a face, or a first face
         if counts.total() != self.images_in(number):
             raise OutputError(f"{path}: has {counts.total()} images, not {self.images_in(number)}; {fix}")
         return counts

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mien.errors import ConfigError
-from mien.io import atomic
+from mien.io.atomic import refuse_existing
 from mien.io.formats import ResultRow, csv_text, json_text, jsonl_text, require_parquet, write_parquet
 from mien.io.journal import journal_of
 from mien.io.targets import is_device, require_writable, same_file, write_pieces
@@ -50,13 +50,17 @@ class RowOutput:
         if self.target != "-" and same_file(name, self.target):
             raise ConfigError(f"{self.target}: is one of the inputs; give another file")
 
-    def refuse_existing(self, resumable: bool = False) -> None:
-        """Raise OutputError if the file exists; a `resumable` job may complete it if it has a journal."""
-        if not self.streams and not (resumable and journal_of(self.path).exists()):
-            atomic.refuse_existing(self.path)
+    def refuse_existing(self) -> None:
+        """Raise OutputError if the file exists."""
+        if not self.streams:
+            refuse_existing(self.path)
+
+    def is_begun(self) -> bool:
+        """Return whether a job that was interrupted has kept its rows beside this file."""
+        return not self.streams and journal_of(self.path).exists()
 
     def write(self, rows: Iterable[ResultRow], labels: tuple[str, ...], video: bool = False) -> None:
-        """Write rows of images, or of the frames of a `video`, as they come; a file appears when it is complete."""
+        """Write rows of images, and of frames if `video`, as they come; a file appears when it is complete."""
         if self.kind == "parquet":
             write_parquet(rows, self.path, labels, video)
         elif self.kind == "csv":

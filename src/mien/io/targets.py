@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file, readable_errors, refuse_existing, temporary_path, to_bytes
-from mien.io.image import IMAGE_SUFFIXES
 from mien.io.containers import VIDEO_SUFFIXES
+from mien.io.image import IMAGE_SUFFIXES
 
 #: In place of a pattern: a PNG is an earlier result if its text has SOFTWARE.
 PNG = "PNG"

@@ -237,7 +237,7 @@ def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = Non
         source.seek(0)
         file = source
     try:
-        container = av.open(file, options=_OPTIONS, metadata_errors="replace")
+        container = av.open(file, "r", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         why = "is it a video, and whole?" if size else "it is empty (zero bytes)"
         raise InputError(f"{name}: is not a video that can be read ({error_text(error)}); {why}") from None

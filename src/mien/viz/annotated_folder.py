@@ -1,15 +1,19 @@
-"""A folder of annotated images: each image again, with its faces and answers drawn in."""
+"""Annotated copies of images and videos, with the faces and answers drawn in: in a folder, or one video."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 
+from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.io.atomic import new_file
 from mien.io.image import load_image
 from mien.io.inputs import InputItem
-from mien.io.targets import UniqueStems, refuse_file_name
-from mien.results import ImageResult
+from mien.io.targets import UniqueStems, refuse_file_name, require_output
+from mien.io.video_writer import VideoWriter, require_video_name
+from mien.results import FrameResult, ImageResult
 from mien.viz.annotate import annotate
 
 #: The longest side that a JPEG can have, in pixels.
@@ -17,10 +21,14 @@ _JPEG_SIDE = 65_500
 
 
 class AnnotatedFolder:
-    """Write annotated images into `folder`; `failed` counts those that were gone when they were to be drawn.
+    """Write annotated images and videos into a folder.
 
-    Each image keeps its name; a second one of that name becomes `name-2`, and so on. Call `open` first, then
-    `skip` or `draw` once for each item, in order.
+    Each keeps its name; a second one of that name becomes `name-2`, and so on. Call `open` first, then `skip`, `draw`
+    or `video` once for each item, in order. A video is written as .mp4, its sampled frames only.
+
+    Attributes:
+        target: the folder.
+        failed: number of images that were gone when they were to be drawn.
 
     Raises:
         ConfigError: `folder` is a file, or is named like one.
@@ -30,14 +38,14 @@ class AnnotatedFolder:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; give a folder for the drawings")
         refuse_file_name(folder, "images are drawn into a folder; give the name of one")
-        self.folder = folder
+        self.target = folder
         self.failed = 0
         self._stems = UniqueStems()
 
     def open(self, resumed: bool = False) -> None:
         """Begin; raise ConfigError if the folder has something in it, unless an interrupted job is `resumed`."""
-        if not resumed and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise ConfigError(f"{self.folder}: is not empty; give a new folder, or remove what is in it")
+        if not resumed and self.target.is_dir() and any(self.target.iterdir()):
+            raise ConfigError(f"{self.target}: is not empty; give a new folder, or remove what is in it")
 
     def skip(self, item: InputItem) -> str:
         """Return the name of an item's drawing, without its ending; no other item gets it."""
@@ -57,5 +65,49 @@ class AnnotatedFolder:
             self.failed += 1
             return
         kind, ending = ("PNG", ".png") if max(drawn.size) > _JPEG_SIDE else ("JPEG", ".jpg")
-        with new_file(self.folder / (name + ending)) as part:
+        with new_file(self.target / (name + ending)) as part:
             drawn.save(part, kind, quality=90)
+
+    @contextmanager
+    def video(self, item: InputItem, fps: float) -> Iterator[Callable[[RGB, FrameResult], None]]:
+        """Give a function that draws the frames of a video; the drawing is written whole or not at all."""
+        with _drawn(self.target / (self.skip(item) + ".mp4"), fps) as draw:
+            yield draw
+
+
+class AnnotatedVideo:
+    """Write one annotated video to `target`, as the only drawing of a job.
+
+    Raises:
+        ConfigError: the name is not that of a video that can be written.
+        OutputError: there is a file already, or none can be written there.
+    """
+
+    failed = 0
+
+    def __init__(self, target: Path) -> None:
+        require_video_name(target)
+        self.target = target
+
+    def open(self, resumed: bool = False) -> None:
+        """Begin; raise OutputError if there is such a file, unless an interrupted job is `resumed`."""
+        if not resumed:
+            require_output(self.target, "")
+
+    def skip(self, item: InputItem) -> None:
+        """Pass over the video, which an earlier call has drawn."""
+
+    def draw(self, item: InputItem, result: ImageResult) -> None:
+        """Draw nothing: an image has no place in a video."""
+
+    @contextmanager
+    def video(self, item: InputItem, fps: float) -> Iterator[Callable[[RGB, FrameResult], None]]:
+        """Give a function that draws the frames of the video, which is written whole or not at all."""
+        with _drawn(self.target, fps) as draw:
+            yield draw
+
+
+@contextmanager
+def _drawn(path: Path, fps: float) -> Iterator[Callable[[RGB, FrameResult], None]]:
+    with VideoWriter(path, fps) as writer:
+        yield lambda rgb, result: writer.write(result.time, annotate(rgb, result))

@@ -1,14 +1,16 @@
 """Summarise a video per person: when each was seen, with which answers. Memory does not grow with its length."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from mien.results import FrameResult
+from typing import Any
 
 #: Most people that are remembered; of more, those seen in most frames.
 MAX_PEOPLE = 200
 #: Most bins of time; a longer video has longer bins.
 MAX_BINS = 1500
+#: Most cuts whose times are remembered.
+MAX_CUTS = 10_000
 
 
 @dataclass
@@ -17,6 +19,7 @@ class Presence:
 
     Args:
         person: the number of the person, as in `Face.person`.
+        scene: the number of the scene that the person was seen in.
         first: when the person was first seen, in seconds.
         last: when the person was last seen, in seconds.
         answer: the latest answer.
@@ -26,6 +29,7 @@ class Presence:
     """
 
     person: int
+    scene: int
     first: float
     last: float
     answer: str
@@ -45,7 +49,14 @@ class Stretch:
 
 
 class Timeline:
-    """Collects the results of frames: `frames` counts all, `faceless` those without a face, `end` is the last time.
+    """Collects the rows of frames.
+
+    Attributes:
+        frames: number of all frames.
+        faceless: number of frames without a face.
+        end: the time of the last frame, in seconds.
+        scenes: number of the last scene.
+        cuts: times of the first frame of each scene but the first, in seconds; the first `MAX_CUTS` of them.
 
     Args:
         step: the approximate time between two frames, in seconds.
@@ -54,25 +65,31 @@ class Timeline:
     def __init__(self, step: float) -> None:
         self.frames = self.faceless = 0
         self.end = 0.0
+        self.scenes = 1
+        self.cuts: list[float] = []
         self._width = step
         self._people: dict[int, Presence] = {}
 
-    def add(self, result: FrameResult) -> None:
-        """Add the next frame."""
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add the row of the next frame, as `FrameResult.to_dict` gives it."""
+        time, faces = row["time"], row["faces"]
         self.frames += 1
-        self.faceless += not result.faces
-        self.end = result.time
-        while result.time >= MAX_BINS * self._width:
+        self.faceless += not faces
+        self.end = time
+        if row["scene"] != self.scenes:
+            self.scenes = row["scene"]
+            self.cuts += [time] if len(self.cuts) < MAX_CUTS else []
+        while time >= MAX_BINS * self._width:
             self._widen()
-        for face in result.faces:
-            person = face.person or 1
-            known = self._people.setdefault(person, Presence(person, result.time, result.time, face.answer))
-            known.changes += known.answer != face.answer
-            known.answer, known.last = face.answer, result.time
-            known.frames[face.answer] += 1
+        for face in faces:
+            person, answer = face["person"], face["answer"]
+            known = self._people.setdefault(person, Presence(person, row["scene"], time, time, answer))
+            known.changes += known.answer != answer
+            known.answer, known.last = answer, time
+            known.frames[answer] += 1
             # A time on the border of two bins falls into the later one.
-            cell = known.bins.setdefault(int(result.time / self._width + 1e-6), {})
-            _put(cell, face.answer, 1, face.probability)
+            cell = known.bins.setdefault(int(time / self._width + 1e-6), {})
+            _put(cell, answer, 1, face["probability"])
         if len(self._people) > 2 * MAX_PEOPLE:
             self._people = {presence.person: presence for presence in self.people()[:MAX_PEOPLE]}
 
