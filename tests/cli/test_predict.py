@@ -84,7 +84,7 @@ def table_rows(text: str) -> list[list[str]]:
     rows: list[list[str]] = []
     for line in text.splitlines():
         cells = [cell.replace(" ", "") for cell in line.split("│")[1:-1]]
-        if cells and cells[1]:  # the answer is never folded
+        if cells and cells[0]:  # the number is never folded
             rows.append(cells)
         elif cells:
             rows[-1] = [before + after for before, after in zip(rows[-1], cells, strict=True)]
@@ -111,7 +111,11 @@ def test_every_door_gives_the_same_answer(call: Call, bundle: Path, images: Path
     names = [str(images / name) for name in ("a.png", "b.jpg", "deep/c.png")]
     rows = [reader.predict(name).to_dict() for name in names]
     for kind in ("json", "jsonl", "csv"):
-        assert call("predict", *names, "--model", bundle, f"--{kind}", tmp_path / f"out.{kind}") == (0, "", "")
+        target = tmp_path / f"out.{kind}"
+        each = "face" if kind == "csv" else "image"
+        assert call("predict", *names, "--model", bundle, f"--{kind}", target) == (
+            *(0, f"wrote {target}: 3 rows, one per {each}: 3 faces in 3 images\n", ""),
+        )
     as_json = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     as_lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as stream:
@@ -142,7 +146,8 @@ def test_csv_columns(call: Call, bundle: Path, mixed: Path) -> None:
     _, out, _ = call("predict", mixed, "--model", bundle, "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert list(rows[0]) == [
-        *("source", "status", "reason", "detect", "x", "y", "width", "height", "score"),
+        *("source", "status", "reason", "model", "detect", "image_width", "image_height", "face"),
+        *("x", "y", "width", "height", "score"),
         *("answer", "probability", "why", "p_happy", "p_sad"),
     ]
     assert (rows[0]["x"], rows[0]["y"], rows[0]["width"], rows[0]["height"]) == ("0", "0", "30", "20")
@@ -165,11 +170,11 @@ def test_three_way_answers_in_the_table_and_the_csv(call: Call, three_way: Path,
     names = [entry.name for entry in Inputs([str(faces)])]
     expected = [reader.predict(name).face for name in names]
     shown = table_rows(call("predict", faces, "--model", three_way)[1])
-    for cells, name, face in zip(shown, names, expected, strict=True):
+    for number, (cells, name, face) in enumerate(zip(shown, names, expected, strict=True), 1):
         assert face.expressions is not None
         first, second = sorted(face.expressions.items(), key=lambda item: -item[1])[:2]
         listing = f"{first[0]} {first[1]:.2f}  {second[0]} {second[1]:.2f}"
-        wanted = [name, face.answer, f"{face.probability:.3f}", listing, face.why or ""]
+        wanted = [str(number), name, face.answer, f"{face.probability:.3f}", listing, face.why or ""]
         assert cells == [cell.replace(" ", "") for cell in wanted]
     assert any(face.why for face in expected)
     _, text, _ = call("predict", faces, "--model", three_way, "--csv", "-")
@@ -232,14 +237,14 @@ def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, m
         (["predict", "IN", "--model", "absent"], ["absent: no such model"]),
         (["predict", "IN", "--model", "IN"], ["is not a model folder"]),
         (["predict", "--model", "BUNDLE"], ["nothing to read"]),
-        (["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"], ["--json and --csv", "only one"]),
+        (["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"], ["only one output may be a stream"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "1.5"], ["--threshold", "1.5"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "nan"], ["threshold"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "high"], ["--threshold", "high"]),
         (["predict", "IN", "--model", "THREE", "--threshold", "0.4"], ["two labels"]),
         (["predict", "IN", "--model", "BUNDLE", "--modle", "x"], ["--modle"]),
         (["predict", "IN", "--model"], ["--model"]),
-        (["predict", "EMPTY", "--model", "BUNDLE"], ["has no images in it"]),
+        (["predict", "EMPTY", "--model", "BUNDLE"], ["has no images or videos in it"]),
         (["predict", "EMPTY/none.txt", "--model", "BUNDLE"], ["lists no paths"]),
         (["predict", "EMPTY/binary.txt", "--model", "BUNDLE"], ["is not a readable list"]),
         (["predict", "IN", "--model", "BUNDLE", "--json", ""], ["give a file name"]),
@@ -472,7 +477,7 @@ def test_odd_names_in_the_table(
     ):
         assert f"odd/{name}" in out
     assert "\x1b" not in out
-    assert len(re.findall(r"^│ odd/", out, re.MULTILINE)) == 7
+    assert len(re.findall(r"^│ \d │ odd/", out, re.MULTILINE)) == 7
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

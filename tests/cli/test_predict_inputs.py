@@ -102,7 +102,7 @@ def test_parquet_holds_what_csv_holds(call: Call, bundle: Path, here: Path) -> N
     ("options", "words"),
     [
         (["--parquet", "-"], "-: Parquet cannot be written to a stream; give a file"),
-        (["--parquet", "o", "--csv", "o"], "--csv and --parquet: give only one of them"),
+        (["--parquet", "o", "--csv", "./o"], "o: is another output of this command too; give another name"),
         (["--csv", "in/../photos.zip"], "in/../photos.zip: is one of the inputs; give another file"),
         (["--csv", "./in/deep/b.jpg"], "./in/deep/b.jpg: is one of the inputs; give another file"),
         (["--draw", "in"], "in: is not empty; give a new folder, or remove what is in it"),
@@ -144,7 +144,7 @@ def test_the_summary_counts_what_has_no_face() -> None:
     assert summary({"ok": 3, "no_face": 2}) == "no face was found in 2 of 5 images"
     assert summary({"unreadable": 1, "ok": 3}) == "1 of 4 files could not be read; see their rows"
     assert summary({"unreadable": 1, "no_face": 2, "ok": 1}) == (
-        "1 of 4 files could not be read, and no face was found in 2; see their rows"
+        "1 of 4 files could not be read, and no face was found in 2 of 3 images; see their rows"
     )
 
 

@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+import math
 import signal
 import subprocess
 import sys
 import textwrap
 import time as clock
+import zipfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from peak import peak_mib
 from PIL import Image, ImageColor
 
@@ -92,7 +95,7 @@ def test_the_rows_of_every_format_agree(call: Call, video: Path, brightness_bund
     assert [(float(r["time"]), int(r["person"]), int(r["x"]), r["answer"]) for r in lines] == faces
     stored = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
     assert [(row["time"], row["person"], row["x"], row["answer"]) for row in stored] == faces
-    assert list(lines[0])[:4] == ["source", "time", "person", "status"]
+    assert list(lines[0])[:6] == ["source", "time", "frame", "scene", "person", "status"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"rows.{k}" for k in ("json", "jsonl", "csv", "parquet")
     )
@@ -181,7 +184,7 @@ def test_a_video_cut_short_is_read_as_far_as_it_goes(
     assert status == 1
     assert "2" in out
     assert err.startswith(f"mien: {path}: ")
-    assert "the file is cut short; the frames before that were read" in err
+    assert "the file is cut short; what could be decoded was read" in err
     assert err.count("\n") == 1
     assert 10 < len(table((tmp_path / "rows.csv").read_text())) < 35
 
@@ -202,7 +205,6 @@ def assert_refused(called: Called, *words: str) -> None:
         (["--fps", "5"], ["--fps", "needs a video"]),
         (["--timeline", "t.png"], ["--timeline", "needs a video"]),
         (["--camera", "0"], ["--camera 0 and", "give only one"]),
-        (["video.mp4"], ["video.mp4: give a video alone"]),
     ],
 )
 def test_what_does_not_go_together(call: Call, tmp_path: Path, options: list[str], words: list[str]) -> None:
@@ -241,11 +243,12 @@ def test_rows_that_are_there_are_never_replaced(
 ) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text("mine")
-    for _ in range(2):
-        refused = call("predict", video, "--model", brightness_bundle, "--csv", rows)
-        assert_refused(refused, f"{rows}: already exists; choose another name, or remove it first")
-        assert rows.read_text() == "mine"
-        (tmp_path / "rows.csv.part").write_text("of images")  # videos cannot be gone on with
+    refused = call("predict", video, "--model", brightness_bundle, "--csv", rows)
+    assert_refused(refused, f"{rows}: already exists; choose another name, or remove it first")
+    (tmp_path / "rows.csv.part").write_text("of another program")
+    refused = call("predict", video, "--model", brightness_bundle, "--csv", rows)
+    assert_refused(refused, f"{rows}.part: exists and was not written by mien")
+    assert rows.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -270,10 +273,11 @@ def test_two_things_are_not_written_to_one_file(
     ("option", "name", "words"),
     [
         ("--timeline", "out.pdf", "ends in .png"),
-        ("--timeline", "out", "ends in .png"),
-        ("--draw", "out.gif", "ends so"),
-        ("--draw", "", "is a folder"),
-        ("--timeline", "", "is a folder"),
+        ("--draw", "out.gif", "drawn into a folder"),
+        ("--draw", "out.webm", "ends so"),
+        ("--draw", "..", "is not empty"),
+        ("--timeline", "..", "is not empty"),
+        ("--timeline", "out.mp4", "written as PNG"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_the_work(
@@ -282,13 +286,19 @@ def test_what_cannot_be_written_is_said_before_the_work(
     assert_refused(call("predict", video, "--model", brightness_bundle, option, tmp_path / name), words)
 
 
-def test_what_is_no_video_leaves_nothing_behind(call: Call, brightness_bundle: Path, tmp_path: Path) -> None:
+def test_what_is_no_video_is_a_row_and_leaves_no_drawing(call: Call, brightness_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("not a video")
-    (tmp_path / "out").mkdir()
-    targets = ["--draw", tmp_path / "out" / "a.mp4", "--csv", tmp_path / "out" / "a.csv"]
-    assert_refused(call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets), "is not a video")
+    out = tmp_path / "out"
+    targets = ["--draw", out / "a.mp4", "--csv", out / "a.csv"]
+    status, _, err = call("predict", tmp_path / "a.mp4", "--model", brightness_bundle, *targets)
+    assert (status, err) == (1, "mien: 1 of 1 files could not be read; see their rows\n")
+    (row,) = table((out / "a.csv").read_text())
+    assert row["status"] == "unreadable"
+    assert row["reason"].startswith("is not a video that can be read")
+    assert [path.name for path in out.iterdir()] == ["a.csv"]
+    targets[-1] = out / "b.csv"
     assert_refused(call("predict", tmp_path / "absent.mp4", "--model", brightness_bundle, *targets), "no such file")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in out.iterdir()] == ["a.csv"]
 
 
 @pytest.mark.parametrize("camera", ["97", "no such camera"])
@@ -337,22 +347,142 @@ def test_what_is_not_for_a_camera(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_an_interrupted_video_leaves_nothing_behind(
-    brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_video_goes_on_to_the_same_rows(
+    brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople, how: signal.Signals
 ) -> None:
-    video, out = tmp_path / "video.mkv", tmp_path / "out"
-    frame = two_people(0)
-    write_video(video, ((number / 10, frame) for number in range(1200)))
-    targets = ["--draw", out / "a.mp4", "--csv", out / "a.csv", "--timeline", out / "a.png", "--fps", "30"]
-    command = [sys.executable, "-m", "mien", "predict", video, "--model", brightness_bundle, *targets]
-    running = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    while running.poll() is None and not (out.is_dir() and any(path.name.startswith(".") for path in out.iterdir())):
-        clock.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    """Images stand before and behind it; its drawing is made anew from the rows that were kept."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.png", "z.png"):
+        Image.fromarray(two_people(0)).save(folder / name)
+    times = [number / 10 for number in range(80)]
+    write_video(folder / "m.mkv", ((t, two_people(t, t % 1 < 0.5, t % 3 < 1.5)) for t in times))
+
+    def command(name: str) -> list[str]:
+        targets = ["--jsonl", out / f"{name}.jsonl", "--csv", out / f"{name}.csv", "--draw", out / name]
+        options = ["--model", brightness_bundle, "--fps", "10", *targets]
+        return [sys.executable, "-m", "mien", "predict", *map(str, (folder, *options))]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    running = subprocess.Popen(command("cut"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    part = out / "cut.jsonl.part"
+    while running.poll() is None and not (part.exists() and part.read_bytes().count(b"\n") > 40):
+        clock.sleep(0.01)
+    running.send_signal(how)
     _, err = running.communicate()
-    assert running.returncode == 130, err
-    assert err == "mien: interrupted\n"
-    assert list(out.iterdir()) == []
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert "the same command continues" in err
+    noted = [json.loads(line) for line in part.read_bytes().splitlines()[1:] if b'"note"' in line]
+    assert [note["frames"] for note in noted] == [25], "it goes on inside the video"
+    done = subprocess.run(command("cut"), check=True, capture_output=True, text=True)
+    assert f"wrote {out / 'cut.csv'}: 164 rows, one per face: 164 faces in 2 images and 80 frames\n" in done.stdout
+    for end in (".jsonl", ".csv"):
+        assert (out / f"cut{end}").read_bytes() == (out / f"whole{end}").read_bytes()
+    drawn = sorted(path.name for path in (out / "cut").iterdir())
+    assert drawn == ["a.jpg", "m.mp4", "z.jpg"]
+    assert all((out / "cut" / name).read_bytes() == (out / "whole" / name).read_bytes() for name in drawn)
+    assert not part.exists()
+
+
+def person(number: int) -> RGB:
+    """One of three people, 240x240: two are made of the first."""
+    face = skimage.data.astronaut()[0:300, 80:380]  # type: ignore[no-untyped-call]
+    if number == 1:
+        face = face[20:280, 260:0:-1, ::-1]
+    if number == 2:
+        face = (face * 0.45).astype(np.uint8)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(face)).resize((240, 240)))
+
+
+def shot(number: int, time: float) -> RGB:
+    """A frame of a person who moves and is zoomed, always before the same grey."""
+    frame = np.full((360, 640, 3), 90, np.uint8)
+    side = round(220 * (1 + 0.15 * math.sin(2 * time + number)))
+    x, y = round(200 + 60 * math.sin(1.3 * time + number)), round(60 + 30 * math.cos(time))
+    frame[y : y + side, x : x + side] = np.asarray(Image.fromarray(person(number)).resize((side, side)))
+    return frame
+
+
+@pytest.mark.parametrize("rate", [5, 30])
+def test_three_people_in_three_scenes(
+    call: Call, brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, rate: int
+) -> None:
+    path = tmp_path / "video.mp4"
+    cuts = (1.4, 2.6)
+    times = [number / rate for number in range(4 * rate)]
+    write_video(path, ((time, shot(sum(time >= cut for cut in cuts), time)) for time in times))
+    plot = tmp_path / "plot.png"
+    status, out, _ = call(
+        "predict", path, "--model", brightness_bundle, "--jsonl", tmp_path / "rows.jsonl", "--timeline", plot
+    )
+    assert status == 0
+    assert f"{path}: 2 cuts, at 0:01.4, 0:02.6" in out
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [row["time"] for row in rows] == pytest.approx(np.arange(20) / 5, abs=0.002)
+    assert [row["scene"] for row in rows] == [1] * 7 + [2] * 6 + [3] * 7
+    assert all([face["person"] for face in row["faces"]] == [row["scene"]] for row in rows)
+    assert [row["frame"] for row in rows] == list(range(1, 4 * rate + 1, rate // 5))
+    assert plot.stat().st_size > 0
+
+
+def test_videos_among_images_are_read_wherever_they_are(
+    call: Call, brightness_bundle: Path, tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
+) -> None:
+    """By name or by content, in a folder, a list and an archive; TypeScript and music are neither."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, ((number / 5, two_people(0)) for number in range(3)))
+    for name in ("b.mp4", "noname", "wrong.jpg", "upper.MOV", "song.m4a"):
+        (folder / name).write_bytes(clip.read_bytes())
+    Image.fromarray(two_people(0)).save(folder / "a.png")
+    Image.fromarray(two_people(0)).save(folder / "c.mp4", "PNG")
+    (folder / "code.ts").write_text("const x: number = 1;")
+    (folder / "empty.webm").touch()
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.write(clip, "in/inner.mp4")
+    (tmp_path / "list.txt").write_text(f"{clip}\n{folder / 'a.png'}\n")
+    inputs = (folder, tmp_path / "some.zip", tmp_path / "list.txt")
+    status, out, err = call("predict", *inputs, "--model", brightness_bundle, "--csv", "-")
+    found = [(row["source"].removeprefix(f"{tmp_path}/"), row["frame"], row["status"]) for row in table(out)]
+    names = dict.fromkeys(name for name, _, _ in found)
+    assert list(names) == [
+        *(f"in/{name}" for name in ("a.png", "b.mp4", "c.mp4", "empty.webm", "noname", "upper.MOV", "wrong.jpg")),
+        *("some.zip/in/inner.mp4", "clip.mp4"),
+    ]
+    for name in names:
+        frames = {frame for source, frame, _ in found if source == name}
+        assert frames == ({""} if name in ("in/a.png", "in/c.mp4", "in/empty.webm") else {"1", "2", "3"}), name
+    assert [name for name, _, state in found if state == "unreadable"] == ["in/empty.webm"]
+    assert (status, "1 of 10 files could not be read" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--draw", "drawn.mp4"], "images are drawn into a folder, and so are several videos"),
+        (["--timeline", "plot.png"], "there is more than one video; give the name of a folder"),
+    ],
+)
+def test_one_drawing_is_of_one_video(
+    call: Call, brightness_bundle: Path, still: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    option, name = options
+    assert_refused(call("predict", still, still, "--model", brightness_bundle, option, tmp_path / name), words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_videos_are_drawn_and_plotted_into_folders(
+    call: Call, brightness_bundle: Path, still: Path, video: Path, tmp_path: Path
+) -> None:
+    folders = ("--draw", tmp_path / "drawn", "--timeline", tmp_path / "plots", "--fps", "1")
+    status, out, _ = call("predict", still, video, still, "--model", brightness_bundle, *folders)
+    assert status == 0
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["still-2.mp4", "still.mp4", "video.mp4"]
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["still-2.png", "still.png", "video.png"]
+    assert out.count("video.mp4") >= 2, "the table names the video of each person"
 
 
 def test_the_live_line() -> None:

@@ -81,7 +81,7 @@ def test_csv_has_a_line_per_face_and_one_for_an_image_without() -> None:
     assert [(line["x"], line["width"], line["score"]) for line in found][:3] == [
         *(("1", "30", "0.9"), ("100", "30", "0.9"), ("5", "30", "")),
     ]
-    assert "".join(csv_text([], LABELS)).startswith("source,status,reason,detect,x,y,")
+    assert "".join(csv_text([], LABELS)).startswith("source,status,reason,model,detect,image_width,image_height,face,x,y,")
 
 
 def test_text_comes_row_by_row() -> None:
@@ -110,9 +110,9 @@ def test_parquet_holds_the_flat_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for line, (one, shown) in zip(found, flat_rows(ROWS), strict=True):
         expected = {column.name: column.value(one, shown) for column in columns(LABELS)}
         assert line == {**expected, "source": expected["source"].replace("\udce9", r"\udce9")}
-    assert found[1]["face"] == 1
+    assert [line["face"] for line in found] == [1, 2, 1, None, None]
     assert found[1]["landmarks"] == [1.5, 2.0, 3.0, 4.5]
-    assert (found[3]["picture_width"], found[4]["picture_width"], found[3]["face"]) == (640, None, None)
+    assert (found[3]["image_width"], found[4]["image_width"]) == (640, None)
 
 
 def test_probabilities_of_all_expressions_where_a_model_has_them() -> None:
@@ -133,12 +133,14 @@ def test_a_new_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "area" in parquet_schema(LABELS).names
 
 
-def test_frames_of_a_video_have_a_time_and_persons() -> None:
+def test_frames_of_a_video_have_a_place_in_it_and_persons() -> None:
+    place = ["time", "frame", "scene", "person"]
     names = [column.name for column in columns(LABELS, video=True)]
-    assert [name for name in names if name not in [column.name for column in columns(LABELS)]] == ["time", "person"]
-    one = {**row("a.mp4", face(0, 0.5, person=3)), "time": 0.2}
-    (line,) = csv.DictReader(io.StringIO("".join(csv_text([one], LABELS, video=True)), newline=""))
-    assert (line["time"], line["person"]) == ("0.2", "3")
+    assert [name for name in names if name not in [column.name for column in columns(LABELS)]] == place
+    one = {**row("a.mp4", face(0, 0.5, person=3)), "time": 0.2, "frame": 7, "scene": 2}
+    first, second, _ = csv.DictReader(io.StringIO("".join(csv_text([one, ROWS[0]], LABELS, video=True)), newline=""))
+    assert [first[name] for name in place] == ["0.2", "7", "2", "3"]
+    assert [second[name] for name in place] == [""] * 4, "an image among videos"
 
 
 def test_a_missing_extra_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

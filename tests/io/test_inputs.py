@@ -51,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_folder_gives_its_images_sorted_by_the_parts_of_their_paths(here: Path) -> None:
     fill(here, "in/b.png", "in/a.JPG", "in/a/2.webp", "in/a/10.webp", "in/a-b/1.gif", "in/notes.txt", "in/clip.mp4",
          "in/.hidden.png", "in/.git/x.png", "in/__MACOSX/x.png", "in/Thumbs.db")  # fmt: skip
-    expected = ["in/a/10.webp", "in/a/2.webp", "in/a-b/1.gif", "in/a.JPG", "in/b.png"]
+    expected = ["in/a/10.webp", "in/a/2.webp", "in/a-b/1.gif", "in/a.JPG", "in/b.png", "in/clip.mp4"]
     assert listed("in") == sorted(expected, key=lambda name: Path(name).parts)
     assert listed("in/") == listed("in")
     assert listed(here / "in") == [str(here / name) for name in listed("in")]
@@ -218,13 +218,13 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
         "absent.png: no such file or folder": (["absent.png"], b""),
         "'': an empty name": ([""], b""),
         "damaged.zip: is not a readable zip archive": (["damaged.zip"], b""),
-        "none.zip: has no images in it": (["none.zip"], b""),
-        "empty: has no images in it": (["empty"], b""),
+        "none.zip: has no images or videos in it": (["none.zip"], b""),
+        "empty: has no images or videos in it": (["empty"], b""),
         "none.txt: lists no paths": (["none.txt"], b""),
         "binary.txt: is not a readable list": (["binary.txt"], b""),
-        "*.jpg: matches no images": (["*.jpg"], b""),
+        "*.jpg: matches no images or videos": (["*.jpg"], b""),
         "nowhere: the folder cannot be read (No such file or directory)": (["nowhere/*.jpg"], b""),
-        "-: standard input names no images": (["-"], b"\n \n"),
+        "-: standard input names no images or videos": (["-"], b"\n \n"),
         "-: standard input is read as paths": (["-"], image),
         "-: standard input can be read only once": (["-", "-"], b"a.png"),
     }

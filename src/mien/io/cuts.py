@@ -128,8 +128,7 @@ def _normalized(thumb: UInt8) -> Float32:
     grey = np.pad(_grey(thumb), _WINDOW // 2, "edge")
     mean = _box_sums(grey, _WINDOW, _WINDOW) / _WINDOW**2
     spread = np.sqrt(np.maximum(_box_sums(grey * grey, _WINDOW, _WINDOW) / _WINDOW**2 - mean * mean, 0))
-    values: Float32 = (_grey(thumb) - mean) / (spread + np.float32(_NOISE))
-    return values
+    return np.asarray((_grey(thumb) - mean) / (spread + _NOISE), np.float32)
 
 
 def _correlation(first: Float32, second: Float32) -> float:
