@@ -32,7 +32,7 @@ _WINDOW, _NOISE = 13, 6.0
 _TEMPLATE, _SCALES = (32, 24), (1.0, 0.95, 1.05, 0.9, 1.1)
 #: Least correlation of what is found again, for neighbours at most `_NEAR` seconds apart and for those `_FAR` or more
 #: apart, when the camera may have moved on. Different scenes reach 0.6 in 1 of 100, the same 0.82.
-_FOUND_NEAR, _FOUND_FAR, _NEAR, _FAR = 0.68, 0.5, 0.1, 0.4
+_FOUND_NEAR, _FOUND_FAR, _NEAR, _FAR = 0.68, 0.6, 0.1, 0.4
 
 Payload = TypeVar("Payload")
 _Frame = tuple[float, UInt8, Payload]
@@ -87,7 +87,7 @@ def find_cuts(
         yield frame[2], cut
         if cut:
             scene.clear()
-        if not scene or _says_something(frame[1]):
+        if _says_something(frame[1]):
             scene.append(frame[:2])
 
 
