@@ -254,7 +254,7 @@ class FrameResult(ImageResult):
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "FrameResult":
         """Return the result that `to_dict` gave as a row."""
-        names = ("source", "status", "reason", "width", "height", "model", "time", "frame", "scene")
+        names = ("source", "status", "reason", "width", "height", "model", "detect", "time", "frame", "scene")
         return cls(**{name: row[name] for name in names}, faces=tuple(map(Face.from_dict, row["faces"])))
 
 

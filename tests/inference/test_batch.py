@@ -50,7 +50,7 @@ def test_a_file_is_continued_by_the_same_job(reader: Reader, images: Path, tmp_p
 
         return BatchJob(reader, Inputs([str(images)]), RowOutput(str(tmp_path / "rows.jsonl")), on_progress=report)
 
-    with pytest.raises(KeyboardInterrupt, match=r"2 rows are kept in .*rows\.jsonl\.part; the same command continues"):
+    with pytest.raises(KeyboardInterrupt, match=r"3 rows are kept in .*rows\.jsonl\.part; the same command continues"):
         job(stop_after=3).write()
     assert not (tmp_path / "rows.jsonl").exists()
     assert job().write().counts == {"ok": 2, "unreadable": 1}

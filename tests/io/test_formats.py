@@ -81,7 +81,9 @@ def test_csv_has_a_line_per_face_and_one_for_an_image_without() -> None:
     assert [(line["x"], line["width"], line["score"]) for line in found][:3] == [
         *(("1", "30", "0.9"), ("100", "30", "0.9"), ("5", "30", "")),
     ]
-    assert "".join(csv_text([], LABELS)).startswith("source,status,reason,model,detect,image_width,image_height,face,x,y,")
+    assert "".join(csv_text([], LABELS)).startswith(
+        "source,status,reason,model,detect,image_width,image_height,face,x,y,"
+    )
 
 
 def test_text_comes_row_by_row() -> None:
