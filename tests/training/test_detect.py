@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 import mien
 from mien.cli import main
 from mien.errors import ConfigError, DataError
+from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig, read_settings, read_training_settings
 from mien.training.data_split import split_data
@@ -100,7 +101,7 @@ def test_photos_are_cropped_to_their_faces_and_one_line_says_so(run_on_photos: t
     config = load_bundle(folder).config
     assert (config.framing, config.content) == ("face", "photos")
     assert json.loads((folder / "run.json").read_text())["detection"]["kind"] == "photos"
-    assert line in json.loads((folder / "metrics.json").read_text())["about"]["detection"]
+    assert json.loads((folder / "metrics.json").read_text())["about"]["detection"] == to_flags(line)
 
 
 def test_a_run_is_evaluated_on_its_own_part_as_it_was_trained(run_on_photos: tuple[Path, list[str]]) -> None:

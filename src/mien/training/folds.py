@@ -10,6 +10,7 @@ from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import ShippedPredictions, measure_baselines, pool_shipped
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
+from mien.idioms import to_flags
 from mien.io.atomic import new_folder, readable_errors
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
 from mien.report.report import Evaluation, write_report
@@ -76,7 +77,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         evaluated_on = f"{about['folds']}-fold cross-validation, pooled"
         detection = DetectionChoice.from_dict(about["detection"])
         recorded = {"run": folder.name, "framing": "face" if detection.detect else "whole"}
-        recorded |= {"detection": detection.sentence, **record_provenance(0)}
+        recorded |= {"detection": to_flags(detection.sentence), **record_provenance(0)}
         baselines = measure_baselines(predictions, pool_shipped(shipped))
         write_report(Evaluation(predictions, evaluated_on, recorded, baselines=baselines), folder)
     return TrainingResult(folder, predictions, evaluated_on, (), None, detection, baselines)

@@ -20,6 +20,7 @@ from mien.evaluation.baselines import Baselines, measure_baselines, score_shippe
 from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
+from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
@@ -194,7 +195,7 @@ def _evaluate(
     reader = run_reader(folder)
     judged = judge(reader, split, split.evaluated, config, reporter)
     about = {"run": folder.name, "sha256": reader.config.sha256, "framing": reader.config.framing}
-    about |= {"detection": split.detection.sentence, **record_provenance(config.seed)}
+    about |= {"detection": to_flags(split.detection.sentence), **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     evaluation = Evaluation(
         judged.predictions, judged.part, about, reader, run=folder, baselines=judged.baselines
