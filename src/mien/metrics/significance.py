@@ -209,7 +209,7 @@ def independent_difference(before: float, after: float, n: int, n_after: int | N
 
     Examples:
         >>> print(independent_difference(0.5, 0.75, 20))
-        0.250 [-0.043, 0.484]
+        0.250 [-0.047, 0.494]
     """
     m = n if n_after is None else n_after
     (low, high), (low_after, high_after) = wilson_interval(before * n, n), wilson_interval(after * m, m)
