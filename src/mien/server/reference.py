@@ -4,9 +4,13 @@ FastAPI's own pages load scripts from other sites. This one is a single file wit
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
+
+#: Code in the description, as Markdown marks it.
+_CODE = re.compile(r"`([^`]+)`")
 
 _TRY = {
     "/v1/predict": "-F file=@photo.jpg ",
@@ -42,9 +46,10 @@ def render_reference(document: Mapping[str, Any], address: str, locked: bool) ->
         locked: whether requests need a key.
     """
     key = "-H 'Authorization: Bearer KEY' " if locked else ""
+    about = _CODE.sub(r"<code>\1</code>", escape(document["info"]["description"]))
     parts = [
         f"<h1>{escape(document['info']['title'])} {escape(document['info']['version'])}</h1>",
-        f"<p>{escape(document['info']['description'])}</p>",
+        f"<p>{about}</p>",
         '<p><a href=".">Open the page for photos and the webcam</a>. Programs read the same as '
         '<a href="openapi.json">openapi.json</a>.</p>',
     ]
