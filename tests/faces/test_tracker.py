@@ -1,5 +1,6 @@
 """People keep their numbers while they move, cross, shake and turn away; what is read from them is smoothed."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 
@@ -193,3 +194,35 @@ def test_a_frame_without_faces() -> None:
     people, rows = Tracker()(0.0, [], [], np.empty((0, 3)))
     assert people == []
     assert rows.shape == (0, 3)
+
+
+# Scenes and interruptions
+
+
+def test_nobody_crosses_a_cut() -> None:
+    tracker, box, crop = Tracker(), Box(10, 10, 50, 50), crop_of(0)
+    tracker(0.0, [box], [crop], np.array([[1.0, 0.0]]))
+    tracker.cut()
+    people, rows = tracker(0.03, [box], [crop], np.array([[0.0, 1.0]]))
+    assert (people, tracker.scene) == ([2], 2)
+    np.testing.assert_array_equal(rows, [[0.0, 1.0]])  # not smoothed with whoever was there before
+
+
+def test_a_tracker_goes_on_from_its_state_to_the_last_digit() -> None:
+    rng = np.random.default_rng(0)
+    whole, first = Tracker(), Tracker()
+    for frame in range(40):
+        if frame == 12:
+            whole.cut()
+            first.cut()
+        if frame == 20:
+            state = json.loads(json.dumps(first.state()))
+            first = Tracker()
+            first.restore(state)
+        boxes = [Box(10 + 2 * frame, 10, 50, 50), Box(300 - frame, 40, 60, 62)][: 1 + (frame % 7 > 0)]
+        crops = [crop_of(who, frame) for who in range(len(boxes))]
+        values = rng.dirichlet((1, 1), len(boxes))
+        expected, found = (one(frame / 10, boxes, crops, values) for one in (whole, first))
+        assert found[0] == expected[0]
+        np.testing.assert_array_equal(found[1], expected[1])
+    assert first.scene == whole.scene == 2
