@@ -15,7 +15,7 @@ FILES = {
                 "is a Git LFS pointer, not the image; run: git lfs pull"),
     "paper.jpg": (b"%PDF-1.7\n%\xe2\xe3", "is a PDF document; save it as JPEG or PNG"),
     "note.jpg": (b"Hello\n", "is text, not an image; delete it"),
-    "film.jpg": (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "is a video; give it a video's extension, like .mp4"),
+    "film.jpg": (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "is a video; images are read here, videos by mien predict"),
     "all.jpg": (b"PK\x03\x04\x14\0\0\0\x08\0\xff\xfe", "is a zip archive; unpack it"),
     "new.jpg": (b"\xff\x0a\xfa\x7f\x01\x90", "is a JPEG XL image; save it as JPEG or PNG"),
 }  # fmt: skip

@@ -98,6 +98,7 @@ def written(target: str, kind: str, found: BatchSummary) -> str:
     """Say what was written to a file.
 
     Examples:
+        >>> from collections import Counter
         >>> written("rows.csv", "csv", BatchSummary(Counter(ok=2, no_face=1), faces=4))
         'wrote rows.csv: 5 rows, one per face: 4 faces in 3 images'
     """

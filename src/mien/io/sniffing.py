@@ -57,7 +57,7 @@ def not_an_image(data: bytes) -> NotAnImage | None:
         if data.startswith(start):
             return NotAnImage("unsupported-type", f"is {words}", "unpack it")
     if data.startswith(_VIDEO_HEADS) or (data[:4] == b"RIFF" and data[8:12] == b"AVI ") or _is_mp4(data):
-        return NotAnImage("unsupported-type", "is a video", "give it a video's extension, like .mp4")
+        return NotAnImage("unsupported-type", "is a video", "images are read here, videos by mien predict")
     if _is_text(data[:4096]) and not data.startswith((b"P1", b"P2", b"P3")):
         return NotAnImage("text", "is text, not an image", "delete it")
     return None
