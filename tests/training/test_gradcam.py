@@ -248,7 +248,7 @@ from typing import get_args
 import keras
 import numpy as np
 
-from mien.training.export.keras_file import load_keras_file
+from mien.training.networks.keras_file import load_keras_file
 from mien.training.gradcam import GradCam, GradMethod
 
 assert keras.backend.backend() == "jax"

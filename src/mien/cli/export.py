@@ -12,7 +12,8 @@ from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.io.targets import require_new_folder
 from mien.labels import parse_classes
-from mien.training.backend import require_keras, require_keras_file
+from mien.training.backend import require_keras
+from mien.training.model_file import require_keras_file
 
 #: Ranges and modes of `mien.training.export.scaling`, which needs Keras.
 _INPUTS = ("0-255", "0-1", "-1-1", "caffe", "torch")

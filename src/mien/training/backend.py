@@ -4,13 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.arrays import Float32
-from mien.errors import ConfigError, ExportError, MissingExtraError
+from mien.errors import ConfigError, MissingExtraError
 from mien.runtime import quiet_stderr
 from mien.version import __version__
 
@@ -37,14 +36,6 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         tensorflow.get_logger().setLevel("ERROR")
         if deterministic:
             tensorflow.config.experimental.enable_op_determinism()
-
-
-def require_keras_file(path: Path) -> None:
-    """Raise ExportError unless `path` is a `.keras` or `.h5` file. Needs no Keras."""
-    if not path.exists():
-        raise ExportError(f"{path}: no such file")
-    if not path.is_file() or path.suffix not in (".keras", ".h5", ".hdf5"):
-        raise ExportError(f"{path}: is not a .keras or .h5 file")
 
 
 def versions() -> dict[str, str]:

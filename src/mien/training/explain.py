@@ -224,8 +224,8 @@ def _with_keras(
     from mien.training.backend import require_keras
 
     require_keras(f"`method={method!r}`")
-    from mien.training.export.keras_file import load_keras_file
     from mien.training.gradcam import GradCam, GradMethod
+    from mien.training.networks.keras_file import load_keras_file
 
     return ExplainableModel(reader, method, GradCam(load_keras_file(path), cast("GradMethod", method), scaling=scaling))
 

@@ -11,8 +11,9 @@ from keras import layers
 import mien
 from mien.errors import ExportError, OutputError
 from mien.training.config import TrainConfig
-from mien.training.export.keras_file import export_keras_file, load_keras_file
+from mien.training.export.keras_file import export_keras_file
 from mien.training.export.onnx import export_bundle
+from mien.training.networks.keras_file import load_keras_file
 from mien.training.networks.networks import build
 
 CROPS = np.random.default_rng(5).integers(0, 256, (12, 48, 48, 3), dtype=np.uint8)
@@ -164,9 +165,9 @@ def test_a_lambda_is_refused_and_never_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("m.keras", b"junk", "cannot be opened safely"),
-        ("m.h5", b"", "cannot be opened safely"),
-        ("m.pt", b"x", "is not a"),
+        ("m.keras", b"junk", "is not a Keras model"),
+        ("m.h5", b"", "is empty"),
+        ("m.pt", b"x", "is a PyTorch model"),
     ],
 )
 def test_a_file_that_is_not_a_model_is_one_line(name: str, content: bytes, words: str, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_the_training_copy_is_the_same_network(network: Any) -> None:
 
 
 def test_it_is_saved_and_opened_again_in_safe_mode(network: Any, tmp_path: Path) -> None:
-    from mien.training.export.keras_file import load_keras_file
+    from mien.training.networks.keras_file import load_keras_file
 
     network.save(tmp_path / "model.keras")
     image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)

@@ -1,11 +1,10 @@
-"""Load Keras files in safe mode, and export models made elsewhere as bundles."""
+"""Export models made elsewhere as bundles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from mien.arrays import UInt8
@@ -14,13 +13,13 @@ from mien.faces.crop import crop
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import load
 from mien.io.image import load_image
-from mien.training.backend import require_keras_file
 from mien.training.export.agreement import Agreement
 from mien.training.export.files import FileAgreement, compare_files, image_files
 from mien.training.export.input_range import Found, find_scaling
 from mien.training.export.onnx import export_bundle, image_shape
 from mien.training.export.probes import probe_crops
 from mien.training.export.scaling import Scaling
+from mien.training.networks.keras_file import load_keras_file
 
 _COMPARED_CROPS = 32
 _NOISE = 8
@@ -114,23 +113,6 @@ def _scaling(
     if means or deviations or order:
         raise ConfigError("`means=`, `deviations=` and `order=` need `input_range=`, such as 0-255")
     return find_scaling(network, images)
-
-
-def load_keras_file(path: Path) -> Any:
-    """Load a `.keras` or `.h5` file without running code in it.
-
-    Raises ExportError if it is not a Keras model, or has a Lambda layer.
-    """
-    require_keras_file(path)
-    try:
-        network = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds, some of them bare
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ExportError(f"{path}: cannot be opened safely ({reason})") from None
-    unsafe = [layer.name for layer in network._flatten_layers() if type(layer).__name__ == "Lambda"]
-    if unsafe:
-        raise ExportError(f"{path}: the layer '{unsafe[0]}' runs code of its own (Lambda); replace it and save again")
-    return network
 
 
 def _images(

@@ -179,7 +179,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
 
 def _arrays(path: Path, name: str) -> Arrays:
     if path.name == KERAS:
-        from mien.training.export.keras_file import load_keras_file
+        from mien.training.networks.keras_file import load_keras_file
 
         return [np.asarray(weight) for weight in load_keras_file(path).weights]
     try:
