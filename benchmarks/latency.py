@@ -60,7 +60,7 @@ def keras_call(path: Path) -> Call:
     from mien.training.backend import require_keras
 
     require_keras("measuring a Keras model")
-    from mien.training.export.keras_file import load_keras_file
+    from mien.training.networks.keras_file import load_keras_file
 
     network = load_keras_file(path)
     _, size, _, channels = network.inputs[0].shape

@@ -31,7 +31,7 @@ from mien.training.augmentation.preview import draw_samples
 from mien.training.backend import versions
 from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, read_split
-from mien.training.export.artifacts import draw_curves, save_bundle, save_keras
+from mien.training.export.artifacts import draw_curves, require_exportable, save_bundle, save_keras
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.cache import cached_crops
 from mien.training.loop.checkpoint import load_checkpoint
@@ -61,7 +61,9 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
     config = replace(config, detect=split.detection.detect)
     if config.tensorboard:
         require_tensorboard()
-    initial_network(config, len(split.manifest.classes))  # one that cannot be built must leave no folder behind
+    # A network that cannot be built or exported must leave no folder behind.
+    classes = len(split.manifest.classes)
+    require_exportable(initial_network(config, classes), config, classes, _cache_folder(out))
     with new_folder(out) as folder:
         (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
         (folder / SPLIT).write_text(split.to_csv(), encoding="utf-8")

@@ -7,10 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from mien.errors import ConfigError
+from mien.errors import ConfigError, ExportError
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig
+from mien.training.export.artifacts import require_exportable
 from mien.training.export.onnx import export_bundle
 from mien.training.loop.optimizers import compile_model
 from mien.training.networks.backbone import load_backbone, preprocessing
@@ -192,3 +194,39 @@ def test_a_whole_run_from_a_file_and_another_from_that_run(faces: Path, weights:
     taken = initial_network(again, 2).get_layer(NAME).get_weights()
     left = keras.models.load_model(out / "model.keras", compile=False).get_layer(NAME).get_weights()
     assert all(np.array_equal(ours, want) for ours, want in zip(taken, left, strict=True))
+
+
+def test_a_backbone_that_cannot_be_exported_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 3))
+    smaller = layers.Resizing(16, 16, antialias=True, name="smaller")(image)
+    impossible = keras.Model(image, layers.Dense(2)(layers.Flatten()(smaller)))
+    config = TrainConfig.make(SMALL)
+    with pytest.raises(ExportError, match=f"backbone {NAME}: the layer 'smaller' .*; nothing was trained"):
+        require_exportable(impossible, config, 2, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_backbone_is_tried_once(network: Any, tmp_path: Path) -> None:
+    config = TrainConfig.make({**SMALL, "colour": "grey"})
+    require_exportable(network, config, 2, tmp_path / "cache")
+    (note,) = (tmp_path / "cache").iterdir()
+    require_exportable(None, config, 2, tmp_path / "cache")  # not looked at again
+    assert [note] == list((tmp_path / "cache").iterdir())
+
+
+#: The smallest member of each family of keras.applications at the smallest input that Keras allows.
+SMALLEST = {
+    "ConvNeXtTiny": 32, "DenseNet121": 32, "EfficientNetB0": 32, "EfficientNetB1": 32, "EfficientNetV2B0": 32,
+    "InceptionResNetV2": 75, "InceptionV3": 75, "MobileNet": 32, "MobileNetV2": 32, "MobileNetV3Small": 32,
+    "NASNetMobile": 32, "ResNet50": 32, "ResNet50V2": 32, "VGG16": 32, "Xception": 71,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size"), SMALLEST.items(), ids=SMALLEST)
+def test_every_family_is_trained_and_exported(name: str, size: int, faces: Path, tmp_path: Path) -> None:
+    settings = {"backbone": name, "backbone_weights": "none", "size": size, "epochs": 1, "augment": "none"}
+    finished = train_source(TrainingSource(faces), build_config(settings), tmp_path / "run")
+    assert finished.agreement is not None
+    assert finished.agreement.same_answer == finished.agreement.crops
+    assert load_bundle(tmp_path / "run").config.maps

@@ -141,7 +141,7 @@ STEPS: dict[str, tuple[list[tuple[str, str, Config]], Any]] = {
             ("SlicingOpLambda", "__operators__.getitem", {"slice_spec": [ELLIPSIS, REVERSED]}),
             ("TFOpLambda", "nn.bias_add", {"bias": [-103.9, -116.8, -123.7]}),
         ],
-        IMAGES[..., ::-1] + np.float32([-103.9, -116.8, -123.7]),
+        IMAGES[..., ::-1] + np.array([-103.9, -116.8, -123.7], np.float32),
     ),
     "cast, multiply": (
         [("TFOpLambda", "cast", {"dtype": "float32"}), ("TFOpLambda", "math.multiply", {"y": 0.5, "name": None})],

@@ -1,5 +1,8 @@
 """Write the artifacts of a trained network: learning curves, `model.keras`, and a bundle with a fitted temperature."""
 
+import hashlib
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +11,12 @@ import numpy as np
 from keras.layers import LayerNormalization, Rescaling
 
 from mien.arrays import Float64
+from mien.errors import ExportError
 from mien.inference.bundle import Content
 from mien.inference.calibration import fit_temperature
 from mien.io.atomic import write_text
 from mien.io.layout import BUNDLE, CURVES, KERAS, LAYERS
+from mien.training.backend import versions
 from mien.training.config import TrainConfig
 from mien.training.export.agreement import Agreement
 from mien.training.export.onnx import export_bundle
@@ -62,6 +67,36 @@ def describe_layers(network: Any) -> str:
     how = f"The layer {inside[0]} does that inside the network." if inside else "The network takes them as they are."
     note = f"The input is pixels in 0-255, shape {shape}. Do not rescale them.\n{how} The ONNX graph has it too.\n\n"
     return note + "\n".join(lines) + "\n"
+
+
+def require_exportable(network: Any, config: TrainConfig, classes: int, cache: Path) -> None:
+    """Export an untrained backbone to nowhere, so that one that cannot be exported is found before the first epoch.
+
+    Own networks always can be. What was tried is noted in `cache`, a folder, and not tried again.
+
+    Args:
+        network: the network before its first step.
+        config: its settings.
+        classes: number of classes.
+        cache: the folder for the note.
+
+    Raises:
+        ExportError: the network cannot be exported.
+    """
+    if config.backbone is None:
+        return
+    tried = json.dumps([config.backbone, config.size, config.channels, classes, versions()], sort_keys=True)
+    note = cache / f"exports-{hashlib.sha256(tried.encode()).hexdigest()[:16]}"
+    if note.exists():
+        return
+    crops = np.random.default_rng(0).integers(0, 256, (2, config.size, config.size, config.channels), np.uint8)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            export_bundle(network, [f"class {number}" for number in range(classes)], crops, Path(folder) / BUNDLE)
+    except ExportError as error:
+        raise ExportError(f"backbone {config.backbone}: {error}; nothing was trained") from None
+    cache.mkdir(parents=True, exist_ok=True)
+    write_text(note, f"{tried}\n")
 
 
 def save_bundle(

@@ -206,9 +206,9 @@ def _arithmetic(
     """Return what replaces arithmetic with a constant (a Rescaling), or with another tensor (`layer`)."""
 
     def replace(arguments: Config) -> Replaced | None:
-        value = arguments.get("y", arguments.get("bias"))
+        value: Any = arguments.get("y", arguments.get("bias"))
         if _is_tensor(value):
-            return None if layer is None else (layer, {}, [value])
+            return None if layer is None else (layer, {}, [list(value)])
         if not isinstance(value, int | float | list):
             return None
 
