@@ -377,3 +377,24 @@ def test_files_that_vanish_meanwhile_are_rows(
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["reason"] for row in rows] == [None, *["no such file"] * 4]
     assert (status, err) == (1, "mien: 4 of 5 files could not be read; see their rows\n")
+
+
+def test_outputs_are_written_in_one_pass_and_a_stream_gets_all_rows(
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were kept stream again, so that the stream is whole; the other file names belong to the job."""
+    out, table = tmp_path / "out.json", tmp_path / "out.csv"
+    inputs = listing(tmp_path, images, 50)
+    arguments = ["predict", inputs, "--model", bundle, "--csv", table, "--json", out, "--jsonl", "-"]
+    with stopped(monkeypatch, 40):
+        assert call(*arguments)[0] == 130
+    assert not table.exists()
+    status, _, err = call(*arguments[:-2], "--parquet", tmp_path / "out.parquet")
+    assert (status, "was begun with another set of outputs" in err) == (2, True)
+    _, text, err = call(*arguments)
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["source"] for row in rows] == inputs.read_text().splitlines()
+    assert rows == json.loads(out.read_text())
+    assert len(table.read_text().splitlines()) == 51
+    assert f"wrote {table}: 50 rows" in err, "standard output has the rows alone"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "out.csv", "out.json"]
