@@ -101,7 +101,7 @@ def release_freed_memory() -> None:
 def quiet_stderr(show_on_error: bool = False) -> Iterator[None]:
     """Silence file descriptor 2 while the block runs: C++ code logs there, past Python's `sys.stderr`.
 
-    With `show_on_error`, what was held back is written if the block raises.
+    With `show_on_error`, what was held back is written if the block raises an error; Ctrl-C is none.
     """
     import tempfile
 
