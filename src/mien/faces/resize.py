@@ -45,18 +45,45 @@ def resize(image: UInt8, size: int, method: ResizeMethod = "pil-bilinear", fit: 
         >>> resize(np.full((2, 4, 1), 9, np.uint8), 2, "bilinear").ravel().tolist()
         [9.0, 9.0, 9.0, 9.0]
     """
-    image = _fitted(image, fit)
-    if image.shape[:2] == (size, size):
-        return image
+    height, width = image.shape[:2]
+    if height == width or fit == "squash":
+        return _resized(image, (size, size), method)
+    if fit == "pad":
+        return _padded(image, size, method)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resized(image, (size, size), method, (left, top, left + side, top + side))
+
+
+def _padded(image: UInt8, size: int, method: ResizeMethod) -> UInt8 | Float32:
+    """Resize the longer side to `size` and add black, as `tf.image.resize_with_pad` does."""
+    ratio = np.float32(max(image.shape[:2])) / np.float32(size)
+    exact = [np.float32(length) / ratio for length in image.shape[:2]]
+    rows, columns = (max(math.floor(length), 1) for length in exact)
+    top, left = (max(math.floor((size - length) / 2), 0) for length in exact)
+    small = _resized(image, (rows, columns), method)
+    found = np.zeros((size, size, image.shape[2]), small.dtype)
+    found[top : top + rows, left : left + columns] = small
+    return found
+
+
+def _resized(
+    image: UInt8, shape: tuple[int, int], method: ResizeMethod, box: tuple[int, int, int, int] | None = None
+) -> UInt8 | Float32:  # fmt: skip
+    """Resize a box (left, top, right, bottom) of an image to rows and columns."""
     library, _, name = method.rpartition("-")
-    name = _OPENCV.get(method, name)
     if library == "pil":
-        flat = image[..., 0] if image.shape[2] == 1 else image
-        small = Image.fromarray(np.ascontiguousarray(flat)).resize((size, size), Image.Resampling[name.upper()])
-        return np.asarray(small).reshape(size, size, image.shape[2])
-    if library == "cv2" and name == "area" and min(image.shape[:2]) < size:
+        # Pillow smooths over the edges of the box, so that it is not cut out before.
+        flat = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
+        return np.asarray(flat.resize(shape[::-1], Image.Resampling[name.upper()], box)).reshape(*shape, image.shape[2])
+    if box is not None:
+        image = image[box[1] : box[3], box[0] : box[2]]
+    if image.shape[:2] == shape:
+        return image
+    name = _OPENCV.get(method, name)
+    if library == "cv2" and name == "area" and (image.shape[0] < shape[0] or image.shape[1] < shape[1]):
         name = "stretch"
-    rows, columns = (_TAPS[name](length, size) for length in image.shape[:2])
+    rows, columns = (_TAPS[name](length, size) for length, size in zip(image.shape[:2], shape, strict=True))
     values = _along_rows(_along_rows(image, rows).transpose(1, 0, 2), columns).transpose(1, 0, 2)
     return rounded(values) if library == "cv2" else values
 
@@ -71,18 +98,6 @@ def rounded(values: UInt8 | Float32) -> UInt8:
     if values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _fitted(image: UInt8, fit: Fit) -> UInt8:
-    height, width = image.shape[:2]
-    side = min(height, width) if fit == "crop" else max(height, width)
-    top, left = abs(height - side) // 2, abs(width - side) // 2
-    if fit == "squash" or height == width:
-        return image
-    if fit == "crop":
-        return image[top : top + side, left : left + side]
-    # As Keras pads, both sides alike, so that an odd difference leaves the image one pixel from square.
-    return np.pad(image, ((top, top), (left, left), (0, 0)))
 
 
 def _along_rows(values: UInt8 | Float32, taps: Taps) -> Float32:

@@ -38,8 +38,10 @@ _MOVES = frozenset(
 #: What a network's first layer usually takes: standard deviations about 1, or of raw values about their mean.
 _UNIT, _RAW = (0.05, 5.0), (25.0, 120.0)
 _CENTRED, _CLEARLY = 0.8, 2.5
-#: A second candidate must fit the batch norms this much worse (mean squared deviation) than the best.
-_CLEAR_FIT, _GOOD_FIT = 2.0, 4.0
+#: How near an input must come to the kept statistics, how many times as far off every other must be, and how far off
+#: even if the averages have kept a part of their start (0 and 1): short training leaves it, and it misleads.
+_NEAR, _TIMES, _FAR = 0.6, 5.0, 0.3
+_STARTS = (0.1, 0.2, 0.4, 0.6, 0.8)
 #: Spread of the log-odds over images: below, a model gives one answer to all; above, it is drowned.
 _DULL, _DROWNED = 0.1, 20.0
 
@@ -65,11 +67,15 @@ def find_scaling(network: Any, images: UInt8) -> Found:
     image = keras.Input(network.inputs[0].shape[1:])
     graph = flatten(network, image)
     raw = images.astype(np.float32)
-    found = _by_arithmetic(graph, raw) or _by_batch_norm(graph, raw) or _by_answers(network, raw)
+    family = _family(network)
+    found = _by_arithmetic(graph, raw) or _by_batch_norm(graph, raw)
+    if found is None and family is None:  # pretrained parts want means or a range that answers do not tell
+        found = _by_answers(network, raw)
     if found is None:
         raise ExportError(
             "nothing in the model or its answers tells which input range it was trained on; give `input_range=`: "
-            f"0-1 (pixels / 255), -1-1 (pixels / 127.5 - 1), 0-255 (raw), caffe or torch{_hint(network)}"
+            "0-1 (pixels / 255), -1-1 (pixels / 127.5 - 1), 0-255 (raw), caffe or torch"
+            + (f" (weights of {family[0]} from keras.applications take {family[1]})" if family else "")
         )
     return found
 
@@ -133,19 +139,25 @@ def _by_batch_norm(graph: FlatGraph, raw: Float32) -> Found | None:
     before = keras.Model(graph.image, norm.inputs[0])
     kept = (np.asarray(norm.operation.moving_mean, np.float64), np.asarray(norm.operation.moving_variance, np.float64))
     candidates = _candidates(raw.shape[-1])
-    fits = {name: _distance(np.asarray(before(scaling(raw))), *kept) for name, scaling in candidates.items()}
+    features = {name: np.asarray(before(scaling(raw)), np.float64) for name, scaling in candidates.items()}
+    seen = {name: (x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))) for name, x in features.items()}
+    fits = {name: _distance(*statistics, *kept) for name, statistics in seen.items()}
     best, second = sorted(fits, key=lambda name: fits[name])[:2]
-    if fits[best] > _GOOD_FIT or fits[second] < _CLEAR_FIT * fits[best]:
+    others = [
+        _distance((1 - start) * mean, (1 - start) * variance + start, *kept)
+        for name, (mean, variance) in seen.items() if name != best
+        for start in _STARTS
+    ]  # fmt: skip
+    if fits[best] > _NEAR or fits[second] < _TIMES * fits[best] or min(*others, fits[second]) < _FAR:
         return None
     return Found(candidates[best], f"by the statistics of its layer '{norm.operation.name}' on photographs")
 
 
-def _distance(features: Float32, mean: Float64, variance: Float64) -> float:
-    """Return how far the channels' means and variances, over (N, h, w, C), are from the given ones; 0 is equal."""
-    variance = variance + 1e-6 * variance.max() + 1e-12
-    shift = (features.mean(axis=(0, 1, 2)) - mean) ** 2 / variance
-    spread = np.log((features.var(axis=(0, 1, 2)) + 1e-12) / variance) ** 2
-    return float(np.median(shift) + np.median(spread))
+def _distance(mean: Float64, variance: Float64, kept_mean: Float64, kept_variance: Float64) -> float:
+    """Return how far the channels' means and variances are from those kept; 0 is equal."""
+    floored = kept_variance + 1e-6 * kept_variance.max() + 1e-12
+    spread = np.log((variance + 1e-12) / floored) ** 2
+    return float(np.median((mean - kept_mean) ** 2 / floored) + np.median(spread))
 
 
 def _by_answers(network: Any, raw: Float32) -> Found | None:
@@ -170,22 +182,26 @@ def _spread(outputs: Float32) -> float:
     return float(columns.std(axis=0).max())
 
 
-#: Families of `keras.applications`, by the beginning of a model's name, and the input that their weights want.
-_FAMILIES = {
-    "vgg": "caffe", "resnet50": "caffe", "resnet101": "caffe", "resnet152": "caffe", "densenet": "torch",
-    "mobilenet_": "-1-1", "mobilenetv2": "-1-1", "xception": "-1-1", "inception": "-1-1", "nasnet": "-1-1",
-}  # fmt: skip
+#: Layers that tell families of `keras.applications` without preprocessing inside, and the input that their weights
+#: want. Layers keep their names when a model is saved, and models often do not.
+_FAMILIES = (
+    ("VGG", "caffe", ("block1_conv1", "block5_conv3")),
+    ("ResNet", "caffe", ("conv1_conv", "conv1_bn", "conv2_block1_1_conv")),
+    ("ResNetV2", "-1-1", ("conv1_conv", "conv2_block1_preact_bn")),
+    ("DenseNet", "torch", ("conv2_block1_0_bn",)),
+    ("MobileNet", "-1-1", ("conv_dw_1", "conv_pw_1")),
+    ("MobileNetV2", "-1-1", ("expanded_conv_depthwise", "Conv1")),
+    ("Xception", "-1-1", ("block1_conv1", "block2_sepconv1")),
+    ("Inception", "-1-1", ("mixed5",)),
+    ("InceptionResNet", "-1-1", ("mixed_5b",)),
+    ("NASNet", "-1-1", ("stem_conv1", "stem_bn1")),
+)
 
 
-def _hint(network: Any) -> str:
-    """Say which input the pretrained part of a model wants, if it has one without preprocessing of its own."""
-    for model in _models(network):
-        for start, name in _FAMILIES.items():
-            if model.name.lower().startswith(start) and not model.name.lower().endswith("v2") | (
-                start == "mobilenetv2"
-            ):
-                return f" ({model.name} of keras.applications takes {name})"
-    return ""
+def _family(network: Any) -> tuple[str, str] | None:
+    """Return the pretrained part of a model, and the input that it wants, if it is known."""
+    names = {layer.name for model in _models(network) for layer in model.layers}
+    return next(((name, takes) for name, takes, layers_ in _FAMILIES if names.issuperset(layers_)), None)
 
 
 def _models(network: Any) -> Iterator[Any]:
