@@ -41,6 +41,13 @@ def _strong(units: int, activation: str | None = None) -> Any:
     return layers.Dense(units, activation=activation, kernel_initializer=keras.initializers.RandomNormal(stddev=3.0))
 
 
+def _ends_in(units: int, activation: str | None = None) -> Callable[[Any], Any]:
+    def end(x: Any) -> Any:
+        return _strong(units, activation)(x)
+
+    return end
+
+
 def _own_softmax(x: Any) -> Any:
     shares = ops.exp(_strong(3)(x))
     return shares / ops.sum(shares, axis=-1, keepdims=True)
@@ -51,21 +58,21 @@ def _mean_of_two(x: Any) -> Any:
 
 
 HEADS: dict[str, tuple[Callable[[Any], Any], int]] = {
-    "softmax": (lambda x: _strong(3, "softmax")(x), 3),
-    "sigmoid": (lambda x: _strong(1, "sigmoid")(x), 2),
-    "several sigmoids": (lambda x: _strong(3, "sigmoid")(x), 3),
-    "logits": (lambda x: _strong(3)(x), 3),
-    "one logit": (lambda x: _strong(1)(x), 2),
+    "softmax": (_ends_in(3, "softmax"), 3),
+    "sigmoid": (_ends_in(1, "sigmoid"), 2),
+    "several sigmoids": (_ends_in(3, "sigmoid"), 3),
+    "logits": (_ends_in(3), 3),
+    "one logit": (_ends_in(1), 2),
     "softmax layer": (lambda x: layers.Softmax()(_strong(2)(x)), 2),
     "softmax, reshape": (lambda x: layers.Reshape((3,))(layers.Reshape((1, 3))(_strong(3, "softmax")(x))), 3),
     "softmax, linear": (lambda x: layers.Activation("linear")(layers.Activation("softmax")(_strong(2)(x))), 2),
     "temperature": (lambda x: ops.softmax(_strong(3)(x) / 2.5), 3),
     "log softmax": (lambda x: ops.log_softmax(_strong(3)(x)), 3),
-    "log softmax by name": (lambda x: _strong(3, "log_softmax")(x), 3),
+    "log softmax by name": (_ends_in(3, "log_softmax"), 3),
     "softmax by hand": (_own_softmax, 3),
     "mean of two": (_mean_of_two, 2),
-    "relu": (lambda x: _strong(3, "relu")(x), 3),
-    "hard sigmoid": (lambda x: _strong(1, "hard_sigmoid")(x), 2),
+    "relu": (_ends_in(3, "relu"), 3),
+    "hard sigmoid": (_ends_in(1, "hard_sigmoid"), 2),
 }
 
 
