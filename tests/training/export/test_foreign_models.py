@@ -169,3 +169,68 @@ def test_every_head_alone_and_nested(head: str) -> None:
         said = check(5, True, "rescaling", head, False, nest, nest, False)
         if head in REFUSED:
             assert any(words in said for words in REFUSED[head].split("|"))
+
+
+def _teachable_machine() -> tuple[Any, str]:
+    """Two nested Sequentials: MobileNet with pooling, and two dense layers; fed -1 to 1."""
+    trunk = APPLICATIONS.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3), alpha=0.35)
+    pooled = keras.Sequential([trunk, layers.GlobalAveragePooling2D()])
+    end = [keras.Input((1280,)), layers.Dense(100, "relu"), layers.Dense(2, "softmax", use_bias=False)]
+    return keras.Sequential([pooled, keras.Sequential(end)]), "-1-1"
+
+
+def _transfer_learning() -> tuple[Any, str]:
+    """TensorFlow's "Transfer learning and fine-tuning": augmentation, `preprocess_input`, one logit."""
+    image = keras.Input((96, 96, 3))
+    x = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)])(image)
+    x = APPLICATIONS.mobilenet_v2.preprocess_input(x)
+    trunk = APPLICATIONS.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(trunk(x, training=False)))
+    return keras.Model(image, layers.Dense(1, activation="sigmoid")(x)), "auto"
+
+
+def _flowers() -> tuple[Any, str]:
+    """TensorFlow's flowers: augmentation and rescaling inside, logits."""
+    augment = [keras.Input((96, 96, 3)), layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1)]
+    trunk: list[Any] = []
+    for filters in (16, 32, 64):
+        trunk += [layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPooling2D()]
+    end = [layers.Dropout(0.2), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(2)]
+    return keras.Sequential([keras.Sequential(augment), layers.Rescaling(1 / 255), *trunk, *end]), "auto"
+
+
+def _from_scratch() -> tuple[Any, str]:
+    """Keras' "Image classification from scratch": a small Xception with shortcuts, one logit."""
+    image = keras.Input((96, 96, 3))
+    x = layers.Conv2D(32, 3, strides=2, padding="same")(layers.Rescaling(1 / 255)(image))
+    x = before = layers.Activation("relu")(layers.BatchNormalization()(x))
+    for size in (64, 128):
+        for _ in range(2):
+            x = layers.SeparableConv2D(size, 3, padding="same")(layers.Activation("relu")(x))
+            x = layers.BatchNormalization()(x)
+        x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+        x = before = layers.add([x, layers.Conv2D(size, 1, strides=2, padding="same")(before)])
+    return keras.Model(image, layers.Dense(1)(layers.Dropout(0.25)(layers.GlobalAveragePooling2D()(x)))), "auto"
+
+
+TUTORIALS = {
+    "teachable machine": _teachable_machine, "transfer learning": _transfer_learning, "flowers": _flowers,
+    "from scratch": _from_scratch,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(TUTORIALS))
+def test_the_models_of_public_tutorials_predict_as_in_keras(name: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(2)
+    network, given_range = TUTORIALS[name]()
+    network(np.zeros((1, 96, 96, 3), np.float32))
+    network.save(tmp_path / "theirs.keras")
+    export_keras_file(tmp_path / "theirs.keras", ("a", "b"), tmp_path / "b", input_range=given_range)
+    crops = probe_crops(96, 3)[:8]
+    fed = Scaling(given_range if given_range != "auto" else "0-255")(crops.astype(np.float32))
+    head = "one logit" if name == "from scratch" else "logits" if name == "flowers" else "softmax"
+    expected = answers(network, head, fed)
+    reader = mien.load(tmp_path / "b", detect=False)
+    ours = [list(reader.predict(crop).face.probabilities.values()) for crop in crops]
+    np.testing.assert_allclose(ours, expected, atol=1e-3)

@@ -34,8 +34,8 @@ class Scaling:
         order: of the model's channels.
 
     Examples:
-        >>> Scaling("0-1")(np.array([[[[255, 51, 0]]]], np.float32)).round(2).tolist()
-        [[[[1.0, 0.2, 0.0]]]]
+        >>> Scaling("0-1")(np.array([[[[255, 0, 255]]]], np.float32)).tolist()
+        [[[[1.0, 0.0, 1.0]]]]
     """
 
     range: str = "0-255"
