@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.inference.bundle import BundleConfig
+from mien.inference.bundle_config import BundleConfig
 from mien.inference.calibration import fit_temperature, probabilities
 from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS, NEITHER

@@ -25,7 +25,8 @@ from mien.arrays import UInt8
 from mien.cli import main
 from mien.data.synthetic.faces import write_dataset
 from mien.inference import bundle
-from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.inference.bundle import CONFIG_FILE, MODEL_FILE
+from mien.inference.bundle_config import BundleConfig
 from mien.labels import EXPRESSIONS
 
 NOBODY = 65534

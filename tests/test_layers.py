@@ -33,7 +33,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("runtime.py", "training/export/quantize.py"),
     "matplotlib": ("viz/",),
     "av": ("io/camera.py", "io/video.py", "io/video_writer.py"),
-    "ray": ("inference/ray.py",),
+    "ray": ("inference/jobs/ray.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
     "fastapi": ("server/",),

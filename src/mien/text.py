@@ -81,3 +81,13 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: s
         "<tr>" + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in row) + "</tr>" for row in rows
     )
     return f"<table>{title}<tr>{head}</tr>{body}</table>"
+
+
+def first_line(error: BaseException, limit: int = 160) -> str:
+    """Return the first line of an error's text, at most so many characters; the name of its class if it has none.
+
+    Examples:
+        >>> first_line(ValueError("no such tensor\\nat node 3")), first_line(ValueError())
+        ('no such tensor', 'ValueError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:limit]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.inference.bundle import BundleConfig
+from mien.inference.bundle_config import BundleConfig
 from mien.labels import EXPRESSIONS
 
 ROOT = Path(__file__).parents[2]

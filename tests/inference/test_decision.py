@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from mien.errors import ConfigError
 from mien.inference.calibration import probabilities
-from mien.inference.decision import Answer, AnswerRule, choose_field, parse_threshold, renormalise, two_way
-from mien.labels import EXPRESSIONS
+from mien.inference.decision import Answer, AnswerRule
 
 Floats = npt.NDArray[np.float64]
 
@@ -239,47 +238,6 @@ def test_probabilities_of_any_labels_and_answers(case: tuple[Floats, AnswerRule]
         rule.probabilities_of(rows, ["unknown"])
 
 
-@given(hnp.arrays(np.float64, SHAPES, elements=st.floats(0, 1)))
-def test_probabilities_of_some_classes_are_renormalised(rows: Floats) -> None:
-    found = renormalise(rows)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert (found > 0).all()
-    assert (found.argmax(axis=1) == np.maximum(rows, 1e-12).argmax(axis=1)).all()
-
-
-@pytest.mark.parametrize(
-    ("labels", "answers", "classes", "field"),
-    [
-        (EXPRESSIONS, ("happy", "sad", "neither"), ("sad", "happy"), "two_way"),
-        (EXPRESSIONS, ("happy", "sad", "neither"), ("fear", "happy"), "expressions"),
-        (EXPRESSIONS, ("happy", "sad", "neither"), ("neither", "happy", "sad"), "answer"),
-        (("a", "b", "c"), ("a", "b", "c"), ("a", "b"), "probabilities"),
-        (("a", "b", "c"), ("a", "b", "c"), ("a", "d"), None),
-    ],
-)
-def test_the_field_to_compare_with_labels(
-    labels: tuple[str, ...], answers: tuple[str, ...], classes: tuple[str, ...], field: str | None
-) -> None:
-    assert choose_field(labels, answers, classes) == field
-
-
-def test_happy_against_sad() -> None:
-    assert two_way({"happy": 0.2, "sad": 0.8}) == pytest.approx({"happy": 0.2, "sad": 0.8})
-    assert two_way({"sad": 0.1, "neutral": 0.6, "happy": 0.3}) == pytest.approx({"happy": 0.75, "sad": 0.25})
-    assert two_way({"happy": 0.0, "sad": 0.0, "neutral": 1.0}) == {"happy": 0.5, "sad": 0.5}
-    assert two_way({"happy": 0.5, "neutral": 0.5}) is None
-    assert two_way({"cat": 0.5, "dog": 0.5}) is None
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_happy_against_sad_is_a_probability(happy: float, sad: float) -> None:
-    found = two_way({"happy": happy, "sad": sad})
-    assert found is not None
-    assert sum(found.values()) == pytest.approx(1)
-    assert all(0 <= value <= 1 for value in found.values())
-    assert happy <= sad or found["happy"] >= found["sad"]
-
-
 SHIPPED_LIKE = AnswerRule(
     ("happy", "neutral", "sad"), answer_from={"happy": 0.6, "sad": 0.25}, answer_over={"sad": {"neutral": 4.25}}
 )
@@ -316,9 +274,3 @@ def test_a_threshold_that_does_not_fit_is_one_line(rule: AnswerRule, threshold: 
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         rule.with_threshold(threshold)
     assert str(caught.value).startswith("`threshold=")
-
-
-@pytest.mark.parametrize("text", ["", "much", "sad=", "sad=0.6,happy", "sad=much"])
-def test_other_text_is_no_threshold(text: str) -> None:
-    with pytest.raises(ConfigError, match="give a number between 0 and 1, or ANSWER=NUMBER"):
-        parse_threshold(text)

@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import mien
 from mien.arrays import RGB
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
-from mien.inference.reader import in_batches
 from mien.io.image import ImageSource
 from mien.labels import EXPRESSIONS
 
@@ -501,19 +498,6 @@ def test_a_variant_reads_otherwise_and_leaves_the_first_as_it_was(brightness_bun
     assert reader.predict(image) == both
     with pytest.raises(mien.ConfigError, match="`faces='some'`"):
         reader.variant(faces="some")  # type: ignore[arg-type]
-
-
-# The batching rule
-
-
-@given(st.lists(st.integers(0, 9)), st.integers(1, 12))
-def test_batches_keep_the_order_and_only_the_last_may_not_be_full(faces: list[int], size: int) -> None:
-    batches = list(in_batches(faces, lambda count: count, size))
-    assert [count for batch, _ in batches for count in batch] == faces
-    for number, (batch, full) in enumerate(batches):
-        assert full == (max(len(batch), sum(batch)) >= size)
-        assert full or number == len(batches) - 1
-        assert max(len(batch[:-1]), sum(batch[:-1])) < size, "it was full before its last image"
 
 
 def test_a_variant_shares_the_networks_and_changes_only_its_options(make_bundle: MakeBundle) -> None:

@@ -9,7 +9,7 @@ import pytest
 from choose_rule import GRID, OVER_NEUTRAL, Rule, choose_rule
 
 from mien.errors import InputError
-from mien.inference.bundle import BundleConfig
+from mien.inference.bundle_config import BundleConfig
 from mien.inference.calibration import probabilities
 from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS

@@ -17,7 +17,8 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.data.synthetic.faces import draw_face, write_dataset
-from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, BundleConfig
+from mien.inference.bundle import CONFIG_FILE, MODEL_FILE
+from mien.inference.bundle_config import BundleConfig
 from mien.io.video_writer import VideoWriter
 
 #: Drawn faces per class: enough for each part of a split, or for quick commands.

@@ -12,7 +12,8 @@ from mien.cli.progress import progress_bar
 from mien.cli.tables import metrics_table
 from mien.cli.terminal import console, one_line
 from mien.errors import ConfigError
-from mien.inference.decision import ANSWER_FIELDS, Threshold
+from mien.inference.answer_fields import ANSWER_FIELDS
+from mien.inference.thresholds import Threshold
 from mien.io.layout import REPORT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from mien.errors import ConfigError
-from mien.inference.decision import parse_threshold
+from mien.inference.thresholds import parse_threshold
 from mien.labels import parse_classes, parse_rename
 
 Function = TypeVar("Function", bound=Callable[..., Any])

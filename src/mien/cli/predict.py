@@ -16,9 +16,9 @@ from mien.cli.predict_table import print_table, summary, written
 from mien.cli.progress import item_bar
 from mien.cli.terminal import one_line
 from mien.errors import ConfigError
-from mien.inference.batch import BatchJob
-from mien.inference.decision import Threshold
+from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load
+from mien.inference.thresholds import Threshold
 from mien.io.containers import is_video_name
 from mien.io.inputs import STDIN, Inputs, is_video
 from mien.io.row_output import RowOutput
@@ -185,8 +185,8 @@ def _predict_on_ray(
 ) -> int:  # fmt: skip
     """Predict images on a Ray cluster; returns the exit status."""
     from mien.inference.bundle import load_bundle
-    from mien.inference.ray import require_ray
-    from mien.inference.ray_batch import predict_to_parts
+    from mien.inference.jobs.ray import require_ray
+    from mien.inference.jobs.ray_batch import predict_to_parts
 
     require_ray()
     inputs = Inputs(names, _stdin(names), exclude=folder)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from mien.cli.tables import FoldedCell, path_cell
 from mien.cli.terminal import console, one_line
-from mien.inference.batch import BatchSummary
+from mien.inference.jobs.summary import BatchSummary
 from mien.io.formats import ResultRow
 from mien.text import pluralize
 

@@ -14,8 +14,8 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import threshold_option
 from mien.errors import ConfigError
-from mien.inference.decision import Threshold
 from mien.inference.reader import Reader, load
+from mien.inference.thresholds import Threshold
 
 #: Environment variable that holds the API key if no file is given.
 KEY_VARIABLE = "MIEN_API_KEY"

@@ -15,7 +15,7 @@ from typing import Any
 from mien.data.dataset import Manifest, Sample
 from mien.errors import ImageError
 from mien.faces.detector import Detector
-from mien.inference.bundle import Content
+from mien.inference.bundle_config import Content
 from mien.inference.preprocess import FaceDetector, open_and_detect
 from mien.runtime import available_cores, map_in_order
 

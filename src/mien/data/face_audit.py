@@ -16,7 +16,7 @@ from mien.data.label_issues import LabelCheck, find_label_issues, measure_agreem
 from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.decision import choose_field, renormalise
+from mien.inference.answer_fields import choose_field, renormalise
 from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detect
 from mien.inference.reader import Reader
 from mien.results import Box, Detection

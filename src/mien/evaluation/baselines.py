@@ -10,8 +10,8 @@ from mien.data.dataset import Manifest
 from mien.errors import DataError
 from mien.evaluation.differences import Difference, measure_difference
 from mien.evaluation.scoring import Predictions, pool_folds, score
+from mien.inference.answer_fields import choose_field
 from mien.inference.bundle import DEFAULT_MODEL
-from mien.inference.decision import choose_field
 from mien.inference.reader import Reader, load
 from mien.metrics.classification import ClassificationMetrics, classification_metrics
 from mien.metrics.formatting import format_percent, format_points

@@ -10,7 +10,7 @@ from mien.arrays import Bool, Int64, UInt8
 from mien.errors import InputError
 from mien.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mien.evaluation.scoring import Predictions
-from mien.inference.decision import AnswerField
+from mien.inference.answer_fields import AnswerField
 from mien.inference.reader import Reader
 from mien.metrics.estimates import Estimate, grouped_proportion
 from mien.metrics.significance import accuracy_difference

@@ -11,7 +11,7 @@ import numpy as np
 from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
-from mien.inference.decision import AnswerField, choose_field, renormalise
+from mien.inference.answer_fields import AnswerField, choose_field, renormalise
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability, area_under_risk_coverage, choose_bins, reliability

@@ -1,11 +1,23 @@
-"""Run a bundle's graph: square crops in, logits and class activation maps out. Probabilities: `calibration`."""
+"""Run a bundle's graph: square crops in, logits and class activation maps out, a batch at a time.
+
+Probabilities: `calibration`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from mien.arrays import Float32, UInt8
-from mien.errors import BundleError
+from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import Bundle
 from mien.runtime import open_session
+from mien.text import first_line
+
+#: Images, and crops, that are classified together.
+BATCH_SIZE = 32
+
+Item = TypeVar("Item")
 
 
 class Classifier:
@@ -22,7 +34,7 @@ class Classifier:
             self._session = open_session(bundle.model, threads)
         except Exception as error:  # onnxruntime has no public exception tree
             raise BundleError(
-                f"{self._name}: the graph cannot be loaded ({_first_line(error)}); export the model again"
+                f"{self._name}: the graph cannot be loaded ({first_line(error)}); export the model again"
             ) from None
         self._outputs = ["logits", "maps"] if bundle.config.maps else ["logits"]
         self._check_tensors()
@@ -60,10 +72,61 @@ class Classifier:
         try:
             found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
         except Exception as error:
-            raise BundleError(f"{self._name}: the graph cannot be run ({_first_line(error)})") from None
+            raise BundleError(f"{self._name}: the graph cannot be run ({first_line(error)})") from None
         if found[0].shape != (len(crops), len(self._config.labels)):
             raise BundleError(f"{self._name}: the graph gives logits {found[0].shape} for {len(crops)} crops")
         return found[0], found[1] if len(found) > 1 else None
+
+    def logits(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float32:
+        """Return the logits, float32 (N, K), of crops as a call takes them; BundleError if they are not numbers."""
+        parts = [self(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
+        found = np.concatenate(parts) if parts else np.empty((0, len(self._config.labels)), np.float32)
+        if not np.isfinite(found).all():
+            raise BundleError(f"{self._config.name}: the network gives logits that are not numbers; train it again")
+        return found
+
+    def maps(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
+        """Return the class activation maps, float32 (N, h, w, K), of crops as a call takes them.
+
+        Raises ConfigError for a model whose graph has none.
+        """
+        if not self._config.maps:
+            raise ConfigError(f"{self._config.name}: this model gives no class activation maps; use occlusion")
+        parts = [self(crops[i : i + batch_size])[1] for i in range(0, max(len(crops), 1), batch_size)]
+        return np.concatenate([part for part in parts if part is not None])
+
+
+def is_full_batch(images: int, crops: int, batch_size: int = BATCH_SIZE) -> bool:
+    """Return whether so many images with so many crops are classified together.
+
+    Examples:
+        >>> is_full_batch(images=3, crops=BATCH_SIZE)
+        True
+    """
+    return max(images, crops) >= batch_size
+
+
+def in_batches(
+    items: Iterable[Item], crops: Callable[[Item], int], batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[list[Item], bool]]:
+    """Group images into the batches that a reader classifies together; yield each, and whether it is full.
+
+    A batch is full when it has `batch_size` images, or crops. The last one may not be.
+
+    Examples:
+        >>> list(in_batches([1, 0, 3, 1], crops=lambda faces: faces, batch_size=3))
+        [([1, 0, 3], True), ([1], False)]
+    """
+    batch: list[Item] = []
+    count = 0
+    for item in items:
+        batch.append(item)
+        count += crops(item)
+        if is_full_batch(len(batch), count, batch_size):
+            yield batch, True
+            batch, count = [], 0
+    if batch:
+        yield batch, False
 
 
 def _fits(tensor: tuple[str, list[int | str | None]], wanted: tuple[int | None, ...]) -> bool:
@@ -73,7 +136,3 @@ def _fits(tensor: tuple[str, list[int | str | None]], wanted: tuple[int | None, 
         return False
     known = [(size, want) for size, want in zip(shape[1:], wanted, strict=True) if isinstance(size, int)]
     return all(want in (None, size) for size, want in known)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -5,36 +5,21 @@ A model answers one of its labels. If its bundle has `answer_from`, it answers o
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Bool, Float64, Int64
 from mien.errors import ConfigError
-from mien.labels import EXPRESSIONS, NEITHER
-
-#: The probability from which the second of two labels is the answer, or from which each label named is.
-Threshold = float | Mapping[str, float]
+from mien.inference.thresholds import Threshold, checked_threshold, quoted_threshold
+from mien.labels import NEITHER
 
 #: For a label, how many times as probable as each of some others it must be.
 MinimumRatios = Mapping[str, Mapping[str, float]]
-
-AnswerField = Literal["answer", "two_way", "expressions", "probabilities"]
-
-#: The field of a face that is compared with the label, in words.
-ANSWER_FIELDS: dict[AnswerField, str] = {
-    "answer": "the answer of the model, by its own rule",
-    "two_way": "whether happy or sad is more probable, since the data has only these two",
-    "expressions": "the most probable of the expressions that the data has",
-    "probabilities": "the most probable of the classes that the data has",
-}
-
-#: Probabilities are raised to this before they are renormalised, so that no row is divided by zero.
-_SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -138,29 +123,33 @@ class AnswerRule:
         """
         if isinstance(threshold, Mapping):
             return self._with_thresholds(threshold)
-        said = _said(threshold)
+        quoted = quoted_threshold(threshold)
         if self.answer_from is not None:
-            raise ConfigError(f"{said}: name the answer, such as `threshold={ {list(self.answer_from)[-1]: 0.5} }`")
+            raise ConfigError(f"{quoted}: name the answer, such as `threshold={ {list(self.answer_from)[-1]: 0.5} }`")
         if len(self.labels) != 2:
-            raise ConfigError(f"{said}: is for models of two labels, this one has {len(self.labels)}")
-        return replace(self, threshold=float(_checked(threshold, said)))
+            raise ConfigError(f"{quoted}: is for models of two labels, this one has {len(self.labels)}")
+        return replace(self, threshold=float(checked_threshold(threshold, quoted)))
 
     def _with_thresholds(self, by_label: Mapping[str, float]) -> "AnswerRule":
         known = tuple(self.answer_from or (self.labels if len(self.labels) == 2 else ()))
         if not known:
             raise ConfigError(
-                f"{_said(dict(by_label))}: this model answers the most probable label, without thresholds"
+                f"{quoted_threshold(dict(by_label))}: this model answers the most probable label, without thresholds"
             )
         for label, value in by_label.items():
             if label not in known:
-                raise ConfigError(f"{_said({label: value})}: this model has thresholds for {' and '.join(known)}")
-            _checked(value, _said({label: value}))
+                raise ConfigError(
+                    f"{quoted_threshold({label: value})}: this model has thresholds for {' and '.join(known)}"
+                )
+            checked_threshold(value, quoted_threshold({label: value}))
         if self.answer_from is not None:
             left = {label: ratios for label, ratios in (self.answer_over or {}).items() if label not in by_label}
             limits = {label: float(by_label.get(label, limit)) for label, limit in self.answer_from.items()}
             return replace(self, answer_from=limits, answer_over=left or None)
         if len(by_label) > 1:
-            raise ConfigError(f"{_said(dict(by_label))}: give one of the two, the other answer is all the rest")
+            raise ConfigError(
+                f"{quoted_threshold(dict(by_label))}: give one of the two, the other answer is all the rest"
+            )
         first, second = self.labels
         return replace(self, threshold=float(by_label[second] if second in by_label else 1 - by_label[first]))
 
@@ -289,81 +278,3 @@ class AnswerRule:
         if chosen == NEITHER:
             return f"most probable is {best} {top:.2f}"
         return f"{chosen} reaches {self.answer_from[chosen]:g}, though {best} is {top:.2f}"
-
-
-def parse_threshold(text: str) -> Threshold:
-    """Parse `0.6`, or `sad=0.6` and `happy=0.5,sad=0.6`, as the command and HTTP take it; ConfigError for other text.
-
-    Examples:
-        >>> parse_threshold("0.6"), parse_threshold("happy=0.5,sad=0.6")
-        (0.6, {'happy': 0.5, 'sad': 0.6})
-    """
-    try:
-        if "=" not in text:
-            return float(text)
-        pairs = [pair.rpartition("=") for pair in text.split(",")]
-        return {label.strip(): float(value) for label, _, value in pairs}
-    except ValueError:
-        raise ConfigError(f"{_said(text)}: give a number between 0 and 1, or ANSWER=NUMBER, like sad=0.6") from None
-
-
-def _said(threshold: object) -> str:
-    return f"`threshold={threshold!r:.60}`"
-
-
-def _checked(value: object, said: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise ConfigError(f"{said}: give a number between 0 and 1")
-    return value
-
-
-def two_way(by_label: Mapping[str, float]) -> dict[str, float] | None:
-    """Return happy against sad, rescaled to sum to 1; None if the model does not know both.
-
-    Examples:
-        >>> two_way({"happy": 0.375, "neutral": 0.5, "sad": 0.125})
-        {'happy': 0.75, 'sad': 0.25}
-    """
-    if not {"happy", "sad"} <= by_label.keys():
-        return None
-    happy, sad = by_label["happy"], by_label["sad"]
-    total = happy + sad
-    share = happy / total if total > 0 else 0.5
-    return {"happy": share, "sad": 1.0 - share}
-
-
-def renormalise(rows: npt.ArrayLike) -> Float64:
-    """Return probabilities of some of a model's classes rescaled among these: float64 (N, M), rows sum to 1.
-
-    Examples:
-        >>> renormalise([[0.375, 0.125]]).tolist()
-        [[0.75, 0.25]]
-    """
-    shares = np.maximum(np.array(rows), _SMALLEST)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def choose_field(labels: Collection[str], answers: Collection[str], classes: Collection[str]) -> AnswerField | None:
-    """Return the field of a face to compare with labels of these classes; None if the model lacks one of them.
-
-    Happy and sad are `two_way` if the model knows more labels than these. Some of the seven expressions are
-    `expressions` if the model has all seven. All possible answers (happy, sad and neither, say) are `answer`, and
-    some of them are `probabilities`.
-
-    Args:
-        labels: the model's labels.
-        answers: the model's possible answers.
-        classes: the classes of the data.
-
-    Examples:
-        >>> choose_field(["happy", "sad"], ["happy", "sad"], ["sad", "happy"])
-        'answer'
-    """
-    wanted, known = set(classes), set(labels)
-    if wanted == {"happy", "sad"} and wanted < known:
-        return "two_way"
-    if wanted <= known == set(EXPRESSIONS):
-        return "expressions"
-    if wanted == set(answers):
-        return "answer"
-    return "probabilities" if wanted <= set(answers) else None

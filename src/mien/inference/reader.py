@@ -3,28 +3,27 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
-from itertools import islice
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 from mien.arguments import choice_argument
 from mien.arrays import RGB, Float32, Float64, UInt8
-from mien.errors import BundleError, ConfigError, ImageError, InputError
+from mien.errors import ConfigError, ImageError, InputError
 from mien.faces.crop import exact_crop, face_region
 from mien.faces.detector import Detector
 from mien.faces.tracker import Tracker
-from mien.inference.bundle import Bundle, BundleConfig, load_bundle
+from mien.inference.bundle import Bundle, load_bundle
+from mien.inference.bundle_config import BundleConfig
 from mien.inference.calibration import probabilities
-from mien.inference.caution import join_reasons, small_face, whole_photograph
-from mien.inference.classifier import Classifier
-from mien.inference.decision import Answer, AnswerRule, Threshold, two_way
+from mien.inference.classifier import BATCH_SIZE, Classifier, in_batches
+from mien.inference.decision import AnswerRule
+from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
+from mien.inference.thresholds import Threshold
 from mien.io.image import ImageSource, is_single_image, load_image, open_source
 from mien.io.video import TimedFrame, with_times
-from mien.labels import EXPRESSIONS
-from mien.results import Box, Detection, Face, FrameResult, ImageResult
+from mien.results import Detection, Face, FrameResult, ImageResult
 from mien.runtime import available_cores, map_in_order
 
 #: Which of the faces in an image are classified.
@@ -32,11 +31,6 @@ Faces = Literal["largest", "all"]
 
 #: So many labels are named in `repr`.
 _SHOWN = 8
-
-#: Images, and crops, that are classified together.
-BATCH_SIZE = 32
-
-Item = TypeVar("Item")
 
 
 class Reader:
@@ -98,6 +92,7 @@ class Reader:
         self.config, self.rule, self._classifier, self.detector = config, rule, classifier, detector
         self._threads, self._max_faces, self._asked = threads, max_faces, detect
         self.detect = config.framing == "face" if detect is None else detect
+        self._postprocess = Postprocessor(config, rule, self.detect, self.overlooks_faces)
         self._preprocess = Preprocessor(
             config.input_size,
             config.input_channels,
@@ -205,7 +200,7 @@ class Reader:
         image = load_image(rgb)
         size, channels, method = self.config.input_size, self.config.input_channels, self.config.resize
         inputs = [exact_crop(image, size, channels, face_region(found), method) for found in detections]
-        return self._faces([found.box for found in detections], detections, self._classify_crops(inputs))
+        return self._postprocess.faces([found.box for found in detections], detections, self._classify_crops(inputs))
 
     def watch(
         self, frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None = None, *,
@@ -235,20 +230,7 @@ class Reader:
                 track.cut()
             image = self._preprocess((source, frame.rgb))
             people, rows = track(frame.time, image.boxes, image.crops, self._classify_crops(image.inputs))
-            faces = self._faces(image.boxes, image.detections, rows)
-            yield FrameResult(
-                source=source,
-                status=image.status,
-                reason=image.reason,
-                width=image.width,
-                height=image.height,
-                model=self.config.name,
-                faces=tuple(replace(face, person=person) for face, person in zip(faces, people, strict=True)),
-                time=frame.time,
-                frame=frame.number,
-                scene=track.scene,
-                detect=self.detect,
-            )
+            yield self._postprocess.frame(image, rows, people, frame, track.scene)
 
     def explain(self, image: ImageSource, **options: Any) -> Any:
         """Explain one image with this reader; return the `Explanation` of `mien.explain(image, model=reader)`.
@@ -267,102 +249,24 @@ class Reader:
 
     def logits(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float32:
         """Return the network's logits, float32 (N, K), of crops uint8 (N, S, S, C), [0, 255]."""
-        parts = [self._classifier(crops[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
-        found = np.concatenate(parts) if parts else np.empty((0, len(self.config.labels)), np.float32)
-        if not np.isfinite(found).all():
-            raise BundleError(f"{self.config.name}: the network gives logits that are not numbers; train it again")
-        return found
+        return self._classifier.logits(crops, batch_size)
 
     def maps(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
         """Return class activation maps, float32 (N, h, w, K), of crops uint8 (N, S, S, C); their means are the logits.
 
         Raises ConfigError for a model whose graph has none (`config.maps`).
         """
-        if not self.config.maps:
-            raise ConfigError(f"{self.config.name}: this model gives no class activation maps; use occlusion")
-        parts = [self._classifier(crops[i : i + batch_size])[1] for i in range(0, max(len(crops), 1), batch_size)]
-        return np.concatenate([part for part in parts if part is not None])
+        return self._classifier.maps(crops, batch_size)
 
     def _results(self, images: Sequence[PreparedImage]) -> Iterator[ImageResult]:
         """Classify the crops of some images together."""
-        boxes = [box for image in images for box in image.boxes]
-        detections = [found for image in images for found in image.detections]
         rows = self._classify_crops([one for image in images for one in image.inputs])
-        faces = iter(self._faces(boxes, detections, rows))
-        for image in images:
-            yield ImageResult(
-                source=image.name,
-                status=image.status,
-                reason=image.reason,
-                width=image.width,
-                height=image.height,
-                model=self.config.name,
-                faces=tuple(islice(faces, len(image.inputs))),
-                detect=self.detect,
-            )
+        return self._postprocess.images(images, rows)
 
     def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
         return (
             self.probabilities(np.stack(crops).astype(np.float32)) if crops else np.empty((0, len(self.config.labels)))
         )
-
-    def _faces(
-        self, boxes: Sequence[Box], detections: Sequence[Detection | None], rows: Float64
-    ) -> tuple[Face, ...]:  # fmt: skip
-        """Decide the answers of faces with these probabilities (N, K)."""
-        return tuple(map(self._face, boxes, detections, rows.tolist(), self.rule.decide(rows)))
-
-    def _face(self, box: Box, found: Detection | None, row: list[float], answer: Answer) -> Face:
-        by_label = dict(zip(self.config.labels, row, strict=True))
-        return Face(
-            box=box,
-            score=round(found.score, 4) if found else None,
-            answer=answer.label,
-            probability=answer.probability,
-            why=join_reasons(answer.why, self._caution(box, found)),
-            probabilities=answer.probabilities,
-            two_way=two_way(by_label),
-            expressions=by_label if set(self.config.labels) == set(EXPRESSIONS) else None,
-            landmarks=tuple((round(x, 1), round(y, 1)) for x, y in found.landmarks) if found else None,
-        )
-
-    def _caution(self, box: Box, found: Detection | None) -> str | None:
-        if found is not None:
-            return small_face(box)
-        return whole_photograph(box.width, box.height, self.config.input_size) if self.overlooks_faces else None
-
-
-def is_full_batch(images: int, crops: int, batch_size: int = BATCH_SIZE) -> bool:
-    """Return whether so many images with so many crops are classified together.
-
-    Examples:
-        >>> is_full_batch(images=3, crops=BATCH_SIZE)
-        True
-    """
-    return max(images, crops) >= batch_size
-
-
-def in_batches(
-    items: Iterable[Item], crops: Callable[[Item], int], batch_size: int = BATCH_SIZE
-) -> Iterator[tuple[list[Item], bool]]:
-    """Group images into the batches that a reader classifies together; yield each, and whether it is full.
-
-    A batch is full when it has `batch_size` images, or crops. The last one may not be.
-
-    Examples:
-        >>> list(in_batches([1, 0, 3, 1], crops=lambda faces: faces, batch_size=3))
-        [([1, 0, 3], True), ([1], False)]
-    """
-    batch: list[Item] = []
-    count = 0
-    for item in items:
-        batch.append(item)
-        count += crops(item)
-        if is_full_batch(len(batch), count, batch_size):
-            yield batch, True
-            batch, count = [], 0
-    if batch:
-        yield batch, False
 
 
 def load(

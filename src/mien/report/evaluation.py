@@ -20,8 +20,8 @@ from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
 from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
-from mien.inference.decision import Threshold
 from mien.inference.reader import Reader, load
+from mien.inference.thresholds import Threshold
 from mien.report.report import Evaluation, require_report
 
 __all__ = ["Evaluation", "evaluate"]

@@ -16,8 +16,8 @@ from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.idioms import to_query
-from mien.inference.decision import parse_threshold
 from mien.inference.reader import Faces, Reader
+from mien.inference.thresholds import parse_threshold
 from mien.io.image import ImageSource, open_header
 from mien.results import FaceHeat
 from mien.server.problems import Problem

@@ -11,7 +11,7 @@ import numpy as np
 from mien.data.audit import Audit
 from mien.data.label_issues import LabelIssue, find_label_issues, measure_agreement
 from mien.evaluation.scoring import Predictions
-from mien.inference.decision import ANSWER_FIELDS
+from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.io.layout import HISTORY, RUN
 from mien.metrics.formatting import format_points
 from mien.metrics.significance import independent_difference

@@ -12,7 +12,7 @@ from keras.layers import LayerNormalization, Rescaling
 
 from mien.arrays import Float64
 from mien.errors import ExportError
-from mien.inference.bundle import Content
+from mien.inference.bundle_config import Content
 from mien.inference.calibration import fit_temperature
 from mien.io.atomic import write_text
 from mien.io.layout import BUNDLE, CURVES, KERAS, LAYERS

@@ -19,7 +19,8 @@ from keras import layers
 from mien.arrays import UInt8
 from mien.errors import ExportError
 from mien.faces.resize import Fit, ResizeMethod
-from mien.inference.bundle import Bundle, BundleConfig, Content, Framing, write_bundle
+from mien.inference.bundle import Bundle, write_bundle
+from mien.inference.bundle_config import BundleConfig, Content, Framing
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
 from mien.training.export.agreement import Agreement, compare, keras_probabilities

@@ -100,11 +100,6 @@ def without_password(storage: str | Path) -> str:
         return "(no database URL)"
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error, at most 200 characters."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
 def _connect(storage: str | Path, silent_after: int) -> Any:
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 

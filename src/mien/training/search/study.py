@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import changed_fields, locked
+from mien.text import first_line
 from mien.training.search.database import (
     POLL,
     database_errors,
-    first_line,
     heartbeat_seconds,
     lock_file,
     lost_database_errors,

@@ -1,20 +1,19 @@
 """Predict many images and videos in order, as rows or into files. An interrupted job loses no row and repeats none."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError, OutputError
-from mien.inference.bundle import BundleConfig
-from mien.inference.caution import is_photograph
-from mien.inference.kept_rows import Beginning, catch_up
+from mien.inference.bundle_config import BundleConfig
+from mien.inference.jobs.kept_rows import Beginning, catch_up
+from mien.inference.jobs.summary import BatchSummary
+from mien.inference.jobs.video_rows import Note, VideoStart, video_rows
 from mien.inference.reader import Reader
-from mien.inference.video_rows import Note, VideoStart, video_rows
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.image import ImageSource
 from mien.io.inputs import InputItem, Inputs
@@ -46,27 +45,6 @@ class Drawer(Protocol):
 
     def video(self, item: InputItem, fps: float) -> AbstractContextManager[Callable[[RGB, FrameResult], None]]:
         """Give a function that draws the frames of the next video, one after another."""
-
-
-@dataclass
-class BatchSummary:
-    """What a job has read.
-
-    Attributes:
-        counts: images by status; a video that cannot be read at all is one of status `unreadable`.
-        videos: videos of which some was read.
-        frames: frames of them by status.
-        faces: faces in all of them.
-        photographs: images that are too large to be crops of a face.
-        problems: a video that could not be read to its end, and why, in order.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    videos: int = 0
-    frames: Counter[str] = field(default_factory=Counter)
-    faces: int = 0
-    photographs: int = 0
-    problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 def row_identity(config: BundleConfig, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,18 +263,8 @@ class BatchJob:
                 journal.note(entry.fields)
 
     def _counted(self, rows: Iterable[ResultRow]) -> Generator[ResultRow, None, None]:
-        size = self._reader.config.input_size
-        last: ResultRow = {}
         for row in rows:
-            self.summary.faces += len(row["faces"])
-            if "time" in row:
-                begins = "time" not in last or last["source"] != row["source"] or last["frame"] >= row["frame"]
-                self.summary.videos += begins
-                self.summary.frames[row["status"]] += 1
-            else:
-                self.summary.counts[row["status"]] += 1
-                self.summary.photographs += is_photograph(row["width"] or 0, row["height"] or 0, size)
-            last = row
+            self.summary.count(row, self._reader.config.input_size)
             self._on_row(row)
             yield row
 

@@ -6,11 +6,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from mien.inference.batch import Progress, row_identity
 from mien.inference.bundle import Bundle
-from mien.inference.decision import Threshold
-from mien.inference.ray import PartsJob, require_ray, write_parts
+from mien.inference.jobs.batch import Progress, row_identity
+from mien.inference.jobs.ray import PartsJob, require_ray, write_parts
 from mien.inference.reader import Faces, Reader
+from mien.inference.thresholds import Threshold
 from mien.io.inputs import Inputs
 from mien.io.parquet_parts import ParquetParts, begin_parts, locked_folder
 

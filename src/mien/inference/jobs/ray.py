@@ -19,8 +19,8 @@ import numpy as np
 
 from mien.errors import ConfigError, DataError, ImageError, MienError, MissingExtraError, OutputError
 from mien.inference.bundle import Bundle
-from mien.inference.decision import Threshold
 from mien.inference.reader import Faces, Reader
+from mien.inference.thresholds import Threshold
 from mien.io.atomic import readable_errors
 from mien.io.formats import ResultRow, probability_labels, write_parquet
 from mien.io.image import ImageSource

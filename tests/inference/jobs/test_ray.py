@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from mien.errors import ConfigError, OutputError
 from mien.inference.bundle import load_bundle
-from mien.inference.ray import ATTEMPTS, PartsJob, PartWriter, write_parts
+from mien.inference.jobs.ray import ATTEMPTS, PartsJob, PartWriter, write_parts
 from mien.io.inputs import Inputs
 from mien.io.parquet_parts import INPUTS_FILE, JOB_FILE, ParquetParts, begin_parts, locked_folder
 

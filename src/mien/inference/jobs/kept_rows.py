@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import Any
 
 from mien.errors import OutputError
-from mien.inference.reader import is_full_batch
-from mien.inference.video_rows import VideoStart
+from mien.inference.classifier import is_full_batch
+from mien.inference.jobs.video_rows import VideoStart
 from mien.io.formats import ResultRow
 from mien.io.inputs import InputItem
 from mien.io.journal import Journal

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import ConfigError, OutputError
-from mien.inference.batch import BatchJob
+from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Reader, load
 from mien.io.inputs import Inputs
 from mien.io.row_output import RowOutput

@@ -1,0 +1,163 @@
+"""Graphs that do not fit their config, maps, and batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from bundles import refusal, rewrite
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+import mien
+from mien.errors import BundleError
+from mien.inference.bundle import load_bundle
+from mien.inference.classifier import Classifier, in_batches
+
+MakeBundle = Callable[..., Path]
+
+
+def graph(
+    image: tuple[Any, ...] = ("N", 16, 16, 3),
+    logits: tuple[Any, ...] = ("N", 2),
+    names: tuple[str, str] = ("image", "logits"),
+    kind: int = TensorProto.FLOAT,
+) -> bytes:
+    """A valid ONNX graph whose tensors are as given: logits of zeros, whatever the image."""
+    there = helper.make_tensor_value_info(names[0], kind, image)
+    back = helper.make_tensor_value_info(names[1], TensorProto.FLOAT, logits)
+    nodes = [
+        helper.make_node("Cast", [names[0]], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[1, 2, 3], keepdims=len(logits) - 1),
+        helper.make_node("Reshape", ["mean", "shape"], ["column"]),
+        helper.make_node("MatMul", ["column", "zeros"], [names[1]]),
+    ]
+    width = logits[-1] if isinstance(logits[-1], int) else 2
+    constants = [
+        helper.make_tensor("zeros", TensorProto.FLOAT, [1, width], [0.0] * width),
+        helper.make_tensor("shape", TensorProto.INT64, [len(logits)], [-1, *[1] * (len(logits) - 1)]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [there], [back], constants),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def graph_of_open_sizes() -> bytes:
+    """Two logits of zeros, whose number no reader of the graph can know before it runs."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", "H", "W", 3])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", "K"])
+    nodes = [
+        helper.make_node("ReduceMax", ["image"], ["brightest"], keepdims=0),
+        helper.make_node("Min", ["brightest", "two"], ["darkened"]),
+        helper.make_node("Max", ["darkened", "two"], ["always two"]),
+        helper.make_node("Cast", ["always two"], ["columns"], to=TensorProto.INT64),
+        helper.make_node("Shape", ["image"], ["rows"], start=0, end=1),
+        helper.make_node("Concat", ["rows", "columns"], ["shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["logits"]),
+    ]
+    constants = [helper.make_tensor("two", TensorProto.FLOAT, [1], [2.0])]
+    made = helper.make_graph(nodes, "open", [image], [logits], constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def test_maps_are_returned_and_their_mean_is_the_logits(make_bundle: MakeBundle) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    logits, maps = Classifier(load_bundle(make_bundle(maps=True)), threads=1)(crops)
+    assert maps is not None
+    assert maps.shape == (5, 16, 16, 2)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"\x08\x08" + b"\xff" * 200])
+def test_garbage_with_a_matching_hash(make_bundle: MakeBundle, data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = make_bundle(graph=data)
+    text = refusal(folder)
+    assert f"{folder}: the graph" in text
+    assert "export the model again" in text
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        graph(names=("input", "logits")),
+        graph(names=("image", "output")),
+        graph(image=("N", 32, 32, 3)),
+        graph(image=("N", 16, 16, 1)),
+        graph(image=("N", 3, 16, 16)),
+        graph(image=(1, 16, 16, 3)),
+        graph(image=("N", 16, 16, 3), kind=TensorProto.UINT8),
+        graph(logits=("N", 7)),
+        graph(logits=("N",)),
+        graph(logits=("N", 1, 2)),
+    ],
+    ids=["input name", "output name", "size", "grey", "channels first", "fixed batch", "uint8", "labels", "1-d", "3-d"],
+)
+def test_a_graph_that_does_not_fit_its_config(make_bundle: MakeBundle, data: bytes) -> None:
+    folder = make_bundle(graph=data)
+    text = refusal(folder)
+    assert text.startswith(f"{folder}: the graph ")
+    assert "the config" in text
+
+
+def test_a_graph_without_the_maps_that_the_config_states(make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    rewrite(folder, maps=True)
+    assert "maps" in refusal(folder)
+
+
+def test_weights_outside_the_graph_are_never_loaded(
+    make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their sha256 would not have been checked."""
+    model = onnx.load_from_string(graph())
+    zeros = next(tensor for tensor in model.graph.initializer if tensor.name == "zeros")
+    (tmp_path / "weights.bin").write_bytes(np.ones((1, 2), np.float32).tobytes())
+    zeros.ClearField("float_data")
+    zeros.data_location = TensorProto.EXTERNAL
+    zeros.external_data.add(key="location", value="weights.bin")
+    monkeypatch.chdir(tmp_path)
+    assert "the graph cannot be loaded" in refusal(make_bundle(graph=model.SerializeToString()))
+
+
+def test_sizes_that_the_graph_leaves_open_are_checked_when_it_runs(make_bundle: MakeBundle) -> None:
+    open_sizes = graph_of_open_sizes()
+    crops = np.zeros((2, 16, 16, 3), np.uint8)
+    assert Classifier(load_bundle(make_bundle(graph=open_sizes)), threads=1)(crops)[0].shape == (2, 2)
+    three = make_bundle(("a", "b", "c"), graph=open_sizes)
+    with pytest.raises(BundleError, match=r"gives logits \(2, 2\) for 2 crops"):
+        Classifier(load_bundle(three), threads=1)(crops)
+
+
+def test_a_graph_that_fails_when_it_runs(make_bundle: MakeBundle, capfd: pytest.CaptureFixture[str]) -> None:
+    classifier = Classifier(load_bundle(make_bundle()), threads=1)
+    with pytest.raises(BundleError, match="the graph cannot be run") as caught:
+        classifier(np.zeros((1, 8, 8, 3), np.uint8))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_values_that_keras_does_not_round_are_not_rounded(make_bundle: MakeBundle) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    prepared = mien.load(make_bundle(resize="bicubic")).preprocess(image)
+    assert prepared.inputs[0].dtype == np.float32 and prepared.crops[0].dtype == np.uint8
+    assert np.abs(np.clip(prepared.inputs[0].astype(float), 0, 255) - prepared.crops[0]).max() <= 0.501
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 12))
+def test_batches_keep_the_order_and_only_the_last_may_not_be_full(faces: list[int], size: int) -> None:
+    batches = list(in_batches(faces, lambda count: count, size))
+    assert [count for batch, _ in batches for count in batch] == faces
+    for number, (batch, full) in enumerate(batches):
+        assert full == (max(len(batch), sum(batch)) >= size)
+        assert full or number == len(batches) - 1
+        assert max(len(batch[:-1]), sum(batch[:-1])) < size, "it was full before its last image"
