@@ -235,8 +235,10 @@ def test_the_named_table_comes_before_class_folders_and_others_after(tmp_path: P
 
 def test_two_unnamed_tables_are_ambiguous(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
-        (tmp_path / name).write_text("file,label\n")
-    assert "2 CSV files" in fails(tmp_path)
+        (tmp_path / name).write_text("file,label\n1.png,happy\n")
+    assert "none of its" not in fails(tmp_path)
+    (tmp_path / "1.png").write_bytes(b"x")
+    assert "2 tables of labels and no class folders; give one of them, such as a.csv" in fails(tmp_path)
 
 
 @pytest.mark.parametrize("where", ["plain", "folder", "zip", "wrapped zip"])

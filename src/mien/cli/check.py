@@ -10,13 +10,13 @@ from mien.cli.check_tables import print_audit, print_clean
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, parse_data_options
 from mien.cli.progress import counting_bar, progress_bar
+from mien.cli.terminal import say_to_stderr
 from mien.data.audit import Audit
 from mien.data.check import check
 from mien.data.clean import write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
-from mien.idioms import to_flags
 from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
 from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
@@ -60,7 +60,7 @@ def command(
         found = check(
             data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model,
             strict_extensions=strict_extensions, on_progress=report,
-            on_message=lambda text: click.echo(to_flags(text), err=True),
+            on_message=say_to_stderr,
         )  # fmt: skip
     if json_target:
         write_output(to_json(found.to_dict()), json_target)

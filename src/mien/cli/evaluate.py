@@ -10,7 +10,7 @@ from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options, threshold_option
 from mien.cli.progress import progress_bar
 from mien.cli.tables import metrics_table
-from mien.cli.terminal import console, one_line
+from mien.cli.terminal import console, one_line, say_to_stderr
 from mien.errors import ConfigError
 from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.inference.thresholds import Threshold
@@ -71,7 +71,7 @@ def command(
             data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold,
             robustness=robustness, groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
-            out=out, json_target=json_target, seed=seed, on_progress=report,
+            out=out, json_target=json_target, seed=seed, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip
     if json_target != "-":
         _print_metrics(found)

@@ -9,7 +9,7 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
 from mien.cli.progress import progress_bar
-from mien.cli.terminal import console, one_line
+from mien.cli.terminal import console, one_line, say_to_stderr
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
 from mien.inference.preprocess import NO_FACE
@@ -190,7 +190,7 @@ def _explain_data(
     with progress_bar("explaining") as report:
         found = explain_dataset(
             data, classes=classes, rename=rename, model=opened, attention=summary, faithfulness=faithfulness,
-            limit=limit, out=out, on_progress=report,
+            limit=limit, out=out, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip
     click.echo(f"{found.images} images, {one_line(found.part)}; model {one_line(found.model)}")
     if found.attention:

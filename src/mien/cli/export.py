@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from mien.cli.help import verb
-from mien.cli.terminal import console
+from mien.cli.terminal import console, say_to_stderr
 from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.io.targets import require_new_folder
@@ -85,7 +85,7 @@ def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:
         raise ConfigError("--int8: needs --data DATA, labelled images like those that the model will read")
     from mien.training.export.quantize import quantize_bundle, sample_crops
 
-    return [str(quantize_bundle(model, sample_crops(data, model), out))]
+    return [str(quantize_bundle(model, sample_crops(data, model, say=say_to_stderr), out))]
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...]:

@@ -9,9 +9,8 @@ from rich.text import Text
 from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
 from mien.cli.settings import setting_options
-from mien.cli.terminal import console, one_line
+from mien.cli.terminal import console, one_line, say_to_stderr
 from mien.errors import ConfigError
-from mien.idioms import to_flags
 from mien.io.targets import PNG, require_output
 from mien.training.defaults import GROUPS
 from mien.training.show import show
@@ -47,7 +46,7 @@ def command(
     names, renamed = parse_data_options(classes, rename)
     image = show(
         data, per_class=per_class, classes=names, rename=renamed, config=config_file,
-        say=lambda text: click.echo(one_line(to_flags(text)), err=True), **flags,
+        say=say_to_stderr, **flags,
     )  # fmt: skip
     save_png(image, out)
     console().print(Text(one_line(f"wrote {out}")), soft_wrap=True)

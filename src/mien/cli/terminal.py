@@ -3,6 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
+import click
+
+from mien.idioms import to_flags
+
 if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe needs none of it
     from rich.console import Console
 
@@ -15,6 +19,11 @@ def console(err: bool = False) -> "Console":
     if found.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return found
     return Console(stderr=err, highlight=False, width=120)
+
+
+def say_to_stderr(text: str) -> None:
+    """Write one line of the library to stderr, with its arguments as flags."""
+    click.echo(one_line(to_flags(text)), err=True)
 
 
 def one_line(text: str) -> str:

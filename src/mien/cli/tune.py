@@ -11,11 +11,10 @@ from rich.text import Text
 from mien.cli.completion import complete_settings
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_options
-from mien.cli.terminal import console, one_line
+from mien.cli.terminal import console, one_line, say_to_stderr
 from mien.cli.training_progress import SearchProgress
 from mien.errors import ConfigError
 from mien.evaluation.provenance import command_line
-from mien.idioms import to_flags
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS, SPLIT
 from mien.io.targets import require_output, write_output
@@ -120,7 +119,7 @@ def command(
 
 def _settings(config_file: Path | None, fix: tuple[str, ...], flags: dict[str, Any]) -> dict[str, Any]:
     fixed = parse_fixed(fix) | {name: value for name, value in flags.items() if value is not None}
-    settings = merge_settings(config_file, fixed, lambda text: click.echo(to_flags(text), err=True))
+    settings = merge_settings(config_file, fixed, say_to_stderr)
     if "minutes" in settings:
         raise ConfigError("minutes: a trial ends by its epochs, so that trials are comparable; give --fix epochs=N")
     return settings

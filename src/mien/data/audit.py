@@ -75,6 +75,7 @@ class Audit:
         return {
             "files": len(self.manifest.samples),
             "classes": self.manifest.counts(),
+            "notes": list(self.manifest.notes),
             "usable": len(self.usable.samples),
             "detection": self.detection.to_dict() if self.detection else None,
             "labels": self.labels.to_dict() if self.labels else None,

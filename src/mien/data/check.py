@@ -51,7 +51,7 @@ def check(
         model: checks the labels: a shipped model, a bundle or run folder, or a reader. It should not have been trained
             on these images. Default: the shipped model, for photographs and crops of faces.
         strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
-        on_message: called with a sentence, before faces are looked for, if that takes minutes.
+        on_message: called with a sentence: what was guessed about the layout, or that faces will take minutes.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -74,9 +74,7 @@ def check(
     report = on_progress or (lambda fraction: None)
     reader = None if model is None else model if isinstance(model, Reader) else load(model, faces="largest")
     manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
-    if on_message is not None:
-        for note in manifest.notes:
-            on_message(note)
+    manifest.say_notes(on_message)
     files = 1.0 if quick else _FILES
     found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(files * fraction))
     if quick:

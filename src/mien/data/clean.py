@@ -12,7 +12,7 @@ from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
 from mien.data.layouts.folders import TABLE_NAME
-from mien.data.layouts.parts import SPLIT_NAMES
+from mien.data.layouts.parts import is_part
 from mien.errors import DataError
 from mien.io.atomic import new_folder
 from mien.io.image import load_upright, open_header
@@ -125,7 +125,7 @@ def _copy(manifest: Manifest, path: Path, kept: list[Sample], reasons: Mapping[s
 
 def _is_folder_name(label: str) -> bool:
     """Whether a class name (a table may contain any) is safe as a folder name and read back as a class."""
-    return not (set(label) & set("/\\\0:") or is_junk(label) or label.lower() in SPLIT_NAMES)
+    return not (set(label) & set("/\\\0:") or is_junk(label) or is_part(label))
 
 
 def _place(sample: Sample, facts: FileFacts, as_table: bool, manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,14 @@ import numpy as np
 from mien.arrays import RGB
 from mien.data.layouts.found import BadEntry, FoundData, plain
 from mien.data.layouts.reading import one_class_hint, read_layout
+from mien.data.layouts.words import is_expression
 from mien.errors import ConfigError, DataError, ImageError
 from mien.io.image import decode, read_file
 from mien.io.sources import FileSource
 from mien.text import did_you_mean
+
+#: Names such as S005 and fold1.
+_NUMBERED = re.compile(r"[A-Za-z]+[ _-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,13 @@ class Manifest:
         if name in self.pixels:
             return (len(self.pixels[name]), zlib.crc32(self.pixels[name]))
         return self.source.stamp(name)
+
+    def say_notes(self, say: Callable[[str], None] | None) -> "Manifest":
+        """Say what was guessed about the layout, and return the manifest itself."""
+        if say is not None:
+            for note in self.notes:
+                say(note)
+        return self
 
     @property
     def has_splits(self) -> bool:
@@ -149,6 +160,7 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     classes = None if classes is None else [plain(name) for name in classes]
     if not found.samples and found.bad_entries:
         raise DataError(f"{path}: {_all_refused(found)}")
+    rename = dict(_at_right_sign(old, new, found.classes | found.empty) for old, new in rename.items())
     unknown = sorted(set(rename) - found.classes - found.empty)
     if unknown:
         near = did_you_mean(unknown[0], found.classes | found.empty)
@@ -180,6 +192,13 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     )  # fmt: skip
 
 
+def _at_right_sign(old: str, new: str, classes: Collection[str]) -> tuple[str, str]:
+    """Return a renaming, split at another equals sign if the class name has one itself (`happy=1=happy`)."""
+    pieces = f"{old}={new}".split("=")
+    both = [("=".join(pieces[:place]), "=".join(pieces[place:])) for place in range(1, len(pieces))]
+    return next((one for one in both if one[0] in classes and one[1]), (old, new)) if old not in classes else (old, new)
+
+
 def _all_refused(found: FoundData) -> str:
     first, count = found.bad_entries[0], len(found.bad_entries)
     if count == 1:
@@ -199,8 +218,13 @@ def _class_notes(classes: Sequence[str]) -> list[str]:
             fix = {name: to for name in names if name != to}
             notes.append(f"classes {' and '.join(names)} count as different; `rename={fix!r}` makes them one")
     if len(classes) > 1 and all(name.isdecimal() for name in classes):
-        fix = {classes[0]: "happy"}
+        fix = {classes[0]: "NAME"}
         notes.append(f"classes are numbers ({', '.join(classes)}); `rename={fix!r}` gives one a name")
+    elif len(classes) > 1 and all(map(_NUMBERED.fullmatch, classes)) and not any(map(is_expression, classes)):
+        notes.append(
+            f"classes {classes[0]}, {classes[1]}{', …' * (len(classes) > 2)} are numbered; if they are persons or "
+            "folds, give a CSV file,label,group instead"
+        )
     return notes
 
 
@@ -221,7 +245,7 @@ def require_trainable(manifest: Manifest, minimum: int = 3) -> None:
     counts = manifest.counts()
     if len(counts) < 2:
         also = f" (empty folders: {', '.join(manifest.empty_classes)})" if manifest.empty_classes else ""
-        fix = one_class_hint(manifest.path) or "give at least two"
+        fix = one_class_hint(manifest.path) or "give at least two, as folders or in a CSV file,label"
         raise DataError(f"{manifest.path}: only one class, '{manifest.classes[0]}'{also}; {fix}")
     small = {name: count for name, count in counts.items() if count < minimum}
     if small:

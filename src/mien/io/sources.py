@@ -1,6 +1,5 @@
 """Read the files of a folder or a zip archive through one interface."""
 
-import contextlib
 import os
 import stat
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol
 
 from mien.errors import DataError, ImageError
+from mien.io.code_pages import STANDARD_CODE_PAGE, find_code_page, member_name
 from mien.io.containers import is_video_name
 from mien.io.image import MAX_BYTES, read_file
 from mien.io.layout import RUNS
@@ -24,6 +24,9 @@ MAX_RATIO = 200
 MAX_LARGE_BYTES = 2 * 2**30
 _PIECE = 2**20
 
+#: Endings of archives that hold data to be unpacked first, and of zips inside another source.
+ARCHIVE_SUFFIXES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -34,12 +37,16 @@ class Refused:
 
 
 class FileSource(Protocol):
-    """Files by name: `names` are relative POSIX paths, sorted; `folders` are those of every folder."""
+    """Files by name: `names` are relative POSIX paths, sorted; `folders` are those of every folder.
+
+    `code_page` is that in which names of an archive were read if nothing says theirs: cp437 is the standard.
+    """
 
     path: Path
     names: list[str]
     folders: list[str]
     refused: list[Refused]
+    code_page: str
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one file, or raise ImageError with the reason."""
@@ -56,6 +63,7 @@ class FolderSource:
 
     def __init__(self, path: Path, listed: bool = True) -> None:
         self.path = path
+        self.code_page = STANDARD_CODE_PAGE
         self.refused: list[Refused] = []
         self.names: list[str] = []
         self.folders: list[str] = []
@@ -100,11 +108,13 @@ class ZipSource:
         except PermissionError:
             raise DataError(f"{path}: permission denied; make the file readable") from None
         except Exception as error:  # a damaged directory makes zipfile raise nearly anything
-            raise DataError(f"{path}: is not {expected} ({error})") from None
+            fix = "; unpack it and give the folder" if path.suffix.lower() in ARCHIVE_SUFFIXES - {".zip"} else ""
+            raise DataError(f"{path}: is not {expected} ({error}){fix}") from None
         self._lock = threading.Lock()
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.refused: list[Refused] = []
         folders: set[str] = set()
+        self.code_page = find_code_page(self._zip.infolist())
         for info in self._zip.infolist():
             self._add(info, folders)
         self.names = sorted(self._members)
@@ -113,7 +123,7 @@ class ZipSource:
         self.folders = sorted(folders)
 
     def _add(self, info: zipfile.ZipInfo, folders: set[str]) -> None:
-        name = member_name(info)
+        name = member_name(info, self.code_page)
         if not name:
             self.refused.append(Refused(info.filename, "has no name"))
             return
@@ -212,18 +222,6 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads nowhere, or in a circle
         return False
-
-
-def member_name(info: zipfile.ZipInfo) -> str:
-    """Return the name of a member, as UTF-8 if its bytes are that.
-
-    Without flag 11 a name is in code page 437 by the standard (APPNOTE 4.4.4), but macOS and others write UTF-8.
-    """
-    name = info.filename
-    if not info.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return name
 
 
 def unsafe_member(info: zipfile.ZipInfo) -> str | None:

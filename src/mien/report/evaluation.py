@@ -48,6 +48,7 @@ def evaluate(
     out: str | Path | None = None,
     json_target: str | None = None,
     seed: int = 0,
+    on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Evaluate a model on labelled data, or on the held-out part of its own run.
@@ -72,6 +73,7 @@ def evaluate(
         out: write the report into this new folder.
         json_target: write the metrics as JSON to this file, or to standard output for `-`.
         seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
+        on_message: called with what was guessed about the layout.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -100,6 +102,7 @@ def evaluate(
         _require_threshold(model, threshold)
     require_report(None if out is None else Path(out), json_target, data, groups)
     chosen = _held_out(data, model, classes, rename, detect)
+    chosen.manifest.say_notes(None if data is None else on_message)  # a run was told when it began
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
     reader = _reader(model, detect, threshold)
     audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation

@@ -108,6 +108,7 @@ def explain_dataset(
     faithfulness: bool = False,
     limit: int = 200,
     out: str | Path | None = None,
+    on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> DatasetExplanation:
     """Measure where a model looks in labelled data, and whether its heatmaps are faithful.
@@ -123,6 +124,7 @@ def explain_dataset(
         faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
         limit: the number of images, as many of each class.
         out: a new folder for `explain.html` and the files beside it.
+        on_message: called with what was guessed about the layout.
         on_progress: called with the fraction done, in [0, 1].
 
     Raises:
@@ -148,7 +150,7 @@ def explain_dataset(
     opened = model
     if not isinstance(opened, ExplainableModel):
         opened = open_model(opened, labels, method, "largest", detect, input_range)
-    held = held_out(read_manifest(source, classes, rename))
+    held = held_out(read_manifest(source, classes, rename).say_notes(on_message))
     found = explain_manifest(
         opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
         faithfulness=faithfulness, limit=limit, on_progress=on_progress,

@@ -38,7 +38,7 @@ def show(
         classes: use only these classes, in this order.
         rename: classes to rename, as {old: new}.
         config: a TOML file of settings, which `settings` override.
-        say: receives a line if faces were looked for.
+        say: receives what was guessed about the layout, and whether faces were looked for.
         settings: fields of `mien.training.config.TrainConfig`, like `augment="strong"`.
 
     Returns:
@@ -53,7 +53,7 @@ def show(
         >>> mien.show("data", augment="strong").save("grid.png")  # doctest: +SKIP
     """
     chosen = build_config(merge_settings(Path(config) if config else None, settings, say))
-    manifest = read_manifest(Path(data), tuple(classes) if classes else None, rename)
+    manifest = read_manifest(Path(data), tuple(classes) if classes else None, rename).say_notes(say)
     if config or any(value is not None for name, value in settings.items() if name != "seed"):
         return _augmented(manifest, min(per_class, 10), chosen, say)
     return _labelled(manifest, per_class, chosen.seed)

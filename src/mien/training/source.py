@@ -53,7 +53,9 @@ class AuditedSource:
     regions: Mapping[str, Region]
 
 
-def audit_source(source: TrainingSource, reporter: Reporter, detect: bool | None = None) -> AuditedSource:
+def audit_source(
+    source: TrainingSource, reporter: Reporter, detect: bool | None = None, *, again: bool = False
+) -> AuditedSource:  # fmt: skip
     """Audit a source and report the files that will not be used.
 
     Args:
@@ -61,10 +63,9 @@ def audit_source(source: TrainingSource, reporter: Reporter, detect: bool | None
         reporter: receives progress, counts, and what was decided.
         detect: find the largest face in each image, and leave out images without one (True), or use images whole
             (False); None decides by a sample of the images.
+        again: do not say again what was guessed about the layout.
     """
-    manifest = source.manifest
-    for note in manifest.notes:
-        reporter.say(note)
+    manifest = source.manifest.say_notes(None if again else reporter.say)
     with reporter.progress("checking the images") as report:
         checked = audit(manifest, on_progress=report)
     regions: dict[str, Region] = {}

@@ -50,7 +50,7 @@ def test_fer2013_without_usage() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("7,0 0 0 0,Training", "emotion '7'"),
+        ("8,0 0 0 0,Training", "emotion '8'"),
         ("-1,0 0 0 0,Training", "emotion '-1'"),
         ("3.5,0 0 0 0,Training", "emotion '3.5'"),
         (",0 0 0 0,Training", "has no emotion"),

@@ -60,13 +60,13 @@ class FoundData:
 
 
 def plain(name: str) -> str:
-    """Return a name in the form that keyboards write, NFC; macOS stores names in another.
+    """Return a name in the form that keyboards write, NFC, without spaces around it; macOS stores names in another.
 
     Examples:
         >>> plain("mu\u0308de") == "m\u00fcde"
         True
     """
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", name).strip() or name
 
 
 def is_image(path: PurePath) -> bool:

@@ -1,13 +1,20 @@
 """Find the files that a table of labels names."""
 
+import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mien.data.layouts.found import BadEntry, FoundData, FoundSample, is_image, plain
 from mien.data.layouts.parts import find_parts
 from mien.data.layouts.tables import LabelTable
+from mien.data.layouts.words import SPLIT_NAMES
 from mien.io.sources import FileSource
 from mien.text import pluralize
+
+#: What RAF-DB adds to the name of a cropped file (Li et al., 2017); its list names the file without it.
+_ALIGNED = "_aligned"
+_PART_NAME = re.compile(r"(train|valid|val|test)_\d", re.IGNORECASE)
 
 
 def from_table(table: LabelTable, source: FileSource, root: PurePosixPath) -> FoundData:
@@ -31,9 +38,25 @@ def from_table(table: LabelTable, source: FileSource, root: PurePosixPath) -> Fo
             found.bad_entries.append(BadEntry(f"row {row.number}", f"file '{row.file}' does not exist"))
             continue
         found.samples.append(FoundSample(name or "", row.label and plain(row.label), row.split, row.group, row.votes))
+    _split_by_name(found)
     if names.guessed:
         found.notes.append(f"finds {pluralize(names.guessed, 'file')} of the table by the name alone, in other folders")
     return found
+
+
+def _split_by_name(found: FoundData) -> None:
+    """Take the part of each file from its name, if all are named `train_00001.jpg` or `test_0001.jpg`, as in RAF-DB."""
+    parts = [_PART_NAME.match(PurePosixPath(sample.name).name) for sample in found.samples]
+    names = {match[1].lower() for match in parts if match}
+    if not all(parts) or len(names) < 2 or any(sample.split for sample in found.samples):
+        return
+    found.samples = [
+        replace(sample, split=SPLIT_NAMES[match[1].lower()])
+        for sample, match in zip(found.samples, parts, strict=True) if match
+    ]  # fmt: skip
+    found.notes.append(
+        "reads the part of each file from its name, " + " or ".join(f"{name}_…" for name in sorted(names))
+    )
 
 
 class _Names:
@@ -46,10 +69,13 @@ class _Names:
         self._by_form = {plain(name): name for name in source.names}
         self._parts = find_parts({PurePosixPath(name).name for name in source.folders})
         self._by_base: dict[str, list[str]] = defaultdict(list)
+        self._aligned: dict[str, list[str]] = defaultdict(list)
         for name in filter(lambda name: is_image(PurePosixPath(name)), source.names):
             path = PurePosixPath(plain(name))
             self._by_base[path.name].append(name)
             self._by_base[path.stem].append(name)
+            if path.stem.endswith(_ALIGNED):
+                self._aligned[path.stem.removesuffix(_ALIGNED) + path.suffix].append(name)
 
     def find(self, named: str, split: str | None) -> str | None:
         """Return the name of a file in the source, or the path itself of one outside; None if there is none."""
@@ -60,7 +86,8 @@ class _Names:
             return name
         if (found := self._by_form.get(plain(name))) is not None:
             return found
-        alike = self._by_base.get(PurePosixPath(plain(name)).name, [])
+        base = PurePosixPath(plain(name)).name
+        alike = self._by_base.get(base) or self._aligned.get(base, [])
         if len(alike) > 1 and split is not None:  # the same number in each part, as in FER+
             alike = [one for one in alike if split in map(self._parts.get, PurePosixPath(one).parts[:-1])]
         if len(alike) != 1:

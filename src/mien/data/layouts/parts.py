@@ -1,32 +1,11 @@
 """Recognise folders that are named like parts of a dataset: train, validation, test."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection
 
-#: Common names of the three parts, and the name that mien uses.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "trn": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "publictest": "validation",
-    "test": "test",
-    "testing": "test",
-    "tst": "test",
-    "holdout": "test",
-    "privatetest": "test",
-}
-#: `eval` is the validation part beside `train`, and the test part beside `train` and `val`.
-_EVALUATION = frozenset({"eval", "evaluation"})
-#: Words that say nothing about the class, such as `set` in `training_set`.
-_NEUTRAL = frozenset(
-    "set sets data dataset images image imgs img pictures photos faces face files folder part split samples fer".split()
-)
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+from mien.data.layouts.words import EVALUATION, NEUTRAL, SPLIT_NAMES, bare, is_neutral, words_of
+
+_KNOWN = SPLIT_NAMES.keys() | EVALUATION
 
 
 def find_parts(names: Collection[str]) -> dict[str, str]:
@@ -48,12 +27,30 @@ def find_parts(names: Collection[str]) -> dict[str, str]:
             alike[rest].add(_part(word))
     likely = {
         name: word for name, (word, rest) in words.items()
-        if word and (all(_is_neutral(one) for one in rest) or len(alike[rest]) > 1)
+        if word and (all(map(is_neutral, rest)) or len(alike[rest]) > 1)
     }  # fmt: skip
     several = len({_part(word) for word in likely.values()}) > 1
     found = {name: word for name, word in likely.items() if several or not words[name][1]}
     validated = any(SPLIT_NAMES.get(word) == "validation" for word in found.values())
     return {name: SPLIT_NAMES.get(word) or ("test" if validated else "validation") for name, word in found.items()}
+
+
+def find_parts_and_classes(names: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return part and class of folders that are named by both, if all are; else nothing.
+
+    Examples:
+        >>> find_parts_and_classes(["train_happy", "train_sad", "test_happy", "test_sad"])["test_happy"]
+        ('test', 'happy')
+        >>> find_parts_and_classes(["train", "test"])
+        {}
+    """
+    parts = find_parts(names)
+    if parts.keys() != set(names) or "train" not in parts.values():
+        return {}
+    found = {name: (part, "_".join(_part_word(name)[1])) for name, part in parts.items()}
+    labels = {label for _, label in found.values()}
+    named = len(labels) > 1 and not any(all(map(is_neutral, label.split("_"))) for label in labels)
+    return found if named and len(set(found.values())) == len(found) else {}
 
 
 def looks_like_part(name: str) -> bool:
@@ -66,25 +63,31 @@ def looks_like_part(name: str) -> bool:
     return _part_word(name)[0] is not None
 
 
+def is_part(name: str) -> bool:
+    """Return whether a folder is named as a part and nothing else.
+
+    Examples:
+        >>> is_part("Train"), is_part("train_set")
+        (True, False)
+    """
+    return bare(name) in SPLIT_NAMES
+
+
 def _part(word: str) -> str:
     return SPLIT_NAMES.get(word, "evaluation")
 
 
-def _is_neutral(word: str) -> bool:
-    return word in _NEUTRAL or word.isdecimal()
-
-
 def _part_word(name: str) -> tuple[str | None, tuple[str, ...]]:
     """Split a name into the one word of a part in it, None without one, and its other words."""
-    known = SPLIT_NAMES.keys() | _EVALUATION
-    if name.lower() in known:
-        return name.lower(), ()
-    words = [word.lower() for word in _WORD.findall(name)]
+    if (whole := bare(name)) in _KNOWN:
+        return whole, ()
+    words = words_of(name)
     for place, word in enumerate(words):
-        for neutral in _NEUTRAL:  # trainset, testdata
-            if word.endswith(neutral) and word.removesuffix(neutral) in known:
-                words[place] = word.removesuffix(neutral)
-    parts = [word for word in words if word in known]
+        for neutral in NEUTRAL:  # trainset, testdata, Trainingsdaten
+            stem = word.removesuffix(neutral)
+            if stem != word and (stem in _KNOWN or stem.removesuffix("s") in _KNOWN):
+                words[place] = stem if stem in _KNOWN else stem.removesuffix("s")
+    parts = [word for word in words if word in _KNOWN]
     if len(parts) != 1:
         return None, ()
-    return parts[0], tuple(word for word in words if word not in known)
+    return parts[0], tuple(word for word in words if word not in _KNOWN)

@@ -11,20 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mien.data.layouts.parts import SPLIT_NAMES
+from mien.data.layouts.words import SPLIT_NAMES, bare
 from mien.errors import DataError
 from mien.labels import FER2013_CODES
 
+#: Endings of tables, and of lists without a header such as RAF-DB's.
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+LIST_SUFFIXES = frozenset({".txt", ".lst"})
 #: Names of columns that other collections use, without spaces, hyphens and underscores; the first is mien's own.
 _ALIASES = {
     "file": ("file", "filename", "image", "imagename", "imagefile", "img", "imgname", "path", "filepath", "imagepath",
-             "imgpath", "pth", "imageid", "id"),
+             "imgpath", "pth", "subdirectoryfilepath", "imageid", "id"),
     "label": ("label", "class", "classname", "emotion", "expression", "category", "target", "labelname"),
     "split": ("split", "usage", "set", "subset", "partition"),
     "group": ("group",),
 }  # fmt: skip
 #: The columns of FER+ tables that have no header (Barsoum et al., 2016), behind the file and its box.
 _FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+#: FER2013's numbers, and the one that `ckextended.csv` adds (CK+; Lucey et al., 2010).
+_CODES = (*FER2013_CODES, "contempt")
 #: A table with so many numbered columns holds one pixel in each.
 _MIN_PIXEL_COLUMNS = 256
 _PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[ _]?\d+")
@@ -88,12 +93,12 @@ def read_table(data: bytes, name: str) -> LabelTable:
     reader = csv_rows(data, name)
     header = [cell.strip() for cell in next(reader, [])]
     keys = [cell.lower() for cell in header]
+    columns = _columns(header)
     pixels = [index for index, key in enumerate(keys) if _PIXEL_COLUMN.fullmatch(key)]
-    if "emotion" in keys and ("pixels" in keys or len(pixels) >= _MIN_PIXEL_COLUMNS):
-        return _pixel_table(keys, [keys.index("pixels")] if "pixels" in keys else pixels, reader)
+    if "label" in columns and ("pixels" in keys or len(pixels) >= _MIN_PIXEL_COLUMNS):
+        return _pixel_table(header, columns, [keys.index("pixels")] if "pixels" in keys else pixels, reader)
     if header and _IMAGE_NAME.search(header[0]):
         return _without_header(header, reader, name)
-    columns = _columns(header)
     if "file" in columns:
         return _file_table(header, columns, reader, name)
     raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
@@ -121,6 +126,17 @@ def _without_header(first: list[str], reader: Iterator[list[str]], name: str) ->
     raise DataError(f"{name}: has no header; write file,label[,split][,group] above its first row")
 
 
+def is_list(data: bytes) -> bool:
+    """Return whether a text lists images with labels, and is not a README.
+
+    Examples:
+        >>> is_list(b"train_00001.jpg 5"), is_list(b"numpy 2.0")
+        (True, False)
+    """
+    first = data[:1000].decode("utf-8", "replace").lstrip("\ufeff").split("\n")[0]
+    return _IMAGE_NAME.search(re.split("[ ,;\t]", first)[0]) is not None
+
+
 def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
     """Yield the rows of a CSV, its header first; columns may be separated by commas, semicolons or tabs.
 
@@ -129,8 +145,10 @@ def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
     text = _decode(data, name)
     first = re.split("[\r\n]", text, maxsplit=1)[0]
     delimiter = max(",;\t", key=first.count)
+    if not first.count(delimiter) and _IMAGE_NAME.search(first.partition(" ")[0]):
+        delimiter = " "  # a list such as RAF-DB's, `train_00001.jpg 5`
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
     except csv.Error as error:
         raise DataError(f"{name}: is not a readable CSV ({error})") from None
 
@@ -142,9 +160,11 @@ def _decode(data: bytes, name: str) -> str:
         raise DataError(f"{name}: is not UTF-8 text; save the table as CSV UTF-8") from None
 
 
-def _pixel_table(keys: list[str], pixels: list[int], reader: Iterator[list[str]]) -> LabelTable:
-    emotion = keys.index("emotion")
-    usage = keys.index("usage") if "usage" in keys else None
+def _pixel_table(
+    header: list[str], columns: dict[str, int], pixels: list[int], reader: Iterable[list[str]]
+) -> LabelTable:  # fmt: skip
+    emotion, usage = columns["label"], columns.get("split")
+    guessed = "" if header[emotion].lower() == "emotion" else f"'{header[emotion]}' as FER2013's emotion"
     rows: list[TableRow] = []
     bad: list[BadRow] = []
     for number, cells in enumerate(reader):
@@ -158,7 +178,7 @@ def _pixel_table(keys: list[str], pixels: list[int], reader: Iterator[list[str]]
             bad.append(BadRow(number, str(error) if isinstance(error, ValueError) else "has too few columns"))
             continue
         rows.append(TableRow(number, f"row{number:07d}.png", label, split, None, None, image))
-    return LabelTable(tuple(rows), tuple(bad))
+    return LabelTable(tuple(rows), tuple(bad), guessed=guessed)
 
 
 def _emotion(cell: str) -> str:
@@ -169,9 +189,9 @@ def _emotion(cell: str) -> str:
             raise ValueError("has no emotion")
         return text
     code = float(text)
-    if code not in range(len(FER2013_CODES)):
-        raise ValueError(f"emotion '{text[:20]}' is not 0 to {len(FER2013_CODES) - 1}")
-    return FER2013_CODES[int(code)]
+    if code not in range(len(_CODES)):
+        raise ValueError(f"emotion '{text[:20]}' is not 0 to {len(_CODES) - 1}")
+    return _CODES[int(code)]
 
 
 def _png(cell: str) -> bytes:
@@ -193,9 +213,9 @@ def _split(cell: str) -> str | None:
     text = cell.strip()
     if not text:
         return None
-    if text.lower() not in SPLIT_NAMES:
+    if bare(text) not in SPLIT_NAMES:
         raise ValueError(f"split '{text[:20]}' is none of train, validation, test")
-    return SPLIT_NAMES[text.lower()]
+    return SPLIT_NAMES[bare(text)]
 
 
 def _file_table(
@@ -231,9 +251,15 @@ def _vote_columns(
     return numeric if labels <= {header[i] for i in numeric} else []
 
 
+def _number(cell: str) -> float:
+    """Return a vote, which may be written as True or False."""
+    word = cell.strip().lower()
+    return float(word == "true") if word in ("true", "false") else float(word)
+
+
 def _is_number(cell: str) -> bool:
     try:
-        return math.isfinite(float(cell))
+        return math.isfinite(_number(cell))
     except ValueError:
         return False
 
@@ -244,7 +270,7 @@ def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[
         raise ValueError("has no file")
     if not all(index < len(cells) and _is_number(cells[index]) for index in votes):
         raise ValueError("a vote is missing or not a number")
-    shares = tuple(float(cells[index]) for index in votes) if votes else None
+    shares = tuple(_number(cells[index]) for index in votes) if votes else None
     if shares is not None and (min(shares) < 0 or sum(shares) <= 0):
         raise ValueError("its votes are negative or all zero")
     if not found.get("label") and shares is None:

@@ -8,7 +8,7 @@ written as QuantizeLinear and DequantizeLinear pairs that onnxruntime fuses.
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,9 @@ def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None =
     return found
 
 
-def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> UInt8:
+def sample_crops(
+    data: Path, bundle: Path, count: int = 512, seed: int = 0, say: Callable[[str], None] | None = None
+) -> UInt8:  # fmt: skip
     """Draw crops from the train split of labelled data, or from all of it if it has no splits.
 
     Images that cannot be read are skipped.
@@ -105,6 +107,7 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> U
         bundle: decides size and colour of the crops.
         count: largest number of crops.
         seed: of the draw.
+        say: receives what was guessed about the layout.
 
     Returns:
         uint8 (N, S, S, C), [0, 255].
@@ -113,7 +116,7 @@ def sample_crops(data: Path, bundle: Path, count: int = 512, seed: int = 0) -> U
         DataError: no image can be read.
     """
     config = load_bundle(bundle).config
-    manifest = read_manifest(data)
+    manifest = read_manifest(data).say_notes(say)
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
     found = [
         crop(rgb, config.input_size, config.input_channels, None, config.resize, config.fit)

@@ -185,7 +185,8 @@ class _Data:
         detect = run.config.detect
         if detect not in self.audited:
             known = self.chosen if detect is None else None
-            found = audit_source(self.source, self.reporter, known.detect if known else detect)
+            wanted = known.detect if known else detect
+            found = audit_source(self.source, self.reporter, wanted, again=bool(self.audited))
             self.audited[detect] = replace(found, detection=known) if known else found
             if detect is None:
                 self.chosen = found.detection if known is None else known

@@ -1,0 +1,60 @@
+"""Count the images in the folders of a source."""
+
+from collections import defaultdict
+from pathlib import PurePosixPath
+
+from mien.data.layouts.found import is_image
+from mien.data.layouts.parts import find_parts
+from mien.io.sources import FileSource
+
+
+class Tree:
+    """How many images each folder of a source holds: `direct` in itself, `total` with its folders."""
+
+    def __init__(self, source: FileSource) -> None:
+        self.direct: dict[PurePosixPath, int] = defaultdict(int)
+        self.total: dict[PurePosixPath, int] = defaultdict(int)
+        self._below: dict[PurePosixPath, set[PurePosixPath]] = defaultdict(set)
+        self._filled = {above for name in source.names for above in PurePosixPath(name).parents}
+        self._folders = [PurePosixPath(name) for name in source.folders]
+        self._tables = {PurePosixPath(name).parent for name in source.names if name.lower().endswith(".csv")}
+        self._above_tables = self._tables | {above for folder in self._tables for above in folder.parents}
+        for name in source.names:
+            path = PurePosixPath(name)
+            if not is_image(path):
+                continue
+            self.direct[path.parent] += 1
+            for above in path.parents:
+                self.total[above] += 1
+                if above.name:
+                    self._below[above.parent].add(above)
+
+    def folders_with_images(self, folder: PurePosixPath) -> list[PurePosixPath]:
+        """Return the folders in a folder that hold images at any depth."""
+        return sorted(self._below[folder])
+
+    def folders_with_tables(self, folder: PurePosixPath) -> list[PurePosixPath]:
+        """Return the folders in a folder that hold a CSV at any depth."""
+        return sorted(one for one in self._above_tables if one.name and one.parent == folder)
+
+    def classes(self, folder: PurePosixPath) -> list[PurePosixPath]:
+        """Return the folders in a folder that hold images themselves, or are its parts."""
+        below = self.folders_with_images(folder)
+        parts = find_parts([one.name for one in below])
+        return [one for one in below if self.direct[one] or one.name in parts]
+
+    def holds_data(self, folder: PurePosixPath) -> bool:
+        """Whether a folder holds several classes or parts, perhaps inside folders that only wrap them."""
+        below = self.folders_with_images(folder)
+        while len(below) == 1 and not self.direct[folder]:
+            folder = below[0]
+            below = self.folders_with_images(folder)
+        return len(self.classes(folder)) > 1
+
+    def has_empty_folder(self, folder: PurePosixPath) -> bool:
+        """Whether a folder holds a folder without any file, which may be a class without images."""
+        return any(one.parent == folder and one not in self._filled for one in self._folders)
+
+    def has_table(self, folder: PurePosixPath) -> bool:
+        """Whether a CSV lies in a folder."""
+        return folder in self._tables
