@@ -53,7 +53,7 @@ def test_a_grid_becomes_one_run_per_combination_and_seed(tmp_path: Path) -> None
         ('[grid]\nactivation = ["relu"]', "at least two values"),
         ('[grid]\nactivatoin = ["relu", "tanh"]', "unknown setting 'activatoin'"),
         ('sedes = 2\n[grid]\nactivation = ["relu", "tanh"]', "unknown entry 'sedes'; known are title, seeds"),
-        ("[grid]\nepochs = [1, 0]", "--epochs 0: must lie between"),
+        ("[grid]\nepochs = [1, 0]", "`epochs=0`: must lie between"),
         ("[grid]\nepochs = [1, 2]\n[base]\nepochs = 1", r"epochs: is in \[base\] and in \[grid\]"),
         ("[grid]\nseed = [1, 2]", "seeds = "),
         ("seeds = 0\n[grid]\nepochs = [1, 2]", "seeds: must be a count"),
