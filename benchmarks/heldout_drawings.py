@@ -21,7 +21,8 @@ from mien.data.drawings import BIAS, DRAWING_THRESHOLD, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import open_and_detect
-from mien.io.image import IMAGE_SUFFIXES, read_file
+from mien.io.image_source import read_file
+from mien.io.sniffing import is_image_name
 from mien.metrics.intervals import wilson_interval
 from mien.runtime import available_cores, map_in_order
 
@@ -50,7 +51,7 @@ def look(folder: Path, drawn: bool) -> Folder:
         except ImageError:
             return None
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if is_image_name(path.name))
     found = [row for row in map_in_order(measures, files, available_cores()) if row is not None]
     faces = np.array([row for row in found if row], np.float64).reshape(-1, len(WEIGHTS))
     return Folder(folder.name, drawn, faces, len(found) - len(faces))

@@ -14,7 +14,7 @@ from mien.data.audit import audit
 from mien.data.dataset import Manifest, Sample
 from mien.data.face_audit import audit_faces
 from mien.inference.reader import load
-from mien.io.image import IMAGE_SUFFIXES
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FolderSource
 
 KINDS = ("no-face", "not-a-photograph", "several-faces", "face-cut-off", "face-too-small")
@@ -22,7 +22,7 @@ KINDS = ("no-face", "not-a-photograph", "several-faces", "face-cut-off", "face-t
 
 def manifest_of(folder: Path) -> Manifest:
     source = FolderSource(folder)
-    names = [name for name in source.names if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    names = [name for name in source.names if is_image_name(name)]
     return Manifest(folder, ("image",), tuple(Sample(name, "image") for name in names), source)
 
 

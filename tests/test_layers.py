@@ -32,7 +32,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "torch": ("training/backend.py",),
     "onnxruntime": ("runtime.py", "training/export/quantize.py"),
     "matplotlib": ("viz/",),
-    "av": ("io/camera.py", "io/video.py", "io/video_writer.py"),
+    "av": ("io/video/",),
     "ray": ("inference/jobs/ray.py",),
     "click": ("cli/",),
     "rich": ("cli/",),

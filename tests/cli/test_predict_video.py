@@ -23,7 +23,7 @@ from PIL import Image, ImageColor
 from mien.arrays import RGB
 from mien.cli.predict_camera import live_line
 from mien.cli.predict_video import clock_time
-from mien.io.video import open_video
+from mien.io.video.decoding import open_video
 from mien.results import Box, Face, FrameResult
 from mien.viz.annotate import answer_colours
 
@@ -312,9 +312,9 @@ def test_no_camera_is_one_line(call: Call, brightness_bundle: Path, tmp_path: Pa
 #: A stand-in for a camera, which this machine may not have: PyAV's own test image, at the pace of a clock.
 CAMERA = """
     import sys
-    import mien.io.camera
+    import mien.io.video.camera
     from mien.cli import main
-    mien.io.camera._camera = lambda camera: ("testsrc=size=64x48:rate=10,realtime", "lavfi", {})
+    mien.io.video.camera._camera = lambda camera: ("testsrc=size=64x48:rate=10,realtime", "lavfi", {})
     main(sys.argv[1:])
 """
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
-from mien.io.inputs import Inputs, is_video, matches
+from mien.io.inputs import Inputs, matches
 
 Nobody = Callable[[], AbstractContextManager[None]]
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -261,9 +261,3 @@ def test_entries_are_what_the_reader_takes(here: Path, make_bundle: Callable[...
     rows = list(mien.load(make_bundle()).predict_named(images))
     assert [row.source for row in rows] == ["a.png", "a.zip/deep/a.png", "a.png"]
     assert rows[0].face == rows[1].face
-
-
-def test_videos_are_known_by_their_names() -> None:
-    assert is_video("a/Clip.MP4")
-    assert not is_video("mp4")
-    assert not is_video("clip.gif")

@@ -5,7 +5,7 @@ import pytest
 import mien
 from mien.data.inspection import inspect_file
 from mien.data.issues import ISSUE_KINDS
-from mien.io.sniffing import not_an_image
+from mien.io.sniffing import is_video, not_an_image
 
 FILES = {
     "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC photograph; save it as JPEG or PNG"),
@@ -35,3 +35,9 @@ def test_predict_says_what_check_says(name: str) -> None:
 @pytest.mark.parametrize("data", [b"P1\n1 1\n0\n", b"\0\0\0\x1cftypavif\0\0\0\0", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n"])
 def test_images_are_not_taken_for_something_else(data: bytes) -> None:
     assert not_an_image(data) is None
+
+
+def test_videos_are_known_by_their_names() -> None:
+    assert is_video("a/Clip.MP4")
+    assert not is_video("mp4")
+    assert not is_video("clip.gif")

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE
 from mien.inference.bundle_config import BundleConfig
-from mien.io.video_writer import VideoWriter
+from mien.io.video.writer import VideoWriter
 
 #: Drawn faces per class: enough for each part of a split, or for quick commands.
 FOR_A_SPLIT, FEW = 24, 8

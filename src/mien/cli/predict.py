@@ -19,11 +19,12 @@ from mien.errors import ConfigError
 from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load
 from mien.inference.thresholds import Threshold
-from mien.io.containers import is_video_name
-from mien.io.inputs import STDIN, Inputs, is_video
+from mien.io.inputs import STDIN, Inputs
 from mien.io.row_output import RowOutput
+from mien.io.sniffing import is_video
 from mien.io.targets import same_file
-from mien.io.video import FPS
+from mien.io.video.containers import is_video_name
+from mien.io.video.frames import FPS
 from mien.text import pluralize
 
 if TYPE_CHECKING:

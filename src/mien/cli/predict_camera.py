@@ -12,10 +12,10 @@ import click
 from mien.cli.predict_video import VideoSummary, clock_time, print_problems
 from mien.cli.terminal import one_line
 from mien.inference.reader import Reader
-from mien.io.camera import open_camera
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.row_output import RowOutput
-from mien.io.video import FPS
+from mien.io.video.camera import open_camera
+from mien.io.video.frames import FPS
 from mien.results import FrameResult
 
 

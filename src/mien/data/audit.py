@@ -12,9 +12,9 @@ from mien.data.detection import DetectionChoice
 from mien.data.duplicates import near_duplicate_groups
 from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.inspection import FileFacts, inspect_file
+from mien.data.issue_collector import Collector, class_issues, judge_copies, judge_rows, make_issue, usable_rows
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.data.label_issues import LabelCheck
-from mien.data.layouts.reading import one_class_hint
 from mien.errors import ImageError
 from mien.results import Box
 from mien.runtime import available_cores
@@ -22,8 +22,6 @@ from mien.text import html_table, pluralize
 
 Progress = Callable[[float], None]
 
-#: If copies are in several given parts, the one in the part with the highest rank is kept.
-_PART_RANK = {None: 0, "train": 0, "validation": 1, "test": 2}
 _BLOCK = 512
 
 
@@ -54,7 +52,7 @@ class Audit:
     @property
     def usable(self) -> Manifest:
         """The manifest without the files that are left out."""
-        return replace(self.manifest, samples=_usable_rows(self.manifest, self.left_out))
+        return replace(self.manifest, samples=usable_rows(self.manifest, self.left_out))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -166,29 +164,13 @@ def _group_copies(
     return sorted(tuple(sorted(names)) for names in merged.values() if len(names) > 1)
 
 
-class _Collector:
-    """Collect the files and groups of each kind of issue, and the files that are left out."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, list[str]] = defaultdict(list)
-        self.groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-        self.notes: dict[str, dict[str, str]] = defaultdict(dict)
-        self.left_out: dict[str, str] = {}
-
-    def leave_out(self, kind: str, names: Iterable[str]) -> None:
-        """Add files to a kind of issue and leave them out; the first kind of a file is its reason."""
-        for name in names:
-            self.files[kind].append(name)
-            self.left_out.setdefault(name, kind)
-
-
 def _conclude(
     manifest: Manifest, facts: dict[str, FileFacts], copies: Sequence[tuple[str, ...]], findings: Sequence[Finding] = ()
 ) -> Audit:
     samples: dict[str, list[Sample]] = defaultdict(list)
     for sample in manifest.samples:
         samples[sample.name].append(sample)
-    found = _Collector()
+    found = Collector()
     for one in facts.values():
         for kind in one.kinds:
             if one.usable:
@@ -198,9 +180,9 @@ def _conclude(
     repeated = [name for name, rows in samples.items() if len(rows) > 1 and name not in found.left_out]
     paired = {name for group in copies for name in group}
     for group in [*copies, *((name,) for name in repeated if name not in paired)]:
-        _judge_copies(group, samples, facts, found)
+        judge_copies(group, samples, facts, found)
     for name in repeated:
-        _judge_rows(name, samples[name], found)
+        judge_rows(name, samples[name], found)
     found.files["nested-folder"] += [name for name in samples if name in manifest.nested]
     for finding in findings:
         found.notes[finding.kind][finding.name] = finding.note
@@ -209,103 +191,13 @@ def _conclude(
         else:
             found.files[finding.kind].append(finding.name)
     issues = [
-        _issue(kind, names, found.groups[kind], facts, notes=found.notes[kind])
+        make_issue(kind, names, found.groups[kind], facts, notes=found.notes[kind])
         for kind, names in found.files.items()
         if names
     ]
-    issues += _class_issues(manifest, found.left_out)
+    issues += class_issues(manifest, found.left_out)
     if manifest.bad_entries:
         reasons = "; ".join(f"{entry.name} {entry.reason}" for entry in manifest.bad_entries[:3])
-        issues.append(_issue("bad-entry", [entry.name for entry in manifest.bad_entries], [], {}, reasons))
+        issues.append(make_issue("bad-entry", [entry.name for entry in manifest.bad_entries], [], {}, reasons))
     issues.sort(key=lambda issue: (issue.severity.rank, -len(issue.files), issue.kind))
     return Audit(manifest, tuple(issues), found.left_out, tuple(copies), facts)
-
-
-def _judge_copies(
-    group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], found: _Collector
-) -> None:
-    """Decide which copies of one image are kept, and which issue the others have."""
-    if len({sample.label for name in group for sample in samples[name]}) > 1:
-        found.leave_out("label-conflict", group)
-        found.groups["label-conflict"].append(group)
-        return
-    parts = {name: max(_PART_RANK[sample.split] for sample in samples[name]) for name in group}
-    highest = max(parts.values())
-    leaked = [name for name in group if parts[name] < highest]
-    if leaked:
-        found.leave_out("split-leak", leaked)
-        found.groups["split-leak"].append(group)
-    rest = [name for name in group if name not in leaked]
-    by_digest: dict[str, list[str]] = defaultdict(list)
-    for name in rest:
-        by_digest[facts[name].digest].append(name)
-    for same in by_digest.values():
-        if len(same) > 1:
-            found.leave_out("exact-duplicate", same[1:])
-            found.groups["exact-duplicate"].append(tuple(same))
-    different = [same[0] for same in by_digest.values()]
-    if len(different) > 1:
-        best = max(different, key=lambda name: (facts[name].width * facts[name].height, facts[name].size))
-        found.files["near-duplicate"] += [name for name in different if name != best]
-        found.groups["near-duplicate"].append(tuple(different))
-
-
-def _judge_rows(name: str, rows: list[Sample], found: _Collector) -> None:
-    """List a file that a table names several times under one label; one of its rows is used."""
-    if name in found.left_out:
-        return
-    if len({_PART_RANK[row.split] for row in rows}) > 1:
-        found.files["split-leak"].append(name)
-    else:
-        found.files["exact-duplicate"].append(name)
-
-
-def _usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, ...]:
-    """Return one sample per file that is not left out; if it has several rows, the one in the held-out part."""
-    best: dict[str, Sample] = {}
-    for sample in manifest.samples:
-        known = best.get(sample.name)
-        if sample.name not in left_out and (known is None or _PART_RANK[sample.split] > _PART_RANK[known.split]):
-            best[sample.name] = sample
-    return tuple(best.values())
-
-
-def _issue(
-    kind: str,
-    names: list[str],
-    groups: list[tuple[str, ...]],
-    facts: dict[str, FileFacts],
-    detail: str = "",
-    notes: Mapping[str, str] | None = None,
-) -> Issue:
-    known = ISSUE_KINDS[kind]
-    notes = notes or {}
-    files = names if notes else sorted(names)
-    first = facts.get(names[0]) if names else None
-    reason = first.reason or "" if first and first.kinds[:1] == (kind,) else ""
-    detail = detail or notes.get(files[0] if files else "", reason)
-    return Issue(kind, known.severity, known.title, known.fix, tuple(files), tuple(groups), detail, notes)
-
-
-def _class_issues(manifest: Manifest, left_out: dict[str, str]) -> list[Issue]:
-    """List issues of whole classes, judged by the usable files."""
-    kept = _usable_rows(manifest, left_out)
-    counts = {name: sum(sample.label == name for sample in kept) for name in manifest.classes}
-    listing = ", ".join(f"{name} {count}" for name, count in counts.items())
-    details = {}
-    if len(counts) < 2:
-        hint = one_class_hint(manifest.path)
-        details["one-class"] = f"only '{manifest.classes[0]}'" + (f"; {hint}" if hint else "")
-    if manifest.empty_classes:
-        details["empty-class"] = ", ".join(manifest.empty_classes)
-    if any(count < 20 for count in counts.values()):
-        details["few-images"] = listing
-    elif len(counts) > 1 and max(counts.values()) >= 1.5 * min(counts.values()):
-        details["class-imbalance"] = listing
-    if manifest.has_splits:
-        present = {(sample.split or "train", sample.label) for sample in kept}
-        parts = {part for part, _ in present}
-        absent = [f"{label} in {part}" for part in parts for label in counts if (part, label) not in present]
-        if absent:
-            details["missing-in-part"] = ", ".join(sorted(absent))
-    return [_issue(kind, [], [], {}, detail) for kind, detail in details.items()]

@@ -10,7 +10,7 @@ from mien.inference.bundle_config import BundleConfig
 from mien.inference.caution import join_reasons, small_face, whole_photograph
 from mien.inference.decision import Answer, AnswerRule
 from mien.inference.preprocess import PreparedImage
-from mien.io.video import TimedFrame
+from mien.io.video.frames import TimedFrame
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
 

@@ -21,8 +21,9 @@ from mien.inference.decision import AnswerRule
 from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.inference.thresholds import Threshold
-from mien.io.image import ImageSource, is_single_image, load_image, open_source
-from mien.io.video import TimedFrame, with_times
+from mien.io.image import load_image
+from mien.io.image_source import ImageSource, is_single_image, open_source
+from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
 from mien.runtime import available_cores, map_in_order
 
@@ -214,7 +215,7 @@ class Reader:
 
         Args:
             frames: uint8 (H, W, 3), RGB, [0, 255], or pairs of a time in seconds and a frame, or what
-                `mien.io.video.open_video(path).frames(fps)` yields.
+                `mien.io.video.decoding.open_video(path).frames(fps)` yields.
             fps: a frame without a time comes 1 / `fps` seconds after the one before; None means that it shows
                 the moment it comes in, as from a webcam.
             source: the name of every result.

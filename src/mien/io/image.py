@@ -2,59 +2,23 @@
 
 import io
 import math
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mien.arrays import RGB, UInt8
-from mien.errors import ImageError, InputError
+from mien.arrays import RGB
+from mien.errors import ImageError
+from mien.io.image_source import ImageSource, open_source, read_file
 from mien.io.jpeg import CUT_SHORT, completed
 from mien.io.libtiff import silence_libtiff
-from mien.io.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb
+from mien.io.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb, too_many_pixels
 from mien.io.sniffing import not_an_image
 from mien.runtime import MemoryBudget, release_freed_memory
-
-#: A path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array as `array_to_rgb`
-#: takes it.
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | UInt8
-
-#: Endings of image files, in lower case.
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".gif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".svg",
-        ".ico",
-        ".jp2",
-    ]
-)
-
-#: First bytes of most images, whatever their names say.
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
-
-#: Files larger than this are refused before reading, in bytes.
-MAX_BYTES = 512 * 2**20
+from mien.text import first_line
 
 #: Images that take more memory than this once decoded are refused before that, in bytes: 117 million pixels of
 #: colour, 179 of grey, 52 as WebP.
@@ -118,79 +82,6 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None) -> RGB:
         return image.rgb
 
 
-def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | bytes | UInt8 | ImageError]:
-    """Return what rows and errors call an image, and the image as a path, bytes or array that any thread may use.
-
-    An open file is read from its start, and a Pillow image is turned upright and converted as its file would be. If
-    that fails, an ImageError takes the image's place.
-
-    Raises:
-        InputError: an object that is not an image at all.
-
-    Examples:
-        >>> open_source("me.jpg"), open_source(io.BytesIO(b"..."))
-        (('me.jpg', 'me.jpg'), ('<file>', b'...'))
-    """
-    if isinstance(source, str | os.PathLike):
-        return os.fsdecode(source), source
-    if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>", bytes(source)
-    if isinstance(source, np.ndarray):
-        return "<array>", source
-    if isinstance(source, Image.Image):
-        name = os.fsdecode(getattr(source, "filename", "") or "<image>")
-        return name, _pillow_to_rgb(source, name)
-    if hasattr(source, "read"):
-        named = getattr(source, "name", None)
-        name = named if isinstance(named, str) else "<file>"
-        return name, _read_stream(source, name)
-    fix = "; convert it with numpy.asarray" if hasattr(source, "__array__") else ""
-    raise InputError(
-        "an image is a path, bytes, an open file, a Pillow image or a uint8 array, "
-        f"not {type(source).__module__}.{type(source).__name__}{fix}".replace("not builtins.", "not ")
-    )
-
-
-def is_single_image(source: object) -> bool:
-    """Return whether an object is one image, not several.
-
-    Examples:
-        >>> is_single_image("me.jpg"), is_single_image(["me.jpg"])
-        (True, False)
-    """
-    if isinstance(source, np.ndarray):
-        return source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (1, 3, 4))
-    kinds = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-    return isinstance(source, kinds) or hasattr(source, "read")
-
-
-def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:
-    if image.width * image.height > MAX_PIXELS:
-        return _too_many_pixels(name)
-    try:
-        image.load()
-        rgb = shrunk_rgb(image, None)
-        turn = TRANSPOSES.get(orientation(image))
-        return rgb if turn is None else np.asarray(Image.fromarray(rgb).transpose(turn))
-    except Exception as error:  # each decoder raises its own
-        return ImageError(name, f"is truncated or damaged: {_first_line(error)}", "damaged")
-
-
-def _read_stream(stream: IO[bytes], name: str) -> bytes | ImageError:
-    """Read a file from its start: where one has just been written, its position is at the end."""
-    try:
-        if stream.seekable():
-            stream.seek(0)
-        data = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError, AttributeError) as error:
-        return ImageError(name, f"cannot be read: {_first_line(error)}")
-    if not isinstance(data, bytes):
-        raise InputError(f"{name}: is open as text; open it for reading bytes, open(path, 'rb')")
-    if len(data) > MAX_BYTES:
-        return ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?", "too-large")
-    return data
-
-
 @contextmanager
 def open_image(
     data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None
@@ -205,37 +96,6 @@ def open_image(
         if needed > _RELEASE_ABOVE:
             release_freed_memory()
         yield found
-
-
-def read_file(path: Path) -> bytes:
-    """Return the bytes of a regular file, or raise ImageError with the reason."""
-    name = str(path)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            reason = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
-            raise ImageError(name, reason, "not-a-file")
-        if status.st_size > MAX_BYTES:
-            raise ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?", "too-large")
-        return path.read_bytes()
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(name, "no such file", "missing") from None
-    except PermissionError:
-        raise ImageError(name, "permission denied; make the file readable", "denied") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(name, f"cannot be read: {_first_line(error)}") from None
-
-
-def begins_like_image(head: bytes) -> bool:
-    r"""Return whether the first 12 bytes of a file are those of a JPEG, PNG, GIF or WebP.
-
-    Examples:
-        >>> begins_like_image(b"GIF89a\x01\x00\x01\x00\x80\x00")
-        True
-    """
-    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def decode(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> RGB:
@@ -259,7 +119,7 @@ def decode_with_size(data: bytes, name: str, *, shrink_to: int | None = None, ma
         del header, image  # this may be half a gigabyte, which turning need not hold as well
         upright = rgb if turned == 1 else np.asarray(Image.fromarray(rgb).transpose(TRANSPOSES[turned]))
     except Exception as error:  # a colour mode that Pillow does not convert, or too little memory
-        reason = f"cannot be converted from {mode} to RGB: {_first_line(error)}"
+        reason = f"cannot be converted from {mode} to RGB: {first_line(error)}"
         raise ImageError(name, reason, "unsupported") from None
     return Decoded(upright, *(size if turned < 5 else size[::-1]), note)
 
@@ -284,7 +144,7 @@ def load_upright(
     try:
         return (image if turn is None else image.transpose(turn)), note
     except Exception as error:  # too little memory
-        raise ImageError(name, f"cannot be turned upright: {_first_line(error)}") from None
+        raise ImageError(name, f"cannot be turned upright: {first_line(error)}") from None
 
 
 def open_header(data: bytes, name: str) -> Image.Image:
@@ -298,11 +158,11 @@ def open_header(data: bytes, name: str) -> Image.Image:
         reason = f"{known.reason}; {known.fix}" if known else "is not an image that can be decoded"
         raise ImageError(name, reason, "not-an-image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels(name) from None
+        raise too_many_pixels(name) from None
     except Exception as error:
-        raise ImageError(name, f"has a damaged header: {_first_line(error)}", "damaged") from None
+        raise ImageError(name, f"has a damaged header: {first_line(error)}", "damaged") from None
     if image.width * image.height > MAX_PIXELS:
-        raise _too_many_pixels(name)
+        raise too_many_pixels(name)
     return image
 
 
@@ -323,7 +183,7 @@ def _load(
         whole = completed(data, image.size) if image.format in ("JPEG", "MPO") else None
         if whole is not None:
             return _load(open_header(whole, name), whole, name, shrink_to, max_pixels)[0], CUT_SHORT
-        raise ImageError(name, f"is truncated or damaged: {_first_line(error)}", "damaged") from None
+        raise ImageError(name, f"is truncated or damaged: {first_line(error)}", "damaged") from None
     return image, None
 
 
@@ -341,12 +201,3 @@ def _draft(image: Image.Image, shrink_to: int | None, max_pixels: int | None) ->
 def _decoded_bytes(image: Image.Image) -> int:
     """Return how many bytes Pillow's own copy of an image takes."""
     return image.width * image.height * _FORMAT_BYTES.get(image.format or "", _MODE_BYTES.get(image.mode, 4))
-
-
-def _too_many_pixels(name: str) -> ImageError:
-    return ImageError(name, f"has more than {MAX_PIXELS} pixels", "too-many-pixels")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:160]

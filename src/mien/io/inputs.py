@@ -6,18 +6,25 @@ Only names are held, and the order is always the same, so that a long job can be
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from mien.errors import DataError, ImageError, InputError
-from mien.io.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
-from mien.io.image import IMAGE_SUFFIXES, begins_like_image
+from mien.io.sniffing import (
+    HEAD,
+    begins_like_either,
+    begins_like_image,
+    head_of,
+    is_clear_name,
+    is_image_name,
+    is_video,
+    looks_like_video,
+)
 from mien.io.sources import ZipSource, walk
 
 #: The name of standard input.
@@ -25,8 +32,6 @@ STDIN = "-"
 #: A video in an archive is unpacked in memory up to this size, in bytes, and else into a temporary file.
 _IN_MEMORY = 64 * 2**20
 _WILD = re.compile(r"[*?\[]")
-#: Bytes at the beginning of a file that tell what it is.
-_HEAD = VIDEO_HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class InputItem:
             return False
         if self.archive is None:
             return is_video(self.name)
-        return _is_video(self.member, self.archive.head(self.member, _HEAD))
+        return looks_like_video(self.member, self.archive.head(self.member, HEAD))
 
     def image(self) -> str | bytes | ImageError:
         """Return what `Reader.predict_named` takes: a path, the bytes of a member, or why it cannot be read."""
@@ -62,7 +67,7 @@ class InputItem:
 
     @contextmanager
     def file(self) -> Iterator[str | BinaryIO]:
-        """Give what `mien.io.video.open_video` takes: a path, or a member of an archive unpacked for the while.
+        """Give what `open_video` takes: a path, or a member of an archive unpacked for the while.
 
         Raises ImageError if it cannot be read.
         """
@@ -168,7 +173,7 @@ class Inputs:
         found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
         found = {member: item for member, item in found.items() if _is_wanted_member(source, member)}
         for refused in source.refused:
-            if _named_clearly(refused.name):
+            if is_clear_name(refused.name):
                 found[refused.name] = InputItem(f"{name}/{refused.name}", problem=refused.reason)
         return _require_any((found[member] for member in sorted(found)), f"{name}: has no images or videos in it")
 
@@ -176,22 +181,6 @@ class Inputs:
         if self._stdin is None:
             raise InputError(f"{name}: standard input is closed; pipe paths into it, or name a list.txt")
         return _require_any(_items(_stdin_lines(self._stdin)), f"{name}: standard input names no images or videos")
-
-
-def is_video(name: str) -> bool:
-    """Return whether a file is a video: by its first bytes, or by its name if they say nothing.
-
-    Examples:
-        >>> is_video("party.MP4")
-        True
-    """
-    return _is_video(name, _head(Path(name)))
-
-
-def _is_video(name: str, head: bytes) -> bool:
-    if begins_like_image(head):
-        return False
-    return begins_like_video(head) or (is_video_name(name) and not _named_like_image(name))
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -231,7 +220,7 @@ def _stdin_lines(stream: BinaryIO) -> Iterator[str]:
 def _lines(stream: BinaryIO, error: str) -> Iterator[str]:
     """Yield lines as file names, whatever bytes are in them; InputError with the text `error` if it is not text."""
     for number, line in enumerate(stream):
-        if b"\0" in line or (number == 0 and begins_like_image(line[:_HEAD])):
+        if b"\0" in line or (number == 0 and begins_like_image(line[:HEAD])):
             raise InputError(error)
         yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
 
@@ -269,7 +258,7 @@ def _files_below(
         if not wanted(place):
             continue
         if folder:
-            empty = place if _named_like_image(place) else None
+            empty = place if is_image_name(place) else None
         elif _is_wanted(top / place):
             empty = None
             yield InputItem(str(top / place))
@@ -280,34 +269,11 @@ def _files_below(
 
 def _is_wanted(path: Path) -> bool:
     """Return whether a file is named like an image or a video, or begins like one."""
-    return _named_clearly(path.name) or _looks_wanted(path.name, _head(path))
+    return is_clear_name(path.name) or begins_like_either(path.name, head_of(path))
 
 
 def _is_wanted_member(source: ZipSource, member: str) -> bool:
-    return _named_clearly(member) or _looks_wanted(member, source.head(member, _HEAD))
-
-
-def _named_clearly(name: str) -> bool:
-    return _named_like_image(name) or is_clear_video_name(name)
-
-
-def _looks_wanted(name: str, head: bytes) -> bool:
-    return begins_like_image(head) or (begins_like_video(head) and not is_sound_name(name))
-
-
-def _head(path: Path) -> bytes:
-    """Return the first bytes of a file; nothing if it cannot be read or is not a regular file."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return b""
-        with path.open("rb") as stream:
-            return stream.read(_HEAD)
-    except (OSError, ValueError):
-        return b""
-
-
-def _named_like_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return is_clear_name(member) or begins_like_either(member, source.head(member, HEAD))
 
 
 def _open_archive(path: Path) -> ZipSource:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from mien.arrays import RGB, Float32, UInt8
-from mien.errors import InputError
+from mien.errors import ImageError, InputError
 
 #: Images with more pixels than this are refused before decoding (Pillow's own limit against decompression bombs).
 MAX_PIXELS = 178_956_970
@@ -120,3 +120,8 @@ def _deep_values(image: Image.Image) -> Float32:
 def _deep_to_8_bit(image: Image.Image, scale: float) -> Image.Image:
     values = _deep_values(image) * np.float32(scale)
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def too_many_pixels(name: str) -> ImageError:
+    """Return the error for an image of more than `MAX_PIXELS`."""
+    return ImageError(name, f"has more than {MAX_PIXELS} pixels", "too-many-pixels")

@@ -1,8 +1,23 @@
-"""Recognise what stands where an image should be: web pages, drawings, documents, videos, LFS pointers."""
+"""Recognise files by name and first bytes: images, videos, and what stands where an image should be.
+
+The formats of videos: `mien.io.video.containers`.
+"""
 
 import codecs
+import stat
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
+
+#: Endings of image files, in lower case.
+_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .heic .heif .svg .ico .jp2".split()
+)
+#: First bytes of most images, whatever their names say.
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+#: Bytes at the beginning of a file that tell what it is.
+HEAD = VIDEO_HEAD
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 _MARKUP = (b"<svg", b"<?xml", b"<!doctype svg", b"<!--")
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
@@ -21,6 +36,64 @@ _ARCHIVES = {
     b"7z\xbc\xaf": "a 7z archive",
 }
 _VIDEO_HEADS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"OggS")
+
+
+def begins_like_image(head: bytes) -> bool:
+    r"""Return whether the first 12 bytes of a file are those of a JPEG, PNG, GIF or WebP.
+
+    Examples:
+        >>> begins_like_image(b"GIF89a\x01\x00\x01\x00\x80\x00")
+        True
+    """
+    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
+def is_video(name: str) -> bool:
+    """Return whether a file is a video: by its first bytes, or by its name if they say nothing.
+
+    Examples:
+        >>> is_video("party.MP4")
+        True
+    """
+    return looks_like_video(name, head_of(Path(name)))
+
+
+def looks_like_video(name: str, head: bytes) -> bool:
+    """Return whether a file with this name and these first bytes is a video; its name counts if they say nothing."""
+    if begins_like_image(head):
+        return False
+    return begins_like_video(head) or (is_video_name(name) and not is_image_name(name))
+
+
+def is_clear_name(name: str) -> bool:
+    """Return whether a name ends as nothing but an image or a video does."""
+    return is_image_name(name) or is_clear_video_name(name)
+
+
+def begins_like_either(name: str, head: bytes) -> bool:
+    """Return whether a file begins like an image, or like a video and its name does not call it sound."""
+    return begins_like_image(head) or (begins_like_video(head) and not is_sound_name(name))
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a name ends like that of an image.
+
+    Examples:
+        >>> is_image_name("party.JPG"), is_image_name("party.mp4")
+        (True, False)
+    """
+    return PurePosixPath(name).suffix.lower() in _SUFFIXES
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file; nothing if it cannot be read or is not a regular file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with path.open("rb") as stream:
+            return stream.read(HEAD)
+    except (OSError, ValueError):
+        return b""
 
 
 class NotAnImage(NamedTuple):

@@ -11,9 +11,9 @@ from typing import IO, BinaryIO, Protocol
 
 from mien.errors import DataError, ImageError
 from mien.io.code_pages import STANDARD_CODE_PAGE, find_code_page, member_name
-from mien.io.containers import is_video_name
-from mien.io.image import MAX_BYTES, read_file
+from mien.io.image_source import MAX_BYTES, read_file
 from mien.io.layout import RUNS
+from mien.io.video.containers import is_video_name
 
 #: What operating systems leave behind, and the folder that mien trains into if it is started inside the data.
 JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUNS})

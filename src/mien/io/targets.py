@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file, readable_errors, refuse_existing, temporary_path, to_bytes
-from mien.io.containers import VIDEO_SUFFIXES
-from mien.io.image import IMAGE_SUFFIXES
+from mien.io.sniffing import is_image_name
+from mien.io.video.containers import is_video_name
 
 #: In place of a pattern: a PNG is an earlier result if its text has SOFTWARE.
 PNG = "PNG"
@@ -175,7 +175,7 @@ def _png_software(path: Path) -> str | None:
 
 def refuse_file_name(folder: Path, fix: str) -> None:
     """Raise ConfigError, which says the `fix`, if a new folder would be named like an image or a video."""
-    if not folder.exists() and folder.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+    if not folder.exists() and (is_image_name(folder.name) or is_video_name(folder.name)):
         raise ConfigError(f"{folder}: {fix}")
 
 

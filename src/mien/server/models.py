@@ -18,7 +18,8 @@ from mien.explanation.explainer import Method, explain_image
 from mien.idioms import to_query
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
-from mien.io.image import ImageSource, open_header
+from mien.io.image import open_header
+from mien.io.image_source import ImageSource
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload

@@ -12,7 +12,7 @@ from mien.io.atomic import new_file
 from mien.io.image import load_image
 from mien.io.inputs import InputItem
 from mien.io.targets import UniqueStems, refuse_file_name, require_output
-from mien.io.video_writer import VideoWriter, require_video_name
+from mien.io.video.writer import VideoWriter, require_video_name
 from mien.results import FrameResult, ImageResult
 from mien.viz.annotate import annotate
 

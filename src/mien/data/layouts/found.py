@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from mien.io.image import IMAGE_SUFFIXES
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 
 
@@ -71,4 +71,4 @@ def plain(name: str) -> str:
 
 def is_image(path: PurePath) -> bool:
     """Return whether a file is named like an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return is_image_name(path.name)

@@ -15,12 +15,13 @@ from mien.inference.jobs.summary import BatchSummary
 from mien.inference.jobs.video_rows import Note, VideoStart, video_rows
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
-from mien.io.image import ImageSource
+from mien.io.image_source import ImageSource
 from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
 from mien.io.targets import same_file
-from mien.io.video import FPS, require_av
+from mien.io.video.frames import FPS
+from mien.io.video.pyav import require_av
 from mien.results import FrameResult, ImageResult
 from mien.version import __version__
 

@@ -12,7 +12,8 @@ from mien.faces.tracker import Tracker
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow
 from mien.io.inputs import InputItem
-from mien.io.video import TimedFrame, open_video
+from mien.io.video.decoding import open_video
+from mien.io.video.frames import TimedFrame
 from mien.results import FrameResult, ImageResult
 
 #: After so many frames the state of the tracker is noted; an interruption costs no more.

@@ -15,8 +15,8 @@ from mien.arrays import Float32, Float64
 from mien.errors import ExportError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import Reader
-from mien.io.image import IMAGE_SUFFIXES
 from mien.io.pixels import orientation
+from mien.io.sniffing import is_image_name
 from mien.training.export.output import as_probabilities, read_output, run
 from mien.training.export.scaling import Scaling
 
@@ -65,7 +65,7 @@ def image_files(data: Path) -> list[Path]:
     """Return up to `MAX_FILES` image files of a folder, or the one file; ExportError if there is none."""
     if data.is_file():
         return [data]
-    found = sorted(path for path in data.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    found = sorted(path for path in data.rglob("*") if is_image_name(path.name) and path.is_file())
     if not found:
         raise ExportError(f"{data}: has no image to compare on")
     return found[:: -(-len(found) // MAX_FILES)]

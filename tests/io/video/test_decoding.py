@@ -1,21 +1,17 @@
 """Frames of any video come upright, at their times and in bounded number; what is no video is one line."""
 
 import gc
-import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mien.arrays import RGB
-from mien.errors import ConfigError, InputError, MissingExtraError, OutputError
-from mien.io.camera import open_camera
-from mien.io.video import open_video, with_times
-from mien.io.video_writer import VideoWriter
+from mien.errors import ConfigError, InputError, MissingExtraError
+from mien.io.video.decoding import open_video
+from mien.io.video.writer import VideoWriter
 
 WriteVideo = Callable[..., None]
 
@@ -207,85 +203,3 @@ def test_without_pyav_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
     for attempt in (lambda: open_video(tmp_path / "video.mp4"), lambda: VideoWriter(tmp_path / "video.mp4")):
         with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"):
             attempt()
-
-
-@pytest.mark.parametrize("camera", ["97", "/dev/no-such-camera", "no such camera"])
-def test_a_camera_that_is_not_there(camera: str) -> None:
-    with pytest.raises(InputError, match=f"^camera {camera}: ") as caught:
-        open_camera(camera)
-    assert "\n" not in str(caught.value)
-
-
-# Times
-
-
-def test_frames_get_times() -> None:
-    image = np.zeros((2, 2, 3), np.uint8)
-    assert [frame.time for frame in with_times([image] * 4, fps=2)] == [0, 0.5, 1, 1.5]
-    assert [frame.time for frame in with_times([(3, image), (4.5, image), (4.5, image)])] == [3, 4.5, 4.5]
-    live = [frame.time for frame in with_times(itertools.repeat(image, 3))]
-    assert live[0] == 0
-    assert live == sorted(live)
-
-
-@pytest.mark.parametrize("times", [[1.0, 0.5], [float("nan")], [0.0, float("inf")]])
-def test_times_go_forward(times: list[float]) -> None:
-    image = np.zeros((2, 2, 3), np.uint8)
-    with pytest.raises(InputError, match="in order"):
-        list(with_times((time, image) for time in times))
-
-
-@pytest.mark.parametrize("fps", [0, -1, float("nan")])
-def test_an_fps_is_above_zero(fps: float) -> None:
-    with pytest.raises(ConfigError, match="frames per second"):
-        list(with_times([], fps))
-
-
-# Writing
-
-
-@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.MOV"])
-@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
-def test_a_written_video_can_be_read_again(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
-    path = tmp_path / name
-    times = [0, 0.2, 0.4, 1.0, 1.05]
-    with VideoWriter(path) as writer:
-        for number, time in enumerate(times):
-            writer.write(time, Image.new("RGB", size, (20 + 40 * number,) * 3))
-    frames, fault = read(path, 1000)
-    assert fault is None
-    np.testing.assert_allclose([time for time, _ in frames], times, atol=0.002)
-    np.testing.assert_allclose([frame.mean() for _, frame in frames], [20, 60, 100, 140, 180], atol=4)
-    assert frames[0][1].shape == (48, 64, 3)
-    assert sorted(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("written", [0, 3])
-@pytest.mark.parametrize("reason", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupted_video_leaves_nothing_behind(tmp_path: Path, reason: type[BaseException], written: int) -> None:
-    path = tmp_path / "video.mp4"
-    path.write_bytes(b"older")
-    with pytest.raises(reason), VideoWriter(path) as writer:
-        for number in range(written):
-            writer.write(number, Image.new("RGB", (64, 48)))
-        raise reason
-    assert path.read_bytes() == b"older"
-    assert sorted(tmp_path.iterdir()) == [path]
-
-
-def test_a_video_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"out.gif: a video is written as .mp4"):
-        VideoWriter(tmp_path / "out.gif")
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"), VideoWriter(tmp_path / "file" / "out.mp4"):
-        raise AssertionError("was opened")
-
-
-def test_frames_of_another_size_are_fitted(tmp_path: Path) -> None:
-    path = tmp_path / "video.mp4"
-    with VideoWriter(path) as writer:
-        writer.write(0, Image.new("RGB", (64, 48)))
-        writer.write(1, Image.new("RGB", (32, 32), "white"))
-    frames: Any = read(path)[0]
-    assert [frame.shape for _, frame in frames] == [(48, 64, 3)] * 2
-    assert frames[1][1].mean() > 240

@@ -1,30 +1,29 @@
-"""Decode videos to frames with PyAV (`pip install 'mien[video]'`). Webcams: `mien.io.camera`."""
+"""Decode videos to frames with PyAV (`pip install 'mien[video]'`). Webcams: `mien.io.video.camera`."""
 
 import math
 import os
 import re
 import stat
-import time as clock
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mien.arrays import RGB, UInt8
-from mien.errors import ConfigError, InputError, MissingExtraError
-from mien.io.containers import missing_bytes
-from mien.io.cuts import THUMBNAIL, find_cuts, thumbnail
+from mien.errors import ConfigError, InputError
+from mien.io.video.containers import missing_bytes
+from mien.io.video.cuts import THUMBNAIL, find_cuts
+from mien.io.video.frames import FPS, TimedFrame
+from mien.io.video.pyav import error_text, require_av
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-#: Frames per second by default.
-FPS = 5.0
 #: A video that ends this many seconds before its announced duration is cut short, if its file does not say how long
 #: it is. A last frame may be held, and sound may go on.
 _MISSING_SECONDS = 0.5
@@ -39,22 +38,6 @@ _FORMATS = (
 )
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
-
-
-class TimedFrame(NamedTuple):
-    """A frame of a video or webcam.
-
-    Args:
-        time: seconds since the first frame.
-        rgb: uint8 (H, W, 3), RGB, [0, 255].
-        number: its number among all frames of the video, from 1.
-        cut: whether a hard cut lies between this frame and the one that was taken before it; None if nobody looked.
-    """
-
-    time: float
-    rgb: RGB
-    number: int
-    cut: bool | None = None
 
 
 class Video(AbstractContextManager["Video"]):
@@ -263,15 +246,6 @@ def from_container(name: str, container: Any, error: str, *, live: bool = False,
     return Video(name, container, chosen, live=live, missing=missing)
 
 
-def require_av() -> Any:
-    """Return PyAV; MissingExtraError if it is not installed."""
-    try:
-        import av
-    except ImportError:
-        raise MissingExtraError("video", "video") from None
-    return av
-
-
 def _require_file(path: str, name: str) -> None:
     try:
         kind = Path(path).stat().st_mode
@@ -296,7 +270,7 @@ def _duration(container: "InputContainer", stream: "VideoStream") -> float | Non
 
 
 def _thumbnail(frame: "av.VideoFrame") -> UInt8:
-    """Return a frame as `mien.io.cuts` compares it; black if it cannot be converted."""
+    """Return a frame as `mien.io.video.cuts` compares it; black if it cannot be converted."""
     import av
 
     width, height = THUMBNAIL
@@ -317,65 +291,3 @@ def _turned(pixels: RGB, matrix: list[int] | None) -> RGB:
     turned = pixels.swapaxes(0, 1) if swapped else pixels
     turned = turned[:, ::-1] if (c if swapped else a) < 0 else turned
     return np.ascontiguousarray(turned[::-1] if (b if swapped else d) < 0 else turned)
-
-
-def error_text(error: BaseException) -> str:
-    """Return the text of a PyAV error without its number and file name."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text.splitlines()[0][:120]
-
-
-def with_times(
-    frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None = None, cuts: bool = True
-) -> Iterator[TimedFrame]:
-    """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
-
-    With `cuts`, hard cuts are looked for among frames that do not say; without, there are none.
-
-    Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
-    that is not above 0.
-
-    Examples:
-        >>> [frame.time for frame in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
-        [0.0, 0.25, 0.5]
-    """
-    timed = _timed(frames, fps)
-    if not cuts:
-        return (frame if frame.cut is not None else frame._replace(cut=False) for frame in timed)
-    return _found_cuts(timed)
-
-
-def _timed(frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None) -> Iterator[TimedFrame]:
-    if fps is not None and not 0 < fps < math.inf:
-        raise ConfigError(f"{fps} frames per second: give a number above 0")
-    begin, last = None, -math.inf
-    for number, item in enumerate(frames, 1):
-        if isinstance(item, TimedFrame):
-            found = item
-        elif isinstance(item, tuple):
-            found = TimedFrame(float(item[0]), item[1], number)
-        elif fps is not None:
-            found = TimedFrame((number - 1) / fps, item, number)
-        else:
-            now = clock.monotonic()
-            begin = now if begin is None else begin
-            found = TimedFrame(now - begin, item, number)
-        if not isinstance(found.rgb, np.ndarray):
-            raise InputError(f"frame {number} is a {type(found.rgb).__name__}: give uint8 arrays (H, W, 3)")
-        if not last <= found.time < math.inf:
-            raise InputError(f"frame {number} is of {found.time:g} s, the one before of {last:g} s: give them in order")
-        last = found.time
-        yield found
-
-
-def _found_cuts(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    unseen = ((frame.time, _small(frame), frame) for frame in frames)
-    for frame, cut in find_cuts(unseen, settle=0):
-        yield frame if frame.cut is not None else frame._replace(cut=cut)
-
-
-def _small(frame: TimedFrame) -> UInt8:
-    """Return what a frame is compared by; black, which is no cut, if it says itself whether it is one."""
-    if frame.cut is not None or frame.rgb.ndim != 3 or frame.rgb.shape[2] != 3 or frame.rgb.dtype != np.uint8:
-        return np.zeros((THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
-    return thumbnail(frame.rgb)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file
-from mien.io.video import FPS, error_text, require_av
+from mien.io.video.frames import FPS
+from mien.io.video.pyav import error_text, require_av
 
 #: Formats by the end of the file's name.
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mien.errors import InputError
-from mien.io.video import Video, error_text, from_container, require_av
+from mien.io.video.decoding import Video, from_container
+from mien.io.video.pyav import error_text, require_av
 
 
 def open_camera(camera: str = "0") -> Video:

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.io.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_video_name, missing_bytes
-from mien.io.image import begins_like_image
-from mien.io.inputs import is_video
-from mien.io.video import open_video
+from mien.io.sniffing import begins_like_image, is_video
+from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_video_name, missing_bytes
+from mien.io.video.decoding import open_video
 
 WriteVideo = Callable[..., None]
 

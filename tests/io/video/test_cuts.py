@@ -9,7 +9,7 @@ import skimage.data
 from PIL import Image
 
 from mien.arrays import UInt8
-from mien.io.cuts import THUMBNAIL, find_cuts, thumbnail
+from mien.io.video.cuts import THUMBNAIL, find_cuts, thumbnail
 
 #: What a camera does: from the time in seconds, where it looks (x, y), the width of its view (all in parts of the
 #: image), and the light.

@@ -1,0 +1,87 @@
+"""Frames with their times: of a video, a webcam, or any that a program has."""
+
+import math
+import time as clock
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mien.arrays import RGB, UInt8
+from mien.errors import ConfigError, InputError
+from mien.io.video.cuts import THUMBNAIL, find_cuts, thumbnail
+
+#: Frames per second by default.
+FPS = 5.0
+
+
+class TimedFrame(NamedTuple):
+    """A frame of a video or webcam.
+
+    Args:
+        time: seconds since the first frame.
+        rgb: uint8 (H, W, 3), RGB, [0, 255].
+        number: its number among all frames of the video, from 1.
+        cut: whether a hard cut lies between this frame and the one that was taken before it; None if nobody looked.
+    """
+
+    time: float
+    rgb: RGB
+    number: int
+    cut: bool | None = None
+
+
+def with_times(
+    frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None = None, cuts: bool = True
+) -> Iterator[TimedFrame]:
+    """Give every frame a time in seconds: its own, or 1 / `fps` after the one before, or (None) that of the clock.
+
+    With `cuts`, hard cuts are looked for among frames that do not say; without, there are none.
+
+    Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
+    that is not above 0.
+
+    Examples:
+        >>> [frame.time for frame in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
+        [0.0, 0.25, 0.5]
+    """
+    timed = _timed(frames, fps)
+    if not cuts:
+        return (frame if frame.cut is not None else frame._replace(cut=False) for frame in timed)
+    return _found_cuts(timed)
+
+
+def _timed(frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None) -> Iterator[TimedFrame]:
+    if fps is not None and not 0 < fps < math.inf:
+        raise ConfigError(f"{fps} frames per second: give a number above 0")
+    begin, last = None, -math.inf
+    for number, item in enumerate(frames, 1):
+        if isinstance(item, TimedFrame):
+            found = item
+        elif isinstance(item, tuple):
+            found = TimedFrame(float(item[0]), item[1], number)
+        elif fps is not None:
+            found = TimedFrame((number - 1) / fps, item, number)
+        else:
+            now = clock.monotonic()
+            begin = now if begin is None else begin
+            found = TimedFrame(now - begin, item, number)
+        if not isinstance(found.rgb, np.ndarray):
+            raise InputError(f"frame {number} is a {type(found.rgb).__name__}: give uint8 arrays (H, W, 3)")
+        if not last <= found.time < math.inf:
+            raise InputError(f"frame {number} is of {found.time:g} s, the one before of {last:g} s: give them in order")
+        last = found.time
+        yield found
+
+
+def _found_cuts(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
+    unseen = ((frame.time, _small(frame), frame) for frame in frames)
+    for frame, cut in find_cuts(unseen, settle=0):
+        yield frame if frame.cut is not None else frame._replace(cut=cut)
+
+
+def _small(frame: TimedFrame) -> UInt8:
+    """Return what a frame is compared by; black, which is no cut, if it says itself whether it is one."""
+    if frame.cut is not None or frame.rgb.ndim != 3 or frame.rgb.shape[2] != 3 or frame.rgb.dtype != np.uint8:
+        return np.zeros((THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
+    return thumbnail(frame.rgb)
