@@ -67,7 +67,7 @@ def commands() -> str:
     """Return the help of every verb as Markdown: its text, its call, and its options under their headings."""
     lines = []
     for name in VERBS:
-        verb = import_module(f"mien.cli.{name}").command
+        verb = import_module(f"mien.cli.verbs.{name}").command
         ctx = click.Context(verb, info_name=f"mien {name}", help_option_names=["-h", "--help"])
         call = " ".join([ctx.command_path, *verb.collect_usage_pieces(ctx)])
         lines += ["", f"## mien {name}", "", "```sh", call, "```", "", inspect.cleandoc(verb.help or "")]

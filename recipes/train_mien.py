@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from choose_rule import Rule, choose_rule
 
-from mien.cli.training_progress import TrainingProgress
+from mien.cli.output.training_progress import TrainingProgress
 from mien.inference.calibration import fit_temperature, probabilities
 from mien.io.layout import CONFIG, KERAS
 from mien.labels import EXPRESSIONS

@@ -126,7 +126,7 @@ def test_no_thread_is_started(after_its_libraries: dict[str, Any]) -> None:
 def test_the_command_loads_only_what_its_verb_needs() -> None:
     help_only = probe([], ["mien.cli"])["modules"]
     assert {name.split(".")[0] for name in help_only} & (set(HEAVY) - {"click"}) == set()
-    predict = probe([], ["mien.cli.predict", "mien.cli.evaluate"])["modules"]
+    predict = probe([], ["mien.cli.verbs.predict", "mien.cli.verbs.evaluate"])["modules"]
     assert {name.split(".")[0] for name in predict} & (set(HEAVY) - {"click"}) == set()
 
 

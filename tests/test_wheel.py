@@ -144,7 +144,7 @@ def largest(sizes: dict[str, float]) -> str:
 def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"mien-{mien.__version__}" in wheel.name
-    assert {"mien/__init__.py", "mien/py.typed", "mien/cli/predict.py", "mien/training/loop/fit.py"} <= set(names)
+    assert {"mien/__init__.py", "mien/py.typed", "mien/cli/verbs/predict.py", "mien/training/loop/fit.py"} <= set(names)
     assert {f"mien/models/mien/{part}" for part in ("model.onnx", "config.json", "CARD.md")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]

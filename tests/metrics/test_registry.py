@@ -9,7 +9,7 @@ from rich.console import Console
 from sklearn import metrics as sk
 
 from mien.arrays import Float64
-from mien.cli.tables import metrics_table
+from mien.cli.output.tables import metrics_table
 from mien.evaluation.comparison import Comparison, compare_predictions
 from mien.evaluation.groups import measure_groups
 from mien.evaluation.groups_file import Groups

@@ -104,7 +104,7 @@ def test_every_code_is_documented() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    from mien.cli.serve import command
+    from mien.cli.verbs.serve import command
 
     options = [name for option in command.params for name in option.opts if name.startswith("--")]
     known = [name for name in options if f"`{name}" in TEXT or f" {name}" in TEXT]

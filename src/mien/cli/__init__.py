@@ -1,4 +1,4 @@
-"""The `mien` command: one module per verb, imported when its verb is used. Helpers are named after their verb.
+"""The `mien` command: one module per verb in `verbs/`, imported when its verb is used; what they print in `output/`.
 
 A verb parses its options, makes one call and prints; what it calls is below, for Python callers too.
 """
@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mien.cli.bad_calls import describe, refuse_verb
-from mien.cli.terminal import one_line
+from mien.cli.output.terminal import one_line
 from mien.errors import MienError
 from mien.idioms import to_flags
 from mien.version import __version__
@@ -65,7 +65,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"mien.cli.{cmd_name}").command
+        command: click.Command = import_module(f"mien.cli.verbs.{cmd_name}").command
         return command
 
     def resolve_command(

@@ -9,8 +9,8 @@ from threading import Event
 
 import click
 
+from mien.cli.output.terminal import one_line
 from mien.cli.predict_video import VideoSummary, clock_time, print_problems
-from mien.cli.terminal import one_line
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.row_output import RowOutput

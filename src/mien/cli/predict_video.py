@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mien.cli.terminal import console, one_line
+from mien.cli.output.terminal import console, one_line
 from mien.errors import ConfigError
 from mien.io.formats import ResultRow
 from mien.io.targets import PNG, UniqueStems, refuse_file_name, require_output

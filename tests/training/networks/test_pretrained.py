@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from reporters import RecordingReporter
 
-from mien.cli.train import command
+from mien.cli.verbs.train import command
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.errors import BundleError, ConfigError, TrainingError
 from mien.faces.crop import crop

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from mien.cli.explain_tables import attention_table
-from mien.cli.predict_table import print_table
-from mien.cli.runs import _print
-from mien.cli.tables import FoldedCell, estimate_cell, path_cell
-from mien.cli.terminal import console
+from mien.cli.output.explain_tables import attention_table
+from mien.cli.output.predict_table import print_table
+from mien.cli.output.tables import FoldedCell, estimate_cell, path_cell
+from mien.cli.output.terminal import console
+from mien.cli.verbs.runs import _print
 from mien.explanation.attention import AttentionSummary, ClassAttention, RegionShare
 from mien.explanation.regions import REGIONS
 from mien.io.formats import ResultRow

@@ -8,8 +8,8 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
-from mien.cli.progress import progress_bar
-from mien.cli.terminal import console, one_line, say_to_stderr
+from mien.cli.output.progress import progress_bar
+from mien.cli.output.terminal import console, one_line, say_to_stderr
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
 from mien.inference.preprocess import NO_FACE
@@ -181,7 +181,7 @@ def _explain_data(
     opened: ExplainableModel, data: Path, wanted: tuple[tuple[str, ...] | None, dict[str, str]], summary: bool,
     faithfulness: bool, limit: int, out: Path | None,
 ) -> int:  # fmt: skip
-    from mien.cli.explain_tables import attention_table, faithfulness_table
+    from mien.cli.output.explain_tables import attention_table, faithfulness_table
 
     if out:
         refuse_file_name(out, "images are drawn into a folder; give the name of one")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mien.cli.terminal import one_line
+from mien.cli.output.terminal import one_line
 from mien.text import pluralize
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from mien.cli.help import verb
-from mien.cli.terminal import console, say_to_stderr
+from mien.cli.output.terminal import console, say_to_stderr
 from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.io.targets import require_new_folder

@@ -9,7 +9,7 @@ from rich.text import Text
 from mien.cli.doctor_extras import check_extra, extras
 from mien.cli.doctor_system import Check, system_checks
 from mien.cli.help import verb
-from mien.cli.terminal import console, one_line
+from mien.cli.output.terminal import console, one_line
 from mien.io.targets import require_output, to_json, write_output
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "red"), "info": (" ", "")}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mien.cli.serve import KEY_VARIABLE
+from mien.cli.verbs.serve import KEY_VARIABLE
 
 GOOD = "correct-horse-battery-staple"
 

@@ -7,10 +7,10 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
+from mien.cli.output.tables import baselines_table, metrics_table, plain
+from mien.cli.output.terminal import console
+from mien.cli.output.training_progress import TrainingProgress
 from mien.cli.settings import default_tables, training_headings, training_options
-from mien.cli.tables import baselines_table, metrics_table, plain
-from mien.cli.terminal import console
-from mien.cli.training_progress import TrainingProgress
 from mien.io.layout import CURVES, HISTORY, METRICS, REPORT
 from mien.training.result import TrainingResult
 from mien.training.train import train

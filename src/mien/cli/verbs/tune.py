@@ -11,8 +11,8 @@ from rich.text import Text
 from mien.cli.completion import complete_settings
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_options
-from mien.cli.terminal import console, one_line, say_to_stderr
-from mien.cli.training_progress import SearchProgress
+from mien.cli.output.terminal import console, one_line, say_to_stderr
+from mien.cli.output.training_progress import SearchProgress
 from mien.errors import ConfigError
 from mien.evaluation.provenance import command_line
 from mien.io.atomic import refuse_foreign

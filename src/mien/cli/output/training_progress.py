@@ -10,8 +10,8 @@ from typing import Any
 from rich.live import Live
 from rich.text import Text
 
-from mien.cli.progress import progress_bar
-from mien.cli.terminal import console
+from mien.cli.output.progress import progress_bar
+from mien.cli.output.terminal import console
 from mien.idioms import to_flags
 from mien.io.layout import is_run
 from mien.training.loop.schedule import Epoch

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mien.cli.tables import path_cell, plain
-from mien.cli.terminal import console
+from mien.cli.output.tables import path_cell, plain
+from mien.cli.output.terminal import console
 from mien.data.clean import REPEATED
 from mien.data.issues import ISSUE_KINDS
 from mien.idioms import to_flags

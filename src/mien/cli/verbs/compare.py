@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.help import verb
-from mien.cli.tables import estimate_cell
-from mien.cli.terminal import console, one_line
+from mien.cli.output.tables import estimate_cell
+from mien.cli.output.terminal import console, one_line
 from mien.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 
-from mien.cli.tables import FoldedCell, path_cell
-from mien.cli.terminal import console, one_line
+from mien.cli.output.tables import FoldedCell, path_cell
+from mien.cli.output.terminal import console, one_line
 from mien.inference.jobs.summary import BatchSummary
 from mien.io.formats import ResultRow
 from mien.text import pluralize

@@ -8,9 +8,9 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options, threshold_option
-from mien.cli.progress import progress_bar
-from mien.cli.tables import metrics_table
-from mien.cli.terminal import console, one_line, say_to_stderr
+from mien.cli.output.progress import progress_bar
+from mien.cli.output.tables import metrics_table
+from mien.cli.output.terminal import console, one_line, say_to_stderr
 from mien.errors import ConfigError
 from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.inference.thresholds import Threshold

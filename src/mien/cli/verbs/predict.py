@@ -12,9 +12,9 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one, threshold_option
-from mien.cli.predict_table import print_table, summary, written
-from mien.cli.progress import item_bar
-from mien.cli.terminal import one_line
+from mien.cli.output.predict_table import print_table, summary, written
+from mien.cli.output.progress import item_bar
+from mien.cli.output.terminal import one_line
 from mien.errors import ConfigError
 from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load

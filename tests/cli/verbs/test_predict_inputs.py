@@ -18,7 +18,7 @@ from PIL import Image
 from pyarrow import parquet
 from skimage.data import astronaut
 
-from mien.cli.predict_table import SHOWN, summary
+from mien.cli.output.predict_table import SHOWN, summary
 from mien.data.synthetic.faces import draw_face
 from mien.io.inputs import InputItem
 from mien.results import ImageResult

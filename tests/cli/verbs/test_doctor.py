@@ -23,7 +23,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def core_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No extra is known: importing all of them takes a minute."""
-    monkeypatch.setattr("mien.cli.doctor.extras", list)
+    monkeypatch.setattr("mien.cli.verbs.doctor.extras", list)
 
 
 def state_of(checks: list[Check]) -> dict[str, str]:
@@ -190,7 +190,7 @@ def test_it_needs_the_core_alone() -> None:
 import sys
 for name in ("keras", "tensorflow", "matplotlib", "fastapi", "optuna", "av", "pyarrow", "ray", "sklearn", "onnx"):
     sys.modules[name] = None
-import mien.cli.doctor as doctor
+import mien.cli.verbs.doctor as doctor
 from mien.cli.doctor_system import system_checks
 print({check.state for check in system_checks()} <= {"ok", "info"})
 """

@@ -7,11 +7,11 @@ import click
 import numpy as np
 from rich.table import Table
 
-from mien.cli.check_tables import print_audit
 from mien.cli.help import verb
-from mien.cli.progress import counting_bar, progress_bar
-from mien.cli.tables import metrics_table
-from mien.cli.terminal import console
+from mien.cli.output.check_tables import print_audit
+from mien.cli.output.progress import counting_bar, progress_bar
+from mien.cli.output.tables import metrics_table
+from mien.cli.output.terminal import console
 from mien.data.audit import Audit, audit
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
@@ -102,7 +102,7 @@ def _clean(checked: Audit, out: Path) -> Path:
 
 
 def _train(clean: Path, out: Path, seed: int) -> Any:
-    from mien.cli.training_progress import TrainingProgress
+    from mien.cli.output.training_progress import TrainingProgress
     from mien.training.train import train
 
     _step(4, "Split 70/20/10, train, evaluate on the test split, export  (mien train)")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from mien.cli.terminal import console
+from mien.cli.output.terminal import console
 
 
 def _visible() -> bool:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from mien.cli.check_tables import print_audit, print_clean
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, parse_data_options
-from mien.cli.progress import counting_bar, progress_bar
-from mien.cli.terminal import say_to_stderr
+from mien.cli.output.check_tables import print_audit, print_clean
+from mien.cli.output.progress import counting_bar, progress_bar
+from mien.cli.output.terminal import say_to_stderr
 from mien.data.audit import Audit
 from mien.data.check import check
 from mien.data.clean import write_clean

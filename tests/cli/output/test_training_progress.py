@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.cli.training_progress import SearchProgress, TrainingProgress
+from mien.cli.output.training_progress import SearchProgress, TrainingProgress
 from mien.training.loop.schedule import Epoch
 
 

@@ -3,8 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from mien.cli.tables import FoldedCell, estimate_cell, estimate_pieces
-from mien.cli.terminal import one_line
+from mien.cli.output.tables import FoldedCell, estimate_cell, estimate_pieces
+from mien.cli.output.terminal import one_line
 from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.faithfulness import CURVES, Faithfulness
 from mien.explanation.figures import METHODS

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, only_one, parse_data_options
-from mien.cli.terminal import console, one_line
-from mien.cli.training_progress import SearchProgress
+from mien.cli.output.terminal import console, one_line
+from mien.cli.output.training_progress import SearchProgress
 from mien.evaluation.provenance import command_line
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS

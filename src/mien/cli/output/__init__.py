@@ -1,0 +1,1 @@
+"""What verbs print: tables, progress bars, lines that a terminal can show."""

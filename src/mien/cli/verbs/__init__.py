@@ -1,0 +1,1 @@
+"""The verbs of the `mien` command, one module each: parse the options, make one call, print."""
