@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from predictions import made_up
 from skimage.data import astronaut
 
 import mien
 from mien.data.dataset import read_manifest
 from mien.errors import DataError
-from mien.evaluation.scoring import Predictions, pool_folds, prediction_rows, score
+from mien.evaluation.scoring import pool_folds, prediction_rows, score
 from mien.report.report import Evaluation
 
 MakeBundle = Callable[..., Path]
@@ -27,16 +28,6 @@ def reader(make_bundle: MakeBundle) -> mien.Reader:
 def seven(make_bundle: MakeBundle) -> mien.Reader:
     labels = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
     return mien.load(make_bundle(labels), threads=1)
-
-
-def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0) -> Predictions:
-    """Scores of a model that is right more often than not."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, len(classes), n)
-    shares = rng.dirichlet(np.ones(len(classes)), n) + np.eye(len(classes))[truth] * 0.4
-    shares /= shares.sum(axis=1, keepdims=True)
-    names = tuple(f"{classes[code]}/{index}.png" for index, code in enumerate(truth))
-    return Predictions(classes, names, truth, shares.argmax(axis=1), shares)
 
 
 # Scoring

@@ -9,20 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from predictions import made_up
 
 from mien.errors import OutputError
 from mien.evaluation.scoring import Predictions
 from mien.report.report import Evaluation, predictions_csv, write_report
-
-
-def made_up(n: int = 60, classes: tuple[str, ...] = ("happy", "sad"), seed: int = 0) -> Predictions:
-    """Scores of a model that is right more often than not."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, len(classes), n)
-    shares = rng.dirichlet(np.ones(len(classes)), n) + np.eye(len(classes))[truth] * 0.4
-    shares /= shares.sum(axis=1, keepdims=True)
-    names = tuple(f"{classes[code]}/{index}.png" for index, code in enumerate(truth))
-    return Predictions(classes, names, truth, shares.argmax(axis=1), shares)
 
 
 @pytest.mark.parametrize("classes", [("happy", "sad"), ("angry", "happy", "neutral", "sad")])

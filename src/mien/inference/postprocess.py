@@ -58,20 +58,10 @@ class Postprocessor:
         self, image: PreparedImage, rows: Float64, people: Sequence[int | None], frame: TimedFrame, scene: int
     ) -> FrameResult:
         """Return the result of a frame: `rows` (N, K) are the smoothed probabilities of its faces."""
-        faces = self.faces(image.boxes, image.detections, rows)
-        return FrameResult(
-            source=image.name,
-            status=image.status,
-            reason=image.reason,
-            width=image.width,
-            height=image.height,
-            model=self.config.name,
-            faces=tuple(replace(face, person=person) for face, person in zip(faces, people, strict=True)),
-            time=frame.time,
-            frame=frame.number,
-            scene=scene,
-            detect=self.detect,
-        )
+        (result,) = self.images([image], rows)
+        faces = tuple(replace(face, person=person) for face, person in zip(result.faces, people, strict=True))
+        shared = {**vars(result), "faces": faces}
+        return FrameResult(**shared, time=frame.time, frame=frame.number, scene=scene)
 
     def _face(self, box: Box, found: Detection | None, row: list[float], answer: Answer) -> Face:
         by_label = dict(zip(self.config.labels, row, strict=True))
