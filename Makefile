@@ -12,7 +12,8 @@ $(VENV)/.ready: pyproject.toml hatch_build.py requirements/lock.txt requirements
 	$(PYTHON) -c 'import sys; sys.exit("mien needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -r requirements/test.in -e '.[$(EXTRAS)]'
-	touch $@
+	@touch $@
+	@echo "installed; the command is $(BIN)/mien, or mien after: . $(BIN)/activate"
 
 # Ray (240 MB on disk) is needed by nothing else.
 $(VENV)/.ready-slow: $(VENV)/.ready
@@ -22,9 +23,10 @@ $(VENV)/.ready-slow: $(VENV)/.ready
 demo: setup
 	$(BIN)/mien demo
 
-# Opens the notebooks on this machine. Their kernel is the .venv, so that they run with this clone.
+# Opens the notebooks on this machine alone, also as root, the user of most containers. Their kernel is the .venv, so
+# that they run with this clone.
 notebook: setup
-	$(BIN)/jupyter lab --ip 127.0.0.1 notebooks
+	$(BIN)/jupyter lab --ip 127.0.0.1 --allow-root notebooks
 
 # Needs no network. The two workers share the tests evenly: one takes over tests from the other when it has none left.
 test: setup

@@ -43,6 +43,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_functions_are_loaded_when_first_used() -> None:
     assert set(mien._FUNCTIONS) <= set(mien.__all__) <= set(dir(mien))
+    assert {name for name in dir(mien) if not name.startswith("_")} == set(mien.__all__) - {"__version__"}
     for name, module in mien._FUNCTIONS.items():
         assert getattr(mien, name) is getattr(import_module(module), name)
     with pytest.raises(AttributeError, match="module 'mien' has no attribute 'chek'"):

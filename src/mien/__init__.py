@@ -99,4 +99,4 @@ if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTIONS})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -112,7 +112,21 @@ def test_regions_of_faces_are_read(run: Path) -> None:
 
 def test_images_that_a_run_was_trained_on_are_counted(run: Path, faces: Path, tmp_path: Path) -> None:
     names = [row.file for row in read_split(run)]
-    assert count_trained_on(run, faces, names) == 20
-    assert count_trained_on(run, faces, names[1:2]) == 0
-    assert count_trained_on(run, tmp_path, names) == 0, "other data"
-    assert count_trained_on(tmp_path, faces, names) == 0, "no run"
+    data = read_manifest(faces)
+    assert count_trained_on(run, data, names) == 20
+    assert count_trained_on(run, data, names[1:2]) == 0
+    assert count_trained_on(tmp_path, data, names) == 0, "no run"
+
+
+def test_copies_of_what_a_run_was_trained_on_are_counted_in_other_data(run: Path, faces: Path, tmp_path: Path) -> None:
+    for row in read_split(run)[:8]:  # four of them for training
+        copy = tmp_path / "other" / row.label / f"copy of {Path(row.file).name}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((faces / row.file).read_bytes())
+    (tmp_path / "other" / "sad").mkdir(exist_ok=True)
+    other = read_manifest(tmp_path / "other")
+    names = [sample.name for sample in other.samples]
+    assert len(names) == 8
+    assert count_trained_on(run, other, names) == 4
+    (tmp_path / "other" / names[0]).write_bytes(b"another image")
+    assert count_trained_on(run, read_manifest(tmp_path / "other"), names) == 3

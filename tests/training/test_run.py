@@ -18,12 +18,15 @@ import mien
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
+from mien.io.atomic import locked
+from mien.io.layout import RUN
 from mien.training.config import TrainConfig
 from mien.training.data_split import split_data
 from mien.training.loop.history import read_history
 from mien.training.reporter import QuietReporter
 from mien.training.result import TrainingResult
 from mien.training.run import open_crops, start_run
+from mien.training.runs import read_run
 from mien.training.source import TrainingSource, audit_source
 from mien.training.train import resume_training, train_source
 
@@ -324,6 +327,21 @@ def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
     (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(TrainingError, match=r"checkpoint\.npz: the checkpoint is damaged"):
         resume_training(tmp_path / "r")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX alone")
+def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(data: Path, tmp_path: Path) -> None:
+    audited = audit_source(TrainingSource(data), QuietReporter())
+    config = TrainConfig.make({**TINY, "epochs": 1})
+    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited, config), QuietReporter())
+    before = sorted(path.name for path in (tmp_path / "r").iterdir())
+    with locked(tmp_path / "r" / RUN):
+        assert read_run(tmp_path / "r").state == "training"
+        with pytest.raises(TrainingError, match="another process trains this run"):
+            resume_training(tmp_path / "r")
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == before
+    assert read_run(tmp_path / "r").state == "unfinished"
+    assert resume_training(tmp_path / "r").folder == tmp_path / "r"
 
 
 @pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a small disk")

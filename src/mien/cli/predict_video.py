@@ -46,11 +46,13 @@ class VideoSummary:
         self._more = 0
         self._cut_lines: list[str] = []
         self._videos = 0
+        self._images = False
 
     def add(self, row: ResultRow) -> None:
         """Add a row, in order."""
         if "time" not in row:
             self.close()
+            self._images = True
             return
         if self._current is None or row["source"] != self._current[0] or row["frame"] <= self._frame:
             self.close()
@@ -89,7 +91,7 @@ class VideoSummary:
         self.close()
         screen = console(to_stderr)
         if self._lines:
-            several, cut = self._videos > 1, bool(self._cut_lines)
+            several, cut = self._videos > 1 or self._images, bool(self._cut_lines)
             table = Table()
             names = (*["video"] * several, *["scene"] * cut, "person", "seen", "frames", "answers", "changes")
             for name in names:

@@ -1,6 +1,7 @@
 """Choose the images that a model is evaluated on: the held-out part of a dataset or of a run. Loads no Keras."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from mien.data.dataset import Manifest, Sample, read_manifest
 from mien.data.split import PARTS
-from mien.errors import DataError
+from mien.errors import DataError, MienError
 from mien.faces.crop import Region
 from mien.io.layout import METRICS, RUN, SPLIT, is_run
 
@@ -111,21 +112,50 @@ def find_samples(manifest: Manifest, rows: Collection[SplitRow]) -> tuple[Sample
     return tuple(by_key[row.file, row.label] for row in rows)
 
 
-def count_trained_on(run: Path, data: Path, names: Collection[str]) -> int:
+def count_trained_on(run: Path, data: Manifest, names: Collection[str]) -> int:
     """Return how many of these files of a dataset a run was trained on; 0 if that is not known.
+
+    In other data than the run's own, a file counts that is a byte-for-byte copy of one that it was trained on.
 
     Args:
         run: a run folder; any other folder gives 0.
-        data: the dataset; one that the run was not made from gives 0.
+        data: the dataset.
         names: files of the dataset.
     """
     try:
-        if Path(_read_about(run)["source"]["path"]) != data.resolve():
-            return 0
-        rows = read_split(run)
-    except (DataError, KeyError, TypeError):
+        source = _read_about(run)["source"]
+        trained = {row.file for row in read_split(run) if row.part == "train"}
+        if Path(source["path"]) == data.path.resolve():
+            return len(trained.intersection(names))
+        own = read_manifest(Path(source["path"]), None, {})
+    except (MienError, KeyError, TypeError):
         return 0
-    return len({row.file for row in rows if row.part == "train"}.intersection(names))
+    return _count_copies(data, names, own, trained.intersection(sample.name for sample in own.samples))
+
+
+def _count_copies(data: Manifest, names: Iterable[str], own: Manifest, trained: Iterable[str]) -> int:
+    """Count the files of `data` with the bytes of a trained one; only files of equal size are read."""
+    by_size: dict[int, list[str]] = {}
+    for name in trained:
+        by_size.setdefault(own.stamp(name)[0], []).append(name)
+    hashes: dict[int, set[bytes]] = {}
+    found = 0
+    for name in set(names):
+        size = data.stamp(name)[0]
+        if size not in by_size:
+            continue
+        if size not in hashes:
+            hashes[size] = {_hash(own, other) for other in by_size[size]} - {b""}
+        found += _hash(data, name) in hashes[size]
+    return found
+
+
+def _hash(manifest: Manifest, name: str) -> bytes:
+    """Return the SHA-256 of a file; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(manifest.read(name)).digest()
+    except MienError:
+        return b""
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

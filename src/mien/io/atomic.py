@@ -108,6 +108,18 @@ def lock(handle: int, path: Path) -> None:
         return
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock of a file; False if that cannot be found out."""
+    try:
+        with path.open("rb") as stream:
+            lock(stream.fileno(), path)
+    except OutputError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def locked(
     path: Path, what: Path | None = None, *, wait: float | None = None, on_wait: Callable[[], None] = lambda: None

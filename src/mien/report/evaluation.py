@@ -139,7 +139,7 @@ def evaluate(
         groups=by_group,
         robustness=perturbed,
         bundle=_bundle(model, thresholds) if choose_threshold else None,
-        trained_on=count_trained_on(folder, Path(data), predictions.names) if folder and data else 0,
+        trained_on=count_trained_on(folder, chosen.manifest, predictions.names) if folder and data else 0,
     )
     found.write(None if out is None else Path(out), json_target)
     return found

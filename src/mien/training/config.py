@@ -44,6 +44,7 @@ _UNFROZEN = 4
 
 #: The value of `start_from` and `backbone_weights` that asks for random weights.
 FROM_SCRATCH = "none"
+_TYPE_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _DETECT_FIX = (
     "give detect = true to crop each image to its largest face, false to use it whole; leave it out to let mien decide"
 )
@@ -262,6 +263,8 @@ def check_setting(name: str, value: object) -> None:
 def _refuse_unknown(name: str) -> NoReturn:
     if name == "faces":  # the flag of other verbs, which means another thing there
         raise ConfigError(f"unknown setting 'faces'; {_DETECT_FIX}")
+    if name == "from":  # the flag; Python reserves the word
+        raise ConfigError("unknown setting 'from'; did you mean 'start_from'?")
     known = f"; known are {', '.join(sorted(_FIELDS))}"
     raise ConfigError(f"unknown setting '{name}'{did_you_mean(name, _FIELDS) or known}")
 
@@ -288,5 +291,5 @@ def _check_type(field: str, value: object, kind: Any) -> None:
     if not fits and field == "detect":
         raise ConfigError(f"detect {value!r:.40}: is neither true nor false; {_DETECT_FIX}")
     if not fits or (isinstance(value, float) and math.isnan(value)):
-        names = " or ".join(one.__name__ for one in kinds if one is not type(None))
-        raise ConfigError(f"`{field}={value!r}`: must be of type {names}")
+        wanted = " or ".join(_TYPE_WORDS[one] for one in kinds if one is not type(None))
+        raise ConfigError(f"`{field}={value!r}`: must be {wanted}{', not text' * isinstance(value, str)}")

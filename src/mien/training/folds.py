@@ -18,8 +18,8 @@ from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, final_split
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.result import TrainingResult
-from mien.training.run import failure_noted, judge, resume_run, run_reader, start_run, stored_split
-from mien.training.runs import read_about, read_unfinished
+from mien.training.run import failure_noted, held_alone, judge, resume_run, run_reader, start_run, stored_split
+from mien.training.runs import read_about
 from mien.training.source import TrainingSource
 
 
@@ -50,8 +50,7 @@ def start_folds(source: TrainingSource, config: TrainConfig, out: Path, splits: 
 
 def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
     """Train all unfinished folds and the final run, and write the pooled report."""
-    about = read_unfinished(folder)
-    with failure_noted(folder):
+    with held_alone(folder) as about, failure_noted(folder):
         return _continue(folder, about, reporter or QuietReporter())
 
 

@@ -15,7 +15,7 @@ from mien.arrays import UInt8
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.split import PARTS
-from mien.errors import MienError
+from mien.errors import MienError, TrainingError
 from mien.evaluation.baselines import Baselines, measure_baselines, score_shipped
 from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
@@ -24,7 +24,7 @@ from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
-from mien.io.atomic import new_folder, readable_errors, write_text
+from mien.io.atomic import is_locked, locked, new_folder, readable_errors, write_text
 from mien.io.layout import BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
 from mien.report.report import Evaluation, write_report
 from mien.training.augmentation.preview import draw_samples
@@ -101,12 +101,24 @@ def initial_network(config: TrainConfig, classes: int, begun: bool = False) -> A
 def resume_run(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
     """Continue a run after its last finished epoch, then export and evaluate.
 
-    Raises TrainingError if the folder is not a run, is finished, or its data is gone. An error that stops a run is
-    also written into its folder.
+    Raises TrainingError if the folder is not a run, is finished, is being trained by another process, or its data is
+    gone. An error that stops a run is also written into its folder.
     """
-    about = read_unfinished(folder)
-    with failure_noted(folder):
+    with held_alone(folder) as about, failure_noted(folder):
         return _continue(folder, about, reporter or QuietReporter())
+
+
+@contextlib.contextmanager
+def held_alone(folder: Path) -> Iterator[dict[str, Any]]:
+    """Keep other processes off an unfinished run, and give the content of its `run.json`.
+
+    Raises TrainingError if another process trains it.
+    """
+    read_unfinished(folder)
+    if is_locked(folder / RUN):
+        raise TrainingError(f"{folder}: another process trains this run; wait for it, or stop that process first")
+    with locked(folder / RUN, folder, wait=0.1):
+        yield read_unfinished(folder)  # again: another process may just have finished it
 
 
 @contextlib.contextmanager

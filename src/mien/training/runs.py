@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.errors import MienError, OutputError, TrainingError
+from mien.io.atomic import is_locked
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
 from mien.io.targets import free_folder
 from mien.training.config import read_settings
 
-State = Literal["finished", "unfinished", "failed", "damaged"]
+State = Literal["finished", "training", "unfinished", "failed", "damaged"]
 SORT_KEYS = ("accuracy", "created", "name")
 
 
@@ -23,7 +24,7 @@ class Run:
 
     Attributes:
         folder: the run folder.
-        state: finished, unfinished, failed or damaged.
+        state: finished, training (by another process now), unfinished, failed or damaged.
         network: network or backbone.
         classes: class names, in the order of the model's outputs.
         created: ISO 8601 time.
@@ -186,6 +187,8 @@ def _read(folder: Path) -> Run:
             images=int(stored["n"]), test_sha256=stored["about"].get("data_sha256"),
             **_baselines(stored.get("baselines") or {}),
         )  # fmt: skip
+    if is_locked(folder / RUN):
+        return Run(folder, "training", **known)
     failed = folder / FAILED
     if failed.exists():
         return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())

@@ -114,6 +114,15 @@ def test_the_summary_says_who_was_seen_and_how(call: Call, video: Path, brightne
         assert "sad" in line[3]
 
 
+def test_the_summary_names_the_video_where_images_were_read_too(
+    call: Call, video: Path, brightness_bundle: Path, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 64)).save(photo)
+    _, out, _ = call("predict", photo, video, "--model", brightness_bundle, "--csv", tmp_path / "rows.csv")
+    assert video.name in out
+
+
 def test_a_model_of_crops_says_that_it_reads_whole_frames(
     call: Call, make_bundle: Callable[..., Path], tmp_path: Path, write_video: WriteVideo, two_people: TwoPeople
 ) -> None:

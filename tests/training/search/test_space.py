@@ -72,7 +72,7 @@ def test_fixed_settings_are_read_as_in_a_settings_file() -> None:
     [
         ("epochs", "`fix='epochs'`: must be NAME=VALUE"),
         ("epcohs=3", "`fix='epcohs=3'`: must be NAME=VALUE"),
-        ("epochs=many", "`epochs='many'`: must be of type int"),
+        ("epochs=many", "`epochs='many'`: must be a whole number, not text"),
         ("dropout=2", "`dropout=2`: must lie between"),
         ("seed=3", "`fix=seed`: use `seed=`"),
     ],

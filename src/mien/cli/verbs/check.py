@@ -10,7 +10,7 @@ from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, parse_data_options
 from mien.cli.output.check_tables import print_audit, print_clean
 from mien.cli.output.progress import counting_bar, progress_bar
-from mien.cli.output.terminal import say_to_stderr
+from mien.cli.output.terminal import one_line, say_to_stderr
 from mien.data.audit import Audit
 from mien.data.check import check
 from mien.data.clean import write_clean
@@ -70,6 +70,8 @@ def command(
         save_png(contact_sheet(found), sheet)
     if "-" not in (json_target, csv_target):
         print_audit(found, every_file)
+        if sheet:
+            click.echo(one_line(f"wrote {sheet}"))
     if out:
         with counting_bar("writing the clean copy", None) as advance:
             copy = write_clean(found, out, advance, kinds)
