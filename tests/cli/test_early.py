@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bundles import write_empty_model
 
 CALL = """
 import sys
@@ -36,8 +37,8 @@ def place(faces: Path, tmp_path: Path) -> Path:
     (tmp_path / "run").mkdir()
     for name in ("run.json", "metrics.json"):
         (tmp_path / "run" / name).write_text("{}")
-    (tmp_path / "x.txt").touch()
-    (tmp_path / "x.keras").touch()
+    (tmp_path / "x.txt").write_text("hi\n")
+    write_empty_model(tmp_path / "x.keras")
     (tmp_path / "typo.toml").write_text('activation = "rleu"\n')
     for name, values in {
         "good": ("activation", "relu", "gelu"), "activation": ("activation", "relu", "gleu"),
@@ -82,7 +83,7 @@ def place(faces: Path, tmp_path: Path) -> Path:
         ("experiment optimizer.toml data", "optimizer.toml: --optimizer adan: is none of adam, adamw, muon, sgd"),
         ("experiment network.toml data", "network.toml: --network vgg: is none of classic, stack"),
         ("export nowhere.keras --labels a,b --out b", "nowhere.keras: no such file"),
-        ("export x.txt --labels a,b --out b", "x.txt: is not a .keras or .h5 file"),
+        ("export x.txt --labels a,b --out b", "x.txt: is not a Keras model (.keras or .h5)"),
         ("export x.keras --out b", "--labels: name the classes"),
         ("export x.keras --labels a,b --out taken", "taken: already exists"),
         ("export x.keras --labels a,b --out b --data nowhere", "--data nowhere: no such file or folder"),

@@ -1,6 +1,7 @@
 """What mien says of bundles that it refuses, and how a test spoils one."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import mien
 from mien.errors import BundleError
 from mien.inference.bundle import CONFIG_FILE
+from mien.training.model_file import KERAS_CONFIG, KERAS_WEIGHTS
 
 
 def refusal(path: Path) -> str:
@@ -32,3 +34,10 @@ def rewrite(folder: Path, **changes: Any) -> None:
         else:
             place[name] = value
     path.write_text(json.dumps(raw))
+
+
+def write_empty_model(path: Path) -> None:
+    """Write a `.keras` file that has the right members and nothing in them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in (KERAS_CONFIG, KERAS_WEIGHTS):
+            archive.writestr(member, "")

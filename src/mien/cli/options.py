@@ -1,7 +1,7 @@
 """Options that several verbs share, and checks of their values."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import click
@@ -79,3 +79,10 @@ def only_one(given: dict[str, Any]) -> str | None:
     if len(names) > 1:
         raise ConfigError(f"--{names[0]} and --{names[1]}: give only one of them")
     return names[0] if names else None
+
+
+def one_stdout(targets: Mapping[str, str | None]) -> None:
+    """Raise ConfigError if several of the options have the value `-`."""
+    names = [name for name, target in targets.items() if target == "-"]
+    if len(names) > 1:
+        raise ConfigError(f"--{names[0]} - and --{names[1]} -: only one of them can go to standard output")

@@ -65,7 +65,7 @@ def _folder(path: Path) -> str:
     if "saved_model.pb" in names or "keras_metadata.pb" in names:
         return _SAVED_MODEL
     if {"model.onnx", "config.json"} <= names:
-        return f"is a bundle already; use it by --model {path}"
+        return f"is a bundle already; use it by `model={str(path)!r}`"
     return "is a folder; give the .keras or .h5 file of the model"
 
 

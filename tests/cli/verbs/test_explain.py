@@ -127,7 +127,7 @@ def test_what_is_explained_is_never_overwritten(call: Call, photo: Path, model: 
     mine.write_bytes(photo.read_bytes())
     for out in (mine, tmp_path):
         code, _, err = call("explain", mine, "--model", model, "--out", out)
-        assert code == 2 and "is one of the images to explain" in err
+        assert code == 2 and "is one of the inputs; give another file" in err
     assert mine.read_bytes() == photo.read_bytes()
     code, _, err = call("explain", mine, photo, "--model", model, "--out", tmp_path / "x.png")
     assert code == 2 and "give a folder" in err

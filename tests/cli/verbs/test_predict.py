@@ -237,7 +237,10 @@ def test_a_bad_file_is_a_row_and_the_others_are_read(call: Call, bundle: Path, m
         (["predict", "IN", "--model", "absent"], ["absent: no such model"]),
         (["predict", "IN", "--model", "IN"], ["is not a model folder"]),
         (["predict", "--model", "BUNDLE"], ["nothing to read"]),
-        (["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"], ["only one output may be a stream"]),
+        (
+            ["predict", "IN", "--model", "BUNDLE", "--json", "-", "--csv", "-"],
+            ["--json - and --csv -: only one of them can go to standard output"],
+        ),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "1.5"], ["--threshold", "1.5"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "nan"], ["threshold"]),
         (["predict", "IN", "--model", "BUNDLE", "--threshold", "high"], ["--threshold", "high"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, one_stdout, parse_data_options
 from mien.cli.output.check_tables import print_audit, print_clean
 from mien.cli.output.progress import counting_bar, progress_bar
 from mien.cli.output.terminal import one_line, say_to_stderr
@@ -99,8 +99,7 @@ def _check_outputs(
     for target, begins in ((json_target, JSON_BEGINS), (csv_target, ",".join(COLUMNS)), (sheet, PNG)):
         if target:
             require_output(target, begins, data)
-    if json_target == csv_target == "-":
-        raise ConfigError("--json - and --csv -: only one of them can go to standard output")
+    one_stdout({"json": json_target, "csv": csv_target})
     if sheet and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet {sheet}: must end in .png")
 

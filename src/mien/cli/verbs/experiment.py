@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.help import verb
-from mien.cli.options import BY_SAMPLE, data_options, detect_option, only_one, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, one_stdout, parse_data_options
 from mien.cli.output.terminal import console, one_line
 from mien.cli.output.training_progress import SearchProgress
 from mien.evaluation.provenance import command_line
@@ -44,7 +44,7 @@ def command(
     The same command resumes an interrupted experiment and keeps finished runs. It ends with the mean and 95 %
     interval of each combination, a chart, and the effects that are significant.
     """
-    only_one({"json": json_target, "csv": csv_target} if json_target == csv_target == "-" else {})
+    one_stdout({"json": json_target, "csv": csv_target})
     for target, begins in ((json_target, _JSON_BEGINS), (csv_target, _CSV_BEGINS)):
         if target is not None:
             require_output(target, begins, data, sweep)

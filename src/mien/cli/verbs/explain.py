@@ -34,7 +34,7 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @model_option
 @click.option("--labels", metavar="A,B", help="of a .keras file: the class names, in the order of its outputs")
 @click.option(
-    "--input-range", metavar="RANGE", default="auto", show_default=True,
+    "--input-range", metavar="INPUT", default="auto", show_default=True,
     help="of a .keras file: the input it was trained on, as for mien export",
 )  # fmt: skip
 @click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to show")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, detect_option, model_option, only_one, threshold_option
+from mien.cli.options import AS_TRAINED, detect_option, model_option, one_stdout, only_one, threshold_option
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
 from mien.cli.output.terminal import one_line
@@ -110,6 +110,7 @@ def command(
         return _predict_on_ray(inputs, folder, model, threshold, faces, detect, threads)
     if camera is not None:
         _check_camera(inputs, camera, targets, draw, timeline)
+    one_stdout(targets)
     outputs = [RowOutput(target, kind) for kind, target in targets.items() if target is not None]
     for output in outputs:
         for name in inputs:
