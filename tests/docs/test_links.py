@@ -52,9 +52,10 @@ def test_the_page_of_the_bundle_names_every_key_of_its_config_and_no_other() -> 
         answer_from={"sad": 0.5},
         answer_over={"sad": {"fear": 2.0}},
         content="photos",
+        resize="cv2-area",
     )
     config = json.loads(full.to_json())
     inner = config.pop("input")
     _, table = (ROOT / "docs" / "reference" / "bundle.md").read_text(encoding="utf-8").split("| key of `config.json` |")
-    firsts = [row.split("|")[1] for row in table.splitlines()[2:] if row.startswith("|")]
+    firsts = [row.split("|")[1] for row in table.split("\n\n")[0].splitlines()[2:]]
     assert sorted(re.findall(r"`([^`]+)`", "".join(firsts))) == sorted([*config, *(f"input.{key}" for key in inner)])
