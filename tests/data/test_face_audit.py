@@ -18,6 +18,7 @@ from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
 from mien.data.face_audit import audit_faces, audit_whole, face_issues, find_faces
 from mien.data.issues import ISSUE_KINDS, Finding, Severity
+from mien.data.synthetic.faces import draw_face
 from mien.inference.reader import load
 from mien.results import Box, Detection
 
@@ -118,6 +119,24 @@ def test_each_image_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
     assert looked.left_out == {"sad/coffee.png": "no-face"}
     issue = next(issue for issue in looked.issues if issue.kind == "label-issue")
     assert issue.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
+
+
+def test_drawings_are_no_issue_of_a_dataset_of_drawings(tmp_path: Path, brightness_bundle: Path) -> None:
+    for number in range(8):
+        for label in ("happy", "sad"):
+            path = tmp_path / "drawn" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scene = np.full((300, 320, 3), 20 * number + 5 * (label == "sad"), np.uint8)
+            scene[40:240, 60:260] = draw_face(label, 2 * number + (label == "sad"), 200)
+            Image.fromarray(scene).save(path)
+    Image.fromarray(person(1.1, 3)).save(tmp_path / "drawn" / "happy" / "photo.png")
+    found = audit_faces(audit(read_manifest(tmp_path / "drawn")), load(brightness_bundle))
+    assert "not-a-photograph" not in by_kind(found)
+    (remark,) = found.remarks
+    assert remark.endswith(f"of {len(found.faces)} images look drawn, so drawings are no issue here")
+    assert found.labels is not None and found.labels.checked == len(found.faces)
+    copy = write_clean(found, tmp_path / "clean", leave_out=())
+    assert "not-a-photograph" not in copy.left_out
 
 
 def test_worst_come_first(looked: Audit) -> None:

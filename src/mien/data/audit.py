@@ -38,6 +38,7 @@ class Audit:
         detection: whether faces are found first, and why; None if only the files were checked.
         faces: the box of the largest face, by name, of the images in which one was looked for and found.
         labels: whether a model could check the labels, and how often it agrees; None if none was asked.
+        remarks: what was taken for what the dataset shows rather than for an issue, as sentences.
     """
 
     manifest: Manifest
@@ -48,6 +49,7 @@ class Audit:
     detection: DetectionChoice | None = None
     faces: Mapping[str, Box] = field(default_factory=dict, repr=False)
     labels: LabelCheck | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def usable(self) -> Manifest:
@@ -77,13 +79,14 @@ class Audit:
             "usable": len(self.usable.samples),
             "detection": self.detection.to_dict() if self.detection else None,
             "labels": self.labels.to_dict() if self.labels else None,
+            "remarks": list(self.remarks),
             "issues": [issue.to_dict() for issue in self.issues],
         }
 
     @property
     def sentences(self) -> list[str]:
         """What was decided about faces, and whether labels could be checked."""
-        return [one.sentence for one in (self.detection, self.labels) if one is not None]
+        return [*(one.sentence for one in (self.detection, self.labels) if one is not None), *self.remarks]
 
     def __repr__(self) -> str:
         """Count the files and the kinds of issue, in one line."""

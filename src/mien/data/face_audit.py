@@ -21,6 +21,7 @@ from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detec
 from mien.inference.reader import Reader
 from mien.results import Box, Detection
 from mien.runtime import available_cores, map_in_order
+from mien.text import pluralize
 
 #: A face is too small if its box has a smaller side than this, in pixels (geometric mean).
 MIN_FACE_SIDE = 32
@@ -29,6 +30,8 @@ SIMILAR_AREA, SIMILAR_SCORE = 0.5, 0.8
 #: A face is cut off if a landmark is nearer to the border than this, in distances from eyes to mouth: the chin, or
 #: the outer half of an eye, is then missing.
 MIN_MARGIN = 0.15
+#: If more than this fraction of the images with a face look drawn, drawings are what the dataset shows, and no issue.
+MOSTLY_DRAWN = 0.5
 _BATCH = 64
 
 Found = TypeVar("Found")
@@ -36,12 +39,16 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, eq=False)
 class _Inspected:
-    """The findings of one image, each with its badness, the crop for the model, and the box of its largest face."""
+    """The findings of one image, each with its badness, the crop for the model, and the box of its largest face.
+
+    `drawn` is the finding that it looks drawn, which stands for the others unless most images do.
+    """
 
     sample: Sample
     findings: tuple[tuple[Finding, float], ...]
     crop: UInt8 | None = None
     face: Box | None = None
+    drawn: tuple[Finding, float] | None = None
 
 
 def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> Audit:
@@ -94,9 +101,16 @@ def _audit_images(
             rows.append(_probabilities(reader, np.stack([seen.crop for seen in block if seen.crop is not None]), known))
             block.clear()
 
+    drawn: dict[str, tuple[Finding, float]] = {}
+    of_drawn: list[tuple[Finding, float]] = []
+
     with closing(map_in_order(look, samples, available_cores())) as found:
         for number, seen in enumerate(found):
-            findings += seen.findings
+            if seen.drawn is None:
+                findings += seen.findings
+            else:
+                drawn[seen.sample.name] = seen.drawn
+                of_drawn += seen.findings
             if seen.face is not None:
                 faces[seen.sample.name] = seen.face
             if unchecked is None and seen.crop is not None:
@@ -105,15 +119,24 @@ def _audit_images(
                 classify()
             report((number + 1) / len(samples))
     classify()
+    remarks: tuple[str, ...] = ()
+    if len(drawn) > MOSTLY_DRAWN * len(faces):
+        remarks = (f"{len(drawn):,} of {pluralize(len(faces), 'image')} look drawn, so drawings are no issue here",)
+        findings += of_drawn
+        drawn = {}
+    findings += drawn.values()
+    photographs = [index for index, sample in enumerate(classified) if sample.name not in drawn]
     labels = LabelCheck(reader.config.name, reason=unchecked)
     if unchecked is None:
         probabilities = np.concatenate(rows) if rows else np.zeros((0, len(known.manifest.classes)))
+        probabilities, classified = probabilities[photographs], [classified[index] for index in photographs]
         given = [known.manifest.classes.index(sample.label) for sample in classified]
         labels = measure_agreement(reader.config.name, probabilities, given)
         if labels.unchecked is None:
             findings += _label_findings(classified, probabilities, known.manifest.classes)
     worst_first = sorted(findings, key=lambda pair: -pair[1])
-    return replace(with_findings(known, [finding for finding, _ in worst_first]), faces=faces, labels=labels)
+    listed = with_findings(known, [finding for finding, _ in worst_first])
+    return replace(listed, faces=faces, labels=labels, remarks=remarks)
 
 
 def _why_unchecked(known: Audit, reader: Reader) -> str | None:
@@ -190,16 +213,15 @@ def _take_whole(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
 def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Inspected:
     drawn = drawing_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
     box = seen.full_size_faces()[0].box
-    if drawn >= DRAWING_THRESHOLD:
-        finding = Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})")
-        return _Inspected(sample, ((finding, drawn),), face=box)
+    finding = Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})")
     place = face_region(seen.faces[0]) if reader.detect else None
     config = reader.config
     taken = crop(seen.rgb, config.input_size, config.input_channels, place, config.resize)
     issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
-        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, box
-    )
+        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, box,
+        (finding, drawn) if drawn >= DRAWING_THRESHOLD else None,
+    )  # fmt: skip
 
 
 def face_issues(faces: Sequence[Detection], width: int, height: int) -> list[tuple[str, str, float]]:
