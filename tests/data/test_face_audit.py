@@ -197,6 +197,8 @@ def test_a_clean_copy_has_no_drawings_and_keeps_label_issues_unless_told(looked:
     assert kept >= {"wrong.png", "two.png", "far.png", "cut.png"}
     write_clean(looked, tmp_path / "strict", leave_out=["label-issue", "several-faces"])
     assert kept - {path.name for path in (tmp_path / "strict").rglob("*.png")} == {"wrong.png", "two.png"}
+    write_clean(looked, tmp_path / "drawn", keep=["not-a-photograph"])
+    assert {path.name for path in (tmp_path / "drawn").rglob("*.png")} - kept == {"drawn.png"}
 
 
 def at(x: float, y: float, scale: float = 1.0, score: float = 0.9) -> Detection:
@@ -280,6 +282,9 @@ def test_a_broken_file_among_the_images_is_still_reported(
         (["--quick", "--detect", "yes"], "--quick checks the files alone"),
         (["--leave-out", "label-issue"], "--write-clean"),
         (["--write-clean", "OUT", "--leave-out", "labels"], "is not a kind of issue"),
+        (["--keep", "near-duplicate"], "--write-clean"),
+        (["--write-clean", "OUT", "--keep", "label-issue"], "is for near-duplicate and not-a-photograph"),
+        (["--write-clean", "OUT", "--keep", "drawings"], "is not a kind of issue"),
         (["--sheet", "sheet.jpg"], "must end in .png"),
         (["--json", "-", "--csv", "-"], "standard output"),
     ],

@@ -208,7 +208,7 @@ def test_members_that_must_not_or_cannot_be_read_are_entries(here: Path) -> None
 
 
 def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
-    fill(here, "damaged.zip", "empty/notes.txt")
+    fill(here, "damaged.zip", "empty/notes.txt", "photo.png")
     with zipfile.ZipFile("none.zip", "w") as archive:
         archive.writestr("notes.txt", b"")
     Path("none.txt").write_text(" \n\n")
@@ -216,6 +216,7 @@ def test_names_that_cannot_be_used_are_one_line(here: Path) -> None:
     image = JPEG + b"\n" + b"more"
     cases: dict[str, tuple[list[str], bytes]] = {
         "absent.png: no such file or folder": (["absent.png"], b""),
+        "pohto.png: no such file or folder; did you mean 'photo.png'?": (["pohto.png"], b""),
         "'': an empty name": ([""], b""),
         "damaged.zip: is not a readable zip archive": (["damaged.zip"], b""),
         "none.zip: has no images or videos in it": (["none.zip"], b""),

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -52,7 +52,11 @@ class CleanCopy:
 
 
 def write_clean(
-    audit: Audit, out: Path, on_file: Callable[[], None] | None = None, leave_out: Iterable[str] = ()
+    audit: Audit,
+    out: Path,
+    on_file: Callable[[], None] | None = None,
+    leave_out: Iterable[str] = (),
+    keep: Collection[str] = (),
 ) -> CleanCopy:
     """Copy the usable files of a dataset to a new folder.
 
@@ -66,6 +70,8 @@ def write_clean(
         out: the new folder.
         on_file: called after each file.
         leave_out: further kinds of issue whose files are not copied.
+        keep: kinds of LEFT_OUT whose files are copied nevertheless, such as `not-a-photograph` if they were taken for
+            drawings in error.
 
     Returns:
         What was written, and why the rest was not; its length is the number of files written.
@@ -76,7 +82,7 @@ def write_clean(
     """
     source, classes = audit.manifest.path, audit.manifest.classes
     require_new_folder(out, source)
-    reasons = _reasons(audit, [*LEFT_OUT, *leave_out])
+    reasons = _reasons(audit, [*(kind for kind in LEFT_OUT if kind not in keep), *leave_out])
     kept = [sample for sample in audit.usable.samples if sample.name not in reasons]
     if not kept:
         raise DataError(f"{source}: has no usable file to write; see mien check")

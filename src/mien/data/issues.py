@@ -105,7 +105,9 @@ ISSUE_KINDS = {
     "exact-duplicate": IssueKind(_W, "exact duplicate", "the first copy is used; delete the others"),
     "near-duplicate": IssueKind(_W, "near duplicate", "copies stay in one part; --write-clean keeps the largest"),
     "wrong-extension": IssueKind(_W, "extension does not match the type", "read by content; --write-clean renames it"),
-    "not-a-photograph": IssueKind(_W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out"),
+    "not-a-photograph": IssueKind(
+        _W, "drawing, emoji or statue?", "look at it; --write-clean leaves it out without --keep not-a-photograph"
+    ),
     "label-issue": IssueKind(_W, "label probably wrong", "look at it; move it to the other class or delete it"),
     "several-faces": IssueKind(_W, "several faces of similar size", "the largest is used; crop it to the right one"),
     "face-cut-off": IssueKind(_W, "face cut off by the border", "find a copy that shows the whole face"),

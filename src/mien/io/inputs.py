@@ -25,7 +25,7 @@ from mien.io.sniffing import (
     is_video,
     looks_like_video,
 )
-from mien.io.sources import ZipSource, walk
+from mien.io.sources import ZipSource, near_path, walk
 
 #: The name of standard input.
 STDIN = "-"
@@ -154,7 +154,7 @@ class Inputs:
             return _single
         if _WILD.search(name):
             return self._glob
-        raise InputError(f"{name}: no such file or folder")
+        raise InputError(f"{name}: no such file or folder{near_path(path)}")
 
     def _folder(self, name: str) -> Iterator[InputItem]:
         return _require_any(_files_below(Path(name), self._exclude), f"{Path(name)}: has no images or videos in it")

@@ -6,6 +6,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol
 
@@ -14,7 +15,10 @@ from mien.io.code_pages import STANDARD_CODE_PAGE, find_code_page, member_name
 from mien.io.image_source import MAX_BYTES, read_file
 from mien.io.layout import RUNS
 from mien.io.video.containers import is_video_name
+from mien.text import nearest
 
+#: Names in a folder that a missing one is compared with.
+_BESIDE = 2000
 #: What operating systems leave behind, and the folder that mien trains into if it is started inside the data.
 JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUNS})
 
@@ -253,12 +257,23 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK_NAMES
 
 
+def near_path(path: Path) -> str:
+    """Return the end of an error's sentence that suggests a path beside a missing one; empty if none is alike."""
+    try:
+        with os.scandir(path.parent) as entries:
+            beside = [entry.name for entry in islice(entries, _BESIDE) if not is_junk(entry.name)]
+    except (OSError, ValueError):
+        return ""
+    name = nearest(path.name, beside)
+    return f"; did you mean '{path.parent / name}'?" if name else ""
+
+
 def is_folder(path: Path) -> bool:
     """Return whether `path` is a folder (else it is a regular file); DataError if it is neither or out of reach."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: no such file or folder") from None
+        raise DataError(f"{path}: no such file or folder{near_path(path)}") from None
     except PermissionError:
         raise DataError(f"{path}: permission denied; make the folder above it readable") from None
     except (OSError, ValueError) as error:

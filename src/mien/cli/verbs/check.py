@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from mien.cli.output.progress import counting_bar, progress_bar
 from mien.cli.output.terminal import one_line, say_to_stderr
 from mien.data.audit import Audit
 from mien.data.check import check
-from mien.data.clean import write_clean
+from mien.data.clean import LEFT_OUT, write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
@@ -38,11 +39,12 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="FILE.png", help="draw the files, worst first")
 @click.option("--write-clean", "out", type=click.Path(path_type=Path), metavar="OUT", help="write a cleaned copy")
 @click.option("--leave-out", metavar="KIND,KIND", help="further issues whose files are not copied")
+@click.option("--keep", metavar="KIND,KIND", help=f"copy these, too: {', '.join(LEFT_OUT)}")
 @click.option("--strict-extensions", is_flag=True, help="accept only jpg, jpeg, png and bmp")
 def command(
     data: Path, detect: bool | None, quick: bool, model: str | None, classes: str | None, rename: tuple[str, ...],
     every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None,
-    leave_out: str | None, strict_extensions: bool,
+    leave_out: str | None, keep: str | None, strict_extensions: bool,
 ) -> int:  # fmt: skip
     """List all issues of DATA, worst first.
 
@@ -53,7 +55,8 @@ def command(
     off, drawings, and labels that are probably wrong. --model checks the labels; of crops of faces, they alone are
     checked. --quick leaves all that out.
     """
-    kinds = _kinds(leave_out, out)
+    kinds = _kinds("--leave-out", leave_out, ISSUE_KINDS, out)
+    kept = _kinds("--keep", keep, LEFT_OUT, out)
     _check_outputs(data, json_target, csv_target, sheet, out)
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("checking") as report:
@@ -74,20 +77,22 @@ def command(
             click.echo(one_line(f"wrote {sheet}"))
     if out:
         with counting_bar("writing the clean copy", None) as advance:
-            copy = write_clean(found, out, advance, kinds)
+            copy = write_clean(found, out, advance, kinds, kept)
         print_clean(copy)
         return 0
     return int(found.counts["error"] > 0)
 
 
-def _kinds(leave_out: str | None, out: Path | None) -> list[str]:
-    kinds = [kind.strip() for kind in (leave_out or "").split(",") if kind.strip()]
-    unknown = [kind for kind in kinds if kind not in ISSUE_KINDS]
+def _kinds(flag: str, given: str | None, known: Collection[str], out: Path | None) -> list[str]:
+    kinds = [kind.strip() for kind in (given or "").split(",") if kind.strip()]
+    unknown = [kind for kind in kinds if kind not in known]
+    if unknown and unknown[0] in ISSUE_KINDS:
+        raise ConfigError(f"{flag} {unknown[0]}: is for {' and '.join(known)}; see mien check --help")
     if unknown:
-        near = did_you_mean(unknown[0], ISSUE_KINDS) or "; --json names the kinds that were found"
-        raise ConfigError(f"--leave-out {unknown[0]}: is not a kind of issue{near}")
+        near = did_you_mean(unknown[0], known) or "; --json names the kinds that were found"
+        raise ConfigError(f"{flag} {unknown[0]}: is not a kind of issue{near}")
     if kinds and not out:
-        raise ConfigError("--leave-out: is for a clean copy; add --write-clean OUT")
+        raise ConfigError(f"{flag}: is for a clean copy; add --write-clean OUT")
     return kinds
 
 
