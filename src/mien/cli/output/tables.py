@@ -88,7 +88,7 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
     means = (estimate_cell(str(found.overall[metric.mean]) if metric.mean else "") for metric in columns)
     table.add_row("macro", *means, str(found.n))
     table.add_section()
-    table.add_row(Text("all classes together", "bold"), Text("value", "bold"))
+    table.add_row(Text("all classes", "bold"), Text("value", "bold"))
     table.add_section()
     shown = {metric.mean for metric in columns}
     for key, overall in OVERALL.items():
