@@ -408,3 +408,16 @@ def test_flipped_bytes_raise_nothing_but_image_errors(data: bytes, hits: list[tu
         assert decode(bytes(damaged), "x").shape[2] == 3
     except ImageError as error:
         assert "\n" not in str(error)
+
+
+def test_an_opened_pillow_image_without_its_last_bytes_is_read_as_its_file() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 32), (200, 100, 50)).save(stream, "JPEG")
+    cut = stream.getvalue()[:-2]
+    np.testing.assert_array_equal(load_image(Image.open(io.BytesIO(cut))), load_image(cut))
+
+
+def test_pillow_images_without_pixels_and_with_premultiplied_grey() -> None:
+    with pytest.raises(ImageError, match="has no pixels"):
+        load_image(Image.new("RGB", (0, 0)))
+    assert load_image(Image.new("LA", (2, 2), (80, 255)).convert("La"))[0, 0].tolist() == [80, 80, 80]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import StubImageFile
 
 from mien.arrays import RGB
 from mien.errors import ImageError
@@ -161,6 +162,8 @@ def open_header(data: bytes, name: str) -> Image.Image:
         raise too_many_pixels(name) from None
     except Exception as error:
         raise ImageError(name, f"has a damaged header: {first_line(error)}", "damaged") from None
+    if isinstance(image, StubImageFile):  # weather maps and the like, which Pillow can name but not decode
+        raise ImageError(name, f"is of type {image.format}, which cannot be decoded; save it as PNG", "unsupported")
     if image.width * image.height > MAX_PIXELS:
         raise too_many_pixels(name)
     return image

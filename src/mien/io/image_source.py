@@ -10,6 +10,7 @@ from PIL import Image
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
+from mien.io.libtiff import silence_libtiff
 from mien.io.pixels import MAX_PIXELS, TRANSPOSES, orientation, shrunk_rgb, too_many_pixels
 from mien.text import first_line
 
@@ -42,7 +43,7 @@ def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | byte
         return "<array>", source
     if isinstance(source, Image.Image):
         name = os.fsdecode(getattr(source, "filename", "") or "<image>")
-        return name, _pillow_to_rgb(source, name)
+        return name, _pillow_image(source, name)
     if hasattr(source, "read"):
         named = getattr(source, "name", None)
         name = named if isinstance(named, str) else "<file>"
@@ -88,9 +89,21 @@ def read_file(path: Path) -> bytes:
         raise ImageError(name, f"cannot be read: {first_line(error)}") from None
 
 
+def _pillow_image(image: Image.Image, name: str) -> RGB | bytes | ImageError:
+    """Return the pixels of an image; of a file that Pillow alone does not decode to its end, the bytes."""
+    file = getattr(image, "fp", None)  # open as long as the pixels are not loaded
+    found = _pillow_to_rgb(image, name)
+    first = not isinstance(found, ImageError) or file is None or file.closed or image.tell()
+    return found if first else _read_stream(file, name)
+
+
 def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:
     if image.width * image.height > MAX_PIXELS:
         return too_many_pixels(name)
+    if not image.width * image.height:
+        return ImageError(name, "has no pixels", "empty")
+    if image.format == "TIFF":
+        silence_libtiff()
     try:
         image.load()
         rgb = shrunk_rgb(image, None)

@@ -4,6 +4,7 @@ The formats of videos: `mien.io.video.containers`.
 """
 
 import codecs
+import re
 import stat
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -19,8 +20,10 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 #: Bytes at the beginning of a file that tell what it is.
 HEAD = VIDEO_HEAD
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
-_MARKUP = (b"<svg", b"<?xml", b"<!doctype svg", b"<!--")
-_PAGE = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
+_MARKUP = (b"<svg", b"<!doctype svg")
+_PAGE = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<div", b"<iframe", b"<meta")
+#: What may stand before the first element of a page or drawing.
+_BEFORE = re.compile(rb"(?:<!--.*?-->|<\?xml.*?\?>|\s+)*", re.DOTALL)
 _CONVERT = "save it as JPEG or PNG"
 #: First bytes of other files, and what they are.
 _HEADS = {
@@ -35,7 +38,6 @@ _ARCHIVES = {
     b"Rar!": "a RAR archive",
     b"7z\xbc\xaf": "a 7z archive",
 }
-_VIDEO_HEADS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"OggS")
 
 
 def begins_like_image(head: bytes) -> bool:
@@ -104,8 +106,10 @@ class NotAnImage(NamedTuple):
     fix: str
 
 
-def not_an_image(data: bytes) -> NotAnImage | None:
+def not_an_image(data: bytes, wanted: str = "an image") -> NotAnImage | None:
     r"""Recognise what folders contain instead of images, by the first bytes; None for everything else.
+
+    `wanted` is what was looked for, with its article.
 
     Examples:
         >>> not_an_image(b"<!DOCTYPE html><html>").reason
@@ -114,13 +118,14 @@ def not_an_image(data: bytes) -> NotAnImage | None:
     if not data:
         return NotAnImage("zero-bytes", "is empty (zero bytes)", "download it again or delete it")
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    lower = head[:512].lower()
+    lower, noun = head[:512].lower(), wanted.rsplit(maxsplit=1)[-1]
+    element = _BEFORE.sub(b"", lower, count=1)
     if head.startswith(_LFS_HEAD):
-        return NotAnImage("lfs-pointer", "is a Git LFS pointer, not the image", "run: git lfs pull")
-    if b"<svg" in lower and lower.startswith(_MARKUP):
+        return NotAnImage("lfs-pointer", f"is a Git LFS pointer, not the {noun}", "run: git lfs pull")
+    if b"<svg" in lower and element.startswith(_MARKUP):
         return NotAnImage("unsupported-type", "is an SVG drawing", _CONVERT)
-    if lower.startswith(_PAGE):
-        return NotAnImage("html", "is a web page, not an image", "download the image itself")
+    if element.startswith(_PAGE):
+        return NotAnImage("html", f"is a web page, not {wanted}", f"download the {noun} itself")
     if data[4:11] in (b"ftyphei", b"ftyphev") or (data[4:12] == b"ftypmif1" and b"avif" not in data[:64]):
         return NotAnImage("unsupported-type", "is a HEIC photograph", _CONVERT)
     for start, words in _HEADS.items():
@@ -129,15 +134,11 @@ def not_an_image(data: bytes) -> NotAnImage | None:
     for start, words in _ARCHIVES.items():
         if data.startswith(start):
             return NotAnImage("unsupported-type", f"is {words}", "unpack it")
-    if data.startswith(_VIDEO_HEADS) or (data[:4] == b"RIFF" and data[8:12] == b"AVI ") or _is_mp4(data):
+    if begins_like_video(data[:VIDEO_HEAD]):
         return NotAnImage("unsupported-type", "is a video", "images are read here, videos by mien predict")
     if _is_text(data[:4096]) and not data.startswith((b"P1", b"P2", b"P3")):
-        return NotAnImage("text", "is text, not an image", "delete it")
+        return NotAnImage("text", f"is text, not {wanted}", "delete it")
     return None
-
-
-def _is_mp4(data: bytes) -> bool:
-    return data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis", b"mif1", b"msf1")
 
 
 def _is_text(data: bytes) -> bool:

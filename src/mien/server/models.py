@@ -139,7 +139,9 @@ class Models:
         if image.width * image.height > self._max_pixels:
             raise self._too_many_pixels(upload.name, f"has {image.width}x{image.height} pixels")
         if image.format not in FORMATS:
-            return ImageError(upload.name, f"is a {image.format}; the server reads {', '.join(FORMATS)}", "unsupported")
+            return ImageError(
+                upload.name, f"is of type {image.format}; the server reads {', '.join(FORMATS)}", "unsupported"
+            )
         return upload.data
 
     def _too_many_pixels(self, name: str, what: str) -> Problem:

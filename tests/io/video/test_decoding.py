@@ -203,3 +203,19 @@ def test_without_pyav_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
     for attempt in (lambda: open_video(tmp_path / "video.mp4"), lambda: VideoWriter(tmp_path / "video.mp4")):
         with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"):
             attempt()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer, not the video"),
+        (b"<!doctype html><html>", "is a web page, not a video; download the video itself"),
+        (b"export const a = 1\n", "is text, not a video"),
+        (b"", "is empty"),
+    ],
+)
+def test_what_stands_where_a_video_should_be_is_named(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=reason):
+        open_video(path)

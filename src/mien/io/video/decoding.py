@@ -14,7 +14,8 @@ import numpy as np
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ConfigError, InputError
-from mien.io.video.containers import missing_bytes
+from mien.io.sniffing import not_an_image
+from mien.io.video.containers import begins_like_video, missing_bytes
 from mien.io.video.cuts import THUMBNAIL, find_cuts
 from mien.io.video.frames import FPS, TimedFrame
 from mien.io.video.pyav import error_text, require_av
@@ -37,6 +38,8 @@ _FORMATS = (
     "nut,rm,amv,mjpeg"
 )
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+#: Bytes by which a file that is no video is named.
+_HEAD = 4096
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -210,21 +213,29 @@ def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = Non
         name = name or path
         _require_file(path, name)
         with Path(path).open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            missing = missing_bytes(stream, size)
+            head, missing = _look(stream)
         file: Any = f"file:{path}"
     else:
         name = name or "video"
-        size = source.seek(0, os.SEEK_END)
-        missing = missing_bytes(source, size)
+        head, missing = _look(source)
         source.seek(0)
         file = source
     try:
         container = av.open(file, "r", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        why = "is it a video, and whole?" if size else "it is empty (zero bytes)"
-        raise InputError(f"{name}: is not a video that can be read ({error_text(error)}); {why}") from None
+        known = not_an_image(head, "a video")
+        if known and not begins_like_video(head):
+            raise InputError(f"{name}: {known.reason}; {known.fix}") from None
+        reason = f"is not a video that can be read ({error_text(error)}); is it a video, and whole?"
+        raise InputError(f"{name}: {reason}") from None
     return from_container(name, container, "has no video stream", missing=missing)
+
+
+def _look(stream: BinaryIO) -> tuple[bytes, int | None]:
+    """Return the first bytes of a file, and how many it lacks at its end."""
+    missing = missing_bytes(stream, stream.seek(0, os.SEEK_END))
+    stream.seek(0)
+    return stream.read(_HEAD), missing
 
 
 def from_container(name: str, container: Any, error: str, *, live: bool = False, missing: int | None = None) -> Video:

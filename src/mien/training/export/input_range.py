@@ -22,7 +22,7 @@ from mien.training.networks.flat import FlatGraph, flatten
 #: Operations on single pixels, or that only move pixels: what they do to the range can be read off their result.
 _ARITHMETIC = frozenset(
     [
-        "Rescaling", "Normalization", "BatchNormalization", "Add", "Subtract", "Multiply", "Divide", "TrueDivide",
+        "Rescaling", "Normalization", "Add", "Subtract", "Multiply", "Divide", "TrueDivide",
         "Negative", "GetItem", "Stack", "Concatenate", "Split", "Flip", "Take", "Cast", "Transpose", "Permute",
         "Reshape", "ExpandDims", "Squeeze", "Resizing", "CenterCrop", "RandomCrop", "ZeroPadding2D", "Cropping2D",
         "Identity", "Clip", "Minimum", "Maximum", "Unstack", "Power", "Square", "Sqrt",
@@ -116,7 +116,7 @@ def _before_network(graph: FlatGraph) -> tuple[Any, list[str]]:
         name = type(step.operation).__name__
         if not sources:
             continue
-        if name not in _ARITHMETIC or len(sources) < len(step.inputs) or _untrained(step.operation):
+        if name not in _ARITHMETIC or len(sources) < len(step.inputs):
             return sources[0], reached[id(sources[0])]
         before = [one for tensor in sources for one in reached[id(tensor)]]
         reached[id(step.output)] = before if name in _MOVES else [*before, step.operation.name]

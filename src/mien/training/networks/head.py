@@ -15,7 +15,7 @@ _ARRANGING = ("Reshape", "Flatten", "Permute", "Squeeze", "ExpandDims", "Activat
 #: Operations after which probabilities may still be probabilities, such as the average of an ensemble.
 _MIXING = (
     *_ARRANGING, "GlobalAveragePooling2D", "AveragePooling2D", "Mean", "Average", "Concatenate", "Stack", "Add",
-    "Subtract", "Multiply", "Divide", "TrueDivide", "Sum", "Rescaling",
+    "Subtract", "Multiply", "Divide", "TrueDivide", "Sum", "Rescaling", "Clip", "Minimum", "Maximum",
 )  # fmt: skip
 #: Smallest probability that a logarithm is taken of.
 _SMALLEST = 1e-9
