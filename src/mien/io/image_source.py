@@ -91,10 +91,11 @@ def read_file(path: Path) -> bytes:
 
 def _pillow_image(image: Image.Image, name: str) -> RGB | bytes | ImageError:
     """Return the pixels of an image; of a file that Pillow alone does not decode to its end, the bytes."""
-    file = getattr(image, "fp", None)  # open as long as the pixels are not loaded
+    file: IO[bytes] | None = getattr(image, "fp", None)  # open as long as the pixels are not loaded
     found = _pillow_to_rgb(image, name)
-    first = not isinstance(found, ImageError) or file is None or file.closed or image.tell()
-    return found if first else _read_stream(file, name)
+    if isinstance(found, ImageError) and file is not None and not file.closed and image.tell() == 0:
+        return _read_stream(file, name)
+    return found
 
 
 def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:

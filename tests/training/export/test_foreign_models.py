@@ -72,6 +72,7 @@ HEADS: dict[str, tuple[Callable[[Any], Any], int]] = {
     "softmax by hand": (_own_softmax, 3),
     "mean of two": (_mean_of_two, 2),
     "relu": (_ends_in(3, "relu"), 3),
+    "softmax, clipped": (lambda x: ops.clip(_strong(3, "softmax")(x), 1e-7, 1.0), 3),
     "hard sigmoid": (_ends_in(1, "hard_sigmoid"), 2),
 }
 

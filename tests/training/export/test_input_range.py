@@ -31,6 +31,10 @@ INSIDE: dict[str, tuple[Callable[[Any], Any], str]] = {
     "x / 255": (lambda x: x / 255.0, "0-255"),
     "(x - 127.5) / 127.5": (lambda x: (x - 127.5) / 127.5, "0-255"),
     "x / 255 in BGR": (lambda x: x[..., ::-1] / 255.0, "0-255"),
+    "x / 255 in BGR, split": (
+        lambda x: keras.ops.concatenate(keras.ops.split(x, 3, axis=-1)[::-1], axis=-1) / 255.0,
+        "0-255",
+    ),
     "rescaling": (layers.Rescaling(1 / 127.5, -1), "0-255"),
     "nested": (keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)]), "0-255"),
     "resizing": (lambda x: layers.Rescaling(1 / 255)(layers.Resizing(24, 24)(x)), "0-255"),
@@ -80,14 +84,39 @@ def test_a_pretrained_part_is_named() -> None:
         find_scaling(network, CROPS)
 
 
-def test_strong_answers_in_one_range_alone_tell() -> None:
+def _answering(before: Callable[[Any], Any]) -> Any:
     keras.utils.set_random_seed(0)
     image = keras.Input((32, 32, 3))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, use_bias=False)(image))
-    network = keras.Model(image, layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(stddev=0.05))(x))
-    found = find_scaling(network, CROPS)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, use_bias=False)(before(image)))
+    return keras.Model(image, layers.Dense(2, kernel_initializer=keras.initializers.RandomNormal(stddev=0.05))(x))
+
+
+def test_strong_answers_of_a_model_with_its_own_preprocessing_tell() -> None:
+    found = find_scaling(_answering(lambda x: keras.ops.where(x > 127.0, x, 0.0)), CROPS)
     assert found.scaling == Scaling("0-255")
     assert "by trying" in found.reason
+
+
+def test_strong_answers_do_not_tell_raw_values_from_those_less_their_means() -> None:
+    with pytest.raises(ExportError, match="give `input_range=`"):
+        find_scaling(_answering(lambda x: x), CROPS)
+
+
+@pytest.mark.parametrize("name", ["0-255", "0-1", "caffe"])
+def test_a_batch_norm_of_the_input_tells_once_it_is_trained(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    norm = layers.BatchNormalization(name="norm")
+    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(norm(image))))
+    seen = Scaling.make(name)(CROPS.astype(np.float32))
+    mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
+    norm.set_weights([*norm.get_weights()[:2], mean, variance])
+    assert find_scaling(network, CROPS).scaling == Scaling.make(name)
+    norm.set_weights([*norm.get_weights()[:2], 0.15 * mean, 0.85 + 0.15 * variance])  # after a few steps
+    try:
+        assert find_scaling(network, CROPS).scaling == Scaling.make(name)
+    except ExportError as error:
+        assert "give `input_range=`" in str(error)
 
 
 @pytest.mark.parametrize("name", ["caffe", "torch", "-1-1"])

@@ -55,3 +55,9 @@ def test_all_kinds_give_the_same_probabilities(kind: Output) -> None:
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     given = {"probabilities": p, "log-probabilities": np.log(p), "logits": z}[kind]
     np.testing.assert_allclose(as_probabilities(given.astype(np.float32), kind), p, atol=1e-6)
+
+
+def test_a_model_that_takes_no_values_below_0_is_read() -> None:
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(ops.sqrt(image))
+    assert read_output(keras.Model(image, layers.Dense(2, activation="softmax")(x))) == "probabilities"

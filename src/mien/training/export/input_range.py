@@ -69,7 +69,9 @@ def find_scaling(network: Any, images: UInt8) -> Found:
     raw = images.astype(np.float32)
     family = _family(network)
     found = _by_arithmetic(graph, raw) or _by_batch_norm(graph, raw)
-    if found is None and family is None:  # pretrained parts want means or a range that answers do not tell
+    # Pretrained parts want means or a range that answers do not tell, and whatever is subtracted outside, raw values
+    # get varied answers. Only a model that does something of its own to its input takes raw values for certain.
+    if found is None and family is None and _has_own_preprocessing(graph):
         found = _by_answers(network, raw)
     if found is None:
         raise ExportError(
@@ -87,7 +89,7 @@ def _candidates(channels: int) -> dict[str, Scaling]:
 
 def _by_arithmetic(graph: FlatGraph, raw: Float32) -> Found | None:
     """Return the range that the model's own arithmetic turns into what networks take."""
-    tensor, names = _before_network(graph)
+    tensor, names, _ = _before_network(graph)
     if tensor is None or not names:
         return None
     first = keras.Model(graph.image, tensor)
@@ -108,8 +110,8 @@ def _by_arithmetic(graph: FlatGraph, raw: Float32) -> Found | None:
     return Found(Scaling(name), f"by the model's own arithmetic ({', '.join(dict.fromkeys(names))})")
 
 
-def _before_network(graph: FlatGraph) -> tuple[Any, list[str]]:
-    """Return the tensor that enters the first layer of the network proper, and the arithmetic before it."""
+def _before_network(graph: FlatGraph) -> tuple[Any, list[str], Any]:
+    """Return the tensor that enters the network proper, the arithmetic before it, and the operation that it enters."""
     reached: dict[int, list[str]] = {id(graph.image): []}
     for step in graph.steps:
         sources = [tensor for tensor in step.inputs if id(tensor) in reached]
@@ -117,10 +119,17 @@ def _before_network(graph: FlatGraph) -> tuple[Any, list[str]]:
         if not sources:
             continue
         if name not in _ARITHMETIC or len(sources) < len(step.inputs):
-            return sources[0], reached[id(sources[0])]
+            return sources[0], reached[id(sources[0])], step.operation
         before = [one for tensor in sources for one in reached[id(tensor)]]
-        reached[id(step.output)] = before if name in _MOVES else [*before, step.operation.name]
-    return None, []
+        for output in keras.tree.flatten(step.output):  # a split has several
+            reached[id(output)] = before if name in _MOVES else [*before, step.operation.name]
+    return None, [], None
+
+
+def _has_own_preprocessing(graph: FlatGraph) -> bool:
+    """Return whether the first operation on the image that is not plain arithmetic has no weights."""
+    _, names, operation = _before_network(graph)
+    return bool(names) or (operation is not None and not getattr(operation, "weights", []))
 
 
 def _untrained(operation: Any) -> bool:
@@ -165,13 +174,21 @@ def _by_answers(network: Any, raw: Float32) -> Found | None:
 
     Answers do not tell 0-1 from -1-1: both are of the same strength.
     """
-    spreads = {name: _spread(run(network, Scaling(name)(raw))) for name in RANGES}
+    spreads = {name: _spread(_tried(network, Scaling(name)(raw))) for name in RANGES}
     if _DULL <= spreads["0-255"] <= _DROWNED and max(spreads["0-1"], spreads["-1-1"]) < _DULL:
         return Found(
             Scaling("0-255"),
             "by trying: raw photographs get answers that differ, and in 0-1 or -1-1 all answers are alike",
         )
     return None
+
+
+def _tried(network: Any, images: Float32) -> Float32:
+    """Return a model's output; all zeros if it is not numbers, as that of a logarithm for values below 0."""
+    try:
+        return run(network, images)
+    except ExportError:
+        return np.zeros((len(images), 1), np.float32)
 
 
 def _spread(outputs: Float32) -> float:

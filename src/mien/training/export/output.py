@@ -35,7 +35,10 @@ def read_output(network: Any) -> Output:
     rng = np.random.default_rng(0)
     shape = (_PROBES, *network.inputs[0].shape[1:])
     noise = [rng.normal(scale=scale, size=shape).astype(np.float32) for scale in _PROBE_SCALES]
-    found = np.concatenate([run(network, block) for block in noise])
+    try:
+        found = np.concatenate([run(network, block) for block in noise])
+    except ExportError:  # a root or logarithm inside the model takes no values below 0
+        found = np.concatenate([run(network, np.abs(block)) for block in noise])
     if found.shape[1] > 1 and not _are_probabilities(found):
         return "log-probabilities" if found.max() <= _TOLERANCE and _are_probabilities(np.exp(found)) else "logits"
     if found.shape[1] == 1 and (_ends_linear(network) or not _are_probabilities(found)):
