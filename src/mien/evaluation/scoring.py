@@ -12,6 +12,7 @@ from mien.arrays import Bool, Float64, Int64, UInt8
 from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.inference.answer_fields import AnswerField, choose_field, renormalise
+from mien.inference.caution import is_photograph
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.metrics.calibration import Reliability, area_under_risk_coverage, choose_bins, reliability
@@ -41,6 +42,8 @@ class Predictions:
         groups: int64 (N,), the group of near-duplicates of each image; None if it is not known.
         sha256: hash of the names, labels and bytes of all images, in any order: equal for equal test sets.
         seed: fixes all random choices of a report: bootstrap resamples, permutations, the images shown.
+        photographs: how many images are as large as photographs, if the model reads them whole and nobody asked for
+            that.
     """
 
     classes: tuple[str, ...]
@@ -56,6 +59,7 @@ class Predictions:
     groups: Int64 | None = None
     sha256: str | None = None
     seed: int = 0
+    photographs: int = 0
 
     @property
     def is_right(self) -> Bool:
@@ -104,10 +108,13 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     kept = _Kept(reader, len(manifest.samples))
     skipped: list[tuple[str, str]] = []
     no_face: list[str] = []
+    photographs = 0
     digest = SetDigest()
     images = ((sample.name, _read_bytes(manifest, sample, digest)) for sample in manifest.samples)
     for number, (prepared, result) in enumerate(reader.predict_prepared(images)):
         sample = manifest.samples[number]
+        size = (result.width or 0, result.height or 0, reader.config.input_size)
+        photographs += reader.overlooks_faces and is_photograph(*size)
         if result.status == "ok":
             row = [_probabilities(result.face, answer_field)[name] for name in manifest.classes]
             kept.add(sample.name, manifest.classes.index(sample.label), row, result.answer, prepared)
@@ -135,6 +142,7 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
         crops=kept.crops,
         detections=tuple(kept.detections),
         sha256=digest.hexdigest(),
+        photographs=photographs,
     )
 
 
@@ -167,6 +175,7 @@ def pool_folds(folds: Sequence[Predictions]) -> Predictions:
         detections=tuple(one for found in detections for one in found) if len(detections) == len(folds) else None,
         groups=np.concatenate(groups) if len(groups) == len(folds) else None,
         sha256=SetDigest.join(fold.sha256 for fold in folds),
+        photographs=sum(fold.photographs for fold in folds),
     )
 
 

@@ -43,6 +43,18 @@ def whole_photograph(width: int, height: int, input_size: int) -> str | None:
     return "read whole, though it is as large as a photograph" if is_photograph(width, height, input_size) else None
 
 
+def overlooked_faces(photographs: int | None = None, of: int = 0) -> str:
+    """Say that a model reads images whole although so many of them are photographs, and what to do; None: a video.
+
+    Examples:
+        >>> overlooked_faces(3, 4)[:101]
+        'this model was trained on whole images and classifies them whole, but 3 of 4 are as large as photogra'
+    """
+    whole = "this model was trained on whole images and classifies them whole"
+    but = "" if photographs is None else f", but {photographs} of {of} are as large as photographs"
+    return f"{whole}{but}; `detect=True` finds the faces first (`mien.train(detect=True)` trains for that)"
+
+
 def join_reasons(*reasons: str | None) -> str | None:
     """Join the reasons that there are; None if there is none.
 

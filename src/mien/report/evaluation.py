@@ -20,6 +20,7 @@ from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
 from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
+from mien.inference.caution import overlooked_faces
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.report.report import Evaluation, require_report
@@ -73,7 +74,7 @@ def evaluate(
         out: write the report into this new folder.
         json_target: write the metrics as JSON to this file, or to standard output for `-`.
         seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
-        on_message: called with what was guessed about the layout.
+        on_message: called with what was guessed about the layout, and if photographs are read whole.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -109,6 +110,9 @@ def evaluate(
     progress = _Progress(on_progress, _PREDICTING, _AUDITING if audits else 0, _PERTURBING if robustness else 0)
 
     predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
+    if predictions.photographs and data is not None and on_message:
+        count = len(predictions.names) + len(predictions.skipped)
+        on_message(overlooked_faces(predictions.photographs, count))
     if chosen.groups is not None:
         groups_of = [chosen.groups[name] for name in predictions.names]
         predictions = replace(predictions, groups=np.array(groups_of, np.int64))

@@ -356,3 +356,15 @@ def test_only_two_labels_have_a_threshold(call: Call, make_bundle: MakeBundle, t
         assert status == 2
         assert "is for models that answer one of two labels" in err
         assert (model / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("words", "said"), [((), True), (("--no-detect",), False)])
+def test_photographs_that_are_read_whole_are_said(
+    call: Call, bundle: Path, tmp_path: Path, words: tuple[str, ...], said: bool
+) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (640, 480), (number, 0, 0)).save(tmp_path / "photos" / label / f"{number}.png")
+    _, _, err = call("evaluate", tmp_path / "photos", "--model", bundle, *words)
+    assert ("but 4 of 4 are as large as photographs; --detect yes finds the faces first" in err) == said

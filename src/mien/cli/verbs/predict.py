@@ -16,6 +16,8 @@ from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
 from mien.cli.output.terminal import one_line
 from mien.errors import ConfigError
+from mien.idioms import to_flags
+from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load
 from mien.inference.thresholds import Threshold
@@ -30,8 +32,6 @@ from mien.text import pluralize
 if TYPE_CHECKING:
     from mien.viz.annotated_folder import AnnotatedFolder, AnnotatedVideo
 
-_WHOLE = "this model was trained on whole images and classifies them whole"
-_FIND = "--detect yes finds the faces first (mien train --detect yes trains for that)"
 #: Seconds over which Ray's rate is taken: images come in whole parts, and seldom.
 _RAY_RATE_OVER = 600.0
 
@@ -160,10 +160,9 @@ def _predict_files(
         click.echo(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
     if reader.overlooks_faces:
         if found.frames:
-            click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
+            _say_overlooked(overlooked_faces())
         elif found.photographs:
-            share = f"{found.photographs} of {found.counts.total()}"
-            click.echo(f"mien: {_WHOLE}, but {share} are as large as photographs; {_FIND}", err=True)
+            _say_overlooked(overlooked_faces(found.photographs, found.counts.total()))
     print_problems(found.problems)
     return max(_close(found.counts, found.frames, found.videos), int(bool(found.problems)))
 
@@ -177,8 +176,12 @@ def _predict_camera(open_reader: partial[Reader], camera: str, output: RowOutput
     reader = open_reader()
     status = predict_camera(reader, camera, output, fps)
     if reader.overlooks_faces:
-        click.echo(f"mien: {_WHOLE}; {_FIND}", err=True)
+        _say_overlooked(overlooked_faces())
     return status
+
+
+def _say_overlooked(words: str) -> None:
+    click.echo(f"mien: {to_flags(words)}", err=True)
 
 
 def _predict_on_ray(
