@@ -14,7 +14,7 @@ FILES = {
     "lfs.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
                 "is a Git LFS pointer, not the image; run: git lfs pull"),
     "paper.jpg": (b"%PDF-1.7\n%\xe2\xe3", "is a PDF document; save it as JPEG or PNG"),
-    "note.jpg": (b"Hello\n", "is text, not an image; delete it"),
+    "note.jpg": (b"Hello\n", "is text, not an image; give an image"),
     "film.jpg": (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2", "is a video; images are read here, videos by mien predict"),
     "film.mts": (b"G" + b"\0" * 187 + b"G" + b"\0" * 187 + b"G",
                  "is a video; images are read here, videos by mien predict"),

@@ -137,7 +137,7 @@ def not_an_image(data: bytes, wanted: str = "an image") -> NotAnImage | None:
     if begins_like_video(data[:VIDEO_HEAD]):
         return NotAnImage("unsupported-type", "is a video", "images are read here, videos by mien predict")
     if _is_text(data[:4096]) and not data.startswith((b"P1", b"P2", b"P3")):
-        return NotAnImage("text", f"is text, not {wanted}", "delete it")
+        return NotAnImage("text", f"is text, not {wanted}", f"give {wanted}")
     return None
 
 

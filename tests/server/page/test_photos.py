@@ -163,7 +163,7 @@ def test_a_photo_without_a_face_can_be_answered_whole(page: Any, tmp_path: Path,
 
 def test_a_file_that_is_not_an_image_is_named(page: Any) -> None:
     page.add(named(b"not an image", "notes.jpg"))
-    page.wait_for("#faces-note", "is not an image")
+    page.wait_for("#faces-note", "is text, not an image")
     assert page.tab.is_hidden("#png")
 
 
