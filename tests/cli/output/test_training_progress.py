@@ -1,10 +1,13 @@
 """What a user sees of a run on the terminal: epochs as a table, and how to continue after Ctrl-C."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mien.cli.output.training_progress import SearchProgress, TrainingProgress
+from mien.errors import TrainingError
+from mien.io.atomic import locked
 from mien.training.loop.schedule import Epoch
 
 
@@ -37,6 +40,25 @@ def test_an_interrupted_run_says_how_to_continue(tmp_path: Path) -> None:
     ):
         progress.on_start(run)
         raise KeyboardInterrupt
+
+
+def test_a_run_that_another_process_has_or_that_is_finished_is_not_to_be_continued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").touch()
+
+    def said() -> str:
+        with pytest.raises(TrainingError), TrainingProgress() as progress:
+            progress.on_start(tmp_path)
+            raise TrainingError("refused")
+        return "".join(capsys.readouterr())
+
+    assert "continue with" in said()
+    if os.name == "posix":
+        with locked(tmp_path / "run.json"):
+            assert said() == ""
+    (tmp_path / "metrics.json").touch()
+    assert said() == ""
 
 
 def test_before_there_is_a_run_an_interrupt_says_nothing_more(tmp_path: Path) -> None:
