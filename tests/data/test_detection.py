@@ -94,7 +94,9 @@ def test_nothing_readable_is_used_whole(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "data", {"scene": scene}, count=2)
     for path in folder.rglob("*.png"):
         path.write_bytes(b"no image")
-    assert choose(folder) == DetectionChoice(False, "other")
+    found = choose(folder)
+    assert found == DetectionChoice(False, "other")
+    assert "none of the sample could be read" in found.sentence
 
 
 def test_the_callers_choice_opens_no_image(tmp_path: Path) -> None:

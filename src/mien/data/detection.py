@@ -70,7 +70,8 @@ class DetectionChoice:
                 "used whole; `detect=True` crops it to its largest face"
             )
         if self.kind == "other":
-            return "images: each is used whole; `detect=True` searches it for a person first"
+            blind = "" if self.sampled else "none of the sample could be read, so "
+            return f"images: {blind}each is used whole; `detect=True` searches it for a person first"
         if self.detect:
             return "faces: each image is cropped to its largest face, as `detect=True` says"
         return "images: each is used whole, as `detect=False` says"

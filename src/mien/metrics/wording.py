@@ -30,7 +30,8 @@ def accuracy_difference_in_words(
     said = "".join((lead, f" {evidence}" if evidence else "", f"; {remark}" if remark else ""))
     if significant:
         return f"{begin_sentence(ahead)} is significantly more accurate than {behind}: {said}"
-    return f"The difference between {first} and {second} is not significant: {ahead} leads by {said}"
+    leads = f"{ahead} leads by " if change.value else ""
+    return f"The difference between {first} and {second} is not significant: {leads}{said}"
 
 
 def begin_sentence(name: str) -> str:
