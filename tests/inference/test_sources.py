@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_a_row(reader: mien.Reader, tmp_path: Path) -> No
     found = list(reader.predict_many([io.BytesIO(b"text"), io.BytesIO(), closed, cut, io.BytesIO(data)]))
     assert [result.status for result in found] == ["unreadable"] * 4 + ["ok"]
     assert [str(result.reason).split(":")[0] for result in found[:4]] == [
-        "is text, not an image; delete it", "is empty (zero bytes)", "cannot be read", "is truncated or damaged",
+        "is text, not an image; give an image", "is empty (zero bytes)", "cannot be read", "is truncated or damaged",
     ]  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def test_damage_inside_is_passed_over(tmp_path: Path, write_video: WriteVideo) -
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "empty"), (b"not a video\n" * 100, "is text, not a video; delete it"), (None, "no such file")],
+    [(b"", "empty"), (b"not a video\n" * 100, "is text, not a video; give a video"), (None, "no such file")],
     ids=["empty", "text", "absent"],
 )
 def test_what_is_no_video(tmp_path: Path, content: bytes | None, words: str) -> None:
