@@ -37,6 +37,7 @@ FORMAT_SUFFIXES = {
 }
 
 #: First bytes of the usual types: a file that starts so and cannot be opened is damaged.
+_KINDS_BY_CODE = {"too-many-pixels": "absurd-size", "unsupported": "unsupported-type"}
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
@@ -110,8 +111,8 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
 
 
 def _unopened_kind(data: bytes, error: ImageError) -> str:
-    if error.code == "too-many-pixels":
-        return "absurd-size"
+    if error.code in _KINDS_BY_CODE:
+        return _KINDS_BY_CODE[error.code]
     known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
     return "truncated" if known else "not-an-image"
 

@@ -162,8 +162,11 @@ def open_header(data: bytes, name: str) -> Image.Image:
         raise too_many_pixels(name) from None
     except Exception as error:
         raise ImageError(name, f"has a damaged header: {first_line(error)}", "damaged") from None
-    if isinstance(image, StubImageFile):  # weather maps and the like, which Pillow can name but not decode
-        raise ImageError(name, f"is of type {image.format}, which cannot be decoded; save it as PNG", "unsupported")
+    # Weather maps and the like, which Pillow can name but not decode, and what it hands to another program.
+    if isinstance(image, StubImageFile) or image.format == "EPS":
+        known = not_an_image(data)
+        of_type = f"is of type {image.format}, which cannot be decoded; save it as PNG"
+        raise ImageError(name, f"{known.reason}; {known.fix}" if known else of_type, "unsupported")
     if image.width * image.height > MAX_PIXELS:
         raise too_many_pixels(name)
     return image

@@ -29,6 +29,8 @@ _CONVERT = "save it as JPEG or PNG"
 _HEADS = {
     b"%PDF": "a PDF document",
     b"8BPS": "a Photoshop document",
+    b"%!PS": "a PostScript drawing",
+    b"\xc5\xd0\xd3\xc6": "a PostScript drawing",
     b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cJXL ": "a JPEG XL image",
 }
