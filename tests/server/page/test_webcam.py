@@ -69,7 +69,7 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
         assert re.fullmatch(r"\d+", str(page.tab.locator(name).text_content()))
     assert page.tab.evaluate("document.getElementById('video').classList.contains('mirror')")
     rows = saved_rows(page)
-    assert list(rows[0])[:3] == ["source", "time", "person"]
+    assert list(rows[0])[:3] == ["source", "time", "frame"]
     times = [float(row["time"]) for row in rows]
     assert times == sorted(times)
     assert {row["answer"] for row in rows} == {"happy", "sad"}
