@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 from mien.errors import ConfigError, ExportError
+from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig
 from mien.training.export.artifacts import require_exportable
@@ -140,8 +141,9 @@ def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch: pytest.Monk
     config = TrainConfig.make({"backbone": NAME, "size": 32})
     assert config.backbone_weights == "imagenet"
     words = "--backbone-weights imagenet: cannot be downloaded .* give a file of weights, or none"
-    with pytest.raises(ConfigError, match=words) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_backbone(build(config, 2), config)
+    assert re.match(words, to_flags(str(caught.value)))
     assert "\n" not in str(caught.value)
 
 
@@ -161,8 +163,9 @@ def test_a_file_of_something_else_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_backbone_that_cannot_be_built_is_one_line(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError) as caught:
         build(TrainConfig.make({**settings, "backbone_weights": "none"}), 2)
+    assert to_flags(str(caught.value)).startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +180,9 @@ def test_a_backbone_that_cannot_be_built_is_one_line(settings: dict[str, Any], w
     ],
 )
 def test_settings_that_contradict_a_backbone_are_refused(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError) as caught:
         build_config(settings)
+    assert to_flags(str(caught.value)).startswith(words)
 
 
 @pytest.mark.slow
