@@ -1,5 +1,6 @@
 """Networks of keras.applications as the trunk: preprocessing in the graph, weights, freezing, export."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
