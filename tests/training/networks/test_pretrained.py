@@ -217,7 +217,8 @@ def test_an_unusable_source_of_weights_says_what_is_usable(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.toml").write_text("")
     cases = {
-        "mein": "no such model; give a shipped model (mien), a bundle with weights.npz or a finished run",
+        "mein": "no such model; did you mean 'mien'?",
+        "resnet": "no such model; give a shipped model (mien), a bundle with weights.npz or a finished run",
         "mien-two": "has no weights.npz to start from",
         str(tmp_path): "has no weights.npz to start from",
         str(weights / WEIGHTS_FILE): "is a file",
