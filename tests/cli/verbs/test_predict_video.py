@@ -303,7 +303,7 @@ def test_what_is_no_video_is_a_row_and_leaves_no_drawing(call: Call, brightness_
     assert (status, err) == (1, "mien: 1 of 1 files could not be read; see their rows\n")
     (row,) = table((out / "a.csv").read_text())
     assert row["status"] == "unreadable"
-    assert row["reason"].startswith("is not a video that can be read")
+    assert row["reason"].startswith("is text, not a video")
     assert [path.name for path in out.iterdir()] == ["a.csv"]
     targets[-1] = out / "b.csv"
     assert_refused(call("predict", tmp_path / "absent.mp4", "--model", brightness_bundle, *targets), "no such file")
