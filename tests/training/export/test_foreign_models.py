@@ -235,3 +235,11 @@ def test_the_models_of_public_tutorials_predict_as_in_keras(name: str, tmp_path:
     reader = mien.load(tmp_path / "b", detect=False)
     ours = [list(reader.predict(crop).face.probabilities.values()) for crop in crops]
     np.testing.assert_allclose(ours, expected, atol=1e-3)
+    found = mien.explain(
+        crops[0], model=tmp_path / "theirs.keras", labels=("a", "b"), input_range=given_range, method="grad-cam",
+        detect=False,
+    )  # fmt: skip
+    np.testing.assert_allclose(list(found.result.face.probabilities.values()), expected[0], atol=1e-3)
+    heat = found.faces[0].heat
+    assert heat.shape == (96, 96)
+    assert 0 <= heat.min() < heat.max() <= 1
