@@ -6,7 +6,8 @@ The formats of videos: `mien.io.video.containers`.
 import codecs
 import re
 import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 from typing import NamedTuple
 
 from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
@@ -86,7 +87,7 @@ def is_image_name(name: str) -> bool:
         >>> is_image_name("party.JPG"), is_image_name("party.mp4")
         (True, False)
     """
-    return PurePosixPath(name).suffix.lower() in _SUFFIXES
+    return splitext(name)[1].lower() in _SUFFIXES
 
 
 def head_of(path: Path) -> bytes:

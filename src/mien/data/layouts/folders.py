@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from mien.data.layouts.found import FoundData, FoundSample, is_image, plain
+from mien.data.layouts.found import FoundData, FoundSample, plain
 from mien.data.layouts.parts import find_parts, find_parts_and_classes, is_part, looks_like_part
 from mien.data.layouts.tree import Tree
 from mien.data.layouts.words import is_bystander, is_expression
 from mien.errors import DataError
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 from mien.text import pluralize
 
@@ -23,13 +24,12 @@ _MIN_GROUPS = 5
 _NAMED = 3
 
 
-def find_root(source: FileSource) -> tuple[PurePosixPath, list[str]]:
+def find_root(tree: Tree) -> tuple[PurePosixPath, list[str]]:
     """Return the folder that holds the classes or parts, and notes on what lies beside it.
 
     Folders that only wrap another are entered (`data.zip/data/happy/…`), with a README or scripts beside it, too. So
     is a folder of classes with much fewer images beside it, such as the pictures of a documentation.
     """
-    tree = Tree(source)
     root = PurePosixPath()
     notes: list[str] = []
     while True:
@@ -37,7 +37,7 @@ def find_root(source: FileSource) -> tuple[PurePosixPath, list[str]]:
         inner = [one for one in below if tree.holds_data(one)] or [one for one in below if tree.has_table(one)]
         if find_parts([one.name for one in below]) or tree.has_empty_folder(root):
             return root, notes
-        if (root / TABLE_NAME).as_posix() in source.names or (tree.has_table(root) and not inner):
+        if (root / TABLE_NAME).as_posix() in tree.source.names or (tree.has_table(root) and not inner):
             return root, notes
         if len(below) == 1 and not tree.direct[root]:
             if not (
@@ -57,18 +57,19 @@ def find_root(source: FileSource) -> tuple[PurePosixPath, list[str]]:
         root = inner[0]
 
 
-def from_folders(source: FileSource, prefix: str) -> FoundData:
+def from_folders(tree: Tree, prefix: str) -> FoundData:
     """Read class folders, parts of class folders, class folders of parts, or folders named by part and class.
 
     Files directly in the root belong to no class. Raises DataError if several folders hold the same class folders, and
     nothing says what they are.
     """
+    source = tree.source
     folders = [name[len(prefix) :] for name in source.folders if name.startswith(prefix) and name != prefix]
     split_folders = find_parts([name for name in folders if "/" not in name])
     parts = {name: part for name, part in split_folders.items() if any(one.startswith(f"{name}/") for one in folders)}
-    groups = [] if parts else _groups(source, prefix)
+    groups = [] if parts else _groups(tree, prefix)
     inner = {} if parts or groups else _parts_in_classes(source, prefix)
-    depth = 2 + _wrapped(source, prefix, parts) if parts else 2 if groups else 1
+    depth = 2 + _wrapped(tree, prefix, parts) if parts else 2 if groups else 1
     found = FoundData(source)
     images: set[str] = set()
     filled: set[str] = set()
@@ -79,14 +80,14 @@ def from_folders(source: FileSource, prefix: str) -> FoundData:
         place = name[len(prefix) :].split("/")
         top = place[0] if len(place) > 1 else ""
         if len(place) <= depth or (parts and top not in parts) or (groups and top not in groups):
-            if is_image(PurePosixPath(name)):
+            if is_image_name(name):
                 left_out.setdefault(top, []).append("/".join(place))
             continue
         label = plain(place[depth - 1])
         filled.add(label)
         part = parts[top] if parts else inner.get(place[1])
         found.samples.append(FoundSample(name, label, part, top if groups else None))
-        if is_image(PurePosixPath(name)):
+        if is_image_name(name):
             images.add(label)
     # A folder without a single image name (docs/, scripts/) lies beside the class folders but is not one.
     found.samples = [sample for sample in found.samples if sample.label in images]
@@ -124,12 +125,11 @@ def _part_and_class(sample: FoundSample, both: Mapping[str, tuple[str, str]]) ->
     return replace(sample, label=label, split=part)
 
 
-def _groups(source: FileSource, prefix: str) -> list[str]:
+def _groups(tree: Tree, prefix: str) -> list[str]:
     """Return the folders that hold the same class folders each, as of persons (`S005/happy`); else nothing.
 
     Raises DataError if they are so few that they may be parts, folds or copies of each other.
     """
-    tree = Tree(source)
     root = PurePosixPath(prefix)
     outer = [one for one in tree.folders_with_images(root) if not is_bystander(one.name)]
     if len(outer) < 2 or any(tree.direct[one] or is_expression(one.name) for one in outer):
@@ -142,7 +142,7 @@ def _groups(source: FileSource, prefix: str) -> list[str]:
     if len(outer) >= _MIN_GROUPS:
         return names
     raise DataError(
-        f"{source.path}: {_some(names)} hold the same class folders ({_some(sorted(classes))}); give one of them, "
+        f"{tree.source.path}: {_some(names)} hold the same class folders ({_some(sorted(classes))}); give one of them, "
         "name them train, validation and test, or write a CSV file,label,group"
     )
 
@@ -178,17 +178,18 @@ def _note_left_out(left_out: Mapping[str, Sequence[str]], parts: Collection[str]
 
 def _parts_in_classes(source: FileSource, prefix: str) -> dict[str, str]:
     """Return the parts inside class folders (`happy/train`), if every class folder holds nothing else."""
-    images = [PurePosixPath(name[len(prefix) :]) for name in source.names if name.startswith(prefix)]
-    images = [path for path in images if is_image(path) and len(path.parts) > 1]
-    inner = find_parts({path.parts[1] for path in images if len(path.parts) > 2})
-    classes = {path.parts[0] for path in images}
-    whole = len(classes) > 1 and all(len(path.parts) > 2 and path.parts[1] in inner for path in images)
+    images = [
+        name[len(prefix) :].split("/") for name in source.names if name.startswith(prefix) and is_image_name(name)
+    ]
+    images = [place for place in images if len(place) > 1]
+    inner = find_parts({place[1] for place in images if len(place) > 2})
+    classes = {place[0] for place in images}
+    whole = len(classes) > 1 and all(len(place) > 2 and place[1] in inner for place in images)
     return inner if whole and "train" in inner.values() else {}
 
 
-def _wrapped(source: FileSource, prefix: str, parts: Collection[str]) -> int:
+def _wrapped(tree: Tree, prefix: str, parts: Collection[str]) -> int:
     """Return 1 if the class folders of every part lie in one more folder (`train/images/happy`), else 0."""
-    tree = Tree(source)
     for part in parts:
         below = tree.folders_with_images(PurePosixPath(prefix + part))
         if len(below) != 1 or tree.direct[below[0]] or len(tree.classes(below[0])) < 2:

@@ -2,9 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
-from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 
 
@@ -67,8 +65,3 @@ def plain(name: str) -> str:
         True
     """
     return unicodedata.normalize("NFC", name).strip() or name
-
-
-def is_image(path: PurePath) -> bool:
-    """Return whether a file is named like an image."""
-    return is_image_name(path.name)

@@ -5,10 +5,11 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from mien.data.layouts.found import BadEntry, FoundData, FoundSample, is_image, plain
+from mien.data.layouts.found import BadEntry, FoundData, FoundSample, plain
 from mien.data.layouts.parts import find_parts
 from mien.data.layouts.tables import LabelTable
 from mien.data.layouts.words import SPLIT_NAMES
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 from mien.text import pluralize
 
@@ -70,7 +71,7 @@ class _Names:
         self._parts = find_parts({PurePosixPath(name).name for name in source.folders})
         self._by_base: dict[str, list[str]] = defaultdict(list)
         self._aligned: dict[str, list[str]] = defaultdict(list)
-        for name in filter(lambda name: is_image(PurePosixPath(name)), source.names):
+        for name in filter(is_image_name, source.names):
             path = PurePosixPath(plain(name))
             self._by_base[path.name].append(name)
             self._by_base[path.stem].append(name)

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mien.data.layouts.folders import TABLE_NAME, find_root, from_folders
-from mien.data.layouts.found import BadEntry, FoundData, is_image
+from mien.data.layouts.found import BadEntry, FoundData
 from mien.data.layouts.listed import from_table
 from mien.data.layouts.parts import is_part
 from mien.data.layouts.source_tables import from_tables, read_source_table, search_tables
 from mien.data.layouts.tables import LIST_SUFFIXES, TABLE_SUFFIXES, read_table
+from mien.data.layouts.tree import Tree
 from mien.data.layouts.words import names_nothing
 from mien.errors import DataError
 from mien.io.code_pages import STANDARD_CODE_PAGE
+from mien.io.sniffing import is_image_name
 from mien.io.sources import (
     ARCHIVE_SUFFIXES,
     FileSource,
@@ -41,12 +43,13 @@ def _table_bytes(path: Path) -> bytes:
 
 
 def _from_source(source: FileSource, path: Path) -> FoundData:
-    root, notes = find_root(source)
+    tree = Tree(source)
+    root, notes = find_root(tree)
     prefix = "" if root == PurePosixPath() else f"{root}/"
     top_files = [name for name in source.names if name.startswith(prefix) and "/" not in name[len(prefix) :]]
     tables = [name for name in top_files if PurePosixPath(name).suffix.lower() in TABLE_SUFFIXES]
     preferred = [name for name in tables if PurePosixPath(name).name.lower() == TABLE_NAME]
-    found = from_folders(source, prefix)
+    found = from_folders(tree, prefix)
     problem = None
     if _doubtful(found):
         searched = None if found.samples else from_tables(preferred or tables, found, path, root)
@@ -101,7 +104,7 @@ def _refuse_unlabelled(path: Path, found: FoundData, problem: str | None) -> Non
     if found.parts:
         fix = fix or "put class folders into each, like train/happy/ and train/sad/"
         raise DataError(f"{path}: has parts ({', '.join(sorted(found.parts))}), but no class folders in them; {fix}")
-    if any(map(is_image, places)):
+    if any(map(is_image_name, found.source.names)):
         fix = fix or "move them into one folder per class, like happy/ and sad/"
         raise DataError(f"{path}: has images, but not in class folders; {fix}")
     if packed := [place for place in places if place.suffix.lower() in ARCHIVE_SUFFIXES]:
@@ -147,4 +150,4 @@ def _above(path: Path) -> Path:
 def _has_image(folder: Path) -> bool:
     """Whether a folder, or a part in it, has an image."""
     folders = [folder, *(one for one in folder.iterdir() if is_part(one.name) and one.is_dir())]
-    return any(is_image(one) for place in folders for one in place.iterdir())
+    return any(is_image_name(one.name) for place in folders for one in place.iterdir())

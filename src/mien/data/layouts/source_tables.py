@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from mien.data.layouts.found import BadEntry, FoundData, FoundSample, is_image
+from mien.data.layouts.found import BadEntry, FoundData, FoundSample
 from mien.data.layouts.listed import from_table
 from mien.data.layouts.parts import find_parts
 from mien.data.layouts.tables import LIST_SUFFIXES, TABLE_SUFFIXES, is_list, read_table
 from mien.errors import DataError, ImageError
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 from mien.text import pluralize
 
@@ -147,7 +148,7 @@ def _note_unnamed(found: FoundData, prefix: str) -> None:
     named = {sample.name for sample in found.samples}
     left = [
         name[len(prefix) :] for name in found.source.names
-        if name.startswith(prefix) and name not in named and is_image(PurePosixPath(name))
+        if name.startswith(prefix) and name not in named and is_image_name(name)
     ]  # fmt: skip
     if left and named and not found.pixels:
         found.notes.append(f"leaves out {pluralize(len(left), 'image')} that the table does not name, like {left[0]}")

@@ -1,10 +1,11 @@
 """Count the images in the folders of a source."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from mien.data.layouts.found import is_image
 from mien.data.layouts.parts import find_parts
+from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 
 
@@ -12,20 +13,28 @@ class Tree:
     """How many images each folder of a source holds: `direct` in itself, `total` with its folders."""
 
     def __init__(self, source: FileSource) -> None:
+        self.source = source
         self.direct: dict[PurePosixPath, int] = defaultdict(int)
         self.total: dict[PurePosixPath, int] = defaultdict(int)
         self._below: dict[PurePosixPath, set[PurePosixPath]] = defaultdict(set)
-        self._filled = {above for name in source.names for above in PurePosixPath(name).parents}
         self._folders = [PurePosixPath(name) for name in source.folders]
-        self._tables = {PurePosixPath(name).parent for name in source.names if name.lower().endswith(".csv")}
-        self._above_tables = self._tables | {above for folder in self._tables for above in folder.parents}
+        # Paths are made for folders only: a source may have a million files.
+        files, images, tables = set(), Counter[str](), set()
         for name in source.names:
-            path = PurePosixPath(name)
-            if not is_image(path):
-                continue
-            self.direct[path.parent] += 1
-            for above in path.parents:
-                self.total[above] += 1
+            folder = name.rpartition("/")[0]
+            files.add(folder)
+            if is_image_name(name):
+                images[folder] += 1
+            elif name.lower().endswith(".csv"):
+                tables.add(folder)
+        self._filled = _with_parents(files)
+        self._tables = set(map(PurePosixPath, tables))
+        self._above_tables = _with_parents(tables)
+        for folder, count in images.items():
+            place = PurePosixPath(folder)
+            self.direct[place] += count
+            for above in (place, *place.parents):
+                self.total[above] += count
                 if above.name:
                     self._below[above.parent].add(above)
 
@@ -58,3 +67,8 @@ class Tree:
     def has_table(self, folder: PurePosixPath) -> bool:
         """Whether a CSV lies in a folder."""
         return folder in self._tables
+
+
+def _with_parents(folders: Iterable[str]) -> set[PurePosixPath]:
+    """Return folders and all that they lie in."""
+    return {above for name in folders for folder in [PurePosixPath(name)] for above in (folder, *folder.parents)}
