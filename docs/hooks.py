@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from mien.arguments import flag, to_flags
 from mien.cli import VERBS
 from mien.cli.help import meaning, option_name
-from mien.idioms import flag, to_flags
 from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 

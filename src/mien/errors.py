@@ -15,7 +15,7 @@
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
 
 A message is one line that names the file, what is wrong and the fix. It names options as Python does, in backticks:
-"give `epochs=`". The command and the server translate that (`mien.idioms`).
+"give `epochs=`". The command and the server translate that (`mien.arguments`).
 """
 
 from typing import Literal

@@ -15,9 +15,9 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 import mien
+from mien.arguments import to_flags
 from mien.cli import main
 from mien.errors import ConfigError, DataError
-from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig, read_settings, read_training_settings
 from mien.training.data_split import split_data

@@ -13,10 +13,10 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem
 
+from mien.arguments import to_flags
 from mien.cli.bad_calls import describe, refuse_verb
 from mien.cli.output.terminal import one_line
 from mien.errors import MienError
-from mien.idioms import to_flags
 from mien.version import __version__
 
 #: Each verb by what it is for; a verb is also a module. `mien --help` shows these lines and imports no verb.

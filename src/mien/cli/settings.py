@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
+from mien.arguments import flag, to_flags
 from mien.cli.options import BY_SAMPLE, detect_option
-from mien.idioms import flag, to_flags
 from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 

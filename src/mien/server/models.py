@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from mien.arguments import to_query
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
-from mien.idioms import to_query
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
 from mien.io.image import open_header

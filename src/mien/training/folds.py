@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mien.arguments import to_flags
 from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import ShippedPredictions, measure_baselines, pool_shipped
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
-from mien.idioms import to_flags
 from mien.io.atomic import new_folder, readable_errors
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
 from mien.report.report import Evaluation, write_report

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mien.arguments import to_flags
 from mien.arrays import UInt8
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import DetectionChoice, choose_detection
@@ -20,7 +21,6 @@ from mien.evaluation.baselines import Baselines, measure_baselines, score_shippe
 from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
-from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.arguments import to_flags
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.layouts.parts import find_parts, is_part
 from mien.errors import DataError
-from mien.idioms import to_flags
 
 
 def lay_out(root: Path, counts: Mapping[str, int], **texts: str) -> Path:

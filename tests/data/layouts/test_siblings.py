@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.arguments import to_flags
 from mien.data.dataset import read_manifest
 from mien.errors import DataError
-from mien.idioms import to_flags
 from mien.io.code_pages import find_code_page
 from mien.io.sources import ZipSource
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from mien.arguments import to_flags
 from mien.errors import ConfigError, ExportError
-from mien.idioms import to_flags
 from mien.inference.bundle import load_bundle
 from mien.training.config import TrainConfig
 from mien.training.export.artifacts import require_exportable

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mien.arguments import to_flags
 from mien.cli.output.tables import path_cell, plain
 from mien.cli.output.terminal import console
 from mien.data.clean import REPEATED
 from mien.data.issues import ISSUE_KINDS
-from mien.idioms import to_flags
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mien.idioms import to_flags
+from mien.arguments import to_flags
 
 if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe needs none of it
     from rich.console import Console

@@ -10,9 +10,9 @@ from typing import Any
 from rich.live import Live
 from rich.text import Text
 
+from mien.arguments import to_flags
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.terminal import console
-from mien.idioms import to_flags
 from mien.io.atomic import is_locked
 from mien.io.layout import RUN, is_finished, is_run
 from mien.training.loop.schedule import Epoch

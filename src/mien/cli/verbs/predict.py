@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from mien.arguments import to_flags
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, detect_option, model_option, one_stdout, only_one, threshold_option
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
 from mien.cli.output.terminal import one_line
 from mien.errors import ConfigError
-from mien.idioms import to_flags
 from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
 from mien.inference.reader import Faces, Reader, load

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mien.arguments import to_flags
 from mien.cli.help import verb
 from mien.cli.options import only_one
 from mien.cli.output.tables import path_cell
 from mien.cli.output.terminal import console, one_line
-from mien.idioms import to_flags
 from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate

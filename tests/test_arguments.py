@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mien
-from mien.idioms import flag, to_flags, to_query
+from mien.arguments import flag, to_flags, to_query
 from mien.training.config import TrainConfig
 
 PACKAGE = Path(mien.__file__).parent
@@ -64,7 +64,7 @@ _MAY_NAME_FLAGS = (
     "report/report.py",
     "data/issues.py",
     "server/security.py",
-    "idioms.py",
+    "arguments.py",
     "viz/charts.py",
     "training/defaults.py",
 )
