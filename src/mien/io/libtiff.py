@@ -1,7 +1,5 @@
 """Keep libtiff, which Pillow decodes TIFF files with, from printing to standard error."""
 
-import ctypes
-import ctypes.util
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +13,8 @@ def silence_libtiff() -> bool:
     What is wrong with a file is raised by Pillow anyway. libtiff would also print it, in the words of a C library and
     with the temporary name that Pillow gives to every file.
     """
+    import ctypes.util  # some milliseconds, which only a TIFF is worth
+
     package = Path(PIL.__file__).parent
     bundled = [*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")]
     for name in (*map(str, bundled), ctypes.util.find_library("tiff") if not bundled else None):

@@ -17,7 +17,7 @@ from mien.errors import ConfigError, InputError
 from mien.io.sniffing import not_an_image
 from mien.io.video.containers import begins_like_video, missing_bytes
 from mien.io.video.cuts import THUMBNAIL, find_cuts
-from mien.io.video.frames import FPS, TimedFrame
+from mien.io.video.frames import FPS, TimedFrame, turned
 from mien.io.video.pyav import error_text, require_av
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Video(AbstractContextManager["Video"]):
         except (av.FFmpegError, ValueError) as error:
             self.problem = f"has frames that cannot be converted ({error_text(error)})"
             return None
-        return _turned(np.asarray(pixels, np.uint8), self._matrix(frame))
+        return turned(np.asarray(pixels, np.uint8), self._matrix(frame))
 
     def _matrix(self, frame: "av.VideoFrame") -> list[int] | None:
         """Return the display matrix of the frame, or None; looked up once for each rotation in the video.
@@ -211,9 +211,7 @@ def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = Non
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         name = name or path
-        _require_file(path, name)
-        with Path(path).open("rb") as stream:
-            head, missing = _look(stream)
+        head, missing = _look_at_file(Path(path), name)
         file: Any = f"file:{path}"
     else:
         name = name or "video"
@@ -257,12 +255,12 @@ def from_container(name: str, container: Any, error: str, *, live: bool = False,
     return Video(name, container, chosen, live=live, missing=missing)
 
 
-def _require_file(path: str, name: str) -> None:
+def _look_at_file(path: Path, name: str) -> tuple[bytes, int | None]:
+    """Do as `_look` with a regular file; InputError if it is none, or cannot be read."""
     try:
-        kind = Path(path).stat().st_mode
-        if stat.S_ISREG(kind):
-            with Path(path).open("rb"):
-                return
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as stream:
+                return _look(stream)
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error_text(error)})"
         raise InputError(f"{name}: {reason}") from None
@@ -290,15 +288,3 @@ def _thumbnail(frame: "av.VideoFrame") -> UInt8:
     except (av.FFmpegError, ValueError):
         return np.zeros((height, width, 3), np.uint8)
     return np.asarray(small, np.uint8)
-
-
-def _turned(pixels: RGB, matrix: list[int] | None) -> RGB:
-    """Return the pixels, turned as the file says (phones store videos as the sensor lies)."""
-    if matrix is None:
-        return pixels
-    # Shown at x' = a x + c y, y' = b x + d y; all eight orientations are quarter turns or mirrored.
-    a, b, _, c, d = matrix[:5]
-    swapped = abs(b) > abs(a)
-    turned = pixels.swapaxes(0, 1) if swapped else pixels
-    turned = turned[:, ::-1] if (c if swapped else a) < 0 else turned
-    return np.ascontiguousarray(turned[::-1] if (b if swapped else d) < 0 else turned)

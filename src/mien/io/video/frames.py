@@ -85,3 +85,15 @@ def _small(frame: TimedFrame) -> UInt8:
     if frame.cut is not None or frame.rgb.ndim != 3 or frame.rgb.shape[2] != 3 or frame.rgb.dtype != np.uint8:
         return np.zeros((THUMBNAIL[1], THUMBNAIL[0], 3), np.uint8)
     return thumbnail(frame.rgb)
+
+
+def turned(pixels: RGB, matrix: list[int] | None) -> RGB:
+    """Return the pixels, turned as the file says (phones store videos as the sensor lies)."""
+    if matrix is None:
+        return pixels
+    # Shown at x' = a x + c y, y' = b x + d y; all eight orientations are quarter turns or mirrored.
+    a, b, _, c, d = matrix[:5]
+    swapped = abs(b) > abs(a)
+    turned = pixels.swapaxes(0, 1) if swapped else pixels
+    turned = turned[:, ::-1] if (c if swapped else a) < 0 else turned
+    return np.ascontiguousarray(turned[::-1] if (b if swapped else d) < 0 else turned)
