@@ -21,7 +21,7 @@ from mien.data.drawings import BIAS, DRAWING_THRESHOLD, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
 from mien.inference.preprocess import open_and_detect
-from mien.io.image_source import read_file
+from mien.io.images.source import read_file
 from mien.io.sniffing import is_image_name
 from mien.metrics.intervals import wilson_interval
 from mien.runtime import available_cores, map_in_order

@@ -24,7 +24,7 @@ from skimage.data import astronaut
 import mien
 from latency import processor
 from mien.faces.crop import crop, face_region
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 from mien.runtime import available_cores
 
 WIDTH = 1024

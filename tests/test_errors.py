@@ -8,8 +8,8 @@ from PIL import Image
 
 from mien.errors import ImageError, OutputError
 from mien.io.atomic import new_file
-from mien.io.image import load_image
-from mien.io.image_source import ImageSource
+from mien.io.images.decoding import load_image
+from mien.io.images.source import ImageSource
 
 
 def image_bytes(kind: str) -> bytes:

@@ -68,7 +68,7 @@ IMPORTS = {path.relative_to(PACKAGE).as_posix(): imports_of(path) for path in so
 
 
 def room(name: str) -> str:
-    """Return the room of a file (`io/image.py`) or a module (`mien.io.image`)."""
+    """Return the room of a file (`io/images/decoding.py`) or a module (`mien.io.images.decoding`)."""
     first = name.removesuffix(".py").replace("/", ".").removeprefix("mien").strip(".").split(".")[0]
     return first if first in FLOORS else "root"
 

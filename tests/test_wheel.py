@@ -205,8 +205,8 @@ def test_it_finds_faces(installed: Path, tmp_path: Path) -> None:
     from skimage import data
 
     photo = Path(data.__file__).parent / "astronaut.png"
-    modules = "import sys, mien.faces.detector, mien.io.image"
-    code = f"{modules}; print(mien.faces.detector.Detector()(mien.io.image.load_image(sys.argv[1])))"
+    modules = "import sys, mien.faces.detector, mien.io.images.decoding"
+    code = f"{modules}; print(mien.faces.detector.Detector()(mien.io.images.decoding.load_image(sys.argv[1])))"
     done = run(installed / "python", "-c", code, photo, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Detection(") == 1

@@ -23,7 +23,7 @@ from mien.data.issues import Severity
 from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.errors import DataError, ImageError, OutputError
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 
 
 def check(path: Path) -> Audit:

@@ -18,7 +18,7 @@ import mien
 from mien.arrays import RGB
 from mien.errors import BundleError, ConfigError, ImageError, InputError
 from mien.faces.crop import crop, face_region
-from mien.io.image_source import ImageSource
+from mien.io.images.source import ImageSource
 from mien.labels import EXPRESSIONS
 
 MakeBundle = Callable[..., Path]

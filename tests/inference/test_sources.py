@@ -11,8 +11,8 @@ import skimage.data
 from PIL import Image
 
 import mien
-from mien.io.image import load_image
-from mien.io.image_source import open_source
+from mien.io.images.decoding import load_image
+from mien.io.images.source import open_source
 
 
 @pytest.fixture(scope="module")

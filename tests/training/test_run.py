@@ -131,7 +131,7 @@ def test_the_saved_keras_model_the_bundle_and_the_predictions_agree(finished: Tr
 
 def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     from mien.faces.crop import crop
-    from mien.io.image import load_image
+    from mien.io.images.decoding import load_image
 
     return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
 

@@ -15,8 +15,8 @@ from mien.data.layouts.folders import TABLE_NAME
 from mien.data.layouts.parts import is_part
 from mien.errors import DataError
 from mien.io.atomic import new_folder
-from mien.io.image import load_upright, open_header
-from mien.io.pixels import to_rgb
+from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.pixels import to_rgb
 from mien.io.sources import is_junk
 from mien.io.targets import require_new_folder
 

@@ -11,7 +11,7 @@ from mien.arrays import UInt8
 from mien.data.audit import Audit
 from mien.data.issues import Issue
 from mien.errors import ImageError
-from mien.io.image import decode
+from mien.io.images.decoding import decode
 from mien.results import Box
 from mien.viz.mosaic import mosaic
 

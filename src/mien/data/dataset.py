@@ -20,8 +20,8 @@ from mien.data.layouts.found import BadEntry, FoundData, plain
 from mien.data.layouts.reading import one_class_hint, read_layout
 from mien.data.layouts.words import is_expression
 from mien.errors import ConfigError, DataError, ImageError
-from mien.io.image import decode
-from mien.io.image_source import read_file
+from mien.io.images.decoding import decode
+from mien.io.images.source import read_file
 from mien.io.sources import FileSource
 from mien.text import did_you_mean
 

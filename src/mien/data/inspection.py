@@ -9,8 +9,8 @@ from PIL import Image
 
 from mien.arrays import UInt8
 from mien.errors import ImageError
-from mien.io.image import load_upright, open_header
-from mien.io.pixels import orientation, to_grey
+from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.pixels import orientation, to_grey
 from mien.io.sniffing import not_an_image
 
 #: Images with a shorter side than this, in pixels, show no readable expression.

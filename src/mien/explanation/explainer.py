@@ -22,8 +22,8 @@ from mien.explanation.saliency import (
 from mien.faces.crop import face_region
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.image import load_image
-from mien.io.image_source import ImageSource, open_source
+from mien.io.images.decoding import load_image
+from mien.io.images.source import ImageSource, open_source
 from mien.results import Face, FaceHeat, ImageResult
 from mien.text import did_you_mean
 

@@ -12,8 +12,8 @@ from mien.errors import ImageError
 from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
-from mien.io.image import load_image, open_image
-from mien.io.image_source import ImageSource, read_file
+from mien.io.images.decoding import load_image, open_image
+from mien.io.images.source import ImageSource, read_file
 from mien.results import Box, Detection, Status
 
 #: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for detection, never below this many pixels on a side.

@@ -21,8 +21,8 @@ from mien.inference.decision import AnswerRule
 from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.inference.thresholds import Threshold
-from mien.io.image import load_image
-from mien.io.image_source import ImageSource, is_single_image, open_source
+from mien.io.images.decoding import load_image
+from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
 from mien.runtime import available_cores, map_in_order

@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, Protocol
 
 from mien.errors import DataError, ImageError
 from mien.io.code_pages import STANDARD_CODE_PAGE, find_code_page, member_name
-from mien.io.image_source import MAX_BYTES, read_file
+from mien.io.images.source import MAX_BYTES, read_file
 from mien.io.layout import RUNS
 from mien.io.video.containers import is_video_name
 from mien.text import nearest

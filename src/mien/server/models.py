@@ -18,8 +18,8 @@ from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
-from mien.io.image import open_header
-from mien.io.image_source import ImageSource
+from mien.io.images.decoding import open_header
+from mien.io.images.source import ImageSource
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload

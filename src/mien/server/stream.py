@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.arrays import RGB
 from mien.errors import ImageError
 from mien.inference.reader import Reader
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 from mien.results import FrameResult
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics

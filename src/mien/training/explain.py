@@ -17,7 +17,7 @@ from mien.explanation.explainer import Explainer, Explanation, Method, default_m
 from mien.explanation.summary import DatasetExplanation, explain_manifest
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
-from mien.io.image_source import ImageSource
+from mien.io.images.source import ImageSource
 from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.io.targets import require_new_folder
 from mien.labels import check_labels

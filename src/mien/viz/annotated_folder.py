@@ -9,7 +9,7 @@ from PIL import Image
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.io.atomic import new_file
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 from mien.io.inputs import InputItem
 from mien.io.targets import UniqueStems, refuse_file_name, require_output
 from mien.io.video.writer import VideoWriter, require_video_name

@@ -4,7 +4,7 @@ import numpy as np
 
 from mien.data.dataset import read_manifest
 from mien.faces.crop import crop
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 from mien.training.loop.batches import BatchLoader, TrainingArrays
 from mien.training.loop.cache import cached_crops
 

@@ -19,7 +19,7 @@ from mien.data.synthetic.corrupt import Corruption, corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.inference.reader import load
 from mien.io.atomic import new_folder, refuse_existing
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 from mien.io.layout import AUGMENTED, REPORT, RUNS, SAMPLES
 from mien.io.targets import free_folder
 from mien.metrics.classification import ClassificationMetrics

@@ -15,7 +15,7 @@ from mien.inference.jobs.summary import BatchSummary
 from mien.inference.jobs.video_rows import Note, VideoStart, video_rows
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
-from mien.io.image_source import ImageSource
+from mien.io.images.source import ImageSource
 from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput

@@ -23,7 +23,7 @@ from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import Threshold
 from mien.io.atomic import readable_errors
 from mien.io.formats import ResultRow, probability_labels, write_parquet
-from mien.io.image_source import ImageSource
+from mien.io.images.source import ImageSource
 from mien.io.inputs import InputItem
 from mien.io.parquet_parts import INPUTS_FILE, ParquetParts
 from mien.io.sources import ZipSource

@@ -15,7 +15,7 @@ from mien.arrays import Float32, Float64
 from mien.errors import ExportError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import Reader
-from mien.io.pixels import orientation
+from mien.io.images.pixels import orientation
 from mien.io.sniffing import is_image_name
 from mien.training.export.output import as_probabilities, read_output, run
 from mien.training.export.scaling import Scaling

@@ -12,7 +12,7 @@ from mien.arrays import UInt8
 from mien.data.dataset import Manifest
 from mien.faces.crop import Region, crop
 from mien.io.atomic import new_file
-from mien.io.image import decode
+from mien.io.images.decoding import decode
 from mien.runtime import available_cores
 
 _BLOCK = 256

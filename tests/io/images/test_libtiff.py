@@ -20,7 +20,7 @@ for name in sys.argv[1:]:
 _SCRIPT = """
 import sys
 from mien.errors import ImageError
-from mien.io.image import load_image
+from mien.io.images.decoding import load_image
 for name in sys.argv[1:]:
     try:
         load_image(name)

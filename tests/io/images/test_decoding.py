@@ -16,10 +16,10 @@ from PIL import Image, ImageOps
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
-from mien.io import pixels
-from mien.io.image import decode, decode_with_size, decoding_bytes, load_image, load_upright, open_header
-from mien.io.image_source import read_file
-from mien.io.pixels import MAX_PIXELS, orientation, to_grey
+from mien.io.images import pixels
+from mien.io.images.decoding import decode, decode_with_size, decoding_bytes, load_image, load_upright, open_header
+from mien.io.images.pixels import MAX_PIXELS, orientation, to_grey
+from mien.io.images.source import read_file
 
 RGB = draw_face("happy", 3, 96)
 IMAGE = Image.fromarray(RGB)

@@ -1,4 +1,4 @@
-"""Decode image files, bytes and arrays to upright RGB, within limits of size and memory. Colours: `mien.io.pixels`."""
+"""Decode image files, bytes and arrays to upright RGB, within limits of size and memory.."""
 
 import io
 import math
@@ -13,10 +13,10 @@ from PIL.ImageFile import StubImageFile
 
 from mien.arrays import RGB
 from mien.errors import ImageError
-from mien.io.image_source import ImageSource, open_source, read_file
-from mien.io.jpeg import CUT_SHORT, completed
-from mien.io.libtiff import silence_libtiff
-from mien.io.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb, too_many_pixels
+from mien.io.images.jpeg import CUT_SHORT, completed
+from mien.io.images.libtiff import silence_libtiff
+from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb, too_many_pixels
+from mien.io.images.source import ImageSource, open_source, read_file
 from mien.io.sniffing import not_an_image
 from mien.runtime import MemoryBudget, release_freed_memory
 from mien.text import first_line

@@ -1,4 +1,4 @@
-"""Convert the pixels of decoded images and arrays to upright 8-bit RGB or grey. Files and limits: `mien.io.image`."""
+"""Convert the pixels of decoded images and arrays to upright 8-bit RGB or grey. Files and limits: `images.decoding`."""
 
 import math
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from mien.data.inspection import inspect_file
 from mien.errors import ImageError
-from mien.io.image import decode, decode_with_size
-from mien.io.jpeg import CUT_SHORT, completed
+from mien.io.images.decoding import decode, decode_with_size
+from mien.io.images.jpeg import CUT_SHORT, completed
 
 
 def jpeg(seed: int = 0, width: int = 96, height: int = 80, mode: str = "RGB", **options: Any) -> bytes:

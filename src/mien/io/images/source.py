@@ -1,4 +1,4 @@
-"""Take an image in any form: a path, bytes, an open file, a Pillow image, an array. Decoding: `mien.io.image`."""
+"""Take an image in any form: a path, bytes, an open file, a Pillow image, an array. Decoding: `images.decoding`."""
 
 import os
 import stat
@@ -10,8 +10,8 @@ from PIL import Image
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
-from mien.io.libtiff import silence_libtiff
-from mien.io.pixels import MAX_PIXELS, TRANSPOSES, orientation, shrunk_rgb, too_many_pixels
+from mien.io.images.libtiff import silence_libtiff
+from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, orientation, shrunk_rgb, too_many_pixels
 from mien.text import first_line
 
 #: A path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array as `array_to_rgb`
