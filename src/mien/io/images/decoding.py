@@ -1,4 +1,4 @@
-"""Decode image files, bytes and arrays to upright RGB, within limits of size and memory.."""
+"""Decode image files, bytes and arrays to upright RGB, within limits of size and memory."""
 
 import io
 import math
