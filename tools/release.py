@@ -76,7 +76,7 @@ def check_wheel(wheel: Path) -> None:
     tracked = {name.removeprefix("src/") for name in _git("ls-files", "src/mien").splitlines()}
     with zipfile.ZipFile(wheel) as inside:
         names = set(inside.namelist())
-    wanted = tracked | {"mien/faces/weights/face_detection_yunet_2023mar.onnx"}
+    wanted = tracked | {"mien/faces/weights/yunet_2023mar.onnx"}
     if lost := sorted(wanted - names):
         raise SystemExit(f"{wheel.name}: lacks {len(lost)} files ({lost[0]}, …)")
 

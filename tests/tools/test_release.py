@@ -136,7 +136,7 @@ def test_a_release_is_complete_and_two_of_one_commit_are_equal(clone: Path, tool
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=one, check=True)
     found = {row["name"]: row for row in components(one)}
     assert found["numpy"]["version"] == metadata.version("numpy")
-    assert found["mien/faces/weights/face_detection_yunet_2023mar.onnx"]["type"] == "machine-learning-model"
+    assert found["mien/faces/weights/yunet_2023mar.onnx"]["type"] == "machine-learning-model"
     assert "pytest" not in found
     done = make(clone, tools, "--out", str(one))
     assert (done.returncode, done.stderr) == (1, f"{one}: exists; move it away, or give another --out\n")

@@ -1,12 +1,12 @@
 """YuNet: an image of at most 640x640 pixels in, boxes, landmarks and scores out.
 
 The network is that of Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence
-Research 2023; the weights are `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo (MIT licence). Its
-outputs are decoded here as OpenCV's `FaceDetectorYN` decodes them, without OpenCV.
+Research 2023; the weights are `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo (MIT licence), whose
+declared sizes `hatch_build.py` has freed. Its outputs are decoded here as OpenCV's `FaceDetectorYN` decodes them,
+without OpenCV.
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ STRIDES = (8, 16, 32)
 #: Two boxes with a larger intersection over union are one face.
 IOU_THRESHOLD = 0.3
 
-WEIGHTS = Path(__file__).parent / "weights" / "face_detection_yunet_2023mar.onnx"
-SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+WEIGHTS = Path(__file__).parent / "weights" / "yunet_2023mar.onnx"
+SHA256 = "40b4e3b3e647493b422620cacb6cecfef77ec53584337701f441d2ebd8a59b9b"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class YuNet:
     def __init__(self, threads: int | None = None) -> None:
         model = load_weights(WEIGHTS)
         try:
-            self._session = open_session(free_input_size(model), threads)
+            self._session = open_session(model, threads)
         except Exception as error:  # onnxruntime has no public exception tree
             raise DetectorError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
@@ -91,18 +91,6 @@ def load_weights(path: Path) -> bytes:
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise DetectorError(f"{path}: is not the face detector's weights file; install mien again (pip install)")
     return data
-
-
-def free_input_size(model: bytes) -> bytes:
-    """Return the graph of YuNet's file with an input of any height and width; the file's own takes 640x640 only.
-
-    The graph computes the same at any size: all its reshapes and resizes are relative. Sizes are only declared,
-    behind the weights, for the input and the output of every layer. There protobuf writes a dimension as `0a`, a
-    length, `08` (field 1, a whole number) and the number. With `20` (field 4, which does not exist) in place of
-    `08`, the dimension is free, and no byte moves.
-    """
-    begin = model.index(_INPUT)
-    return model[:begin] + _DECLARED.sub(rb"\1 ", model[begin:])
 
 
 def decode_outputs(outputs: Sequence[Float32], threshold: float, width: int) -> Candidates:
@@ -167,9 +155,5 @@ def _cells(found: npt.NDArray[np.intp], counts: Sequence[int], width: int) -> tu
     return np.stack([column, row], axis=1).astype(np.float32), side[:, np.newaxis].astype(np.float32)
 
 
-#: Where the file declares its input, and each declared dimension that is a size: 128 or more, or 80, 40 or 20. No
-#: number of channels is among them.
-_INPUT = b"\x0a\x05input\x12"
-_DECLARED = re.compile(rb"(\x0a(?:\x03|\x02(?=\x08[\x50\x28\x14])))\x08")
 _FIELDS = ("boxes", "landmarks", "scores")
 _NONE = Candidates(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
