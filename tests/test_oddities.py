@@ -59,7 +59,6 @@ def readable() -> Iterator[tuple[str, bytes]]:
     yield "plain.bmp", encode(FACE, "BMP")
     yield "plain.tif", encode(FACE, "TIFF")
     yield "plain.ppm", encode(FACE, "PPM")
-    yield "plain.ico", encode(FACE, "ICO")
     yield "png named.jpg", encode(FACE, "PNG")
     yield "jpeg named.png", encode(FACE, "JPEG")
     yield "webp named.jpeg", encode(FACE, "WEBP")

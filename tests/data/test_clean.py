@@ -18,12 +18,12 @@ from PIL import Image
 from mien.data.audit import Audit, audit
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
-from mien.data.inspection import FORMAT_SUFFIXES
 from mien.data.issues import Severity
 from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.errors import DataError, ImageError, OutputError
 from mien.io.images.decoding import load_image
+from mien.io.images.formats import FORMAT_SUFFIXES
 
 
 def check(path: Path) -> Audit:

@@ -25,7 +25,7 @@ FILES = {
     "made.svg": (b"<!-- made by hand -->\n<svg/>", "is an SVG drawing; save it as JPEG or PNG"),
     "print.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
                   "is a PostScript drawing; save it as JPEG or PNG"),
-    "map.jpg": (b"\x89HDF\r\n\x1a\n", "is of type HDF5, which cannot be decoded; save it as PNG"),
+    "map.jpg": (b"\x89HDF\r\n\x1a\n", "is an HDF5 file; save it as JPEG or PNG"),
     "all.jpg": (b"PK\x03\x04\x14\0\0\0\x08\0\xff\xfe", "is a zip archive; unpack it"),
     "new.jpg": (b"\xff\x0a\xfa\x7f\x01\x90", "is a JPEG XL image; save it as JPEG or PNG"),
 }  # fmt: skip

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample
-from mien.data.inspection import FORMAT_SUFFIXES, FileFacts
+from mien.data.inspection import FileFacts
 from mien.data.layouts.folders import TABLE_NAME
 from mien.data.layouts.parts import is_part
 from mien.errors import DataError
 from mien.io.atomic import new_folder
 from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.pixels import to_rgb
 from mien.io.sources import is_junk
 from mien.io.targets import require_new_folder

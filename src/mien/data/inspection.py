@@ -10,6 +10,7 @@ from PIL import Image
 from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.pixels import orientation, to_grey
 from mien.io.sniffing import not_an_image
 
@@ -21,20 +22,6 @@ MAX_ASPECT = 6
 
 #: The extensions that the classic tutorial keeps (`--strict-extensions`).
 STRICT_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
-
-#: Pillow's names of the formats that mien trains on, and the extensions that match each.
-FORMAT_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png",),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "AVIF": (".avif",),
-    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
-}
 
 #: First bytes of the usual types: a file that starts so and cannot be opened is damaged.
 _KINDS_BY_CODE = {"too-many-pixels": "absurd-size", "unsupported": "unsupported-type"}
@@ -118,8 +105,6 @@ def _unopened_kind(data: bytes, error: ImageError) -> str:
 
 
 def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
-    if image.format not in FORMAT_SUFFIXES:
-        return "unsupported-type", f"is of type {image.format}"
     if image.format not in {"MPO", "TIFF"} and getattr(image, "is_animated", False):
         return "unsupported-type", f"is an animation of {getattr(image, 'n_frames', 2)} frames"
     short, long = sorted(image.size)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from mien.arrays import UInt8
+from mien.io.images.formats import open_listed
 
 #: Takes an image, a strength and a random generator; returns the perturbed image.
 Perturb = Callable[[UInt8, float, np.random.Generator], UInt8]
@@ -114,7 +115,7 @@ def recompress(image: UInt8, quality: int) -> UInt8:
     """Encode an image as JPEG of that quality, 1 to 100, and decode it again."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
+    return np.asarray(open_listed(buffer))
 
 
 def occlude(image: UInt8, fraction: float, rng: np.random.Generator, fill: Fill = "black") -> UInt8:

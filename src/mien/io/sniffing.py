@@ -6,16 +6,16 @@ The formats of videos: `mien.io.video.containers`.
 import codecs
 import re
 import stat
+from itertools import chain
 from pathlib import Path
 from posixpath import splitext
 from typing import NamedTuple
 
+from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
 
-#: Endings of image files, in lower case.
-_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .heic .heif .svg .ico .jp2".split()
-)
+#: Endings of image files, in lower case; also of some that are not opened, so that a row says so.
+_SUFFIXES = frozenset([*chain.from_iterable(FORMAT_SUFFIXES.values()), ".heic", ".heif", ".svg", ".ico"])
 #: First bytes of most images, whatever their names say.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 #: Bytes at the beginning of a file that tell what it is.
@@ -34,7 +34,24 @@ _HEADS = {
     b"\xc5\xd0\xd3\xc6": "a PostScript drawing",
     b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cJXL ": "a JPEG XL image",
+    b"\0\0\1\0": "an icon (ICO)",
+    b"icns": "an icon (ICNS)",
+    b"DDS ": "a texture (DDS)",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"SIMPLE  =": "a FITS image",
+    b"gimp xcf": "a GIMP document",
+    b"qoif": "a QOI image",
+    b"v/1\1": "an OpenEXR image",
+    b"#?RADIANCE": "a Radiance image",
+    b"\x01\xda": "an SGI image",
+    b"\x59\xa6\x6a\x95": "a Sun raster image",
+    b"\xd7\xcd\xc6\x9a": "a Windows metafile",
+    b"\1\0\0\0\x6c\0\0\0": "a Windows metafile",
+    b"II\xbc\1": "a JPEG XR image",
+    b"FUJIFILMCCD-RAW": "a raw photograph",
 }
+#: Last bytes of a Targa image (TGA), which has no first ones.
+_TARGA_TAIL = b"TRUEVISION-XFILE.\0"
 _ARCHIVES = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip archive",
@@ -134,6 +151,8 @@ def not_an_image(data: bytes, wanted: str = "an image") -> NotAnImage | None:
     for start, words in _HEADS.items():
         if data.startswith(start):
             return NotAnImage("unsupported-type", f"is {words}", _CONVERT)
+    if data.endswith(_TARGA_TAIL):
+        return NotAnImage("unsupported-type", "is a Targa image (TGA)", _CONVERT)
     for start, words in _ARCHIVES.items():
         if data.startswith(start):
             return NotAnImage("unsupported-type", f"is {words}", "unpack it")

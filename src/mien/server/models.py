@@ -25,8 +25,6 @@ from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.viz.overlay import heat_layer, overlay_faces
 
-#: Image formats accepted from clients. Pillow opens more, but those decoders are rarely used and little tested.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 #: Longest side of an explained image, in pixels.
 MAX_EXPLAINED_SIDE = 1280
 #: So many readers with other options are kept.
@@ -138,10 +136,6 @@ class Models:
             return error.renamed(upload.name)
         if image.width * image.height > self._max_pixels:
             raise self._too_many_pixels(upload.name, f"has {image.width}x{image.height} pixels")
-        if image.format not in FORMATS:
-            return ImageError(
-                upload.name, f"is of type {image.format}; the server reads {', '.join(FORMATS)}", "unsupported"
-            )
         return upload.data
 
     def _too_many_pixels(self, name: str, what: str) -> Problem:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from mien.errors import DataError, InputError
+from mien.io.images.formats import open_listed
 
 KINDS = (
     "zero-bytes",
@@ -165,14 +166,14 @@ def _plant_formats(corrupter: _Corrupter) -> None:
         path = corrupter.take()
         exif = Image.Exif()
         exif[_ORIENTATION] = orientation
-        with Image.open(path) as image:
+        with open_listed(path) as image:
             stored = image.transpose(turn)
         stored.save(path, "JPEG", quality=92, exif=exif)
         corrupter.note("exif-rotated", path)
 
 
 def _resave(old: Path, new: Path, kind_of_file: str, change: Callable[[Image.Image], Image.Image]) -> None:
-    with Image.open(old) as image:
+    with open_listed(old) as image:
         changed = change(image.convert("RGB"))
     old.unlink()
     changed.save(new, kind_of_file)
@@ -202,7 +203,7 @@ def _plant_copies(corrupter: _Corrupter) -> None:
     for change in (lambda image: image, _resized, _cropped, _brightened):
         path = corrupter.take()
         copy = corrupter.new(path.parent.name, ".jpg")
-        with Image.open(path) as image:
+        with open_listed(path) as image:
             change(image.convert("RGB")).save(copy, "JPEG", quality=70)
         corrupter.note("near-duplicate", path, copy)
     for name, other in (corrupter.classes[:2], corrupter.classes[1::-1]):

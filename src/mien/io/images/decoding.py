@@ -1,6 +1,5 @@
 """Decode image files, bytes and arrays to upright RGB, within limits of size and memory."""
 
-import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.ImageFile import StubImageFile
 
 from mien.arrays import RGB
 from mien.errors import ImageError
+from mien.io.images.formats import open_listed
 from mien.io.images.jpeg import CUT_SHORT, completed
 from mien.io.images.libtiff import silence_libtiff
 from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb, too_many_pixels
@@ -153,20 +152,16 @@ def open_header(data: bytes, name: str) -> Image.Image:
     if not data:
         raise ImageError(name, "is empty (zero bytes)", "empty")
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_listed(data)
     except UnidentifiedImageError:
         known = not_an_image(data)
         reason = f"{known.reason}; {known.fix}" if known else "is not an image that can be decoded"
-        raise ImageError(name, reason, "not-an-image") from None
+        other_kind = known is not None and known.kind == "unsupported-type"
+        raise ImageError(name, reason, "unsupported" if other_kind else "not-an-image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_many_pixels(name) from None
     except Exception as error:
         raise ImageError(name, f"has a damaged header: {first_line(error)}", "damaged") from None
-    # Weather maps and the like, which Pillow can name but not decode, and what it hands to another program.
-    if isinstance(image, StubImageFile) or image.format == "EPS":
-        known = not_an_image(data)
-        of_type = f"is of type {image.format}, which cannot be decoded; save it as PNG"
-        raise ImageError(name, f"{known.reason}; {known.fix}" if known else of_type, "unsupported")
     if image.width * image.height > MAX_PIXELS:
         raise too_many_pixels(name)
     return image

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
+from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.libtiff import silence_libtiff
 from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, orientation, shrunk_rgb, too_many_pixels
 from mien.text import first_line
@@ -103,6 +104,9 @@ def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:
         return too_many_pixels(name)
     if not image.width * image.height:
         return ImageError(name, "has no pixels", "empty")
+    if image.format and image.format not in FORMAT_SUFFIXES and getattr(image, "fp", None) is not None:
+        # Not loaded yet: that would start its decoder, for some formats another program.
+        return ImageError(name, f"is of type {image.format}, which is not read; save it as JPEG or PNG", "unsupported")
     if image.format == "TIFF":
         silence_libtiff()
     try:

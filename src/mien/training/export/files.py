@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
 from mien.arrays import Float32, Float64
 from mien.errors import ExportError
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import Reader
+from mien.io.images.formats import open_listed
 from mien.io.images.pixels import orientation
 from mien.io.sniffing import is_image_name
 from mien.training.export.output import as_probabilities, read_output, run
@@ -84,10 +84,11 @@ def compare_files(network: Any, scaling: Scaling, reader: Reader, paths: Sequenc
         The agreement, or None if Keras reads none of the files, or does not resize in the bundle's way.
     """
     config, kind = reader.config, read_output(network)
-    pixels = keras_pixels(paths, config.input_size, config.input_channels, config.resize, config.fit)
-    read = [path for path in paths if path in pixels]
-    results = dict(zip(read, reader.predict_many(read), strict=True))
-    read = [path for path in read if results[path].status == "ok"]
+    results = dict(zip(paths, reader.predict_many(paths), strict=True))
+    # What mien refuses Keras does not get: Pillow would give it to any decoder, or to another program.
+    ok = [path for path in paths if results[path].status == "ok"]
+    pixels = keras_pixels(ok, config.input_size, config.input_channels, config.resize, config.fit)
+    read = [path for path in ok if path in pixels]
     if not read:
         return None
     labels = config.labels
@@ -169,7 +170,7 @@ def _same(ours: Float64, theirs: Float64) -> Any:
 
 
 def _reason(path: Path) -> str:
-    with Image.open(path) as image:
+    with open_listed(path) as image:
         if orientation(image) != 1:
             return _TURNED
         if image.has_transparency_data:
