@@ -112,7 +112,7 @@ def test_the_surroundings_of_a_face_are_shown() -> None:
 @given(size=SIZES)
 def test_tiles_cover_a_large_image_and_are_few(size: tuple[int, int]) -> None:
     shown = tile_views(size)
-    assert len(shown) <= 2 * MAX_TILES
+    assert len(shown) <= MAX_TILES
     assert_inside(shown)
     if not shown:
         assert max(size) <= 1.4 * INPUT_SIDE or max(size) ** 2 < 2.5 * size[0] * size[1]
@@ -125,6 +125,18 @@ def test_tiles_cover_a_large_image_and_are_few(size: tuple[int, int]) -> None:
         assert (spans[0][0], spans[-1][1]) == (0, length)
         assert all(later[0] < sooner[1] for sooner, later in pairwise(spans))
     assert len(shown) == len(across) * len(down)
+
+
+@given(side=st.integers(1, 2000), length=st.integers(1, 200_000_000), lying=st.booleans())
+def test_a_strip_of_any_length_has_few_tiles(side: int, length: int, lying: bool) -> None:
+    size = (length, side) if lying else (side, length)
+    shown = tile_views(size)
+    assert len(shown) <= MAX_TILES
+    assert_inside([*shown, whole_view(size), *turned_views(size)])
+    if shown:
+        assert {(view.left, view.top) for view in shown} >= {(0, 0)}
+        assert max(view.left + view.width for view in shown) == size[0]
+        assert max(view.top + view.height for view in shown) == size[1]
 
 
 def test_an_image_that_gains_little_has_no_tiles() -> None:

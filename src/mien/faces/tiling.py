@@ -24,8 +24,9 @@ MIN_INPUT_SIDE = 384
 COPY_SIDE = 256
 #: Grey value around an image in the input.
 BACKGROUND = 128
-#: Tiles are used if they gain at least this factor in scale; there are at most about this many.
-MIN_TILE_GAIN, MAX_TILES = 1.4, 24
+#: Tiles are used if they gain at least this factor in scale. There are about `USUAL_TILES` of a very large image, and
+#: never more than `MAX_TILES`, whatever its shape: those of a long strip are as large as that needs.
+MIN_TILE_GAIN, USUAL_TILES, MAX_TILES = 1.4, 24, 48
 #: Tiles overlap by this fraction of their side, so that a face at a seam is whole in one of them.
 TILE_OVERLAP = 0.2
 
@@ -106,7 +107,9 @@ def turned_views(size: Size, around: Sequence[float] | None = None) -> list[View
 
 def tile_views(size: Size) -> list[View]:
     """Show a large image in overlapping squares, each an input of its own; none if that gains too little."""
-    side = max(INPUT_SIDE, math.ceil(math.sqrt(size[0] * size[1] / (MAX_TILES * (1 - TILE_OVERLAP) ** 2))))
+    usual = math.sqrt(size[0] * size[1] / (USUAL_TILES * (1 - TILE_OVERLAP) ** 2))
+    in_a_row = max(size) / (1 + (MAX_TILES - 1) * (1 - TILE_OVERLAP))
+    side = max(INPUT_SIDE, math.ceil(usual), math.ceil(in_a_row))
     if max(size) < MIN_TILE_GAIN * side:
         return []
     width, height = min(side, size[0]), min(side, size[1])

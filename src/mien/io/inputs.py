@@ -190,11 +190,17 @@ def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
         >>> matches(["a", "b", "me.jpg"], ["**", "*.jpg"])
         True
     """
-    if not pattern or not parts:
-        return not pattern and not parts
-    if pattern[0] == "**":
-        return len(pattern) == 1 or any(matches(parts[skip:], pattern[1:]) for skip in range(len(parts)))
-    return fnmatchcase(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
+    reached = {0}  # how many of the parts those of the pattern so far may stand for
+    for last, piece in enumerate(pattern, 1 - len(pattern)):
+        if piece == "**" and last == 0:
+            return min(reached) < len(parts)
+        if piece == "**":
+            reached = set(range(min(reached), len(parts)))
+        else:
+            reached = {count + 1 for count in reached if count < len(parts) and fnmatchcase(parts[count], piece)}
+        if not reached:
+            return False
+    return len(parts) in reached
 
 
 def _single(name: str) -> Iterator[InputItem]:

@@ -1,9 +1,11 @@
 """Read the files of a folder or a zip archive through one interface."""
 
+import errno
 import os
 import stat
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +23,14 @@ from mien.text import nearest
 _BESIDE = 2000
 #: What operating systems leave behind, and the folder that mien trains into if it is started inside the data.
 JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUNS})
+
+#: Folders below one that is named, or in a path of an archive, are read to this depth. Data lies in a handful; what goes
+#: far deeper was made to cost time.
+MAX_DEPTH = 64
+#: So many links to one folder are followed, from all of a source.
+MAX_LINKED = 100
+#: What tells a file or folder from every other: its device and number.
+_FileId = tuple[int, int]
 
 #: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
 MAX_RATIO = 200
@@ -191,34 +201,80 @@ def walk(
 ) -> Iterator[tuple[str, bool]]:
     """Yield everything below a folder, sorted by the parts of its path: relative POSIX name, and whether a folder.
 
-    Hidden files and leftovers of systems are left out. Links to folders are followed, but not back up. Only the
-    names in the folders on the way are held.
+    Hidden files and leftovers of systems are left out. Links to folders are followed, but not back up, and to one
+    folder at most `MAX_LINKED` times. Only the names in the folders on the way are held.
 
     Args:
         top: the folder.
-        refuse: called with a folder that cannot be read and its error; the name of `top` is "".
-        depth: how many levels are entered; None enters all.
+        refuse: called with a folder that cannot be read or lies too deep, and its error; the name of `top` is "".
+        depth: how many levels are entered; None enters `MAX_DEPTH`, and refuses folders below.
         exclude: a folder to leave out.
     """
-    hidden = os.path.realpath(exclude) if exclude else None
+    reached: Counter[_FileId] = Counter()  # folders behind links: links to each other would multiply without end
 
-    def inside(place: str, above: frozenset[str]) -> Iterator[tuple[str, bool]]:
-        real = os.path.realpath(top / place)
-        if real in above or (place and real == hidden) or len(above) == depth:
+    def entered(place: str, linked: bool) -> _Level | None:
+        here = _file_id(top / place)
+        if any(here == level.folder for level in levels) or (place and exclude and here == _file_id_of(exclude)):
+            return None
+        if linked:
+            reached[here] += 1
+            if reached[here] == MAX_LINKED + 1:
+                raise OSError(errno.ELOOP, f"more than {MAX_LINKED} links lead to it")
+            if reached[here] > MAX_LINKED:
+                return None
+        if len(levels) > MAX_DEPTH:
+            raise OSError(errno.ELOOP, f"lies more than {MAX_DEPTH} folders deep")
+        with os.scandir(top / place) as entries:
+            found = sorted(
+                (entry.name, _is_folder(entry), linked or entry.is_symlink())
+                for entry in entries if not is_junk(entry.name)
+            )  # fmt: skip
+        return _Level(place, here, iter(found))
+
+    def enter(place: str, linked: bool = False) -> None:
+        if len(levels) == depth:
             return
         try:
-            with os.scandir(top / place) as entries:
-                found = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_junk(entry.name))
+            level = entered(place, linked)
         except OSError as error:
             refuse(place, error)
-            return
-        for name, folder in found:
-            path = f"{place}/{name}" if place else name
-            yield path, folder
-            if folder:
-                yield from inside(path, above | {real})
+        else:
+            levels.extend([level] if level else [])
 
-    return inside("", frozenset())
+    levels: list[_Level] = []
+    enter("")
+    while levels:
+        found = next(levels[-1].left, None)
+        if found is None:
+            levels.pop()
+            continue
+        (name, folder, linked), place = found, levels[-1].place
+        path = f"{place}/{name}" if place else name
+        yield path, folder
+        if folder:
+            enter(path, linked)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A folder that `walk` is in: its relative name, what tells it from every other, and its entries that are left."""
+
+    place: str
+    folder: _FileId
+    left: Iterator[tuple[str, bool, bool]]
+
+
+def _file_id(path: Path) -> _FileId:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _file_id_of(path: Path) -> _FileId | None:
+    """Return the identity of a folder that may not exist yet."""
+    try:
+        return _file_id(path)
+    except OSError:
+        return None
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -234,6 +290,8 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or name[1:2] == ":" or "\0" in name:
         return "its path leaves the archive"
+    if len(place.parts) > MAX_DEPTH + 1:
+        return f"lies more than {MAX_DEPTH} folders deep"
     if (info.external_attr >> 16) & 0o170000 == 0o120000:
         return "is a link"
     if info.flag_bits & 0x1:

@@ -37,7 +37,7 @@ def find_root(tree: Tree) -> tuple[PurePosixPath, list[str]]:
         inner = [one for one in below if tree.holds_data(one)] or [one for one in below if tree.has_table(one)]
         if find_parts([one.name for one in below]) or tree.has_empty_folder(root):
             return root, notes
-        if (root / TABLE_NAME).as_posix() in tree.source.names or (tree.has_table(root) and not inner):
+        if (root / TABLE_NAME).as_posix() in tree.names or (tree.has_table(root) and not inner):
             return root, notes
         if len(below) == 1 and not tree.direct[root]:
             if not (

@@ -10,14 +10,17 @@ from mien.io.sources import FileSource
 
 
 class Tree:
-    """How many images each folder of a source holds: `direct` in itself, `total` with its folders."""
+    """How many images each folder of a source holds: `direct` in itself, `total` with its folders.
+
+    `names` are those of all files.
+    """
 
     def __init__(self, source: FileSource) -> None:
         self.source = source
         self.direct: dict[PurePosixPath, int] = defaultdict(int)
         self.total: dict[PurePosixPath, int] = defaultdict(int)
         self._below: dict[PurePosixPath, set[PurePosixPath]] = defaultdict(set)
-        self._folders = [PurePosixPath(name) for name in source.folders]
+        self.names = frozenset(source.names)
         # Paths are made for folders only: a source may have a million files.
         files, images, tables = set(), Counter[str](), set()
         for name in source.names:
@@ -27,9 +30,13 @@ class Tree:
                 images[folder] += 1
             elif name.lower().endswith(".csv"):
                 tables.add(folder)
-        self._filled = _with_parents(files)
+        filled = _with_parents(files)
+        self._with_empty = {one.parent for one in map(PurePosixPath, source.folders) if one not in filled}
         self._tables = set(map(PurePosixPath, tables))
-        self._above_tables = _with_parents(tables)
+        self._above_tables: dict[PurePosixPath, set[PurePosixPath]] = defaultdict(set)
+        for place in _with_parents(tables):
+            if place.name:
+                self._above_tables[place.parent].add(place)
         for folder, count in images.items():
             place = PurePosixPath(folder)
             self.direct[place] += count
@@ -44,7 +51,7 @@ class Tree:
 
     def folders_with_tables(self, folder: PurePosixPath) -> list[PurePosixPath]:
         """Return the folders in a folder that hold a CSV at any depth."""
-        return sorted(one for one in self._above_tables if one.name and one.parent == folder)
+        return sorted(self._above_tables[folder])
 
     def classes(self, folder: PurePosixPath) -> list[PurePosixPath]:
         """Return the folders in a folder that hold images themselves, or are its parts."""
@@ -62,7 +69,7 @@ class Tree:
 
     def has_empty_folder(self, folder: PurePosixPath) -> bool:
         """Whether a folder holds a folder without any file, which may be a class without images."""
-        return any(one.parent == folder and one not in self._filled for one in self._folders)
+        return folder in self._with_empty
 
     def has_table(self, folder: PurePosixPath) -> bool:
         """Whether a CSV lies in a folder."""
