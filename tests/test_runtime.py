@@ -6,11 +6,23 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mien.runtime import MemoryBudget, quiet_stderr, release_freed_memory
+from mien.errors import ConfigError
+from mien.runtime import (
+    MAX_THREADS,
+    MemoryBudget,
+    available_cores,
+    open_session,
+    quiet_stderr,
+    release_freed_memory,
+    thread_count,
+)
 
 
 def test_threads_never_hold_more_together_than_there_is() -> None:
@@ -64,6 +76,25 @@ def test_the_budget_is_free_again_after_an_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@given(threads=st.one_of(st.none(), st.integers(), st.floats(), st.text()))
+def test_threads_are_bounded(threads: Any) -> None:
+    if threads is None:
+        assert thread_count(threads) == available_cores()
+    elif isinstance(threads, int) and 1 <= threads <= MAX_THREADS:
+        assert thread_count(threads) == threads
+    else:
+        with pytest.raises(ConfigError, match="whole number from 1 to 256"):
+            thread_count(threads)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the threads in /proc")
+def test_a_network_has_no_more_threads_than_cores(three_way: Path) -> None:
+    before = len(list(Path("/proc/self/task").iterdir()))
+    session = open_session((three_way / "model.onnx").read_bytes(), MAX_THREADS)
+    assert len(list(Path("/proc/self/task").iterdir())) - before <= available_cores()
+    del session
+
+
 def test_freed_memory_goes_back_to_the_system() -> None:
     """What a thread has freed is no longer the process's."""
 

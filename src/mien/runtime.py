@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from mien.errors import ConfigError
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -17,6 +19,28 @@ Outcome = TypeVar("Outcome")
 def available_cores() -> int:
     """Return how many cores this process may use (a container often grants fewer than the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+#: Most threads of a call. Decoding waits for disks and networks, so that many may help; thousands only cost.
+MAX_THREADS = 256
+
+
+def thread_count(threads: int | None) -> int:
+    """Return how many threads to use: as many as asked for, or one per core this process may use.
+
+    Raises ConfigError unless it is None or from 1 to `MAX_THREADS`.
+
+    Examples:
+        >>> thread_count(4)
+        4
+    """
+    if threads is None:
+        return available_cores()
+    if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(
+            f"`threads={threads!r:.20}`: give a whole number from 1 to {MAX_THREADS}, or None for one per core"
+        )
+    return threads
 
 
 def map_in_order(
@@ -148,12 +172,12 @@ def open_session(model: bytes, threads: int | None = None) -> Any:
     """Return an InferenceSession of an ONNX graph; several threads may run it at the same time.
 
     It runs on the CPU, prints nothing, and reads no file besides the graph. `threads` is how many threads one
-    run may use; None is one per core this process may use. Raises whatever onnxruntime raises (it has no
-    public exception tree).
+    run may use, at most one per core this process may use; None is one per core. Raises whatever onnxruntime raises (it
+    has no public exception tree).
     """
     onnxruntime = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
+    options.intra_op_num_threads = min(threads or available_cores(), available_cores())  # more would wait in turns
     options.inter_op_num_threads = 1
     # Weights in a file beside the graph would not be covered by its sha256: let none be found.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)

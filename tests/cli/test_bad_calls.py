@@ -4,9 +4,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+from click.types import FloatParamType
 
-from mien.cli import VERBS
+from mien.cli import VERBS, cli
+from mien.cli.bad_calls import describe
+from mien.cli.options import Number
+from mien.cli.verbs import serve
+from mien.server.limits import MAX_SECONDS
 
 Call = Callable[..., tuple[int, str, str]]
 #: Verbs that need no argument.
@@ -106,6 +112,9 @@ def test_an_unknown_option_is_named(call: Call, place: Path, verb: str) -> None:
         ("predict a.png --threshold sad=2", "--threshold sad=2: give a number between 0 and 1"),
         ("predict a.png --threshold 0.5", "--threshold 0.5: name the answer, such as --threshold sad=0.5"),
         ("predict a.png --threads none", "--threads none: must be a whole number"),
+        ("predict a.png --threads 1000", "--threads 1000: must be from 1 to 256"),
+        ("serve --threads 1000", "--threads 1000: must be from 1 to 256"),
+        ("predict a.png --fps 1e-320", "--fps 1e-320: must be from 0.001 to 1000"),
         ("show data --rotation 999", "--rotation 999: must lie between 0 and 180"),
         ("serve --port 99999", "--port 99999: must be from 0 to 65535"),
         # options that need others, and pairs
@@ -118,3 +127,23 @@ def test_an_unknown_option_is_named(call: Call, place: Path, verb: str) -> None:
 )  # fmt: skip
 def test_a_bad_call_is_one_line_that_names_the_argument(call: Call, place: Path, line: str, words: str) -> None:
     assert words in refused(call, place, line)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_number_is_infinite_or_none(verb: str) -> None:
+    """Nor in an option that somebody adds: every option that takes a number is of the type that refuses these."""
+    command = cli.get_command(click.Context(cli), verb)
+    assert command is not None
+    for option in command.params:
+        if not isinstance(option.type, FloatParamType):
+            continue
+        assert isinstance(option.type, Number), option.name
+        for text in ("nan", "inf", "-inf", "1e999", "NaN", "Infinity"):
+            with pytest.raises(click.BadParameter) as caught:
+                option.type.convert(text, option, click.Context(command))
+            assert describe(caught.value) == f"{option.opts[0]} {text}: must be a finite number"
+
+
+def test_the_longest_timeout_is_that_of_the_server() -> None:
+    timeout = next(one for one in serve.command.params if one.name == "timeout")
+    assert isinstance(timeout.type, Number) and timeout.type.max == MAX_SECONDS

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
+from mien.io import inputs
 from mien.io.inputs import Inputs, matches
+from mien.io.sources import MAX_DEPTH
 
 Nobody = Callable[[], AbstractContextManager[None]]
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -146,6 +148,20 @@ def test_globs_match_part_by_part(parts: list[str], pattern: list[str]) -> None:
         for plain in meant
     )
     assert matches(parts, pattern) is expected
+
+
+def test_a_glob_of_many_stars_asks_about_each_part_once_per_star(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def count(part: str, pattern: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return fnmatchcase(part, pattern)
+
+    monkeypatch.setattr(inputs, "fnmatchcase", count)
+    parts, pattern = ["a"] * MAX_DEPTH, ["**", "a"] * 30 + ["b"]
+    assert not matches(parts, pattern)
+    assert asked <= len(parts) * len(pattern)
 
 
 # Lists and standard input

@@ -57,6 +57,8 @@ def _bad_value(message: str, parameter: click.Parameter) -> str:
     name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
     if found := re.match(r"(.*) is not in the range ", message, re.DOTALL):
         return f"{name} {found[1]}: must be {range_words(parameter.type)}"
+    if found := re.match(r"'(.*)' is not a finite number", message, re.DOTALL):
+        return f"{name} {found[1]}: must be a finite number"
     if found := re.match(r"'(.*)' is not a valid (integer|float)\b", message, re.DOTALL):
         return f"{name} {found[1]}: must be {'a whole number' if found[2] == 'integer' else 'a number'}"
     if isinstance(parameter.type, click.Choice) and (found := re.match(r"'(.*?)' is not one of ", message)):

@@ -1,6 +1,7 @@
 """Options that several verbs share, and checks of their values."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -9,8 +10,26 @@ import click
 from mien.errors import ConfigError
 from mien.inference.thresholds import parse_threshold
 from mien.labels import parse_classes, parse_rename
+from mien.runtime import MAX_THREADS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A finite number, perhaps in a range. Click's own types let `nan` through, and `inf` if there is no upper end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; raise click's error for anything else."""
+        found = float(click.FLOAT.convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"'{value}' is not a finite number", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
+def threads_option(meaning: str) -> Callable[[Function], Function]:
+    """Add `--threads`, a whole number from 1 to `MAX_THREADS`; None is one per core."""
+    kind = click.IntRange(1, MAX_THREADS)
+    return click.option("--threads", type=kind, metavar="N", show_default="one per core", help=meaning)
 
 
 def data_options(function: Function) -> Function:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 
 from mien.arguments import flag, to_flags
-from mien.cli.options import BY_SAMPLE, detect_option
+from mien.cli.options import BY_SAMPLE, Number, detect_option
 from mien.training.config import TrainConfig
 from mien.training.defaults import GROUPS, default_words, defaults_by_network, differing_settings, show_value
 
@@ -80,5 +80,5 @@ def _option(name: str, kind: Any, meaning: str, words: str) -> Callable[..., Any
     if inner[0] is bool:
         return click.option(f"{flag(name)}/--no-{flag(name)[2:]}", name, **shown)
     literal = get_origin(inner[0]) is Literal
-    kind = click.Choice(get_args(inner[0])) if literal else inner[0]
+    kind = click.Choice(get_args(inner[0])) if literal else Number() if inner[0] is float else inner[0]
     return click.option(flag(name), name, type=kind, metavar=_METAVARS.get(name), **shown)

@@ -25,7 +25,7 @@ from mien.io.images.decoding import load_image
 from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
-from mien.runtime import available_cores, map_in_order
+from mien.runtime import map_in_order, thread_count
 
 #: Which of the faces in an image are classified.
 Faces = Literal["largest", "all"]
@@ -41,8 +41,8 @@ class Reader:
 
     Args:
         bundle: the model.
-        threads: how many threads a call may use, None one per available core. Several images are decoded and
-            searched for faces side by side.
+        threads: how many threads a call may use, at most 256; None is one per available core. Several images are
+            decoded and searched for faces side by side.
         threshold: the probability from which a label is the answer, such as `{"sad": 0.6}`, in place of the bundle's
             own rule for that label; for two labels, a number is that of the second. None is the bundle's own rule.
         faces: classify all faces of an image, largest first, or the largest alone.
@@ -50,8 +50,8 @@ class Reader:
             (its `framing`).
 
     Raises:
-        ConfigError: an option that does not fit: fewer threads than 1, another word for `faces`, or a threshold that
-            is outside (0, 1) or not one of this model's (`AnswerRule.with_threshold`).
+        ConfigError: an option that does not fit: fewer threads than 1 or more than 256, another word for `faces`, or a
+            threshold that is outside (0, 1) or not one of this model's (`AnswerRule.with_threshold`).
         BundleError: the graph does not fit the config.
 
     Examples:
@@ -72,14 +72,13 @@ class Reader:
                 f"a reader takes what `load_bundle` returns, not {type(bundle).__name__}; use mien.load()"
             )
         config = bundle.config
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise ConfigError(f"`threads={threads!r:.20}`: give a whole number from 1, or None for one per core")
+        count = thread_count(threads)
         self._assemble(
             config,
             config.rule if threshold is None else config.rule.with_threshold(threshold),
             Classifier(bundle, threads),
             Detector(threads=1),  # images go side by side
-            threads=available_cores() if threads is None else threads,
+            threads=count,
             max_faces=_max_faces(faces),
             detect=detect,
         )
@@ -117,7 +116,7 @@ class Reader:
             self.rule if threshold is None else self.rule.with_threshold(threshold),
             self._classifier,
             self.detector,
-            threads=self._threads if threads is None else threads,
+            threads=self._threads if threads is None else thread_count(threads),
             max_faces=self._max_faces if faces is None else _max_faces(faces),
             detect=self._asked if detect is None else detect,
         )

@@ -24,7 +24,7 @@ _BESIDE = 2000
 #: What operating systems leave behind, and the folder that mien trains into if it is started inside the data.
 JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "__macosx", RUNS})
 
-#: Folders below one that is named, or in a path of an archive, are read to this depth. Data lies in a handful; what goes
+#: Folders are read to this depth below the one that is named, and in an archive. Data lies a handful deep; what lies
 #: far deeper was made to cost time.
 MAX_DEPTH = 64
 #: So many links to one folder are followed, from all of a source.

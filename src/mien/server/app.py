@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.inference.reader import Reader
-from mien.runtime import available_cores
+from mien.runtime import thread_count
 from mien.server import openapi
 from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
@@ -171,7 +171,7 @@ def create_app(
         >>> import mien
         >>> app = create_app(mien.load(threads=1), Limits(files=4), key="a key of some length")
     """
-    api = Api(readers, limits or Limits(), key, threads or available_cores())
+    api = Api(readers, limits or Limits(), key, thread_count(threads))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

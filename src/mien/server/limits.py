@@ -1,14 +1,20 @@
 """Hold the limits on client requests. The modules that receive the data enforce them."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from mien.errors import ConfigError
 
+#: Longest of all limits of time: a day, in seconds. Timers of the system take no times without end.
+MAX_SECONDS = 86_400.0
+
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits on client requests, all above 0. Each is checked as early as possible.
+    """Limits on client requests, all above 0 and finite; those of time are at most a day.
+
+    Each is checked as early as possible.
 
     Attributes:
         body_bytes: largest request body, in bytes.
@@ -26,7 +32,7 @@ class Limits:
         idle_seconds: a stream without a frame for this long is closed.
 
     Raises:
-        ConfigError: a limit is not above 0.
+        ConfigError: a limit is not above 0, not finite, or longer than a day.
 
     Examples:
         >>> Limits(files=4).to_dict()["files"]
@@ -48,10 +54,13 @@ class Limits:
     idle_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse limits that let nothing through."""
+        """Refuse limits that let nothing through, or are none."""
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ConfigError(f"{field.name} {getattr(self, field.name)}: give a number above 0")
+            value = getattr(self, field.name)
+            if not 0 < value < math.inf:
+                raise ConfigError(f"`{field.name}={value!r:.20}`: give a finite number above 0")
+            if field.name.endswith("seconds") and value > MAX_SECONDS:
+                raise ConfigError(f"`{field.name}={value!r:.20}`: give at most {MAX_SECONDS:g} seconds, which is a day")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the limits by name, as in `/v1/config`."""

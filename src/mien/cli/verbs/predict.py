@@ -12,7 +12,16 @@ import click
 
 from mien.arguments import to_flags
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, detect_option, model_option, one_stdout, only_one, threshold_option
+from mien.cli.options import (
+    AS_TRAINED,
+    Number,
+    detect_option,
+    model_option,
+    one_stdout,
+    only_one,
+    threads_option,
+    threshold_option,
+)
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
 from mien.cli.output.terminal import one_line
@@ -26,7 +35,7 @@ from mien.io.row_output import RowOutput
 from mien.io.sniffing import is_video
 from mien.io.targets import same_file
 from mien.io.video.containers import is_video_name
-from mien.io.video.frames import FPS
+from mien.io.video.frames import FPS, MAX_FPS, MIN_FPS
 from mien.text import pluralize
 
 if TYPE_CHECKING:
@@ -52,8 +61,7 @@ _HEADINGS = {
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
 )
 @detect_option(AS_TRAINED)
-@click.option("--threads", type=click.IntRange(1), metavar="N", show_default="one per core",
-              help="threads to use")  # fmt: skip
+@threads_option("threads to use")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write a CSV, one row per face")
@@ -74,7 +82,7 @@ _HEADINGS = {
 @click.option("--camera", metavar="N|NAME", help="read a webcam, 0 for the first, until Ctrl-C")
 @click.option(
     "--fps",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=Number(MIN_FPS, MAX_FPS),
     metavar="N",
     show_default="5",
     help="frames to read per second",

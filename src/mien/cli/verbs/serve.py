@@ -5,14 +5,13 @@ import sys
 import threading
 import webbrowser
 from ipaddress import ip_address
-from math import isfinite
 from pathlib import Path
 from signal import SIGINT
 
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import threshold_option
+from mien.cli.options import Number, threads_option, threshold_option
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
@@ -21,6 +20,8 @@ from mien.inference.thresholds import Threshold
 KEY_VARIABLE = "MIEN_API_KEY"
 #: Shorter keys are too easy to guess.
 MIN_KEY_LENGTH = 16
+#: `mien.server.limits.MAX_SECONDS`; importing that room takes seconds.
+_DAY = 86_400.0
 
 
 _HEADINGS = {
@@ -60,24 +61,18 @@ _HEADINGS = {
     help="accept requests from web pages of this origin, such as https://example.org",
 )
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="accept requests to this host name too")
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="one per core",
-    help="images predicted at the same time",
-)
+@threads_option("images predicted at the same time")
 @click.option(
     "--max-body", type=click.IntRange(1), default=32, show_default=True, metavar="MIB", help="largest request body"
 )
 @click.option(
     "--max-files", type=click.IntRange(1), default=32, show_default=True, metavar="N", help="most files per request"
 )
-@click.option("--max-pixels", type=click.FloatRange(0.01), default=50.0, show_default=True, metavar="MILLIONS",
+@click.option("--max-pixels", type=Number(0.01), default=50.0, show_default=True, metavar="MILLIONS",
               help="largest image")  # fmt: skip
 @click.option("--max-waiting", type=click.IntRange(1), default=256, show_default=True, metavar="N",
               help="most requests that may wait; more are answered 503")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Number(0, _DAY, min_open=True), default=30.0, show_default=True, metavar="SECONDS",
               help="longest time for a request, waiting included")  # fmt: skip
 def command(
     host: str, port: int, models: tuple[str, ...], threshold: Threshold | None,
@@ -101,8 +96,6 @@ def command(
             f"--host {host}: other machines can reach it; give a key (--api-key-file FILE or ${KEY_VARIABLE}), "
             "or --no-auth"
         )
-    if not isfinite(max_pixels):
-        raise ConfigError(f"--max-pixels {max_pixels}: give a finite number above 0")
     limits = Limits(
         body_bytes=max_body * 2**20, files=max_files, pixels=round(max_pixels * 1e6), waiting=max_waiting,
         seconds=timeout, held_bytes=max(256, 2 * max_body) * 2**20,

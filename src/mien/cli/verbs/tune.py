@@ -1,6 +1,5 @@
 """`mien tune`: search for better settings within a budget, on the validation split only."""
 
-import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from mien.cli.completion import complete_settings
 from mien.cli.help import verb
-from mien.cli.options import BY_SAMPLE, data_options, detect_option, parse_data_options
+from mien.cli.options import BY_SAMPLE, Number, data_options, detect_option, parse_data_options
 from mien.cli.output.terminal import console, one_line, say_to_stderr
 from mien.cli.output.training_progress import SearchProgress
 from mien.errors import ConfigError
@@ -44,7 +43,7 @@ _HEADINGS = {
               help="folder of the study")  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), metavar="N", show_default="no limit",
               help="largest number of trials, of all processes together; give this, --minutes or both")  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="N", show_default="no limit",
+@click.option("--minutes", type=Number(0, min_open=True), metavar="N", show_default="no limit",
               help="largest sum of minutes of all trials")  # fmt: skip
 @click.option(
     "--search",
@@ -82,8 +81,6 @@ def command(
     """
     if trials is None and minutes is None:
         raise ConfigError("give a budget: --trials N, --minutes M or both")
-    if minutes is not None and not math.isfinite(minutes):
-        raise ConfigError(f"--minutes {minutes}: must be a number of minutes, like 30")
     if json_target is not None:
         require_output(json_target, _JSON_BEGINS, data, config_file)
     settings = _settings(config_file, fix, {"seed": seed, "detect": detect})

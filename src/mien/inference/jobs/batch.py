@@ -20,7 +20,7 @@ from mien.io.inputs import InputItem, Inputs
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
 from mien.io.targets import same_file
-from mien.io.video.frames import FPS
+from mien.io.video.frames import FPS, check_fps
 from mien.io.video.pyav import require_av
 from mien.results import FrameResult, ImageResult
 from mien.version import __version__
@@ -96,6 +96,7 @@ class BatchJob:
         options: Mapping[str, Any] | None = None, drawer: Drawer | None = None, on_progress: Progress | None = None,
         on_row: Callable[[ResultRow], None] | None = None,
     ) -> None:  # fmt: skip
+        check_fps(fps)
         self._reader, self._inputs, self._drawer, self._fps = reader, inputs, drawer, fps
         self._streams = [output for output in outputs if output.streams]
         self._files = [output for output in outputs if not output.streams]

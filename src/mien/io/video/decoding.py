@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from mien.arrays import RGB, UInt8
-from mien.errors import ConfigError, InputError
+from mien.errors import InputError
 from mien.io.sniffing import not_an_image
 from mien.io.video.containers import begins_like_video, missing_bytes
 from mien.io.video.cuts import THUMBNAIL, find_cuts
-from mien.io.video.frames import FPS, TimedFrame, turned
+from mien.io.video.frames import FPS, TimedFrame, check_fps, turned
 from mien.io.video.pyav import error_text, require_av
 
 if TYPE_CHECKING:
@@ -77,11 +77,10 @@ class Video(AbstractContextManager["Video"]):
             skip: pass over so many of the frames that would be taken.
 
         Raises:
-            ConfigError: `fps` is not above 0.
+            ConfigError: `fps` is below 0.001 or above 1000.
             InputError: there is not a single frame.
         """
-        if not 0 < fps < math.inf:
-            raise ConfigError(f"{fps} frames per second: give a number above 0")
+        check_fps(fps)
         due, taken = 0.0, 0
         early = 0.1 / fps  # a frame that is nearly due is taken: times in a file are rounded
         number, cut = 0, False

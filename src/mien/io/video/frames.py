@@ -11,8 +11,14 @@ from mien.arrays import RGB, UInt8
 from mien.errors import ConfigError, InputError
 from mien.io.video.cuts import THUMBNAIL, find_cuts, thumbnail
 
-#: Frames per second by default.
-FPS = 5.0
+#: Frames per second: by default, fewest and most.
+FPS, MIN_FPS, MAX_FPS = 5.0, 0.001, 1000.0
+
+
+def check_fps(fps: float) -> None:
+    """Raise ConfigError unless frames per second lie between `MIN_FPS` and `MAX_FPS`."""
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise ConfigError(f"`fps={fps!r:.20}`: must lie between {MIN_FPS:g} and {MAX_FPS:g}")
 
 
 class TimedFrame(NamedTuple):
@@ -39,7 +45,7 @@ def with_times(
     With `cuts`, hard cuts are looked for among frames that do not say; without, there are none.
 
     Raises InputError for a time before the last one or a frame that is not an array, and ConfigError for an `fps`
-    that is not above 0.
+    below `MIN_FPS` or above `MAX_FPS`.
 
     Examples:
         >>> [frame.time for frame in with_times([np.zeros((1, 1, 3), np.uint8)] * 3, fps=4)]
@@ -52,8 +58,8 @@ def with_times(
 
 
 def _timed(frames: Iterable[RGB | tuple[float, RGB] | TimedFrame], fps: float | None) -> Iterator[TimedFrame]:
-    if fps is not None and not 0 < fps < math.inf:
-        raise ConfigError(f"{fps} frames per second: give a number above 0")
+    if fps is not None:
+        check_fps(fps)
     begin, last = None, -math.inf
     for number, item in enumerate(frames, 1):
         if isinstance(item, TimedFrame):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file
-from mien.io.video.frames import FPS
+from mien.io.video.frames import FPS, check_fps
 from mien.io.video.pyav import error_text, require_av
 
 #: Formats by the end of the file's name.
@@ -23,13 +23,14 @@ _STEP = Fraction(1, 1000)
 class VideoWriter(AbstractContextManager["VideoWriter"]):
     """Writes a video, H.264 (MPEG-4 if there is no encoder for it); the file appears if the `with` block succeeds.
 
-    `path` ends in .mp4, .m4v, .mov or .mkv, and `fps` is the frame rate. Raises ConfigError for another name,
+    `path` ends in .mp4, .m4v, .mov or .mkv, and `fps` is the frame rate. Raises ConfigError for another name or rate,
     OutputError if it cannot be written, MissingExtraError without PyAV; an older file of that name then stays.
     """
 
     def __init__(self, path: Path, fps: float = FPS) -> None:
         self._av = require_av()
         require_video_name(path)
+        check_fps(fps)
         self._path, self._fps = path, fps
         self._stream: Any = None
         self._last = -1
