@@ -11,6 +11,7 @@ from typing import Any, Literal
 from mien.errors import MienError, OutputError, TrainingError
 from mien.io.atomic import is_locked
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
+from mien.io.sources import MAX_DEPTH
 from mien.io.targets import free_folder
 from mien.training.config import read_settings
 
@@ -157,13 +158,13 @@ def read_run(folder: Path) -> Run:
         return Run(folder, "damaged", note=" ".join(str(error).split())[:160])
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
+def _run_folders(folder: Path, depth: int = 0) -> Iterator[Path]:
     if is_run(folder):
         yield folder
         return
-    for child in sorted(folder.iterdir()):
+    for child in sorted(folder.iterdir()) if depth <= MAX_DEPTH else ():
         if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
-            yield from _run_folders(child)
+            yield from _run_folders(child, depth + 1)
 
 
 def _read(folder: Path) -> Run:

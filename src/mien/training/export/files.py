@@ -17,6 +17,7 @@ from mien.inference.reader import Reader
 from mien.io.images.formats import open_listed
 from mien.io.images.pixels import orientation
 from mien.io.sniffing import is_image_name
+from mien.io.sources import FolderSource
 from mien.training.export.output import as_probabilities, read_output, run
 from mien.training.export.scaling import Scaling
 
@@ -65,7 +66,7 @@ def image_files(data: Path) -> list[Path]:
     """Return up to `MAX_FILES` image files of a folder, or the one file; ExportError if there is none."""
     if data.is_file():
         return [data]
-    found = sorted(path for path in data.rglob("*") if is_image_name(path.name) and path.is_file())
+    found = [data / name for name in FolderSource(data).names if is_image_name(name)]
     if not found:
         raise ExportError(f"{data}: has no image to compare on")
     return found[:: -(-len(found) // MAX_FILES)]
