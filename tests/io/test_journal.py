@@ -100,7 +100,6 @@ def test_a_file_of_somebody_else_is_never_touched(tmp_path: Path, data: bytes) -
     assert part.read_bytes() == data
 
 
-@pytest.mark.skipif(os.name != "posix", reason="locks are POSIX")
 def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with Journal(out, JOB) as journal:

@@ -18,8 +18,7 @@ import mien
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
-from mien.io.atomic import locked
-from mien.io.layout import RUN
+from mien.io.atomic import LOCK, locked
 from mien.training.config import TrainConfig
 from mien.training.data_split import split_data
 from mien.training.loop.history import read_history
@@ -329,13 +328,12 @@ def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
         resume_training(tmp_path / "r")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX alone")
 def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(data: Path, tmp_path: Path) -> None:
     audited = audit_source(TrainingSource(data), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
     start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited, config), QuietReporter())
     before = sorted(path.name for path in (tmp_path / "r").iterdir())
-    with locked(tmp_path / "r" / RUN):
+    with locked(tmp_path / "r" / LOCK):
         assert read_run(tmp_path / "r").state == "training"
         with pytest.raises(TrainingError, match="another process trains this run"):
             resume_training(tmp_path / "r")

@@ -3,19 +3,21 @@
 Each is written beside its place under a temporary name, then renamed.
 """
 
+import errno
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mien.errors import OutputError
 
-#: The file to lock while a process works in a folder that several may share; make it first.
+#: The lock file of a folder that several processes may share; make the folder first.
 LOCK = ".lock"
+#: What a file system without locks answers.
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextmanager
@@ -91,63 +93,62 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def lock(handle: int, path: Path) -> None:
-    """Keep a second process off an open file or folder until `handle` is closed or this process ends.
-
-    Raises OutputError if another process has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(f"{path}: is being written by another process; wait, or give another name") from None
-    except OSError:  # a file system without locks
-        return
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether another process holds the lock of a file; False if that cannot be found out."""
-    try:
-        with path.open("rb") as stream:
-            lock(stream.fileno(), path)
-    except OutputError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 @contextmanager
 def locked(
     path: Path, what: Path | None = None, *, wait: float | None = None, on_wait: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Hold the lock of a file, made if needed, so that one process at a time runs the block.
+    """Hold a lock file, so that one process at a time runs the block; the file is removed at its end.
+
+    The lock ends with its process, however that ends; the file of a killed process locks nothing. On a file system
+    without locks the block runs unlocked.
 
     Args:
-        path: the lock file.
+        path: the lock file, in a folder that exists.
         what: named in the error; default: the lock file.
         wait: seconds between two tries while another process holds the lock; None: raise OutputError at once.
         on_wait: called once, before waiting.
     """
-    with readable_errors(what or path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    from filelock import FileLock, Timeout  # some milliseconds, which only a long job is worth
+
+    path, what = path.absolute(), what or path
+    held = FileLock(path, thread_local=False, fallback_to_soft=False)
     try:
-        waiting = False
-        while True:
+        with readable_errors(what):
             try:
-                lock(handle, what or path)
-                break
-            except OutputError:
+                held.acquire(blocking=False)
+            except Timeout:
                 if wait is None:
+                    problem = f"{what}: is being written by another process; wait, or give another name"
+                    raise OutputError(problem) from None
+                on_wait()
+                held.acquire(poll_interval=wait)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
                     raise
-                if not waiting:
-                    on_wait()
-                waiting = True
-                time.sleep(wait)
-        yield
+        try:
+            yield
+        finally:
+            # While it is held: a process that waits for the removed file notices, and makes its own. Windows keeps a
+            # file that is open; there, filelock removes it.
+            if os.name == "posix":
+                with suppress(OSError):
+                    path.unlink()
+    finally:
+        held.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock file; False if that cannot be found out."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    from filelock import lock_descriptor
+
+    try:
+        return not lock_descriptor(handle, blocking=False)
+    except OSError:
+        return False
     finally:
         os.close(handle)
 

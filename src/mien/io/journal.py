@@ -8,13 +8,13 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mien.errors import OutputError
-from mien.io.atomic import changed_fields, lock, readable_errors, to_bytes
+from mien.io.atomic import changed_fields, locked, readable_errors, to_bytes
 
 JournalRow = dict[str, Any]
 
@@ -52,17 +52,17 @@ class Journal(AbstractContextManager["Journal"]):
         self.rows = 0
         self._out = out
         self._head = to_bytes(json.dumps({"format": _FORMAT, **job}, ensure_ascii=False) + "\n")
-        with readable_errors(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._synced = time.monotonic()
         self._removable = self.resumed = False
-        try:
-            lock(self._file, self.path)
+        with ExitStack() as stack:
+            with readable_errors(out):
+                out.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(self.path.with_name(f".{self.path.name}.lock"), self.path))
+            with readable_errors(out):
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            stack.callback(self._close)
             self._begin(job)
-        except BaseException:
-            self._close()
-            raise
+            self._held = stack.pop_all()
 
     def replay(self, begin: int | None = None, notes: bool = False) -> Iterator[tuple[JournalRow, int]]:
         """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut short.
@@ -113,7 +113,7 @@ class Journal(AbstractContextManager["Journal"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close."""
-        self._close()
+        self._held.close()
 
     def _begin(self, job: Mapping[str, Any]) -> None:
         """Compare the first line with this job, or write it into an empty file."""

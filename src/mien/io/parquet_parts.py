@@ -6,7 +6,6 @@ final name is whole. Whatever ends a job, the same call makes the missing parts.
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import OutputError
-from mien.io.atomic import changed_fields, lock, new_file, readable_errors, write_text
+from mien.io.atomic import LOCK, changed_fields, locked, new_file, readable_errors, write_text
 from mien.io.formats import require_parquet
 from mien.io.inputs import InputItem, InputSummary
 
@@ -164,12 +163,5 @@ def locked_folder(folder: Path) -> Iterator[None]:
         raise OutputError(f"{folder}: is a file; on many machines the output is a folder, give another name")
     with readable_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "posix":  # a folder cannot be opened, and there are no locks
+    with locked(folder / LOCK, folder):
         yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)

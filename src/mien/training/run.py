@@ -24,7 +24,7 @@ from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
-from mien.io.atomic import is_locked, locked, new_folder, readable_errors, write_text
+from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, write_text
 from mien.io.layout import BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
 from mien.report.report import Evaluation, write_report
 from mien.training.augmentation.preview import draw_samples
@@ -115,9 +115,9 @@ def held_alone(folder: Path) -> Iterator[dict[str, Any]]:
     Raises TrainingError if another process trains it.
     """
     read_unfinished(folder)
-    if is_locked(folder / RUN):
+    if is_locked(folder / LOCK):
         raise TrainingError(f"{folder}: another process trains this run; wait for it, or stop that process first")
-    with locked(folder / RUN, folder, wait=0.1):
+    with locked(folder / LOCK, folder, wait=0.1):
         yield read_unfinished(folder)  # again: another process may just have finished it
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.errors import MienError, OutputError, TrainingError
-from mien.io.atomic import is_locked
+from mien.io.atomic import LOCK, is_locked
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
 from mien.io.sources import MAX_DEPTH
 from mien.io.targets import free_folder
@@ -188,7 +188,7 @@ def _read(folder: Path) -> Run:
             images=int(stored["n"]), test_sha256=stored["about"].get("data_sha256"),
             **_baselines(stored.get("baselines") or {}),
         )  # fmt: skip
-    if is_locked(folder / RUN):
+    if is_locked(folder / LOCK):
         return Run(folder, "training", **known)
     failed = folder / FAILED
     if failed.exists():

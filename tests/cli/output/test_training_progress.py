@@ -1,13 +1,12 @@
 """What a user sees of a run on the terminal: epochs as a table, and how to continue after Ctrl-C."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from mien.cli.output.training_progress import SearchProgress, TrainingProgress
 from mien.errors import TrainingError
-from mien.io.atomic import locked
+from mien.io.atomic import LOCK, locked
 from mien.training.loop.schedule import Epoch
 
 
@@ -54,9 +53,8 @@ def test_a_run_that_another_process_has_or_that_is_finished_is_not_to_be_continu
         return "".join(capsys.readouterr())
 
     assert "continue with" in said()
-    if os.name == "posix":
-        with locked(tmp_path / "run.json"):
-            assert said() == ""
+    with locked(tmp_path / LOCK):
+        assert said() == ""
     (tmp_path / "metrics.json").touch()
     assert said() == ""
 

@@ -188,8 +188,6 @@ def test_a_damaged_part_names_its_fix(bundle: Path, images: Path, tmp_path: Path
 
 
 def test_two_runs_do_not_write_the_same_folder(tmp_path: Path) -> None:
-    if os.name != "posix":
-        pytest.skip("locks are POSIX")
     with (
         locked_folder(tmp_path / "out"),
         pytest.raises(OutputError, match="another process"),
@@ -198,6 +196,7 @@ def test_two_runs_do_not_write_the_same_folder(tmp_path: Path) -> None:
         pass
     with locked_folder(tmp_path / "out"):
         pass
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_kills_its_workers_is_not_tried_for_ever(bundle: Path, images: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from rich.text import Text
 from mien.arguments import to_flags
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.terminal import console
-from mien.io.atomic import is_locked
-from mien.io.layout import RUN, is_finished, is_run
+from mien.io.atomic import LOCK, is_locked
+from mien.io.layout import is_finished, is_run
 from mien.training.loop.schedule import Epoch
 from mien.training.reporter import BatchProgress
 
@@ -40,7 +40,7 @@ class TrainingProgress:
         self._stop_live()
         if kind is None or self._folder is None or not is_run(self._folder):
             return
-        if is_finished(self._folder) or is_locked(self._folder / RUN):  # nothing to resume, or another process has it
+        if is_finished(self._folder) or is_locked(self._folder / LOCK):  # nothing to resume, or another process has it
             return
         fix = f"continue with: {shlex.join(['mien', 'train', '--resume', str(self._folder)])}"
         if kind is KeyboardInterrupt:
