@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := train,report,parquet,video,serve,tune
+EXTRAS := train,report,parquet,video,serve,tune,tune-db,tensorboard
 
 .PHONY: setup demo notebook test test-slow check format docs bench lock release clean
 

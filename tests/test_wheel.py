@@ -42,10 +42,14 @@ USES = {
     "parquet": (["predict", "FACES", "--model", "BUNDLE", "--parquet", "rows.parquet"], "rows.parquet"),
     "video": (["predict", "VIDEO", "--model", "BUNDLE", "--csv", "rows.csv"], "rows.csv"),
     "tune": (["tune", "FACES", *_FIXED, "--trials", "2", "--out", "study"], "study/best.toml"),
+    "tensorboard": (["train", "FACES", *_TRAINING, "--tensorboard", "--out", "run"], "run/tensorboard/train/*"),
     "cluster": (["predict", "FACES", "--model", "BUNDLE", "--engine", "ray", "--parquet", "rows"], "rows/*.parquet"),
 }
 #: Extras that hold others.
-HOLDS = {"train": {"report"}, "tune": {"train", "report"}, "cluster": {"parquet"}}
+HOLDS = {
+    "train": {"report"}, "tune": {"train", "report"}, "tune-db": {"tune", "train", "report"},
+    "tensorboard": {"train", "report"}, "cluster": {"parquet"},
+}  # fmt: skip
 
 
 def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -347,6 +351,11 @@ def test_an_extra_does_what_it_is_for(
     bundle = make_bundle()
     if extra == "serve":
         assert served(extended, bundle, next(faces.glob("happy/*")))["status"] == "ok"
+        return
+    if extra == "tune-db":  # the driver looks for a server
+        url = f"postgresql+psycopg:///none?host={tmp_path}"
+        done = run(extended / "mien", "tune", faces, *_FIXED, "--trials", 1, "--storage", url, cwd=tmp_path)
+        assert (done.returncode, "connection" in done.stderr) == (2, True), done.stderr
         return
     video = tmp_path / "video.mp4"
     write_video(video, [(second, np.full((64, 64, 3), 90, np.uint8)) for second in range(3)])

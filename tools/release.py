@@ -30,7 +30,7 @@ from mien.version import __version__
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "build" / "site"
 #: All extras but Ray's, which needs Ray in the environment.
-EXTRAS = ("train", "report", "parquet", "video", "serve", "tune")
+EXTRAS = ("train", "report", "parquet", "video", "serve", "tune", "tune-db", "tensorboard")
 #: Endings of the models that travel inside the wheel.
 MODELS = (".onnx", ".npz")
 

@@ -12,7 +12,8 @@ from bundles import write_empty_model
 #: Run commands in a process that has none of the optional libraries; prints exit statuses and stderr as JSON.
 CALLS = """
 import contextlib, io, json, sys
-names = "keras tensorflow jax onnx tf2onnx sklearn scipy matplotlib pyarrow av fastapi uvicorn optuna ray"
+names = "keras tensorflow jax onnx tf2onnx sklearn scipy tensorboardX optuna psycopg"
+names += " matplotlib pyarrow av fastapi uvicorn ray"
 sys.modules.update(dict.fromkeys(names.split()))
 from mien.cli import main
 found = []

@@ -20,10 +20,11 @@ from mien.cli.doctor_system import Check
 #: What each extra is for, in the order in which they are shown.
 PURPOSE = {
     "train": "mien train, export, demo", "report": "plots", "parquet": "--parquet", "video": "videos and webcams",
-    "serve": "mien serve", "tune": "mien tune", "cluster": "--engine ray",
+    "serve": "mien serve", "tune": "mien tune", "tune-db": "mien tune --storage postgresql://…",
+    "tensorboard": "mien train --tensorboard", "cluster": "--engine ray",
 }  # fmt: skip
 #: Distributions whose module has another name.
-_MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow"}
+_MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow", "tensorboardx": "tensorboardX"}
 #: Either of these meets a requirement for the other.
 _ALTERNATIVES = {"tensorflow-cpu": "tensorflow", "tensorflow": "tensorflow-cpu"}
 _PROBE = """

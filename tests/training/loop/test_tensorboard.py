@@ -11,8 +11,6 @@ from mien.training.loop.schedule import Epoch
 from mien.training.loop.tensorboard import FOLDER, EventLog
 from mien.training.reporter import QuietReporter
 
-pytest.importorskip("tensorboard")
-
 ROWS = [Epoch(n, 1.0 / n, 0.5, 2.0 / n, 0.6 + n / 100, 1e-3, 3.0, 100.0, 0.0) for n in range(1, 5)]
 
 
@@ -56,13 +54,13 @@ def test_a_run_writes_them_when_asked(faces: Path, tmp_path: Path, call: Callabl
     assert [value for _, value in found["validation/epoch_loss"]] == pytest.approx([row.val_loss for row in history])
 
 
-def test_without_tensorboard_it_is_one_line(
+def test_without_tensorboardx_it_is_one_line(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., tuple[int, str, str]]
 ) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     code, _, errors = call("train", faces, "--out", tmp_path / "run", "--network", "classic", "--tensorboard")
     assert code == 2
-    assert errors.strip().endswith("--tensorboard needs an optional part of mien: pip install 'mien[tune]'")
+    assert errors.strip().endswith("--tensorboard needs an optional part of mien: pip install 'mien[tensorboard]'")
     assert not (tmp_path / "run").exists()

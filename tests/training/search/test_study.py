@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mien.errors import ConfigError, OutputError
+from mien.errors import ConfigError, MissingExtraError, OutputError
 from mien.training.search.study import Budget, Study, open_study, record_seconds, run_trials, seconds_spent
 
 optuna = pytest.importorskip("optuna")
@@ -152,6 +152,14 @@ def test_a_password_is_never_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         open_study("postgresql+psycopg://me:secret@127.0.0.1:1/none", "one", JOB, {"x": 0.5})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://me:secret@host/none", "postgresql+psycopg:///none"])
+def test_without_the_driver_of_postgresql_it_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError) as caught:
+        open_study(url, "one", JOB, {"x": 0.5})
+    assert str(caught.value) == "`storage=` of PostgreSQL needs an optional part of mien: pip install 'mien[tune-db]'"
 
 
 def test_bad_trials_are_stopped_and_good_ones_are_not(file: Path) -> None:

@@ -91,7 +91,7 @@ def command(
     make_space(resolved(settings, base), base, names)
     refuse_foreign(out, "study", SPLIT, ABOUT)
     source = read_source(data, *parse_data_options(classes, rename))
-    require_optuna()
+    require_optuna(storage)
     require_matplotlib()
     require_keras("tuning", base.deterministic)
     from mien.training.search.results import read_result, write_result

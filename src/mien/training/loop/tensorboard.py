@@ -4,7 +4,6 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mien.errors import MissingExtraError
 from mien.training.loop.schedule import Epoch
@@ -19,26 +18,28 @@ _CURVES = {
 
 
 def require_tensorboard() -> None:
-    """Raise MissingExtraError if TensorBoard is not installed."""
+    """Raise MissingExtraError if tensorboardX, which writes TensorBoard's files, is not installed."""
     try:
-        import tensorboard  # type: ignore[import-untyped]  # noqa: F401
+        import tensorboardX  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("`tensorboard=True`", "tune") from error
+        raise MissingExtraError("`tensorboard=True`", "tensorboard") from error
 
 
 class EventLog(QuietReporter):
     """Write each epoch into `tensorboard/` of a run, and pass batches and epochs on to `reporter`.
 
-    Keras's callback needs `Model.fit`, which mien does not use, so this uses TensorBoard's own writer. The epochs of
-    `history` are written again, so that after an interruption none is missing or repeated.
+    Keras's callback needs `Model.fit`, which mien does not use. The epochs of `history` are written again, so that
+    after an interruption none is missing or repeated.
     """
 
     def __init__(self, folder: Path, history: Sequence[Epoch], reporter: Reporter) -> None:
         require_tensorboard()
+        from tensorboardX import SummaryWriter
+
         self._reporter = reporter
         logs = folder / FOLDER
         shutil.rmtree(logs, ignore_errors=True)
-        self._writers = {split: _writer(logs / split) for split in _CURVES}
+        self._writers = {split: SummaryWriter(str(logs / split)) for split in _CURVES}
         left = sum(row.seconds for row in history)
         for row in history:
             left -= row.seconds
@@ -59,18 +60,8 @@ class EventLog(QuietReporter):
             writer.close()
 
     def _write(self, row: Epoch, wall_time: float) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-        from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
-
         for split, curves in _CURVES.items():
-            values = [Summary.Value(tag=tag, simple_value=getattr(row, field)) for tag, field in curves.items()]
-            event = Event(wall_time=wall_time, step=row.epoch - 1, summary=Summary(value=values))  # Keras counts from 0
-            self._writers[split].add_event(event)
+            for tag, field in curves.items():
+                step = row.epoch - 1  # Keras counts from 0
+                self._writers[split].add_scalar(tag, getattr(row, field), step, wall_time)
             self._writers[split].flush()
-
-
-def _writer(folder: Path) -> Any:
-    from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
-
-    folder.mkdir(parents=True, exist_ok=True)
-    return event_file_writer.EventFileWriter(str(folder))

@@ -19,13 +19,21 @@ _HEARTBEATS = 6
 _ATTEMPTS = 20
 
 
-def require_optuna() -> None:
-    """Raise MissingExtraError if Optuna is not installed."""
+def require_optuna(storage: str | Path | None = None) -> None:
+    """Raise MissingExtraError if Optuna, or the driver of a PostgreSQL database, is not installed.
+
+    A database URL is not checked here; `open_database` says what is wrong with it.
+    """
     try:
         import optuna
     except ImportError as error:
         raise MissingExtraError("mien tune", "tune") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if isinstance(storage, str) and _driver(storage) == "psycopg":
+        try:
+            import psycopg  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError("`storage=` of PostgreSQL", "tune-db") from error
 
 
 @contextmanager
@@ -98,6 +106,16 @@ def without_password(storage: str | Path) -> str:
         return make_url(storage).render_as_string(hide_password=True)
     except ArgumentError:
         return "(no database URL)"
+
+
+def _driver(url: str) -> str | None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).get_driver_name()
+    except ArgumentError:
+        return None
 
 
 def _connect(storage: str | Path, silent_after: int) -> Any:

@@ -86,9 +86,10 @@ def open_study(
 
     Raises:
         ConfigError: the database cannot be used.
+        MissingExtraError: Optuna, or the driver of a PostgreSQL database, is not installed.
         OutputError: the study is of another job.
     """
-    require_optuna()
+    require_optuna(storage)
     try:
         with without_warnings():
             database = open_database(storage, silent_after)
