@@ -6,6 +6,7 @@ on the same images in memory, measured in a separate process in the same round. 
 cores, the ratio is also given in processor time: the cost of an image in process, divided by its cost to the server.
 
     python benchmarks/serve_load.py [--model NAME|FOLDER] [--seconds 5] [--connections 1 8 64 256]
+    python benchmarks/serve_load.py --compare OTHER_TREE [--rounds 5] [--connections 64]
     python benchmarks/serve_load.py --overload
     python benchmarks/serve_load.py --soak 10
 """
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -64,9 +66,10 @@ def in_process(data: bytes, count: int, detect: bool, model: str, folder: Path) 
 class Server:
     """`mien serve` as a process."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, tree: Path | None = None) -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        environment = os.environ if tree is None else os.environ | {"PYTHONPATH": str(tree / "src")}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         found = re.search(r":(\d+)\s*$", self.process.stdout.readline())
         assert found
@@ -239,6 +242,37 @@ def rates(arguments: argparse.Namespace, folder: Path) -> None:
         server.stop()
 
 
+def compare(arguments: argparse.Namespace, folder: Path) -> None:
+    """Serve from another source tree and from this one in turn, and measure `predict_many` between them."""
+    trees = {"before": Path(arguments.compare), "after": Path(__file__).parents[1]}
+    servers = {name: Server("--model", arguments.model or "mien", tree=tree) for name, tree in trees.items()}
+    for name, data in images().items():
+        crops = "crop" in name
+        sent = [request(data, "?detect=false" if crops else "")]
+        for server in servers.values():
+            load(server, sent, 4, 1)
+        for count in arguments.connections:
+            found: dict[str, list[Load]] = {tree: [] for tree in trees}
+            alone = []
+            for turn in range(arguments.rounds):
+                for tree in (list(trees), list(trees)[::-1])[turn % 2]:
+                    found[tree].append(load(servers[tree], sent, count, arguments.seconds))
+                alone.append(in_process(data, 600 if crops else 60, not crops, arguments.model, folder)[0])
+            pairs = zip(found["before"], found["after"], strict=True)
+            rates = {tree: median(one.rate for one in loads) for tree, loads in found.items()}
+            costs = {tree: median(one.cost for one in loads) for tree, loads in found.items()}
+            print(
+                f"{name}, {count} connections: {rates['before']:.0f}/s before, {rates['after']:.0f}/s after, ratio "
+                f"{median(after.rate / before.rate for before, after in pairs):.2f}; predict_many "
+                f"{median(alone):.0f}/s, share {rates['before'] / median(alone):.2f} before, "
+                f"{rates['after'] / median(alone):.2f} after; processor {costs['before']:.2f} ms per request before, "
+                f"{costs['after']:.2f} after",
+                flush=True,
+            )
+    for server in servers.values():
+        server.stop()
+
+
 def overload(arguments: argparse.Namespace) -> None:
     """Open ten times as many connections as may wait, each sending again at once."""
     waiting = 32
@@ -285,6 +319,8 @@ def main() -> None:
     parser.add_argument("--model", default="")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64, 256])
+    parser.add_argument("--compare", metavar="TREE", help="a checkout of another version")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--overload", action="store_true")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds to wait after a 503")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES")
@@ -295,10 +331,8 @@ def main() -> None:
     elif arguments.overload:
         overload(arguments)
     else:
-        import tempfile
-
         with tempfile.TemporaryDirectory() as folder:
-            rates(arguments, Path(folder))
+            (compare if arguments.compare else rates)(arguments, Path(folder))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,21 @@ def test_an_unchanged_page_file_is_answered_304(server: Any) -> None:
     assert server.get("/").content == first.content
 
 
+def test_the_browser_asks_for_page_files_each_time(server: Any) -> None:
+    kinds = {
+        "app.js": "text/javascript",
+        "base.css": "text/css",
+        "icon.svg": "image/svg+xml",
+        "index.html": "text/html",
+    }
+    for name, kind in kinds.items():
+        answer = server.get(f"/page/{name}")
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["content-type"].partition(";")[0] == kind
+        again = server.get(f"/page/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+
+
 def test_the_page_loads_nothing_from_other_sites(server: Any) -> None:
     """Its policy forbids to load anything from other sites, and it does not try."""
     text = server.get("/").text

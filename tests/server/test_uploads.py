@@ -131,6 +131,37 @@ def test_a_form_without_a_boundary_is_refused(server: Any, face: bytes, check_pr
         )
 
 
+def test_a_field_named_file_needs_no_file_name(server: Any, face: bytes) -> None:
+    row = server.post("/v1/predict?detect=false", content=form(b"", face), headers=FORM).json()[0]
+    assert (row["source"], row["status"]) == ("file", "ok")
+
+
+def test_nameless_and_empty_files_are_counted_as_they_are_answered(server: Any, check_problem: Any) -> None:
+    """Five are allowed: empty ones without a name are none."""
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
+    sent, end = head % (b"", b"x"), b"--edge--\r\n"
+    none, named = head % (b"", b""), head % (b"a.png", b"")
+    assert len(server.post(content=3 * sent + 4 * none + 2 * named + end, headers=FORM).json()) == 5
+    check_problem(server.post(content=3 * sent + 3 * named + end, headers=FORM), "too_many_files")
+
+
+def test_files_in_other_fields_are_ignored(server: Any, face: bytes) -> None:
+    other = form(b'filename="a.png"', face, b"other")[:-10]
+    body = 20 * other + form(b'filename="b.png"', face)
+    assert [row["source"] for row in server.post(content=body, headers=FORM).json()] == ["b.png"]
+
+
+@pytest.mark.parametrize("boundary", [b"a b", b'"', b"a\\b", b"a=b", b"'()+_,-./:=?", b"x" * 200, b"\xe9"])
+@pytest.mark.parametrize("charset", [b"", b"; charset=punycode", b"; charset=nothing", b"; charset=base64"])
+def test_any_boundary_and_charset_are_read(server: Any, face: bytes, boundary: bytes, charset: bytes) -> None:
+    """A charset is ignored: some of Python's decoders take minutes for a megabyte."""
+    quoted = boundary.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    kind = b'multipart/form-data; boundary="%s"%s' % (quoted, charset)
+    body = form(b'filename="d\xc3\xada.png"', face).replace(b"edge", boundary)
+    answer = server.post("/v1/predict?detect=false", content=body, headers=[(b"Content-Type", kind)])
+    assert [(row["source"], row["status"]) for row in answer.json()] == [("día.png", "ok")]
+
+
 def test_a_client_that_leaves_early_does_no_harm(server: Any, face: bytes) -> None:
     """It closes the connection in the middle of a body."""
     with server.connect() as connection:

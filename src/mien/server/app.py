@@ -1,19 +1,21 @@
 """Build the ASGI application: its endpoints, its routes and its middleware.
 
-To add a route, write an endpoint in `Api`, describe it and its parameters in `openapi`, and add one line to
-`_add_routes`. Work on images belongs in `models`.
+To add a route, write an endpoint in `Api`, declare its parameters and answer in `schemas`, describe it in `openapi`,
+and add one line to `_add_routes`. Work on images belongs in `models`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import FastAPI, Request
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.inference.reader import Reader
@@ -23,12 +25,10 @@ from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
-from mien.server.openapi import ExplainParams, PredictParams
-from mien.server.params import parse_params
 from mien.server.problems import Problem
 from mien.server.reference import render_reference
-from mien.server.security import LOOPBACK, ApiKey, SecurityMiddleware
-from mien.server.static import INDEX, PageFiles
+from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
+from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
 from mien.server.uploads import BodyMemory, read_uploads
 from mien.server.workers import WorkerPool
@@ -36,6 +36,22 @@ from mien.version import __version__
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
+
+PredictQuery = Annotated[PredictParams, Query()]
+ExplainQuery = Annotated[ExplainParams, Query()]
+
+
+class PageFiles(StaticFiles):
+    """The files of the page. The browser asks each time if one changed, so a page never mixes two versions."""
+
+    def __init__(self) -> None:
+        super().__init__(packages=[("mien.server", "page")])
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file, or 304 if the browser's copy is current."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 class Api:
@@ -52,9 +68,8 @@ class Api:
         self.metrics.add_gauge("mien_waiting", "Requests that wait for a worker", lambda: self.workers.waiting)
         self.metrics.add_gauge("mien_held_bytes", "Memory of all request bodies", lambda: self.memory.used)
 
-    async def predict(self, request: Request) -> Response:
+    async def predict(self, request: Request, params: PredictQuery) -> Response:
         """Predict the expression in one or several images. An image that cannot be read is a row with a reason."""
-        params = parse_params(PredictParams, request.query_params)
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
@@ -66,9 +81,8 @@ class Api:
         self.metrics.images.inc(len(uploads))
         return Response(rows, media_type="application/json")
 
-    async def explain(self, request: Request) -> Response:
+    async def explain(self, request: Request, params: ExplainQuery) -> Response:
         """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
-        params = parse_params(ExplainParams, request.query_params)
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
@@ -79,49 +93,47 @@ class Api:
             png = await self._run(request, lambda _: [work()], None)
         return Response(png, media_type="image/png")
 
-    async def stream(self, socket: WebSocket) -> None:
+    async def stream(self, socket: WebSocket, params: PredictQuery) -> None:
         """Answer the frames of a WebSocket."""
         await socket.accept()
         try:
             if self.key.required and not self.key.matches(await receive_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
-            params = parse_params(PredictParams, socket.query_params)
             await self.streams.run(
                 socket, self.models.reader(params.model, params.detect, params.faces, params.threshold)
             )
         except Problem as problem:
-            self.metrics.refused.labels(problem.code).inc()
-            await close_with_problem(socket, problem)
+            await self.close_stream(socket, problem)
         except (WebSocketDisconnect, TimeoutError):
             return  # the client has left, or accepts no answers
 
-    async def list_models(self, _: Request) -> Response:
+    async def list_models(self) -> Response:
         """List the served models with their labels and possible answers."""
         return Response(to_json(self.models.describe()), media_type="application/json")
 
-    async def show_config(self, _: Request) -> Response:
+    async def show_config(self) -> Response:
         """Return whether an API key is required, the limits, and the version."""
         config = {"auth": self.key.required, "limits": self.limits.to_dict(), "version": __version__}
         return Response(to_json(config), media_type="application/json")
 
-    async def check_health(self, _: Request) -> Response:
+    async def check_health(self) -> Response:
         """Return 200 while the process runs."""
         return Response(b'{"status":"ok"}', media_type="application/json")
 
-    async def check_ready(self, _: Request) -> Response:
+    async def check_ready(self) -> Response:
         """Return 200 if the server accepts requests; 503 if too many wait, or during shutdown."""
         if self.state.closing:
             raise Problem("shutting_down", "the server is shutting down")
         self.workers.refuse_if_full()
         return Response(b'{"status":"ready"}', media_type="application/json")
 
-    async def show_metrics(self, _: Request) -> Response:
+    async def show_metrics(self) -> Response:
         """Return the metrics in Prometheus's text format."""
         return Response(self.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def page_file(self, request: Request) -> Response:
-        """Return a file of the page."""
-        return self.page.get(request.path_params.get("name", INDEX), request)
+    async def show_page(self, request: Request) -> Response:
+        """Return the page for photos and the webcam."""
+        return await self.page.get_response("index.html", request.scope)
 
     async def show_reference(self, request: Request) -> Response:
         """Return the page that describes every route."""
@@ -144,6 +156,11 @@ class Api:
         """Count a problem and return its response."""
         self.metrics.refused.labels(problem.code).inc()
         return problem.response()
+
+    async def close_stream(self, socket: WebSocket, problem: Problem) -> None:
+        """Count a problem, send it and close the WebSocket."""
+        self.metrics.refused.labels(problem.code).inc()
+        await close_with_problem(socket, problem)
 
 
 def create_app(
@@ -190,9 +207,9 @@ def create_app(
     )
     app.state.mien = api
     _add_routes(app, api)
-    _add_error_handlers(app, api)
+    add_error_handlers(app, api)
     generate = app.openapi
-    app.openapi = lambda: openapi.complete(generate(), api.limits.files)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.complete(generate())  # type: ignore[method-assign]
     app.add_middleware(LifecycleMiddleware, state=api.state, metrics=api.metrics)
     app.add_middleware(SecurityMiddleware, hosts=hosts, origins=origins, key=api.key, metrics=api.metrics)
     return app
@@ -204,43 +221,44 @@ async def _wait_for_disconnect(request: Request) -> None:
         pass
 
 
-class RawRoute(APIRoute):
-    """A route that FastAPI documents and matches, but whose endpoint takes the request and returns the response.
-
-    FastAPI's own handling of parameters, body and dependencies takes longer than a small prediction.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        return self.endpoint
-
-
 def _add_routes(app: FastAPI, api: Api) -> None:
-    app.router.route_class = RawRoute
-    for method, path, endpoint, description in (
-        ("POST", "/v1/predict", api.predict, openapi.PREDICT),
-        ("POST", "/v1/explain", api.explain, openapi.EXPLAIN),
-        ("GET", "/v1/models", api.list_models, openapi.MODELS),
-        ("GET", "/v1/config", api.show_config, openapi.CONFIG),
-        ("GET", "/healthz", api.check_health, openapi.HEALTH),
-        ("GET", "/readyz", api.check_ready, openapi.READY),
-        ("GET", "/metrics", api.show_metrics, openapi.METRICS),
+    described = openapi.describe_routes(api.limits)
+    for method, path, endpoint, operation in (
+        ("POST", "/v1/predict", api.predict, "predict"),
+        ("POST", "/v1/explain", api.explain, "explain"),
+        ("GET", "/v1/models", api.list_models, "models"),
+        ("GET", "/v1/config", api.show_config, "config"),
+        ("GET", "/healthz", api.check_health, "healthz"),
+        ("GET", "/readyz", api.check_ready, "readyz"),
+        ("GET", "/metrics", api.show_metrics, "metrics"),
     ):
-        app.add_api_route(path, endpoint, methods=[method], response_class=Response, **description)
+        app.add_api_route(
+            path, endpoint, methods=[method], operation_id=operation, response_description="Success",
+            **described[operation],
+        )  # fmt: skip
         if method == "GET":  # load balancers send HEAD; the document leaves it out
             app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     app.add_api_websocket_route("/v1/stream", api.stream)
-    app.add_route("/", api.page_file, include_in_schema=False)
+    app.add_route("/", api.show_page, include_in_schema=False)
     app.add_route("/docs", api.show_reference, include_in_schema=False)
-    app.add_route("/page/{name:path}", api.page_file, include_in_schema=False)
+    app.mount(PUBLIC_PREFIX, api.page)
 
 
-def _add_error_handlers(app: FastAPI, api: Api) -> None:
+def add_error_handlers(app: FastAPI, api: Api) -> None:
     """Answer every error with a problem document."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, problem: Problem) -> Response:
         return api.problem_response(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_wrong_parameter(_: Request, error: RequestValidationError) -> Response:
+        return api.problem_response(Problem("bad_parameter", summarise_errors(error.errors())))
+
+    @app.exception_handler(WebSocketRequestValidationError)
+    async def on_wrong_parameter_of_stream(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
+        await socket.accept()  # a page cannot read why a stream was refused
+        await api.close_stream(socket, Problem("bad_parameter", summarise_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:

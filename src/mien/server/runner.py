@@ -34,7 +34,8 @@ class Connection(H11Protocol):
     """uvicorn's HTTP connection with three additions.
 
     It closes if a request head takes too long, it is refused if too many are open, and invalid HTTP gets a problem
-    document. `build_server` sets the limits in a subclass, because uvicorn makes the instances.
+    document. All three happen before there is a request for an application, so no middleware can do them, and uvicorn
+    has no settings for them. `build_server` sets the limits in a subclass, because uvicorn makes the instances.
     """
 
     header_seconds = 10.0

@@ -1,16 +1,14 @@
-"""Receive request bodies: enforce the limits while data arrives and keep everything in memory. Decoding is elsewhere.
-
-Starlette's own form parser writes files above 1 MiB to the disk. mien stores no image.
-"""
+"""Receive request bodies: enforce the limits while data arrives, and keep everything in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from mien.server.limits import Limits
@@ -18,10 +16,10 @@ from mien.server.problems import Problem
 
 #: Longest file name, in characters; the start of a longer one is cut off.
 MAX_NAME_LENGTH = 255
-#: Most headers of a part of a form, and the largest size of each in bytes. They hold the names of fields and files.
-_MAX_HEADERS, _MAX_HEADER_BYTES = 8, 4096
 #: Most fields of a form that are no files. Their content is ignored.
 _MAX_OTHER_FIELDS = 32
+#: Longest content of such a field, in bytes.
+_MAX_FIELD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ async def read_uploads(request: Request, limits: Limits, reservation: Reservatio
         async with asyncio.timeout(limits.body_seconds):
             if kind == b"multipart/form-data":
                 chunks = _chunks(request, limits, reservation)
-                return await _read_form(chunks, options.get(b"boundary", b""), limits)
+                return await _Form(chunks, options.get(b"boundary", b""), limits).read()
             if kind == b"" or kind.startswith(b"image/") or kind == b"application/octet-stream":
                 data = b"".join([chunk async for chunk in _chunks(request, limits, reservation)])
                 if not data:
@@ -107,7 +105,7 @@ async def read_uploads(request: Request, limits: Limits, reservation: Reservatio
     )
 
 
-async def _chunks(request: Request, limits: Limits, reservation: Reservation) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, limits: Limits, reservation: Reservation) -> AsyncGenerator[bytes, None]:
     total = 0
     try:
         async for chunk in request.stream():
@@ -120,94 +118,93 @@ async def _chunks(request: Request, limits: Limits, reservation: Reservation) ->
         raise Problem("bad_request", "the body ended early") from None
 
 
-async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes, limits: Limits) -> list[Upload]:
-    if not boundary:
-        raise Problem("bad_multipart", "the Content-Type names no boundary")
-    form = _Form(limits.files)
-    try:
-        parser = form.parser(boundary)
-        async for chunk in chunks:
-            parser.write(chunk)
-    except FormParserError as error:
-        raise Problem("bad_multipart", f"the form cannot be parsed ({str(error)[:120]})") from None
-    if not form.ended:
-        raise Problem("bad_multipart", "the form ended early")
-    if not form.uploads:
-        raise Problem("no_file", "the form has no file in a field named file")
-    return form.uploads
+class _Form(MultiPartParser):
+    """Starlette's form parser, which keeps files in memory here and refuses a form that ends early.
 
+    Args:
+        chunks: the body.
+        boundary: what the request's Content-Type names.
+        limits: `body_bytes` and `files` apply here.
+    """
 
-@dataclass
-class _Form:
-    """Collects the files of a form from the callbacks of python-multipart's parser."""
+    def __init__(self, chunks: AsyncGenerator[bytes, None], boundary: bytes, limits: Limits) -> None:
+        # Without the charset of the client: some of Python's decoders are slow.
+        quoted = boundary.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        headers = Headers(raw=[(b"content-type", b'multipart/form-data; boundary="%s"' % quoted)])
+        super().__init__(headers, chunks, max_part_size=_MAX_FIELD_BYTES)
+        self.spool_max_size = limits.body_bytes + 1  # a larger file would go to the disk
+        self._limits, self._boundary = limits, boundary
+        self._parts = self._files = 0
+        self._ended = False
 
-    max_files: int
-    uploads: list[Upload] = field(default_factory=list)
-    ended: bool = False
-    _parts: int = 0
-    _header_name: bytes = b""
-    _header_value: bytes = b""
-    _disposition: bytes = b""
-    _data: list[bytes] = field(default_factory=list)
+    async def read(self) -> list[Upload]:
+        """Return the files in fields named `file`; raise Problem for a damaged form and for one without any."""
+        if not self._boundary:
+            raise Problem("bad_multipart", "the Content-Type names no boundary")
+        try:
+            form = await self.parse()
+        except MultiPartException as error:
+            reason = str(error.__cause__ or error.message)[:120]
+            raise Problem("bad_multipart", f"the form cannot be parsed ({reason})") from None
+        try:
+            if not self._ended:
+                raise Problem("bad_multipart", "the form ended early")
+            uploads = []
+            for name, file in form.multi_items():
+                # Browsers send an empty file field as a file without name and content.
+                if name == "file" and isinstance(file, UploadFile) and _is_sent(file):
+                    uploads.append(Upload(base_name(file.filename or ""), await file.read()))
+                    await file.close()  # frees the copy
+        finally:
+            for each in self._files_to_close_on_error:  # also one whose end is missing
+                each.close()
+        if not uploads:
+            raise Problem("no_file", "the form has no file in a field named file")
+        return uploads
 
-    def parser(self, boundary: bytes) -> MultipartParser:
-        return MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_part_data": self._on_part_data,
-                "on_part_end": self._on_part_end,
-                "on_end": self._on_end,
-            },
-            max_header_count=_MAX_HEADERS,
-            max_header_size=_MAX_HEADER_BYTES,
-        )
-
-    def _on_part_begin(self) -> None:
+    def on_part_begin(self) -> None:
+        """Count the parts, whatever they hold."""
         self._parts += 1
-        if self._parts > self.max_files + _MAX_OTHER_FIELDS:
-            raise _too_many(self.max_files + _MAX_OTHER_FIELDS, "parts")
-        self._disposition, self._data = b"", []
+        if self._parts > self._limits.files + _MAX_OTHER_FIELDS:
+            raise _too_many(self._limits.files + _MAX_OTHER_FIELDS, "parts")
+        super().on_part_begin()
 
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
+    def on_headers_finished(self) -> None:
+        """Take a field named `file` for a file even if it names none."""
+        disposition = self._current_part.content_disposition or b""
+        _, options = parse_options_header(disposition)
+        if options.get(b"name") == b"file" and b"filename" not in options:
+            self._current_part.content_disposition = disposition + b'; filename=""'
+        super().on_headers_finished()
 
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
+    def on_part_end(self) -> None:
+        """Refuse the first file above the limit."""
+        super().on_part_end()
+        part = self._current_part
+        # What came last is written, and counted in the size, after this call.
+        comes = bool(self._file_parts_to_write) and self._file_parts_to_write[-1][0] is part
+        if part.file is not None and part.field_name == "file" and (comes or _is_sent(part.file)):
+            self._files += 1
+            if self._files > self._limits.files:
+                raise _too_many(self._limits.files, "files")
 
-    def _on_header_end(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            self._disposition = self._header_value
-        self._header_name = self._header_value = b""
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._data.append(data[start:end])
-
-    def _on_part_end(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        name, data = options.get(b"filename"), b"".join(self._data)
-        # Browsers send an empty file field as a file without name and content.
-        if options.get(b"name") == b"file" and (name or data):
-            self.uploads.append(Upload(base_name(name or b""), data))
-            if len(self.uploads) > self.max_files:
-                raise _too_many(self.max_files, "files")
-        self._data = []
-
-    def _on_end(self) -> None:
-        self.ended = True
+    def on_end(self) -> None:
+        """Note that the form is complete. Starlette accepts one that is not."""
+        self._ended = True
 
 
-def base_name(name: bytes) -> str:
+def _is_sent(file: UploadFile) -> bool:
+    return bool(file.filename or file.size)
+
+
+def base_name(name: str) -> str:
     r"""Return the printable last part of a client's file name, which may be a path of any operating system.
 
     Examples:
-        >>> base_name(rb"C:\Users\me\face.png")
+        >>> base_name(r"C:\Users\me\face.png")
         'face.png'
     """
-    text = name.decode("utf-8", "replace").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    text = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return "".join(letter for letter in text if letter.isprintable())[-MAX_NAME_LENGTH:] or "file"
 
 
