@@ -1,6 +1,7 @@
 """Share the machine: cores, threads, memory between threads, a quiet stderr, and onnxruntime sessions."""
 
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from mien.cgroups import cpu_quota
 from mien.errors import ConfigError
 
 Item = TypeVar("Item")
@@ -17,8 +19,14 @@ Outcome = TypeVar("Outcome")
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use (a container often grants fewer than the machine has)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use.
+
+    A container often grants fewer than the machine has, by a set of cores or by a quota of their time; a part of a
+    core counts as one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
 #: Most threads of a call. Decoding waits for disks and networks, so that many may help; thousands only cost.

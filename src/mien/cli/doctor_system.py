@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 
+from mien.cgroups import cpu_quota
 from mien.data.synthetic.faces import draw_face
 from mien.errors import MienError
 from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
@@ -101,10 +102,12 @@ def processor() -> str:
 
 
 def cores() -> str:
-    """Return how many cores this process may use, and the variables that limit its threads."""
+    """Return how many cores this process may use, and what limits them: a container's quota, and variables."""
+    quota = cpu_quota()
+    granted = "" if quota is None else f", a CPU quota of {quota:.3g}"
     limits = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "KERAS_BACKEND") if name in os.environ}
     words = "".join(f", {name}={value}" for name, value in limits.items())
-    return f"{available_cores()} of {os.cpu_count()} may be used{words}"
+    return f"{available_cores()} of {os.cpu_count()} may be used{granted}{words}"
 
 
 def _model(name: str) -> str:

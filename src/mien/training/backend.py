@@ -3,14 +3,15 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
 
 from mien.arrays import Float32
+from mien.cgroups import cpu_quota
 from mien.errors import ConfigError, MissingExtraError
-from mien.runtime import quiet_stderr
+from mien.runtime import available_cores, quiet_stderr
 from mien.version import __version__
 
 
@@ -27,6 +28,7 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         with nullcontext() if "keras" in sys.modules else quiet_stderr(show_on_error=True):
             import keras
 
+            _keep_to_quota(keras.backend.backend())
             keras.ops.zeros(1)  # TensorFlow logs about the processor at its first operation
     except ImportError as error:
         raise MissingExtraError(what, "train") from error
@@ -36,6 +38,16 @@ def require_keras(what: str, deterministic: bool = False) -> None:
         tensorflow.get_logger().setLevel("ERROR")
         if deterministic:
             tensorflow.config.experimental.enable_op_determinism()
+
+
+def _keep_to_quota(backend: str) -> None:
+    """Give TensorFlow no more threads than a container's CPU quota has cores: the others would wait in turns."""
+    if backend != "tensorflow" or cpu_quota() is None:
+        return
+    import tensorflow
+
+    with suppress(RuntimeError):  # it has begun, in a program that uses it without mien
+        tensorflow.config.threading.set_intra_op_parallelism_threads(available_cores())
 
 
 def versions() -> dict[str, str]:
