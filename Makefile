@@ -44,9 +44,9 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# The site, into build/site; a broken link is an error.
+# The site, into build/site; a broken link is an error. A page also changes with the code, so nothing cached is used.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(BIN)/zensical build --clean --strict
 
 bench: setup
 	$(BIN)/python benchmarks/near_duplicates.py
@@ -73,4 +73,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache build dist

@@ -195,7 +195,7 @@ def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dis
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
     there = {str(path.relative_to(source)) for path in source.rglob("*")}
-    assert {"hatch_build.py", "Makefile", "mkdocs.yml", "requirements/lock.txt", "recipes/train_mien.py"} <= there
+    assert {"hatch_build.py", "Makefile", "zensical.toml", "requirements/lock.txt", "recipes/train_mien.py"} <= there
     assert [name for name in there if "weights" in Path(name).parts] == []
     done = run(sys.executable, "-m", "pytest", "-q", "tests/docs/test_links.py", cwd=source)
     assert done.returncode == 0, done.stdout

@@ -12,8 +12,8 @@ from mien.training.config import TrainConfig
 
 
 @pytest.fixture(scope="module")
-def hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hooks", Path(__file__).parents[2] / "docs" / "hooks.py")
+def macros() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("macros", Path(__file__).parents[2] / "docs" / "macros.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -21,8 +21,8 @@ def hooks() -> ModuleType:
     return module
 
 
-def test_every_setting_has_a_row_under_a_heading(hooks: ModuleType) -> None:
-    text: str = hooks.settings_tables()
+def test_every_setting_has_a_row_under_a_heading(macros: ModuleType) -> None:
+    text: str = macros.settings_tables()
     assert text.index("## Start here") < text.index("## Optimisation") < text.index("## Defaults by network")
     rows = [line for line in text.splitlines() if line.startswith("| <code>")]
     assert len(rows) == len(dataclasses.fields(TrainConfig))
@@ -30,8 +30,8 @@ def test_every_setting_has_a_row_under_a_heading(hooks: ModuleType) -> None:
     assert "| `epochs` | 20 | 40 | 20 | 25 | 25 |" in text
 
 
-def test_every_verb_has_its_help(hooks: ModuleType) -> None:
-    text: str = hooks.commands()
+def test_every_verb_has_its_help(macros: ModuleType) -> None:
+    text: str = macros.commands()
     assert [line[8:] for line in text.splitlines() if line.startswith("## ")] == list(VERBS)
     rows = [line for line in text.splitlines() if line.startswith("| <code>")]
     assert len(rows) > 100

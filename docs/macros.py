@@ -1,4 +1,7 @@
-"""MkDocs hooks: insert generated tables, and files from outside docs/."""
+"""Macros of the site: tables made from the code, and files from outside docs/.
+
+A page whose front matter says `render_macros: true` calls them, like `{{ settings() }}`.
+"""
 
 import dataclasses
 import inspect
@@ -23,13 +26,16 @@ COPIED = {"model-card.md": "MODEL_CARD.md", "changelog.md": "CHANGELOG.md"}
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)]+)\)")
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Insert the tables and files that a page asks for."""
-    name = page.file.src_uri
-    if name in COPIED:
-        markdown = (ROOT / COPIED[name]).read_text(encoding="utf-8").replace("docs/images/", "images/")
-        markdown = _LINK.sub(_site_link, markdown)
-    return markdown.replace("{{ settings }}", settings_tables()).replace("{{ commands }}", commands())
+def define_env(env: Any) -> None:
+    """Tell the site generator which functions a page may call."""
+    for name, macro in {"settings": settings_tables, "commands": commands, "copied": copied}.items():
+        env.macro(macro, name)
+
+
+def copied(name: str) -> str:
+    """Return a Markdown file of the repository, its links pointed at the site's pages."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("docs/images/", "images/")
+    return _LINK.sub(_site_link, text)
 
 
 def settings_tables() -> str:
