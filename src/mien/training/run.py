@@ -25,7 +25,7 @@ from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
 from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, write_text
-from mien.io.layout import BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
+from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
 from mien.report.report import Evaluation, write_report
 from mien.training.augmentation.preview import draw_samples
 from mien.training.backend import versions
@@ -177,7 +177,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
     training = split.arrays(crops, "train", config.class_weight == "balanced")
     validation = split.arrays(crops, "validation")
     with readable_errors(folder):
-        if not (folder / SAMPLES).exists():
+        if not ((folder / SAMPLES).exists() and (folder / AUGMENTED).exists()):
             draw_samples(folder, split.manifest.classes, training, config)
         with contextlib.ExitStack() as stack:
             listener = reporter

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -54,7 +53,7 @@ def augmented_mosaic(crops: Mapping[str, UInt8], config: TrainConfig, draws: int
     Returns:
         A Pillow image.
     """
-    keras.utils.set_random_seed(config.seed)
+    # Each layer has a generator of its own: drawing leaves the random state of a training in this process alone.
     layers = augmentation_layers(resolve(config), config.seed)
     rows: dict[str, list[UInt8]] = {}
     for name, found in crops.items():

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from mien.errors import TrainingError
 from mien.io.layout import CHECKPOINT, is_begun
 from mien.text import pluralize
@@ -50,6 +52,9 @@ def fit(
         TrainingError: the loss is NaN or infinite, or the checkpoint cannot be used.
     """
     reporter = reporter or QuietReporter()
+    # Layers without a seed of their own, like Dropout, draw one when they are copied. Whatever this process did before
+    # must not decide it: a resumed run does less.
+    keras.utils.set_random_seed(config.seed)
     copy = training_copy(network, config.precision)
     model = augmented(logits_of(copy), config)
     ema = WeightEMA(copy.variables, config.weight_average)
