@@ -14,6 +14,9 @@ FER2013_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutra
 #: The answer of a model with an answer rule if none of its labels meets the rule.
 NEITHER = "neither"
 
+#: Letters of a class name: a folder's name has no more on any system.
+MAX_LETTERS = 255
+
 
 def parse_classes(text: str) -> tuple[str, ...]:
     """Parse `happy,sad` into an ordered tuple of at least two different names; quote one that has a comma.
@@ -49,7 +52,7 @@ def parse_rename(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return `labels` as a tuple; ConfigError unless they are two or more different names.
+    """Return `labels` as a tuple; ConfigError unless they are two or more different names of at most MAX_LETTERS.
 
     Examples:
         >>> check_labels(["happy", "sad"])
@@ -65,6 +68,8 @@ def _fields(text: str) -> tuple[str, ...]:
 
 
 def _check_names(names: tuple[str, ...], text: str) -> tuple[str, ...]:
+    if longest := max((name for name in names if len(name) > MAX_LETTERS), key=len, default=""):
+        raise ConfigError(f"class '{longest:.20}…': has {len(longest):,} letters; give at most {MAX_LETTERS}")
     if len(names) < 2 or not all(name.strip() for name in names):
         raise ConfigError(f"classes '{text}': give at least two names separated by commas, like happy,sad")
     if len(set(names)) != len(names):

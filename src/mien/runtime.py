@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -191,3 +192,34 @@ def open_session(model: bytes, threads: int | None = None) -> Any:
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # errors come back as exceptions
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_session(session: Any, outputs: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
+    """Run a graph; Ctrl-C ends even one that would run for ever.
+
+    Signals are handled by the main thread alone, and only while it runs Python: so it waits, and another thread runs
+    the graph. Raises whatever onnxruntime raises.
+
+    Args:
+        session: from `open_session`.
+        outputs: names of the outputs.
+        feeds: an array for each input.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return list(session.run(outputs, feeds))
+    options, done = quiet_onnxruntime().RunOptions(), Future[list[Any]]()
+    options.log_severity_level = 4
+
+    def run() -> None:
+        try:
+            done.set_result(session.run(outputs, feeds, options))
+        except BaseException as error:
+            done.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        return done.result()
+    except KeyboardInterrupt:
+        options.terminate = True  # seen between two operations
+        raise

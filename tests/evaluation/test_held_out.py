@@ -78,7 +78,7 @@ def test_a_validation_part_is_said_to_have_chosen_the_epoch(run: Path) -> None:
 
 @pytest.mark.parametrize(("about", "message"), [
     ({"folds": 5}, "cross-validated metrics are in"), ({"source": {}}, "does not name its data"),
-    ([], "does not name its data"),
+    ([], "is not a run folder"),
 ])  # fmt: skip
 def test_a_run_without_a_held_out_part_is_refused(run: Path, about: Any, message: str) -> None:
     write_about(run, about)

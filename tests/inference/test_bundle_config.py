@@ -17,6 +17,7 @@ import mien
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, load_bundle
 from mien.inference.bundle_config import BundleConfig
+from mien.inference.calibration import USABLE_TEMPERATURES
 
 MakeBundle = Callable[..., Path]
 
@@ -45,7 +46,7 @@ def test_odds_stand_beside_the_rule(make_bundle: MakeBundle) -> None:
         ({"sad": {"glad": 3}}, "answer_over sad 'glad': name another of the labels"),
         ({"sad": {"sad": 3}}, "answer_over sad 'sad': name another of the labels"),
         ({"sad": {"neutral": 0}}, "answer_over sad neutral 0.0: a number above 0"),
-        ({"sad": {"neutral": math.inf}}, "a number above 0"),
+        ({"sad": {"neutral": math.inf}}, "a number is not finite"),
         ({"sad": {"neutral": "3"}}, "neutral '3': must be a number"),
     ],
 )
@@ -72,7 +73,10 @@ def test_a_bundle_without_a_rule_is_as_it_always_was(make_bundle: MakeBundle) ->
 def test_config_that_is_not_json(make_bundle: MakeBundle, data: bytes) -> None:
     folder = make_bundle()
     (folder / CONFIG_FILE).write_bytes(data)
-    assert refusal(folder) == f"{folder / CONFIG_FILE}: is not valid JSON; export the model again"
+    text = refusal(folder)
+    assert text.startswith(f"{folder / CONFIG_FILE}: is not valid JSON (")
+    assert text.endswith("); export the model again")
+    assert len(text) < 300
 
 
 @pytest.mark.parametrize("text", ["[]", "7", "null", "{}", '{"format": "keras"}', '{"labels": ["a", "b"]}'])
@@ -122,13 +126,14 @@ def test_a_missing_field_is_named(make_bundle: MakeBundle, name: str) -> None:
         ("channels", True, "channels True: must be a whole number"),
         ("channels", 4, "input channels 4: 1 (grey) or 3 (RGB)"),
         ("temperature", "1.0", "must be a number"),
-        ("temperature", 0, "temperature 0.0: a number above 0"),
-        ("temperature", math.nan, "temperature nan: a number above 0"),
-        ("temperature", math.inf, "temperature inf: a number above 0"),
-        ("temperature", 10**400, "too large"),
+        ("temperature", 0, "temperature 0.0: between 0.01 and 100"),
+        ("temperature", 1e-320, "temperature 1e-320: between 0.01 and 100"),
+        ("temperature", math.nan, "a number is not finite"),
+        ("temperature", math.inf, "a number is not finite"),
+        ("temperature", 10**400, "too many digits"),
         ("threshold", 0, "threshold 0.0: between 0 and 1"),
         ("threshold", 1, "threshold 1.0: between 0 and 1"),
-        ("threshold", math.nan, "threshold nan: between 0 and 1"),
+        ("threshold", math.nan, "a number is not finite"),
         ("threshold", True, "threshold True: must be a number"),
         ("maps", "false", "maps 'false': must be true or false"),
         ("sha256", 12, "sha256 12: must be text"),
@@ -157,8 +162,8 @@ def test_a_wrong_value_is_named(make_bundle: MakeBundle, name: str, value: Any, 
         ({"happy": 0}, "answer_from happy 0.0: between 0 and 1"),
         ({"happy": 0.5, "sad": 1}, "answer_from sad 1.0: between 0 and 1"),
         ({"happy": -0.5}, "between 0 and 1"),
-        ({"happy": math.nan}, "between 0 and 1"),
-        ({"happy": 10**400}, "too large"),
+        ({"happy": math.nan}, "a number is not finite"),
+        ({"happy": 10**400}, "too many digits"),
         ({"happy": True}, "happy True: must be a number"),
         ({"happy": "0.5"}, "happy '0.5': must be a number"),
         ({"happy": None}, "happy None: must be a number"),
@@ -201,7 +206,7 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dict
     labels=st.lists(NAMES, min_size=2, max_size=9, unique_by=str.strip),
     size=st.integers(8, 1024),
     channels=st.sampled_from([1, 3]),
-    temperature=st.floats(0, 1e6, exclude_min=True),
+    temperature=st.floats(*USABLE_TEMPERATURES),
     threshold=LIMITS,
     rule=st.none() | st.lists(LIMITS, min_size=1, max_size=8),
     maps=st.booleans(),

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from mien.data.dataset import Manifest, Sample
-from mien.errors import ImageError
+from mien.errors import DataError, ImageError
 from mien.faces.detector import Detector
 from mien.inference.bundle_config import Content
 from mien.inference.preprocess import FaceDetector, open_and_detect
@@ -81,9 +81,18 @@ class DetectionChoice:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> "DetectionChoice":
-        """Return the choice that `to_dict` described."""
-        return cls(**row)
+    def from_dict(cls, row: Any) -> "DetectionChoice":
+        """Return the choice that `to_dict` described; DataError if the value describes none."""
+        try:
+            found = cls(**row)
+        except TypeError:
+            found = cls(False, sampled=-1)
+        counts = (found.sampled, found.found, found.cropped)
+        if type(found.detect) is not bool or not all(type(one) is int and one >= 0 for one in counts):
+            raise DataError("does not say whether faces are found first")
+        if found.kind not in (None, *get_args(Content)):
+            raise DataError(f"does not say what its images show ({found.kind!r:.20})")
+        return found
 
 
 def choose_detection(

@@ -8,6 +8,8 @@ from typing import Any
 
 from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
+from mien.io.bounded import read_bytes
+from mien.io.sources import MAX_LARGE_BYTES
 from mien.text import pluralize
 
 #: Most values of a grouping: a column with more is a name or a number.
@@ -41,7 +43,7 @@ def read_groups(path: Path, names: Sequence[str]) -> Groups:
         DataError: if the file cannot be read, names none of the images, or names one twice with different groups.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, MAX_LARGE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     rows = csv_rows(data, str(path))

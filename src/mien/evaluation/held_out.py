@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-import json
+import io
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,11 @@ from typing import Any
 from mien.data.dataset import Manifest, Sample, read_manifest
 from mien.data.split import PARTS
 from mien.errors import DataError, MienError
+from mien.evaluation.run_file import read_source
 from mien.faces.crop import Region
+from mien.io.bounded import read_bytes, read_object
 from mien.io.layout import METRICS, RUN, SPLIT, is_run
+from mien.io.sources import MAX_LARGE_BYTES
 
 _REGION = ("x", "y", "side", "angle")
 
@@ -69,11 +72,10 @@ def held_out_of_run(folder: Path) -> HeldOut:
     rows = read_split(folder)
     part = held_out_part(row.part for row in rows)
     try:
-        source = about["source"]
-        classes = tuple(source["classes"]) if source["classes"] else None
-        manifest = read_manifest(Path(source["path"]), classes, source["rename"])
-    except (KeyError, TypeError):
+        source = read_source(about.get("source"))
+    except ValueError:
         raise DataError(f"{folder / RUN}: does not name its data; give DATA to evaluate on") from None
+    manifest = read_manifest(*source)
     samples = find_samples(manifest, rows)
     kept = tuple(sample for sample, row in zip(samples, rows, strict=True) if row.part == part)
     manifest = replace(manifest, samples=kept)
@@ -94,8 +96,8 @@ def read_split(folder: Path) -> tuple[SplitRow, ...]:
     """Read `split.csv` of a run; DataError if it is missing or damaged."""
     path = folder / SPLIT
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            found = tuple(_split_row(row) for row in csv.DictReader(stream))
+        text = read_bytes(path, MAX_LARGE_BYTES).decode("utf-8")
+        found = tuple(_split_row(row) for row in csv.DictReader(io.StringIO(text, newline="")))
         if not {row.part for row in found} <= set(PARTS) or not found:
             raise ValueError("it names no parts")
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
@@ -123,12 +125,12 @@ def count_trained_on(run: Path, data: Manifest, names: Collection[str]) -> int:
         names: files of the dataset.
     """
     try:
-        source = _read_about(run)["source"]
+        path, _, _ = read_source(_read_about(run).get("source"))
         trained = {row.file for row in read_split(run) if row.part == "train"}
-        if Path(source["path"]) == data.path.resolve():
+        if path == data.path.resolve():
             return len(trained.intersection(names))
-        own = read_manifest(Path(source["path"]), None, {})
-    except (MienError, KeyError, TypeError):
+        own = read_manifest(path, None, {})
+    except (MienError, ValueError):
         return 0
     return _count_copies(data, names, own, trained.intersection(sample.name for sample in own.samples))
 
@@ -160,10 +162,9 @@ def _hash(manifest: Manifest, name: str) -> bytes:
 
 def _read_about(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        return read_object(folder / RUN)
     except (OSError, ValueError):
         raise DataError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
-    return found if isinstance(found, dict) else {}
 
 
 def _split_row(row: Mapping[str, str]) -> SplitRow:

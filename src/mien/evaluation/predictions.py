@@ -1,7 +1,5 @@
 """Read back the predictions that `mien evaluate --out` or a run has written."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,9 @@ from mien.arrays import Float64, Int64
 from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
 from mien.evaluation.scoring import Predictions
+from mien.io.bounded import parse_json, parse_toml, read_bytes
 from mien.io.layout import CONFIG, METRICS, PREDICTIONS
+from mien.io.sources import MAX_LARGE_BYTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +84,15 @@ def read_predictions(folder: Path) -> SavedPredictions:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, MAX_LARGE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _metrics(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(_bytes(path))
-    except (ValueError, RecursionError) as error:
+        found = parse_json(_bytes(path))
+    except ValueError as error:
         raise DataError(f"{path}: is not JSON ({error}); evaluate again") from None
     if not isinstance(found, dict) or not isinstance(found.get("about") or {}, dict):
         raise DataError(f"{path}: is not what mien evaluate writes; evaluate again")
@@ -102,7 +102,7 @@ def _metrics(path: Path) -> dict[str, Any]:
 def _settings(path: Path) -> dict[str, Any] | None:
     """Return what a run was trained with; None if there is no such file or it cannot be read."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(read_bytes(path))
     except (OSError, ValueError):
         return None
 

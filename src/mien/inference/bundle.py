@@ -4,7 +4,6 @@ Nothing in a bundle is executable. The fields of the config: `mien.inference.bun
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from mien.arguments import path_argument
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle_config import FORMAT, VERSION, BundleConfig, parse_config
 from mien.io.atomic import write_text
+from mien.io.bounded import MAX_TEXT, parse_json, read_bytes
 from mien.io.layout import BUNDLE, CONFIG, RUNS
 from mien.text import nearest
 
@@ -24,6 +24,8 @@ CARD_FILE = "CARD.md"
 #: The models that come with the package, each a bundle in a folder of its name.
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_MODEL = "mien"
+#: Bytes that a graph may have: protobuf, in which it is written, allows no more.
+_MAX_GRAPH = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def load_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     """
     folder = find_bundle(model)
     config = _read_config(folder / CONFIG_FILE)
-    graph = _read_file(folder / MODEL_FILE)
+    graph = _read_file(folder / MODEL_FILE, _MAX_GRAPH)
     digest = hashlib.sha256(graph).hexdigest()
     if digest != config.sha256:
         raise BundleError(
@@ -125,9 +127,9 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, limit: int = MAX_TEXT) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, limit)
     except FileNotFoundError:
         raise BundleError(f"{path}: is missing; export the model again") from None
     except OSError as error:
@@ -136,9 +138,9 @@ def _read_file(path: Path) -> bytes:
 
 def _read_config(path: Path) -> BundleConfig:
     try:
-        raw = json.loads(_read_file(path).decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise BundleError(f"{path}: is not valid JSON; export the model again") from None
+        raw = parse_json(_read_file(path))
+    except ValueError as error:
+        raise BundleError(f"{path}: is not valid JSON ({error}); export the model again") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError(f"{path}: was not written by mien; make a bundle with mien export")
     if raw.get("version") != VERSION:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
+from mien.inference.calibration import USABLE_TEMPERATURES
 from mien.inference.decision import AnswerRule
 from mien.labels import NEITHER, check_labels
 
@@ -81,8 +82,9 @@ class BundleConfig:
         for name, value, known in (("resize", self.resize, get_args(ResizeMethod)), ("fit", self.fit, get_args(Fit))):
             if value not in known:
                 raise ConfigError(f"{name} {value!r:.20}: this mien knows {', '.join(known)}")
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ConfigError(f"temperature {self.temperature}: a number above 0")
+        low, high = USABLE_TEMPERATURES
+        if not low <= self.temperature <= high:
+            raise ConfigError(f"temperature {self.temperature}: between {low:g} and {high:g}")
         if not 0 < self.threshold < 1:
             raise ConfigError(f"threshold {self.threshold}: between 0 and 1")
         if self.answer_from is not None:

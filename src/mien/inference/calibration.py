@@ -8,6 +8,9 @@ from mien.arrays import Float64
 #: A temperature outside these bounds means that the data was too small or too easy to fit one.
 TEMPERATURE_BOUNDS = (0.25, 8.0)
 
+#: Outside these bounds the probabilities would be all alike, or 0 and 1 but for rounding.
+USABLE_TEMPERATURES = (0.01, 100.0)
+
 #: A temperature is fitted on at least this many rows.
 MIN_ROWS_TO_FIT = 100
 

@@ -11,7 +11,7 @@ import numpy as np
 from mien.arrays import Float32, UInt8
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import Bundle
-from mien.runtime import open_session
+from mien.runtime import open_session, run_session
 from mien.text import first_line
 
 #: Images, and crops, that are classified together.
@@ -70,12 +70,24 @@ class Classifier:
             BundleError: the graph fails.
         """
         try:
-            found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
+            found = run_session(self._session, self._outputs, {"image": crops.astype(np.float32)})
         except Exception as error:
             raise BundleError(f"{self._name}: the graph cannot be run ({first_line(error)})") from None
         if found[0].shape != (len(crops), len(self._config.labels)):
             raise BundleError(f"{self._name}: the graph gives logits {found[0].shape} for {len(crops)} crops")
-        return found[0], found[1] if len(found) > 1 else None
+        maps = found[1] if len(found) > 1 else None
+        if maps is not None:
+            self._check_maps(maps, len(crops))
+        return found[0], maps
+
+    def _check_maps(self, maps: Float32, count: int) -> None:
+        """Raise BundleError unless these are maps of `count` crops. The graph need not state how large they are."""
+        labels = len(self._config.labels)
+        if maps.ndim != 4 or (len(maps), maps.shape[3]) != (count, labels) or 0 in maps.shape[1:]:
+            raise BundleError(
+                f"{self._name}: the graph gives maps {maps.shape} for {count} crops and {labels} labels; "
+                "export the model again"
+            )
 
     def logits(self, crops: UInt8 | Float32, batch_size: int = BATCH_SIZE) -> Float32:
         """Return the logits, float32 (N, K), of crops as a call takes them; BundleError if they are not numbers."""
@@ -88,12 +100,15 @@ class Classifier:
     def maps(self, crops: UInt8, batch_size: int = BATCH_SIZE) -> Float32:
         """Return the class activation maps, float32 (N, h, w, K), of crops as a call takes them.
 
-        Raises ConfigError for a model whose graph has none.
+        Raises ConfigError for a model whose graph has none, BundleError if they are not numbers.
         """
         if not self._config.maps:
             raise ConfigError(f"{self._config.name}: this model gives no class activation maps; use occlusion")
         parts = [self(crops[i : i + batch_size])[1] for i in range(0, max(len(crops), 1), batch_size)]
-        return np.concatenate([part for part in parts if part is not None])
+        found = np.concatenate([part for part in parts if part is not None])
+        if not np.isfinite(found).all():
+            raise BundleError(f"{self._config.name}: the network gives maps that are not numbers; train it again")
+        return found
 
 
 def is_full_batch(images: int, crops: int, batch_size: int = BATCH_SIZE) -> bool:

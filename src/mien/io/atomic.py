@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import OutputError
+from mien.io import bounded
 
 #: The lock file of a folder that several processes may share; make the folder first.
 LOCK = ".lock"
@@ -65,11 +66,9 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read back an object that mien wrote as JSON; OutputError if it is damaged or not from mien."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = bounded.read_object(path)
+    except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be read ({error}); give another `out=`, or remove its folder") from None
-    if not isinstance(found, dict):
-        raise OutputError(f"{path}: was not written by mien; give another `out=`, or remove its folder")
     return found
 
 

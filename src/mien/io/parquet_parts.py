@@ -16,6 +16,7 @@ from typing import Any
 
 from mien.errors import OutputError
 from mien.io.atomic import LOCK, changed_fields, locked, new_file, readable_errors, write_text
+from mien.io.bounded import read_object
 from mien.io.formats import require_parquet
 from mien.io.inputs import InputItem, InputSummary
 
@@ -138,17 +139,15 @@ def check_job(folder: Path, job: Mapping[str, Any]) -> None:
     path = folder / JOB_FILE
     job = {"format": _FORMAT, **job}
     try:
-        text = path.read_text(encoding="utf-8")
+        found = read_object(path)
     except FileNotFoundError:
         if any(not found.name.startswith(".") and found.name != INPUTS_FILE for found in folder.iterdir()):
             raise OutputError(f"{folder}: has other files in it and no {JOB_FILE}; give a new folder") from None
         write_text(path, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
         return
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+    except (OSError, ValueError):
+        found = {}
+    if found.get("format") != _FORMAT:
         raise OutputError(f"{path}: was not written by mien, or is damaged; give another folder")
     if changed := changed_fields(job, found):
         raise OutputError(

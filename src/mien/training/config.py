@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import tomllib
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 from mien.errors import ConfigError
-from mien.text import did_you_mean
+from mien.io.bounded import parse_toml, read_bytes
+from mien.text import did_you_mean, first_line
 
 Network = Literal["classic", "stack", "residual", "backbone"]
 #: Activations by their Keras names.
@@ -179,7 +179,7 @@ class TrainConfig:
         given = {name: value for name, value in settings.items() if value is not None}
         network = given.get("network", "backbone" if "backbone" in given else cls.network)
         given["network"] = network
-        if network not in NETWORK_DEFAULTS:
+        if not isinstance(network, str) or network not in NETWORK_DEFAULTS:
             raise ConfigError(f"`network={network!r}`: is none of {', '.join(NETWORK_DEFAULTS)}"
                               f"{did_you_mean(str(network), NETWORK_DEFAULTS)}")  # fmt: skip
         if given.get("start_from") == FROM_SCRATCH:
@@ -238,15 +238,15 @@ def read_training_settings(path: Path) -> dict[str, Any]:
 def read_settings(path: Path) -> dict[str, Any]:
     """Read a TOML file; ConfigError if it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_bytes(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; give a TOML file of settings") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder; give a TOML file of settings") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML ({error})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: is not valid TOML ({first_line(error)})") from None
 
 
 def check_setting(name: str, value: object) -> None:

@@ -3,11 +3,11 @@
 Needs no Keras.
 """
 
-import json
 import zipfile
 from pathlib import Path
 
 from mien.errors import ExportError
+from mien.io.bounded import parse_json, read_bytes, regular_size
 from mien.io.sniffing import not_an_image
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -38,8 +38,12 @@ def require_keras_file(path: Path) -> str:
         raise ExportError(f"{path}: no such file")
     if path.is_dir():
         raise ExportError(f"{path}: {_folder(path)}")
-    with path.open("rb") as stream:
-        head = stream.read(4096)
+    try:
+        regular_size(path)
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror})") from None
     if head.startswith(_HDF5):
         return ".h5"
     if zipfile.is_zipfile(path):
@@ -117,8 +121,8 @@ def _other(path: Path, head: bytes) -> str:
 
 def _json(path: Path) -> str:
     try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        found = parse_json(read_bytes(path))
+    except (OSError, ValueError):
         found = {}
     if isinstance(found, dict) and ("modelTopology" in found or "weightsManifest" in found):
         return "is a model for TensorFlow.js; export it again as a Keras model (.h5)"

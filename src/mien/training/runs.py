@@ -1,15 +1,15 @@
 """List runs: settings, state and accuracy of each. Needs no Keras."""
 
-import csv
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mien.errors import MienError, OutputError, TrainingError
+from mien.evaluation.run_file import read_history, read_run_file
 from mien.io.atomic import LOCK, is_locked
+from mien.io.bounded import read_object, read_text
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
 from mien.io.sources import MAX_DEPTH
 from mien.io.targets import free_folder
@@ -77,8 +77,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise TrainingError(f"{folder}: {'is a file' if folder.exists() else 'no such run folder'}")
     try:
-        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        return found
+        return read_run_file(folder)
     except (OSError, ValueError):
         raise TrainingError(f"{folder}: is not a run folder ({RUN} is missing or damaged)") from None
 
@@ -154,7 +153,7 @@ def read_run(folder: Path) -> Run:
         return _read(folder)
     except KeyError as error:
         return Run(folder, "damaged", note=f"{error} is missing in its files"[:160])
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError, csv.Error, MienError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, MienError) as error:
         return Run(folder, "damaged", note=" ".join(str(error).split())[:160])
 
 
@@ -168,9 +167,9 @@ def _run_folders(folder: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def _read(folder: Path) -> Run:
-    about = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    about = read_object(folder / RUN)
     settings = read_settings(folder / CONFIG)
-    history = list(_epochs(folder / HISTORY))
+    history = read_history(folder) if (folder / HISTORY).exists() else []
     best = min(history, key=lambda row: row["val_loss"], default=None)
     known: dict[str, Any] = {
         "network": str(settings.get("backbone") or settings["network"]), "classes": tuple(map(str, about["classes"])),
@@ -179,7 +178,7 @@ def _read(folder: Path) -> Run:
     }  # fmt: skip
     metrics = folder / METRICS
     if metrics.exists():
-        stored = json.loads(metrics.read_text(encoding="utf-8"))
+        stored = read_object(metrics)
         value, low, high = (float(stored["accuracy"][name]) for name in ("value", "low", "high"))
         if not 0 <= low <= value <= high <= 1:
             raise ValueError(f"{metrics}: the accuracy is not in its confidence interval in [0, 1]")
@@ -192,7 +191,7 @@ def _read(folder: Path) -> Run:
         return Run(folder, "training", **known)
     failed = folder / FAILED
     if failed.exists():
-        return Run(folder, "failed", **known, note=failed.read_text(encoding="utf-8").strip())
+        return Run(folder, "failed", **known, note=read_text(failed).strip())
     return Run(folder, "unfinished", **known, note=f"`mien.train(resume={str(folder)!r})`")
 
 
@@ -202,10 +201,3 @@ def _data_name(about: Mapping[str, Any]) -> str:
 
 def _baselines(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(stored[name]["accuracy"]["value"]) for name in ("largest_class", "shipped") if stored.get(name)}
-
-
-def _epochs(path: Path) -> Iterable[dict[str, float]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{name: float(row[name]) for name in ("val_loss", "val_accuracy")} for row in csv.DictReader(stream)]

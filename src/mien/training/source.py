@@ -11,6 +11,8 @@ from mien.data.audit import Audit, audit
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.face_audit import find_faces
+from mien.errors import DataError, OutputError
+from mien.evaluation.run_file import read_source
 from mien.faces.crop import Region
 from mien.faces.detector import Detector
 from mien.training.reporter import Reporter
@@ -41,7 +43,15 @@ class TrainingSource:
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "TrainingSource":
         """Return the source that `to_dict` described."""
-        return cls(Path(row["path"]), tuple(row["classes"]) if row["classes"] else None, row["rename"])
+        return cls(*read_source(row))
+
+
+def stored_detection(path: Path, stored: Mapping[str, Any]) -> DetectionChoice:
+    """Return the choice in a search's own JSON file; OutputError if it is damaged."""
+    try:
+        return DetectionChoice.from_dict(stored.get("detection"))
+    except DataError as error:
+        raise OutputError(f"{path}: is damaged ({error}); give another `out=`, or remove its folder") from None
 
 
 @dataclass(frozen=True)

@@ -175,5 +175,6 @@ def _resume(folder: Path, reporter: Reporter) -> TrainingResult:
     require_keras("training", stored.exists() and bool(read_settings(stored).get("deterministic")))
     reporter.on_start(folder)
     if stored.exists() and not (is_begun(folder) or read_unfinished(folder).get("folds")):
-        reporter.say(f"resuming at epoch 1 of {read_settings(stored)['epochs']}; no epoch was finished")
+        epochs = TrainConfig.make(read_settings(stored)).epochs
+        reporter.say(f"resuming at epoch 1 of {epochs}; no epoch was finished")
     return resume_training(folder, reporter)

@@ -15,11 +15,14 @@ from mien.cli.options import Number, threads_option, threshold_option
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
+from mien.io.bounded import read_text
 
 #: Environment variable that holds the API key if no file is given.
 KEY_VARIABLE = "MIEN_API_KEY"
 #: Shorter keys are too easy to guess.
 MIN_KEY_LENGTH = 16
+#: Bytes of a file that holds a key.
+_MAX_KEY = 2**16
 #: `mien.server.limits.MAX_SECONDS`; importing that room takes seconds.
 _DAY = 86_400.0
 
@@ -144,7 +147,7 @@ def _key(file: Path | None, no_auth: bool) -> str | None:
         return None
     if file is not None:
         try:
-            key = file.read_text(encoding="utf-8")
+            key = read_text(file, _MAX_KEY)
         except (OSError, UnicodeError) as error:
             raise ConfigError(f"--api-key-file {file}: cannot be read ({error})") from None
     elif key is None:

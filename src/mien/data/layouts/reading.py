@@ -15,10 +15,12 @@ from mien.data.layouts.tables import LIST_SUFFIXES, TABLE_SUFFIXES, read_table
 from mien.data.layouts.tree import Tree
 from mien.data.layouts.words import names_nothing
 from mien.errors import DataError
+from mien.io.bounded import read_bytes
 from mien.io.code_pages import STANDARD_CODE_PAGE
 from mien.io.sniffing import is_image_name
 from mien.io.sources import (
     ARCHIVE_SUFFIXES,
+    MAX_LARGE_BYTES,
     FileSource,
     FolderSource,
     is_folder,
@@ -37,7 +39,7 @@ def read_layout(path: Path) -> FoundData:
 
 def _table_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, MAX_LARGE_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 

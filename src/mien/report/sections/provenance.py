@@ -1,7 +1,5 @@
 """Show where an evaluation comes from: the data and its issues, the training, versions and hashes."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +8,9 @@ import numpy as np
 
 from mien.data.audit import Audit
 from mien.data.label_issues import LabelIssue, find_label_issues, measure_agreement
+from mien.evaluation.run_file import read_history, read_run_file
 from mien.evaluation.scoring import Predictions
 from mien.inference.answer_fields import ANSWER_FIELDS
-from mien.io.layout import HISTORY, RUN
 from mien.metrics.formatting import format_points
 from mien.metrics.significance import independent_difference
 from mien.metrics.wording import excludes_zero, negated
@@ -87,12 +85,11 @@ def _label_issues(predictions: Predictions, found: Sequence[LabelIssue]) -> Tabl
 def training_section(run: Path) -> Section | None:
     """Show loss and accuracy over the epochs of a run folder; None if it has no history."""
     try:
-        with (run / HISTORY).open(encoding="utf-8", newline="") as stream:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        rows = read_history(run)
         columns = {
             name: [row[name] for row in rows] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
         }
-    except (OSError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError):
         return None
     if not rows:
         return None
@@ -124,7 +121,7 @@ def training_section(run: Path) -> Section | None:
 def _easier_part(run: Path, validation: float, training: float) -> str:
     """Say whether training images were easier than validation images, if the difference is significant."""
     try:
-        counts = json.loads((run / RUN).read_text(encoding="utf-8"))["counts"]
+        counts = read_run_file(run)["counts"]
         n_train, n_validation = (sum(counts[part].values()) for part in ("train", "validation"))
         gap = independent_difference(validation, training, n_validation, n_train)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):

@@ -1,7 +1,7 @@
 """Save and load the state of an unfinished run: weights, optimizer, random states, EMA, best weights, history."""
 
 import json
-import zipfile
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +13,13 @@ import numpy.typing as npt
 from mien.arrays import UInt8
 from mien.errors import TrainingError
 from mien.io.atomic import new_file
+from mien.io.bounded import parse_json, read_arrays
+from mien.text import first_line
 from mien.training.loop.ema import Arrays, WeightEMA
 from mien.training.loop.schedule import Epoch
+
+#: Of a shape that no variable has.
+_NONE = np.empty((0, 0, 0))
 
 
 def save_checkpoint(path: Path, model: Any, ema: WeightEMA, best: Arrays, history: Sequence[Epoch]) -> None:
@@ -51,27 +56,32 @@ class Checkpoint:
         Raises TrainingError if the checkpoint is of another network.
         """
         for prefix, variables in _variables(model).items():
-            for number, variable in enumerate(variables):
-                value = self.arrays.get(f"{prefix}{number}")
-                if value is None or tuple(value.shape) != tuple(variable.shape):
-                    raise TrainingError(f"{self.path}: the checkpoint is of another network; train again")
+            for variable, value in zip(variables, self._numbered(prefix, variables), strict=True):
                 variable.assign(value)
         ema.steps = int(self.arrays["ema_steps"])
-        ema.values = self._numbered("ema", len(ema.values))
-        return self._numbered("best", sum(name.startswith("best") for name in self.arrays))
+        best = self._numbered("best", ema.values)
+        ema.values = [value.copy() for value in self._numbered("ema", ema.values)]
+        return best
 
-    def _numbered(self, prefix: str, count: int) -> Arrays:
-        return [self.arrays[f"{prefix}{number}"] for number in range(count)]
+    def _numbered(self, prefix: str, like: Sequence[Any]) -> Arrays:
+        """Return the arrays of one kind, which have the shapes of `like`."""
+        found = [self.arrays.get(f"{prefix}{number}", _NONE) for number in range(len(like))]
+        if [value.shape for value in found] != [tuple(other.shape) for other in like]:
+            raise TrainingError(f"{self.path}: the checkpoint is of another network; train again")
+        return found
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Load a state; TrainingError if the file is damaged."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
+        if not all(np.isfinite(value).all() for value in arrays.values()):
+            raise ValueError("it holds numbers that are not finite")
+        if arrays["ema_steps"].shape or arrays["ema_steps"].dtype.kind not in "iu":
+            raise ValueError("ema_steps is no whole number")
         return Checkpoint(path, arrays, _unpack(arrays["history"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path}: the checkpoint is damaged ({error}); train again") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: the checkpoint is damaged ({first_line(error)}); train again") from None
 
 
 def _variables(model: Any) -> dict[str, list[Any]]:
@@ -83,4 +93,13 @@ def _pack(history: Sequence[Epoch]) -> UInt8:
 
 
 def _unpack(packed: UInt8) -> list[Epoch]:
-    return [Epoch(**row) for row in json.loads(packed.tobytes())]
+    return [_epoch(number, row) for number, row in enumerate(parse_json(packed.tobytes()))]
+
+
+def _epoch(number: int, row: Any) -> Epoch:
+    """Return a row of a history, in which every value is a number and epochs are counted."""
+    found = Epoch(**row)
+    numbers = all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
+    if not numbers or found.epoch != number + 1:
+        raise ValueError("its history is none")
+    return found

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from mien.errors import TrainingError
+from mien.evaluation import run_file
 from mien.io.atomic import write_text
 from mien.io.layout import HISTORY
+from mien.text import first_line
 from mien.training.loop.schedule import Epoch
 
 
@@ -21,12 +24,11 @@ def write_history(folder: Path, history: Sequence[Epoch]) -> None:
 
 
 def read_history(folder: Path) -> list[Epoch]:
-    """Return the history of a run; an empty list if there is none yet."""
+    """Return the history of a run; an empty list if there is none yet. Raises TrainingError if it is damaged."""
     path = folder / HISTORY
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            Epoch(int(row["epoch"]), **{name: float(value) for name, value in row.items() if name != "epoch"})
-            for row in csv.DictReader(stream)
-        ]
+    try:
+        return [Epoch(**{**row, "epoch": int(row["epoch"])}) for row in run_file.read_history(folder)]  # type: ignore[arg-type]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: is damaged ({first_line(error)})") from None

@@ -5,8 +5,6 @@ JSON bytes. The head `logits` is never loaded, so the new classes can be any.
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +17,7 @@ from mien.errors import BundleError, ConfigError, TrainingError
 from mien.inference import bundle
 from mien.inference.bundle import DEFAULT_MODEL, near_model, shipped_models
 from mien.io.atomic import new_file
+from mien.io.bounded import parse_json, read_arrays
 from mien.io.layout import CONFIG, FINAL, KERAS
 from mien.training.config import FROM_SCRATCH, IMAGENET, TrainConfig, read_settings
 
@@ -31,7 +30,7 @@ HEAD = "logits"
 #: Settings that a network must share with its initial weights, and those stored with weights.
 _SHARED = ("network", "size", "colour", "width", "activation", "backbone")
 _STORED = (*_SHARED, "dropout")
-_DAMAGED = (OSError, ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (OSError, ValueError, TypeError, KeyError)
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -168,7 +167,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     """Return the checked network settings of a file of weights."""
     try:
         of_run = path.name == KERAS
-        raw = read_settings(path.with_name(CONFIG)) if of_run else json.loads(_read(path)["settings"].tobytes())
+        raw = read_settings(path.with_name(CONFIG)) if of_run else parse_json(read_arrays(path)["settings"].tobytes())
         config = TrainConfig.make({key: raw.get(key) if key == "backbone" else raw[key] for key in _STORED})
     except ConfigError as error:
         raise BundleError(f"`start_from={name!r}`: {path} is not for a network of this mien ({error})") from None
@@ -183,15 +182,13 @@ def _arrays(path: Path, name: str) -> Arrays:
 
         return [np.asarray(weight) for weight in load_keras_file(path).weights]
     try:
-        found = _read(path)
-        return [found[f"weight{number}"] for number in range(len(found) - 1)]
+        found = read_arrays(path)
+        weights = [found[f"weight{number}"] for number in range(len(found) - 1)]
+        if not all(np.isfinite(value).all() for value in weights):
+            raise ValueError("it holds numbers that are not finite")
+        return weights
     except _DAMAGED as error:
         raise _damaged(path, name, error) from None
-
-
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _damaged(path: Path, name: str, error: Exception) -> BundleError:

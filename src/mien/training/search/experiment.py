@@ -14,6 +14,7 @@ import numpy as np
 from mien.data.detection import DetectionChoice
 from mien.errors import OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
+from mien.io.bounded import read_object
 from mien.io.layout import METRICS, is_finished
 from mien.metrics.estimates import Estimate
 from mien.text import join_words
@@ -25,7 +26,7 @@ from mien.training.reporter import QuietReporter, Reporter
 from mien.training.run import resume_run, start_run
 from mien.training.search.effects import FactorEffect, SeedMean, effects, mean_over_seeds
 from mien.training.search.sweep import JOB, Sweep, SweepRun
-from mien.training.source import AuditedSource, TrainingSource, audit_source
+from mien.training.source import AuditedSource, TrainingSource, audit_source, stored_detection
 from mien.viz.charts import Chart
 from mien.viz.intervals import IntervalRow, interval_chart
 
@@ -218,7 +219,7 @@ def _check_job(out: Path, sweep: Sweep, data: _Data) -> None:
     stored = read_json(path)
     if changed := changed_fields(job, stored):
         raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
-    data.chosen = DetectionChoice.from_dict(stored["detection"]) if stored["detection"] else None
+    data.chosen = stored_detection(path, stored) if stored.get("detection") else None
 
 
 def _train(run: SweepRun, folder: Path, data: _Data, reporter: Reporter) -> None:
@@ -232,7 +233,7 @@ def _train(run: SweepRun, folder: Path, data: _Data, reporter: Reporter) -> None
 def _finished_run(run: SweepRun, folder: Path) -> FinishedRun:
     """Read a finished run; TrainingError if its files are damaged."""
     try:
-        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        metrics = read_object(folder / METRICS)
         history = read_history(folder)
         kept = history[best_epoch(history)].epoch
         beaten = {
@@ -242,7 +243,7 @@ def _finished_run(run: SweepRun, folder: Path) -> FinishedRun:
         accuracy = float(metrics["accuracy"]["value"])
         largest = beaten["largest_class"] or 0.0
         return FinishedRun(run, accuracy, str(metrics["part"]), kept, largest, beaten["shipped"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise TrainingError(f"{folder}: is damaged ({error}); remove it and give the command again") from None
 
 

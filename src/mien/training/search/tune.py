@@ -17,7 +17,6 @@ from typing import Any
 import keras
 
 from mien.arrays import UInt8
-from mien.data.detection import DetectionChoice
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
@@ -45,7 +44,7 @@ from mien.training.search.study import (
     run_trials,
     seconds_spent,
 )
-from mien.training.source import TrainingSource, audit_source
+from mien.training.source import TrainingSource, audit_source, stored_detection
 
 STUDY, TRIALS = "study.db", "trials"
 _SEEN = ("train", "validation")
@@ -158,7 +157,7 @@ def _split(
         stored = read_json(path)
         if changed_fields(about, stored):
             raise OutputError(f"{out}: was begun with other data or another seed; give another `out=`")
-        return read_split(out, source.manifest, DetectionChoice.from_dict(stored["detection"]))
+        return read_split(out, source.manifest, stored_detection(path, stored))
     refuse_foreign(out, "study", ABOUT)
     split = fresh or _new_split(source, base, reporter)
     write_text(out / SPLIT, split.to_csv())
