@@ -1,6 +1,5 @@
 """Open Keras models from files, without running code in them; those of Keras 2 too."""
 
-import json
 import tempfile
 import warnings
 import zipfile
@@ -12,7 +11,9 @@ from typing import Any
 import keras
 
 from mien.errors import ExportError
+from mien.io.bounded import MAX_TEXT, parse_json
 from mien.training.model_file import KERAS_CONFIG, KERAS_WEIGHTS, cut_short, require_keras_file, weights_only
+from mien.training.networks.keras_safety import check_config, check_outputs, limited_weights, weights_in
 from mien.training.networks.legacy import legacy_model
 
 _CURRENT = 3  # the version of Keras whose files Keras itself opens
@@ -28,15 +29,24 @@ def load_keras_file(path: Path) -> Any:
         warnings.simplefilter("ignore")  # on deprecated settings, which the owner of the file cannot change
         config, version = _zip_config(path) if kind == ".keras" else _hdf5_config(path)
         try:
-            network = _open(file, kind, config, version)
+            check_config(config)
+            with limited_weights(_weights_in(path, kind)):
+                network = _open(file, kind, config, version)
+            check_outputs(network)
         except ExportError as error:
-            raise ExportError(f"{path}: {error}") from None
+            raise ExportError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
         except Exception as error:  # Keras raises many kinds, some of them bare
             raise ExportError(f"{path}: {_reason(error, version)}") from None
-    unsafe = [layer.name for layer in network._flatten_layers() if type(layer).__name__ == "Lambda"]
-    if unsafe:
-        raise ExportError(f"{path}: the layer '{unsafe[0]}' runs code of its own (Lambda); replace it and save again")
     return network
+
+
+def _weights_in(path: Path, kind: str) -> int:
+    try:
+        return weights_in(path, kind)
+    except ExportError:
+        raise
+    except Exception:  # h5py and zipfile raise many kinds
+        raise cut_short(path) from None
 
 
 def _open(file: Path, kind: str, config: Any, version: int) -> Any:
@@ -70,11 +80,16 @@ def _zip_config(path: Path) -> tuple[Any, int]:
     """Return the config of a `.keras` file, and the version of Keras that wrote it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read(KERAS_CONFIG))
-            about = json.loads(archive.read("metadata.json")) if "metadata.json" in archive.namelist() else {}
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError):
+            config = _member(archive, KERAS_CONFIG)
+            about = _member(archive, "metadata.json") if "metadata.json" in archive.namelist() else {}
+        return config, _version(about.get("keras_version", "3"))
+    except Exception:  # zipfile and zlib raise many kinds
         raise cut_short(path) from None
-    return config, _version(about.get("keras_version", "3"))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Any:
+    with archive.open(name) as stream:
+        return parse_json(stream.read(MAX_TEXT))
 
 
 def _hdf5_config(path: Path) -> tuple[Any, int]:
@@ -85,13 +100,13 @@ def _hdf5_config(path: Path) -> tuple[Any, int]:
         with h5py.File(path) as file:
             config = file.attrs.get("model_config")
             version = file.attrs.get("keras_version", file.get("model_weights", file).attrs.get("keras_version", "2"))
-    except (OSError, RuntimeError, KeyError):
+    except Exception:  # h5py raises many kinds
         raise cut_short(path) from None
     if config is None:
         raise weights_only(path)
     try:
-        return json.loads(config), _version(version)
-    except ValueError:
+        return parse_json(config), _version(version)
+    except (ValueError, TypeError):
         raise cut_short(path) from None
 
 
@@ -112,8 +127,6 @@ def _load_weights(network: Any, file: Path, kind: str) -> None:
 def _reason(error: Exception, version: int) -> str:
     """Return one sentence of our own on why Keras does not open a model; its own text may fill a page."""
     text = str(error)
-    if "Lambda" in text:
-        return "a Lambda layer runs code of its own; replace it and save again"
     if "Could not locate" in text or "Unknown layer" in text:
         name = [*text.split("'"), "?"][1]
         return f"the class '{name}' is not part of Keras; build the model without it and save again"
