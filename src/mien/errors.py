@@ -20,6 +20,8 @@ A message is one line that names the file, what is wrong and the fix. It names o
 
 from typing import Literal
 
+from mien.text import one_line
+
 #: Why an image cannot be read. `damaged`: cut short, or its decoder fails; `too-large`: bytes of the file;
 #: `too-many-pixels`, `too-much-memory`: what it would be once decoded; `unreadable`: anything else.
 ImageErrorCode = Literal[
@@ -29,7 +31,16 @@ ImageErrorCode = Literal[
 
 
 class MienError(Exception):
-    """Root of every exception that mien raises on purpose."""
+    r"""Root of every exception that mien raises on purpose.
+
+    Examples:
+        >>> print(MienError("a\x1b[2J.jpg: is empty"))
+        a\x1b[2J.jpg: is empty
+    """
+
+    def __str__(self) -> str:
+        """Return the message on one line that a terminal does not obey, whatever name is in it."""
+        return one_line(super().__str__())
 
 
 class InputError(MienError, ValueError):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.errors import ImageError, InputError
-from mien.text import html_table
+from mien.text import html_table, one_line
 
 Status = Literal["ok", "no_face", "unreadable"]
 Landmarks = tuple[tuple[float, float], ...]
@@ -205,8 +205,9 @@ class ImageResult:
     def __str__(self) -> str:
         """Return one readable line."""
         if self.status != "ok":
-            return f"{self.source}: {self.status}" + (f" ({self.reason})" if self.reason else "")
-        return f"{self.source}: " + ", ".join(f"{face.answer} {face.probability:.3f}" for face in self.faces)
+            return one_line(f"{self.source}: {self.status}" + (f" ({self.reason})" if self.reason else ""))
+        faces = ", ".join(f"{face.answer} {face.probability:.3f}" for face in self.faces)
+        return one_line(f"{self.source}: {faces}")
 
     def _repr_html_(self) -> str:
         """Return the answers as a table, for notebooks."""

@@ -1,11 +1,60 @@
-"""Phrases for sentences and tables that any room may use. Numbers are formatted by `mien.metrics.formatting`."""
+"""Phrases for sentences and tables, and text of strangers made safe for a line, HTML and JSON.
 
+CSV: `mien.io.cells`. Numbers are formatted by `mien.metrics.formatting`.
+"""
+
+import json
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from html import escape
+from typing import Any
 
 #: Two names this alike (difflib's ratio, 0 to 1) may be one name and its misspelling.
 _ALIKE = 0.6
+#: What no file of ours holds unescaped: controls other than tab and newline, marks that turn the direction of writing,
+#: other ends of lines, and bytes of file names that are not UTF-8 (Python keeps them as surrogates).
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]"
+)
+#: Spaces and joiners of letters and emoji, which only look like one of these to `str.isprintable`.
+_SHOWN = frozenset("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200c\u200d"
+                   "\u202f\u205f\u3000")  # fmt: skip
+
+
+def one_line(text: str) -> str:
+    r"""Return a text on one line that a terminal shows and does not obey: whatever else is in it is escaped.
+
+    Examples:
+        >>> print(one_line("two\nlines, \x1b[2J and caf\udce9"))
+        two\nlines, \x1b[2J and caf\udce9
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in _SHOWN else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def html_text(text: str) -> str:
+    r"""Return a text for HTML, also inside an attribute: on one line, without markup.
+
+    Examples:
+        >>> html_text("<b>\u202egpj.exe")
+        '&lt;b&gt;\\u202egpj.exe'
+    """
+    return escape(one_line(text))
+
+
+def dump_json(value: Any, indent: int | None = None) -> str:
+    r"""Return JSON that a terminal may show: what it would obey is escaped, and every reader of JSON gives it back.
+
+    Examples:
+        >>> dump_json({"file": "\x9b2J é caf\udce9"})
+        '{"file": "\\u009b2J é caf\\udce9"}'
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return UNSAFE.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -75,11 +124,10 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: s
         >>> html_table(["class"], [["<sad>"]])
         '<table><tr><th>class</th></tr><tr><td style="text-align: left">&lt;sad&gt;</td></tr></table>'
     """
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in row) + "</tr>" for row in rows
-    )
+    title = f"<caption>{html_text(caption)}</caption>" if caption else ""
+    head = "".join(f"<th>{html_text(name)}</th>" for name in columns)
+    cells = ("".join(f'<td style="text-align: left">{html_text(cell)}</td>' for cell in row) for row in rows)
+    body = "".join(f"<tr>{one}</tr>" for one in cells)
     return f"<table>{title}<tr>{head}</tr>{body}</table>"
 
 

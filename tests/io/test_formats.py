@@ -13,6 +13,8 @@ from pyarrow import parquet
 
 from mien.errors import MissingExtraError
 from mien.io import formats as module
+from mien.io.atomic import to_bytes
+from mien.io.cells import from_cell
 from mien.io.formats import (
     Column,
     columns,
@@ -67,7 +69,9 @@ ROWS = [
 
 @pytest.mark.parametrize("count", range(5))
 def test_json_is_what_json_would_write(count: int) -> None:
-    assert "".join(json_text(ROWS[:count])) == json.dumps(ROWS[:count], indent=2, ensure_ascii=False) + "\n"
+    written = "".join(json_text(ROWS[:count]))
+    assert written == to_bytes(json.dumps(ROWS[:count], indent=2, ensure_ascii=False) + "\n").decode()
+    assert json.loads(written) == ROWS[:count]
 
 
 def test_json_lines_are_rows() -> None:
@@ -76,7 +80,13 @@ def test_json_lines_are_rows() -> None:
 
 def test_csv_has_a_line_per_face_and_one_for_an_image_without() -> None:
     found = list(csv.DictReader(io.StringIO("".join(csv_text(ROWS, LABELS)), newline="")))
-    assert [line["source"] for line in found] == ["two.png", "two.png", 'odd,"\n".png', "none.png", "caf\udce9.png"]
+    assert [from_cell(line["source"]) for line in found] == [
+        "two.png",
+        "two.png",
+        'odd,"\n".png',
+        "none.png",
+        "caf\udce9.png",
+    ]
     assert [line["p_happy"] for line in found] == ["0.75", "0.333333", "1", "", ""]
     assert [(line["x"], line["width"], line["score"]) for line in found][:3] == [
         *(("1", "30", "0.9"), ("100", "30", "0.9"), ("5", "30", "")),

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from mien.arguments import to_flags
 from mien.cli.bad_calls import describe, refuse_verb
-from mien.cli.output.terminal import one_line
+from mien.cli.output.terminal import print_help, say
 from mien.errors import MienError
 from mien.version import __version__
 
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = cli.main(arguments, prog_name="mien", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        print_help(error.format_message())
         status = 2
     except click.ClickException as error:
         status = _fail(describe(error))
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort) as stop:
         if arguments is None:  # this process ends now; a second Ctrl-C must not add a traceback
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        click.echo(f"mien: {one_line(str(stop) or 'interrupted')}", err=True)
+        say(f"mien: {str(stop) or 'interrupted'}", err=True)
         status = 130
     except BrokenPipeError:  # whoever reads our output closed it, as `head` does
         status = 1
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"mien: {one_line(message)}", err=True)
+    say(f"mien: {message}", err=True)
     return 2
 
 

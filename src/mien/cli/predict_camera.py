@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from threading import Event
 
-import click
-
-from mien.cli.output.terminal import one_line
+from mien.cli.output.terminal import say
 from mien.cli.predict_video import VideoSummary, clock_time, print_problems
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
@@ -17,6 +15,7 @@ from mien.io.row_output import RowOutput
 from mien.io.video.camera import open_camera
 from mien.io.video.frames import FPS
 from mien.results import FrameResult
+from mien.text import one_line
 
 
 def predict_camera(reader: Reader, camera: str, output: RowOutput | None = None, fps: float = FPS) -> int:
@@ -26,7 +25,7 @@ def predict_camera(reader: Reader, camera: str, output: RowOutput | None = None,
     """
     seen = VideoSummary(fps, reader.answers)
     with open_camera(camera) as opened:
-        click.echo("mien: reading the webcam; Ctrl-C ends it", err=True)
+        say("mien: reading the webcam; Ctrl-C ends it", err=True)
         to_stderr = output is not None
         with _until_interrupted() as interrupted:
             frames = takewhile(lambda _: not interrupted.is_set(), opened.frames(fps))
@@ -65,7 +64,7 @@ def _printing_live(frames: Iterable[FrameResult], to_stderr: bool) -> Iterator[F
     for result in frames:
         if clock.monotonic() - printed >= 1 or printed < 0:
             printed = clock.monotonic()
-            click.echo(live_line(result), err=to_stderr)
+            say(live_line(result), err=to_stderr)
         yield result
 
 

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console, say
 from mien.errors import ConfigError
 from mien.io.formats import ResultRow
 from mien.io.targets import PNG, UniqueStems, refuse_file_name, require_output
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 from mien.viz.timeline import Presence, Timeline
 
 #: People of a video in the printed table, and lanes in its plot.
@@ -127,7 +125,7 @@ def check_timeline(timeline: Path, inputs: Sequence[str]) -> None:
 def print_problems(problems: Sequence[tuple[str, str]]) -> None:
     """Say which videos could not be read to their ends."""
     for name, problem in problems:
-        click.echo(f"mien: {one_line(name)}: {one_line(problem)}; what could be decoded was read", err=True)
+        say(f"mien: {name}: {problem}; what could be decoded was read", err=True)
 
 
 def clock_time(seconds: float) -> str:

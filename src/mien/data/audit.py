@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any
 
 from mien.data.dataset import Manifest, Sample
@@ -18,7 +17,7 @@ from mien.data.label_issues import LabelCheck
 from mien.errors import ImageError
 from mien.results import Box
 from mien.runtime import available_cores
-from mien.text import html_table, pluralize
+from mien.text import html_table, html_text, pluralize
 
 Progress = Callable[[float], None]
 
@@ -99,8 +98,8 @@ class Audit:
         columns, rows = ("severity", "issue", "files", "example", "fix"), [_cells(issue) for issue in self.issues]
         table = html_table(columns, rows) if rows else "<p>no issues found</p>"
         files = f"{len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
-        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
-        return f"<p><b>{escape(str(self.manifest.path))}</b>: {files}</p>{table}{said}"
+        said = "".join(f"<p>{html_text(sentence)}</p>" for sentence in self.sentences)
+        return f"<p><b>{html_text(str(self.manifest.path))}</b>: {files}</p>{table}{said}"
 
 
 def _cells(issue: Issue) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Write a cleaned copy of a dataset; the original files are never changed."""
 
-import csv
 import io
 import os
 from collections import Counter
@@ -14,7 +13,8 @@ from mien.data.inspection import FileFacts
 from mien.data.layouts.folders import TABLE_NAME
 from mien.data.layouts.parts import is_part
 from mien.errors import DataError
-from mien.io.atomic import new_folder
+from mien.io.atomic import new_folder, to_bytes
+from mien.io.cells import csv_line
 from mien.io.images.decoding import load_upright, open_header
 from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.pixels import to_rgb
@@ -101,7 +101,7 @@ def write_clean(
             if on_file:
                 on_file()
         if as_table:
-            (folder / TABLE_NAME).write_text(_table(rows, audit.manifest), encoding="utf-8")
+            (folder / TABLE_NAME).write_bytes(to_bytes(_table(rows, audit.manifest)))
     return _copy(audit.manifest, out, kept, reasons)
 
 
@@ -179,11 +179,9 @@ def _free_name(place: str, taken: set[str]) -> str:
 
 def _table(rows: list[tuple[str, Sample]], manifest: Manifest) -> str:
     soft = any(sample.target for _, sample in rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["file", "label", "split", "group", *(manifest.classes if soft else ())])
+    lines = [csv_line(["file", "label", "split", "group", *(manifest.classes if soft else ())])]
     for place, sample in rows:
         hard = [float(name == sample.label) for name in manifest.classes]
         votes = [f"{share:.6g}" for share in sample.target or hard] if soft else []
-        writer.writerow([place, sample.label, sample.split or "", sample.group or "", *votes])
-    return buffer.getvalue()
+        lines.append(csv_line([place, sample.label, sample.split, sample.group, *votes]))
+    return "".join(lines)

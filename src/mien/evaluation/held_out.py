@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from mien.errors import DataError, MienError
 from mien.evaluation.run_file import read_source
 from mien.faces.crop import Region
 from mien.io.bounded import read_bytes, read_object
+from mien.io.cells import read_csv
 from mien.io.layout import METRICS, RUN, SPLIT, is_run
 from mien.io.sources import MAX_LARGE_BYTES
 
@@ -97,7 +97,7 @@ def read_split(folder: Path) -> tuple[SplitRow, ...]:
     path = folder / SPLIT
     try:
         text = read_bytes(path, MAX_LARGE_BYTES).decode("utf-8")
-        found = tuple(_split_row(row) for row in csv.DictReader(io.StringIO(text, newline="")))
+        found = tuple(map(_split_row, read_csv(text)))
         if not {row.part for row in found} <= set(PARTS) or not found:
             raise ValueError("it names no parts")
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:

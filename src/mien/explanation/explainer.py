@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,7 +24,7 @@ from mien.inference.reader import Reader
 from mien.io.images.decoding import load_image
 from mien.io.images.source import ImageSource, open_source
 from mien.results import Face, FaceHeat, ImageResult
-from mien.text import did_you_mean
+from mien.text import did_you_mean, html_text
 
 #: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -104,7 +103,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return the figure as an inline PNG for a notebook."""
-        return f'<img src="{inline_png(self.figure())}" alt="{escape(str(self.result))}">'
+        return f'<img src="{inline_png(self.figure())}" alt="{html_text(str(self.result))}">'
 
 
 def explain_image(

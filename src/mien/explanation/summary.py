@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from mien.data.dataset import Manifest
@@ -14,6 +13,7 @@ from mien.explanation.faithfulness import Faithfulness, measure_faithfulness
 from mien.explanation.figures import inline_png
 from mien.explanation.sampling import label_indices, predicted_indices, sample_crops
 from mien.inference.reader import Reader
+from mien.text import html_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,12 @@ class DatasetExplanation:
 
     def _repr_html_(self) -> str:
         """Return the mean heatmaps as an inline PNG and the conclusions, for a notebook."""
-        parts = [f"<p><b>{escape(self.model)}</b>, {self.images} images, {escape(self.part)}</p>"]
+        parts = [f"<p><b>{html_text(self.model)}</b>, {self.images} images, {html_text(self.part)}</p>"]
         if self.attention:
             image = inline_png(summary_sheet(self.attention))
-            parts.append(f'<img src="{image}" alt="{escape(self.attention.conclusion)}">')
+            parts.append(f'<img src="{image}" alt="{html_text(self.attention.conclusion)}">')
         if self.faithfulness:
-            parts.append(f"<p>{escape(self.faithfulness.conclusion)}</p>")
+            parts.append(f"<p>{html_text(self.faithfulness.conclusion)}</p>")
         return "".join(parts)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from mien.arguments import path_argument
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle_config import FORMAT, VERSION, BundleConfig, parse_config
-from mien.io.atomic import write_text
+from mien.io.atomic import to_bytes, write_text
 from mien.io.bounded import MAX_TEXT, parse_json, read_bytes
 from mien.io.layout import BUNDLE, CONFIG, RUNS
 from mien.text import nearest
@@ -40,8 +40,8 @@ class Bundle:
 def write_bundle(bundle: Bundle, card: str) -> None:
     """Write the three files of a bundle into its folder, which exists and is not yet in use."""
     (bundle.path / MODEL_FILE).write_bytes(bundle.model)
-    (bundle.path / CONFIG_FILE).write_text(bundle.config.to_json() + "\n", encoding="utf-8")
-    (bundle.path / CARD_FILE).write_text(card, encoding="utf-8")
+    (bundle.path / CONFIG_FILE).write_bytes(to_bytes(bundle.config.to_json() + "\n"))
+    (bundle.path / CARD_FILE).write_bytes(to_bytes(card))
 
 
 def set_threshold(folder: Path, threshold: float, why: Mapping[str, Any]) -> None:

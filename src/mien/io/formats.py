@@ -4,9 +4,6 @@ A row is `ImageResult.to_dict()` or `FrameResult.to_dict()`. CSV and Parquet hav
 image without a face. To add a column to them, add an entry to `COLUMNS`.
 """
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mien.errors import MissingExtraError
 from mien.io.atomic import new_file
+from mien.io.cells import csv_line, escape
 from mien.labels import EXPRESSIONS
+from mien.text import dump_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,7 +133,7 @@ def json_text(rows: Iterable[ResultRow]) -> Iterator[str]:
     """Yield the text of one JSON array, indented by two."""
     before = "[\n"
     for row in rows:
-        yield before + "\n".join(f"  {line}" for line in json.dumps(row, indent=2, ensure_ascii=False).split("\n"))
+        yield before + "\n".join(f"  {line}" for line in dump_json(row, indent=2).split("\n"))
         before = ",\n"
     yield "\n]\n" if before == ",\n" else "[]\n"
 
@@ -142,20 +141,18 @@ def json_text(rows: Iterable[ResultRow]) -> Iterator[str]:
 def jsonl_text(rows: Iterable[ResultRow]) -> Iterator[str]:
     """Yield a line of JSON per row."""
     for row in rows:
-        yield json.dumps(row, ensure_ascii=False) + "\n"
+        yield dump_json(row) + "\n"
 
 
 def csv_text(rows: Iterable[ResultRow], labels: Sequence[str], video: bool = False) -> Iterator[str]:
     """Yield the heading and the lines of a CSV; `video` and the columns are as in `columns`."""
-    buffer = io.StringIO()
     shown = [column for column in columns(labels, video) if column.csv]
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([column.name for column in shown])
+    before = csv_line(column.name for column in shown)
     for row in rows:
-        for _, face in flat_rows([row]):
-            writer.writerow([column.csv_value(row, face) for column in shown])
-        yield _taken(buffer)
-    yield _taken(buffer)
+        faces = (face for _, face in flat_rows([row]))
+        yield before + "".join(csv_line(column.csv_value(row, face) for column in shown) for face in faces)
+        before = ""
+    yield before
 
 
 def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], video: bool = False) -> None:
@@ -204,12 +201,5 @@ def require_parquet() -> Any:
 
 
 def _clean(value: Any) -> Any:
-    r"""Write bytes of a file name that are not UTF-8 as `\udce9`: Parquet's text is UTF-8."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _taken(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text
+    """Return a value with its text escaped as in CSV: Parquet's text is UTF-8, and not every file name is."""
+    return escape(value) if isinstance(value, str) else value

@@ -15,6 +15,7 @@ from typing import Any
 
 from mien.errors import OutputError
 from mien.io.atomic import changed_fields, locked, readable_errors, to_bytes
+from mien.text import dump_json
 
 JournalRow = dict[str, Any]
 
@@ -51,7 +52,7 @@ class Journal(AbstractContextManager["Journal"]):
         self.path = journal_of(out)
         self.rows = 0
         self._out = out
-        self._head = to_bytes(json.dumps({"format": _FORMAT, **job}, ensure_ascii=False) + "\n")
+        self._head = to_bytes(dump_json({"format": _FORMAT, **job}) + "\n")
         self._synced = time.monotonic()
         self._removable = self.resumed = False
         with ExitStack() as stack:
@@ -90,7 +91,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row that stays however this process ends; OutputError if the disk is full."""
-        self._write(to_bytes(json.dumps(row, ensure_ascii=False) + "\n"))
+        self._write(to_bytes(dump_json(row) + "\n"))
         self.rows += 1
         self._removable = False
         if time.monotonic() - self._synced > _SYNC_EVERY:
@@ -98,7 +99,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def note(self, note: Mapping[str, Any]) -> None:
         """Add a note between the rows: an object with a `note`."""
-        self._write(to_bytes(json.dumps(note, ensure_ascii=False) + "\n"))
+        self._write(to_bytes(dump_json(note) + "\n"))
 
     def sync(self) -> None:
         """Force all rows onto the disk, so that they survive a power failure too."""

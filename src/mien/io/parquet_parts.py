@@ -19,6 +19,7 @@ from mien.io.atomic import LOCK, changed_fields, locked, new_file, readable_erro
 from mien.io.bounded import read_object
 from mien.io.formats import require_parquet
 from mien.io.inputs import InputItem, InputSummary
+from mien.io.targets import to_json
 
 #: Images in a part: half a minute of work for one core, and all that a lost machine costs per core.
 IMAGES_PER_PART = 1000
@@ -143,7 +144,7 @@ def check_job(folder: Path, job: Mapping[str, Any]) -> None:
     except FileNotFoundError:
         if any(not found.name.startswith(".") and found.name != INPUTS_FILE for found in folder.iterdir()):
             raise OutputError(f"{folder}: has other files in it and no {JOB_FILE}; give a new folder") from None
-        write_text(path, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
+        write_text(path, to_json(job))
         return
     except (OSError, ValueError):
         found = {}

@@ -5,7 +5,6 @@ a labelled folder, and a file that exists is replaced only if it is an earlier r
 folder appears whole or not at all is in `mien.io.atomic`.
 """
 
-import json
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ from mien.errors import ConfigError, OutputError
 from mien.io.atomic import new_file, readable_errors, refuse_existing, temporary_path, to_bytes
 from mien.io.sniffing import is_image_name
 from mien.io.video.containers import is_video_name
+from mien.text import dump_json
 
 #: In place of a pattern: a PNG is an earlier result if its text has SOFTWARE.
 PNG = "PNG"
@@ -61,7 +61,7 @@ def _write_stdout(data: bytes) -> None:
 
 def to_json(value: object) -> str:
     """Return indented JSON with a newline at its end."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(value, indent=2) + "\n"
 
 
 def is_device(path: Path) -> bool:

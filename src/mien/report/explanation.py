@@ -1,6 +1,5 @@
 """Write what `mien explain DATA` measures: figures, maps and one page, `explain.html`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from mien.explanation.attention_figures import summary_sheet
 from mien.explanation.figures import METHODS
 from mien.explanation.summary import DatasetExplanation
 from mien.io.atomic import write_text
+from mien.io.targets import to_json
 from mien.report.document import Section
 from mien.report.html import page
 from mien.report.sections.attention import attention_section
@@ -30,7 +30,7 @@ def write_explanation(found: DatasetExplanation, folder: Path) -> None:
     sections = []
     if found.attention:
         sections.append(attention_section(found.attention))
-        write_text(folder / "summary.json", _json({**found.about, **found.attention.to_dict()}))
+        write_text(folder / "summary.json", to_json({**found.about, **found.attention.to_dict()}))
         save_png(summary_sheet(found.attention), folder / "summary.png")
         labels = np.array([one.label for one in found.attention.classes], np.str_)
         heats = np.stack([one.heat for one in found.attention.classes])
@@ -39,14 +39,10 @@ def write_explanation(found: DatasetExplanation, folder: Path) -> None:
     if found.faithfulness:
         sections.append(faithfulness_section(found.faithfulness))
         figures = {"conclusion": found.faithfulness.conclusion, **found.faithfulness.to_dict()}
-        write_text(folder / "faithfulness.json", _json({**found.about, **figures}))
+        write_text(folder / "faithfulness.json", to_json({**found.about, **figures}))
         for chart in (part for part in sections[-1].parts if isinstance(part, Chart)):
             chart.save(folder / f"{chart.name}.png")
     write_text(folder / PAGE, _page(found, sections))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _page(found: DatasetExplanation, sections: list[Section]) -> str:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape as escaped
 from itertools import groupby
 from pathlib import Path
 
 from mien.report.document import Block, Gallery, GalleryImage, Note, Section, Table
+from mien.text import html_text
 from mien.viz.charts import Chart
 
 #: A chart wider than this, in points, scrolls on a phone; a table of more columns stands alone on its line.
@@ -77,7 +77,7 @@ def fragment(title: str, parts: Sequence[Block]) -> str:
 
 def _words(text: str) -> str:
     """Escape a text; a percent sign stays with its number."""
-    return re.sub(r"(?<=\d) %", "\u00a0%", escaped(text))
+    return re.sub(r"(?<=\d) %", "\u00a0%", html_text(text))
 
 
 @cache

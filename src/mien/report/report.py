@@ -1,7 +1,5 @@
 """An evaluation as a value, and its files: `report.html`, `metrics.json`, `predictions.csv`, and each chart as PNG."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from mien.explanation.explainer import default_method, explain_crops
 from mien.inference.bundle import SHIPPED, set_threshold
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, write_text
+from mien.io.cells import csv_table
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
 from mien.io.targets import require_new_folder, require_output, to_json, write_output
 from mien.metrics.classification import ClassificationMetrics
@@ -190,13 +189,9 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
 
 def predictions_csv(predictions: Predictions) -> str:
     """Return one CSV row per image: file, truth, answer, and the probability of every class."""
-    buffer = io.StringIO()
     names = ["file", "truth", "answer", *(f"p_{label}" for label in predictions.classes)]
     names += [] if predictions.groups is None else ["group"]
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(prediction_rows(predictions))
-    return buffer.getvalue()
+    return csv_table(names, prediction_rows(predictions))
 
 
 def _sections(evaluation: Evaluation) -> list[Section]:

@@ -1,9 +1,7 @@
 """Assign samples to the train, validation and test splits, in groups, and store the assignment."""
 
 import contextlib
-import csv
 import dataclasses
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from mien.data.split import PARTS, folds, merge_groups, split
 from mien.errors import DataError, TrainingError
 from mien.evaluation import held_out
 from mien.faces.crop import Region
+from mien.io.cells import csv_line
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
 from mien.training.source import AuditedSource
@@ -76,13 +75,11 @@ class DataSplit:
 
     def to_csv(self) -> str:
         """Return the text of `split.csv`, with a column per coordinate if there are regions."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(_HEADER + (_REGION if self.regions else ()))
+        lines = [csv_line(_HEADER + (_REGION if self.regions else ()))]
         for sample, name, group in zip(self.manifest.samples, self.splits, self.groups, strict=True):
             region = dataclasses.astuple(self.regions[sample.name]) if self.regions else ()
-            writer.writerow((sample.name, sample.label, name, group, *region))
-        return buffer.getvalue()
+            lines.append(csv_line((sample.name, sample.label, name, group, *region)))
+        return "".join(lines)
 
 
 def split_data(source: AuditedSource, config: TrainConfig) -> DataSplit:

@@ -1,6 +1,5 @@
 """Cross-validation: one run per fold, and a final run whose model is used."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import ShippedPredictions, measure_baselines, pool_shipped
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
-from mien.io.atomic import new_folder, readable_errors
+from mien.io.atomic import new_folder, readable_errors, to_bytes
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
+from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
 from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, final_split
@@ -43,9 +43,9 @@ def start_folds(source: TrainingSource, config: TrainConfig, out: Path, splits: 
             "classes": list(splits[0].manifest.classes),
             "detection": detection.to_dict(),
         }
-        (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (folder / RUN).write_bytes(to_bytes(to_json(about)))
         stored = replace(config, detect=detection.detect)
-        (folder / CONFIG).write_text(stored.to_toml(), encoding="utf-8")
+        (folder / CONFIG).write_bytes(to_bytes(stored.to_toml()))
 
 
 def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mien.text import one_line
 from mien.training.loop.schedule import Epoch
 
 
@@ -68,21 +69,25 @@ class PrintReporter(QuietReporter):
 
     def on_start(self, folder: Path) -> None:
         """Print where the run is, so that it can be resumed."""
-        print(f"run {folder}; if it is interrupted, `mien.train(resume={str(folder)!r})` continues it")
+        _print(f"run {folder}; if it is interrupted, `mien.train(resume={str(folder)!r})` continues it")
 
     def say(self, text: str) -> None:
         """Print a line of text."""
-        print(text)
+        _print(text)
 
     def progress(self, what: str) -> AbstractContextManager[Callable[[float], None]]:
         """Print what begins."""
-        print(f"{what} …", flush=True)
+        _print(f"{what} …")
         return super().progress(what)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Print a finished epoch."""
-        print(
+        _print(
             f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.4f}  validation loss "
-            f"{epoch.val_loss:.4f}  accuracy {epoch.val_accuracy:.4f}  {epoch.seconds:.0f} s",
-            flush=True,
+            f"{epoch.val_loss:.4f}  accuracy {epoch.val_accuracy:.4f}  {epoch.seconds:.0f} s"
         )
+
+
+def _print(line: str) -> None:
+    """Print a line, in which a stranger may have named a file or a class."""
+    print(one_line(line), flush=True)

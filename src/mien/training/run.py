@@ -1,7 +1,6 @@
 """One training run: make its folder, train, export, evaluate. Any interrupted run can be resumed."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,8 +23,9 @@ from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
-from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, write_text
+from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
 from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
+from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
 from mien.training.augmentation.preview import draw_samples
 from mien.training.backend import versions
@@ -65,8 +65,8 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
     classes = len(split.manifest.classes)
     require_exportable(initial_network(config, classes), config, classes, _cache_folder(out))
     with new_folder(out) as folder:
-        (folder / CONFIG).write_text(config.to_toml(), encoding="utf-8")
-        (folder / SPLIT).write_text(split.to_csv(), encoding="utf-8")
+        (folder / CONFIG).write_bytes(to_bytes(config.to_toml()))
+        (folder / SPLIT).write_bytes(to_bytes(split.to_csv()))
         about = {
             "source": source.to_dict(),
             "classes": list(split.manifest.classes),
@@ -77,7 +77,7 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
             "command": command_line(),
             "versions": versions(),
         }
-        (folder / RUN).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (folder / RUN).write_bytes(to_bytes(to_json(about)))
     for name, by_class in counts.items():
         reporter.say(f"{name:<10} " + "  ".join(f"{label} {count}" for label, count in by_class.items()))
 

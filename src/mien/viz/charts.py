@@ -1,6 +1,5 @@
 """Make charts: colours, text and the `Chart` itself. What is drawn stands in the modules named by what they draw."""
 
-import html
 import io
 import re
 import warnings
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from mien.errors import MissingExtraError
 from mien.io.atomic import new_file
 from mien.io.targets import SOFTWARE
+from mien.text import html_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,7 +181,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     box = re.search(r'viewBox="[^"]*"', svg)
-    opening = f'<svg role="img" aria-label="{html.escape(alt)}" {box.group() if box else ""}>'
+    opening = f'<svg role="img" aria-label="{html_text(alt)}" {box.group() if box else ""}>'
     svg = svg[svg.index(">") + 1 :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]+>", lambda tag: _own(tag.group(), name), svg)

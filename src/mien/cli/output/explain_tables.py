@@ -4,11 +4,11 @@ import re
 from typing import TYPE_CHECKING
 
 from mien.cli.output.tables import FoldedCell, estimate_cell, estimate_pieces
-from mien.cli.output.terminal import one_line
 from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.faithfulness import CURVES, Faithfulness
 from mien.explanation.figures import METHODS
 from mien.explanation.regions import REGIONS
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

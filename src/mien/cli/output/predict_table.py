@@ -5,10 +5,10 @@ from itertools import islice
 from types import MappingProxyType
 
 from mien.cli.output.tables import FoldedCell, path_cell
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console
 from mien.inference.jobs.summary import BatchSummary
 from mien.io.formats import ResultRow
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 
 #: Images in the printed table; the others are only counted.
 SHOWN = 200

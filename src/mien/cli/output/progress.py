@@ -4,9 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
-from mien.cli.output.terminal import console
+from mien.cli.output.terminal import console, say
 
 
 def _visible() -> bool:
@@ -22,7 +20,7 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     screen = console(err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
@@ -41,7 +39,7 @@ def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[float, in
         nonlocal begun
         if done and not begun:
             of = f" of {total:,}" if total else ""
-            click.echo(f"mien: resuming after {int(done):,}{of}", err=True)
+            say(f"mien: resuming after {int(done):,}{of}", err=True)
         begun = True
 
     if not _visible():
@@ -64,7 +62,8 @@ def item_bar(what: str, rate_over: float = 30.0) -> Iterator[Callable[[float, in
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     screen = console(err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     hidden = not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden, speed_estimate_period=rate_over) as bar:
         tasks: list[TaskID] = []

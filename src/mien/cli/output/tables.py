@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mien.cli.output.terminal import one_line
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

@@ -88,7 +88,7 @@ class TrainingProgress:
         )
 
     def _print(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._console.print(text, soft_wrap=True)
 
     def _stop_live(self) -> None:
         if self._live is not None:

@@ -1,7 +1,5 @@
 """`mien check`: list the issues of a dataset."""
 
-import csv
-import io
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,13 +9,14 @@ from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, one_stdout, parse_data_options
 from mien.cli.output.check_tables import print_audit, print_clean
 from mien.cli.output.progress import counting_bar, progress_bar
-from mien.cli.output.terminal import one_line, say_to_stderr
+from mien.cli.output.terminal import say, say_to_stderr
 from mien.data.audit import Audit
 from mien.data.check import check
 from mien.data.clean import LEFT_OUT, write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ConfigError
+from mien.io.cells import csv_line
 from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
 from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
@@ -74,7 +73,7 @@ def command(
     if "-" not in (json_target, csv_target):
         print_audit(found, every_file)
         if sheet:
-            click.echo(one_line(f"wrote {sheet}"))
+            say(f"wrote {sheet}")
     if out:
         with counting_bar("writing the clean copy", None) as advance:
             copy = write_clean(found, out, advance, kinds, kept)
@@ -112,10 +111,8 @@ def _check_outputs(
 def to_csv(found: Audit) -> str:
     """Return one row per issue and file, worst first: file, label, kind, severity, note."""
     labels = {sample.name: sample.label for sample in found.manifest.samples}
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for issue in found.issues:
-        for name in issue.files:
-            writer.writerow((name, labels.get(name, ""), issue.kind, issue.severity, found.note(issue, name)))
-    return buffer.getvalue()
+    rows = (
+        (name, labels.get(name, ""), issue.kind, issue.severity, found.note(issue, name))
+        for issue in found.issues for name in issue.files
+    )  # fmt: skip
+    return csv_line(COLUMNS) + "".join(map(csv_line, rows))

@@ -7,8 +7,9 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.output.tables import estimate_cell
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console, say
 from mien.errors import ConfigError
+from mien.text import one_line
 
 if TYPE_CHECKING:
     from mien.report.document import Table
@@ -34,7 +35,7 @@ def command(reports: tuple[Path, ...], out: Path | None, json_target: str | None
         for table in (metrics_table(found), difference_table(found)):
             screen.print(_render(table))
         for text in (*(one.sentence() for one in found.differences), *found.notes):
-            click.echo(one_line(text))
+            say(text)
     return 0
 
 

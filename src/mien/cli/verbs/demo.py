@@ -6,6 +6,7 @@ from typing import Any
 import click
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from mien.cli.help import verb
 from mien.cli.output.check_tables import print_audit
@@ -46,7 +47,7 @@ def command(out: Path | None, seed: int) -> None:
     out = out or free_folder(Path(RUNS), "demo")
     refuse_existing(out)
     screen = console()
-    screen.print("[bold]mien demo[/]: the faces are drawings made by mien, nothing is downloaded")
+    screen.print(Text.assemble(("mien demo", "bold"), ": the faces are drawings made by mien, nothing is downloaded"))
     checked = _draw_and_check(out, seed)
     clean = _clean(checked, out)
     result = _train(clean, out, seed)
@@ -56,7 +57,7 @@ def command(out: Path | None, seed: int) -> None:
 
 
 def _step(number: int, text: str) -> None:
-    console().print(f"\n[bold]{number}. {text}[/]")
+    console().print(Text(f"\n{number}. {text}", "bold"))
 
 
 def _draw_and_check(out: Path, seed: int) -> Audit:

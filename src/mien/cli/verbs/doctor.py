@@ -9,8 +9,9 @@ from rich.text import Text
 from mien.cli.doctor_extras import check_extra, extras
 from mien.cli.doctor_system import Check, system_checks
 from mien.cli.help import verb
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console
 from mien.io.targets import require_output, to_json, write_output
+from mien.text import one_line
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "red"), "info": (" ", "")}
 

@@ -10,7 +10,7 @@ from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options, threshold_option
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.tables import metrics_table
-from mien.cli.output.terminal import console, one_line, say_to_stderr
+from mien.cli.output.terminal import console, say, say_to_stderr
 from mien.errors import ConfigError
 from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.inference.thresholds import Threshold
@@ -78,10 +78,10 @@ def command(
         if choose_threshold:
             _print_threshold(found)
         if out:
-            click.echo(one_line(f"all results are in {out / REPORT}"))
+            say(f"all results are in {out / REPORT}")
     _warn_of_missing(found.predictions)
     if found.trained_on:
-        click.echo(
+        say(
             f"mien: {found.trained_on} of these {len(found.predictions.names)} images were trained on, so the "
             "metrics are optimistic; leave DATA out to evaluate on the held-out part",
             err=True,
@@ -119,19 +119,17 @@ def _print_threshold(found: "Evaluation") -> None:
     doubt = "" if low > 0 else ", not significantly"
     stays = f"stays at {now:g}, none is cheaper here"
     said = f"{now:g} in place of {before:g}, in {found.bundle} ({saved}{doubt})" if found.bundle else stays
-    console().print(f"threshold {said}", markup=False, soft_wrap=True)
+    console().print(f"threshold {said}", soft_wrap=True)
 
 
 def _warn_of_missing(predictions: "Predictions") -> None:
     """Name a few of the images without a face and of the unreadable ones on stderr, and count them."""
     for name in predictions.no_face[:_NAMED]:
-        click.echo(f"mien: {one_line(name)}: no face was found", err=True)
+        say(f"mien: {name}: no face was found", err=True)
     if predictions.no_face:
         share = f"{len(predictions.no_face)} of {len(predictions.names) + len(predictions.no_face)}"
-        click.echo(
-            f"mien: no face was found in {share} images; they do not count, --no-detect uses them whole", err=True
-        )
+        say(f"mien: no face was found in {share} images; they do not count, --no-detect uses them whole", err=True)
     for name, reason in predictions.skipped[:_NAMED]:
-        click.echo(f"mien: {one_line(name)}: {one_line(reason)}", err=True)
+        say(f"mien: {name}: {reason}", err=True)
     if predictions.skipped:
-        click.echo(f"mien: {len(predictions.skipped)} images could not be read and do not count", err=True)
+        say(f"mien: {len(predictions.skipped)} images could not be read and do not count", err=True)

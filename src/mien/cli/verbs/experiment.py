@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, data_options, detect_option, one_stdout, parse_data_options
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console
 from mien.cli.output.training_progress import SearchProgress
 from mien.evaluation.provenance import command_line
 from mien.io.atomic import refuse_foreign
@@ -17,6 +17,7 @@ from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_interval, format_value
+from mien.text import one_line
 from mien.training.backend import require_keras
 from mien.training.search.sweep import JOB, read_sweep
 from mien.training.train import read_source

@@ -9,7 +9,7 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options
 from mien.cli.output.progress import progress_bar
-from mien.cli.output.terminal import console, one_line, say_to_stderr
+from mien.cli.output.terminal import console, say, say_to_stderr
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
 from mien.inference.preprocess import NO_FACE
@@ -105,7 +105,7 @@ def _explain_images(
             if not several:
                 raise
             failed += 1
-            click.echo(f"mien: {error}", err=True)
+            say(f"mien: {error}", err=True)
             continue
         if target is not None:
             from mien.viz.mosaic import save_png
@@ -113,7 +113,7 @@ def _explain_images(
             save_png(found.figure(), target)
         if array is not None:
             _write_array(found, array)
-        click.echo(f"{one_line(entry.name)}: {one_line(_outcome(found))}  → {target or array}")
+        say(f"{entry.name}: {_outcome(found)}  → {target or array}")
     return int(failed > 0)
 
 
@@ -192,13 +192,13 @@ def _explain_data(
             data, classes=classes, rename=rename, model=opened, attention=summary, faithfulness=faithfulness,
             limit=limit, out=out, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip
-    click.echo(f"{found.images} images, {one_line(found.part)}; model {one_line(found.model)}")
+    say(f"{found.images} images, {found.part}; model {found.model}")
     if found.attention:
         console().print(attention_table(found.attention))
-        click.echo(one_line(found.attention.conclusion))
+        say(found.attention.conclusion)
     if found.faithfulness:
         console().print(faithfulness_table(found.faithfulness))
-        click.echo(one_line(found.faithfulness.conclusion))
+        say(found.faithfulness.conclusion)
     if out:
-        click.echo(one_line(f"all results are in {out / 'explain.html'}"))
+        say(f"all results are in {out / 'explain.html'}")
     return 0

@@ -75,7 +75,7 @@ def command(
         lines = _from_keras(model, labels, out, data, options)
     screen = console()
     for line in (*lines, f"use it   mien predict photo.jpg --model {out}"):
-        screen.print(line, soft_wrap=True, markup=False)
+        screen.print(line, soft_wrap=True)
 
 
 def _quantise(model: Path, data: Path | None, out: Path) -> list[str]:

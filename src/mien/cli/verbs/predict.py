@@ -24,7 +24,7 @@ from mien.cli.options import (
 )
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
-from mien.cli.output.terminal import one_line
+from mien.cli.output.terminal import say
 from mien.errors import ConfigError
 from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
@@ -163,9 +163,9 @@ def _predict_files(
     found = job.summary
     for output in outputs:
         if not output.streams:
-            click.echo(written(one_line(output.target), output.kind, found), err=to_stderr)
+            say(written(output.target, output.kind, found), err=to_stderr)
     if drawer and drawer.failed:
-        click.echo(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
+        say(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
     if reader.overlooks_faces:
         if found.frames:
             _say_overlooked(overlooked_faces())
@@ -189,7 +189,7 @@ def _predict_camera(open_reader: partial[Reader], camera: str, output: RowOutput
 
 
 def _say_overlooked(words: str) -> None:
-    click.echo(f"mien: {to_flags(words)}", err=True)
+    say(f"mien: {to_flags(words)}", err=True)
 
 
 def _predict_on_ray(
@@ -214,7 +214,7 @@ def _predict_on_ray(
 def _close(counts: Mapping[str, int], frames: Mapping[str, int] = MappingProxyType({}), videos: int = 0) -> int:
     """Say how many files could not be read; returns the exit status."""
     if message := summary(counts, frames, videos):
-        click.echo(f"mien: {message}", err=True)
+        say(f"mien: {message}", err=True)
     return int(counts.get("unreadable", 0) > 0)
 
 

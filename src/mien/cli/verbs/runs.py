@@ -1,7 +1,5 @@
 """`mien runs`: list runs with their accuracy, and how to resume the unfinished ones."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +12,13 @@ from mien.arguments import to_flags
 from mien.cli.help import verb
 from mien.cli.options import only_one
 from mien.cli.output.tables import path_cell
-from mien.cli.output.terminal import console, one_line
+from mien.cli.output.terminal import console
+from mien.io.cells import csv_table
 from mien.io.layout import RUNS
 from mien.io.targets import require_output, write_output
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_interval
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 from mien.training.runs import SORT_KEYS, Run, group_runs, list_runs
 
 if TYPE_CHECKING:
@@ -57,11 +56,7 @@ def command(folder: Path, sort: str, json_target: str | None, csv_target: str | 
 
 
 def _csv(found: list[Run]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**run.to_dict(), "classes": " ".join(run.classes)} for run in found)
-    return buffer.getvalue()
+    return csv_table(_COLUMNS, ({**run.to_dict(), "classes": " ".join(run.classes)} for run in found))
 
 
 def _print(found: list[Run], folder: Path) -> None:

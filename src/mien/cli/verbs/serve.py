@@ -12,6 +12,7 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import Number, threads_option, threshold_option
+from mien.cli.output.terminal import say
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
@@ -111,7 +112,7 @@ def command(
 
     def on_start() -> None:
         # Programs that start the server wait for this line.
-        click.echo(f"mien serves {', '.join(readers)} at {address}")
+        say(f"mien serves {', '.join(readers)} at {address}")
         if open_page:  # in a thread: some browsers return only once they are closed
             page = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
             threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
@@ -119,7 +120,7 @@ def command(
     # Let the event loop's thread get the interpreter lock sooner while worker threads compute.
     sys.setswitchinterval(0.001)
     if run(app, limits, [listener], on_start) == SIGINT:
-        click.echo("mien: stopped", err=True)
+        say("mien: stopped", err=True)
     return 0
 
 

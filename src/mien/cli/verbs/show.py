@@ -8,10 +8,11 @@ from rich.text import Text
 
 from mien.cli.help import verb
 from mien.cli.options import data_options, parse_data_options
-from mien.cli.output.terminal import console, one_line, say_to_stderr
+from mien.cli.output.terminal import console, say_to_stderr
 from mien.cli.settings import setting_options
 from mien.errors import ConfigError
 from mien.io.targets import PNG, require_output
+from mien.text import one_line
 from mien.training.defaults import GROUPS
 from mien.training.show import show
 from mien.viz.mosaic import save_png

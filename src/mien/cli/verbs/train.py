@@ -49,7 +49,5 @@ def _print(result: TrainingResult) -> None:
     screen.print(baselines_table(result.baselines))
     for sentence in result.baselines.sentences():
         screen.print(plain(sentence), soft_wrap=True)
-    screen.print(
-        f"run      {result.folder}  ({REPORT}, {METRICS}, {HISTORY}, {CURVES}, …)", soft_wrap=True, markup=False
-    )
-    screen.print(f"use it   mien predict photo.jpg --model {result.folder}", soft_wrap=True, markup=False)
+    screen.print(f"run      {result.folder}  ({REPORT}, {METRICS}, {HISTORY}, {CURVES}, …)", soft_wrap=True)
+    screen.print(f"use it   mien predict photo.jpg --model {result.folder}", soft_wrap=True)

@@ -10,13 +10,14 @@ from rich.text import Text
 from mien.cli.completion import complete_settings
 from mien.cli.help import verb
 from mien.cli.options import BY_SAMPLE, Number, data_options, detect_option, parse_data_options
-from mien.cli.output.terminal import console, one_line, say_to_stderr
+from mien.cli.output.terminal import console, say_to_stderr
 from mien.cli.output.training_progress import SearchProgress
 from mien.errors import ConfigError
 from mien.evaluation.provenance import command_line
 from mien.io.atomic import refuse_foreign
 from mien.io.layout import RUNS, SPLIT
 from mien.io.targets import require_output, write_output
+from mien.text import one_line
 from mien.training.backend import require_keras
 from mien.training.config import merge_settings
 from mien.training.networks.pretrained import build_config

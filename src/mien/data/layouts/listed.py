@@ -36,7 +36,7 @@ def from_table(table: LabelTable, source: FileSource, root: PurePosixPath) -> Fo
         if row.image is not None:
             found.pixels[name or ""] = row.image
         elif name is None:
-            found.bad_entries.append(BadEntry(f"row {row.number}", f"file '{row.file}' does not exist"))
+            found.bad_entries.append(BadEntry(f"row {row.number}", f"file '{row.file.strip()}' does not exist"))
             continue
         found.samples.append(FoundSample(name or "", row.label and plain(row.label), row.split, row.group, row.votes))
     _split_by_name(found)
@@ -79,7 +79,13 @@ class _Names:
                 self._aligned[path.stem.removesuffix(_ALIGNED) + path.suffix].append(name)
 
     def find(self, named: str, split: str | None) -> str | None:
-        """Return the name of a file in the source, or the path itself of one outside; None if there is none."""
+        """Return the name of a file in the source, or the path itself of one outside; None if there is none.
+
+        Spaces around a name count only if a file is called so.
+        """
+        if named != named.strip() and (name := _inside(self._root, named)) in self._exact:
+            return name
+        named = named.strip()
         if Path(named).is_absolute():
             return named if _outside_file(named, self._source) else None
         name = _inside(self._root, named)

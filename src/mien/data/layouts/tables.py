@@ -13,6 +13,7 @@ from PIL import Image
 
 from mien.data.layouts.words import SPLIT_NAMES, bare
 from mien.errors import DataError
+from mien.io.cells import from_cell
 from mien.labels import FER2013_CODES
 
 #: Endings of tables, and of lists without a header such as RAF-DB's.
@@ -33,6 +34,7 @@ _CODES = (*FER2013_CODES, "contempt")
 #: A table with so many numbered columns holds one pixel in each.
 _MIN_PIXEL_COLUMNS = 256
 _PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[ _]?\d+")
+_IN_QUOTES = re.compile('"(?:[^"]|"")*"?')
 _MARKS = re.compile(r"[\s_-]+")
 _IMAGE_NAME = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)$", re.IGNORECASE)
 
@@ -140,15 +142,17 @@ def is_list(data: bytes) -> bool:
 def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
     """Yield the rows of a CSV, its header first; columns may be separated by commas, semicolons or tabs.
 
-    Raises DataError, naming `name`, if it is not UTF-8 or not a CSV.
+    Text that `mien.io.cells` has marked is given as it was. Raises DataError, naming `name`, if it is not UTF-8 or not
+    a CSV.
     """
     text = _decode(data, name)
-    first = re.split("[\r\n]", text, maxsplit=1)[0]
+    first = _IN_QUOTES.sub("", re.split("[\r\n]", text, maxsplit=1)[0])
     delimiter = max(",;\t", key=first.count)
     if not first.count(delimiter) and _IMAGE_NAME.search(first.partition(" ")[0]):
         delimiter = " "  # a list such as RAF-DB's, `train_00001.jpg 5`
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
+        yield from (list(map(from_cell, cells)) for cells in rows)
     except csv.Error as error:
         raise DataError(f"{name}: is not a readable CSV ({error})") from None
 
@@ -266,7 +270,8 @@ def _is_number(cell: str) -> bool:
 
 def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[int]) -> TableRow:
     found = {key: cells[index].strip() if index < len(cells) else "" for key, index in known.items()}
-    if not found["file"]:
+    file = cells[known["file"]] if found["file"] else ""  # a name may begin or end with a space
+    if not file:
         raise ValueError("has no file")
     if not all(index < len(cells) and _is_number(cells[index]) for index in votes):
         raise ValueError("a vote is missing or not a number")
@@ -276,4 +281,4 @@ def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[
     if not found.get("label") and shares is None:
         raise ValueError("has no label")
     split = _split(found["split"]) if "split" in found else None
-    return TableRow(number, found["file"], found.get("label") or None, split, found.get("group") or None, shares)
+    return TableRow(number, file, found.get("label") or None, split, found.get("group") or None, shares)

@@ -1,7 +1,5 @@
 """Read and write `history.csv`, one row per epoch. Needs no Keras."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 from mien.errors import TrainingError
 from mien.evaluation import run_file
 from mien.io.atomic import write_text
+from mien.io.cells import csv_table
 from mien.io.layout import HISTORY
 from mien.text import first_line
 from mien.training.loop.schedule import Epoch
@@ -16,11 +15,7 @@ from mien.training.loop.schedule import Epoch
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:
     """Write the history of a run."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in history)
-    write_text(folder / HISTORY, buffer.getvalue())
+    write_text(folder / HISTORY, csv_table([field.name for field in fields(Epoch)], map(asdict, history)))
 
 
 def read_history(folder: Path) -> list[Epoch]:

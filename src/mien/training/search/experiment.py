@@ -1,7 +1,5 @@
 """Run a sweep as one study: a run per setting and seed, then a table, a chart and the significant effects."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +13,7 @@ from mien.data.detection import DetectionChoice
 from mien.errors import OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.bounded import read_object
+from mien.io.cells import csv_table
 from mien.io.layout import METRICS, is_finished
 from mien.metrics.estimates import Estimate
 from mien.text import join_words
@@ -258,12 +257,8 @@ def _in_words(done: FinishedRun) -> str:
 def _write(result: ExperimentResult, out: Path) -> None:
     """Write the result as JSON, the runs as CSV and the comparison as a PNG."""
     write_text(out / RESULT, json.dumps(result.to_dict(), indent=2) + "\n")
-    buffer = io.StringIO()
     names = [*result.sweep.grid, "seed", "accuracy", "kept_epoch", "largest_class", "shipped", "run"]
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(done.to_dict() for done in result.runs)
-    write_text(out / TABLE, buffer.getvalue())
+    write_text(out / TABLE, csv_table(names, (done.to_dict() for done in result.runs)))
     if result.runs:
         _comparison(result).save(out / PLOT)
 

@@ -1,7 +1,5 @@
 """Read a finished study and write its results: trials, charts, importance of settings, the best settings as TOML."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from typing import Any
 
 from mien.errors import TrainingError
 from mien.io.atomic import write_text
+from mien.io.cells import csv_table
 from mien.metrics.estimates import Estimate
 from mien.metrics.formatting import format_estimate
 from mien.metrics.intervals import wilson_interval
@@ -173,9 +172,5 @@ def _row(trial: Trial) -> dict[str, Any]:
 
 
 def _csv(trials: Sequence[Trial]) -> str:
-    buffer = io.StringIO()
     rows = [_row(trial) for trial in trials]
-    writer = csv.DictWriter(buffer, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_table(list(dict.fromkeys(name for row in rows for name in row)), rows)
