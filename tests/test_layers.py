@@ -31,7 +31,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "tensorflow": ("training/backend.py",),
     "jax": ("training/backend.py",),
     "torch": ("training/backend.py",),
-    "onnxruntime": ("runtime.py", "training/export/quantize.py"),
+    "onnxruntime": ("devices.py", "training/export/quantize.py"),
     "matplotlib": ("viz/",),
     "av": ("io/video/",),
     "ray": ("inference/jobs/ray.py",),

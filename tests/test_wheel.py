@@ -24,8 +24,8 @@ import pytest
 
 import mien
 from mien.cli.doctor_extras import PURPOSE
+from mien.devices import open_session
 from mien.faces import yunet
-from mien.runtime import open_session
 
 pytestmark = pytest.mark.slow
 

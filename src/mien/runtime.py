@@ -1,4 +1,4 @@
-"""Share the machine: cores, threads, memory between threads, a quiet stderr, and onnxruntime sessions."""
+"""Share the machine: cores, threads, memory between threads, and a quiet stderr."""
 
 import ctypes
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import IO, TypeVar
 
 from mien.cgroups import cpu_quota
 from mien.errors import ConfigError
@@ -138,88 +138,28 @@ def quiet_stderr(show_on_error: bool = False) -> Iterator[None]:
     """
     import tempfile
 
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() if show_on_error else open(os.devnull, "wb") as held:  # noqa: PTH123
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() if show_on_error else open(os.devnull, "w+b") as held:  # noqa: PTH123
         try:
-            yield
+            with stderr_to(held):
+                yield
         except Exception:
             if show_on_error:
                 held.seek(0)
-                os.write(kept, held.read())
+                os.write(2, held.read())
             raise
-        finally:
-            if sys.stderr is not None:
-                sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
-def quiet_onnxruntime() -> Any:
-    """Import onnxruntime with its telemetry off, and leave the environment as it was.
-
-    From version 1.29 the official wheels write a device id and a database below the home folder and send
-    events, unless this variable is set when the library is first imported; it is read once. If a program has
-    imported onnxruntime before, that program's choice stands.
-    """
-    if "onnxruntime" in sys.modules:
-        return sys.modules["onnxruntime"]
-    name = "ORT_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = before or "1"
+@contextmanager
+def stderr_to(file: IO[bytes]) -> Iterator[None]:
+    """Send what the process writes to file descriptor 2 to a file while the block runs."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
     try:
-        import onnxruntime
+        yield
     finally:
-        if before is None:
-            del os.environ[name]
-    return onnxruntime
-
-
-def open_session(model: bytes, threads: int | None = None) -> Any:
-    """Return an InferenceSession of an ONNX graph; several threads may run it at the same time.
-
-    It runs on the CPU, prints nothing, and reads no file besides the graph. `threads` is how many threads one
-    run may use, at most one per core this process may use; None is one per core. Raises whatever onnxruntime raises (it
-    has no public exception tree).
-    """
-    onnxruntime = quiet_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(threads or available_cores(), available_cores())  # more would wait in turns
-    options.inter_op_num_threads = 1
-    # Weights in a file beside the graph would not be covered by its sha256: let none be found.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    options.log_severity_level = 4  # errors come back as exceptions
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def run_session(session: Any, outputs: Sequence[str], feeds: Mapping[str, Any]) -> list[Any]:
-    """Run a graph; Ctrl-C ends even one that would run for ever.
-
-    Signals are handled by the main thread alone, and only while it runs Python: so it waits, and another thread runs
-    the graph. Raises whatever onnxruntime raises.
-
-    Args:
-        session: from `open_session`.
-        outputs: names of the outputs.
-        feeds: an array for each input.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return list(session.run(outputs, feeds))
-    options, done = quiet_onnxruntime().RunOptions(), Future[list[Any]]()
-    options.log_severity_level = 4
-
-    def run() -> None:
-        try:
-            done.set_result(session.run(outputs, feeds, options))
-        except BaseException as error:
-            done.set_exception(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        return done.result()
-    except KeyboardInterrupt:
-        options.terminate = True  # seen between two operations
-        raise
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -3,10 +3,11 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.thresholds import parse_threshold
 from mien.labels import parse_classes, parse_rename
@@ -45,6 +46,17 @@ def model_option(function: Function) -> Function:
         metavar="NAME|FOLDER",
         show_default="mien, the shipped one",
         help="a shipped model, a bundle or a run folder",
+    )(function)
+
+
+def device_option(function: Function) -> Function:
+    """Add `--device`, which every verb that runs a model takes."""
+    return click.option(
+        "--device",
+        type=click.Choice(get_args(Device)),
+        default="auto",
+        show_default=True,
+        help="where the model runs; auto leaves the CPU for a clearly faster one, as mien doctor lists them",
     )(function)
 
 

@@ -10,7 +10,9 @@ from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
 from mien.data.detection import choose_detection
 from mien.data.face_audit import audit_faces, audit_whole
+from mien.devices import Device, require_device
 from mien.errors import ConfigError
+from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
 from mien.text import pluralize
 
@@ -30,6 +32,7 @@ def check(
     detect: bool | None = None,
     quick: bool = False,
     model: str | Path | Reader | None = None,
+    device: Device = "auto",
     strict_extensions: bool = False,
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
@@ -50,8 +53,10 @@ def check(
         quick: check the files alone: what they are, their copies, the sizes of the classes.
         model: checks the labels: a shipped model, a bundle or run folder, or a reader. It should not have been trained
             on these images. Default: the shipped model, for photographs and crops of faces.
+        device: where the model runs, as in `Reader`.
         strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
-        on_message: called with a sentence: what was guessed about the layout, or that faces will take minutes.
+        on_message: called with a sentence: what was guessed about the layout, which device was chosen, or that faces
+            will take minutes.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -60,7 +65,7 @@ def check(
 
     Raises:
         DataError: nothing labelled is found, or a named class is absent.
-        ConfigError: `quick` is given with `detect` or `model`.
+        ConfigError: `quick` is given with `detect` or `model`, or the device cannot be used.
         BundleError: `model` cannot be loaded.
 
     Examples:
@@ -72,7 +77,10 @@ def check(
         if quick and given is not None:
             raise ConfigError(f"{name}: `quick=True` checks the files alone; leave out one of them")
     report = on_progress or (lambda fraction: None)
-    reader = None if model is None else model if isinstance(model, Reader) else load(model, faces="largest")
+    require_device(device)
+    if isinstance(model, Reader):
+        refuse_device(device)
+    opened = load(model, faces="largest", device=device) if isinstance(model, str | Path) else model
     manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
     manifest.say_notes(on_message)
     files = 1.0 if quick else _FILES
@@ -86,9 +94,11 @@ def check(
     found = replace(found, detection=choice)
     if choice.detect and choice.sampled and on_message:
         _announce(len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, on_message)
-    if reader is None and (choice.detect or choice.kind == "crops"):
-        reader = load(faces="largest")
+    needed = choice.detect or choice.kind == "crops"
+    reader = load(faces="largest", device=device) if opened is None and needed else opened
     if reader is not None:
+        if reader.device_note and on_message:
+            on_message(reader.device_note)
         look = audit_faces if choice.detect else audit_whole
         found = look(found, reader, lambda fraction: report(_SAMPLE + (1 - _SAMPLE) * fraction))
     report(1.0)

@@ -164,7 +164,7 @@ def score_shipped(
         detect: find faces first, as for photographs; False reads whole images, as for crops of faces.
         on_progress: called with the fraction done, in [0, 1].
     """
-    reader = load(DEFAULT_MODEL, faces="largest", detect=detect)
+    reader = load(DEFAULT_MODEL, faces="largest", detect=detect, device="cpu")
     name_of = _known_names(reader, manifest.classes)
     if isinstance(name_of, str):
         return name_of

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from mien.arrays import RGB
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.faces.tiling import View, render, tile_views, turned_views, whole_view
 from mien.faces.yunet import Candidates, YuNet, concatenate, non_max_suppression
@@ -36,19 +37,20 @@ class Detector:
     Args:
         threads: how many threads one call may use; None is one per core this process may use.
         threshold: least score of a face, in (0, 1).
+        network: a loaded one to use, such as one on another device; None loads one on the CPU.
 
     Raises:
         ConfigError: the threshold is out of range.
         DetectorError: at the first call, if the weights are missing or damaged.
     """
 
-    def __init__(self, threads: int | None = None, threshold: float = 0.65) -> None:
+    def __init__(self, threads: int | None = None, threshold: float = 0.65, network: YuNet | None = None) -> None:
         if not 0 < threshold < 1:
             raise ConfigError(f"a threshold of {threshold} for faces: give a number between 0 and 1, 0.65 say")
         self._threads = threads
         self._threshold = threshold
         self._loading = threading.Lock()
-        self._net: YuNet | None = None
+        self._net = network
 
     def __call__(self, rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
         """Detect the faces of an image, largest first.
@@ -67,6 +69,11 @@ class Detector:
             return faces
         parts = [self._run(rgb, [view], TILE_MARGIN)[0] for view in tile_views(size)]
         return to_detections(non_max_suppression(concatenate([found, *parts])), size)
+
+    @property
+    def device(self) -> Device:
+        """Where the network runs."""
+        return "cpu" if self._net is None else self._net.device
 
     def _run(self, rgb: RGB, views: list[View], margin: float = 0.0) -> list[Candidates]:
         """Run the network once over an input that shows all of `views`; the candidates of each, in the image."""

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Float32
-from mien.errors import DetectorError
-from mien.runtime import open_session
+from mien.devices import Device, open_session
+from mien.errors import ConfigError, DetectorError
 
 #: Longest side of the network's input, in pixels; each side is a multiple of the second.
 INPUT_SIDE, INPUT_MULTIPLE = 640, 32
@@ -54,16 +54,24 @@ class Candidates:
 class YuNet:
     """The network in one onnxruntime session; several threads may call it at the same time.
 
-    `threads` is how many threads one call may use; None is one per core this process may use. Raises
-    DetectorError if the weights are missing, are not the ones that mien was measured with, or cannot be run.
+    Args:
+        threads: how many threads one call may use; None is one per core this process may use.
+        device: where it runs, anything but `auto`.
+
+    Raises:
+        DetectorError: the weights are missing, are not the ones that mien was measured with, or cannot be run.
+        ConfigError: the device cannot be used.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, device: Device = "cpu") -> None:
         model = load_weights(WEIGHTS)
         try:
-            self._session = open_session(model, threads)
+            self._session = open_session(model, threads, device)
+        except ConfigError:
+            raise
         except Exception as error:  # onnxruntime has no public exception tree
             raise DetectorError(f"{WEIGHTS}: cannot be run ({error}); install onnxruntime and mien again") from None
+        self.device = device
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in STRIDES]
 
     def __call__(self, bgr: Float32, threshold: float) -> Candidates:

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 
 from mien.arrays import Float32, UInt8
+from mien.devices import Device, open_session
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import Bundle
-from mien.runtime import open_session, run_session
 from mien.text import first_line
 
 #: Images, and crops, that are classified together.
@@ -21,17 +21,25 @@ Item = TypeVar("Item")
 
 
 class Classifier:
-    """A bundle's graph in one onnxruntime session on the CPU; several threads may call it at the same time.
+    """A bundle's graph in one onnxruntime session; several threads may call it at the same time.
 
-    `threads` is how many threads one call may use; None is one per core this process may use.
-    Raises BundleError if the graph cannot be loaded or does not have the tensors that the config states.
+    Args:
+        bundle: the model.
+        threads: how many threads one call may use; None is one per core this process may use.
+        device: where it runs, anything but `auto`.
+
+    Raises:
+        BundleError: the graph cannot be loaded or does not have the tensors that the config states.
+        ConfigError: the device cannot be used.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        self._name = str(bundle.path)
+    def __init__(self, bundle: Bundle, threads: int | None = None, device: Device = "cpu") -> None:
+        self._name, self.device = str(bundle.path), device
         self._config = bundle.config
         try:
-            self._session = open_session(bundle.model, threads)
+            self._session = open_session(bundle.model, threads, device)
+        except ConfigError:
+            raise
         except Exception as error:  # onnxruntime has no public exception tree
             raise BundleError(
                 f"{self._name}: the graph cannot be loaded ({first_line(error)}); export the model again"
@@ -41,8 +49,8 @@ class Classifier:
 
     def _check_tensors(self) -> None:
         config = self._config
-        inputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.get_inputs()}
-        outputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.get_outputs()}
+        inputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.inputs}
+        outputs = {tensor.name: (tensor.type, tensor.shape) for tensor in self._session.outputs}
         size, channels = config.input_size, config.input_channels
         if list(inputs) != ["image"] or not _fits(inputs["image"], (size, size, channels)):
             raise BundleError(

@@ -9,15 +9,16 @@ import numpy as np
 
 from mien.arguments import choice_argument
 from mien.arrays import RGB, Float32, Float64, UInt8
+from mien.devices import Device
 from mien.errors import ConfigError, ImageError, InputError
 from mien.faces.crop import exact_crop, face_region
-from mien.faces.detector import Detector
 from mien.faces.tracker import Tracker
 from mien.inference.bundle import Bundle, load_bundle
 from mien.inference.bundle_config import BundleConfig
 from mien.inference.calibration import probabilities
-from mien.inference.classifier import BATCH_SIZE, Classifier, in_batches
+from mien.inference.classifier import BATCH_SIZE, in_batches
 from mien.inference.decision import AnswerRule
+from mien.inference.placement import Placement, place
 from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.inference.thresholds import Threshold
@@ -48,10 +49,14 @@ class Reader:
         faces: classify all faces of an image, largest first, or the largest alone.
         detect: detect faces and classify each, or classify the whole image; None is as the bundle was trained
             (its `framing`).
+        device: where the model runs: "cpu", "cuda", "openvino", "coreml", "directml", or "auto": on the CPU, unless a
+            quick trial shows that another one that the installed onnxruntime offers is clearly faster. Faces are
+            found there too if that is faster. `device_note` says what was chosen.
 
     Raises:
-        ConfigError: an option that does not fit: fewer threads than 1 or more than 256, another word for `faces`, or a
-            threshold that is outside (0, 1) or not one of this model's (`AnswerRule.with_threshold`).
+        ConfigError: an option that does not fit: fewer threads than 1 or more than 256, another word for `faces`, a
+            threshold that is outside (0, 1) or not one of this model's (`AnswerRule.with_threshold`), or a device that
+            is not offered or cannot be used.
         BundleError: the graph does not fit the config.
 
     Examples:
@@ -65,7 +70,7 @@ class Reader:
 
     def __init__(
         self, bundle: Bundle, threads: int | None = None, threshold: Threshold | None = None, *, faces: Faces = "all",
-        detect: bool | None = None,
+        detect: bool | None = None, device: Device = "auto",
     ) -> None:  # fmt: skip
         if not isinstance(bundle, Bundle):
             raise ConfigError(
@@ -73,30 +78,29 @@ class Reader:
             )
         config = bundle.config
         count = thread_count(threads)
+        rule = config.rule if threshold is None else config.rule.with_threshold(threshold)
         self._assemble(
             config,
-            config.rule if threshold is None else config.rule.with_threshold(threshold),
-            Classifier(bundle, threads),
-            Detector(threads=1),  # images go side by side
+            rule,
+            place(bundle, device, threads, _detects(config, detect)),
             threads=count,
             max_faces=_max_faces(faces),
             detect=detect,
         )
 
     def _assemble(
-        self, config: BundleConfig, rule: AnswerRule, classifier: Classifier, detector: Detector, *,
-        threads: int, max_faces: int | None, detect: bool | None,
+        self, config: BundleConfig, rule: AnswerRule, placement: Placement, *, threads: int, max_faces: int | None,
+        detect: bool | None,
     ) -> None:  # fmt: skip
-        if not isinstance(detect, bool | None):
-            raise ConfigError(f"`detect={detect!r:.20}`: give True, False or None")
-        self.config, self.rule, self._classifier, self.detector = config, rule, classifier, detector
+        self.config, self.rule, self._placement = config, rule, placement
+        self._classifier, self.detector = placement.classifier, placement.detector
         self._threads, self._max_faces, self._asked = threads, max_faces, detect
-        self.detect = config.framing == "face" if detect is None else detect
+        self.detect = _detects(config, detect)
         self._postprocess = Postprocessor(config, rule, self.detect, self.overlooks_faces)
         self._preprocess = Preprocessor(
             config.input_size,
             config.input_channels,
-            detector if self.detect else None,
+            self.detector if self.detect else None,
             max_faces,
             config.resize,
             config.fit,
@@ -114,13 +118,22 @@ class Reader:
         other._assemble(
             self.config,
             self.rule if threshold is None else self.rule.with_threshold(threshold),
-            self._classifier,
-            self.detector,
+            self._placement,
             threads=self._threads if threads is None else thread_count(threads),
             max_faces=self._max_faces if faces is None else _max_faces(faces),
             detect=self._asked if detect is None else detect,
         )
         return other
+
+    @property
+    def device(self) -> Device:
+        """Where the model runs; `reader.detector.device` is where faces are found."""
+        return self._classifier.device
+
+    @property
+    def device_note(self) -> str | None:
+        """A sentence that says where the networks run and why; None if only the CPU was asked for or is offered."""
+        return self._placement.note
 
     @property
     def overlooks_faces(self) -> bool:
@@ -134,8 +147,11 @@ class Reader:
         )
         faces = "each face" if self._max_faces is None else "the largest face"
         read = f"{faces} (found first)" if self.detect else "whole images"
+        where = "" if self.device == "cpu" else f" on {self.device}"
         changed = "" if self.rule == self.config.rule else " (not the model's own rule)"
-        return f"<mien.Reader {self.config.name}: {labels}; reads {read}; answers {self.rule.describe()}{changed}>"
+        return (
+            f"<mien.Reader {self.config.name}: {labels}; reads {read}{where}; answers {self.rule.describe()}{changed}>"
+        )
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -271,18 +287,24 @@ class Reader:
 
 def load(
     model: str | os.PathLike[str] | None = None, *, threads: int | None = None,
-    threshold: Threshold | None = None, faces: Faces = "all", detect: bool | None = None,
+    threshold: Threshold | None = None, faces: Faces = "all", detect: bool | None = None, device: Device = "auto",
 ) -> Reader:  # fmt: skip
     """Open a model for inference: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
-    `threads`, `threshold`, `faces` and `detect` are those of Reader. Raises BundleError if there is no such model
-    or it is damaged, ConfigError if an option does not fit it.
+    `threads`, `threshold`, `faces`, `detect` and `device` are those of Reader. Raises BundleError if there is no such
+    model or it is damaged, ConfigError if an option does not fit it.
 
     Examples:
         >>> load().answers
         ('happy', 'sad', 'neither')
     """
-    return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect)
+    return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect, device=device)
+
+
+def _detects(config: BundleConfig, detect: bool | None) -> bool:
+    if not isinstance(detect, bool | None):
+        raise ConfigError(f"`detect={detect!r:.20}`: give True, False or None")
+    return config.framing == "face" if detect is None else detect
 
 
 def _max_faces(faces: str) -> int | None:

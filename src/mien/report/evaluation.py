@@ -10,6 +10,7 @@ import numpy as np
 from mien.arguments import path_argument
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
+from mien.devices import Device
 from mien.errors import ConfigError, DataError
 from mien.evaluation.groups import GroupMetrics, measure_groups
 from mien.evaluation.groups_file import read_groups
@@ -21,6 +22,7 @@ from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
 from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
 from mien.inference.caution import overlooked_faces
+from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.report.report import Evaluation, require_report
@@ -41,6 +43,7 @@ def evaluate(
     rename: Mapping[str, str] | None = None,
     detect: bool | None = None,
     threshold: Threshold | None = None,
+    device: Device = "auto",
     robustness: bool = False,
     groups: str | Path | None = None,
     costs: Mapping[str, float] | None = None,
@@ -66,6 +69,7 @@ def evaluate(
         rename: maps class names of the data to the names to use.
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
         threshold: as in `Reader`: the probability from which a label is the answer. Default: the model's own rule.
+        device: where the model runs, as in `Reader`.
         robustness: also measure accuracy under perturbations such as rotation, blur and occlusion (minutes).
         groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
         costs: for two classes, what each wrong answer of a class costs. Default: 1.
@@ -74,7 +78,8 @@ def evaluate(
         out: write the report into this new folder.
         json_target: write the metrics as JSON to this file, or to standard output for `-`.
         seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
-        on_message: called with what was guessed about the layout, and if photographs are read whole.
+        on_message: called with what was guessed about the layout, which device was chosen, and if photographs are read
+            whole.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -82,7 +87,7 @@ def evaluate(
 
     Raises:
         DataError: nothing labelled is found, the model does not know a class, or no image can be used.
-        ConfigError: arguments do not go together.
+        ConfigError: arguments do not go together, or the device cannot be used.
         BundleError: `model` cannot be loaded.
         OutputError: the report or the JSON cannot be written.
         MissingExtraError: `out` is given and matplotlib is not installed.
@@ -105,7 +110,9 @@ def evaluate(
     chosen = _held_out(data, model, classes, rename, detect)
     chosen.manifest.say_notes(None if data is None else on_message)  # a run was told when it began
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, detect, threshold)
+    reader = _reader(model, detect, threshold, device)
+    if reader.device_note and on_message:
+        on_message(reader.device_note)
     audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation
     progress = _Progress(on_progress, _PREDICTING, _AUDITING if audits else 0, _PERTURBING if robustness else 0)
 
@@ -177,10 +184,13 @@ def _held_out(
     return held_out_of_run(Path(model))
 
 
-def _reader(model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None) -> Reader:
+def _reader(
+    model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None, device: Device
+) -> Reader:
     if isinstance(model, Reader):
+        refuse_device(device)
         return model.variant(faces="largest", detect=detect, threshold=threshold)
-    return load(model, faces="largest", detect=detect, threshold=threshold)
+    return load(model, faces="largest", detect=detect, threshold=threshold, device=device)
 
 
 def _require_threshold(model: str | Path | Reader | None, threshold: Threshold | None) -> None:
@@ -228,6 +238,7 @@ def _about(reader: Reader, data: str | Path | None, model: str | Path | Reader |
         "model": reader.config.name,
         "sha256": reader.config.sha256,
         "framing": "face" if reader.detect else "whole",
+        "device": reader.device,
         "data": str(data) if data else f"the part held out by {model}",
         **record_provenance(seed),
     }

@@ -73,6 +73,7 @@ class Models:
                     "size": reader.config.input_size,
                     "channels": reader.config.input_channels,
                     "sha256": reader.config.sha256,
+                    "device": reader.device,
                     "explains": True,
                 }
                 for name, reader in self._readers.items()

@@ -53,6 +53,7 @@ _EXAMPLE_MODEL: ModelInfo = {
     "size": 48,
     "channels": 1,
     "sha256": "0" * 64,
+    "device": "cpu",
     "explains": True,
 }
 _EXAMPLE_MODELS: ModelList = {"default": "mien", "models": [_EXAMPLE_MODEL]}

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from mien.arguments import choice_argument, path_argument
 from mien.data.dataset import read_manifest
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.evaluation.held_out import held_out
 from mien.explanation.explainer import Explainer, Explanation, Method, default_method, explain_labels, make_explainer
 from mien.explanation.summary import DatasetExplanation, explain_manifest
+from mien.inference.placement import refuse_device
 from mien.inference.reader import Faces, Reader, load
 from mien.io.atomic import new_folder
 from mien.io.images.source import ImageSource
@@ -58,6 +60,7 @@ def explain(
     faces: Faces = "all",
     labels: Sequence[str] | None = None,
     input_range: str = "auto",
+    device: Device = "auto",
 ) -> Explanation:
     """Compute a heatmap of the evidence for a label in each face of an image.
 
@@ -72,13 +75,14 @@ def explain(
         faces: explain all faces or the largest.
         labels: of a .keras file, the class names in the order of its outputs.
         input_range: of a .keras file, as `mien export` takes it.
+        device: where the model runs, as in `Reader`; the gradient methods run where Keras does.
 
     Returns:
         An `Explanation`: `result`, `image`, `faces` (a heatmap each), `figure()`, `arrays()`, `to_dict()`.
 
     Raises:
         ImageError: the image cannot be read.
-        ConfigError: the model does not have this label or method.
+        ConfigError: the model does not have this label or method, or the device cannot be used.
         BundleError: the model cannot be loaded.
 
     Examples:
@@ -89,7 +93,9 @@ def explain(
     """
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, faces, detect, input_range)
+        opened = open_model(opened, labels, method, faces, detect, input_range, device)
+    else:
+        refuse_device(device)
     wanted = opened.reader.config.labels if label == ALL else (label,)
     return explain_labels(opened.reader, image, wanted, opened.method, opened.explainer)
 
@@ -104,6 +110,7 @@ def explain_dataset(
     detect: bool | None = None,
     labels: Sequence[str] | None = None,
     input_range: str = "auto",
+    device: Device = "auto",
     attention: bool = True,
     faithfulness: bool = False,
     limit: int = 200,
@@ -119,12 +126,12 @@ def explain_dataset(
         data: labelled data, as for `mien.check`.
         classes: use only these classes. Default: all.
         rename: maps class names of the data to the names to use.
-        model: as in `explain`, like `method`, `detect`, `labels` and `input_range`.
+        model: as in `explain`, like `method`, `detect`, `labels`, `input_range` and `device`.
         attention: measure the mean heatmap of each class, and the evidence on each region of the face.
         faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
         limit: the number of images, as many of each class.
         out: a new folder for `explain.html` and the files beside it.
-        on_message: called with what was guessed about the layout.
+        on_message: called with what was guessed about the layout, and which device was chosen.
         on_progress: called with the fraction done, in [0, 1].
 
     Raises:
@@ -149,7 +156,11 @@ def explain_dataset(
             require_matplotlib()
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, "largest", detect, input_range)
+        opened = open_model(opened, labels, method, "largest", detect, input_range, device)
+    else:
+        refuse_device(device)
+    if opened.reader.device_note and on_message:
+        on_message(opened.reader.device_note)
     held = held_out(read_manifest(source, classes, rename).say_notes(on_message))
     found = explain_manifest(
         opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
@@ -170,13 +181,14 @@ def open_model(
     faces: Faces = "all",
     detect: bool | None = None,
     input_range: str = "auto",
+    device: Device = "auto",
 ) -> ExplainableModel:
     """Open a model to be explained.
 
     A .keras file in a run folder means that run. Any other becomes a bundle for as long as this process runs.
 
     Args:
-        model: as in `explain`, like `method`, `faces` and `detect`.
+        model: as in `explain`, like `method`, `faces`, `detect` and `device`.
         labels: the class names of a .keras file outside a run, in the order of its outputs.
         input_range: of such a file, as `mien export` takes it.
 
@@ -187,6 +199,7 @@ def open_model(
     if isinstance(model, Reader):
         if labels:
             raise ConfigError("`labels=`: is for a .keras file; a reader knows its labels")
+        refuse_device(device)
         reader = model.variant(faces=faces, detect=detect)
         chosen = method or default_method(reader)
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
@@ -198,14 +211,14 @@ def open_model(
         if (run / BUNDLE).is_dir():
             if labels:
                 raise ConfigError(f"`labels=`: {path} belongs to a run, which knows its labels; leave it out")
-            reader = load(run, faces=faces, detect=detect)
+            reader = load(run, faces=faces, detect=detect, device=device)
             return _with_keras(reader, method or default_method(reader), path)
-        return _foreign(path, labels, method, faces, detect, input_range)
+        return _foreign(path, labels, method, faces, detect, input_range, device)
     if labels and path is not None and path.suffix in _KERAS:
         raise ConfigError(f"`model={str(path)!r}`: no such file")
     if labels:
         raise ConfigError("`labels=`: is for a .keras file; a bundle or a run knows its labels")
-    reader = load(model, faces=faces, detect=detect)
+    reader = load(model, faces=faces, detect=detect, device=device)
     chosen = method or default_method(reader)
     if chosen in _BUNDLE_METHODS:
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
@@ -234,7 +247,7 @@ def _with_keras(
 
 def _foreign(
     path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None,
-    input_range: str,
+    input_range: str, device: Device,
 ) -> ExplainableModel:  # fmt: skip
     if labels is None:
         raise ConfigError(
@@ -249,5 +262,5 @@ def _foreign(
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / path.stem
         found = export_keras_file(path, names, bundle, input_range=input_range)
-        reader = load(bundle, faces=faces, detect=detect)
+        reader = load(bundle, faces=faces, detect=detect, device=device)
     return _with_keras(reader, method or "grad-cam", path, found.scaling)

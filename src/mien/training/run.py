@@ -150,7 +150,7 @@ def stored_split(folder: Path, about: Mapping[str, Any]) -> DataSplit:
 
 def run_reader(folder: Path) -> Reader:
     """Return the model of a run, which reads images as it was trained: whole, or the largest face of each."""
-    return Reader(load_bundle(folder / BUNDLE), faces="largest")
+    return Reader(load_bundle(folder / BUNDLE), faces="largest", device="cpu")
 
 
 def score_split(

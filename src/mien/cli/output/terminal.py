@@ -16,6 +16,8 @@ from mien.text import UNSAFE, one_line
 if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe needs none of it
     from rich.console import Console
 
+    from mien.inference.reader import Reader
+
 
 def console(err: bool = False) -> "Console":
     """Return a console as wide as the terminal or COLUMNS; 120 columns if there is neither, to keep tables readable.
@@ -58,6 +60,12 @@ def say(text: str, err: bool = False) -> None:
 def say_to_stderr(text: str) -> None:
     """Write one line of the library to stderr, with its arguments as flags."""
     say(to_flags(text), err=True)
+
+
+def say_device(reader: "Reader") -> None:
+    """Say where a reader's networks run, if something was asked for or chosen."""
+    if reader.device_note:
+        say_to_stderr(f"mien: {reader.device_note}")
 
 
 def print_help(page: Any) -> None:

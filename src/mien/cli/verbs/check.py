@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import BY_SAMPLE, data_options, detect_option, model_option, one_stdout, parse_data_options
+from mien.cli.options import BY_SAMPLE, data_options, detect_option, device_option, model_option, one_stdout, parse_data_options
 from mien.cli.output.check_tables import print_audit, print_clean
 from mien.cli.output.progress import counting_bar, progress_bar
 from mien.cli.output.terminal import say, say_to_stderr
@@ -15,6 +15,7 @@ from mien.data.check import check
 from mien.data.clean import LEFT_OUT, write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.io.cells import csv_line
 from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
@@ -32,6 +33,7 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @detect_option(BY_SAMPLE)
 @click.option("--quick", is_flag=True, help="check the files alone: no faces, no labels")
 @model_option
+@device_option
 @click.option("--all", "every_file", is_flag=True, help="list every file of every issue, not only the first")
 @click.option("--json", "json_target", metavar="FILE|-", help="write the issues as JSON")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write one row per issue and file")
@@ -41,7 +43,7 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--keep", metavar="KIND,KIND", help=f"copy these, too: {', '.join(LEFT_OUT)}")
 @click.option("--strict-extensions", is_flag=True, help="accept only jpg, jpeg, png and bmp")
 def command(
-    data: Path, detect: bool | None, quick: bool, model: str | None, classes: str | None, rename: tuple[str, ...],
+    data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, classes: str | None, rename: tuple[str, ...],
     every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None,
     leave_out: str | None, keep: str | None, strict_extensions: bool,
 ) -> int:  # fmt: skip
@@ -60,7 +62,7 @@ def command(
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("checking") as report:
         found = check(
-            data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model,
+            data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model, device=device,
             strict_extensions=strict_extensions, on_progress=report,
             on_message=say_to_stderr,
         )  # fmt: skip

@@ -121,7 +121,7 @@ def _baseline(out: Path) -> ClassificationMetrics:
 
 def _predict(out: Path, model: Path, seed: int) -> list[tuple[str, Any]]:
     _step(5, "Predict on newly drawn faces  (mien predict)")
-    reader = load(model)
+    reader = load(model, device="cpu")
     truths = [("happy", "sad")[number % 2] for number in range(_NEW_FACES)]
     faces = [draw_face(truth, 10_000_000 + seed * 1000 + number) for number, truth in enumerate(truths)]
     results = list(reader.predict_many(faces))

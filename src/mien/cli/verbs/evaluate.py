@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, data_options, detect_option, model_option, parse_data_options, threshold_option
+from mien.cli.options import AS_TRAINED, data_options, detect_option, device_option, model_option, parse_data_options, threshold_option
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.tables import metrics_table
 from mien.cli.output.terminal import console, say, say_to_stderr
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.inference.thresholds import Threshold
@@ -34,6 +35,7 @@ _NAMED = 5
 @click.option("--json", "json_target", metavar="FILE|-", help="write the metrics as JSON")
 @detect_option(AS_TRAINED)
 @threshold_option
+@device_option
 @click.option("--robustness", is_flag=True, help="measure accuracy on rotated, dark, blurred, ... images (minutes)")
 @click.option(
     "--groups", type=click.Path(path_type=Path), metavar="CSV",
@@ -46,7 +48,7 @@ _NAMED = 5
 @data_options
 def command(
     data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None,
-    threshold: Threshold | None, robustness: bool, groups: Path | None, costs: tuple[str, ...],
+    threshold: Threshold | None, device: Device, robustness: bool, groups: Path | None, costs: tuple[str, ...],
     choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Evaluate a model on DATA, or on the held-out part of its own run.
@@ -68,7 +70,7 @@ def command(
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("evaluating") as report:
         found = evaluate(
-            data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold,
+            data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold, device=device,
             robustness=robustness, groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
             out=out, json_target=json_target, seed=seed, on_message=say_to_stderr, on_progress=report,

@@ -16,6 +16,7 @@ from mien.cli.options import (
     AS_TRAINED,
     Number,
     detect_option,
+    device_option,
     model_option,
     one_stdout,
     only_one,
@@ -24,7 +25,8 @@ from mien.cli.options import (
 )
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
-from mien.cli.output.terminal import say
+from mien.cli.output.terminal import say, say_device
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
@@ -49,7 +51,7 @@ _HEADINGS = {
     "Model": ("model", "detect", "faces", "threshold"),
     "Output": ("jsonl_target", "json_target", "csv_target", "parquet_target", "draw"),
     "Videos and webcams": ("camera", "fps", "timeline"),
-    "Speed": ("threads", "engine"),
+    "Speed": ("device", "threads", "engine"),
 }
 
 
@@ -61,6 +63,7 @@ _HEADINGS = {
     "--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to classify"
 )
 @detect_option(AS_TRAINED)
+@device_option
 @threads_option("threads to use")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
@@ -91,7 +94,7 @@ _HEADINGS = {
               help="plot each person's answers over time; several videos, into a new folder")  # fmt: skip
 def command(
     inputs: tuple[str, ...], model: str | None, threshold: Threshold | None, faces: Faces, detect: bool | None,
-    threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
+    device: Device, threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
     parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
     timeline: Path | None,
 ) -> int:  # fmt: skip
@@ -115,6 +118,8 @@ def command(
     if engine == "ray":
         given = {**targets, "draw": draw, "camera": camera, "fps": fps, "timeline": timeline}
         folder = _parts_folder(inputs, given)
+        if device not in ("auto", "cpu"):
+            raise ConfigError(f"--device {device}: does not work with --engine ray, whose workers run on the CPU")
         return _predict_on_ray(inputs, folder, model, threshold, faces, detect, threads)
     if camera is not None:
         _check_camera(inputs, camera, targets, draw, timeline)
@@ -123,7 +128,7 @@ def command(
     for output in outputs:
         for name in inputs:
             output.refuse_input(name)
-    open_reader = partial(load, model, threads=threads, threshold=threshold, faces=faces, detect=detect)
+    open_reader = partial(load, model, threads=threads, threshold=threshold, faces=faces, detect=detect, device=device)
     if camera is not None:
         return _predict_camera(open_reader, camera, outputs[0] if outputs else None, fps or FPS)
     if not inputs:
@@ -146,6 +151,7 @@ def _predict_files(
         check_timeline(timeline, names)
     inputs, drawer = Inputs(names, _stdin(names), exclude=draw), _drawer(draw)
     reader = open_reader()
+    say_device(reader)
     to_stderr = any(output.target == "-" for output in outputs)
     seen = VideoSummary(fps or FPS, reader.answers, timeline)
     with item_bar("reading") as report:
@@ -182,6 +188,7 @@ def _predict_camera(open_reader: partial[Reader], camera: str, output: RowOutput
     if output:
         output.refuse_existing()
     reader = open_reader()
+    say_device(reader)
     status = predict_camera(reader, camera, output, fps)
     if reader.overlooks_faces:
         _say_overlooked(overlooked_faces())

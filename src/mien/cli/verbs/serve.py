@@ -12,7 +12,8 @@ import click
 
 from mien.cli.help import verb
 from mien.cli.options import Number, threads_option, threshold_option
-from mien.cli.output.terminal import say
+from mien.cli.output.terminal import say, say_device
+from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
@@ -29,7 +30,7 @@ _DAY = 86_400.0
 
 
 _HEADINGS = {
-    "Start here": ("models", "threshold", "open_page", "host", "port"),
+    "Start here": ("models", "threshold", "device", "open_page", "host", "port"),
     "Who may connect": ("api_key_file", "no_auth", "origins", "hosts"),
     "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
 }
@@ -51,6 +52,7 @@ _HEADINGS = {
     show_default="mien, the shipped one",
 )  # fmt: skip
 @threshold_option
+@device_option
 @click.option("--open", "open_page", is_flag=True, help="open the page in a browser")
 @click.option(
     "--api-key-file", type=click.Path(path_type=Path), metavar="FILE",
@@ -79,7 +81,7 @@ _HEADINGS = {
 @click.option("--timeout", type=Number(0, _DAY, min_open=True), default=30.0, show_default=True, metavar="SECONDS",
               help="longest time for a request, waiting included")  # fmt: skip
 def command(
-    host: str, port: int, models: tuple[str, ...], threshold: Threshold | None,
+    host: str, port: int, models: tuple[str, ...], threshold: Threshold | None, device: Device,
     open_page: bool, api_key_file: Path | None, no_auth: bool,
     origins: tuple[str, ...], hosts: tuple[str, ...], threads: int | None, max_body: int, max_files: int,
     max_pixels: float, max_waiting: int, timeout: float,
@@ -104,7 +106,7 @@ def command(
         body_bytes=max_body * 2**20, files=max_files, pixels=round(max_pixels * 1e6), waiting=max_waiting,
         seconds=timeout, held_bytes=max(256, 2 * max_body) * 2**20,
     )  # fmt: skip
-    readers = _open_readers(models, threshold)
+    readers = _open_readers(models, threshold, device)
     names = {*LOOPBACK, host, *hosts} if local or hosts else None
     app = create_app(readers, limits, key=key, hosts=names, origins=_check_origins(origins), threads=threads)
     listener = listen(host, port)
@@ -124,14 +126,16 @@ def command(
     return 0
 
 
-def _open_readers(models: tuple[str, ...], threshold: Threshold | None) -> dict[str, Reader]:
+def _open_readers(models: tuple[str, ...], threshold: Threshold | None, device: Device) -> dict[str, Reader]:
     """Open each model; its name is the one given by `NAME=`, else the bundle's own."""
     readers: dict[str, Reader] = {}
     for argument in models or (None,):
         name, place = None, argument
         if argument and "=" in argument and not Path(argument).exists():
             name, _, place = argument.partition("=")
-        reader = load(place, threads=1, threshold=threshold)  # one thread each: several requests run at the same time
+        # One thread each: several requests run at the same time.
+        reader = load(place, threads=1, threshold=threshold, device=device)
+        say_device(reader)
         name = name or reader.config.name
         if name in readers:
             raise ConfigError(f"--model {argument}: the name '{name}' is taken; use --model NAME={argument}")

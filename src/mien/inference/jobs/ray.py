@@ -130,7 +130,7 @@ class PartWriter:
     @cached_property
     def _reader(self) -> Reader:
         work = self.work
-        return Reader(work.bundle, 1, work.threshold, faces=work.faces, detect=work.detect)
+        return Reader(work.bundle, 1, work.threshold, faces=work.faces, detect=work.detect, device="cpu")
 
 
 def require_ray() -> Any:

@@ -40,7 +40,7 @@ def predict_to_parts(
         KeyboardInterrupt: interrupted; the message says how to continue.
     """
     require_ray()
-    reader = Reader(bundle, 1, threshold, faces=faces, detect=detect)
+    reader = Reader(bundle, 1, threshold, faces=faces, detect=detect, device="cpu")
     options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "faces": faces}
     work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
     with locked_folder(folder):

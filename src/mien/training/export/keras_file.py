@@ -97,7 +97,7 @@ def export_keras_file(
         raise ExportError(
             str(error) if str(error).startswith((str(path), str(data))) else f"{path}: {error}"
         ) from error
-    reader = load(out, detect=False)
+    reader = load(out, detect=False, device="cpu")
     on_files = compare_files(network, found.scaling, reader, files) if files else None
     dull = float(np.ptp(reader.probabilities(images), axis=0).max()) < _DULL
     return Export(agreement, found.scaling, found.reason, on_files, dull)

@@ -17,13 +17,13 @@ import numpy as np
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.data.dataset import read_manifest, sample_images
+from mien.devices import quiet_onnxruntime
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
 from mien.inference.calibration import negative_log_likelihood
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
-from mien.runtime import quiet_onnxruntime
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
 
 #: Fewest crops from which the ranges of activations are measured.
@@ -83,12 +83,12 @@ def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None =
     """
     original = load_bundle(bundle)
     _check_crops(crops, original)
-    expected = Reader(original).probabilities(crops[1::2])
+    expected = Reader(original, device="cpu").probabilities(crops[1::2])
     with new_folder(out) as folder:
         candidates = [
             _candidate(original, crops[::2], folder, name or out.name, averaged) for averaged in (False, True)
         ]
-        answered = [(bundle, Reader(bundle).probabilities(crops[1::2])) for bundle in candidates]
+        answered = [(bundle, Reader(bundle, device="cpu").probabilities(crops[1::2])) for bundle in candidates]
         quantised, after = min(answered, key=lambda found: _cross_entropy(expected, found[1]))
         found = _compare(original, expected, quantised, after)
         write_bundle(quantised, _card(original, quantised.config.name, found))

@@ -1,0 +1,229 @@
+"""Run ONNX graphs with onnxruntime, on the CPU or on another device that the installed onnxruntime offers.
+
+A device is one of onnxruntime's execution providers. Which one is faster for a model: `mien.inference.placement`.
+"""
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, Literal, get_args
+
+from mien.arguments import choice_argument
+from mien.errors import ConfigError
+from mien.runtime import available_cores, stderr_to
+from mien.text import first_line, join_words
+
+#: Where networks run. `auto`: on the CPU, unless a quick trial shows that another is faster.
+Device = Literal["auto", "cpu", "cuda", "openvino", "coreml", "directml"]
+
+#: Packages that install the module onnxruntime. Two of them in one environment overwrite each other's files.
+PACKAGES = (
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-qnn",
+    "onnxruntime-migraphx", "onnxruntime-rocm", "onnxruntime-cann", "onnxruntime-training", "onnxruntime-webgpu",
+    "ort-nightly", "ort-nightly-gpu", "ort-nightly-directml",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Provider:
+    """One of onnxruntime's execution providers.
+
+    Attributes:
+        name: what onnxruntime calls it.
+        package: what to give to pip for it.
+        system: the only system that has it; empty for several.
+        alone: only one thread at a time may run a session.
+    """
+
+    name: str
+    package: str
+    system: str = ""
+    alone: bool = False
+
+
+_PROVIDERS: Mapping[str, _Provider] = {
+    "cpu": _Provider("CPUExecutionProvider", "onnxruntime"),
+    "cuda": _Provider("CUDAExecutionProvider", "'onnxruntime-gpu[cuda,cudnn]'"),
+    "openvino": _Provider("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "coreml": _Provider("CoreMLExecutionProvider", "onnxruntime", "macOS"),
+    "directml": _Provider("DmlExecutionProvider", "onnxruntime-directml", "Windows", alone=True),
+}
+
+#: What a library says on stderr before the reason: a place in its sources, or a code.
+_BEFORE_REASON = re.compile(r".*(?:\[ERROR\]|: FAIL :|with error:)\s*")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+class Session:
+    """An ONNX graph on one device; several threads may run it at the same time.
+
+    Args:
+        session: an InferenceSession of onnxruntime.
+        device: where it runs.
+    """
+
+    def __init__(self, session: Any, device: Device) -> None:
+        self._session, self.device = session, device
+        self._turn: AbstractContextManager[Any] = threading.Lock() if _PROVIDERS[device].alone else nullcontext()
+        self.inputs: Sequence[Any] = session.get_inputs()
+        self.outputs: Sequence[Any] = session.get_outputs()
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
+        """Return the named outputs of the graph as arrays. Raises whatever onnxruntime raises."""
+        with self._turn:
+            found: list[Any] = self._session.run(outputs, inputs)
+            return found
+
+
+def open_session(model: bytes, threads: int | None = None, device: Device = "cpu") -> Session:
+    """Open an ONNX graph; it prints nothing, and reads no file besides the graph.
+
+    Args:
+        model: the bytes of the graph.
+        threads: how many threads one run may use, at most one per core this process may use; None is one per core.
+        device: where it runs, anything but `auto`.
+
+    Raises:
+        ConfigError: the device is not offered, or onnxruntime would run the graph on the CPU in its place.
+        Exception: whatever onnxruntime raises on the CPU; it has no public exception tree.
+    """
+    require_device(device)
+    onnxruntime = quiet_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(threads or available_cores(), available_cores())  # more would wait in turns
+    options.inter_op_num_threads = 1
+    # Weights in a file beside the graph would not be covered by its sha256: let none be found.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    options.log_severity_level = 4  # errors come back as exceptions
+    if device == "cpu":
+        return Session(onnxruntime.InferenceSession(model, options, providers=[_PROVIDERS["cpu"].name]), device)
+    return Session(_open_elsewhere(onnxruntime, model, options, threads, device), device)
+
+
+def offered_devices() -> tuple[Device, ...]:
+    """Return the devices that the installed onnxruntime offers; whether one can be used shows when it is opened.
+
+    Examples:
+        >>> "cpu" in offered_devices()
+        True
+    """
+    offered = quiet_onnxruntime().get_available_providers()
+    return tuple(name for name in get_args(Device) if name != "auto" and _PROVIDERS[name].name in offered)
+
+
+def require_device(device: Device) -> None:
+    """Raise ConfigError, with the line for pip, if the installed onnxruntime does not offer a device."""
+    choice_argument("device", device, get_args(Device))
+    if device in ("auto", "cpu") or device in offered_devices():
+        return
+    provider, offered = _PROVIDERS[device], join_words(offered_devices())
+    if provider.system and sys.platform != {"macOS": "darwin", "Windows": "win32"}[provider.system]:
+        raise ConfigError(f"`device={device!r}`: exists on {provider.system} only; this machine has {offered}")
+    raise ConfigError(
+        f"`device={device!r}`: the installed onnxruntime has {offered} only; run {replace_runtime(device)} "
+        "(two onnxruntime packages in one environment overwrite each other)"
+    )
+
+
+def replace_runtime(device: Device = "cpu") -> str:
+    """Return the line for pip that leaves a single onnxruntime, the one that offers a device."""
+    return f"pip uninstall -y {' '.join(installed_runtimes())} && pip install {_PROVIDERS[device].package}"
+
+
+def installed_runtimes() -> dict[str, str]:
+    """Return the version of each installed package that brings the module onnxruntime, by its name."""
+    from importlib import metadata
+
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def quiet_onnxruntime() -> Any:
+    """Import onnxruntime with its telemetry off, and leave the environment as it was.
+
+    From version 1.29 the official wheels write a device id and a database below the home folder and send
+    events, unless this variable is set when the library is first imported; it is read once. If a program has
+    imported onnxruntime before, that program's choice stands.
+    """
+    if "onnxruntime" in sys.modules:
+        return sys.modules["onnxruntime"]
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = before or "1"
+    try:
+        import onnxruntime
+    finally:
+        if before is None:
+            del os.environ[name]
+    return onnxruntime
+
+
+def _open_elsewhere(onnxruntime: Any, model: bytes, options: Any, threads: int | None, device: Device) -> Any:
+    """Open a session on another device than the CPU; ConfigError if that cannot take any of the graph."""
+    provider = _PROVIDERS[device]
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.use_deterministic_compute = True
+    if device == "directml":
+        options.enable_mem_pattern = False  # it cannot be used with it
+    wanted = [(provider.name, _provider_options(device, threads)), _PROVIDERS["cpu"].name]
+    with tempfile.TemporaryFile() as held:
+        try:
+            # A provider that fails says why on stderr alone; onnxruntime then goes on with the CPU.
+            with stderr_to(held), redirect_stdout(StringIO()):
+                if device == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+                    onnxruntime.preload_dlls()  # of NVIDIA's packages
+                session = onnxruntime.InferenceSession(model, options, providers=wanted, enable_fallback=0)
+        except Exception as error:  # onnxruntime has no public exception tree
+            raise _unusable(device, first_line(error)) from None
+        held.seek(0)
+        said = held.read().decode(errors="replace")
+    if provider.name not in session.get_providers():
+        raise _unusable(device, _reason(said))
+    if not _takes_part(session, provider.name):
+        raise _unusable(device, "it takes no part of this graph")
+    return session
+
+
+def _provider_options(device: Device, threads: int | None) -> dict[str, str]:
+    if device == "cuda":
+        # Products in full precision; kernels chosen without trying each for every new size of a batch.
+        return {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    if device == "openvino":
+        # Runs at the same time share its threads: as many streams as runs fit beside each other.
+        cores = available_cores()
+        streams = max(cores // (threads or cores), 1)
+        return {
+            "device_type": "CPU", "precision": "FP32", "num_of_threads": str(cores), "num_streams": str(streams)
+        }  # fmt: skip
+    return {}
+
+
+def _takes_part(session: Any, provider: str) -> bool:
+    """Return whether a provider runs any node; True if this onnxruntime does not tell (before version 1.24)."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return True
+    parts = session.get_provider_graph_assignment_info()
+    return any(part.ep_name == provider and len(part.get_nodes()) for part in parts)
+
+
+def _unusable(device: Device, reason: str) -> ConfigError:
+    return ConfigError(f"`device={device!r}`: onnxruntime offers it, but it cannot be used ({reason})")
+
+
+def _reason(said: str) -> str:
+    """Return why a provider failed, from what onnxruntime wrote to stderr."""
+    lines = [_COLOUR.sub("", line) for line in said.splitlines()]
+    found = [_BEFORE_REASON.sub("", line) for line in lines if _BEFORE_REASON.match(line)]
+    words = " ".join((found or lines or [""])[0].split())
+    return words[-200:] or "onnxruntime falls back to the CPU"

@@ -1,0 +1,178 @@
+"""Choose the devices of a reader's two networks, the model's and the face detector's, by a quick trial."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.arrays import Float32, Float64
+from mien.devices import Device, offered_devices, require_device
+from mien.errors import BundleError, ConfigError
+from mien.faces.detector import Detector
+from mien.faces.yunet import YuNet
+from mien.inference.bundle import Bundle
+from mien.inference.calibration import probabilities
+from mien.inference.classifier import BATCH_SIZE, Classifier
+from mien.runtime import available_cores, map_in_order
+
+#: A network leaves the CPU for a device that is this many times as fast. With less, noise would decide, and the next
+#: call might choose otherwise.
+MIN_GAIN = 1.25
+#: A device whose probabilities differ from the CPU's by more is not used. 8-bit graphs round differently on each
+#: processor, by up to 0.08 on the images that releases are tested with.
+MAX_DIFFERENCE = 0.1
+#: Every onnxruntime for macOS has CoreML, which loads slowly and computes in half precision: used if asked for.
+_BY_NAME_ONLY = ("coreml",)
+#: A run of the trial takes about this long on the CPU, in seconds; each device has so many runs.
+_SECONDS, _ROUNDS = 0.15, 3
+#: Height and width of the images that the detector is tried with.
+_SHAPES = ((480, 640), (640, 480))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A reader's networks, and a sentence that says where they run if something was asked for or tried."""
+
+    classifier: Classifier
+    detector: Detector
+    note: str | None = None
+
+
+def place(bundle: Bundle, device: Device, threads: int | None, detect: bool) -> Placement:
+    """Load a bundle's graph and the face detector.
+
+    The model runs where `device` says. With `auto`, that is the CPU unless another offered device is clearly faster.
+    The detector runs on the CPU, unless it is clearly faster on a device that was asked for or tried.
+
+    Args:
+        bundle: the model.
+        device: where it runs.
+        threads: how many threads a call may use; None is one per core this process may use.
+        detect: whether the detector will be used; if not, it stays on the CPU.
+
+    Raises:
+        BundleError: the graph cannot be loaded.
+        ConfigError: the device is not offered, cannot be used, or gives other answers than the CPU.
+    """
+    require_device(device)
+    classifier = Classifier(bundle, threads)
+    candidates = _candidates(device)
+    if not candidates:
+        return Placement(classifier, Detector(threads=1))  # images go side by side
+    trial, failures = _Trial(classifier, bundle), []
+    for candidate in candidates:
+        try:
+            trial.add(Classifier(bundle, threads, candidate))
+        except (ConfigError, BundleError) as error:
+            if device != "auto":
+                raise
+            failures.append(str(error))
+    speeds = trial.speeds()
+    chosen = _fastest(speeds) if device == "auto" else device
+    tried = list(speeds) if detect else []
+    network, finding = _place_detector(tried, threads or available_cores()) if tried else (None, "")
+    if chosen != "cpu":
+        running = f"{bundle.config.name} runs on {chosen}, {_comparison(speeds[chosen])}"
+        running += f" (probabilities differ by at most {trial.differences[chosen]:.1g})"
+    else:
+        running = f"{bundle.config.name} runs on the CPU"
+        running += "".join(f"; {name} would be {_comparison(speed)}" for name, speed in speeds.items())
+    note = "; ".join([f"{running}{finding}", *failures])
+    return Placement(trial.classifiers[chosen], Detector(threads=1, network=network), note)
+
+
+def refuse_device(device: Device) -> None:
+    """Raise ConfigError if a device is given beside a reader, whose networks are loaded."""
+    if device != "auto":
+        raise ConfigError(f"`device={device!r}`: a reader is on its device already; give it to mien.load")
+
+
+class _Trial:
+    """Runs the same crops on several devices; the CPU's answers are the right ones."""
+
+    def __init__(self, classifier: Classifier, bundle: Bundle) -> None:
+        self.classifiers: dict[Device, Classifier] = {"cpu": classifier}
+        self.differences: dict[Device, float] = {}
+        size, channels = bundle.config.input_size, bundle.config.input_channels
+        noise = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, channels)).astype(np.float32)
+        classifier(noise[:1])
+        began = time.perf_counter()
+        classifier(noise[:1])
+        fitting = int(_SECONDS / (time.perf_counter() - began))
+        self._crops: Float32 = noise[: max(fitting, BATCH_SIZE // 8)]
+        self._expected = self._probabilities(classifier)
+
+    def add(self, classifier: Classifier) -> None:
+        """Take another device; ConfigError if its answers are not the CPU's, BundleError if it cannot run."""
+        device = classifier.device
+        difference = float(np.abs(self._probabilities(classifier) - self._expected).max())
+        if not difference <= MAX_DIFFERENCE:  # nor if it is not a number
+            raise ConfigError(
+                f"`device={device!r}`: gives other probabilities than the CPU, by up to {difference:.2g}; "
+                "use `device='cpu'`"
+            )
+        self.classifiers[device], self.differences[device] = classifier, difference
+
+    def speeds(self) -> dict[Device, float]:
+        """Return how many times as fast as the CPU each other device is."""
+
+        def run(classifier: Classifier) -> Callable[[], object]:
+            return lambda: classifier(self._crops)
+
+        return _speeds({name: run(classifier) for name, classifier in self.classifiers.items()})
+
+    def _probabilities(self, classifier: Classifier) -> Float64:
+        return probabilities(classifier(self._crops)[0])
+
+
+def _candidates(device: Device) -> tuple[Device, ...]:
+    """Return the devices to compare with the CPU."""
+    if device != "auto":
+        return () if device == "cpu" else (device,)
+    return tuple(name for name in offered_devices() if name not in ("cpu", *_BY_NAME_ONLY))
+
+
+def _place_detector(devices: Sequence[Device], threads: int) -> tuple[YuNet | None, str]:
+    """Return the detector's network on one of the devices, None for the CPU, and the end of a sentence that says so."""
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (1, 3, *shape)).astype(np.float32) for shape in _SHAPES * threads]
+
+    def run(network: YuNet) -> Callable[[], object]:
+        return lambda: list(map_in_order(lambda image: network(image, 0.9), images, threads))
+
+    networks: dict[Device, YuNet] = {"cpu": YuNet(1)}
+    for device in devices:
+        try:
+            network = YuNet(1, device)
+            run(network)()  # the first run of each size makes ready
+        except Exception:  # onnxruntime has no public exception tree
+            continue
+        networks[device] = network
+    speeds = _speeds({name: run(network) for name, network in networks.items()})
+    chosen = _fastest(speeds)
+    if chosen == "cpu":
+        return None, "; faces are found on the CPU"
+    return networks[chosen], f"; faces are found on {chosen}, {_comparison(speeds[chosen])}"
+
+
+def _speeds(runs: Mapping[Device, Callable[[], object]]) -> dict[Device, float]:
+    """Return how many times as fast as the CPU's run that of each other device is: the fastest of runs in turn."""
+    fastest = dict.fromkeys(runs, math.inf)
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            fastest[name] = min(fastest[name], time.perf_counter() - began)
+    return {name: fastest["cpu"] / seconds for name, seconds in fastest.items() if name != "cpu"}
+
+
+def _fastest(speeds: Mapping[Device, float]) -> Device:
+    """Return the fastest device if it is clearly faster than the CPU, else the CPU."""
+    best: Device = max(speeds, key=lambda name: speeds[name], default="cpu")
+    return best if speeds.get(best, 0.0) >= MIN_GAIN else "cpu"
+
+
+def _comparison(speed: float) -> str:
+    return f"{speed:.1f} times as fast as on the CPU in a quick trial"
