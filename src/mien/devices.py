@@ -55,6 +55,9 @@ _PROVIDERS: Mapping[str, _Provider] = {
     "directml": _Provider("DmlExecutionProvider", "onnxruntime-directml", "Windows", alone=True),
 }
 
+#: The packages that bring more than the CPU, as doctor keeps one of several.
+DEVICE_PACKAGES = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
+
 #: What a library says on stderr before the reason: a place in its sources, or a code.
 _BEFORE_REASON = re.compile(r".*(?:\[ERROR\]|: FAIL :|with error:)\s*")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -176,7 +179,7 @@ def _open_elsewhere(onnxruntime: Any, model: bytes, options: Any, threads: int |
     options.use_deterministic_compute = True
     if device == "directml":
         options.enable_mem_pattern = False  # it cannot be used with it
-    wanted = [(provider.name, _provider_options(device, threads)), _PROVIDERS["cpu"].name]
+    wanted = [(provider.name, _provider_options(device, threads))]  # and the CPU for what it lacks
     with tempfile.TemporaryFile() as held:
         try:
             # A provider that fails says why on stderr alone; onnxruntime then goes on with the CPU.

@@ -6,7 +6,7 @@ import platform
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -16,13 +16,17 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
+from packaging.requirements import Requirement
 
+from mien.arguments import to_flags
 from mien.cgroups import cpu_quota
 from mien.data.synthetic.faces import draw_face
+from mien.devices import DEVICE_PACKAGES, Device, installed_runtimes, offered_devices
 from mien.errors import MienError
 from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
 from mien.io.layout import RUNS
 from mien.runtime import available_cores
+from mien.text import join_words
 from mien.version import __version__
 
 State = Literal["ok", "missing", "broken", "info"]
@@ -53,8 +57,9 @@ def system_checks() -> Iterator[Check]:
     yield Check("processor", "info", processor())
     yield Check("cores", "info", cores())
     reinstall = f"pip install --force-reinstall {origin()}"
-    for name in ("numpy", "pillow", "onnxruntime"):
+    for name in ("numpy", "pillow"):
         yield _guard(name, partial(metadata.version, name), reinstall)
+    yield check_runtime(installed_runtimes(), reinstall)
     models = shipped_models()
     if not models:
         yield Check("models", "broken", "none in this installation", reinstall)
@@ -63,6 +68,7 @@ def system_checks() -> Iterator[Check]:
     yield _guard("face detector", _detector, reinstall)
     if models:
         yield _guard("self test", _self_test, reinstall)
+        yield from _devices()
     yield _runs()
 
 
@@ -82,11 +88,54 @@ def origin() -> str:
     return f"-e {place}" if found.get("dir_info", {}).get("editable") else place
 
 
+def check_runtime(installed: Mapping[str, str], reinstall: str) -> Check:
+    """Check that exactly one package brings onnxruntime, in a version that mien takes.
+
+    Args:
+        installed: the version of each package that brings it, by name.
+        reinstall: the line that installs mien again.
+    """
+    name, listing = "onnxruntime", join_words([f"{package} {version}" for package, version in installed.items()])
+    if not installed:
+        return Check(name, "broken", "not installed", reinstall)
+    if len(installed) > 1:
+        wanted = next((one for one in DEVICE_PACKAGES if one in installed), name)
+        fix = f"pip uninstall -y {' '.join(installed)} && pip install {wanted}"
+        return Check(name, "broken", f"{listing} are installed together and overwrite each other's files", fix)
+    try:
+        required = [row for row in map(Requirement, metadata.requires("mien") or []) if row.name == name]
+    except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed
+        required = []
+    unfit = [row for row in required if not row.specifier.contains(next(iter(installed.values())), prereleases=True)]
+    if unfit:
+        fix = f"pip install '{next(iter(installed))}{unfit[0].specifier}'"
+        return Check(name, "broken", f"{listing} is not {unfit[0].specifier}", fix)
+    return Check(name, "ok", listing)
+
+
+def _devices() -> Iterator[Check]:
+    """List the devices that onnxruntime offers, and try each that is not the CPU."""
+    try:
+        offered = offered_devices()
+    except ImportError:  # said above
+        return
+    yield Check("devices", "info", f"onnxruntime offers {join_words(offered)}, for --device")
+    for name in offered:
+        if name != "cpu":
+            yield _guard(f"device {name}", partial(_device, name), "use --device cpu")
+
+
+def _device(name: Device) -> str:
+    from mien.inference.reader import load
+
+    return str(load(device=name, detect=True).device_note)
+
+
 def _guard(name: str, check: Callable[[], str], fix: str) -> Check:
     try:
         return Check(name, "ok", check())
     except Exception as error:  # whatever is wrong, the other checks go on
-        return Check(name, "broken", f"{type(error).__name__}: {' '.join(str(error).split())}"[:300], fix)
+        return Check(name, "broken", f"{type(error).__name__}: {' '.join(to_flags(str(error)).split())}"[:300], fix)
 
 
 def processor() -> str:

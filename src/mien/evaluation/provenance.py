@@ -14,6 +14,7 @@ import numpy as np
 
 from mien.data.dataset import Manifest
 from mien.data.split import merge_groups
+from mien.devices import installed_runtimes
 from mien.evaluation.scoring import Predictions
 from mien.version import __version__
 
@@ -27,7 +28,7 @@ def command_line() -> str:
 def record_provenance(seed: int) -> dict[str, Any]:
     """Return seed, command line, date and versions, JSON-ready."""
     versions = {"mien": __version__, "python": platform.python_version(), "platform": platform.platform(terse=True)}
-    versions |= {name: metadata.version(name) for name in ("numpy", "onnxruntime", "pillow")}
+    versions |= {name: metadata.version(name) for name in ("numpy", "pillow")} | installed_runtimes()
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return {"seed": seed, "command": command_line(), "created": created, "versions": versions}
 

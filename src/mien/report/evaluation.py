@@ -10,7 +10,7 @@ import numpy as np
 from mien.arguments import path_argument
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
-from mien.devices import Device
+from mien.devices import Device, require_device
 from mien.errors import ConfigError, DataError
 from mien.evaluation.groups import GroupMetrics, measure_groups
 from mien.evaluation.groups_file import read_groups
@@ -100,7 +100,10 @@ def evaluate(
     groups = None if groups is None else path_argument("groups", groups, "a CSV")
     if data is not None:
         path_argument("data", data, "a labelled folder, CSV or zip")
-    if model is not None and not isinstance(model, Reader):
+    require_device(device)
+    if isinstance(model, Reader):
+        refuse_device(device)
+    elif model is not None:
         path_argument("model", model, "a shipped model, a bundle, a run folder or a reader")
     if groups is not None and not groups.exists():
         raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
@@ -188,7 +191,6 @@ def _reader(
     model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None, device: Device
 ) -> Reader:
     if isinstance(model, Reader):
-        refuse_device(device)
         return model.variant(faces="largest", detect=detect, threshold=threshold)
     return load(model, faces="largest", detect=detect, threshold=threshold, device=device)
 

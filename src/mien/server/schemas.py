@@ -97,6 +97,7 @@ class ModelInfo(TypedDict):
     size: int
     channels: int
     sha256: str
+    device: Annotated[str, Field(description="where the model runs, `cpu` for example")]
     explains: bool
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.arrays import Float32
 from mien.cgroups import cpu_quota
+from mien.devices import installed_runtimes
 from mien.errors import ConfigError, MissingExtraError
 from mien.runtime import available_cores, quiet_stderr
 from mien.version import __version__
@@ -58,9 +59,9 @@ def versions() -> dict[str, str]:
     import keras
 
     found = {"mien": __version__, "python": platform.python_version(), "backend": keras.backend.backend()}
-    for name in ("keras", "numpy", "pillow", "onnxruntime"):
+    for name in ("keras", "numpy", "pillow"):
         found[name] = metadata.version(name)
-    return found
+    return found | installed_runtimes()
 
 
 def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any] | None:

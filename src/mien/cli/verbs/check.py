@@ -6,7 +6,15 @@ from pathlib import Path
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import BY_SAMPLE, data_options, detect_option, device_option, model_option, one_stdout, parse_data_options
+from mien.cli.options import (
+    BY_SAMPLE,
+    data_options,
+    detect_option,
+    device_option,
+    model_option,
+    one_stdout,
+    parse_data_options,
+)
 from mien.cli.output.check_tables import print_audit, print_clean
 from mien.cli.output.progress import counting_bar, progress_bar
 from mien.cli.output.terminal import say, say_to_stderr
@@ -43,9 +51,9 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--keep", metavar="KIND,KIND", help=f"copy these, too: {', '.join(LEFT_OUT)}")
 @click.option("--strict-extensions", is_flag=True, help="accept only jpg, jpeg, png and bmp")
 def command(
-    data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, classes: str | None, rename: tuple[str, ...],
-    every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None, out: Path | None,
-    leave_out: str | None, keep: str | None, strict_extensions: bool,
+    data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, classes: str | None,
+    rename: tuple[str, ...], every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None,
+    out: Path | None, leave_out: str | None, keep: str | None, strict_extensions: bool,
 ) -> int:  # fmt: skip
     """List all issues of DATA, worst first.
 

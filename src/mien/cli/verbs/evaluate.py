@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, data_options, detect_option, device_option, model_option, parse_data_options, threshold_option
+from mien.cli.options import (
+    AS_TRAINED,
+    data_options,
+    detect_option,
+    device_option,
+    model_option,
+    parse_data_options,
+    threshold_option,
+)
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.tables import metrics_table
 from mien.cli.output.terminal import console, say, say_to_stderr

@@ -51,8 +51,8 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @data_options
 def command(
     inputs: tuple[str, ...], out: Path | None, label: str | None, method: Method | None, model: str | None,
-    labels: str | None, input_range: str, faces: Faces, detect: bool | None, device: Device, array: Path | None, summary: bool,
-    faithfulness: bool, limit: int | None, classes: str | None, rename: tuple[str, ...],
+    labels: str | None, input_range: str, faces: Faces, detect: bool | None, device: Device, array: Path | None,
+    summary: bool, faithfulness: bool, limit: int | None, classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Draw a heatmap of the evidence for the answer, or for --label, in each face of the images INPUTS.
 
