@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -78,10 +79,36 @@ class Session:
         self.outputs: Sequence[Any] = session.get_outputs()
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
-        """Return the named outputs of the graph as arrays. Raises whatever onnxruntime raises."""
+        """Return the named outputs of the graph as arrays; Ctrl-C ends even a graph that would run for ever.
+
+        Signals are handled by the main thread alone, and only while it runs Python: so it waits, and another thread
+        runs the graph. Raises whatever onnxruntime raises.
+
+        Args:
+            outputs: names of the outputs.
+            inputs: an array for each input.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return self._run(outputs, inputs)
+        options, done = quiet_onnxruntime().RunOptions(), Future[list[Any]]()
+        options.log_severity_level = 4
+
+        def run() -> None:
+            try:
+                done.set_result(self._run(outputs, inputs, options))
+            except BaseException as error:
+                done.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            options.terminate = True  # seen between two operations
+            raise
+
+    def _run(self, *arguments: Any) -> list[Any]:
         with self._turn:
-            found: list[Any] = self._session.run(outputs, inputs)
-            return found
+            return list(self._session.run(*arguments))
 
 
 def open_session(model: bytes, threads: int | None = None, device: Device = "cpu") -> Session:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -72,7 +72,7 @@ def map_in_order(
     if len(first) < 2:  # threads, and loading what runs them, would take longer than they save
         yield from map(function, first)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
     waiting: deque[Future[Outcome]] = deque()
     pool = ThreadPoolExecutor(threads, "mien-image")

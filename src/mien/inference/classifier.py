@@ -78,7 +78,7 @@ class Classifier:
             BundleError: the graph fails.
         """
         try:
-            found = run_session(self._session, self._outputs, {"image": crops.astype(np.float32)})
+            found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
         except Exception as error:
             raise BundleError(f"{self._name}: the graph cannot be run ({first_line(error)})") from None
         if found[0].shape != (len(crops), len(self._config.labels)):

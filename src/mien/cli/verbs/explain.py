@@ -9,7 +9,7 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, device_option, model_option, parse_data_options
 from mien.cli.output.progress import progress_bar
-from mien.cli.output.terminal import console, say, say_to_stderr, say_device
+from mien.cli.output.terminal import console, say, say_device, say_to_stderr
 from mien.devices import Device
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method

@@ -11,7 +11,7 @@ from signal import SIGINT
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import Number, threads_option, threshold_option
+from mien.cli.options import Number, device_option, threads_option, threshold_option
 from mien.cli.output.terminal import say, say_device
 from mien.devices import Device
 from mien.errors import ConfigError
