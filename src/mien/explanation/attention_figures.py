@@ -7,6 +7,7 @@ from mien.explanation.attention import AttentionSummary, ClassAttention
 from mien.explanation.figures import FAINT, GAP, INK, PAPER, TEXT_SIZE, add_strip, default_font
 from mien.explanation.regions import ELLIPSES
 from mien.metrics.formatting import format_percent
+from mien.text import one_line
 from mien.viz.overlay import colours, overlay
 
 #: Side of a drawn mean map, in pixels.
@@ -27,7 +28,7 @@ def summary_sheet(found: AttentionSummary) -> Image.Image:
     for number, one in enumerate(found.classes):
         x, y = GAP + number % columns * (SIDE + GAP), GAP + number // columns * tall
         sheet.paste(mean_map(one), (x, y))
-        pen.text((x, y + SIDE + 2), f"{one.label}, {one.images} images", INK, text)
+        pen.text((x, y + SIDE + 2), one_line(f"{one.label}, {one.images} images"), INK, text)
         pen.text((x, y + SIDE + 2 + line), _by_region(one), FAINT, default_font(12))
     return add_strip(sheet, found.conclusion, size=TEXT_SIZE)
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import RGB, Float64, UInt8
 from mien.results import Box, Face, FaceHeat, ImageResult
+from mien.text import one_line
 from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import colours, overlay, overlay_faces
@@ -99,7 +100,7 @@ def _panel(rgb: UInt8, face: FaceHeat) -> UInt8:
 
 def _caption(face: Face, heat: FaceHeat) -> str:
     by_label = face.expressions or face.probabilities
-    return f"{heat.label} {by_label[heat.label]:.1%}" + ("" if heat.heat.any() else ": no evidence")
+    return one_line(f"{heat.label} {by_label[heat.label]:.1%}") + ("" if heat.heat.any() else ": no evidence")
 
 
 def _large_enough(
@@ -130,6 +131,7 @@ def add_strip(image: Image.Image, text: str, legend: bool = True, size: int = 0)
     pad = max(4, line // 3)
     bar = line * 5
     wide = bar + sum(font.getlength(end) for end in ends) + 4 * pad if legend else 0
+    text = one_line(text)
     lines = _wrapped(text, font, image.width - 2 * pad)
     beside = len(lines) == 1 and font.getlength(text) + wide + 3 * pad <= image.width
     height = pad + len(lines) * line + (0 if beside or not legend else line + pad) + pad

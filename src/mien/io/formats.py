@@ -164,7 +164,9 @@ def write_parquet(rows: Iterable[ResultRow], path: Path, labels: Sequence[str], 
     from pyarrow import parquet
 
     shown, schema = columns(labels, video), parquet_schema(labels, video)
-    lines = ({column.name: _clean(column.value(row, face)) for column in shown} for row, face in flat_rows(rows))
+    lines = (
+        {escape(column.name): _clean(column.value(row, face)) for column in shown} for row, face in flat_rows(rows)
+    )
     with new_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
         while group := list(islice(lines, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))
@@ -188,7 +190,7 @@ def parquet_schema(labels: Sequence[str], video: bool = False) -> "pa.Schema":
         "text": pa.string(), "integer": pa.int32(), "number": pa.float64(), "numbers": pa.list_(pa.float64()),
         "boolean": pa.bool_(),
     }  # fmt: skip
-    return pa.schema({column.name: types[column.type] for column in columns(labels, video)})
+    return pa.schema({escape(column.name): types[column.type] for column in columns(labels, video)})
 
 
 def require_parquet() -> Any:

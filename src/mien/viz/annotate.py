@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import Bool, Int64, UInt8
 from mien.results import Box, Face, ImageResult
+from mien.text import one_line
 
 # Okabe and Ito's palette and a grey: told apart with every common kind of colour blindness.
 _FIXED = {
@@ -75,7 +76,7 @@ def annotate(rgb: UInt8, result: ImageResult) -> Image.Image:
 def face_label(face: Face) -> str:
     """Return the label of a face: `happy 98%`, or `2: happy 98%` for the second person of a video."""
     person = "" if face.person is None else f"{face.person}: "
-    return f"{person}{face.answer} {face.probability:.0%}".replace("\n", " ")
+    return one_line(f"{person}{face.answer} {face.probability:.0%}")
 
 
 def place_labels(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from mien.errors import MissingExtraError
 from mien.io.atomic import new_file
 from mien.io.targets import SOFTWARE
-from mien.text import html_text
+from mien.text import html_text, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,15 +158,17 @@ def chart(
 
 
 def plain(text: str, longest: int = 80) -> str:
-    """Return a text as a short, literal matplotlib label.
+    """Return a text as a short, literal matplotlib label on one line.
 
-    Without this, matplotlib may parse it as a formula, or hide it if it starts with `_`.
+    Without this, matplotlib may parse it as a formula, hide it if it starts with `_`, or fail at bytes of a file name
+    that are not UTF-8.
 
     Examples:
         >>> plain("a" * 10, longest=4)
         'aaa…'
     """
-    short = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    line = one_line(text)
+    short = line if len(line) <= longest else f"{line[: longest - 1]}…"
     escaped = short.replace("$", r"\$")
     return f"\u200b{escaped}" if escaped.startswith("_") else escaped
 

@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from mien.arrays import UInt8
 from mien.io.atomic import new_file
 from mien.io.targets import SOFTWARE
+from mien.text import one_line
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
 _GAP, _MARGIN, _HEADING, _CAPTION = 4, 16, 26, 14
@@ -39,10 +40,10 @@ def mosaic(
     height = 2 * _MARGIN + 30 + len(rows) * _HEADING + lines * (tile + _GAP + below)
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN - 4), title, _INK, ImageFont.load_default(17))
+    pen.text((_MARGIN, _MARGIN - 4), one_line(title), _INK, ImageFont.load_default(17))
     y = _MARGIN + 26
     for heading, images in rows.items():
-        pen.text((_MARGIN, y + 4), heading, _FAINT, ImageFont.load_default(14))
+        pen.text((_MARGIN, y + 4), one_line(heading), _FAINT, ImageFont.load_default(14))
         y += _HEADING
         for number, image in enumerate(images):
             column, line = number % per_line, number // per_line
@@ -67,7 +68,7 @@ def _tile(pixels: UInt8, side: int) -> Image.Image:
 
 def _caption(text: str, width: int) -> Image.Image:
     strip = Image.new("RGB", (width, _CAPTION), _PAPER)
-    ImageDraw.Draw(strip).text((0, 0), text, _INK, ImageFont.load_default(10))
+    ImageDraw.Draw(strip).text((0, 0), one_line(text), _INK, ImageFont.load_default(10))
     return strip
 
 
