@@ -47,9 +47,9 @@ def cached_crops(
 
 
 def _key(manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region]) -> str:
-    digest = hashlib.sha256(f"{manifest.path.resolve()} {size} {channels}".encode())
+    digest = hashlib.sha256(f"{manifest.path.resolve()} {size} {channels}".encode("utf-8", "surrogatepass"))
     for sample in manifest.samples:
-        digest.update(f"{sample.name}\0{manifest.stamp(sample.name)}\n".encode())
+        digest.update(f"{sample.name}\0{manifest.stamp(sample.name)}\n".encode("utf-8", "surrogatepass"))
         if sample.name in regions:
             digest.update(repr(regions[sample.name]).encode())
     return digest.hexdigest()[:24]
