@@ -9,12 +9,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib import metadata
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mien.cli.doctor_requirements import look_up, requirements, words
 from mien.cli.doctor_system import Check
 
 #: What each extra is for, in the order in which they are shown.
@@ -25,8 +24,6 @@ PURPOSE = {
 }  # fmt: skip
 #: Distributions whose module has another name.
 _MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow", "tensorboardx": "tensorboardX"}
-#: Either of these meets a requirement for the other.
-_ALTERNATIVES = {"tensorflow-cpu": "tensorflow", "tensorflow": "tensorflow-cpu"}
 _PROBE = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -46,61 +43,22 @@ def extras() -> list[str]:
     return sorted(known, key=lambda name: (list(PURPOSE).index(name) if name in PURPOSE else len(PURPOSE), name))
 
 
-def requirements(extra: str) -> list[Requirement]:
-    """Return what an extra requires on this machine, with the requirements of the extras that it includes."""
-    found: list[Requirement] = []
-    for requirement in map(Requirement, metadata.requires("mien") or []):
-        if not _is_of(extra, requirement):
-            continue
-        if canonicalize_name(requirement.name) == "mien":
-            for included in sorted(requirement.extras):
-                found += requirements(included)
-        else:
-            found.append(requirement)
-    return found
-
-
-def _is_of(extra: str, requirement: Requirement) -> bool:
-    """Whether a requirement holds on this machine because of the extra."""
-    marker = requirement.marker
-    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
-
-
 def check_extra(extra: str) -> Check:
     """Check one extra: missing, broken, or working."""
     name, purpose = f"extra {extra}", PURPOSE.get(extra, "")
     needed = requirements(extra)
-    installed = {row.name: _installed(row.name) for row in needed}
-    missing = [name for name, found in installed.items() if found is None]
-    if missing:
-        fix = f"pip install 'mien[{extra}]'"
-        return Check(name, "missing", f"{purpose}: not installed ({', '.join(missing)} missing)", fix)
-    present = {row.name: found for row in needed if (found := installed[row.name])}
-    unfit = [row for row in needed if not row.specifier.contains(present[row.name][1], prereleases=True)]
-    if unfit:
-        listing = ", ".join(f"{' '.join(present[row.name])} is not {row.specifier}" for row in unfit)
-        return Check(name, "broken", f"{purpose}: {listing}", f"pip install {_words(unfit)}")
-    reason, backend = _import([_module(distribution) for distribution, _ in present.values()])
+    found = look_up(needed)
+    if missing := [row for row in found if row.version is None]:
+        listing = ", ".join(map(str, missing))
+        return Check(name, "missing", f"{purpose}: not installed ({listing})", f"pip install 'mien[{extra}]'")
+    if unfit := [row for row in found if not row.fits]:
+        fix = f"pip install {words([row.requirement for row in unfit])}"
+        return Check(name, "broken", f"{purpose}: {', '.join(map(str, unfit))}", fix)
+    direct = [row for row in found if row.direct]
+    reason, backend = _import([_module(str(row.distribution)) for row in direct])
     if reason:
-        return Check(name, "broken", f"{purpose}: {reason}", f"pip install --force-reinstall {_words(needed)}")
-    versions = ", ".join(" ".join(found) for found in present.values())
-    return Check(name, "ok", f"{purpose}: {versions}{backend}")
-
-
-def _words(needed: Sequence[Requirement]) -> str:
-    """Return requirements as words of a command. They name packages, for mien itself may not be on an index."""
-    return " ".join(f"'{canonicalize_name(row.name)}{row.specifier}'" for row in needed)
-
-
-def _installed(name: str) -> tuple[str, str] | None:
-    """Return the distribution that meets a requirement by name, and its version; None if it is not installed."""
-    for one in (name, _ALTERNATIVES.get(canonicalize_name(name))):
-        try:
-            if one:
-                return one, metadata.version(one)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+        return Check(name, "broken", f"{purpose}: {reason}", f"pip install --force-reinstall {words(needed)}")
+    return Check(name, "ok", f"{purpose}: {', '.join(map(str, direct))}{backend}")
 
 
 def _module(distribution: str) -> str:

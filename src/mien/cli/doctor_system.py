@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
-from packaging.requirements import Requirement
 
 from mien.arguments import to_flags
 from mien.cgroups import cpu_quota
+from mien.cli.doctor_requirements import look_up, requirements, words
 from mien.data.synthetic.faces import draw_face
 from mien.devices import DEVICE_PACKAGES, Device, installed_runtimes, offered_devices
 from mien.errors import MienError
@@ -29,6 +29,8 @@ from mien.runtime import available_cores
 from mien.text import join_words
 from mien.version import __version__
 
+#: The one requirement that other packages meet, too.
+RUNTIME = "onnxruntime"
 State = Literal["ok", "missing", "broken", "info"]
 
 #: Processor features that speed up inference or training, as Linux names them.
@@ -57,8 +59,7 @@ def system_checks() -> Iterator[Check]:
     yield Check("processor", "info", processor())
     yield Check("cores", "info", cores())
     reinstall = f"pip install --force-reinstall {origin()}"
-    for name in ("numpy", "pillow"):
-        yield _guard(name, partial(metadata.version, name), reinstall)
+    yield _core()
     yield check_runtime(installed_runtimes(), reinstall)
     models = shipped_models()
     if not models:
@@ -70,6 +71,19 @@ def system_checks() -> Iterator[Check]:
         yield _guard("self test", _self_test, reinstall)
         yield from _devices()
     yield _runs()
+
+
+def _core() -> Check:
+    """Compare what mien always needs with the bounds of its package; onnxruntime has a check of its own."""
+    try:
+        found = look_up([row for row in requirements() if row.name != RUNTIME])
+    except metadata.PackageNotFoundError:
+        return Check("core", "info", "mien is not installed as a package, so the versions it needs are not known")
+    unfit = [row for row in found if not row.fits]
+    if unfit:
+        fix = f"pip install {words([row.requirement for row in unfit])}"
+        return Check("core", "broken", ", ".join(map(str, unfit)), fix)
+    return Check("core", "ok", ", ".join(map(str, found)))
 
 
 def origin() -> str:
@@ -95,7 +109,7 @@ def check_runtime(installed: Mapping[str, str], reinstall: str) -> Check:
         installed: the version of each package that brings it, by name.
         reinstall: the line that installs mien again.
     """
-    name, listing = "onnxruntime", join_words([f"{package} {version}" for package, version in installed.items()])
+    name, listing = RUNTIME, join_words([f"{package} {version}" for package, version in installed.items()])
     if not installed:
         return Check(name, "broken", "not installed", reinstall)
     if len(installed) > 1:
@@ -103,7 +117,7 @@ def check_runtime(installed: Mapping[str, str], reinstall: str) -> Check:
         fix = f"pip uninstall -y {' '.join(installed)} && pip install {wanted}"
         return Check(name, "broken", f"{listing} are installed together and overwrite each other's files", fix)
     try:
-        required = [row for row in map(Requirement, metadata.requires("mien") or []) if row.name == name]
+        required = [row for row in requirements() if row.name == name]
     except metadata.PackageNotFoundError:  # run from a folder of sources that was never installed
         required = []
     unfit = [row for row in required if not row.specifier.contains(next(iter(installed.values())), prereleases=True)]

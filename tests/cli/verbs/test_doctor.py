@@ -12,7 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from mien.cli import doctor_extras, doctor_system
-from mien.cli.doctor_extras import check_extra, requirements
+from mien.cli.doctor_extras import check_extra
+from mien.cli.doctor_requirements import requirements
 from mien.cli.doctor_system import Check, system_checks
 from mien.faces import yunet
 from mien.inference import bundle
@@ -81,6 +82,13 @@ def test_a_missing_face_detector_is_found(
     assert "weights are missing" in out
 
 
+def installed(versions: dict[str, str], name: str) -> str:
+    """Stand in for `metadata.version` where only these distributions are installed."""
+    if name not in versions:
+        raise metadata.PackageNotFoundError(name)
+    return versions[name]
+
+
 def needs(monkeypatch: pytest.MonkeyPatch, *rows: Requirement) -> None:
     monkeypatch.setattr(doctor_extras, "requirements", lambda _: list(rows))
 
@@ -125,12 +133,7 @@ def test_a_version_that_does_not_fit_is_broken(monkeypatch: pytest.MonkeyPatch, 
 def test_either_tensorflow_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"tensorflow": "2.20.1"}
 
-    def version(name: str) -> str:
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", lambda name: installed(versions, name))
     monkeypatch.setattr(doctor_extras, "_import", lambda modules: ("", f"; imported {modules}"))
     needs(monkeypatch, Requirement("tensorflow-cpu>=2.18"))
     found = check_extra("train")
@@ -171,6 +174,39 @@ def test_what_an_extra_needs_is_read_from_the_package() -> None:
     assert len(names & {"tensorflow-cpu", "tensorflow"}) == 1, "markers choose one"
     assert [str(row.specifier) for row in requirements("report") if row.name == "matplotlib"] == [">=3.9"]
     assert requirements("no-such-extra") == []
+
+
+def test_the_core_is_held_to_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "numpy>=2.0",
+        "click<8",
+        "no-such-distribution>=1",
+        "av>=99; extra == 'video'",
+        "rich>=99; python_version < '3'",
+    ]
+    monkeypatch.setattr(metadata, "requires", lambda _: lines)
+    core = next(check for check in system_checks() if check.name == "core")
+    assert (core.state, core.fix) == ("broken", "pip install 'click<8' 'no-such-distribution>=1'")
+    assert core.text == f"click {metadata.version('click')} is not <8, no-such-distribution missing"
+
+
+def test_the_core_is_read_from_the_package() -> None:
+    names = {row.name for row in requirements()}
+    assert {"numpy", "pillow", "onnxruntime", "click"} <= names
+    assert not {"keras", "fastapi", "av"} & names
+
+
+def test_an_extra_of_a_requirement_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`psycopg[binary]` is not complete without `psycopg-binary`, in the version that psycopg names."""
+    known = {"mien": ["psycopg[binary]>=3.2; extra == 'a'"], "psycopg": ["psycopg-binary==3.2.9; extra == 'binary'"]}
+    versions = {"psycopg": "3.2.9"}
+    monkeypatch.setattr(metadata, "requires", known.__getitem__)
+    monkeypatch.setattr(metadata, "version", lambda name: installed(versions, name))
+    assert "(psycopg-binary missing)" in check_extra("a").text
+    versions["psycopg-binary"] = "3.2.8"
+    found = check_extra("a")
+    assert (found.state, found.fix) == ("broken", "pip install 'psycopg-binary==3.2.9'")
+    assert "psycopg-binary 3.2.8 is not ==3.2.9" in found.text
 
 
 def test_markers_bounds_and_included_extras_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
