@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from mien import devices
 from mien.arrays import UInt8
 from mien.cli import main
 from mien.data.synthetic.faces import write_dataset
-from mien.inference import bundle
+from mien.inference import bundle, placement
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE
 from mien.inference.bundle_config import BundleConfig
 from mien.labels import EXPRESSIONS
@@ -279,3 +281,14 @@ def start_server() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's provider stands in for OpenVINO's: all is real but the name."""
+    if "openvino" in devices.offered_devices():
+        pytest.skip("the real one is here")
+    provider = replace(devices._PROVIDERS["openvino"], name="CPUExecutionProvider")
+    monkeypatch.setattr(devices, "_PROVIDERS", {**devices._PROVIDERS, "openvino": provider})
+    monkeypatch.setattr(devices, "_provider_options", lambda device, threads: {})
+    monkeypatch.setattr(placement, "_SECONDS", 0.01)

@@ -1,6 +1,5 @@
 """The shipped models say of a handful of images what they said when they were released, through every door."""
 
-import importlib.util
 import io
 import json
 from collections.abc import Callable
@@ -8,27 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from golden_answers import ANSWERS, ASTRONAUT, CROPS, PHOTOGRAPHS, TOLERANCE
 from PIL import Image
 
 import mien
 from mien.cli import main
-
-PATH = Path(__file__).parent / "golden" / "images.py"
-SPEC = importlib.util.spec_from_file_location("golden_images", PATH)
-assert SPEC is not None
-assert SPEC.loader is not None
-golden = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(golden)
-
-ANSWERS = json.loads(golden.ANSWERS.read_text(encoding="utf-8"))
-CROPS: dict[str, npt.NDArray[np.uint8]] = dict(golden.crops())
-PHOTOGRAPHS: dict[str, npt.NDArray[np.uint8]] = dict(golden.photographs())
-ASTRONAUT = PHOTOGRAPHS["photograph"]
-
-#: Processors with and without fused or 8-bit instructions round differently, int8 graphs most of all.
-TOLERANCE = {"mien": 0.005, "mien-int8": 0.08}
 
 
 @pytest.mark.parametrize("model", list(ANSWERS))

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import golden_answers as golden
 import numpy as np
 import onnx
 import pytest
@@ -394,3 +395,85 @@ def test_the_weight_of_an_extra(extended: Path, extra: str, core: Path, capsys: 
         print(f"\nsite-packages with mien[{extra}]: {sum(sizes.values()):.0f} MB, {more:+.0f} ({largest(sizes)})")
     assert alone.keys() - sizes.keys() == set()  # it comes on top of the core
     assert more > 0
+
+
+#: Answers to the golden images, as JSON by name, of a model on a device. Arguments: model, device, an .npz of images.
+_GOLDEN = """
+import json, sys
+import numpy as np
+import mien
+
+model, device, path = sys.argv[1:]
+readers = {kind: mien.load(model, device=device, detect=kind == "photographs") for kind in ("photographs", "crops")}
+found = {"note": readers["photographs"].device_note, "device": readers["crops"].device, "answers": {}}
+with np.load(path) as images:
+    for name in images.files:
+        kind, _, title = name.partition(" ")
+        found["answers"][title] = readers[kind].predict(images[name]).face.expressions
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def beside_openvino(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts folder of an environment into which somebody has put a second onnxruntime."""
+    scripts = environment(tmp_path_factory.mktemp("venv") / "openvino", str(wheel))
+    done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--no-deps", "onnxruntime-openvino")
+    if done.returncode:
+        pytest.skip(f"onnxruntime-openvino cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+    return scripts
+
+
+@pytest.fixture(scope="module")
+def with_openvino(beside_openvino: Path) -> Path:
+    """The same, after what doctor says there is to do."""
+    done = run(beside_openvino / "mien", "doctor", "--json", "-")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, rows["onnxruntime"]["state"]) == (1, "broken")
+    assert "overwrite each other's files" in rows["onnxruntime"]["text"]
+    fix = rows["onnxruntime"]["fix"]
+    assert fix == "pip uninstall -y onnxruntime onnxruntime-openvino && pip install onnxruntime-openvino"
+    for line in fix.split(" && "):
+        done = run(beside_openvino / "python", "-m", *line.split())
+        assert done.returncode == 0, done.stderr
+    return beside_openvino
+
+
+def test_openvino_alone_satisfies_doctor(with_openvino: Path) -> None:
+    done = run(with_openvino / "mien", "doctor", "--json", "-")
+    rows = {row["name"]: row for row in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, rows
+    assert rows["onnxruntime"]["text"].startswith("onnxruntime-openvino ")
+    assert rows["devices"]["text"] == "onnxruntime offers cpu and openvino, for --device"
+    assert "runs on openvino" in rows["device openvino"]["text"]
+
+
+@pytest.mark.parametrize("model", list(golden.ANSWERS))
+def test_openvino_gives_the_golden_answers(with_openvino: Path, model: str, tmp_path: Path) -> None:
+    images = {f"crops {name}": image for name, image in golden.CROPS.items()}
+    images |= {f"photographs {name}": image for name, image in golden.PHOTOGRAPHS.items()}
+    np.savez(tmp_path / "images.npz", **images)  # type: ignore[arg-type]
+    done = run(with_openvino / "python", "-c", _GOLDEN, model, "openvino", tmp_path / "images.npz")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["device"] == "openvino"
+    assert f"{model} runs on openvino" in found["note"]
+    for name, answer in found["answers"].items():
+        assert answer == pytest.approx(golden.ANSWERS[model][name], abs=golden.TOLERANCE[model]), name
+
+
+def test_each_verb_says_that_it_runs_on_openvino(with_openvino: Path, photo: Path, faces: Path, tmp_path: Path) -> None:
+    for words in (
+        ["predict", photo, "--json", "-"],
+        ["evaluate", faces, "--json", "-"],
+        ["explain", photo, "--out", tmp_path / "heat.png"],
+        ["check", faces, "--json", "-"],
+    ):
+        done = run(with_openvino / "mien", *words, "--device", "openvino")
+        assert done.returncode == 0, done.stderr
+        assert "mien runs on openvino" in done.stderr, words
+    auto = run(with_openvino / "mien", "predict", photo, "--json", "-")
+    assert "mien runs on" in auto.stderr  # one of the two, which is up to this machine
+    done = run(with_openvino / "mien", "predict", photo, "--device", "cuda")
+    assert done.returncode == 2
+    assert "pip uninstall -y onnxruntime-openvino && pip install 'onnxruntime-gpu[cuda,cudnn]'" in done.stderr

@@ -6,7 +6,6 @@ A device is one of onnxruntime's execution providers. Which one is faster for a 
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -201,6 +200,8 @@ def quiet_onnxruntime() -> Any:
 
 def _open_elsewhere(onnxruntime: Any, model: bytes, options: Any, threads: int | None, device: Device) -> Any:
     """Open a session on another device than the CPU; ConfigError if that cannot take any of the graph."""
+    import tempfile
+
     provider = _PROVIDERS[device]
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.use_deterministic_compute = True

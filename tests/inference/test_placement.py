@@ -8,24 +8,12 @@ import numpy as np
 import pytest
 
 import mien
-from mien import devices
 from mien.devices import Device, offered_devices
 from mien.errors import BundleError, ConfigError
 from mien.inference import placement
 from mien.inference.bundle import load_bundle
 from mien.inference.placement import MIN_GAIN, place
 from mien.inference.reader import Reader
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU's provider stands in for OpenVINO's: all is real but the name."""
-    if "openvino" in offered_devices():
-        pytest.skip("the real one is here")
-    provider = replace(devices._PROVIDERS["openvino"], name="CPUExecutionProvider")
-    monkeypatch.setattr(devices, "_PROVIDERS", {**devices._PROVIDERS, "openvino": provider})
-    monkeypatch.setattr(devices, "_provider_options", lambda device, threads: {})
-    monkeypatch.setattr(placement, "_SECONDS", 0.01)
 
 
 def test_alone_the_cpu_is_taken_without_a_trial_or_a_word(monkeypatch: pytest.MonkeyPatch, three_way: Path) -> None:

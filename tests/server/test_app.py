@@ -109,6 +109,7 @@ def test_models_are_described(server: Any, reader: Reader) -> None:
     assert first["answers"] == list(reader.answers)
     assert (first["size"], first["channels"], first["framing"]) == (48, 1, "face")
     assert first["sha256"] == reader.config.sha256
+    assert first["device"] == reader.device == "cpu"
 
 
 @pytest.mark.parametrize("view", ["overlay", "heat"])

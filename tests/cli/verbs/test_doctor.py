@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 from mien.cli import doctor_extras, doctor_system
 from mien.cli.doctor_extras import check_extra
 from mien.cli.doctor_requirements import requirements
-from mien.cli.doctor_system import Check, system_checks
+from mien.cli.doctor_system import Check, check_runtime, system_checks
+from mien.devices import offered_devices
 from mien.faces import yunet
 from mien.inference import bundle
 
@@ -54,6 +55,44 @@ def test_json_says_the_same(core_only: None, call: Call) -> None:
     assert (code, found["ok"]) == (0, True)
     assert {"name", "state", "text", "fix"} == set(found["checks"][0])
     assert {row["state"] for row in found["checks"]} <= {"ok", "info"}
+
+
+def test_any_package_that_brings_onnxruntime_will_do_in_a_version_that_fits() -> None:
+    for package in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"):
+        found = check_runtime({package: "1.24.1"}, "pip install mien")
+        assert (found.state, found.text) == ("ok", f"{package} 1.24.1")
+        old = check_runtime({package: "1.2.0"}, "pip install mien")
+        assert old.state == "broken"
+        assert f"{package} 1.2.0 is not >=" in old.text
+        assert old.fix.startswith(f"pip install '{package}>=")
+    assert check_runtime({}, "pip install mien").fix == "pip install mien"
+
+
+def test_two_onnxruntimes_are_broken_and_the_one_with_a_device_is_kept() -> None:
+    found = check_runtime({"onnxruntime": "1.31.1", "onnxruntime-gpu": "1.31.1"}, "pip install mien")
+    assert found.state == "broken"
+    assert "are installed together and overwrite each other's files" in found.text
+    assert found.fix == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+
+
+def test_the_offered_devices_are_listed(core_only: None, call: Call) -> None:
+    rows = {row["name"]: row for row in json.loads(call("doctor", "--json", "-")[1])["checks"]}
+    for name in offered_devices():
+        assert name in rows["devices"]["text"]
+        assert name == "cpu" or f"device {name}" in rows
+
+
+def test_a_device_that_is_offered_and_cannot_be_used_is_broken(
+    core_only: None, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with onnxruntime-gpu on a machine without a GPU."""
+    if "cuda" in offered_devices():
+        pytest.skip("CUDA may work here")
+    monkeypatch.setattr(doctor_system, "offered_devices", lambda: ("cpu", "cuda"))
+    code, out, _ = call("doctor", "--json", "-")
+    rows = {row["name"]: row for row in json.loads(out)["checks"]}
+    assert (code, rows["device cuda"]["state"], rows["device cuda"]["fix"]) == (1, "broken", "use --device cpu")
+    assert "--device cuda: " in rows["device cuda"]["text"]
 
 
 def test_damaged_weights_are_found(shipped: Path, core_only: None, call: Call) -> None:
