@@ -4,7 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := train,report,parquet,video,serve,tune,tune-db,tensorboard
 
-.PHONY: setup demo notebook test test-slow check format docs bench lock release clean
+# What tells whether another version of a library still works: core, video, server, training, tuning, reports.
+SMOKE := tests/test_golden.py tests/test_shipped.py tests/io tests/faces tests/inference \
+	tests/server/test_app.py tests/server/test_metrics.py tests/server/test_params.py tests/server/test_problems.py \
+	tests/server/test_runner.py tests/server/test_security.py tests/server/test_stream.py tests/server/test_uploads.py \
+	tests/training/test_train.py tests/training/test_run.py tests/training/loop tests/training/export \
+	tests/training/networks tests/training/search tests/report/test_report.py tests/viz/test_charts.py
+
+.PHONY: setup demo notebook test test-slow test-lowest test-newest check format docs bench lock release clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +42,19 @@ test: setup
 test-slow: $(VENV)/.ready-slow
 	$(BIN)/python -m pytest -m slow
 
+# The lowest versions allowed, then the newest, each in an environment of its own. Warnings of old versions are no errors.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet -r requirements/lowest.txt -r requirements/smoke.in -e .
+	.venv-lowest/bin/python -m pytest -W default -m 'not slow' $(SMOKE)
+	rm -rf .venv-lowest
+
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet -r requirements/smoke.in -e '.[$(EXTRAS),cluster]'
+	.venv-newest/bin/python -m pytest -m 'not slow' $(SMOKE)
+	rm -rf .venv-newest
+
 check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -61,7 +81,7 @@ release: setup docs
 	$(BIN)/python tools/release.py --tools .venv-release/bin/python $(if $(TAG),--tag $(TAG))
 	rm -rf .venv-release
 
-# Resolve the newest allowed versions and pin them.
+# Resolve the newest allowed versions and the lowest ones, and pin them.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r requirements/test.in -e '.[$(EXTRAS),cluster]'
@@ -70,6 +90,10 @@ lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -r requirements/release.in
 	.venv-lock/bin/python -m pip freeze > requirements/release.txt
+	.venv-lock/bin/python -m pip install --quiet uv
+	echo '# The lowest versions that pyproject.toml allows: `make lock` writes this file, `make test-lowest` installs it.' > requirements/lowest.txt
+	.venv-lock/bin/uv pip compile --quiet --universal --resolution lowest-direct --python-version 3.11 --all-extras \
+		--no-annotate --no-header pyproject.toml >> requirements/lowest.txt
 	rm -rf .venv-lock
 
 clean:
