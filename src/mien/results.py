@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.errors import ImageError, InputError
-from mien.text import html_table, one_line
+from mien.markup import table, to_html
+from mien.text import one_line
 
 Status = Literal["ok", "no_face", "unreadable"]
 Landmarks = tuple[tuple[float, float], ...]
@@ -222,7 +223,7 @@ class ImageResult:
             )
             for number, face in enumerate(self.faces, 1)
         ]
-        return html_table(("", "answer", "probability", "probabilities", "why"), rows, caption)
+        return to_html(table(("", "answer", "probability", "probabilities", "why"), rows, caption))
 
 
 @dataclass(frozen=True)

@@ -112,25 +112,6 @@ def capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
-    """Return a table as an HTML element for notebooks; every text is escaped.
-
-    Args:
-        columns: the header cells.
-        rows: the rows, each with as many cells as there are columns.
-        caption: a sentence above the table; empty for none.
-
-    Examples:
-        >>> html_table(["class"], [["<sad>"]])
-        '<table><tr><th>class</th></tr><tr><td style="text-align: left">&lt;sad&gt;</td></tr></table>'
-    """
-    title = f"<caption>{html_text(caption)}</caption>" if caption else ""
-    head = "".join(f"<th>{html_text(name)}</th>" for name in columns)
-    cells = ("".join(f'<td style="text-align: left">{html_text(cell)}</td>' for cell in row) for row in rows)
-    body = "".join(f"<tr>{one}</tr>" for one in cells)
-    return f"<table>{title}<tr>{head}</tr>{body}</table>"
-
-
 def first_line(error: BaseException, limit: int = 160) -> str:
     """Return the first line of an error's text, at most so many characters; the name of its class if it has none.
 

@@ -13,7 +13,7 @@ from bundles import write_empty_model
 CALLS = """
 import contextlib, io, json, sys
 names = "keras tensorflow jax onnx tf2onnx sklearn scipy tensorboardX optuna psycopg"
-names += " matplotlib pyarrow av fastapi uvicorn ray"
+names += " jinja2 matplotlib pyarrow av fastapi uvicorn ray"
 sys.modules.update(dict.fromkeys(names.split()))
 from mien.cli import main
 found = []
@@ -31,6 +31,7 @@ CASES = {
     "show FACES --augment light": "train", "tune FACES --trials 1": "tune", "serve": "serve",
     "predict FACES --parquet rows.parquet": "parquet", "predict FACES --engine ray --parquet rows": "cluster",
     "predict x.mp4": "video", "evaluate FACES --model BUNDLE --out report": "report",
+    "explain FACES --model BUNDLE --summary --out look": "report",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def test_the_page_has_every_route_and_parameter(server: Any) -> None:
             assert f"{method.upper()} {path}</code>" in page.text
             assert all(f"<td>{one['name']}</td>" in page.text for one in operation.get("parameters", ()))
     assert "sad=0.6" in page.text
-    assert f"curl -s -H &#x27;Authorization: Bearer KEY&#x27; -F file=@photo.jpg {server.url}/v1/predict" in page.text
+    assert f"curl -s -H &#39;Authorization: Bearer KEY&#39; -F file=@photo.jpg {server.url}/v1/predict" in page.text
 
 
 def test_nothing_is_loaded_from_elsewhere(server: Any) -> None:

@@ -15,9 +15,10 @@ from mien.data.issue_collector import Collector, class_issues, judge_copies, jud
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
 from mien.data.label_issues import LabelCheck
 from mien.errors import ImageError
+from mien.markup import element, table, to_html
 from mien.results import Box
 from mien.runtime import available_cores
-from mien.text import html_table, html_text, pluralize
+from mien.text import pluralize
 
 Progress = Callable[[float], None]
 
@@ -96,10 +97,12 @@ class Audit:
     def _repr_html_(self) -> str:
         """Return a table of the issues for a notebook."""
         columns, rows = ("severity", "issue", "files", "example", "fix"), [_cells(issue) for issue in self.issues]
-        table = html_table(columns, rows) if rows else "<p>no issues found</p>"
-        files = f"{len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
-        said = "".join(f"<p>{html_text(sentence)}</p>" for sentence in self.sentences)
-        return f"<p><b>{html_text(str(self.manifest.path))}</b>: {files}</p>{table}{said}"
+        files = f": {len(self.usable.samples)} of {len(self.manifest.samples)} files usable for training"
+        return to_html(
+            element("p", element("b", str(self.manifest.path)), files),
+            table(columns, rows) if rows else element("p", "no issues found"),
+            *(element("p", sentence) for sentence in self.sentences),
+        )
 
 
 def _cells(issue: Issue) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import numpy as np
 from mien.errors import ConfigError, DataError
 from mien.evaluation.differences import Difference, measure_difference
 from mien.evaluation.predictions import SavedPredictions
+from mien.markup import table, to_html
 from mien.metrics.classification import ClassificationMetrics, classification_metrics
 from mien.metrics.formatting import format_estimate
 from mien.metrics.registry import compared_metrics
 from mien.metrics.samples import check_samples
 from mien.metrics.significance import holm_correction
-from mien.text import html_table, join_words, pluralize
+from mien.text import join_words, pluralize
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return the table of metrics as HTML, for notebooks."""
-        return html_table(("metric", *self.evaluations), self.rows(), self.conclusion())
+        return to_html(table(("metric", *self.evaluations), self.rows(), self.conclusion()))
 
 
 def compare_predictions(reports: Sequence[SavedPredictions], seed: int = 0) -> Comparison:

@@ -23,8 +23,9 @@ from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.io.images.decoding import load_image
 from mien.io.images.source import ImageSource, open_source
+from mien.markup import element, to_html
 from mien.results import Face, FaceHeat, ImageResult
-from mien.text import did_you_mean, html_text
+from mien.text import did_you_mean
 
 #: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -103,7 +104,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return the figure as an inline PNG for a notebook."""
-        return f'<img src="{inline_png(self.figure())}" alt="{html_text(str(self.result))}">'
+        return to_html(element("img", src=inline_png(self.figure()), alt=str(self.result)))
 
 
 def explain_image(

@@ -13,7 +13,7 @@ from mien.explanation.faithfulness import Faithfulness, measure_faithfulness
 from mien.explanation.figures import inline_png
 from mien.explanation.sampling import label_indices, predicted_indices, sample_crops
 from mien.inference.reader import Reader
-from mien.text import html_text
+from mien.markup import element, to_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +59,13 @@ class DatasetExplanation:
 
     def _repr_html_(self) -> str:
         """Return the mean heatmaps as an inline PNG and the conclusions, for a notebook."""
-        parts = [f"<p><b>{html_text(self.model)}</b>, {self.images} images, {html_text(self.part)}</p>"]
+        parts = [element("p", element("b", self.model), f", {self.images} images, {self.part}")]
         if self.attention:
             image = inline_png(summary_sheet(self.attention))
-            parts.append(f'<img src="{image}" alt="{html_text(self.attention.conclusion)}">')
+            parts.append(element("img", src=image, alt=self.attention.conclusion))
         if self.faithfulness:
-            parts.append(f"<p>{html_text(self.faithfulness.conclusion)}</p>")
-        return "".join(parts)
+            parts.append(element("p", self.faithfulness.conclusion))
+        return to_html(*parts)
 
 
 def explain_manifest(

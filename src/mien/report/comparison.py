@@ -47,7 +47,7 @@ def compare(
     Raises:
         ConfigError: if an evaluation is given twice.
         DataError: if a folder is neither a report nor a run, classes or labels differ, or no image is in all.
-        MissingExtraError: if `out` is given and matplotlib is not installed.
+        MissingExtraError: if `out` is given, and matplotlib or Jinja2 is not installed.
         OutputError: if `out` exists, or something cannot be written.
 
     Examples:
@@ -115,7 +115,7 @@ def test_table(found: Comparison) -> Table:
 def write_page(found: Comparison, folder: Path) -> None:
     """Write `compare.html`, `compare.json` and the chart as a PNG into an existing folder.
 
-    Raises MissingExtraError if matplotlib is not installed, OutputError if the folder cannot be written.
+    Raises MissingExtraError if matplotlib or Jinja2 is not installed, OutputError if the folder cannot be written.
     """
     drawn = _chart(found)
     notes = tuple(Note(text) for text in found.notes)

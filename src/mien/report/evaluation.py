@@ -90,7 +90,7 @@ def evaluate(
         ConfigError: arguments do not go together, or the device cannot be used.
         BundleError: `model` cannot be loaded.
         OutputError: the report or the JSON cannot be written.
-        MissingExtraError: `out` is given and matplotlib is not installed.
+        MissingExtraError: `out` is given, and matplotlib or Jinja2 is not installed.
 
     Examples:
         >>> import mien

@@ -23,9 +23,10 @@ from mien.io.atomic import new_folder, write_text
 from mien.io.cells import csv_table
 from mien.io.layout import METRICS, PREDICTIONS, REPORT
 from mien.io.targets import require_new_folder, require_output, to_json, write_output
+from mien.markup import element, table, to_html
 from mien.metrics.classification import ClassificationMetrics
-from mien.report.document import Section
-from mien.report.html import fragment, page
+from mien.report.document import Note, Section, Table
+from mien.report.html import page, require_pages
 from mien.report.sections import calibration, performance
 from mien.report.sections.baselines import baselines_section
 from mien.report.sections.gallery import Heatmaps, gallery_section
@@ -34,7 +35,7 @@ from mien.report.sections.provenance import data_section, provenance_section, tr
 from mien.report.sections.robustness import robustness_section
 from mien.report.sections.slices import slices_section
 from mien.report.sections.thresholds import thresholds_section
-from mien.viz.charts import Chart, require_matplotlib
+from mien.viz.charts import Chart
 
 #: How `metrics.json` begins.
 JSON_BEGINS = r'\{"part":"(\\.|[^"\\])*","judged_by":'
@@ -122,7 +123,7 @@ class Evaluation:
 
         Raises:
             OutputError: the folder exists, or something cannot be written.
-            MissingExtraError: `out` is given and matplotlib is not installed.
+            MissingExtraError: `out` is given, and matplotlib or Jinja2 is not installed.
         """
         require_report(out, json_target)
         if out is None:
@@ -152,8 +153,12 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Show the verdict and the tables of metrics in a notebook."""
-        section = performance.metrics_section(self.predictions, self.metrics)
-        return fragment(_verdict(self)[0], section.parts)
+        parts = performance.metrics_section(self.predictions, self.metrics).parts
+        return to_html(
+            element("p", element("strong", _verdict(self)[0])),
+            *(table(part.columns, part.rows, part.caption) for part in parts if isinstance(part, Table)),
+            *(element("p", part.text) for part in parts if isinstance(part, Note)),
+        )
 
 
 def require_report(
@@ -169,7 +174,7 @@ def require_report(
     """
     if out:
         require_new_folder(out, *inputs)
-        require_matplotlib()
+        require_pages()
     if json_target:
         require_output(json_target, begins, *inputs)
 
@@ -177,7 +182,7 @@ def require_report(
 def write_report(evaluation: Evaluation, folder: Path) -> None:
     """Write the report, the metrics, the predictions and the charts into an existing folder.
 
-    Raises OutputError if the folder cannot be written, MissingExtraError if matplotlib is not installed.
+    Raises OutputError if the folder cannot be written, MissingExtraError if matplotlib or Jinja2 is not installed.
     """
     sections = _sections(evaluation)
     write_text(folder / METRICS, json.dumps(evaluation.to_dict(), indent=2) + "\n")

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from mien.errors import MissingExtraError
 
-for _library in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client"):
+for _library in ("fastapi", "uvicorn", "websockets", "python_multipart", "prometheus_client", "jinja2"):
     try:
         import_module(_library)
     except ImportError:

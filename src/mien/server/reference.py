@@ -4,37 +4,31 @@ FastAPI's own pages load scripts from other sites. This one is a single file wit
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-#: Code in the description, as Markdown marks it.
-_CODE = re.compile(r"`([^`]+)`")
+from mien.markup import templates
 
 _TRY = {
     "/v1/predict": "-F file=@photo.jpg ",
     "/v1/explain": "-F file=@photo.jpg -o evidence.png ",
 }
 
-_FRAME = """<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <title>mien: HTTP API</title>
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <link rel="icon" href="page/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="page/base.css">
-  <link rel="stylesheet" href="page/reference.css">
-</head>
-<body>
-  <main>
-{body}
-  </main>
-</body>
-</html>
-"""
+
+@dataclass(frozen=True)
+class _Operation:
+    """What the page shows of one route and method; the template is `templates/reference.html`."""
+
+    method: str
+    path: str
+    summary: str
+    command: str
+    kinds: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
+    answers: tuple[tuple[str, str, str], ...]
+    example: str
 
 
 def render_reference(document: Mapping[str, Any], address: str, locked: bool) -> str:
@@ -45,45 +39,30 @@ def render_reference(document: Mapping[str, Any], address: str, locked: bool) ->
         address: of this server, without a slash at the end, as the reader of the page calls it.
         locked: whether requests need a key.
     """
-    key = "-H 'Authorization: Bearer KEY' " if locked else ""
-    about = _CODE.sub(r"<code>\1</code>", escape(document["info"]["description"]))
-    parts = [
-        f"<h1>{escape(document['info']['title'])} {escape(document['info']['version'])}</h1>",
-        f"<p>{about}</p>",
-        '<p><a href=".">Open the page for photos and the webcam</a>. Programs read the same as '
-        '<a href="openapi.json">openapi.json</a>.</p>',
+    curl = "curl -s -H 'Authorization: Bearer KEY' " if locked else "curl -s "
+    operations = [
+        _operation(path, method.upper(), operation, f"{curl}{_TRY.get(path, '')}{address}{path}")
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     ]
-    if locked:
-        parts.append("<p>Requests need the API key: write it in place of <code>KEY</code>.</p>")
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            parts += _operation(path, method.upper(), operation, address, key)
-    return _FRAME.format(body="\n".join(parts))
+    text: str = _template().render(info=document["info"], locked=locked, operations=operations)
+    return text
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], address: str, key: str) -> Iterator[str]:
-    yield f"<h2><code>{method} {escape(path)}</code></h2>"
-    yield f"<p>{escape(operation['summary'])}.</p>"
-    command = f"curl -s {key}{_TRY.get(path, '')}{address}{path}"
-    yield f'<pre tabindex="0">{escape(command)}</pre>'
-    if "requestBody" in operation:
-        kinds = ", ".join(f"<code>{escape(kind)}</code>" for kind in operation["requestBody"]["content"])
-        yield f"<p>The body is one of {kinds}. A form has the image in its field <code>file</code>.</p>"
-    if parameters := operation.get("parameters"):
-        yield _table(("parameter", "values"), [(one["name"], _values(one["schema"])) for one in parameters])
-    rows = [(status, *_answer(answer)) for status, answer in sorted(operation["responses"].items())]
-    yield _table(("status", "answer", "codes"), rows)
+@cache
+def _template() -> Any:
+    return templates("server").get_template("reference.html")
+
+
+def _operation(path: str, method: str, operation: Mapping[str, Any], command: str) -> _Operation:
     example = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("example")
-    if example is not None:
-        text = escape(json.dumps(example, indent=2, ensure_ascii=False))
-        yield f'<details><summary>Example of an answer</summary><pre tabindex="0">{text}</pre></details>'
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; the page's policy allows no style in it, as `mien.text.html_table` writes for notebooks."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return _Operation(
+        method, path, operation["summary"], command,
+        kinds=tuple(operation.get("requestBody", {}).get("content", ())),
+        parameters=tuple((one["name"], _values(one["schema"])) for one in operation.get("parameters", ())),
+        answers=tuple((status, *_answer(answer)) for status, answer in sorted(operation["responses"].items())),
+        example="" if example is None else json.dumps(example, indent=2, ensure_ascii=False),
+    )  # fmt: skip
 
 
 def _values(schema: Mapping[str, Any]) -> str:

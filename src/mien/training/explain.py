@@ -137,7 +137,7 @@ def explain_dataset(
     Raises:
         DataError: nothing labelled is found, or no image has a face.
         OutputError: `out` exists or cannot be written.
-        MissingExtraError: `faithfulness` is to be written, but matplotlib is not installed.
+        MissingExtraError: `out` is given, and matplotlib or Jinja2 is not installed.
 
     Examples:
         >>> import mien
@@ -150,10 +150,9 @@ def explain_dataset(
     place = None if out is None else path_argument("out", out, "a new folder")
     if place:
         require_new_folder(place, source)
-        if faithfulness:
-            from mien.viz.charts import require_matplotlib
+        from mien.report.html import require_pages
 
-            require_matplotlib()
+        require_pages()
     opened = model
     if not isinstance(opened, ExplainableModel):
         opened = open_model(opened, labels, method, "largest", detect, input_range, device)

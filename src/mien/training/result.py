@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import Baselines
 from mien.evaluation.scoring import Predictions
-from mien.text import html_text, pluralize
+from mien.markup import element, to_html
+from mien.text import pluralize
 from mien.training.loop.schedule import Epoch, best_epoch
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class TrainingResult:
         rows = [("accuracy", metrics.accuracy), ("macro F1", metrics.macro_f1), ("ROC-AUC", metrics.roc_auc)]
         rows[1:1] = [(f"accuracy of {one.name}", one.metrics.accuracy) for one in self.baselines.rows()]
         rows += [(f"recall of {name}", row.recall) for name, row in metrics.per_class.items()]
-        cells = "".join(f"<tr><th>{html_text(name)}</th><td>{html_text(str(value))}</td></tr>" for name, value in rows)
-        caption = html_text(f"{self.folder.name}, evaluated on: {self.evaluated_on} (n = {metrics.n}; 95 % intervals)")
-        against = html_text(" ".join(self.baselines.sentences()))
-        return f"<table><caption>{caption}</caption>{cells}</table><p>{against}</p>"
+        cells = (element("tr", element("th", name), element("td", str(value))) for name, value in rows)
+        caption = f"{self.folder.name}, evaluated on: {self.evaluated_on} (n = {metrics.n}; 95 % intervals)"
+        return to_html(
+            element("table", element("caption", caption), *cells), element("p", " ".join(self.baselines.sentences()))
+        )
