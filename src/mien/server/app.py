@@ -26,11 +26,13 @@ from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
+from mien.server.protocols import UNLOCK
+from mien.server.ration import Ration
 from mien.server.reference import render_reference
 from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
-from mien.server.uploads import BodyMemory, read_uploads
+from mien.server.uploads import BodyMemory, HeldResponse, read_uploads
 from mien.server.workers import WorkerPool
 from mien.version import __version__
 
@@ -61,37 +63,39 @@ class Api:
         self.limits, self.key = limits, ApiKey(key)
         self.models = Models(readers, limits.pixels)
         self.workers = WorkerPool(threads, limits.waiting, limits.seconds)
-        self.memory = BodyMemory(limits.held_bytes)
+        self.memory, self.ration = BodyMemory(limits.held_bytes), Ration()
         self.metrics, self.state, self.page = ServerMetrics(), ServerState(), PageFiles()
         self.streams = Streams(self.models, self.workers, limits, self.metrics)
         self.state.on_close.append(self.streams.close)
         self.metrics.add_gauge("mien_waiting", "Requests that wait for a worker", lambda: self.workers.waiting)
-        self.metrics.add_gauge("mien_held_bytes", "Memory of all request bodies", lambda: self.memory.used)
+        self.metrics.add_gauge(
+            "mien_held_bytes", "Memory of all request bodies and large answers", lambda: self.memory.used
+        )
 
     async def predict(self, request: Request, params: PredictQuery) -> Response:
         """Predict the expression in one or several images. An image that cannot be read is a row with a reason."""
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
-            uploads = await read_uploads(request, self.limits, reservation)
+            uploads = await read_uploads(request, self.limits, reservation, self.ration)
             cost = sum(len(upload.data) for upload in uploads)
             rows = await self._run(request, self.models.batch_function(reader), uploads, cost)
         if isinstance(rows, Problem):
             raise rows
         self.metrics.images.inc(len(uploads))
-        return Response(rows, media_type="application/json")
+        return HeldResponse(rows, "application/json", self.memory)
 
     async def explain(self, request: Request, params: ExplainQuery) -> Response:
         """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
-            uploads = await read_uploads(request, self.limits, reservation)
+            uploads = await read_uploads(request, self.limits, reservation, self.ration)
             if len(uploads) > 1:
                 raise Problem("too_many_files", "send one image per request")
             work = partial(self.models.explain, reader, uploads[0], params.label, params.method, params.view)
             png = await self._run(request, lambda _: [work()], None)
-        return Response(png, media_type="image/png")
+        return HeldResponse(png, "image/png", self.memory)
 
     async def stream(self, socket: WebSocket, params: PredictQuery) -> None:
         """Answer the frames of a WebSocket."""
@@ -99,6 +103,8 @@ class Api:
         try:
             if self.key.required and not self.key.matches(await receive_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
+            if unlock := socket.scope.get("extensions", {}).get(UNLOCK):
+                unlock()
             await self.streams.run(
                 socket, self.models.reader(params.model, params.detect, params.faces, params.threshold)
             )

@@ -22,9 +22,10 @@ class Limits:
         pixels: largest image, width times height, taken from its header before decoding.
         body_seconds: longest time to send a body.
         header_seconds: longest time to send a request head, or the key of a stream.
+        answer_seconds: longest time in which a client must accept an answer.
         seconds: longest time that a request may wait and be worked on, together.
         waiting: most requests that may wait for a worker; more are answered 503.
-        held_bytes: most memory for all request bodies together; more are answered 503.
+        held_bytes: most memory for all request bodies and large answers together; more are answered 503.
         connections: most open connections; more are answered 503.
         streams: most open WebSockets.
         frame_bytes: largest frame of a stream.
@@ -44,6 +45,7 @@ class Limits:
     pixels: int = 50_000_000
     body_seconds: float = 30.0
     header_seconds: float = 10.0
+    answer_seconds: float = 30.0
     seconds: float = 30.0
     waiting: int = 256
     held_bytes: int = 256 * 2**20

@@ -44,6 +44,8 @@ _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECUR
 #: A Host header as browsers and curl write it. Programs disagree about what looser forms name.
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 _MAX_PORT = 65535
+#: Most parameters of a query. Each that is unknown takes a line of the answer.
+_MAX_PARAMETERS = 100
 
 _CORS_METHODS = "GET, HEAD, POST"
 _CORS_HEADERS = "Authorization, Content-Type, X-API-Key"
@@ -133,6 +135,8 @@ class SecurityMiddleware:
                 "forbidden_origin",
                 f"pages of {origin[:60]!r} may not use this server; allow them with mien serve --allow-origin",
             )
+        if scope.get("query_string", b"").count(b"&") >= _MAX_PARAMETERS:
+            raise Problem("bad_parameter", f"the query has more than {_MAX_PARAMETERS} parameters")
         # A page cannot set headers of a WebSocket or a preflight: streams send the key as their first message.
         if scope["type"] != "http" or scope["method"] == "OPTIONS" or _is_public(scope):
             return

@@ -1,6 +1,11 @@
-"""Receive request bodies: enforce the limits while data arrives, and keep everything in memory."""
+"""Receive request bodies: enforce the limits while data arrives, and keep everything in memory.
+
+Large answers share the memory of the bodies until their client has accepted them.
+"""
 
 import asyncio
+import io
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,9 +15,12 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from mien.server.limits import Limits
 from mien.server.problems import Problem
+from mien.server.ration import ParseTime, Ration
 
 #: Longest file name, in characters; the start of a longer one is cut off.
 MAX_NAME_LENGTH = 255
@@ -20,6 +28,10 @@ MAX_NAME_LENGTH = 255
 _MAX_OTHER_FIELDS = 32
 #: Longest content of such a field, in bytes.
 _MAX_FIELD_BYTES = 1024 * 1024
+#: A form is parsed in slices of this many bytes.
+_SLICE_BYTES = 8 * 1024
+#: Answers are sent in pieces of this many bytes.
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Upload:
 
 
 class BodyMemory:
-    """Memory budget that all request bodies share, in bytes."""
+    """Memory budget that all request bodies and large answers share, in bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.used = limit, 0
@@ -42,7 +54,7 @@ class BodyMemory:
 
 
 class Reservation:
-    """The memory of one request body."""
+    """The memory of one request body or answer."""
 
     def __init__(self, memory: BodyMemory) -> None:
         self._memory, self._size = memory, 0
@@ -63,13 +75,42 @@ class Reservation:
         self._memory.used -= self._size
 
 
-async def read_uploads(request: Request, limits: Limits, reservation: Reservation) -> list[Upload]:
+class HeldResponse(Response):
+    """An answer that is sent as fast as the client accepts it. Its memory is reserved until then.
+
+    Args:
+        content: the body, not empty.
+        media_type: its type.
+        memory: the budget; smaller answers than `_PIECE_BYTES` are not counted.
+
+    Raises:
+        Problem: `busy` if the budget is used up.
+    """
+
+    def __init__(self, content: bytes, media_type: str, memory: BodyMemory) -> None:
+        super().__init__(content, media_type=media_type)
+        self._reservation = memory.reserve()
+        if len(content) > _PIECE_BYTES:
+            self._reservation.add(len(content))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer in pieces."""
+        with self._reservation:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for start in range(0, len(self.body), _PIECE_BYTES):
+                end = start + _PIECE_BYTES
+                piece, more = self.body[start:end], end < len(self.body)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+
+async def read_uploads(request: Request, limits: Limits, reservation: Reservation, ration: Ration) -> list[Upload]:
     """Return the files of a request: the form fields named `file`, or the body itself as one file named `body`.
 
     Args:
         request: a request whose body was not read yet.
         limits: `body_bytes`, `files` and `body_seconds` apply here.
         reservation: memory that grows with the body.
+        ration: of the time to parse a form.
 
     Returns:
         At least one upload. Its data may be anything.
@@ -86,13 +127,15 @@ async def read_uploads(request: Request, limits: Limits, reservation: Reservatio
     try:
         async with asyncio.timeout(limits.body_seconds):
             if kind == b"multipart/form-data":
-                chunks = _chunks(request, limits, reservation)
+                chunks = _sliced(_chunks(request, limits, reservation), ParseTime(ration))
                 return await _Form(chunks, options.get(b"boundary", b""), limits).read()
             if kind == b"" or kind.startswith(b"image/") or kind == b"application/octet-stream":
-                data = b"".join([chunk async for chunk in _chunks(request, limits, reservation)])
-                if not data:
+                body = io.BytesIO()  # a list of very small chunks takes much more memory
+                async for chunk in _chunks(request, limits, reservation):
+                    body.write(chunk)
+                if not body.tell():
                     raise Problem("no_file", "the body is empty; send an image, or a form with a field named file")
-                return [Upload("body", data)]
+                return [Upload("body", body.getvalue())]
     except TimeoutError:
         headers = {"Connection": "close"}
         raise Problem(
@@ -116,6 +159,20 @@ async def _chunks(request: Request, limits: Limits, reservation: Reservation) ->
             yield chunk
     except ClientDisconnect:
         raise Problem("bad_request", "the body ended early") from None
+
+
+async def _sliced(chunks: AsyncGenerator[bytes, None], parsed: ParseTime) -> AsyncGenerator[bytes, None]:
+    """Pass a form on to its parser in slices. If the parser takes long, other requests come in between."""
+    async for chunk in chunks:
+        for start in range(0, len(chunk), _SLICE_BYTES):
+            piece = chunk[start : start + _SLICE_BYTES]
+            begin = time.thread_time()
+            yield piece  # the parser works until it asks for the next piece
+            wait = parsed.charge(time.thread_time() - begin, len(piece))
+            if parsed.exhausted:
+                raise Problem("bad_multipart", "the form takes too long to parse; its parts are too small or damaged")
+            if wait:
+                await asyncio.sleep(wait)
 
 
 class _Form(MultiPartParser):

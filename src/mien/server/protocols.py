@@ -1,0 +1,360 @@
+"""The HTTP and WebSocket connections of the server: uvicorn's, with limits on what a connection may cost."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from mien.server.metrics import ServerMetrics
+from mien.server.problems import Problem
+from mien.server.ration import SLICE_SECONDS, ParseTime, Ration
+from mien.server.security import SECURITY_HEADERS
+
+#: The system drops a connection whose client acknowledges nothing for this many milliseconds.
+_TCP_USER_TIMEOUT_MS = 30_000
+#: Largest request head, and its most lines. Browsers send 20, proxies add a few.
+_MAX_HEAD_BYTES, _MAX_HEAD_LINES = 16 * 1024, 100
+#: The parser looks at the clock after this many events.
+_EVENTS_PER_LOOK = 16
+#: A stream is parsed in pieces of this many bytes.
+_PIECE_BYTES = 2048
+#: Most fragments of a message. Each costs memory, however short.
+_MAX_FRAGMENTS = 256
+#: Longest message before the key of a stream.
+MAX_KEY_BYTES = 64 * 1024
+#: A stream offers the application a function under this name, which ends the limit on the first message.
+UNLOCK = "mien.unlock"
+
+
+class SlicedParser(h11.Connection):
+    """h11's parser, which asks for more data once a slice is over, and refuses heads of very many lines."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, _MAX_HEAD_BYTES)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a slice."""
+        self._begin, self._events = time.thread_time(), 0
+        #: Whether the slice ended before the data did.
+        self.stopped = False
+
+    def spent(self) -> float:
+        """Return the processor seconds of this slice."""
+        return time.thread_time() - self._begin
+
+    def next_event(self) -> Any:
+        """Return the next event, or `NEED_DATA` if the slice is over."""
+        if self._events and self._events % _EVENTS_PER_LOOK == 0 and self.spent() > SLICE_SECONDS:
+            self.stopped = True
+        if self.stopped:
+            return h11.NEED_DATA
+        self._events += 1
+        if self.their_state is h11.IDLE:
+            data, _ = self.trailing_data
+            end = data.find(b"\r\n\r\n")
+            if data.count(b"\n", 0, len(data) if end < 0 else end) > _MAX_HEAD_LINES:
+                raise h11.RemoteProtocolError("the request head has too many lines", error_status_hint=431)
+        return super().next_event()
+
+
+class WriteDeadline:
+    """Abort a connection whose client does not accept what was written.
+
+    Attributes:
+        seconds: longest time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, transport: asyncio.Transport) -> None:
+        """Begin to wait, unless this has begun."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.seconds, transport.abort)
+
+    def stop(self) -> None:
+        """Stop waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Connection(H11Protocol):
+    """uvicorn's HTTP connection, with limits on what it may cost before and after there is a request.
+
+    It closes if a request head takes too long to come or an answer too long to go. It is refused if too many are open.
+    Parsing is rationed. Invalid HTTP gets a problem document. All this happens where there is no request for an
+    application yet, or none any more, so no middleware can do it, and uvicorn has no settings for it. `build_server`
+    sets the limits in a subclass, because uvicorn makes the instances.
+    """
+
+    header_seconds = 10.0
+    answer_seconds = 30.0
+    max_connections = 1000
+    #: Counts WebSockets that have not sent a key or are closing too, since each may hold a message in memory.
+    max_websockets = 24
+    metrics: ServerMetrics
+    ration: Ration
+    _deadline: asyncio.TimerHandle | None = None
+    _pause: asyncio.TimerHandle | None = None
+    _upgraded = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = self._parser = SlicedParser()
+        self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for a request, or refuse the connection."""
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._answer(Problem("busy", "too many connections are open; try again in a moment"))
+            return
+        opened: socket.socket | None = transport.get_extra_info("socket")
+        if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT") and opened.family != socket.AF_UNIX:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Process data; once the first byte of a request head is in, the rest must follow in time."""
+        if self._pause is not None:  # the application resumed reading
+            self.conn.receive_data(data)
+            self.transport.pause_reading()
+            return
+        self._parse(lambda: super(Connection, self).data_received(data), len(data))
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_timer()
+        elif self._deadline is None and not (self._upgraded or self.transport.is_closing()):
+            self._start_timer()
+
+    def on_response_complete(self) -> None:
+        """Start to wait for the next request, and free a body that was refused unread."""
+        self._stop_timer()
+        if not self.flow.write_paused:
+            self._written.stop()
+        self.cycle.body = bytearray()
+        self._parsed.reset()
+        # The next request may be in the buffer already.
+        self._parse(super().on_response_complete, 0)
+
+    def pause_writing(self) -> None:
+        """Start to wait for the client, who is slow to read."""
+        super().pause_writing()
+        self._written.start(self.transport)
+
+    def resume_writing(self) -> None:
+        """Stop waiting if the answer is out."""
+        super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete:
+            self._written.stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_timer()
+        self._written.stop()
+        if self._pause is not None:
+            self._pause.cancel()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Hand the connection to the WebSocket protocol, or refuse it."""
+        self._upgraded = True
+        self._stop_timer()
+        if sum(not isinstance(other, Connection) for other in self.connections) >= self.max_websockets:
+            self._answer(Problem("busy", "too many streams are open; try again in a moment"))
+            return
+        super().handle_websocket_upgrade(event)
+        # The protocol leaves requests open that it cannot parse, such as one with a very long head or with a body.
+        if not getattr(self.transport.get_protocol(), "handshake_initiated", True):
+            self._answer(Problem("bad_request", "this is not a valid request to open a WebSocket"))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer invalid HTTP with a problem document."""
+        self._answer(Problem("bad_request", "this is not a valid HTTP/1.1 request"))
+
+    def _parse(self, step: Callable[[], None], size: int) -> None:
+        """Parse for one slice. Go on later if data is left, or if this request takes more time than others."""
+        self._parser.begin()
+        step()
+        if self._upgraded or self.transport.is_closing():
+            return
+        wait = self._parsed.charge(self._parser.spent(), size)
+        if self._parsed.exhausted:
+            if self.cycle is not None and self.cycle.response_started and self.conn.our_state is not h11.IDLE:
+                self.transport.abort()  # it sends more after an answer
+            else:
+                self._answer(Problem("bad_request", "the request comes in too small pieces; send larger chunks"))
+        elif self._parser.stopped or (wait and size):
+            self.transport.pause_reading()
+            if self._pause is not None:
+                self._pause.cancel()
+            self._pause = self.loop.call_later(wait, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        if self.transport.is_closing():
+            return
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+        self._parse(self.handle_events, 0)
+
+    def _answer(self, problem: Problem) -> None:
+        if self.cycle is None or self.cycle.response_complete:  # otherwise the interrupted request is counted
+            self.metrics.refused.labels(problem.code).inc()
+        response = problem.response()
+        head = f"HTTP/1.1 {problem.status} {problem.title}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
+        raw = b"".join(b"%s: %s\r\n" % pair for pair in response.raw_headers)
+        self.transport.write(head.encode() + raw + b"connection: close\r\n\r\n" + bytes(response.body))
+        self.transport.close()
+
+    def _start_timer(self) -> None:
+        self._deadline = self.loop.call_later(self.header_seconds, self._on_timeout)
+
+    def _stop_timer(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _on_timeout(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class StreamConnection(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket connection, with limits on what it may cost.
+
+    Parsing is rationed, and stops while a message waits for the application or while the client accepts nothing: pings
+    are answered, and would fill the memory with answers that nobody reads. Before the key, only short messages are
+    received. As with `Connection`, the application cannot do this: it sees whole messages only.
+    """
+
+    answer_seconds = 30.0
+    key_required = False
+    ration: Ration
+    _pause: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
+        self._unparsed = bytearray()
+        self._locked, self._key_bytes, self._key_came = self.key_required, 0, False
+
+    def data_received(self, data: bytes) -> None:
+        """Process data, or keep it until its turn."""
+        if not self.handshake_initiated:  # the head, which the HTTP connection has checked
+            super().data_received(data)
+            return
+        self._unparsed += data
+        if self._pause is None:
+            self._parse()
+        self._set_reading()
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the application to end the limit on messages before the key."""
+        super().handle_connect(event)
+        if self._locked and self.response.status_code == 101:
+            self.scope["extensions"][UNLOCK] = self._unlock  # type: ignore[assignment]
+
+    def handle_cont(self, event: Frame) -> None:
+        """Add a fragment to its message; end the stream if there are too many."""
+        if len(self.frames) >= _MAX_FRAGMENTS:
+            self.conn.fail(1008, "a message has too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    async def receive(self) -> Any:
+        """Return the next message, and go on to parse."""
+        message = await super().receive()
+        self._key_came |= message["type"] == "websocket.receive"
+        if self._pause is None:
+            self._parse()
+        self._set_reading()
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Send a message. Once it closes the stream, go on to parse, since the client confirms that."""
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            if self._pause is None:
+                self._parse()
+            self._set_reading()
+
+    def pause_writing(self) -> None:
+        """Read nothing until the client has accepted what was written, and end the connection if this takes long."""
+        super().pause_writing()
+        self._written.start(self.transport)
+        self._set_reading()
+
+    def resume_writing(self) -> None:
+        """Go on to parse and to read."""
+        super().resume_writing()
+        self._written.stop()
+        if self._pause is None:
+            self._parse()
+        self._set_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting, and free what was not parsed."""
+        self._written.stop()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._unparsed.clear()
+        super().connection_lost(exc)
+
+    def _unlock(self) -> None:
+        self._locked = False
+        if self._pause is None:
+            self._parse()
+        self._set_reading()
+
+    def _parse(self) -> None:
+        """Parse for one slice, and set a time to go on."""
+        begin, size = time.thread_time(), 0
+        while self._unparsed and self._may_parse():
+            piece = bytes(self._unparsed[:_PIECE_BYTES])
+            del self._unparsed[:_PIECE_BYTES]
+            size += len(piece)
+            self._key_bytes += len(piece) * self._locked
+            if self._key_bytes > MAX_KEY_BYTES and not self.close_sent:
+                self.conn.fail(1009, "the first message is too long for a key")
+                self.handle_parser_exception()
+                break
+            super().data_received(piece)
+            if time.thread_time() - begin > SLICE_SECONDS:
+                break
+        if not size or self.transport.is_closing():
+            return
+        wait = self._parsed.charge(time.thread_time() - begin, size)
+        if wait or (self._unparsed and self._may_parse()):
+            self._pause = self.loop.call_later(wait, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._parse()
+        self._set_reading()
+
+    def _may_parse(self) -> bool:
+        waits = not self.close_sent and (not self.queue.empty() or (self._locked and self._key_came))
+        return not waits and self.writable.is_set() and not self.transport.is_closing()
+
+    def _set_reading(self) -> None:
+        """Read if all that came is parsed. uvicorn pauses and resumes by itself, so this follows each of its steps."""
+        if self.transport.is_closing():
+            return
+        if self._pause is None and not self._unparsed and self._may_parse():
+            self.read_paused = False
+            self.transport.resume_reading()
+        else:
+            self.read_paused = True
+            self.transport.pause_reading()

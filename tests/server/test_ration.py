@@ -1,0 +1,43 @@
+"""Slow parsing gets a share of the event loop's time; plain data is never held up."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.server.ration import FREE_SECONDS, MAX_SECONDS, SECONDS_PER_BYTE, SHARE, ParseTime, Ration
+
+SPENT = st.lists(st.floats(0.0001, 0.1), min_size=1, max_size=50)
+
+
+@given(SPENT, st.floats(0, 1e6))
+def test_slow_slices_of_all_clients_take_their_share_of_the_time(slices: list[float], now: float) -> None:
+    """Each client begins at the same moment and goes on when it may."""
+    ration = Ration()
+    delays = [ration.delay(spent, now) for spent in slices]
+    assert delays == sorted(delays)
+    assert abs(sum(slices) / delays[-1] - SHARE) < 1e-3
+
+
+@given(SPENT)
+def test_a_ration_that_nobody_used_is_not_saved_up(slices: list[float]) -> None:
+    ration, now = Ration(), 0.0
+    for spent in slices:
+        assert abs(ration.delay(spent, now) - spent / SHARE) < 1e-6
+        now += 100
+
+
+@given(st.lists(st.integers(0, 300_000), max_size=50))
+def test_plain_data_is_not_held_up(sizes: list[int]) -> None:
+    parsed = ParseTime(Ration())
+    assert all(parsed.charge(0.9 * size * SECONDS_PER_BYTE, size) == 0 for size in sizes)
+    assert not parsed.exhausted
+
+
+@given(SPENT)
+def test_slow_parsing_is_refused_in_the_end(slices: list[float]) -> None:
+    parsed = ParseTime(Ration())
+    for number, spent in enumerate(slices):
+        waits = parsed.charge(spent, 0) > 0
+        assert waits or sum(slices[: number + 1]) <= FREE_SECONDS
+    assert parsed.exhausted == (sum(slices) > MAX_SECONDS)
+    parsed.reset()
+    assert not parsed.exhausted
