@@ -179,7 +179,27 @@ def test_one_image_in_place_of_several_raises(rgb_reader: mien.Reader, source: A
         next(rgb_reader.predict_many(source))
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("shape", [(512, 640), (3, 64, 64), (512, 640, 2), (64, 64, 5), (7,), (2, 3, 8, 8, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
+def test_an_array_that_is_no_batch_is_not_read_row_by_row(
+    rgb_reader: mien.Reader, shape: tuple[int, ...], dtype: Any
+) -> None:
+    with pytest.raises(InputError) as caught:
+        rgb_reader.predict_many(np.zeros(shape, dtype))
+    assert str(caught.value) == (
+        f"predict_many takes several images, not an array of shape {shape}; put a single one into a list, or use "
+        "predict; several in one array are (N, H, W, 3)"
+    )
+
+
+def test_an_array_of_several_images_is_a_batch(rgb_reader: mien.Reader) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), np.uint8)
+    assert [row.faces for row in rgb_reader.predict_many(images)] == [rgb_reader.predict(one).faces for one in images]
+    names = np.array(["a.png", "b.png"])
+    assert [row.source for row in rgb_reader.predict_many(names)] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", 257, 1000])
 def test_an_impossible_number_of_threads_is_refused(make_bundle: MakeBundle, threads: Any) -> None:
     with pytest.raises(ConfigError, match="threads"):
         mien.load(make_bundle(), threads=threads)

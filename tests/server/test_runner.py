@@ -91,6 +91,39 @@ def test_ctrl_c_stops_it_with_status_0(start_server: Any) -> None:
     assert process.communicate()[1] == "mien: stopped\n"
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal of POSIX")
+def test_a_closed_terminal_stops_it_gracefully(start_server: Any, photo: bytes) -> None:
+    """The shell and the system both send SIGHUP; an upload in progress is still answered."""
+    process, url = start_server()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
+        slow.sendall(head + photo[:1000])
+        while "mien_held_bytes 1000.0" not in httpx.get(f"{url}/metrics", verify=False).text:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGHUP)
+        while httpx.get(f"{url}/readyz", verify=False).status_code == 200:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGHUP)
+        slow.sendall(photo[1000:])
+        slow.settimeout(60)
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+    assert process.wait(timeout=60) == 0
+    assert process.communicate()[1] == ""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal of POSIX")
+def test_under_nohup_it_goes_on(start_server: Any) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it to what it starts
+    try:
+        process, url = start_server()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    assert httpx.get(f"{url}/healthz", verify=False).status_code == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+
+
 def test_a_second_ctrl_c_stops_it_at_once(start_server: Any, photo: bytes) -> None:
     process, url = start_server()
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:

@@ -188,10 +188,15 @@ class Reader:
         """Classify images, in order; one bad file never stops the others.
 
         They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time.
-        Memory does not grow with the number of sources. Raises InputError for one image in place of several.
+        Memory does not grow with the number of sources. An array (N, H, W, 3) is N images. Raises InputError for one
+        image in place of several.
         """
         if not isinstance(sources, Iterable) or is_single_image(sources):
-            raise InputError("predict_many takes several images; put a single one into a list, or use predict")
+            what = f", not an array of shape {sources.shape}" if isinstance(sources, np.ndarray) else ""
+            several = "; several in one array are (N, H, W, 3)" if what else ""
+            raise InputError(
+                f"predict_many takes several images{what}; put a single one into a list, or use predict{several}"
+            )
         return self.predict_named(map(open_source, sources), batch_size)
 
     def predict_named(

@@ -34,6 +34,10 @@ _IN_MEMORY = 64 * 2**20
 _WILD = re.compile(r"[*?\[]")
 
 
+#: Two numbers that change when a file does.
+Stamp = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class InputItem:
     """One image or video: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`.
@@ -64,6 +68,21 @@ class InputItem:
             return self.archive.read(self.member)
         except ImageError as error:
             return error.renamed(self.name)
+
+    def stamp(self) -> Stamp | None:
+        """Return what changes when the file does: its size and time, or its size and check sum in an archive.
+
+        None if it is not there, or cannot be read.
+        """
+        if self.problem is not None:
+            return None
+        if self.archive is not None:
+            return self.archive.stamp(self.member)
+        try:
+            status = os.stat(self.name)  # noqa: PTH116
+        except (OSError, ValueError):
+            return None
+        return status.st_size, status.st_mtime_ns
 
     @contextmanager
     def file(self) -> Iterator[str | BinaryIO]:

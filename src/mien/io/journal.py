@@ -7,11 +7,11 @@ line that was cut short is dropped, and its row is made again.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from mien.errors import OutputError
 from mien.io.atomic import changed_fields, locked, readable_errors, to_bytes
@@ -70,10 +70,10 @@ class Journal(AbstractContextManager["Journal"]):
 
         Args:
             begin: the offset of the first row; None is that of the first of all.
-            notes: yield notes too, which have a `note`.
+            notes: yield notes too, which have a `note`, and rows with their `stamp`.
         """
         end = len(self._head) if begin is None else begin
-        with self.path.open("rb") as stream:
+        with self._open() as stream:
             stream.seek(end)
             for line in stream:
                 end += len(line)
@@ -81,6 +81,8 @@ class Journal(AbstractContextManager["Journal"]):
                 if row is None:
                     return
                 if notes or "note" not in row:
+                    if not notes:
+                        row.pop("stamp", None)
                     yield row, end
 
     def keep(self, rows: int, end: int | None = None) -> None:
@@ -89,9 +91,12 @@ class Journal(AbstractContextManager["Journal"]):
         os.lseek(self._file, 0, os.SEEK_END)
         self.rows = rows
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row that stays however this process ends; OutputError if the disk is full."""
-        self._write(to_bytes(dump_json(row) + "\n"))
+    def append(self, row: Mapping[str, Any], stamp: Sequence[int] | None = None) -> None:
+        """Add a row that stays however this process ends; OutputError if the disk is full.
+
+        `stamp` tells whether what the row is about has changed since; `replay` gives it with the notes.
+        """
+        self._write(to_bytes(dump_json({**row, "stamp": stamp}) + "\n"))
         self.rows += 1
         self._removable = False
         if time.monotonic() - self._synced > _SYNC_EVERY:
@@ -105,6 +110,18 @@ class Journal(AbstractContextManager["Journal"]):
         """Force all rows onto the disk, so that they survive a power failure too."""
         os.fsync(self._file)
         self._synced = time.monotonic()
+
+    def kept(self) -> str:
+        """Say which rows the same call would find now; somebody may have removed them."""
+        try:
+            found = os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            found = False
+        if self.rows and not found:
+            return f"nothing is kept, because {self.path} has been removed"
+        return (
+            f"{self.rows} rows are kept in {self.path}; the same command continues" if self.rows else "nothing was kept"
+        )
 
     def finish(self) -> None:
         """Delete the journal when it is closed: its rows have been written elsewhere."""
@@ -141,9 +158,13 @@ class Journal(AbstractContextManager["Journal"]):
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            kept = f"{self.rows} rows are kept in {self.path}; the same command continues"
-            problem = f"{self._out}: cannot be written ({error.strerror or error})"
-            raise OutputError(problem, kept if self.rows else "nothing was kept") from error
+            raise OutputError(f"{self._out}: cannot be written ({error.strerror or error})", self.kept()) from error
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be read ({error.strerror or error})", self.kept()) from error
 
     def _close(self) -> None:
         os.close(self._file)

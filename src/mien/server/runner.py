@@ -22,6 +22,8 @@ from mien.server.protocols import MAX_KEY_BYTES, Connection, StreamConnection
 log = logging.getLogger("mien.server")
 #: Longest time for requests in progress to finish during shutdown, in seconds.
 GRACE_SECONDS = 40.0
+#: The signal of a terminal that closes; Windows has none.
+_HANGUP: int | None = getattr(signal, "SIGHUP", None)
 
 
 class GracefulServer(uvicorn.Server):
@@ -47,11 +49,14 @@ class GracefulServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Shut down on SIGINT and SIGTERM; end at once on a second one."""
+        """Shut down on SIGINT and SIGTERM, and on SIGHUP when the terminal closes; end at once on a second one."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if _HANGUP is not None and signal.getsignal(_HANGUP) != signal.SIG_IGN:  # `nohup` ignores it
+            numbers.append(_HANGUP)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
             yield
         finally:
@@ -60,6 +65,8 @@ class GracefulServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to shut down, or end at once if that has begun."""
+        if sig == _HANGUP and self.stopped_by is not None:  # the shell and the system both send it
+            return
         if self.stopped_by is not None:
             self.should_exit = self.force_exit = True
         self.stopped_by = sig

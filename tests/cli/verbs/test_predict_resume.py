@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,61 @@ def begun(
     return inputs, arguments, expected
 
 
+def stamped(rows: bytes) -> bytes:
+    """Rows as a journal keeps them: each with the size and the time of its file."""
+    lines = []
+    for line in rows.splitlines():
+        row = json.loads(line)
+        status = Path(row["source"]).stat()
+        lines.append(json.dumps({**row, "stamp": [status.st_size, status.st_mtime_ns]}).encode() + b"\n")
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize("when", ["first", "later", "in the last batch"])
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_an_image_that_has_changed_is_read_again_and_named(
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, how: str
+) -> None:
+    inputs, data, out = tmp_path / "list.txt", tmp_path / "data", tmp_path / "out.jsonl"
+    data.mkdir()
+    for number in range(90):
+        shutil.copyfile(images / f"{number % 20}.jpg", data / f"{number:02}.jpg")
+    inputs.write_text("".join(f"{path}\n" for path in sorted(data.iterdir())))
+    arguments = ["predict", inputs, "--model", bundle, "--no-detect", "--jsonl", out]
+    with stopped(monkeypatch, 75):
+        assert call(*arguments)[0] == 130
+    changed = data / {"first": "00.jpg", "later": "40.jpg", "in the last batch": "70.jpg"}[when]
+    if how == "replaced":
+        shutil.copyfile(images / "7.jpg", changed)
+    else:
+        changed.unlink()
+    status, _, err = call(*arguments)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["source"] for row in rows] == inputs.read_text().split()
+    assert status == (how == "removed")
+    assert f"mien: {changed} has changed since it was read; it and what came after it were read again\n" in err
+    out.unlink()
+    assert call(*arguments)[0] == status
+    assert [json.loads(line) for line in out.read_text().splitlines()] == rows
+
+
+def test_rows_whose_journal_is_gone_are_not_said_to_be_kept(
+    call: Call, bundle: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, folder = listing(tmp_path, images, 100), tmp_path / "results"
+    original = Reader.predict_named
+
+    def interrupted(reader: Reader, *arguments: Any) -> Iterator[Any]:
+        yield from islice(original(reader, *arguments), 75)
+        shutil.rmtree(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reader, "predict_named", interrupted)
+    status, _, err = call("predict", inputs, "--model", bundle, "--jsonl", folder / "out.jsonl")
+    part = folder / "out.jsonl.part"
+    assert (status, err) == (130, f"mien: interrupted; nothing is kept, because {part} has been removed\n")
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
 def test_a_file_that_is_there_is_never_replaced(
     call: Call, bundle: Path, images: Path, tmp_path: Path, kind: str
@@ -256,7 +312,7 @@ def test_a_complete_journal_is_only_written_out(
     _, arguments, expected = begun
     part = tmp_path / "out.jsonl.part"
     head = part.read_bytes().split(b"\n", 1)[0] + b"\n"
-    part.write_bytes(head + expected)
+    part.write_bytes(head + stamped(expected))
     with stopped(monkeypatch, 0):  # not a single image is read
         assert call(*arguments)[0] == 1
     assert (tmp_path / "out.jsonl").read_bytes() == expected
@@ -308,7 +364,7 @@ def test_standard_input_goes_on_and_is_compared(
     assert run(lines).returncode == 1
     assert out.read_bytes() == expected
     out.unlink()
-    rows = expected.split(b"\n")
+    rows = stamped(expected).split(b"\n")
     head = json.loads((tmp_path / "out.jsonl.part").read_bytes().split(b"\n", 1)[0])
     head["list of inputs"] = {"given": ["-"]}
     part.write_bytes(b"\n".join([json.dumps(head).encode(), *rows[:50], rows[50][:30]]))

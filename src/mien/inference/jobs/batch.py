@@ -16,7 +16,7 @@ from mien.inference.jobs.video_rows import Note, VideoStart, video_rows
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.images.source import ImageSource
-from mien.io.inputs import InputItem, Inputs
+from mien.io.inputs import InputItem, Inputs, Stamp
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
 from mien.io.targets import same_file
@@ -175,12 +175,13 @@ class BatchJob:
             except KeyboardInterrupt:
                 if not journal.rows:
                     raise
-                raise KeyboardInterrupt(f"interrupted; {_kept(journal)}") from None
+                raise KeyboardInterrupt(f"interrupted; {journal.kept()}") from None
 
     def _journalled(self, journal: Journal) -> Generator[ResultRow, None, None]:
         """Yield all rows, first those of an earlier call; each is in the journal by then."""
         beginning = catch_up(journal, iter(self._inputs), self._skip)
         self.summary.problems += beginning.problems
+        self.summary.changed = beginning.changed
         if self._streams:
             yield from (row for row, _ in journal.replay())
         with closing(self._read(beginning, journal)) as rows:
@@ -194,7 +195,7 @@ class BatchJob:
                 rows = (row for row, _ in journal.replay())
                 output.write(self._counted(rows) if output is self._files[0] else rows, self.labels, videos)
         except OutputError as error:
-            raise OutputError(error.problem, _kept(journal)) from error
+            raise OutputError(error.problem, journal.kept()) from error
 
     def _identity(self) -> dict[str, Any]:
         summary = self._names
@@ -215,10 +216,10 @@ class BatchJob:
         self._report(done, self.count)
         for video, run in groupby(beginning.items, InputItem.is_video):
             if not video:
-                for row in self._read_images(run):
+                for row, stamp in self._read_images(run):
                     done += 1
                     if journal:
-                        journal.append(row)
+                        journal.append(row, stamp)
                     self._report(done, self.count)
                     yield row
                 continue
@@ -227,21 +228,21 @@ class BatchJob:
                 done, start = done + 1, VideoStart()
                 self._report(done, self.count)
 
-    def _read_images(self, items: Iterator[InputItem]) -> Iterator[ResultRow]:
-        waiting: deque[InputItem] = deque()
+    def _read_images(self, items: Iterator[InputItem]) -> Iterator[tuple[ResultRow, Stamp | None]]:
+        waiting: deque[tuple[InputItem, Stamp | None]] = deque()
 
         def images() -> Iterator[tuple[str, ImageSource | ImageError]]:
             for item in items:
                 if not self._inputs.repeatable:
                     self._refuse_input(item.name)
-                waiting.append(item)
+                waiting.append((item, item.stamp()))  # before it is read: a change after that must be seen
                 yield item.name, item.image()
 
         for result in self._reader.predict_named(images()):
-            item = waiting.popleft()
+            item, stamp = waiting.popleft()
             if self._drawer:
                 self._drawer.draw(item, result)
-            yield result.to_dict()
+            yield result.to_dict(), stamp
 
     def _read_video(
         self, item: InputItem, start: VideoStart, done: int, journal: Journal | None
@@ -252,11 +253,11 @@ class BatchJob:
         def report(fraction: float) -> None:
             self._report(done + min(fraction, 0.999), self.count)
 
-        draw = self._drawer.video if self._drawer else None
+        draw, stamp = self._drawer.video if self._drawer else None, item.stamp()
         for entry in video_rows(self._reader, item, self._fps, start, draw, report):
             if not isinstance(entry, Note):
                 if journal:
-                    journal.append(entry)
+                    journal.append(entry, stamp)
                 yield entry
                 continue
             if problem := entry.fields.get("problem"):
@@ -269,7 +270,3 @@ class BatchJob:
             self.summary.count(row, self._reader.config.input_size)
             self._on_row(row)
             yield row
-
-
-def _kept(journal: Journal) -> str:
-    return f"{journal.rows} rows are kept in {journal.path}; the same command continues"

@@ -18,13 +18,15 @@ from mien.io.journal import Journal
 class Beginning:
     """What a job reads: `items`, after `items_done` others. The first may be a video that is begun (`video`).
 
-    `problems` are those of the videos before.
+    `problems` are those of the videos before. `changed` names the first item if an earlier call had read it, and it has
+    changed since.
     """
 
     items: Iterator[InputItem]
     items_done: int = 0
     video: VideoStart = field(default_factory=VideoStart)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    changed: str | None = None
 
 
 def catch_up(journal: Journal, items: Iterator[InputItem], skip: Callable[[InputItem], None]) -> Beginning:
@@ -32,6 +34,7 @@ def catch_up(journal: Journal, items: Iterator[InputItem], skip: Callable[[Input
 
     Images stay in whole batches, as `Reader.predict_named` forms them: an image that is read again is in the batch
     that it was in before, so that even its last digits are the same. A video stays up to its last note.
+    An item whose file has changed is read again, with all that came after it.
 
     Args:
         journal: the journal.
@@ -43,7 +46,8 @@ def catch_up(journal: Journal, items: Iterator[InputItem], skip: Callable[[Input
     """
     replay = _Replay(journal, items, skip)
     for row, end in journal.replay(notes=True):
-        replay.add(row, end)
+        if not replay.add(row, end):
+            break
     return replay.finish()
 
 
@@ -60,20 +64,31 @@ class _Replay:
         self._begin: int | None = None  # of the rows of that video, in bytes
         self._note: Mapping[str, Any] | None = None
         self._problems: list[tuple[str, str]] = []
+        self._changed: InputItem | None = None
 
-    def add(self, row: Mapping[str, Any], end: int) -> None:
+    def add(self, row: Mapping[str, Any], end: int) -> bool:
+        """Take the next row or note; return whether it is of a file that is as it was."""
         if "note" in row:
             self._add_note(row, end)
+        elif self._video is not None:
+            if "time" not in row or row["source"] != self._video.name:
+                raise self._other_list()
+            self._rows += 1
         else:
+            item = self._next(row)
+            if list(item.stamp() or ()) != (row.get("stamp") or []):
+                self._changed = item
+                return False
             self._rows += 1
             if "time" in row:
-                self._add_frame(row)
+                self._begin_video(item)
             else:
-                self._add_image(row, end)
+                self._add_image(item, row, end)
         self._last = end
+        return True
 
     def finish(self) -> Beginning:
-        following = next(self._items, None)
+        following = self._changed or next(self._items, None)
         if self._batch and (following is None or following.is_video()):  # the last batch of a run of images
             self._keep_batch(self._last)
         self._journal.keep(self._kept, self._end)
@@ -84,11 +99,12 @@ class _Replay:
             count = self._note["frames"]
             rows = partial(_frames_from, self._journal, self._begin, count)
             start = VideoStart(count, self._note["state"], rows)
-        return Beginning(items, self._done, start, self._problems)
+        changed = self._changed.name if self._changed else None
+        return Beginning(items, self._done, start, self._problems, changed)
 
     def _add_note(self, note: Mapping[str, Any], end: int) -> None:
         if self._video is None or note["source"] != self._video.name:
-            raise self._changed()
+            raise self._other_list()
         self._keep(end)
         self._note = note
         if note["note"] == "end":
@@ -97,18 +113,12 @@ class _Replay:
             self._finish_item(self._video)
             self._video = None
 
-    def _add_frame(self, row: ResultRow) -> None:
-        if self._video is None:
-            if self._batch:
-                self._keep_batch(self._last)
-            self._video, self._begin, self._note = self._next(row), self._last, None
-        elif row["source"] != self._video.name:
-            raise self._changed()
+    def _begin_video(self, item: InputItem) -> None:
+        if self._batch:
+            self._keep_batch(self._last, self._rows - 1)
+        self._video, self._begin, self._note = item, self._last, None
 
-    def _add_image(self, row: ResultRow, end: int) -> None:
-        if self._video is not None:
-            raise self._changed()
-        item = self._next(row)
+    def _add_image(self, item: InputItem, row: ResultRow, end: int) -> None:
         if item.is_video():  # one that cannot be read
             if self._batch:
                 self._keep_batch(self._last, self._rows - 1)
@@ -136,10 +146,10 @@ class _Replay:
     def _next(self, row: ResultRow) -> InputItem:
         item = next(self._items, None)
         if item is None or item.name != row.get("source"):
-            raise self._changed()
+            raise self._other_list()
         return item
 
-    def _changed(self) -> OutputError:
+    def _other_list(self) -> OutputError:
         return OutputError(
             f"{self._journal.path}: was begun with another list of inputs; delete it to start over, "
             "or write to another file"

@@ -18,6 +18,8 @@ class BatchSummary:
         faces: faces in all of them.
         photographs: images that are too large to be crops of a face.
         problems: a video that could not be read to its end, and why, in order.
+        changed: an image or video that an earlier call had read, and that has changed since; it and what followed it
+            were read again. None if none has.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -26,6 +28,7 @@ class BatchSummary:
     faces: int = 0
     photographs: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    changed: str | None = None
     _last: ResultRow = field(default_factory=dict, repr=False, compare=False)
 
     def count(self, row: ResultRow, input_size: int) -> None:

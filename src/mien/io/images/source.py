@@ -57,14 +57,14 @@ def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | byte
 
 
 def is_single_image(source: object) -> bool:
-    """Return whether an object is one image, not several.
+    """Return whether an object is one image, not several; an array of several has four axes, (N, H, W, C).
 
     Examples:
-        >>> is_single_image("me.jpg"), is_single_image(["me.jpg"])
-        (True, False)
+        >>> is_single_image("me.jpg"), is_single_image(["me.jpg"]), is_single_image(np.zeros((3, 48, 48, 3)))
+        (True, False, False)
     """
     if isinstance(source, np.ndarray):
-        return source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (1, 3, 4))
+        return source.ndim != 4 and source.dtype.kind in "biufc"  # others hold names
     kinds = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
     return isinstance(source, kinds) or hasattr(source, "read")
 
