@@ -23,7 +23,7 @@ _ESCAPE = re.compile(rf"\\u({_ESCAPED}|005c)")
 #: What a spreadsheet takes for a formula, also in full-width letters, and after spaces; or what is marked like one.
 _FORMULA = re.compile("'*(?:[\\s\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\n])")
 #: What must stand in quotes: separators of some spreadsheet, and spaces that readers cut off.
-_QUOTED = re.compile(r'[",;\t\n]|^\s|\s$')
+_QUOTED = re.compile('[",;\t\n]|^[\\s\ufeff]|[\\s\ufeff]$')
 
 
 def escape(text: str) -> str:

@@ -53,7 +53,7 @@ class GracefulServer(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = [signal.SIGINT, signal.SIGTERM]
+        numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
         if _HANGUP is not None and signal.getsignal(_HANGUP) != signal.SIG_IGN:  # `nohup` ignores it
             numbers.append(_HANGUP)
         before = {number: signal.signal(number, self.handle_exit) for number in numbers}

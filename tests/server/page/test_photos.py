@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from mien.io.cells import csv_line
 
 ORANGE = np.array([230, 159, 0])  # the colour of happy
 
@@ -212,15 +215,23 @@ def test_everything_by_keyboard(page: Any, astronaut: Path) -> None:
 
 
 CELLS: list[tuple[object, str]] = [
-    ("=1+1", "'=1+1"), (" =1", "' =1"), ("\t=1", "'\t=1"), ("@x", "'@x"), ("-1", "'-1"), ("+1", "'+1"),
-    ('a"b', '"a""b"'), ("a,b", '"a,b"'), ("a\nb", '"a\nb"'), ("\r=1", '"\'\r=1"'), (-0.5, "-0.5"), (None, ""),
-    ("plain", "plain"), ("a=b", "a=b"),
+    ("=1+1", "'=1+1"), (" =1", "' =1"), ("\t=1", '"\'\t=1"'), ("@x", "'@x"), ("-1", "'-1"), ("+1", "'+1"),
+    ('a"b', '"a""b"'), ("a,b", '"a,b"'), ("a\nb", '"a\nb"'), ("\r=1", "\\u000d=1"), ("＝1", "'＝1"),
+    (-0.5, "-0.5"), (None, ""),
+    ("plain", "plain"), ("a=b", "a=b"), ("a\x1b[2J\u202eb", "a\\u001b[2J\\u202eb"), ("\\u001b", "\\u005cu001b"),
+    ("😀👩\u200d🚀", "😀👩\u200d🚀"), ("'=1", "''=1"), ("a;b", '"a;b"'), (" a ", '" a "'),
 ]  # fmt: skip
 
 
 def test_cells(page: Any) -> None:
     script = "async (values) => { const { cell } = await import('/page/csv.js'); return values.map(cell); }"
-    assert page.tab.evaluate(script, [value for value, _ in CELLS]) == [expected for _, expected in CELLS]
+    expected = [cell for _, cell in CELLS]
+    assert page.tab.evaluate(script, [value for value, _ in CELLS]) == expected
+    assert [csv_line([value]).removesuffix("\n") for value, _ in CELLS] == expected, "as the command writes them"
+    pieces = [*"=+-@'\\u \t\n\",;|05bc\x1b\x9b\u202e\u2066\u2028\u00a0\ufeff＝é喜😀", "\\u001b", "\\u005c", "\\udce9"]
+    chosen = random.Random(0)
+    texts = ["".join(chosen.choices(pieces, k=chosen.randrange(8))) for _ in range(1000)]
+    assert page.tab.evaluate(script, texts) == [csv_line([text]).removesuffix("\n") for text in texts]
 
 
 def test_labels_stay_inside_and_never_overlap(page: Any) -> None:

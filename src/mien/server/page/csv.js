@@ -29,10 +29,21 @@ function line(row, face, number, labels, video) {
 const probabilities = (face) => ({ ...face.probabilities, ...face.expressions });
 const rounded = (value) => (value === undefined ? null : Math.round(value * 1e6) / 1e6);
 
+// As in `mien.io.cells`, which reads every name back: what no terminal may obey, and what looks as if it were escaped.
+const UNSAFE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]/gu;
+const CODES =
+  "00(?:0[0-8b-f]|1[0-9a-f]|7f|[89][0-9a-f])|061c|200[ef]|202[89a-e]|206[6-9]|fff[9ab]|d[89a-f][0-9a-f]{2}|005c";
+const LOOKS_ESCAPED = new RegExp(`\\\\(?=u(?:${CODES}))`, "g");
+const FORMULA = /^'*(?:[\s\ufeff]*[=+\-@＝＋－＠﹦﹢﹣﹫]|[\t\n])/u;
+
 /** Return one cell, quoted if needed. Text that a spreadsheet would run as a formula starts with an apostrophe. */
 export function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  const text = /^[\s]*[=+\-@]|^[\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const shown = value
+    .replace(LOOKS_ESCAPED, "\\u005c")
+    .replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const text = FORMULA.test(shown) ? `'${shown}` : shown;
+  return /[",;\t\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
