@@ -69,10 +69,10 @@ def place(bundle: Bundle, device: Device, threads: int | None, detect: bool) -> 
             if device != "auto":
                 raise
             failures.append(str(error))
-    speeds = trial.speeds()
+    speeds, cores = trial.speeds(), available_cores()
     chosen = _fastest(speeds) if device == "auto" else device
     tried = list(speeds) if detect else []
-    network, finding = _place_detector(tried, threads or available_cores()) if tried else (None, "")
+    network, finding = _place_detector(tried, min(threads or cores, cores)) if tried else (None, "")
     if chosen != "cpu":
         running = f"{bundle.config.name} runs on {chosen}, {_comparison(speeds[chosen])}"
         running += f" (probabilities differ by at most {trial.differences[chosen]:.1g})"
@@ -137,7 +137,7 @@ def _candidates(device: Device) -> tuple[Device, ...]:
 def _place_detector(devices: Sequence[Device], threads: int) -> tuple[YuNet | None, str]:
     """Return the detector's network on one of the devices, None for the CPU, and the end of a sentence that says so."""
     random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (1, 3, *shape)).astype(np.float32) for shape in _SHAPES * threads]
+    images = threads * [random.integers(0, 256, (1, 3, *shape)).astype(np.float32) for shape in _SHAPES]
 
     def run(network: YuNet) -> Callable[[], object]:
         return lambda: list(map_in_order(lambda image: network(image, 0.9), images, threads))
