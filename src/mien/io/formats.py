@@ -4,6 +4,7 @@ A row is `ImageResult.to_dict()` or `FrameResult.to_dict()`. CSV and Parquet hav
 image without a face. To add a column to them, add an entry to `COLUMNS`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,6 +119,30 @@ def columns(labels: Sequence[str], video: bool = False) -> list[Column]:
 def _share(label: str, face: ResultFace) -> Any:
     known = face["probabilities"]
     return known[label] if label in known else face["expressions"][label]
+
+
+def is_row(value: Mapping[str, Any], labels: Sequence[str]) -> bool:
+    """Return whether an object, read back from a file, is a row of a model with these labels.
+
+    Examples:
+        >>> is_row({"source": "a.jpg", "status": "ok"}, ["happy", "sad"])
+        False
+    """
+    try:
+        rows = list(flat_rows([value]))
+        wanted = columns(labels, video=True)
+        values = [(column.value(row, face), column.type) for row, face in rows for column in wanted]
+    except (KeyError, TypeError, AttributeError, IndexError):
+        return False
+    return all(found is None or _is_of(found, kind) for found, kind in values)
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if kind == "numbers":
+        return isinstance(value, list) and all(_is_of(one, "number") for one in value)
+    if kind == "number":
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is {"text": str, "integer": int, "boolean": bool}[kind]
 
 
 def flat_rows(rows: Iterable[ResultRow]) -> Iterator[tuple[ResultRow, ResultFace | None]]:

@@ -179,7 +179,7 @@ class BatchJob:
 
     def _journalled(self, journal: Journal) -> Generator[ResultRow, None, None]:
         """Yield all rows, first those of an earlier call; each is in the journal by then."""
-        beginning = catch_up(journal, iter(self._inputs), self._skip)
+        beginning = catch_up(journal, iter(self._inputs), self._skip, self.labels)
         self.summary.problems += beginning.problems
         self.summary.changed = beginning.changed
         if self._streams:

@@ -1,15 +1,16 @@
 """Find where an interrupted job goes on: which rows of its journal stay, and what is read next."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 from mien.errors import OutputError
+from mien.faces.tracker import Tracker
 from mien.inference.classifier import is_full_batch
 from mien.inference.jobs.video_rows import VideoStart
-from mien.io.formats import ResultRow
+from mien.io.formats import ResultRow, is_row
 from mien.io.inputs import InputItem
 from mien.io.journal import Journal
 
@@ -29,7 +30,9 @@ class Beginning:
     changed: str | None = None
 
 
-def catch_up(journal: Journal, items: Iterator[InputItem], skip: Callable[[InputItem], None]) -> Beginning:
+def catch_up(
+    journal: Journal, items: Iterator[InputItem], skip: Callable[[InputItem], None], labels: Sequence[str]
+) -> Beginning:
     """Drop the rows of a journal that must be read again, and return where the job goes on.
 
     Images stay in whole batches, as `Reader.predict_named` forms them: an image that is read again is in the batch
@@ -40,13 +43,15 @@ def catch_up(journal: Journal, items: Iterator[InputItem], skip: Callable[[Input
         journal: the journal.
         items: all images and videos of the job.
         skip: called with each item that is done.
+        labels: of the probabilities in a row. The first row that is none, and those after it, are read again.
 
     Raises:
         OutputError: the rows are those of other items.
     """
     replay = _Replay(journal, items, skip)
     for row, end in journal.replay(notes=True):
-        if not replay.add(row, end):
+        whole = _is_note(row) if "note" in row else is_row(row, labels)
+        if not whole or not replay.add(row, end):
             break
     return replay.finish()
 
@@ -103,7 +108,7 @@ class _Replay:
         return Beginning(items, self._done, start, self._problems, changed)
 
     def _add_note(self, note: Mapping[str, Any], end: int) -> None:
-        if self._video is None or note["source"] != self._video.name:
+        if self._video is None or note.get("source") != self._video.name:
             raise self._other_list()
         self._keep(end)
         self._note = note
@@ -154,6 +159,18 @@ class _Replay:
             f"{self._journal.path}: was begun with another list of inputs; delete it to start over, "
             "or write to another file"
         )
+
+
+def _is_note(note: Mapping[str, Any]) -> bool:
+    """Whether an object is a note that `video_rows` made."""
+    if note["note"] == "end":
+        return isinstance(note.get("problem", 0), str | None)
+    state, tracker = note.get("state"), Tracker()
+    try:
+        tracker.restore(state if isinstance(state, dict) else {})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return note["note"] == "frames" and type(note.get("frames")) is int and tracker.state() == state
 
 
 def _frames_from(journal: Journal, begin: int | None, count: int) -> Iterator[ResultRow]:
