@@ -25,13 +25,13 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` if the block succeeds, and is removed otherwise.
 
-    Raises OutputError if `path` exists, cannot be made, or the disk is full.
+    Raises OutputError if `path` exists, cannot be made, another process makes it, or the disk is full.
     """
-    refuse_existing(path)
     part = temporary_path(path)
-    with readable_errors(path):
+    with _alone(path):
+        refuse_existing(path)
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        part.mkdir()
         try:
             yield part
             part.rename(path)
@@ -44,17 +44,26 @@ def new_folder(path: Path) -> Iterator[Path]:
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder that replaces `path` if the block succeeds.
 
-    Raises OutputError if it cannot be written or the disk is full; an older `path` then stays.
+    Raises OutputError if it cannot be written, another process writes it, or the disk is full; an older `path` then
+    stays.
     """
     part = temporary_path(path)
-    with readable_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
         try:
             yield part
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time write `path`, in a folder that is made if needed; errors are of one line."""
+    with readable_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_name(f".{path.name}{LOCK}"), path):
+            yield
 
 
 def write_text(path: Path, text: str) -> None:

@@ -185,11 +185,12 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     Raises OutputError if the folder cannot be written, MissingExtraError if matplotlib or Jinja2 is not installed.
     """
     sections = _sections(evaluation)
-    write_text(folder / METRICS, json.dumps(evaluation.to_dict(), indent=2) + "\n")
     write_text(folder / PREDICTIONS, predictions_csv(evaluation.predictions))
     for chart in (one for section in sections for one in section.parts if isinstance(one, Chart)):
         chart.save(folder / f"{chart.name}.png")
     write_text(folder / REPORT, _page(evaluation, sections))
+    # The last one: a run that has it is finished.
+    write_text(folder / METRICS, json.dumps(evaluation.to_dict(), indent=2) + "\n")
 
 
 def predictions_csv(predictions: Predictions) -> str:

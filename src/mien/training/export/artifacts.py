@@ -4,6 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from keras.layers import LayerNormalization, Rescaling
 
 from mien.arrays import Float64
-from mien.errors import ExportError
+from mien.errors import ExportError, OutputError
 from mien.inference.bundle_config import Content
 from mien.inference.calibration import fit_temperature
 from mien.io.atomic import write_text
@@ -96,7 +97,8 @@ def require_exportable(network: Any, config: TrainConfig, classes: int, cache: P
     except ExportError as error:
         raise ExportError(f"backbone {config.backbone}: {error}; nothing was trained") from None
     cache.mkdir(parents=True, exist_ok=True)
-    write_text(note, f"{tried}\n")
+    with suppress(OutputError):  # another process notes the same
+        write_text(note, f"{tried}\n")
 
 
 def save_bundle(

@@ -10,8 +10,9 @@ import numpy as np
 
 from mien.arrays import UInt8
 from mien.data.dataset import Manifest
+from mien.errors import OutputError
 from mien.faces.crop import Region, crop
-from mien.io.atomic import new_file
+from mien.io.atomic import LOCK, locked, new_file
 from mien.io.images.decoding import decode
 from mien.runtime import available_cores
 
@@ -40,10 +41,28 @@ def cached_crops(
     """
     regions = regions or {}
     path = folder / f"{_key(manifest, size, channels, regions)}.npy"
-    if not path.exists():
-        _write(manifest, size, channels, regions, path, on_progress or (lambda fraction: None))
+    shape = (len(manifest.samples), size, size, channels)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(LOCK), path, wait=0.2):  # another run may be writing the same crops
+        found = _stored(path, shape)
+        if found is None:
+            _write(manifest, size, channels, regions, path, on_progress or (lambda fraction: None))
+            found = _stored(path, shape)
+    if found is None:
+        raise OutputError(f"{path}: cannot be read back; is the disk damaged?")
     os.utime(path)  # the oldest file is then the least recently used
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    return found
+
+
+def _stored(path: Path, shape: tuple[int, ...]) -> UInt8 | None:
+    """Return the crops in a cache file; None if it is missing or damaged, so that they are written again."""
+    try:
+        if not path.is_file():
+            return None
+        found: UInt8 = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == np.uint8 else None
 
 
 def _key(manifest: Manifest, size: int, channels: int, regions: Mapping[str, Region]) -> str:
