@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fuzzing import mutated
 
 import mien
 from mien.data.synthetic.faces import draw_face
@@ -27,33 +28,6 @@ def seeds(encode: Callable[..., bytes]) -> list[bytes]:
     for number, kind in enumerate([*KINDS, "EPS", "TGA", "ICO", "PCX"]):
         found.append(encode(draw_face("happy", number, 40), kind))
     return found
-
-
-def mutated(seeds: list[bytes], seed: int) -> bytes:
-    """Return an image with bytes changed, cut, repeated, or spliced with another; most changes hit headers."""
-    rng = random.Random(seed)
-    data = bytearray(rng.choice(seeds))
-    for _ in range(rng.choice((1, 1, 2, 4, 16))):
-        size = max(len(data), 1)
-        place = rng.randrange(min(size, 64) if rng.random() < 0.5 else size)
-        what = rng.randrange(7)
-        if what == 0:
-            data[place : place + 1] = bytes([rng.randrange(256)])
-        elif what == 1:
-            data[place : place + rng.choice((1, 2, 4))] = rng.choice(
-                (b"\xff\xff", b"\x00\x00", b"\x7f\xff\xff\xff", b"\x80")
-            )
-        elif what == 2:
-            del data[place : place + rng.randrange(1, 40)]
-        elif what == 3:
-            del data[place:]
-        elif what == 4:
-            data[place:place] = data[place : place + rng.randrange(1, 400)]
-        elif what == 5:
-            data[place:] = rng.choice(seeds)[place:]
-        else:
-            data[place:place] = rng.randbytes(rng.randrange(1, 40))
-    return bytes(data)
 
 
 def form(seeds: list[bytes], seed: int) -> bytes:

@@ -8,9 +8,11 @@ import numpy as np
 
 from mien.data.audit import Audit
 from mien.data.label_issues import LabelIssue, find_label_issues, measure_agreement
-from mien.evaluation.run_file import read_history, read_run_file
+from mien.evaluation.run_file import read_history
 from mien.evaluation.scoring import Predictions
 from mien.inference.answer_fields import ANSWER_FIELDS
+from mien.io.bounded import read_object
+from mien.io.layout import RUN
 from mien.metrics.formatting import format_points
 from mien.metrics.significance import independent_difference
 from mien.metrics.wording import excludes_zero, negated
@@ -121,7 +123,7 @@ def training_section(run: Path) -> Section | None:
 def _easier_part(run: Path, validation: float, training: float) -> str:
     """Say whether training images were easier than validation images, if the difference is significant."""
     try:
-        counts = read_run_file(run)["counts"]
+        counts = read_object(run / RUN)["counts"]
         n_train, n_validation = (sum(counts[part].values()) for part in ("train", "validation"))
         gap = independent_difference(validation, training, n_validation, n_train)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
