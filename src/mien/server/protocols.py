@@ -246,7 +246,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
-        self._unparsed = bytearray()
+        self._unparsed, self._fragments = bytearray(), 0
         self._locked, self._key_bytes, self._key_came = self.key_required, 0, False
 
     def data_received(self, data: bytes) -> None:
@@ -267,11 +267,18 @@ class StreamConnection(WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         """Add a fragment to its message; end the stream if there are too many."""
-        if len(self.frames) >= _MAX_FRAGMENTS:
+        self._fragments += 1
+        if self._fragments > _MAX_FRAGMENTS and not self.close_sent:
             self.conn.fail(1008, "a message has too many fragments")
             self.handle_parser_exception()
-            return
-        super().handle_cont(event)
+        elif not self.close_sent:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on, unless the application has closed the stream."""
+        self._fragments = 0
+        if not self.close_sent:
+            super().send_receive_event_to_app()
 
     async def receive(self) -> Any:
         """Return the next message, and go on to parse."""
@@ -293,12 +300,14 @@ class StreamConnection(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """Read nothing until the client has accepted what was written, and end the connection if this takes long."""
         super().pause_writing()
+        self.writable.clear()  # uvicorn does so since 0.53
         self._written.start(self.transport)
         self._set_reading()
 
     def resume_writing(self) -> None:
         """Go on to parse and to read."""
         super().resume_writing()
+        self.writable.set()
         self._written.stop()
         if self._pause is None:
             self._parse()
@@ -311,6 +320,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
             self._pause.cancel()
         self._unparsed.clear()
         super().connection_lost(exc)
+        self.writable.set()
 
     def _unlock(self) -> None:
         self._locked = False
