@@ -13,7 +13,7 @@ import pytest
 HEAVY = [
     *("keras", "tensorflow", "jax", "torch", "fastapi", "matplotlib", "rich", "click", "sklearn", "skimage", "scipy"),
     *("onnx", "tf2onnx", "h5py", "cv2", "pandas", "av", "ray", "uvicorn"),
-    *("starlette", "pydantic", "prometheus_client", "python_multipart", "websockets", "filelock"),
+    *("starlette", "pydantic", "prometheus_client", "python_multipart", "websockets", "filelock", "_pi_heif"),
 ]
 
 PROBE = """

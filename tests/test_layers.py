@@ -34,6 +34,8 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("devices.py", "training/export/quantize.py"),
     "matplotlib": ("viz/",),
     "av": ("io/video/",),
+    "_pi_heif": ("io/images/heif.py",),
+    "filelock": ("io/atomic.py",),
     "ray": ("inference/jobs/ray.py",),
     "click": ("cli/",),
     "rich": ("cli/",),

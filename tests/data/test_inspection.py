@@ -100,7 +100,6 @@ BROKEN = {
     "not-an-image": bytes(range(256)) * 4,
     "not-an-image ": b"\0" * 100,
     "unsupported-type": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>',
-    "unsupported-type heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50),
     "unsupported-type pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     "unsupported-type ico": encode(IMAGE, "ICO"),
     "unsupported-type gif": encode(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),

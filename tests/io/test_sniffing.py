@@ -8,7 +8,6 @@ from mien.data.issues import ISSUE_KINDS
 from mien.io.sniffing import is_video, not_an_image
 
 FILES = {
-    "photo.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC photograph; save it as JPEG or PNG"),
     "drawing.svg": (b"<svg xmlns='x'></svg>", "is an SVG drawing; save it as JPEG or PNG"),
     "page.jpg": (b"<!DOCTYPE html><html><body>404", "is a web page, not an image; download the image itself"),
     "lfs.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",

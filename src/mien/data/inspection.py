@@ -12,7 +12,7 @@ from mien.errors import ImageError
 from mien.io.images.decoding import load_upright, open_header
 from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.pixels import orientation, to_grey
-from mien.io.sniffing import not_an_image
+from mien.io.sniffing import HEAD, begins_like_image, not_an_image
 
 #: Images with a shorter side than this, in pixels, show no readable expression.
 MIN_SIDE = 16
@@ -23,9 +23,8 @@ MAX_ASPECT = 6
 #: The extensions that the classic tutorial keeps (`--strict-extensions`).
 STRICT_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
-#: First bytes of the usual types: a file that starts so and cannot be opened is damaged.
 _KINDS_BY_CODE = {"too-many-pixels": "absurd-size", "unsupported": "unsupported-type"}
-_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_TIFF_HEADS = (b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
 
@@ -100,12 +99,11 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
 def _unopened_kind(data: bytes, error: ImageError) -> str:
     if error.code in _KINDS_BY_CODE:
         return _KINDS_BY_CODE[error.code]
-    known = data.startswith(_IMAGE_HEADS) or data[8:12] == b"WEBP" or data[4:12] in (b"ftypavif", b"ftypavis")
-    return "truncated" if known else "not-an-image"
+    return "truncated" if begins_like_image(data[:HEAD]) or data.startswith(_TIFF_HEADS) else "not-an-image"
 
 
 def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
-    if image.format not in {"MPO", "TIFF"} and getattr(image, "is_animated", False):
+    if image.format not in {"MPO", "TIFF", "HEIF"} and getattr(image, "is_animated", False):
         return "unsupported-type", f"is an animation of {getattr(image, 'n_frames', 2)} frames"
     short, long = sorted(image.size)
     if short < MIN_SIDE:

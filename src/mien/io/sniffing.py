@@ -12,14 +12,15 @@ from posixpath import splitext
 from typing import NamedTuple
 
 from mien.io.images.formats import FORMAT_SUFFIXES
+from mien.io.images.heif import HEIF_HEAD, has_still_image, is_avif, is_heif
 from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
 
 #: Endings of image files, in lower case; also of some that are not opened, so that a row says so.
-_SUFFIXES = frozenset([*chain.from_iterable(FORMAT_SUFFIXES.values()), ".heic", ".heif", ".svg", ".ico"])
+_SUFFIXES = frozenset([*chain.from_iterable(FORMAT_SUFFIXES.values()), ".svg", ".ico"])
 #: First bytes of most images, whatever their names say.
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 #: Bytes at the beginning of a file that tell what it is.
-HEAD = VIDEO_HEAD
+HEAD = max(VIDEO_HEAD, HEIF_HEAD)
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 _MARKUP = (b"<svg", b"<!doctype svg")
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<div", b"<iframe", b"<meta")
@@ -61,13 +62,14 @@ _ARCHIVES = {
 
 
 def begins_like_image(head: bytes) -> bool:
-    r"""Return whether the first 12 bytes of a file are those of a JPEG, PNG, GIF or WebP.
+    r"""Return whether the first bytes of a file are those of a JPEG, PNG, GIF, WebP, AVIF or HEIC.
 
     Examples:
         >>> begins_like_image(b"GIF89a\x01\x00\x01\x00\x80\x00")
         True
     """
-    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head.startswith(_SIGNATURES) or is_webp or is_avif(head) or is_heif(head)
 
 
 def is_video(name: str) -> bool:
@@ -146,8 +148,8 @@ def not_an_image(data: bytes, wanted: str = "an image") -> NotAnImage | None:
         return NotAnImage("unsupported-type", "is an SVG drawing", _CONVERT)
     if element.startswith(_PAGE):
         return NotAnImage("html", f"is a web page, not {wanted}", f"download the {noun} itself")
-    if data[4:11] in (b"ftyphei", b"ftyphev") or (data[4:12] == b"ftypmif1" and b"avif" not in data[:64]):
-        return NotAnImage("unsupported-type", "is a HEIC photograph", _CONVERT)
+    if is_heif(data[:HEAD]) and not has_still_image(data):
+        return NotAnImage("unsupported-type", "is a HEIF sequence without a still image", _CONVERT)
     for start, words in _HEADS.items():
         if data.startswith(start):
             return NotAnImage("unsupported-type", f"is {words}", _CONVERT)

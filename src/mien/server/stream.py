@@ -154,7 +154,7 @@ class Streams:
             frame = message.get("bytes")
             if frame is None:
                 if _parse_key(message.get("text") or "") is None:
-                    raise Problem("bad_parameter", "send each frame as a binary message: a JPEG, PNG or WebP")
+                    raise Problem("bad_parameter", "send each frame as a binary message: an image file, such as a JPEG")
                 continue  # a page that has a key sends it even if none is required
             if len(frame) > self._limits.frame_bytes:
                 raise Problem("too_large", f"a frame is larger than {self._limits.frame_bytes} bytes")

@@ -34,7 +34,7 @@ _RELEASE_ABOVE = 32 * 2**20
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 
 #: The same for formats whose decoders hold several copies; at the peak they take so many times as much (measured).
-_FORMAT_BYTES = {"WEBP": 9, "JPEG2000": 10, "AVIF": 5}
+_FORMAT_BYTES = {"WEBP": 9, "JPEG2000": 10, "AVIF": 5, "HEIF": 4}
 _DECODER_COPIES = 2
 
 #: Bytes per pixel while an image is turned upright: two copies of 3 bytes, two of Pillow's 4.

@@ -27,7 +27,13 @@ TRANSPOSES = {
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 (upright) if there is none or it cannot be read."""
+    """Return the EXIF orientation, 1 to 8; 1 (upright) if there is none, it cannot be read, or does not count.
+
+    A HEIF file has an orientation of its own. libheif has applied it, and what EXIF and XMP say is a copy. Of AVIF,
+    Pillow has put that orientation into the EXIF data, where a different one in XMP must not replace it.
+    """
+    if image.format == "HEIF" or (image.format == "AVIF" and "exif" not in image.info):
+        return 1
     try:
         value = image.getexif().get(0x0112, 1)
     except Exception:  # damaged EXIF says nothing against the pixels

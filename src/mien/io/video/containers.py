@@ -34,7 +34,7 @@ _SIGNATURES = (
 #: What the first page of an Ogg file with images says; without it the file is sound.
 _OGG_VIDEO = (b"\x80theora", b"\x01video\x00", b"BBCD\x00")
 #: Of ISO files (`ftyp`), brands of images and of sound.
-_NO_VIDEO = re.compile(rb"avif|avis|heic|heix|heim|heis|hevc|hevx|mif1|msf1|jp2 |jpx |jxl |crx |M4A |M4B |M4P |F4A ")
+_NO_VIDEO = re.compile(rb"avi[fs]|MA1[AB]|he[iv][cmsx]|mif[123]|miaf|msf1|jp2 |jpx |jxl |crx |M4A |M4B |M4P |F4A ")
 _BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"wide", b"pnot", b"skip", b"free", b"moof", b"styp"))
 _MANY = 100_000
 

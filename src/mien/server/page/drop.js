@@ -3,6 +3,9 @@
 import { byId, show } from "./dom.js";
 
 const MAX_FILES = 500; // of one drop
+const PHOTO = /\.(heic|heif|hif|avif)$/i; // some systems do not know the types of these
+
+const isImage = (file) => file.type.startsWith("image/") || PHOTO.test(file.name);
 
 /** Call `onFiles(files, fromClipboard)` with dropped or pasted files, and `onError(text)` if there are none. */
 export function onDrop(onFiles, onError) {
@@ -28,7 +31,7 @@ export function onDrop(onFiles, onError) {
     if (files.length > MAX_FILES) onError(`Added the first ${MAX_FILES} images. For more, use mien predict in a terminal.`);
   });
   addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
+    const files = [...event.clipboardData.files].filter(isImage);
     if (!files.length) return;
     event.preventDefault();
     onFiles(files, files.every((file) => /^image\.\w+$/.test(file.name)));
@@ -45,7 +48,7 @@ async function filesOf(transfer) {
 async function walk(entry) {
   if (entry.isFile) {
     const file = await new Promise((done) => entry.file(done, () => done(null)));
-    return file && /^image\//.test(file.type) ? [file] : [];
+    return file && isImage(file) ? [file] : [];
   }
   const reader = entry.createReader();
   const found = [];
