@@ -18,7 +18,7 @@ from mien.errors import ImageError
 from mien.markup import element, table, to_html
 from mien.results import Box
 from mien.runtime import available_cores
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 
 Progress = Callable[[float], None]
 
@@ -92,7 +92,7 @@ class Audit:
         """Count the files and the kinds of issue, in one line."""
         kinds = ", ".join(pluralize(count, level) for level, count in self.counts.items() if count) or "no issues"
         files = f"{len(self.usable.samples)} of {pluralize(len(self.manifest.samples), 'file')} usable"
-        return f"<mien.Audit of {self.manifest.path}: {files}; {kinds}>"
+        return one_line(f"<mien.Audit of {self.manifest.path}: {files}; {kinds}>")
 
     def _repr_html_(self) -> str:
         """Return a table of the issues for a notebook."""

@@ -16,7 +16,7 @@ from mien.metrics.formatting import format_estimate
 from mien.metrics.registry import compared_metrics
 from mien.metrics.samples import check_samples
 from mien.metrics.significance import holm_correction
-from mien.text import join_words, pluralize
+from mien.text import join_words, one_line, pluralize
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Comparison:
     def __repr__(self) -> str:
         """Say what was compared and the conclusion, in one line."""
         names, images = join_words(list(self.evaluations)), pluralize(self.n, "image")
-        return f"<mien.Comparison of {names} on {images}: {self.conclusion()}>"
+        return one_line(f"<mien.Comparison of {names} on {images}: {self.conclusion()}>")
 
     def _repr_html_(self) -> str:
         """Return the table of metrics as HTML, for notebooks."""

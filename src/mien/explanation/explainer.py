@@ -25,7 +25,7 @@ from mien.io.images.decoding import load_image
 from mien.io.images.source import ImageSource, open_source
 from mien.markup import element, to_html
 from mien.results import Face, FaceHeat, ImageResult
-from mien.text import did_you_mean
+from mien.text import did_you_mean, one_line
 
 #: How a heatmap is computed. The gradient methods (the last three) need the Keras model: see `mien.training.gradcam`.
 Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
@@ -100,7 +100,7 @@ class Explanation:
     def __repr__(self) -> str:
         """Say the answers and what was explained, in one line."""
         shown = ", ".join(sorted({f"{heat.label} ({heat.method})" for row in self.heatmaps for heat in row}))
-        return f"<mien.Explanation of {self.result}; heatmaps: {shown or 'none'}>"
+        return one_line(f"<mien.Explanation of {self.result}; heatmaps: {shown or 'none'}>")
 
     def _repr_html_(self) -> str:
         """Return the figure as an inline PNG for a notebook."""

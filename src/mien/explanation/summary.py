@@ -14,6 +14,7 @@ from mien.explanation.figures import inline_png
 from mien.explanation.sampling import label_indices, predicted_indices, sample_crops
 from mien.inference.reader import Reader
 from mien.markup import element, to_html
+from mien.text import one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,9 @@ class DatasetExplanation:
     def __repr__(self) -> str:
         """Say what was explained and the conclusions, in one line."""
         said = [found.conclusion for found in (self.attention, self.faithfulness) if found]
-        return f"<mien.DatasetExplanation of {self.model} on {self.part}, {self.images} images: {' '.join(said)}>"
+        return one_line(
+            f"<mien.DatasetExplanation of {self.model} on {self.part}, {self.images} images: {' '.join(said)}>"
+        )
 
     def _repr_html_(self) -> str:
         """Return the mean heatmaps as an inline PNG and the conclusions, for a notebook."""

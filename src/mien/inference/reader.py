@@ -27,6 +27,7 @@ from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
 from mien.runtime import map_in_order, thread_count
+from mien.text import one_line
 
 #: Which of the faces in an image are classified.
 Faces = Literal["largest", "all"]
@@ -149,7 +150,7 @@ class Reader:
         read = f"{faces} (found first)" if self.detect else "whole images"
         where = "" if self.device == "cpu" else f" on {self.device}"
         changed = "" if self.rule == self.config.rule else " (not the model's own rule)"
-        return (
+        return one_line(
             f"<mien.Reader {self.config.name}: {labels}; reads {read}{where}; answers {self.rule.describe()}{changed}>"
         )
 

@@ -35,6 +35,7 @@ from mien.report.sections.provenance import data_section, provenance_section, tr
 from mien.report.sections.robustness import robustness_section
 from mien.report.sections.slices import slices_section
 from mien.report.sections.thresholds import thresholds_section
+from mien.text import one_line
 from mien.viz.charts import Chart
 
 #: How `metrics.json` begins.
@@ -149,7 +150,7 @@ class Evaluation:
         """Say model, images and accuracy, in one line."""
         model = self.about.get("model") or self.about.get("run") or "a model"
         accuracy, n = self.metrics.overall["accuracy"], self.metrics.n
-        return f"<mien.Evaluation of {model} on {self.part}: accuracy {accuracy}, n = {n}>"
+        return one_line(f"<mien.Evaluation of {model} on {self.part}: accuracy {accuracy}, n = {n}>")
 
     def _repr_html_(self) -> str:
         """Show the verdict and the tables of metrics in a notebook."""

@@ -8,7 +8,7 @@ from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import Baselines
 from mien.evaluation.scoring import Predictions
 from mien.markup import element, to_html
-from mien.text import pluralize
+from mien.text import one_line, pluralize
 from mien.training.loop.schedule import Epoch, best_epoch
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TrainingResult:
         """Say where the run is and its accuracy, in one line."""
         metrics = self.predictions.metrics
         accuracy = f"accuracy {metrics.accuracy} on {self.evaluated_on} (n = {metrics.n})"
-        return f"<mien.TrainingResult in {self.folder}: {accuracy}; {pluralize(len(self.history), 'epoch')}>"
+        return one_line(f"<mien.TrainingResult in {self.folder}: {accuracy}; {pluralize(len(self.history), 'epoch')}>")
 
     def _repr_html_(self) -> str:
         """Return the metrics as a table, for notebooks."""

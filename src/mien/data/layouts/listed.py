@@ -81,10 +81,10 @@ class _Names:
     def find(self, named: str, split: str | None) -> str | None:
         """Return the name of a file in the source, or the path itself of one outside; None if there is none.
 
-        Spaces around a name count only if a file is called so.
+        Spaces around a name, and backslashes as other than folders, count only if a file is called so.
         """
-        if named != named.strip() and (name := _inside(self._root, named)) in self._exact:
-            return name
+        if (exact := (self._root / named).as_posix()) in self._exact:
+            return exact
         named = named.strip()
         if Path(named).is_absolute():
             return named if _outside_file(named, self._source) else None

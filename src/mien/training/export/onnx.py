@@ -23,6 +23,7 @@ from mien.inference.bundle import Bundle, write_bundle
 from mien.inference.bundle_config import BundleConfig, Content, Framing
 from mien.io.atomic import new_folder
 from mien.runtime import quiet_stderr
+from mien.text import one_line
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, replace_erfc
 from mien.training.export.scaling import Scaling
@@ -225,7 +226,7 @@ def _layer_of(node: str, layers: set[str]) -> str:
 
 
 def _card(config: BundleConfig, agreement: Agreement) -> str:
-    possible = ", ".join(config.rule.answers)
+    name, possible = one_line(config.name), one_line(", ".join(config.rule.answers))
     about = json.dumps(dict(config.about), indent=2, sort_keys=True)
     people = (
         "It reads an expression in an image, which is not a feeling. It is only as good as the images it was trained "
@@ -233,7 +234,7 @@ def _card(config: BundleConfig, agreement: Agreement) -> str:
     )
     caution = "It is only as good as the images it was trained on." if config.content == "other" else people
     return (
-        f"# {config.name}\n\n"
+        f"# {name}\n\n"
         f"Answers {possible} from an image of {config.input_size}×{config.input_size} pixels, "
         f"{'grey' if config.input_channels == 1 else 'RGB'}.\n\n"
         f"Exported by mien; ONNX and Keras agreed on {agreement.crops} images "

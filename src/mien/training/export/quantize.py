@@ -24,6 +24,7 @@ from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, wr
 from mien.inference.calibration import negative_log_likelihood
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
+from mien.text import one_line
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
 
 #: Fewest crops from which the ranges of activations are measured.
@@ -249,10 +250,10 @@ def _card(original: Bundle, name: str, found: QuantisationResult) -> str:
     path = original.path / CARD_FILE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     rest = text.partition("\n")[2] if text.startswith("# ") else text
-    possible = ", ".join(original.config.rule.answers)
+    before, possible = one_line(original.config.name), one_line(", ".join(original.config.rule.answers))
     return (
-        f"# {name}\n\n"
-        f"{original.config.name} in 8-bit integers, answering {possible}: {found}.\n\n"
-        f"The card of {original.config.name} follows. Its metrics are of the original.\n\n"
+        f"# {one_line(name)}\n\n"
+        f"{before} in 8-bit integers, answering {possible}: {found}.\n\n"
+        f"The card of {before} follows. Its metrics are of the original.\n\n"
         f"{rest.strip()}\n"
     )
