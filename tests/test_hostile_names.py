@@ -165,7 +165,9 @@ def test_check_and_its_clean_copy(call: Call, data: Path, tmp_path: Path) -> Non
     (row,) = (row for row in assert_cells(tmp_path / "i.csv") if row["file"].endswith("-empty.png"))
     assert (row["file"], row["label"]) == (f"{CLASSES[0]}/{NAMES[0]}-empty.png", CLASSES[0])
     before, after = read_manifest(data), read_manifest(tmp_path / "clean")
-    assert [(one.name, one.label) for one in after.samples] == [(one.name, one.label) for one in before.samples]
+    # A copy is for every system: bytes that are not UTF-8 are replaced.
+    expected = [(one.name.replace("\udce9.png", "\ufffd.png"), one.label) for one in before.samples]
+    assert [(one.name, one.label) for one in after.samples] == expected
 
 
 def test_a_table_of_labels_and_groups_comes_back(data: Path, tmp_path: Path) -> None:
