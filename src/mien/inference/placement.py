@@ -1,9 +1,9 @@
 """Choose the devices of a reader's two networks, the model's and the face detector's, by a quick trial."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from mien.inference.calibration import probabilities
 from mien.inference.classifier import BATCH_SIZE, Classifier
 from mien.runtime import available_cores, map_in_order
 
-#: A network leaves the CPU for a device that is this many times as fast. With less, noise would decide, and the next
-#: call might choose otherwise.
+#: A network leaves the CPU for a device that is this many times as fast in every round of the trial. With less, noise
+#: would decide, and the next call might choose otherwise.
 MIN_GAIN = 1.25
 #: A device whose probabilities differ from the CPU's by more is not used. 8-bit graphs round differently on each
 #: processor, by up to 0.08 on the images that releases are tested with.
@@ -26,9 +26,13 @@ MAX_DIFFERENCE = 0.1
 #: Every onnxruntime for macOS has CoreML, which loads slowly and computes in half precision: used if asked for.
 _BY_NAME_ONLY = ("coreml",)
 #: A run of the trial takes about this long on the CPU, in seconds; each device has so many runs.
-_SECONDS, _ROUNDS = 0.15, 3
+_SECONDS, _ROUNDS = 0.1, 5
 #: Height and width of the images that the detector is tried with.
 _SHAPES = ((480, 640), (640, 480))
+
+
+#: How many times as fast as the CPU each device is, in each round.
+Speeds = Mapping[Device, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,7 @@ class _Trial:
         size, channels = bundle.config.input_size, bundle.config.input_channels
         noise = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, channels)).astype(np.float32)
         classifier(noise[:1])
-        began = time.perf_counter()
-        classifier(noise[:1])
-        fitting = int(_SECONDS / (time.perf_counter() - began))
+        fitting = int(_SECONDS / _seconds(lambda: classifier(noise[:1])))
         self._crops: Float32 = noise[: max(fitting, BATCH_SIZE // 8)]
         self._expected = self._probabilities(classifier)
 
@@ -115,7 +117,7 @@ class _Trial:
             )
         self.classifiers[device], self.differences[device] = classifier, difference
 
-    def speeds(self) -> dict[Device, float]:
+    def speeds(self) -> Speeds:
         """Return how many times as fast as the CPU each other device is."""
 
         def run(classifier: Classifier) -> Callable[[], object]:
@@ -157,22 +159,27 @@ def _place_detector(devices: Sequence[Device], threads: int) -> tuple[YuNet | No
     return networks[chosen], f"; faces are found on {chosen}, {_comparison(speeds[chosen])}"
 
 
-def _speeds(runs: Mapping[Device, Callable[[], object]]) -> dict[Device, float]:
-    """Return how many times as fast as the CPU's run that of each other device is: the fastest of runs in turn."""
-    fastest = dict.fromkeys(runs, math.inf)
+def _speeds(runs: Mapping[Device, Callable[[], object]]) -> Speeds:
+    """Return how many times as fast as the CPU's run that of each other device is in each round; they run in turn."""
+    found: dict[Device, list[float]] = {name: [] for name in runs if name != "cpu"}
     for _ in range(_ROUNDS):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            fastest[name] = min(fastest[name], time.perf_counter() - began)
-    return {name: fastest["cpu"] / seconds for name, seconds in fastest.items() if name != "cpu"}
+        seconds = {name: _seconds(run) for name, run in runs.items()}
+        for name, speeds in found.items():
+            speeds.append(seconds["cpu"] / seconds[name])
+    return found
 
 
-def _fastest(speeds: Mapping[Device, float]) -> Device:
-    """Return the fastest device if it is clearly faster than the CPU, else the CPU."""
-    best: Device = max(speeds, key=lambda name: speeds[name], default="cpu")
-    return best if speeds.get(best, 0.0) >= MIN_GAIN else "cpu"
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
 
 
-def _comparison(speed: float) -> str:
-    return f"{speed:.1f} times as fast as on the CPU in a quick trial"
+def _fastest(speeds: Speeds) -> Device:
+    """Return the fastest of the devices that are clearly faster than the CPU in every round, else the CPU."""
+    clear = {name: median(found) for name, found in speeds.items() if min(found) >= MIN_GAIN}
+    return max(clear, key=lambda name: clear[name], default="cpu")
+
+
+def _comparison(speeds: Sequence[float]) -> str:
+    return f"{median(speeds):.1f} times as fast as on the CPU in a quick trial"
