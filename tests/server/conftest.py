@@ -78,14 +78,16 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 @pytest.fixture(scope="module")
 def run_server() -> Iterator[Callable[..., RunningServer]]:
-    """Return a function that starts a server; its keywords are those of `Limits` and `create_app`."""
+    """Return a function that starts a server; its keywords are those of `Limits`, `create_app` and
+    `build_server`."""
     running = []
 
     def start(readers: Any, **options: Any) -> RunningServer:
         limits = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
+        root_path = options.pop("root_path", "")
         app = create_app(readers, Limits(**limits), **({"threads": 2} | options))
         listening = listen("127.0.0.1", 0)
-        server = build_server(app, Limits(**limits))
+        server = build_server(app, Limits(**limits), root_path)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
         thread.start()
         while not server.started:

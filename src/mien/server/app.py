@@ -143,7 +143,9 @@ class Api:
 
     async def show_reference(self, request: Request) -> Response:
         """Return the page that describes every route."""
-        address = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+        # Only shown: whoever sends a false header sees a false address.
+        secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+        address = f"http{'s' * secure}://{request.url.netloc}{request.scope.get('root_path', '')}"
         page = render_reference(request.app.openapi(), address, self.key.required)
         return Response(page, media_type="text/html; charset=utf-8")
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import re
 import signal
 import socket
 import sys
@@ -116,8 +117,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def build_server(app: FastAPI, limits: Limits) -> GracefulServer:
-    """Return a uvicorn server for an application that `create_app` made with the same limits."""
+def build_server(app: FastAPI, limits: Limits, root_path: str = "") -> GracefulServer:
+    """Return a uvicorn server for an application that `create_app` made with the same limits.
+
+    Args:
+        app: from `create_app`.
+        limits: the same limits as the application's.
+        root_path: the path prefix, such as `/faces`, that a reverse proxy removes from requests.
+
+    Raises:
+        ConfigError: the prefix is none.
+    """
+    if root_path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", root_path):
+        raise ConfigError(f"`root_path={root_path!r:.60}`: give a path prefix like /faces")
     shared = {"answer_seconds": limits.answer_seconds, "ration": app.state.mien.ration}
     settings = {
         **shared,
@@ -132,13 +144,15 @@ def build_server(app: FastAPI, limits: Limits) -> GracefulServer:
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app, http=connection, ws=stream, log_config=None, log_level="critical", access_log=False,
-        server_header=False, proxy_headers=False, lifespan="on", ws_per_message_deflate=False,
+        server_header=False, proxy_headers=False, root_path=root_path, lifespan="on", ws_per_message_deflate=False,
         ws_max_size=limits.frame_bytes + MAX_KEY_BYTES, timeout_graceful_shutdown=10, timeout_keep_alive=20,
     )  # fmt: skip
     return GracefulServer(config, app.state.mien.state)
 
 
-def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Callable[[], None]) -> int | None:
+def run(
+    app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Callable[[], None], root_path: str = ""
+) -> int | None:
     """Serve until a signal stops the server.
 
     Args:
@@ -146,6 +160,7 @@ def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Ca
         limits: the same limits as the application's.
         sockets: listening sockets, see `listen`.
         on_start: called once the server accepts requests.
+        root_path: the path prefix that a reverse proxy removes, see `build_server`.
 
     Returns:
         The number of the signal, None if there was none.
@@ -153,7 +168,7 @@ def run(app: FastAPI, limits: Limits, sockets: list[socket.socket], on_start: Ca
     Raises:
         KeyboardInterrupt: a second Ctrl-C cut off requests in progress.
     """
-    server = build_server(app, limits)
+    server = build_server(app, limits, root_path)
 
     async def main() -> None:
         serving = asyncio.create_task(server.serve(sockets))

@@ -31,7 +31,7 @@ _DAY = 86_400.0
 
 _HEADINGS = {
     "Start here": ("models", "threshold", "device", "open_page", "host", "port"),
-    "Who may connect": ("api_key_file", "no_auth", "origins", "hosts"),
+    "Who may connect": ("api_key_file", "no_auth", "origins", "hosts", "root_path"),
     "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
 }
 
@@ -67,6 +67,8 @@ _HEADINGS = {
     help="accept requests from web pages of this origin, such as https://example.org",
 )
 @click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="accept requests to this host name too")
+@click.option("--root-path", default="", metavar="PATH", help="path prefix of a reverse proxy, such as /faces",
+              show_default="none")  # fmt: skip
 @threads_option("images predicted at the same time")
 @click.option(
     "--max-body", type=click.IntRange(1), default=32, show_default=True, metavar="MIB", help="largest request body"
@@ -83,8 +85,8 @@ _HEADINGS = {
 def command(
     host: str, port: int, models: tuple[str, ...], threshold: Threshold | None, device: Device,
     open_page: bool, api_key_file: Path | None, no_auth: bool,
-    origins: tuple[str, ...], hosts: tuple[str, ...], threads: int | None, max_body: int, max_files: int,
-    max_pixels: float, max_waiting: int, timeout: float,
+    origins: tuple[str, ...], hosts: tuple[str, ...], root_path: str, threads: int | None,
+    max_body: int, max_files: int, max_pixels: float, max_waiting: int, timeout: float,
 ) -> int:  # fmt: skip
     """Serve an HTTP API and a web page on this machine, until Ctrl-C.
 
@@ -121,7 +123,7 @@ def command(
 
     # Let the event loop's thread get the interpreter lock sooner while worker threads compute.
     sys.setswitchinterval(0.001)
-    if run(app, limits, [listener], on_start) == SIGINT:
+    if run(app, limits, [listener], on_start, root_path) == SIGINT:
         say("mien: stopped", err=True)
     return 0
 
