@@ -23,10 +23,11 @@ from typing import Literal
 from mien.text import one_line
 
 #: Why an image cannot be read. `damaged`: cut short, or its decoder fails; `too-large`: bytes of the file;
-#: `too-many-pixels`, `too-much-memory`: what it would be once decoded; `unreadable`: anything else.
+#: `too-many-pixels`, `too-much-memory`: what it would be once decoded; `too-slow`: how long that takes;
+#: `unreadable`: anything else.
 ImageErrorCode = Literal[
     "missing", "denied", "not-a-file", "too-large", "empty", "not-an-image", "damaged", "too-many-pixels",
-    "too-much-memory", "unsupported", "no-face", "unreadable",
+    "too-much-memory", "too-slow", "unsupported", "no-face", "unreadable",
 ]  # fmt: skip
 
 

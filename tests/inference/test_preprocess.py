@@ -20,7 +20,8 @@ from mien.errors import ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
 from mien.inference.preprocess import MIN_DETECTION_SIDE, NO_FACE, Preprocessor
-from mien.io.images.decoding import DECODING_BUDGET, decode, load_image
+from mien.io.images.decoding import decode, load_image
+from mien.io.images.isolation import DECODING_BUDGET
 from mien.results import Box, Detection
 from mien.runtime import map_in_order
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from PIL import Image
+
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FileFacts
@@ -15,9 +17,8 @@ from mien.data.layouts.parts import is_part
 from mien.errors import DataError
 from mien.io.atomic import new_folder, to_bytes
 from mien.io.cells import csv_line
-from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.decoding import decode
 from mien.io.images.formats import FORMAT_SUFFIXES
-from mien.io.images.pixels import to_rgb
 from mien.io.sources import is_junk
 from mien.io.targets import require_new_folder
 
@@ -157,8 +158,7 @@ def _suffix(facts: FileFacts) -> str:
 def _content(data: bytes, name: str, facts: FileFacts) -> bytes:
     if not _CONVERTED & set(facts.kinds):
         return data
-    image = to_rgb(load_upright(open_header(data, name), data, name)[0])
-    image.info.clear()  # its colour profile and EXIF no longer apply
+    image = Image.fromarray(decode(data, name))  # without its colour profile and EXIF, which no longer apply
     buffer = io.BytesIO()
     if _suffix(facts) == ".jpg":
         image.save(buffer, "JPEG", quality=95)

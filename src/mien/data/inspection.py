@@ -4,14 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import numpy as np
-from PIL import Image
-
 from mien.arrays import UInt8
 from mien.errors import ImageError
-from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.examination import MAX_FRAMES, Examined, examine_isolated
 from mien.io.images.formats import FORMAT_SUFFIXES
-from mien.io.images.pixels import orientation, to_grey
 from mien.io.sniffing import HEAD, begins_like_image, not_an_image
 
 #: Images with a shorter side than this, in pixels, show no readable expression.
@@ -72,28 +68,18 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
     if kind is not None:
         return FileFacts(name, (kind.kind,), kind.reason, digest, len(data))
     try:
-        header = open_header(data, name)
+        grey, found = examine_isolated(data, name, MIN_SIDE, MAX_ASPECT, _FINGERPRINT_SIDE)
     except ImageError as error:
         return FileFacts(name, (_unopened_kind(data, error),), error.reason, digest, len(data))
-    width, height, file_format = header.width, header.height, header.format or ""
-    try:
-        broken = _unusable_header(header)
-        # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
-        turned = not broken and header.format != "PNG" and orientation(header) != 1
-        grey, note = (None, None) if broken else _small_grey(header, data, name)
-        turned = turned or (not broken and orientation(header) != 1)
-    except ImageError as error:
-        broken = ("truncated", error.reason)
-    except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
-        broken = ("truncated", f"is damaged ({type(error).__name__})")
+    broken = _why_unusable(found)
     if broken:
-        return FileFacts(name, (broken[0],), broken[1], digest, len(data), width, height, file_format)
+        return FileFacts(name, (broken[0],), broken[1], digest, len(data), found.width, found.height, found.format)
     suffix = PurePosixPath(name).suffix.lower()
-    kinds = (*_notes(header, suffix), *(("exif-rotated",) if turned else ()), *(("cut-short",) if note else ()))
+    kinds = _notes(found, suffix)
     reason = None
     if strict_extensions and suffix not in STRICT_SUFFIXES:
         kinds, reason = ("strict-extension", *kinds), f"ends in '{suffix}', not in jpg, jpeg, png or bmp"
-    return FileFacts(name, kinds, reason, digest, len(data), width, height, file_format, grey)
+    return FileFacts(name, kinds, reason, digest, len(data), found.width, found.height, found.format, grey)
 
 
 def _unopened_kind(data: bytes, error: ImageError) -> str:
@@ -102,36 +88,28 @@ def _unopened_kind(data: bytes, error: ImageError) -> str:
     return "truncated" if begins_like_image(data[:HEAD]) or data.startswith(_TIFF_HEADS) else "not-an-image"
 
 
-def _unusable_header(image: Image.Image) -> tuple[str, str] | None:
-    if image.format not in {"MPO", "TIFF", "HEIF"} and getattr(image, "is_animated", False):
-        return "unsupported-type", f"is an animation of {getattr(image, 'n_frames', 2)} frames"
-    short, long = sorted(image.size)
+def _why_unusable(found: Examined) -> tuple[str, str] | None:
+    """Return the kind of issue for which an image cannot be used, and the reason."""
+    if found.frames > 1:
+        count = f"more than {MAX_FRAMES - 1}" if found.frames == MAX_FRAMES else found.frames
+        return "unsupported-type", f"is an animation of {count} frames"
+    short, long = sorted((found.width, found.height))
     if short < MIN_SIDE:
-        return "too-small", f"is {image.width}x{image.height} pixels; at least {MIN_SIDE} on a side are needed"
+        return "too-small", f"is {found.width}x{found.height} pixels; at least {MIN_SIDE} on a side are needed"
     if long > MAX_ASPECT * short:
-        return "absurd-size", f"is {image.width}x{image.height} pixels, a strip rather than a photo"
-    return None
+        return "absurd-size", f"is {found.width}x{found.height} pixels, a strip rather than a photo"
+    return None if found.error is None else ("truncated", found.error)
 
 
-def _small_grey(header: Image.Image, data: bytes, name: str) -> tuple[UInt8, str | None]:
-    upright, note = load_upright(header, data, name, shrink_to=_FINGERPRINT_SIDE)
-    image = to_grey(upright)
-    if min(image.size) > 2 * _FINGERPRINT_SIDE:
-        image = image.reduce(min(image.size) // _FINGERPRINT_SIDE)
-    return np.asarray(image), note
-
-
-def _notes(image: Image.Image, suffix: str) -> tuple[str, ...]:
+def _notes(found: Examined, suffix: str) -> tuple[str, ...]:
     """Return the minor issues of a usable file, all of which are converted when read."""
-    found = []
-    if suffix not in FORMAT_SUFFIXES[image.format or ""]:
-        found.append("wrong-extension")
-    if image.mode == "CMYK":
-        found.append("cmyk")
-    if image.mode == "P":
-        found.append("palette")
-    if image.mode.startswith("I") or image.mode == "F":
-        found.append("sixteen-bit")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        found.append("alpha")
-    return tuple(found)
+    noted = {
+        "wrong-extension": suffix not in FORMAT_SUFFIXES[found.format],
+        "cmyk": found.mode == "CMYK",
+        "palette": found.mode == "P",
+        "sixteen-bit": found.mode.startswith("I") or found.mode == "F",
+        "alpha": found.transparent,
+        "exif-rotated": found.turned,
+        "cut-short": found.note is not None,
+    }
+    return tuple(kind for kind, is_so in noted.items() if is_so)

@@ -153,7 +153,7 @@ def explain_labels(
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     result = reader.classify(prepared)
-    image = load_image(plain)
+    image = load_image(plain, isolated=reader.isolated)
     rows = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]

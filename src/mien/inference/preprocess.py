@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Protocol
 
 from mien.arrays import RGB, Float32, UInt8
@@ -13,7 +14,7 @@ from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
 from mien.io.images.decoding import load_image, open_image
-from mien.io.images.source import ImageSource, read_file
+from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
 
 #: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for detection, never below this many pixels on a side.
@@ -21,8 +22,6 @@ MIN_DETECTION_SIDE = 960
 
 #: Images with more pixels than this are shrunk by a whole number once decoded, before faces are detected.
 MAX_DETECTION_PIXELS = 24_000_000
-
-JPEG = b"\xff\xd8\xff"
 
 #: The reason of an image without a face. It names no option: it stands in rows from the command, Python and HTTP.
 NO_FACE = "no face was found; if the image is a cropped face, use it whole, without detection"
@@ -56,8 +55,9 @@ class DecodedImage:
 
 @contextmanager
 def open_and_detect(
-    data: bytes, name: str, detector: FaceDetector, min_side: int = 0, max_faces: int | None = None
-) -> Iterator[DecodedImage]:
+    source: EncodedImage, name: str, detector: FaceDetector, min_side: int = 0, max_faces: int | None = None,
+    *, isolated: bool = False,
+) -> Iterator[DecodedImage]:  # fmt: skip
     """Decode an image as small as will do and detect its faces.
 
     A large JPEG is decoded small first. If that shows no face or only tiny ones, it is decoded again, at up to
@@ -65,25 +65,26 @@ def open_and_detect(
     again for that face's pixels, and not searched. Memory is reserved while the block runs, as in `open_image`.
 
     Args:
-        data: the bytes of an image file.
+        source: the path or the bytes of an image file.
         name: what errors call it.
         detector: detects the faces.
         min_side: pixels that the side of each face's crop should have, if the file has them.
         max_faces: take at most so many faces, the largest; None takes all.
+        isolated: decode in another process, as `open_image` does.
 
     Raises:
         ImageError: the image cannot be decoded.
     """
-    shrink_to = MIN_DETECTION_SIDE if data.startswith(JPEG) else None
-    with open_image(data, name, shrink_to=shrink_to, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height, note):
-        small = shrink_to is not None and rgb.shape[1] < width
+    decoder = partial(open_image, source, name, max_pixels=MAX_DETECTION_PIXELS, isolated=isolated)
+    with decoder(shrink_to=MIN_DETECTION_SIDE) as (rgb, width, height, note, file_format):
+        small = file_format in ("JPEG", "MPO") and rgb.shape[1] < width
         faces, shape = detector(rgb, tiles=not small)[:max_faces], rgb.shape
         search = only_tiny(faces, shape)
         if not small or not (search or any(face_region(face).side < min_side for face in faces)):
             yield DecodedImage(rgb, faces, width, height, note)
             return
         del rgb
-    with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as (rgb, width, height, note):
+    with decoder() as (rgb, width, height, note, _):
         found = detector(rgb)[:max_faces] if search else [face.rescaled(shape, rgb.shape) for face in faces]
         yield DecodedImage(rgb, found, width, height, note)
 
@@ -127,6 +128,7 @@ class Preprocessor:
         max_faces: crop at most so many faces, the largest; None crops all.
         method: how to resize.
         fit: what becomes of a whole image that is not square.
+        isolated: decode in another process, as `open_image` does.
 
     Examples:
         >>> import numpy as np
@@ -137,10 +139,10 @@ class Preprocessor:
 
     def __init__(
         self, size: int, channels: int, detector: FaceDetector | None = None, max_faces: int | None = None,
-        method: ResizeMethod = "pil-bilinear", fit: Fit = "squash",
+        method: ResizeMethod = "pil-bilinear", fit: Fit = "squash", *, isolated: bool = False,
     ) -> None:  # fmt: skip
         self._size, self._channels, self._method, self._fit = size, channels, method, fit
-        self._detector, self._max_faces = detector, max_faces
+        self._detector, self._max_faces, self._isolated = detector, max_faces, isolated
 
     def __call__(self, item: tuple[str, ImageSource | ImageError]) -> PreparedImage:
         """Prepare one named image; a file that cannot be decoded has the status `unreadable`.
@@ -159,12 +161,18 @@ class Preprocessor:
         except ImageError as error:
             return PreparedImage(name, "unreadable", error.reason)
 
-    def _prepare_file(self, name: str, source: bytes | str | os.PathLike[str]) -> PreparedImage:
-        data = source if isinstance(source, bytes) else read_file(Path(source))
+    def isolate(self) -> "Preprocessor":
+        """Return a preprocessor that differs in decoding in another process."""
+        other = copy(self)
+        other._isolated = True
+        return other
+
+    def _prepare_file(self, name: str, source: EncodedImage) -> PreparedImage:
+        isolated = self._isolated
         if self._detector is None:
-            with open_image(data, name, max_pixels=MAX_DETECTION_PIXELS) as whole:
+            with open_image(source, name, max_pixels=MAX_DETECTION_PIXELS, isolated=isolated) as whole:
                 return self._prepare(name, whole.rgb, [None], whole.width, whole.height, whole.note)
-        with open_and_detect(data, name, self._detector, self._size, self._max_faces) as image:
+        with open_and_detect(source, name, self._detector, self._size, self._max_faces, isolated=isolated) as image:
             return self._prepare(name, image.rgb, image.faces, image.width, image.height, image.note)
 
     def _prepare(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain, islice
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -91,11 +92,11 @@ class Reader:
 
     def _assemble(
         self, config: BundleConfig, rule: AnswerRule, placement: Placement, *, threads: int, max_faces: int | None,
-        detect: bool | None,
+        detect: bool | None, isolated: bool = False,
     ) -> None:  # fmt: skip
         self.config, self.rule, self._placement = config, rule, placement
         self._classifier, self.detector = placement.classifier, placement.detector
-        self._threads, self._max_faces, self._asked = threads, max_faces, detect
+        self._threads, self._max_faces, self._asked, self.isolated = threads, max_faces, detect, isolated
         self.detect = _detects(config, detect)
         self._postprocess = Postprocessor(config, rule, self.detect, self.overlooks_faces)
         self._preprocess = Preprocessor(
@@ -105,15 +106,18 @@ class Reader:
             max_faces,
             config.resize,
             config.fit,
+            isolated=isolated,
         )
 
     def variant(
         self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None,
-        threshold: Threshold | None = None,
+        threshold: Threshold | None = None, isolated: bool | None = None,
     ) -> "Reader":  # fmt: skip
         """Return a reader that shares this one's networks and differs in the options given; None keeps one.
 
-        `threads` is how many images are preprocessed side by side. Raises ConfigError as the constructor does.
+        `threads` is how many images are preprocessed side by side. `isolated`: decode single images too in a process
+        that ends if one takes too much time or memory, as several images always are. Raises ConfigError as the
+        constructor does.
         """
         other = Reader.__new__(Reader)
         other._assemble(
@@ -123,6 +127,7 @@ class Reader:
             threads=self._threads if threads is None else thread_count(threads),
             max_faces=self._max_faces if faces is None else _max_faces(faces),
             detect=self._asked if detect is None else detect,
+            isolated=self.isolated if isolated is None else isolated,
         )
         return other
 
@@ -213,7 +218,11 @@ class Reader:
         self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
     ) -> Iterator[tuple[PreparedImage, ImageResult]]:
         """Classify images as `predict_named` does; yield each result beside the crops that the network saw."""
-        with closing(map_in_order(self._preprocess, sources, self._threads)) as prepared:
+        items = iter(sources)
+        first = list(islice(items, 2))
+        # A decoder's process takes longer to start than a single photo to read.
+        prepare = self._preprocess.isolate() if len(first) > 1 else self._preprocess
+        with closing(map_in_order(prepare, chain(first, items), self._threads)) as prepared:
             for batch, _ in in_batches(prepared, lambda image: len(image.inputs), batch_size):
                 yield from zip(batch, self._results(batch), strict=True)
 

@@ -54,7 +54,7 @@ class StreamPredictor:
             checked = self._models.check(Upload(SOURCE, data))
             if isinstance(checked, ImageError):
                 raise checked
-            self._frame = (seconds, load_image(checked))
+            self._frame = (seconds, load_image(checked, isolated=True))
         except ImageError as error:
             return [
                 FrameResult(

@@ -19,6 +19,9 @@ from mien.text import first_line
 #: takes it.
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | UInt8
 
+#: An image that is not decoded yet: a path, or the bytes of the file.
+EncodedImage: TypeAlias = str | os.PathLike[str] | bytes
+
 #: Files larger than this are refused before reading, in bytes.
 MAX_BYTES = 512 * 2**20
 

@@ -1,0 +1,125 @@
+"""Examine an image file for `mien check`: its header and a small grey version. `data.inspection` judges them."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mien.arrays import UInt8
+from mien.errors import ImageError
+from mien.io.images.decoding import load_upright, open_header
+from mien.io.images.isolation import DECODING_BUDGET, run_isolated
+from mien.io.images.pixels import orientation, to_grey
+
+#: Frames of an animation that are counted.
+MAX_FRAMES = 1000
+
+
+class Examined(NamedTuple):
+    """What is in an image file.
+
+    Attributes:
+        format: Pillow's name of its format.
+        width: in pixels as stored, like `height`.
+        height: see `width`.
+        frames: number of frames of an animation, 1 for others; at most `MAX_FRAMES` are counted.
+        mode: Pillow's name of its colour mode.
+        transparent: whether it has transparency.
+        turned: whether EXIF turns it.
+        note: what is unusual about the file.
+        error: why it cannot be decoded.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int = 1
+    mode: str = ""
+    transparent: bool = False
+    turned: bool = False
+    note: str | None = None
+    error: str | None = None
+
+
+def examine(
+    data: bytes, name: str, *, min_side: int, max_aspect: float, grey_side: int,
+    reserve: Callable[[int], None] = lambda needed: None,
+) -> tuple[UInt8 | None, dict[str, Any]]:  # fmt: skip
+    """Open an image file, and decode it if it is no animation and its sides are within limits.
+
+    Args:
+        data: the bytes of the file.
+        name: what errors call it.
+        min_side: an image with a shorter side, in pixels, is not decoded.
+        max_aspect: nor is one that is longer than this many times its short side.
+        grey_side: the grey version is shrunk by a whole number to at least this many pixels on its short side.
+        reserve: called with the bytes that decoding takes, before it.
+
+    Returns:
+        The grey version, uint8 (h, w), or None; and the fields of `Examined` by name.
+
+    Raises:
+        ImageError: the header cannot be read.
+    """
+    header = open_header(data, name)
+    found = Examined(header.format or "", header.width, header.height)
+    try:
+        if header.format not in {"MPO", "TIFF", "HEIF"}:
+            found = found._replace(frames=_count_frames(header))
+        short, long = sorted(header.size)
+        if found.frames > 1 or short < min_side or long > max_aspect * short:
+            return None, found._asdict()
+        # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
+        turned = header.format != "PNG" and orientation(header) != 1
+        upright, note = load_upright(header, data, name, shrink_to=grey_side, reserve=reserve)
+        image = to_grey(upright)
+        turned = turned or orientation(header) != 1
+    except MemoryError:
+        raise
+    except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
+        reason = getattr(error, "reason", f"is damaged ({type(error).__name__})")
+        return None, found._replace(error=reason)._asdict()
+    if min(image.size) > 2 * grey_side:
+        image = image.reduce(min(image.size) // grey_side)
+    transparent = header.mode in ("RGBA", "LA", "PA") or "transparency" in header.info
+    found = found._replace(mode=header.mode, transparent=transparent, turned=turned, note=note)
+    return np.asarray(image), found._asdict()
+
+
+def examine_isolated(
+    data: bytes, name: str, min_side: int, max_aspect: float, grey_side: int
+) -> tuple[UInt8 | None, Examined]:  # fmt: skip
+    """Do what `examine` does in a process of its own, and in this one if there is none."""
+    options: dict[str, Any] = {"min_side": min_side, "max_aspect": max_aspect, "grey_side": grey_side}
+    with ExitStack() as held:
+        reply = run_isolated("examine", data, name, options, held)
+        if reply is not None:
+            return reply.pixels, Examined(**reply.facts)
+        reserve = partial(_reserve, held)
+        try:
+            grey, facts = examine(data, name, reserve=reserve, **options)
+        except MemoryError:
+            raise ImageError(name, "takes more memory than there is; shrink it", "too-much-memory") from None
+        return grey, Examined(**facts)
+
+
+def _reserve(held: ExitStack, needed: int) -> None:
+    held.enter_context(DECODING_BUDGET.reserve(needed))
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Return the number of frames, without reading a long animation to its end."""
+    if not getattr(image, "is_animated", False):
+        return 1
+    if image.format != "GIF":  # the others say it in the header
+        return min(getattr(image, "n_frames", 2), MAX_FRAMES)
+    count = 1
+    try:
+        for count in range(1, MAX_FRAMES + 1):
+            image.seek(count)
+    except EOFError:
+        pass
+    return count
