@@ -377,7 +377,7 @@ def test_a_huge_array_and_other_things_are_input_errors() -> None:
         load_image(huge)
     for thing in (None, 3, [1, 2]):
         with pytest.raises(InputError, match="a path, bytes, an open file, a Pillow image or a uint8 array"):
-            load_image(thing)
+            load_image(thing)  # type: ignore[arg-type]
 
 
 HEADS = [

@@ -24,14 +24,15 @@ UNBOUNDED = frozenset({"TIFF", "JPEG2000", "AVIF"})
 
 #: Pillow's loops in Python, in seconds: a JPEG segment, a byte between segments, a PNG chunk, a GIF sub-block, a byte
 #: of a PPM's text, a value of a PPM that is scaled, a byte or pixel of a BMP that is packed, a JPEG 2000 box.
-_SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 1e-5, 5e-7, 8e-6, 2e-6
-_LETTER, _SCALED, _PACKED, _BOX = 5e-7, 6e-7, 3e-7, 8e-6
+_SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 3e-6, 2e-6, 8e-6, 2e-6
+_LETTER, _SCALED, _PACKED, _BOX = 1.7e-7, 6e-7, 3e-7, 8e-6
 #: A scan of a JPEG visits every block of 8x8, empty or not, in seconds.
 _SCANNED_BLOCK = 1e-7
 #: GIF comments are joined piece by piece, each time as a whole, in bytes per second.
 _JOINED_BYTES = 5e9
 _PPM_HEADER = re.compile(rb"P[4-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _PPM_HEADER_BYTES = 65536
+_FILL = re.compile(rb"\xff+")
 
 
 def check_cost(data: bytes, name: str) -> Cost:
@@ -72,9 +73,12 @@ def jpeg_cost(data: bytes) -> Cost:
     while (found := data.find(b"\xff", place)) >= 0 and found + 4 <= len(data):
         stray += found - place
         marker = data[found + 1]
-        if marker in (0x00, 0xFF) or marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            place = found + (1 if marker == 0xFF else 2)
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
+            place = _FILL.match(data, found).end() if marker == 0xFF else found + 2  # type: ignore[union-attr]
+            place -= marker == 0xFF  # the last one begins a marker
             stray += place - found
+            if stray * _STRAY_BYTE > MAX_SECONDS:
+                break
             continue
         length = int.from_bytes(data[found + 2 : found + 4], "big")
         segments += 1
