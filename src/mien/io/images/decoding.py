@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from mien.arrays import RGB
 from mien.errors import ImageError
-from mien.io.images.cost import Cost
-from mien.io.images.costs import check_cost, cost_of, is_unbounded
+from mien.io.images.costs.bounds import check_cost, cost_of, is_unbounded
+from mien.io.images.costs.cost import Cost
 from mien.io.images.formats import open_listed
 from mien.io.images.isolation import DECODING_BUDGET, run_isolated
 from mien.io.images.jpeg import CUT_SHORT, completed

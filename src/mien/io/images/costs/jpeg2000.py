@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mien.io.images.cost import NOTHING, Cost, larger
+from mien.io.images.costs.cost import NOTHING, Cost, larger
 
 _SIZ, _COD, _COC, _SOT, _SOD = 0x51, 0x52, 0x53, 0x90, 0x93
 #: Memory of OpenJPEG for a code-block, and for a precinct of a band; seconds for each.

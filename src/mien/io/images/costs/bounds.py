@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 
 from mien.errors import ImageError
-from mien.io.images.cost import NOTHING, Cost, larger
-from mien.io.images.jpeg2000 import codestream_cost
-from mien.io.images.tags import tags_bytes, tiff_cost
+from mien.io.images.costs.cost import NOTHING, Cost, larger
+from mien.io.images.costs.jpeg2000 import codestream_cost
+from mien.io.images.costs.tags import tags_bytes, tiff_cost
 
 #: An image that may take longer than this is refused, in seconds.
 MAX_SECONDS = 5.0

@@ -1,0 +1,1 @@
+"""Bound what decoding an image takes, by its header."""
