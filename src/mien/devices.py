@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from mien.arguments import choice_argument
 from mien.errors import ConfigError
@@ -63,6 +63,45 @@ _BEFORE_REASON = re.compile(r".*(?:\[ERROR\]|: FAIL :|with error:)\s*")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
+_stoppers = threading.local()
+
+
+class Stopper:
+    """Ends the graphs that one thread runs: the block is that thread's, and any thread may call `stop`.
+
+    Examples:
+        >>> with Stopper() as stopper:
+        ...     stopper.stop()  # a graph that is run in this block would fail at once
+    """
+
+    def __init__(self) -> None:
+        self._options: Any = None
+        self._stopped = False
+
+    @property
+    def options(self) -> Any:
+        """The RunOptions for the graphs of this thread."""
+        if self._options is None:
+            self._options = quiet_onnxruntime().RunOptions()
+            self._options.log_severity_level = 4
+        if self._stopped:
+            self._options.terminate = True
+        return self._options
+
+    def stop(self) -> None:
+        """End the graph that the thread runs, between two of its operations, and every later one."""
+        self._stopped = True
+        if self._options is not None:
+            self._options.terminate = True
+
+    def __enter__(self) -> Self:
+        _stoppers.current = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _stoppers.current = None
+
+
 class Session:
     """An ONNX graph on one device; several threads may run it at the same time.
 
@@ -88,7 +127,8 @@ class Session:
             inputs: an array for each input.
         """
         if threading.current_thread() is not threading.main_thread():
-            return self._run(outputs, inputs)
+            stopper: Stopper | None = getattr(_stoppers, "current", None)
+            return self._run(outputs, inputs, *([] if stopper is None else [stopper.options]))
         options, done = quiet_onnxruntime().RunOptions(), Future[list[Any]]()
         options.log_severity_level = 4
 

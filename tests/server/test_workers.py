@@ -7,9 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+import pytest
 from polling import wait_until
 
-from mien.server.workers import WorkerPool
+from mien.devices import open_session
+from mien.server.problems import Problem
+from mien.server.workers import MAX_STUCK, WorkerPool
 
 
 def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
@@ -158,3 +162,93 @@ def test_two_event_loops_share_the_workers() -> None:
     workers.close()
     assert found == [[f"{name}{number}" for number in range(20)] for name in "AB"]
     assert all(len(group) == 1 for group in groups)
+
+
+def test_a_thread_that_hangs_is_abandoned_and_replaced() -> None:
+    workers = WorkerPool(1, 100, 0.3)
+    released = threading.Event()
+
+    def hang(items: list[None]) -> list[None]:
+        released.wait()
+        return items
+
+    async def main() -> None:
+        for count in range(1, MAX_STUCK + 1):
+            with pytest.raises(Problem, match="took more than"):
+                await workers.run(hang, None)
+            await until(lambda count=count: workers.stuck == count)  # type: ignore[misc]
+            assert await workers.run(lambda items: items, count) == count
+        with pytest.raises(Problem, match="took more than"):
+            await workers.run(hang, None)
+        await until(lambda: workers.stuck == MAX_STUCK + 1)
+        with pytest.raises(Problem, match="restart the server"):
+            workers.refuse_if_stuck()
+        with pytest.raises(Problem, match="restart the server"):
+            await workers.run(hang, None)
+        released.set()
+        await until(lambda: workers.stuck == 0)
+        assert await workers.run(lambda items: items, 7) == 7
+
+    asyncio.run(main())
+    workers.close()
+
+
+def test_closing_leaves_a_thread_that_hangs_behind() -> None:
+    workers = WorkerPool(1, 100, 60)
+    begun, released = threading.Event(), threading.Event()
+
+    def hang(items: list[None]) -> list[None]:
+        begun.set()
+        released.wait()
+        return items
+
+    async def main() -> None:
+        job = asyncio.create_task(workers.run(hang, None))
+        await until(begun.is_set)
+        await asyncio.get_running_loop().run_in_executor(None, workers.close)
+        assert not job.done()
+        released.set()
+        await job
+
+    asyncio.run(main())
+
+
+def endless() -> bytes:
+    """A graph whose loop never ends."""
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info("value", TensorProto.FLOAT, [1])
+    names = ["count", "go", "value_in"]
+    kinds = [(TensorProto.INT64, []), (TensorProto.BOOL, []), (TensorProto.FLOAT, [1])]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_out"]),
+            helper.make_node("Add", ["value_in", "value_in"], ["value_out"]),
+        ],
+        "body",
+        [helper.make_tensor_value_info(name, *kind) for name, kind in zip(names, kinds, strict=True)],
+        [
+            helper.make_tensor_value_info("go_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_out", TensorProto.FLOAT, [1]),
+        ],
+    )
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    loop = helper.make_node("Loop", ["", "true", "value"], ["result"], body=body)
+    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([loop], "endless", [value], [result], [true])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_network_that_never_ends_is_ended() -> None:
+    session = open_session(endless())
+    workers = WorkerPool(1, 100, 0.5)
+
+    async def main() -> None:
+        with pytest.raises(Problem, match="took more than"):
+            await workers.run(lambda _: [session.run(["result"], {"value": np.ones(1, np.float32)})], None)
+        await until(lambda: workers.stuck == 0)
+        assert await workers.run(lambda items: items, 7) == 7
+
+    asyncio.run(main())
+    workers.close()

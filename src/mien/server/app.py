@@ -68,6 +68,7 @@ class Api:
         self.streams = Streams(self.models, self.workers, limits, self.metrics)
         self.state.on_close.append(self.streams.close)
         self.metrics.add_gauge("mien_waiting", "Requests that wait for a worker", lambda: self.workers.waiting)
+        self.metrics.add_gauge("mien_stuck", "Threads that took too long and still work", lambda: self.workers.stuck)
         self.metrics.add_gauge(
             "mien_held_bytes", "Memory of all request bodies and large answers", lambda: self.memory.used
         )
@@ -123,7 +124,8 @@ class Api:
         return Response(to_json(config), media_type="application/json")
 
     async def check_health(self) -> Response:
-        """Return 200 while the process runs."""
+        """Return 200 while the process runs and can work; 503 if all of its threads hang."""
+        self.workers.refuse_if_stuck()
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def check_ready(self) -> Response:

@@ -107,7 +107,7 @@ def describe_routes(limits: Limits) -> dict[str, dict[str, Any]]:
         "healthz": {
             "summary": "Check that the process runs",
             "response_model": Alive,
-            "responses": {200: _example({"status": "ok"}), **_problems()},
+            "responses": {200: _example({"status": "ok"}), **_problems("busy")},
         },
         "readyz": {
             "summary": "Check that requests are accepted",

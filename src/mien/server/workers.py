@@ -4,16 +4,24 @@ import asyncio
 import contextlib
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from mien.devices import Stopper
 from mien.server.problems import Problem
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
+#: A pool replaces so many times as many threads as it has that do not come back.
+MAX_STUCK = 2
+#: Longest time that `close` waits for threads whose jobs nobody waits for, in seconds.
+CLOSE_SECONDS = 2.0
+#: How often the time of running jobs is looked at, in seconds.
+_WATCH_SECONDS = 0.25
 #: Most jobs merged into one call, and their largest total cost.
 MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
 
@@ -31,32 +39,57 @@ class _Job:
         self.future = self.loop.create_future()
 
 
+@dataclass(eq=False)
+class _Worker:
+    """A thread: when its jobs began, and what ends the graph that it runs."""
+
+    stopper: Stopper = field(default_factory=Stopper)
+    begun: float | None = None
+    abandoned: bool = False
+    thread: threading.Thread = field(init=False)
+
+
 class WorkerPool:
     """Run jobs in threads, oldest first.
 
     Waiting jobs with equal `work` functions and a low cost are merged into one call, because a batch of small images
     takes less time than its images one by one. The threads start with the first job.
 
+    A thread that works for longer than `seconds` is abandoned: its network is told to end, nobody waits for it, and
+    another thread takes its place, up to `MAX_STUCK` times as many as the pool has.
+
     Args:
         threads: number of threads.
         max_waiting: most jobs that may wait.
-        seconds: longest time for a job, waiting included.
+        seconds: longest time for a job, waiting included; and for the jobs of a batch.
     """
 
     def __init__(self, threads: int, max_waiting: int, seconds: float) -> None:
         self._count, self._max_waiting, self._seconds = threads, max_waiting, seconds
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._workers: list[_Worker] = []
+        self._started = self._closed = False
+        self._stuck = 0
 
     @property
     def waiting(self) -> int:
         """Number of jobs that wait now."""
         return len(self._jobs)
 
+    @property
+    def stuck(self) -> int:
+        """Number of threads that were abandoned and still work."""
+        return self._stuck
+
+    def refuse_if_stuck(self) -> None:
+        """Raise Problem `busy` if so many threads hang that none is left."""
+        if self._started and not self._workers:
+            raise Problem("busy", f"{self._stuck} jobs hang and none can begin; restart the server")
+
     def refuse_if_full(self) -> None:
         """Raise Problem `busy` if no more jobs may wait now."""
+        self.refuse_if_stuck()
         if len(self._jobs) >= self._max_waiting:
             raise Problem("busy", f"{self._max_waiting} requests are waiting already; try again in a moment")
 
@@ -101,22 +134,45 @@ class WorkerPool:
             del job
 
     def close(self) -> None:
-        """Finish all waiting jobs, then end the threads."""
+        """Finish all jobs and end the threads; those that take too long are left behind."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+            workers = list(self._workers)
+        until = time.monotonic() + CLOSE_SECONDS
+        for worker in workers:
+            worker.thread.join(max(until - time.monotonic(), 0))
+            if worker.thread.is_alive():
+                worker.stopper.stop()
 
     def _start(self) -> None:
-        if not self._threads:
-            # Daemons: a program that mounts the application must be able to end without waiting for them.
-            self._threads = [
-                threading.Thread(target=self._work, name=f"mien-serve-{number}", daemon=True)
-                for number in range(self._count)
-            ]
-            for thread in self._threads:
-                thread.start()
+        if self._started:
+            return
+        self._started = True
+        for _ in range(self._count):
+            self._add_worker()
+        threading.Thread(target=self._watch, name="mien-serve-watch", daemon=True).start()
+
+    def _add_worker(self) -> None:
+        worker = _Worker()
+        # Daemons: a program that mounts the application must be able to end without waiting for them.
+        worker.thread = threading.Thread(target=self._work, args=(worker,), name="mien-serve", daemon=True)
+        self._workers.append(worker)
+        worker.thread.start()
+
+    def _watch(self) -> None:
+        """Abandon the threads that take too long, and replace them."""
+        while not self._closed:
+            time.sleep(_WATCH_SECONDS)
+            with self._changed:
+                begun_before = time.monotonic() - self._seconds
+                for worker in [one for one in self._workers if one.begun is not None and one.begun < begun_before]:
+                    worker.abandoned = True
+                    worker.stopper.stop()
+                    self._workers.remove(worker)
+                    self._stuck += 1
+                    if self._stuck <= MAX_STUCK * self._count:
+                        self._add_worker()
 
     def _abandon(self, job: _Job) -> None:
         with self._changed:
@@ -124,12 +180,25 @@ class WorkerPool:
             if job in self._jobs:
                 self._jobs.remove(job)
 
-    def _work(self) -> None:
-        while jobs := self._next_batch():
-            _run_batch(jobs)
-            del jobs  # an idle thread would keep the image bytes of its last batch
+    def _work(self, worker: _Worker) -> None:
+        with worker.stopper:
+            while jobs := self._next_batch(worker):
+                _run_batch(jobs)
+                del jobs  # an idle thread would keep the image bytes of its last batch
+                if self._is_done(worker):
+                    return
 
-    def _next_batch(self) -> list[_Job]:
+    def _is_done(self, worker: _Worker) -> bool:
+        """Note that a thread has come back; return whether it was abandoned."""
+        with self._changed:
+            worker.begun = None
+            if worker.abandoned:
+                self._stuck -= 1
+                if not self._closed and len(self._workers) < self._count:  # there were too many to replace it before
+                    self._add_worker()
+            return worker.abandoned
+
+    def _next_batch(self, worker: _Worker) -> list[_Job]:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
         with self._changed:
             while not self._jobs:
@@ -137,6 +206,7 @@ class WorkerPool:
                     return []
                 self._changed.wait()
             most = min(math.ceil(len(self._jobs) / self._count), MAX_BATCH_JOBS)
+            worker.begun = time.monotonic()
             jobs = [self._jobs.popleft()]
             cost = jobs[0].cost
             while self._jobs and len(jobs) < most:

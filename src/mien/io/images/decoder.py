@@ -19,6 +19,7 @@ from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.images.decoding import decode_with_size
 from mien.io.images.examination import examine
+from mien.io.images.isolation import CPU_SECONDS
 from mien.io.images.messages import read_exactly, read_message, write_message
 from mien.io.images.source import read_file
 
@@ -26,8 +27,6 @@ from mien.io.images.source import read_file
 FREE_BYTES = 16 * 2**20
 #: Address space above what an image should take, in bytes: decoders and the C library ask for more than they use.
 _SLACK = 192 * 2**20
-#: CPU time for an image, in seconds.
-CPU_SECONDS = 8
 
 
 class _Limits:

@@ -27,8 +27,9 @@ from mien.runtime import MemoryBudget, available_cores
 #: Images that this process and its decoders decode share this memory, 512 MiB; one that needs more is decoded alone.
 DECODING_BUDGET = MemoryBudget(512 * 2**20)
 
-#: Longest time for one image, in seconds. Where a process can limit its own CPU time (`CPU_SECONDS` in
-#: `images.decoder`), that ends it sooner, and a busy machine does not.
+#: Longest CPU time for one image, in seconds. A decoder limits itself to it where the system can.
+CPU_SECONDS = 8
+#: Longest time for one image, in seconds. It matters less where CPU time has a limit, which a busy machine does not reach.
 WALL_SECONDS = 30.0 if sys.platform != "win32" else 10.0
 #: A process that has not said within this many seconds that it is ready cannot be used.
 _START_SECONDS = 60.0
@@ -262,8 +263,6 @@ class Decoders:
 
 
 def _error(name: str, end: str) -> ImageError:
-    from mien.io.images.decoder import CPU_SECONDS
-
     if end == "time":
         return ImageError(name, f"takes more than {CPU_SECONDS} s to decode; save it again as JPEG or PNG", "too-slow")
     return ImageError(name, "crashes its decoder; save it again as JPEG or PNG", "damaged")
