@@ -29,7 +29,7 @@ DECODING_BUDGET = MemoryBudget(512 * 2**20)
 
 #: Longest CPU time for one image, in seconds. A decoder limits itself to it where the system can.
 CPU_SECONDS = 8
-#: Longest time for one image, in seconds. It matters less where CPU time has a limit, which a busy machine does not reach.
+#: Longest time for one image, in seconds; the CPU time ends it sooner, where that can be limited.
 WALL_SECONDS = 30.0 if sys.platform != "win32" else 10.0
 #: A process that has not said within this many seconds that it is ready cannot be used.
 _START_SECONDS = 60.0

@@ -95,7 +95,7 @@ def jpeg_cost(data: bytes) -> Cost:
             break
         place = found + 2 + max(length, 2)
     scans = data.count(b"\xff\xda")
-    cost = Cost(segments * _SEGMENT + stray * _STRAY_BYTE, 0, f"{segments} segments")
+    cost = Cost(segments * _SEGMENT + stray * _STRAY_BYTE, 0, f"{segments} segments, {stray} bytes between them")
     if scans > 1:
         # The coefficients are kept until the last scan: 64 of 2 bytes for each block.
         cost = larger(cost, Cost(scans * blocks * _SCANNED_BLOCK, blocks * 128 if several else 0, f"{scans} scans"))
