@@ -201,6 +201,13 @@ def _decode(
     return Decoded(upright, *(size if turned < 5 else size[::-1]), note, kind)
 
 
+def decoding_bytes(data: bytes, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None) -> int:
+    """Estimate from the header how many bytes decoding holds at its peak; ImageError as `open_header`."""
+    header, cost = _open(data, name)
+    _draft(header, shrink_to, max_pixels)
+    return _needed(header, cost, len(data), max_pixels)
+
+
 def _needed(image: Image.Image, cost: Cost, file_bytes: int, max_pixels: int | None) -> int:
     """Estimate how many bytes decoding a file holds at its peak; its image is as large as it is to be decoded."""
     turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) != 1
