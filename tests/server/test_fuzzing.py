@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from fuzzing import mutated
+from heif_files import encode_heic, tiled_heic
+from PIL import Image
 
 import mien
 from mien.data.synthetic.faces import draw_face
@@ -27,6 +29,8 @@ def seeds(encode: Callable[..., bytes]) -> list[bytes]:
     found = []
     for number, kind in enumerate([*KINDS, "EPS", "TGA", "ICO", "PCX"]):
         found.append(encode(draw_face("happy", number, 40), kind))
+    found += [encode_heic(Image.fromarray(draw_face("happy", number, 40)), thumbnails=[16]) for number in range(3)]
+    found.append(tiled_heic(Image.fromarray(draw_face("happy", 0, 32)), 2, 2, (60, 50)))
     return found
 
 
