@@ -113,6 +113,39 @@ def test_all_threads_work() -> None:
     workers.close()
 
 
+def test_slow_jobs_leave_a_thread_to_the_others() -> None:
+    """Of three threads, two take slow jobs; the third answers what comes after five of them."""
+    workers = WorkerPool(3, 100, 60)
+    released, slow = threading.Event(), []
+
+    def block(items: list[int]) -> list[int]:
+        slow.extend(items)
+        released.wait()
+        return items
+
+    def work(items: list[int]) -> list[int]:
+        return [10 * item for item in items]
+
+    async def main() -> list[int]:
+        waiting = [asyncio.create_task(workers.run(block, number, slow=True)) for number in range(5)]
+        await until(lambda: len(slow) == 2)
+        answers = [await workers.run(work, number) for number in range(3)]
+        assert sorted(slow) == [0, 1]
+        assert workers.waiting == 3
+        released.set()
+        return answers + await asyncio.gather(*waiting)
+
+    assert asyncio.run(main()) == [0, 10, 20, 0, 1, 2, 3, 4]
+    workers.close()
+    assert sorted(slow) == [0, 1, 2, 3, 4]
+
+
+def test_one_thread_takes_slow_jobs_too() -> None:
+    workers = WorkerPool(1, 100, 60)
+    assert asyncio.run(workers.run(lambda items: items, 7, slow=True)) == 7
+    workers.close()
+
+
 def test_a_job_is_abandoned_if_the_client_disconnects() -> None:
     workers = WorkerPool(1, 100, 60)
     released, started = threading.Event(), threading.Event()

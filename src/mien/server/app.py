@@ -95,7 +95,7 @@ class Api:
             if len(uploads) > 1:
                 raise Problem("too_many_files", "send one image per request")
             work = partial(self.models.explain, reader, uploads[0], params.label, params.method, params.view)
-            png = await self._run(request, lambda _: [work()], None)
+            png = await self._run(request, lambda _: [work()], None, slow=True)
         return HeldResponse(png, "image/png", self.memory)
 
     async def stream(self, socket: WebSocket, params: PredictQuery) -> None:
@@ -153,12 +153,12 @@ class Api:
 
     async def _run(
         self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input,
-        cost: int | None = None,
+        cost: int | None = None, slow: bool = False,
     ) -> Output:  # fmt: skip
         """Run work in the worker pool; abandon it if the client disconnects."""
         disconnected = asyncio.create_task(_wait_for_disconnect(request))
         try:
-            return await self.workers.run(work, item, cost, disconnected=disconnected)
+            return await self.workers.run(work, item, cost, slow=slow, disconnected=disconnected)
         finally:
             disconnected.cancel()
 

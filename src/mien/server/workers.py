@@ -31,6 +31,7 @@ class _Job:
     work: Callable[[list[Any]], Sequence[Any]]
     item: Any
     cost: int
+    slow: bool
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]" = field(init=False)
     abandoned: bool = False
@@ -45,6 +46,7 @@ class _Worker:
 
     stopper: Stopper = field(default_factory=Stopper)
     begun: float | None = None
+    slow: bool = False
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
 
@@ -53,7 +55,8 @@ class WorkerPool:
     """Run jobs in threads, oldest first.
 
     Waiting jobs with equal `work` functions and a low cost are merged into one call, because a batch of small images
-    takes less time than its images one by one. The threads start with the first job.
+    takes less time than its images one by one. Slow jobs leave one thread to the others. The threads start with the
+    first job.
 
     A thread that works for longer than `seconds` is abandoned: its network is told to end, nobody waits for it, and
     another thread takes its place, up to `MAX_STUCK` times as many as the pool has.
@@ -95,7 +98,7 @@ class WorkerPool:
 
     async def run(
         self, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input, cost: int | None = None,
-        *, even_if_full: bool = False, disconnected: "asyncio.Future[None] | None" = None,
+        *, slow: bool = False, even_if_full: bool = False, disconnected: "asyncio.Future[None] | None" = None,
     ) -> Output:  # fmt: skip
         """Return `work([item])[0]`, or raise it if it is an exception.
 
@@ -103,6 +106,7 @@ class WorkerPool:
             work: called in a thread with a list of items; returns one result per item.
             item: the input of this job.
             cost: what this job adds to a batch, up to `MAX_BATCH_COST` together; None runs it alone.
+            slow: wait while all threads but one have slow jobs.
             even_if_full: accept the job even if the queue is full.
             disconnected: completes when the client leaves; the job is then abandoned.
 
@@ -112,7 +116,7 @@ class WorkerPool:
         """
         if not even_if_full:
             self.refuse_if_full()
-        job = _Job(work, item, MAX_BATCH_COST if cost is None else cost, asyncio.get_running_loop())
+        job = _Job(work, item, MAX_BATCH_COST if cost is None else cost, slow, asyncio.get_running_loop())
         with self._changed:
             self._start()
             self._jobs.append(job)
@@ -191,7 +195,8 @@ class WorkerPool:
     def _is_done(self, worker: _Worker) -> bool:
         """Note that a thread has come back; return whether it was abandoned."""
         with self._changed:
-            worker.begun = None
+            worker.begun, worker.slow = None, False
+            self._changed.notify_all()  # a slow job may begin
             if worker.abandoned:
                 self._stuck -= 1
                 if not self._closed and len(self._workers) < self._count:  # there were too many to replace it before
@@ -201,14 +206,14 @@ class WorkerPool:
     def _next_batch(self, worker: _Worker) -> list[_Job]:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
         with self._changed:
-            while not self._jobs:
-                if self._closed:
+            while (first := self._first_job()) is None:
+                if self._closed and not self._jobs:
                     return []
                 self._changed.wait()
             most = min(math.ceil(len(self._jobs) / self._count), MAX_BATCH_JOBS)
-            worker.begun = time.monotonic()
-            jobs = [self._jobs.popleft()]
-            cost = jobs[0].cost
+            worker.begun, worker.slow = time.monotonic(), first.slow
+            self._jobs.remove(first)
+            jobs, cost = [first], first.cost
             while self._jobs and len(jobs) < most:
                 following = self._jobs[0]
                 cost += following.cost
@@ -216,6 +221,11 @@ class WorkerPool:
                     break
                 jobs.append(self._jobs.popleft())
             return jobs
+
+    def _first_job(self) -> _Job | None:
+        """Return the oldest job that may begin now."""
+        full = sum(worker.slow for worker in self._workers) >= max(self._count - 1, 1)
+        return next((job for job in self._jobs if not (job.slow and full)), None)
 
 
 def _run_batch(jobs: list[_Job]) -> None:
