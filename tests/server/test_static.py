@@ -48,6 +48,16 @@ def test_the_browser_asks_for_page_files_each_time(server: Any) -> None:
         assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
 
 
+def test_ranges_of_page_files_are_not_cut_out(server: Any) -> None:
+    """Thousands of them would cost much more than the file."""
+    ranges = ",".join(f"{start}-{start}" for start in range(0, 3000, 2))
+    for path in ("/", "/page/index.html"):
+        whole = server.get(path)
+        answer = server.get(path, headers={"Range": f"bytes={ranges}"})
+        assert (answer.status_code, answer.content) == (200, whole.content)
+        assert answer.headers["accept-ranges"] == "none"
+
+
 def test_the_page_loads_nothing_from_other_sites(server: Any) -> None:
     """Its policy forbids to load anything from other sites, and it does not try."""
     text = server.get("/").text

@@ -50,9 +50,10 @@ class PageFiles(StaticFiles):
         super().__init__(packages=[("mien.server", "page")])
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file, or 304 if the browser's copy is current."""
+        """Return a file, or 304 if the browser's copy is current. Ranges cost more than the files, which are small."""
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
         response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"], response.headers["Accept-Ranges"] = "no-cache", "none"
         return response
 
 
