@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.inference.bundle_config import BundleConfig
-from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.calibration import probabilities
 from mien.inference.decision import AnswerRule
 from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics.calibration import risk_coverage
 from mien.metrics.classification import classification_metrics
 from mien.metrics.estimates import proportion
+from mien.training.export.temperature import fit_temperature
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
 

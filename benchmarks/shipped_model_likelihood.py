@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.calibration import probabilities
 from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import Z95
+from mien.training.export.temperature import fit_temperature
 from shipped_model_rows import Floats, Measured, Row
 
 Ints = npt.NDArray[np.int64]

@@ -8,13 +8,14 @@ import numpy.typing as npt
 
 from mien.errors import BundleError
 from mien.faces.crop import crop
-from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.calibration import probabilities
 from mien.inference.reader import Reader
 from mien.labels import EXPRESSIONS
 from mien.metrics.calibration import reliability, risk_coverage
 from mien.metrics.classification import classification_metrics
 from mien.metrics.estimates import proportion
 from mien.metrics.significance import accuracy_difference
+from mien.training.export.temperature import fit_temperature
 from shipped_model_answers import risks, three_ways
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_likelihood import likelihoods, likelihoods_changed

@@ -26,11 +26,12 @@ import numpy.typing as npt
 from choose_rule import Rule, choose_rule
 
 from mien.cli.output.training_progress import TrainingProgress
-from mien.inference.calibration import fit_temperature, probabilities
+from mien.inference.calibration import probabilities
 from mien.io.layout import CONFIG, KERAS
 from mien.labels import EXPRESSIONS
 from mien.training.backend import require_keras
 from mien.training.config import TrainConfig, read_settings
+from mien.training.export.temperature import fit_temperature
 from mien.training.source import TrainingSource
 from mien.training.train import train_or_resume
 

@@ -37,6 +37,25 @@ def test_most_turned_labels_are_found_and_few_others(classes: int) -> None:
     assert sum(issue.suggested == truth[issue.index] for issue in found) >= 0.95 * len(names & set(turned))
 
 
+@pytest.mark.parametrize(("classes", "strength"), [(2, 1.0), (2, 3.0), (3, 2.0), (7, 1.0), (7, 3.0)])
+def test_issues_are_those_of_cleanlab(classes: int, strength: float) -> None:
+    """All but some of weak models: cleanlab also lists samples whose label is more probable than what it suggests."""
+    from cleanlab.filter import find_label_issues as by_cleanlab
+
+    rng = np.random.default_rng(classes)
+    for seed in range(5):
+        truth = rng.permutation(np.arange(300) % classes)
+        labels = np.where(rng.random(300) < 0.1, rng.integers(classes, size=300), truth)
+        shares = model_of(truth, classes, strength, seed)
+        ours = {issue.index for issue in find_label_issues(shares, labels)}
+        theirs = set(np.flatnonzero(by_cleanlab(labels, shares, filter_by="confident_learning", n_jobs=1)).tolist())
+        assert ours and ours <= theirs
+        means = [shares[labels == label, label].mean() for label in range(classes)]
+        for index in theirs - ours:
+            confident = np.where(shares[index] >= means, shares[index], 0)
+            assert confident.max() < shares[index, labels[index]]
+
+
 def test_worst_come_first_and_an_issue_needs_the_other_class_to_reach_its_threshold() -> None:
     happy, sad = [[0.9, 0.1]] * 8, [[0.2, 0.8]] * 8
     odd = [[0.05, 0.95], [0.1, 0.9], [0.3, 0.7]]  # labelled happy; the last is no surer of sad than sad images are

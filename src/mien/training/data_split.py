@@ -68,9 +68,9 @@ class DataSplit:
         targets = _targets(samples, self.manifest.classes)
         weights = np.ones(len(rows), np.float32)
         if balanced:
-            codes = targets.argmax(axis=1)
-            per_class = np.bincount(codes, minlength=targets.shape[1])
-            weights = (len(codes) / (targets.shape[1] * np.maximum(per_class, 1)))[codes].astype(np.float32)
+            from sklearn.utils.class_weight import compute_sample_weight
+
+            weights = compute_sample_weight("balanced", targets.argmax(axis=1)).astype(np.float32)
         return TrainingArrays(crops, rows, targets, weights)
 
     def to_csv(self) -> str:

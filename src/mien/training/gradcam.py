@@ -18,7 +18,6 @@ from keras import layers
 from mien.arrays import Float32, Int64, UInt8
 from mien.errors import ConfigError
 from mien.explanation.saliency import heatmaps
-from mien.metrics.ranking import average_ranks
 from mien.training.backend import gradient
 from mien.training.export.scaling import Scaling
 from mien.training.networks.flat import FlatGraph, GroupedConvolution, Step, flatten
@@ -182,7 +181,6 @@ def rank_correlation(maps: Float32, others: Float32) -> float:
 
 
 def _spearman(one: Float32, other: Float32) -> float:
-    first, second = average_ranks(one), average_ranks(other)
-    if first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
+
+    return float(spearmanr(one, other).statistic) if np.ptp(one) and np.ptp(other) else 0.0

@@ -21,7 +21,6 @@ from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
-from mien.inference.calibration import MIN_ROWS_TO_FIT
 from mien.inference.reader import Reader
 from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
 from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
@@ -32,6 +31,7 @@ from mien.training.backend import versions
 from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, read_split
 from mien.training.export.artifacts import draw_curves, require_exportable, save_bundle, save_keras
+from mien.training.export.temperature import MIN_ROWS_TO_FIT
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.cache import cached_crops
 from mien.training.loop.checkpoint import load_checkpoint

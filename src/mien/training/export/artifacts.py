@@ -14,13 +14,13 @@ from keras.layers import LayerNormalization, Rescaling
 from mien.arrays import Float64
 from mien.errors import ExportError, OutputError
 from mien.inference.bundle_config import Content
-from mien.inference.calibration import fit_temperature
 from mien.io.atomic import write_text
 from mien.io.layout import BUNDLE, CURVES, KERAS, LAYERS
 from mien.training.backend import versions
 from mien.training.config import TrainConfig
 from mien.training.export.agreement import Agreement
 from mien.training.export.onnx import export_bundle
+from mien.training.export.temperature import fit_temperature
 from mien.training.loop.batches import TrainingArrays
 from mien.training.loop.schedule import Epoch, best_epoch
 from mien.training.networks.networks import logits_of

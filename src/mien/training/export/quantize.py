@@ -21,11 +21,11 @@ from mien.devices import quiet_onnxruntime
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
-from mien.inference.calibration import negative_log_likelihood
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
 from mien.text import one_line
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
+from mien.training.export.temperature import negative_log_likelihood
 
 #: Fewest crops from which the ranges of activations are measured.
 MIN_CROPS = 32
