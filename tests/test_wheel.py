@@ -153,6 +153,7 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     assert f"mien-{mien.__version__}" in wheel.name
     assert {"mien/__init__.py", "mien/py.typed", "mien/cli/verbs/predict.py", "mien/training/loop/fit.py"} <= set(names)
     assert {f"mien/models/mien/{part}" for part in ("model.onnx", "config.json", "CARD.md")} <= set(names)
+    assert {"mien/report/templates/page.html", "mien/server/templates/reference.html"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]
 

@@ -154,13 +154,13 @@ def test_a_bad_call_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_matplotlib_is_loaded_only_to_draw(bundle: Path, faces: Path) -> None:
+def test_matplotlib_and_jinja_are_loaded_only_to_write(bundle: Path, faces: Path) -> None:
     code = f"""
         import sys
         import mien
         found = mien.evaluate({str(faces)!r}, model={str(bundle)!r})
         found.to_dict(), found._repr_html_()
-        assert not {{"matplotlib", "keras", "scipy", "sklearn"}} & sys.modules.keys()
+        assert not {{"matplotlib", "jinja2", "keras", "scipy", "sklearn"}} & sys.modules.keys()
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 
