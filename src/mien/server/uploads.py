@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -200,8 +201,8 @@ class _Form(MultiPartParser):
             raise Problem("bad_multipart", "the Content-Type names no boundary")
         try:
             form = await self.parse()
-        except MultiPartException as error:
-            reason = str(error.__cause__ or error.message)[:120]
+        except (MultiPartException, FormParserError) as error:  # Starlette passes the second on in some versions
+            reason = str(error.__cause__ or error)[:120]
             raise Problem("bad_multipart", f"the form cannot be parsed ({reason})") from None
         try:
             if not self._ended:
