@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heif_files import encode_heic
 from PIL import Image
 
 from mien.io.cells import csv_line
@@ -77,6 +78,28 @@ def test_a_pasted_photo(page: Any, astronaut: Path) -> None:
     )
     page.wait_for(".face .answer", "happy")
     page.wait_for("#title", "pasted 1.png")
+
+
+def test_a_photo_of_a_phone_whose_type_the_system_does_not_know(page: Any, reader: Any, astronaut: Path) -> None:
+    """Chromium has no name for HEIC and does not show it: its answers and boxes are shown on an empty stage."""
+    with Image.open(astronaut) as image:
+        photo = encode_heic(image)
+    page.tab.evaluate(
+        """(bytes) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "IMG_0001.HEIC"));
+          transfer.items.add(new File(["words"], "notes.txt"));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        list(photo),
+    )
+    page.wait_for(".face .answer", "happy")
+    page.wait_for(".face .probability", f"{reader.predict(photo).face.probability:.0%}")
+    page.wait_for("#title", "IMG_0001.HEIC")
+    page.wait_for("#stage-note", "cannot show files of this kind")
+    assert page.tab.locator("#strip li").count() == 1
+    assert (drawn(page)[..., 3] > 0).any(), "no box is drawn"
+    assert ".heic" in (page.tab.get_attribute("#files", "accept") or "").split(",")
 
 
 def test_a_link_is_not_a_file(page: Any) -> None:
