@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from photographs import ASTRONAUT, STORED, twin
 from websockets.sync.client import connect
 
 import mien
+from mien.io.images.decoding import load_image
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,8 @@ def test_http_and_streams_take_them(server: Any, name: str) -> None:
     heat = [server.post("/v1/explain", content=data, params={"view": "heat"}) for data in (stored, png)]
     assert heat[0].status_code == 200
     assert heat[0].content == heat[1].content
+    image = server.post("/v1/explain", content=stored, params={"view": "image"})
+    assert np.array_equal(load_image(image.content), load_image(stored))
     answers = []
     for data in (stored, png):
         with connect(f"ws://127.0.0.1:{server.port}/v1/stream", close_timeout=10) as stream:

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 
 from mien.arguments import to_query
-from mien.arrays import RGB
+from mien.arrays import RGB, UInt8
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
-from mien.io.images.decoding import open_header
+from mien.io.images.decoding import load_image, open_header
 from mien.io.images.source import ImageSource
 from mien.results import FaceHeat
 from mien.server.problems import Problem
@@ -33,7 +33,7 @@ _VARIANTS = 64
 #: `reducing_gap`). The reduction makes this many rows at a time.
 _REDUCING_GAP, _STRIP_ROWS = 2, 64
 
-View = Literal["overlay", "heat"]
+View = Literal["overlay", "heat", "image"]
 #: The rows of a request as JSON, or the reason for refusing it.
 RowsOrProblem = bytes | Problem
 
@@ -150,7 +150,8 @@ class Models:
             upload: the image.
             label: one of the model's labels; None is the answer of each face.
             method: `cam` or `occlusion`; None is `cam` if the model allows it.
-            view: `overlay` draws the heatmap on the image; `heat` is the heatmap alone, transparent outside faces.
+            view: `overlay` draws the heatmap on the image; `heat` is the heatmap alone, transparent outside faces;
+                `image` is the image alone, upright, for those who cannot show its format.
 
         Raises:
             Problem: `unreadable_image`, `too_many_pixels`, or `bad_parameter` for a label or method that the model
@@ -160,16 +161,15 @@ class Models:
         if isinstance(data, ImageError):
             raise Problem("unreadable_image", str(data))
         try:
+            if view == "image":
+                return _png(shrink(load_image(data, isolated=reader.isolated), ())[0])
             found = explain_image(reader, data, label, method)
         except ImageError as error:
             raise Problem("unreadable_image", f"{upload.name}: {error.reason}") from None
         except ConfigError as error:
             raise Problem("bad_parameter", to_query(str(error))) from None
         image, faces = shrink(found.image, found.faces)
-        pixels = overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces)
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-        return stream.getvalue()
+        return _png(overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces))
 
 
 def shrink(image: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
@@ -185,6 +185,12 @@ def shrink(image: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
     ratio = np.array([size[0] / width, size[1] / height])
     moved = [FaceHeat(face.label, face.method, face.heat, face.crop, face.corners * ratio) for face in faces]
     return np.asarray(resized), moved
+
+
+def _png(pixels: UInt8) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
 
 
 def _reduce(image: RGB, factor: int) -> RGB:

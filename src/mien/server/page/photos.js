@@ -137,12 +137,34 @@ export async function heatOf(photo, label) {
   return heats.get(label);
 }
 
-async function thumbnail(photo) {
-  const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: THUMB, height: THUMB });
-  photo.thumb = canvas;
+/** Show the server's copy of a photo in a format that the browser cannot show. Return whether there is one. */
+export async function useServerCopy(photo) {
+  photo.copy ??= serverCopy(photo);
+  return photo.copy;
+}
+
+async function serverCopy(photo) {
   try {
-    const bitmap = await createImageBitmap(photo.file);
+    const response = await request("v1/explain", { method: "POST", body: photo.file, query: { ...query(), view: "image" } });
+    const image = await response.blob();
+    if (!photos.includes(photo)) return false;
+    URL.revokeObjectURL(photo.url);
+    photo.url = URL.createObjectURL(image);
+    drawThumbnail(photo.thumb, image);
+    return true;
+  } catch {
+    return false; // the page says that the browser cannot show it
+  }
+}
+
+function thumbnail(photo) {
+  photo.thumb = Object.assign(document.createElement("canvas"), { width: THUMB, height: THUMB });
+  drawThumbnail(photo.thumb, photo.file);
+}
+
+async function drawThumbnail(canvas, image) {
+  try {
+    const bitmap = await createImageBitmap(image);
     const scale = THUMB / Math.min(bitmap.width, bitmap.height);
     const [width, height] = [bitmap.width * scale, bitmap.height * scale];
     canvas.getContext("2d").drawImage(bitmap, (THUMB - width) / 2, (THUMB - height) / 3, width, height);

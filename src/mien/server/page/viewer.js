@@ -3,7 +3,7 @@
 import { FaceCards } from "./cards.js";
 import { byId, setText, show } from "./dom.js";
 import { save, stem } from "./download.js";
-import { heatOf, photos, removePhoto } from "./photos.js";
+import { heatOf, photos, removePhoto, useServerCopy } from "./photos.js";
 import { colourOf, detectsFaces, model, useWholeImages } from "./settings.js";
 import * as stage from "./stage.js";
 import { counted, problemText, rowText, unreadableText } from "./text.js";
@@ -36,6 +36,9 @@ async function paint(photo) {
   const described = `${photo.name}: ${row ? rowText(row) : photo.error || "in progress"}`;
   if (row?.status === "unreadable" || photo.state === "failed") showable = false;
   else showable = await stage.showImage(photo.url, described);
+  if (!showable && photo.state === "done" && (await useServerCopy(photo)) && photo === current) {
+    showable = await stage.showImage(photo.url, described);
+  }
   if (photo !== current) return;
   if (!showable) stage.showBlank(row?.width, row?.height);
   stage.showRow(row, colourOf);
