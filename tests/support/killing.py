@@ -3,12 +3,11 @@
 Kill -9 leaves no time to tidy up, so that what a folder holds then is what the code wrote, in its order.
 """
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,9 @@ class Ended:
         return int(self.stderr.splitlines()[-1].split()[1])
 
 
-def run(place: Path, arguments: Sequence[object], *, step: int = 0, seconds: float | None = None) -> Ended:
+def run(
+    place: Path, arguments: Sequence[object], *, step: int = 0, seconds: float | None = None, folder: Path | None = None
+) -> Ended:
     """Run the command to its end, or kill it.
 
     Args:
@@ -73,10 +74,11 @@ def run(place: Path, arguments: Sequence[object], *, step: int = 0, seconds: flo
         arguments: of the command.
         step: kill it before this write or batch; 0: do not.
         seconds: kill it after so long; None: do not.
+        folder: to run it in; None: this one.
     """
     began = time.perf_counter()
     command = [sys.executable, "-c", _CODE, str(place), str(step), *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     try:
         out, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -88,17 +90,3 @@ def run(place: Path, arguments: Sequence[object], *, step: int = 0, seconds: flo
 def killed(ended: Ended) -> bool:
     """Whether a process was killed, and did not end before."""
     return ended.status == -signal.SIGKILL
-
-
-def files_of(folder: Path, differ: Callable[[Path], bool] = lambda path: False) -> dict[str, bytes]:
-    """Return the files below a folder by name, without those that differ from run to run."""
-    return {
-        str(path.relative_to(folder)): b"" if differ(path) else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Return the temporary files and folders below a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if ".part" in os.fsdecode(path.name))
