@@ -1,5 +1,8 @@
 """Graphs that do not fit their config, maps, and batches."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 from bundles import refusal, rewrite
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import mien
 from mien.errors import BundleError
@@ -161,3 +164,76 @@ def test_batches_keep_the_order_and_only_the_last_may_not_be_full(faces: list[in
         assert full == (max(len(batch), sum(batch)) >= size)
         assert full or number == len(batches) - 1
         assert max(len(batch[:-1]), sum(batch[:-1])) < size, "it was full before its last image"
+
+
+def odd_maps(kind: str) -> bytes:
+    """A graph whose maps are of an open shape that the config cannot check, or not numbers."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 16, 16, 3])
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2]),
+        helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["M", "h", "w", "k"]),
+    ]
+    constants = {
+        "weights": np.ones((3, 2), np.float32), "nan": np.array(np.nan, np.float32),
+        "first": np.array([0], np.int64), "one": np.array([1], np.int64), "axis": np.array([3], np.int64),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("MatMul", ["image", "weights"], ["all"]),
+        helper.make_node("ReduceMean", ["all"], ["logits"], axes=[1, 2], keepdims=0),
+    ]
+    if kind == "labels":
+        nodes.append(helper.make_node("Slice", ["all", "first", "one", "axis"], ["maps"]))
+    else:
+        nodes.append(helper.make_node("Mul", ["all", "nan"], ["maps"]))
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "odd", [image], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("labels", r"maps \(1, 16, 16, 1\) for 1 crops and 2 labels"), ("nan", "maps that are not numbers")],
+)
+def test_maps_that_are_none(make_bundle: Callable[..., Path], kind: str, says: str) -> None:
+    found = Classifier(load_bundle(make_bundle(graph=odd_maps(kind), maps=True)))
+    with pytest.raises(BundleError, match=says):
+        found.maps(np.zeros((1, 16, 16, 3), np.uint8))
+
+
+def endless() -> bytes:
+    """A graph with a loop of 10^15 steps."""
+    info, number = helper.make_tensor_value_info, TensorProto.FLOAT
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go on"]), helper.make_node("Mul", ["x", "one"], ["y"])], "body",
+        [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("x", number, ["N", 2])],
+        [info("go on", TensorProto.BOOL, []), info("y", number, ["N", 2])],
+        [numpy_helper.from_array(np.array(1, np.float32), "one")],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["x0"]),
+        helper.make_node("Loop", ["steps", "true", "x0"], ["logits"], body=body),
+    ]
+    constants = {"weights": np.ones((3, 2), np.float32), "steps": np.array(10**15, np.int64), "true": np.array(True)}
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        nodes, "endless", [info("image", number, ["N", 16, 16, 3])], [info("logits", number, ["N", 2])], tensors
+    )
+    data: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    ).SerializeToString()
+    return data
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_a_graph_that_runs_for_ever(make_bundle: Callable[..., Path], photo: Path) -> None:
+    command = [sys.executable, "-m", "mien", "predict", str(photo), "--no-detect", "--model"]
+    process = subprocess.Popen([*command, str(make_bundle(graph=endless()))], stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.splitlines()[-1]) == (130, "mien: interrupted")
+    assert "Traceback" not in errors
