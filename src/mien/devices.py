@@ -102,6 +102,10 @@ class Stopper:
         _stoppers.current = None
 
 
+#: Seconds that one operation of a graph may take to its end after Ctrl-C.
+_STOP = 10.0
+
+
 class Session:
     """An ONNX graph on one device; several threads may run it at the same time.
 
@@ -138,11 +142,13 @@ class Session:
             except BaseException as error:
                 done.set_exception(error)
 
-        threading.Thread(target=run, daemon=True).start()
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
         try:
             return done.result()
         except KeyboardInterrupt:
             options.terminate = True  # seen between two operations
+            thread.join(_STOP)  # the process must not end under it
             raise
 
     def _run(self, *arguments: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from bundles import refusal, rewrite
@@ -173,16 +174,15 @@ def odd_maps(kind: str) -> bytes:
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2]),
         helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["M", "h", "w", "k"]),
     ]
-    constants = {
-        "weights": np.ones((3, 2), np.float32), "nan": np.array(np.nan, np.float32),
-        "first": np.array([0], np.int64), "one": np.array([1], np.int64), "axis": np.array([3], np.int64),
+    constants: dict[str, npt.NDArray[Any]] = {
+        "weights": np.ones((3, 2), np.float32), "nan": np.array(np.nan, np.float32), "first": np.array([True, False]),
     }  # fmt: skip
     nodes = [
         helper.make_node("MatMul", ["image", "weights"], ["all"]),
         helper.make_node("ReduceMean", ["all"], ["logits"], axes=[1, 2], keepdims=0),
     ]
     if kind == "labels":
-        nodes.append(helper.make_node("Slice", ["all", "first", "one", "axis"], ["maps"]))
+        nodes.append(helper.make_node("Compress", ["all", "first"], ["maps"], axis=3))
     else:
         nodes.append(helper.make_node("Mul", ["all", "nan"], ["maps"]))
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -216,7 +216,9 @@ def endless() -> bytes:
         helper.make_node("MatMul", ["means", "weights"], ["x0"]),
         helper.make_node("Loop", ["steps", "true", "x0"], ["logits"], body=body),
     ]
-    constants = {"weights": np.ones((3, 2), np.float32), "steps": np.array(10**15, np.int64), "true": np.array(True)}
+    constants: dict[str, npt.NDArray[Any]] = {
+        "weights": np.ones((3, 2), np.float32), "steps": np.array(10**15, np.int64), "true": np.array(True),
+    }  # fmt: skip
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(
         nodes, "endless", [info("image", number, ["N", 16, 16, 3])], [info("logits", number, ["N", 2])], tensors
