@@ -30,7 +30,7 @@ _MAX_OTHER_FIELDS = 32
 #: Longest content of such a field, in bytes.
 _MAX_FIELD_BYTES = 1024 * 1024
 #: A form is parsed in slices of this many bytes.
-_SLICE_BYTES = 8 * 1024
+_SLICE_BYTES = 4 * 1024
 #: Answers are sent in pieces of this many bytes.
 _PIECE_BYTES = 64 * 1024
 
