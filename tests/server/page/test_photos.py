@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from heif_files import encode_heic
 from PIL import Image
+from polling import wait_until
 
 from mien.io.cells import csv_line
 
@@ -96,12 +97,12 @@ def test_a_photo_of_a_phone_whose_type_the_system_does_not_know(page: Any, reade
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .probability", f"{reader.predict(photo).face.probability:.0%}")
     page.wait_for("#title", "IMG_0001.HEIC")
-    page.tab.wait_for_function("document.getElementById('photo').naturalWidth === 512")
-    assert page.tab.is_visible("#photo")
+    page.tab.wait_for_selector("#photo", state="visible")
+    assert page.tab.evaluate("document.getElementById('photo').naturalWidth") == 512
     assert page.tab.is_hidden("#stage-note")
     assert page.tab.locator("#strip li").count() == 1
     pixel = "document.querySelector('.thumb canvas').getContext('2d').getImageData(60, 60, 1, 1).data[3]"
-    page.tab.wait_for_function(f"{pixel} === 255")
+    wait_until(lambda: page.tab.evaluate(pixel) == 255)
     assert (drawn(page)[..., 3] > 0).any(), "no box is drawn"
     assert ".heic" in (page.tab.get_attribute("#files", "accept") or "").split(",")
 

@@ -180,9 +180,24 @@ def pixels(data: bytes) -> np.ndarray[Any, Any]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
-def test_a_format_that_the_browser_cannot_show_is_predicted(page: Any, astronaut: Path) -> None:
+def test_a_format_that_the_browser_cannot_show_is_shown_as_the_server_reads_it(page: Any, astronaut: Path) -> None:
+    page.add(upload("scan.tiff", Image.open(astronaut), "TIFF"))
+    page.wait_for(".face .answer", "happy")
+    page.tab.wait_for_selector("#photo", state="visible")
+    assert page.tab.is_hidden("#stage-note")
+    shown = pixels(saved(page, "#png"))
+    assert np.abs(shown[300:] - pixels(astronaut.read_bytes())[300:]).max() == 0
+    page.tab.check("#heat-on")
+    page.tab.wait_for_selector("#heat", state="visible")
+
+
+def test_without_the_server_copy_the_page_says_so(page: Any, astronaut: Path) -> None:
+    page.tab.route(
+        "**/v1/explain?*", lambda route: route.fulfill(status=400, content_type="application/json", body="{}")
+    )
     page.add(upload("scan.tiff", Image.open(astronaut), "TIFF"))
     page.wait_for(".face .answer", "happy")
     page.wait_for("#stage-note", "This browser cannot show files of this kind")
     assert page.tab.is_hidden("#png")
     assert page.tab.is_hidden("#heat-field")
+    page.expect_errors("400")
