@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS := train,report,parquet,video,serve,tune,tune-db,tensorboard
 
-# What tells whether another version of a library still works: core, video, server, training, tuning, reports.
-SMOKE := tests/test_golden.py tests/test_shipped.py tests/io tests/faces tests/inference \
-	tests/server/test_app.py tests/server/test_metrics.py tests/server/test_params.py tests/server/test_problems.py \
-	tests/server/test_runner.py tests/server/test_security.py tests/server/test_stream.py tests/server/test_uploads.py \
-	tests/training/test_train.py tests/training/test_run.py tests/training/loop tests/training/export \
-	tests/training/networks tests/training/search tests/report/test_report.py tests/viz/test_charts.py
+# What tells whether another version of a library still works: core, server, training, tuning and reports.
+SMOKE := tests/test_golden.py tests/test_shipped.py tests/io/images tests/io/video tests/io/test_formats.py \
+	tests/inference/test_reader.py tests/inference/test_sources.py tests/faces/test_detector.py \
+	tests/server/test_app.py tests/server/test_metrics.py tests/server/test_runner.py tests/server/test_security.py \
+	tests/server/test_stream.py tests/server/test_uploads.py tests/training/test_train.py tests/training/loop/test_muon.py \
+	tests/training/loop/test_tensorboard.py tests/training/export tests/training/search/test_tune.py \
+	tests/report/test_report.py tests/viz/test_charts.py
 
 .PHONY: setup demo notebook test test-slow test-lowest test-newest check format docs bench lock release clean
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 MakeBundle = Callable[..., Path]
 ROOT = Path(__file__).parent.parent
-LIMIT_MB = 250
+LIMIT_MB = 200
 
 _TRAINING = ["--network", "classic", "--size", "32", "--width", "0.1", "--epochs", "1"]
 _FIXED = ["--fix", "network=classic", "--fix", "size=32", "--fix", "width=0.1", "--fix", "epochs=1"]
