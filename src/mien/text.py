@@ -5,9 +5,10 @@ CSV: `mien.io.cells`. Numbers are formatted by `mien.metrics.formatting`.
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from html import escape
+from itertools import islice
 from typing import Any
 
 #: Two names this alike (difflib's ratio, 0 to 1) may be one name and its misspelling.
@@ -65,6 +66,17 @@ def join_words(words: Sequence[str]) -> str:
         'happy, sad and neither'
     """
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+def list_counts(counts: Mapping[str, int], most: int = 20) -> str:
+    """List counts by name, as after the files of a dataset; of more than `most`, the others are counted.
+
+    Examples:
+        >>> list_counts({"happy": 3, "sad": 4}), list_counts({"a": 1, "b": 2, "c": 3}, most=1)
+        ('happy 3  sad 4', 'a 1  and 2 more')
+    """
+    shown = [f"{name} {count}" for name, count in islice(counts.items(), most)]
+    return "  ".join(shown + [f"and {len(counts) - most:,} more"] * (len(counts) > most))
 
 
 def pluralize(count: int, noun: str) -> str:

@@ -20,7 +20,7 @@ from mien.metrics.classification import classification_metrics
 from mien.report.document import Gallery, Note, Section, Table
 from mien.report.html import page
 from mien.report.report import Evaluation, write_report
-from mien.report.sections.performance import confusion_section
+from mien.report.sections.performance import MOST_CURVES, confusion_section, curves_section
 from mien.report.sections.provenance import data_section, training_section
 from mien.viz.charts import Chart
 
@@ -388,3 +388,16 @@ def test_only_a_model_that_takes_a_threshold_is_advised_to_be_given_one(
         said[name] = advice in written(scored, folder, reader, run=run)[1]
     takes = len(own.config.labels) == 2 and own.config.answer_from is None
     assert said == {"none": False, "shipped": False, "own": takes, "unfinished": True}
+
+
+def test_curves_are_few_and_of_the_classes_that_are_told_least_well() -> None:
+    classes = tuple(f"class {number:02}" for number in range(MOST_CURVES + 5))
+    predictions = made_up(300, classes)
+    metrics = predictions.metrics
+    section = curves_section(predictions, metrics)
+    areas = {name: row.metrics["roc_auc"].value for name, row in metrics.per_class.items()}
+    worst = sorted(sorted(areas, key=lambda name: areas[name])[:MOST_CURVES])
+    for chart in section.parts:
+        assert isinstance(chart, Chart)
+        assert re.findall(r"class \d\d", chart.svg.partition(">")[2]) == worst
+        assert f"of the {MOST_CURVES} classes with the smallest areas, of {len(classes)}" in chart.caption

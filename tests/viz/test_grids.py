@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.viz.charts import Chart, Words
-from mien.viz.grids import block_grids, confusion_matrix
+from mien.viz.grids import MOST_NAMED, MOST_NUMBERED, block_grids, confusion_matrix
 
 WORDS: Words = {"name": "drawn", "caption": "c", "alt": "a"}
 
@@ -37,6 +37,18 @@ def test_any_class_names_can_be_drawn(classes: tuple[str, ...]) -> None:
     with Image.open(io.BytesIO(drawn.png)) as image:
         assert max(image.size) < 1300
     assert r"100 $ of $\x$" in texts(drawn)
+
+
+@pytest.mark.parametrize("count", [MOST_NUMBERED, MOST_NUMBERED + 1, MOST_NAMED, MOST_NAMED + 1, 1000])
+def test_texts_do_not_grow_with_the_square_of_the_classes(count: int) -> None:
+    drawn = confusion_matrix(np.eye(count, dtype=np.int64), [f"class {k}" for k in range(count)], **WORDS)
+    names = 2 * count if count <= MOST_NAMED else 0
+    numbers = 2 * count**2 if count <= MOST_NUMBERED else 0
+    assert len(texts(drawn)) == 2 + names + numbers
+    with Image.open(io.BytesIO(drawn.png)) as image:
+        assert max(image.size) < 1300
+        diagonal = np.asarray(image.convert("L"))
+    assert (diagonal < 200).any(), "right answers are dark"
 
 
 def test_block_grids_show_every_number() -> None:

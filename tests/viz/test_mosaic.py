@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import OutputError
-from mien.viz.mosaic import mosaic, save_png
+from mien.viz.mosaic import MOST_ROWS, mosaic, save_png
 
 
 def plain(value: int, height: int = 20, width: int = 20, channels: int = 3) -> np.ndarray:
@@ -59,3 +61,13 @@ def test_a_png_is_written_whole(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         save_png(Image.new("RGB", (4, 4)), tmp_path / "file" / "grid.png")
+
+
+@given(count=st.integers(1, 20_000))
+@settings(max_examples=15)
+def test_a_sheet_does_not_grow_with_the_number_of_classes(count: int) -> None:
+    rows = {f"class {number}": [plain(7)] for number in range(count)}
+    height = mosaic(rows, "title", tile=20).height
+    assert height <= 2 * 16 + 30 + (MOST_ROWS + 1) * (26 + 20 + 4)
+    if count <= MOST_ROWS:
+        assert height == 2 * 16 + 30 + count * (26 + 20 + 4), "every class is there"

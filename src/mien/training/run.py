@@ -26,6 +26,7 @@ from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors,
 from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
 from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
+from mien.text import list_counts
 from mien.training.augmentation.preview import draw_samples
 from mien.training.backend import versions
 from mien.training.config import TrainConfig, read_settings
@@ -79,7 +80,7 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
         }
         (folder / RUN).write_bytes(to_bytes(to_json(about)))
     for name, by_class in counts.items():
-        reporter.say(f"{name:<10} " + "  ".join(f"{label} {count}" for label, count in by_class.items()))
+        reporter.say(f"{name:<10} " + list_counts(by_class))
 
 
 def initial_network(config: TrainConfig, classes: int, begun: bool = False) -> Any:

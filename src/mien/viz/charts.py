@@ -193,7 +193,8 @@ def _inline(svg: str, name: str, alt: str) -> str:
 def _own(tag: str, name: str) -> str:
     """Give a tag the chart's own ids and the page's font and colours; drop needless digits."""
     tag = re.sub(r'\bid="', f'id="{name}-', tag)
-    tag = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', tag).replace("url(#", f"url(#{name}-")
+    tag = tag.replace("xlink:href=", "href=")
+    tag = tag.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
     tag = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
     tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
     tag = re.sub(r"(\.\d\d)\d+", r"\1", tag)

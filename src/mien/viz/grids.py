@@ -5,15 +5,18 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from mien.arrays import Int64
+from mien.arrays import Float64, Int64
 from mien.viz.charts import ACCENT, FAINT, INK, MUTED, PAPER, Axes, Chart, Words, chart, plain
 
 #: Class names are tilted if they have more letters together than fit level under the columns.
 LEVEL_LETTERS = 24
+#: With more classes, cells have no numbers, which would be unreadable; with more than the second, no names either. Time
+#: and size of a drawing grow with its texts.
+MOST_NUMBERED, MOST_NAMED = 20, 60
 
 
 def confusion_matrix(matrix: Int64, classes: Sequence[str], title: str = "", **words: Unpack[Words]) -> Chart:
-    """Draw a confusion matrix with counts and the share of each row.
+    """Draw a confusion matrix with counts and the share of each row; of many classes, with shades alone.
 
     Args:
         matrix: int (K, K), rows are labels, columns answers.
@@ -25,19 +28,17 @@ def confusion_matrix(matrix: Int64, classes: Sequence[str], title: str = "", **w
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     tilted = sum(map(len, names)) > LEVEL_LETTERS and len(names) > 2
     turn: dict[str, Any] = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if tilted else {}
+    if len(names) > MOST_NUMBERED:
+        turn = {"rotation": 90}
 
     def draw(axis: Axes) -> None:
-        for row in range(len(classes)):
-            for column in range(len(classes)):
-                share = float(shares[row, column])
-                # Never so strong that the ink on it is hard to read, in light or in dark.
-                axis.bar(column, 0.96, 0.96, row - 0.48, color=ACCENT, alpha=0.03 + 0.47 * share, linewidth=0)
-                weight = "bold" if row == column else "normal"
-                above, below = (column, row - 0.05), (column, row + 0.08)
-                axis.text(*above, f"{matrix[row, column]:,}", ha="center", va="bottom", color=INK, weight=weight)
-                axis.text(*below, f"{100 * share:.0f} %", ha="center", va="top", color=INK, fontsize=8.5)
-        axis.set_xticks(range(len(classes)), names, **turn)
-        axis.set_yticks(range(len(classes)), names)
+        if len(classes) <= MOST_NUMBERED:
+            _draw_cells(axis, matrix, shares)
+        else:
+            _draw_shades(axis, shares)
+        named = len(classes) <= MOST_NAMED
+        axis.set_xticks(range(len(classes)) if named else [], names if named else [], **turn)
+        axis.set_yticks(range(len(classes)) if named else [], names if named else [])
         axis.set_xlim(-0.5, len(classes) - 0.5)
         axis.set_ylim(len(classes) - 0.5, -0.5)
         axis.set_xlabel("answered")
@@ -52,6 +53,27 @@ def confusion_matrix(matrix: Int64, classes: Sequence[str], title: str = "", **w
 
     side = min(1.3 + 0.62 * len(classes), 8.0)
     return chart(draw=draw, width=max(3.9, side + 0.4), height=max(3.4, side) + (0.4 if title else 0), **words)
+
+
+def _draw_cells(axis: Axes, matrix: Int64, shares: Float64) -> None:
+    """Draw each cell with its count and its share of the row."""
+    for row, column in np.ndindex(*matrix.shape):
+        share = float(shares[row, column])
+        # Never so strong that the ink on it is hard to read, in light or in dark.
+        axis.bar(column, 0.96, 0.96, row - 0.48, color=ACCENT, alpha=0.03 + 0.47 * share, linewidth=0)
+        weight = "bold" if row == column else "normal"
+        above, below = (column, row - 0.05), (column, row + 0.08)
+        axis.text(*above, f"{matrix[row, column]:,}", ha="center", va="bottom", color=INK, weight=weight)
+        axis.text(*below, f"{100 * share:.0f} %", ha="center", va="top", color=INK, fontsize=8.5)
+
+
+def _draw_shades(axis: Axes, shares: Float64) -> None:
+    """Draw all cells as one picture, the darker the larger their share of the row."""
+    from matplotlib.colors import to_rgb
+
+    shades = np.empty((*shares.shape, 4))
+    shades[..., :3], shades[..., 3] = to_rgb(ACCENT), 0.03 + 0.97 * shares
+    axis.imshow(shades, interpolation="nearest", aspect="equal")
 
 
 def block_grids(

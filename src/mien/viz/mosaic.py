@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -10,17 +11,19 @@ from PIL.PngImagePlugin import PngInfo
 from mien.arrays import UInt8
 from mien.io.atomic import new_file
 from mien.io.targets import SOFTWARE
-from mien.text import one_line
+from mien.text import one_line, pluralize
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
 _GAP, _MARGIN, _HEADING, _CAPTION = 4, 16, 26, 14
+#: Rows of a mosaic; of more classes, the others are counted. A sheet of thousands takes gigabytes.
+MOST_ROWS = 100
 
 
 def mosaic(
     rows: Mapping[str, Sequence[UInt8]], title: str, tile: int = 88, per_line: int = 10,
     captions: Mapping[str, Sequence[str]] | None = None,
 ) -> Image.Image:  # fmt: skip
-    """Draw rows of images under headings.
+    """Draw rows of images under headings, `MOST_ROWS` at most.
 
     Args:
         rows: maps each heading to its images, each uint8 (h, w, 3) RGB or (h, w, 1) grey, [0, 255].
@@ -33,6 +36,9 @@ def mosaic(
         >>> mosaic({"happy": [], "sad": []}, "no images yet", tile=40).size
         (252, 202)
     """
+    more = len(rows) - MOST_ROWS
+    if more > 0:
+        rows = {**dict(islice(rows.items(), MOST_ROWS)), f"and {pluralize(more, 'more row')}": ()}
     below = _CAPTION if captions else 0
     per_line = max(min(per_line, max(map(len, rows.values()), default=1)), 5)
     lines = sum(-(-max(len(images), 1) // per_line) for images in rows.values())

@@ -8,6 +8,7 @@ from mien.cli.output.tables import path_cell, plain
 from mien.cli.output.terminal import console
 from mien.data.clean import REPEATED
 from mien.data.issues import ISSUE_KINDS
+from mien.text import list_counts
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +30,7 @@ def print_audit(found: "Audit", every_file: bool = False) -> None:
         every_file: also print every file of every issue, not only the first.
     """
     screen = console()
-    counts = "  ".join(f"{name} {count}" for name, count in found.manifest.counts().items())
+    counts = list_counts(found.manifest.counts())
     screen.print(plain(f"{found.manifest.path}: {len(found.manifest.samples)} files  ({counts})"), soft_wrap=True)
     for sentence in found.sentences:
         screen.print(plain(to_flags(sentence)), soft_wrap=True)
@@ -40,7 +41,7 @@ def print_audit(found: "Audit", every_file: bool = False) -> None:
     if every_file:
         for issue in found.issues:
             _print_files(issue, found)
-    kept = "  ".join(f"{name} {count}" for name, count in found.usable.counts().items())
+    kept = list_counts(found.usable.counts())
     screen.print(plain(f"usable for training: {len(found.usable.samples)} files  ({kept})"), soft_wrap=True)
     if not every_file and any(len(issue.files) > 1 for issue in found.issues):
         screen.print("every file: --all; the images of the issues: --sheet FILE.png")

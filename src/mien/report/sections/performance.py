@@ -21,12 +21,14 @@ from mien.report.sections.calibration import FEW, calibration_in_words
 from mien.text import join_words, pluralize
 from mien.viz.charts import plain
 from mien.viz.curves import precision_recall_curves, roc_curves
-from mien.viz.grids import confusion_matrix
+from mien.viz.grids import MOST_NUMBERED, confusion_matrix
 
 #: Most mistakes that are listed.
 MISTAKES = 8
 #: Most mistakes of equal frequency that a sentence names.
 MOST_TIED = 3
+#: Curves of one chart; of more classes, those that are told from the rest least well.
+MOST_CURVES = 12
 
 
 def verdict(
@@ -163,12 +165,15 @@ def confusion_section(evaluation: ClassificationMetrics) -> Section:
     if found:
         conclusion = _most_frequent(found, total)
     recalls = ", ".join(f"{name} {format_value(row.recall.value)}" for name, row in evaluation.per_class.items())
+    numbered = len(evaluation.classes) <= MOST_NUMBERED
+    cells = "Cells count images and give" if numbered else "A cell is the darker, the larger"
+    cells += " their fraction of the row." if numbered else " its fraction of the row."
     parts: list[Block] = [
         confusion_matrix(
             evaluation.confusion,
             evaluation.classes,
             name="confusion",
-            caption="Rows are labels, columns are answers. Cells count images and give their fraction of the row.",
+            caption=f"Rows are labels, columns are answers. {cells}",
             alt=f"Confusion matrix. Recall of each class: {recalls}. {conclusion}",
         )
     ]
@@ -195,8 +200,14 @@ def _most_frequent(found: list[tuple[str, str, int]], total: int) -> str:
 def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Section:
     """Return ROC and precision-recall curves: of the second class for two, each against the rest for more."""
     two = len(scored.classes) == 2
-    codes = [1] if two else list(range(len(scored.classes)))
-    whose = f"of {scored.classes[1]}" if two else "of each class against the rest"
+    ranked = sorted(range(len(scored.classes)), key=lambda code: _area(evaluation, scored.classes[code]))
+    codes = [1] if two else sorted(ranked[:MOST_CURVES])
+    whose = (
+        "of each class against the rest"
+        if len(ranked) <= MOST_CURVES
+        else (f"of the {MOST_CURVES} classes with the smallest areas, of {len(ranked)}, each against the rest")
+    )
+    whose = f"of {scored.classes[1]}" if two else whose
 
     def legend(key: str) -> dict[int, str]:
         rows = {code: evaluation.per_class[scored.classes[code]].metrics[key] for code in codes}
@@ -226,6 +237,12 @@ def curves_section(scored: Predictions, evaluation: ClassificationMetrics) -> Se
         ),
     )
     return Section("curves", "At every threshold", _curves_in_words(scored, evaluation.roc_auc), drawn)
+
+
+def _area(evaluation: ClassificationMetrics, name: str) -> float:
+    """Return the area under the ROC curve of a class; one that does not occur has none, and comes last."""
+    value = evaluation.per_class[name].metrics["roc_auc"].value
+    return math.inf if math.isnan(value) else value
 
 
 def _curves_in_words(scored: Predictions, area: Estimate) -> str:
