@@ -21,6 +21,8 @@ PANEL, GAP = 208, 12
 TEXT_SIZE = 15
 #: Opacity of the strongest evidence.
 STRENGTH = 0.7
+#: Longest side of a drawing, in pixels; a longer image is shrunk. A strip of millions of pixels took 6 GiB.
+MAX_SIDE = 8192
 
 METHODS = {
     "cam": "CAM",
@@ -34,14 +36,14 @@ METHODS = {
 def heatmap_figure(image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]) -> Image.Image:
     """Draw an image with the heatmaps and answers of its faces, above a strip with a caption and a legend.
 
-    An image smaller than 320 pixels is enlarged by a whole number.
+    An image smaller than 320 pixels is enlarged by a whole number; one longer than 8,192 pixels is shrunk.
 
     Args:
         image: the upright image, uint8 (H, W, 3).
         result: its prediction.
         heatmaps: one per face of the result.
     """
-    image, result, heatmaps = _large_enough(image, result, heatmaps)
+    image, result, heatmaps = _fit_to_draw(image, result, heatmaps)
     drawn = annotate(overlay_faces(image, heatmaps, STRENGTH), result)
     labels = list(dict.fromkeys(face.label for face in heatmaps))
     if not labels:
@@ -103,17 +105,27 @@ def _caption(face: Face, heat: FaceHeat) -> str:
     return one_line(f"{heat.label} {by_label[heat.label]:.1%}") + ("" if heat.heat.any() else ": no evidence")
 
 
-def _large_enough(
+def _fit_to_draw(
     image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]
 ) -> tuple[RGB, ImageResult, Sequence[FaceHeat]]:
-    factor = max(1, -(-MIN_SIDE // max(image.shape[:2])))
-    if factor == 1:
+    height, width = image.shape[:2]
+    factor = max(1, -(-MIN_SIDE // max(height, width)))
+    if factor > 1:
+        drawn = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    elif max(height, width) > MAX_SIDE:
+        size = [max(round(side * MAX_SIDE / max(height, width)), 1) for side in (width, height)]
+        drawn = np.asarray(Image.fromarray(image).resize((size[0], size[1]), reducing_gap=2.0))
+    else:
         return image, result, heatmaps
-    boxes = [face.box for face in result.faces]
-    larger = [Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor) for box in boxes]
-    faces = tuple(replace(face, box=box) for face, box in zip(result.faces, larger, strict=True))
-    moved = [replace(face, corners=face.corners * factor) for face in heatmaps]
-    return image.repeat(factor, axis=0).repeat(factor, axis=1), replace(result, faces=faces), moved
+    across, down = drawn.shape[1] / width, drawn.shape[0] / height
+    faces = tuple(replace(face, box=_scaled(face.box, across, down)) for face in result.faces)
+    moved = [replace(face, corners=face.corners * (across, down)) for face in heatmaps]
+    return drawn, replace(result, faces=faces), moved
+
+
+def _scaled(box: Box, across: float, down: float) -> Box:
+    sides = max(round(box.width * across), 1), max(round(box.height * down), 1)
+    return Box(round(box.x * across), round(box.y * down), *sides)
 
 
 def add_strip(image: Image.Image, text: str, legend: bool = True, size: int = 0) -> Image.Image:
