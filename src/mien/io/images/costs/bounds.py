@@ -21,7 +21,7 @@ MAX_BYTES = 448 * 2**20
 
 #: Pillow's loops in Python, in seconds: a JPEG segment, a byte between segments, a PNG chunk, a GIF sub-block, a byte
 #: of a PPM's text, a value of a PPM that is scaled, a byte or pixel of a BMP that is packed, a JPEG 2000 box.
-_SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 3e-6, 2e-6, 8e-6, 2e-6
+_SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 1e-5, 2e-6, 8e-6, 2e-6
 _LETTER, _SCALED, _PACKED, _BOX = 1.7e-7, 6e-7, 3e-7, 8e-6
 #: A scan of a JPEG visits every block of 8x8, empty or not, in seconds.
 _SCANNED_BLOCK = 1e-7
