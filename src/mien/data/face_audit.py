@@ -185,7 +185,7 @@ def _opened(
     """Open an image and `use` it; a finding if it has no face or can no longer be read."""
     name = sample.name
     try:
-        with open_and_detect(known.manifest.read(name), name, detector, side, isolated=True) as seen:
+        with open_and_detect(known.manifest.read(name), name, detector, side, isolated="costly") as seen:
             return use(seen) if seen.faces else Finding(name, "no-face", f"{seen.width}x{seen.height} pixels")
     except ImageError as error:
         return Finding(name, "unreadable", error.reason)
@@ -204,7 +204,9 @@ def _take_whole(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
         source: bytes | ImageError = known.manifest.read(sample.name)
     except ImageError as error:
         source = error
-    seen = Preprocessor(reader.config.input_size, reader.config.input_channels, isolated=True)((sample.name, source))
+    seen = Preprocessor(reader.config.input_size, reader.config.input_channels, isolated="costly")(
+        (sample.name, source)
+    )
     if not seen.crops:
         return _Inspected(sample, ((Finding(sample.name, "unreadable", seen.reason or ""), 0.0),))
     return _Inspected(sample, (), seen.crops[0])

@@ -13,7 +13,7 @@ from mien.errors import ImageError
 from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
-from mien.io.images.decoding import load_image, open_image
+from mien.io.images.decoding import Isolation, load_image, open_image
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
 
@@ -56,7 +56,7 @@ class DecodedImage:
 @contextmanager
 def open_and_detect(
     source: EncodedImage, name: str, detector: FaceDetector, min_side: int = 0, max_faces: int | None = None,
-    *, isolated: bool = False,
+    *, isolated: Isolation = "unbounded",
 ) -> Iterator[DecodedImage]:  # fmt: skip
     """Decode an image as small as will do and detect its faces.
 
@@ -70,7 +70,7 @@ def open_and_detect(
         detector: detects the faces.
         min_side: pixels that the side of each face's crop should have, if the file has them.
         max_faces: take at most so many faces, the largest; None takes all.
-        isolated: decode in another process, as `open_image` does.
+        isolated: as in `open_image`.
 
     Raises:
         ImageError: the image cannot be decoded.
@@ -128,7 +128,7 @@ class Preprocessor:
         max_faces: crop at most so many faces, the largest; None crops all.
         method: how to resize.
         fit: what becomes of a whole image that is not square.
-        isolated: decode in another process, as `open_image` does.
+        isolated: as in `open_image`.
 
     Examples:
         >>> import numpy as np
@@ -139,7 +139,7 @@ class Preprocessor:
 
     def __init__(
         self, size: int, channels: int, detector: FaceDetector | None = None, max_faces: int | None = None,
-        method: ResizeMethod = "pil-bilinear", fit: Fit = "squash", *, isolated: bool = False,
+        method: ResizeMethod = "pil-bilinear", fit: Fit = "squash", *, isolated: Isolation = "unbounded",
     ) -> None:  # fmt: skip
         self._size, self._channels, self._method, self._fit = size, channels, method, fit
         self._detector, self._max_faces, self._isolated = detector, max_faces, isolated
@@ -161,10 +161,10 @@ class Preprocessor:
         except ImageError as error:
             return PreparedImage(name, "unreadable", error.reason)
 
-    def isolate(self) -> "Preprocessor":
-        """Return a preprocessor that differs in decoding in another process."""
+    def for_many(self) -> "Preprocessor":
+        """Return a preprocessor that decodes costly images in another process, if not all."""
         other = copy(self)
-        other._isolated = True
+        other._isolated = "costly" if self._isolated == "unbounded" else self._isolated
         return other
 
     def _prepare_file(self, name: str, source: EncodedImage) -> PreparedImage:

@@ -23,7 +23,7 @@ from mien.inference.placement import Placement, place
 from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.inference.thresholds import Threshold
-from mien.io.images.decoding import load_image
+from mien.io.images.decoding import Isolation, load_image
 from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
@@ -92,7 +92,7 @@ class Reader:
 
     def _assemble(
         self, config: BundleConfig, rule: AnswerRule, placement: Placement, *, threads: int, max_faces: int | None,
-        detect: bool | None, isolated: bool = False,
+        detect: bool | None, isolated: Isolation = "unbounded",
     ) -> None:  # fmt: skip
         self.config, self.rule, self._placement = config, rule, placement
         self._classifier, self.detector = placement.classifier, placement.detector
@@ -111,13 +111,12 @@ class Reader:
 
     def variant(
         self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None,
-        threshold: Threshold | None = None, isolated: bool | None = None,
+        threshold: Threshold | None = None, isolated: Isolation | None = None,
     ) -> "Reader":  # fmt: skip
         """Return a reader that shares this one's networks and differs in the options given; None keeps one.
 
-        `threads` is how many images are preprocessed side by side. `isolated`: decode single images too in a process
-        that ends if one takes too much time or memory, as several images always are. Raises ConfigError as the
-        constructor does.
+        `threads` is how many images are preprocessed side by side. `isolated`: which single images are decoded in a
+        process of their own, as in `open_image`. Raises ConfigError as the constructor does.
         """
         other = Reader.__new__(Reader)
         other._assemble(
@@ -221,7 +220,7 @@ class Reader:
         items = iter(sources)
         first = list(islice(items, 2))
         # A decoder's process takes longer to start than a single photo to read.
-        prepare = self._preprocess.isolate() if len(first) > 1 else self._preprocess
+        prepare = self._preprocess.for_many() if len(first) > 1 else self._preprocess
         with closing(map_in_order(prepare, chain(first, items), self._threads)) as prepared:
             for batch, _ in in_batches(prepared, lambda image: len(image.inputs), batch_size):
                 yield from zip(batch, self._results(batch), strict=True)

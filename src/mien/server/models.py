@@ -104,7 +104,7 @@ class Models:
 
     def _make_variant(self, name: str, detect: bool | None, faces: Faces | None, threshold: str | None) -> Reader:
         wanted = None if threshold is None else parse_threshold(threshold)
-        return self._readers[name].variant(detect=detect, faces=faces, threshold=wanted, threads=1, isolated=True)
+        return self._readers[name].variant(detect=detect, faces=faces, threshold=wanted, threads=1, isolated="all")
 
     def _make_batch_function(self, reader: Reader) -> Callable[[list[list[Upload]]], list[RowsOrProblem]]:
         """Return the function that predicts the images of several requests at once.

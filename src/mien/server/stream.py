@@ -54,7 +54,7 @@ class StreamPredictor:
             checked = self._models.check(Upload(SOURCE, data))
             if isinstance(checked, ImageError):
                 raise checked
-            self._frame = (seconds, load_image(checked, isolated=True))
+            self._frame = (seconds, load_image(checked, isolated="all"))
         except ImageError as error:
             return [
                 FrameResult(

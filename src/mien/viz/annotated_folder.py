@@ -60,7 +60,7 @@ class AnnotatedFolder:
             image = item.image()
             if isinstance(image, ImageError):
                 raise image
-            drawn: Image.Image = annotate(load_image(image, isolated=True), result)
+            drawn: Image.Image = annotate(load_image(image, isolated="costly"), result)
         except ImageError:
             self.failed += 1
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -28,9 +28,12 @@ from mien.text import first_line
 #: colour, 179 of grey, 52 as WebP.
 MAX_DECODED = 448 * 2**20
 
-#: An image that takes no more than this by its header is decoded at once, without a process of its own: a file of many
-#: bytes and pixels, and seconds beside that. Crops of faces would wait for a process as long as for the decoder.
-_SMALL_BYTES, _SMALL_PIXELS, _SMALL_SECONDS = 2**15, 2**17, 0.1
+#: Which images are decoded in a process of their own: none but those whose header does not bound the cost; also those
+#: that may cost more than `_CHEAP`; all but tiny ones, `_TINY`, which wait for a process as long as for their decoder.
+Isolation = Literal["unbounded", "costly", "all"]
+#: Bytes and pixels, each, of an image that is decoded at once. What it costs beside them is little, too.
+_CHEAP, _TINY = 2**21, 2**16
+_SMALL_SECONDS = 0.1
 
 #: Memory for decoding is returned to the system if it was more than this, in bytes.
 _RELEASE_ABOVE = 32 * 2**20
@@ -63,7 +66,7 @@ class _Opened(NamedTuple):
     cost: Cost
 
 
-def load_image(source: ImageSource, *, shrink_to: int | None = None, isolated: bool = False) -> RGB:
+def load_image(source: ImageSource, *, shrink_to: int | None = None, isolated: Isolation = "unbounded") -> RGB:
     """Decode one image to upright RGB, when the process has memory for it.
 
     Transparency is laid on white, 16-bit values are scaled to 8 bits, an animation gives its first frame, and the
@@ -98,7 +101,7 @@ def load_image(source: ImageSource, *, shrink_to: int | None = None, isolated: b
 @contextmanager
 def open_image(
     source: EncodedImage, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None,
-    isolated: bool = False,
+    isolated: Isolation = "unbounded",
 ) -> Iterator[Decoded]:  # fmt: skip
     """Decode as `decode_with_size` does, when the process has memory for it; reserve that while the block runs.
 
@@ -109,21 +112,23 @@ def open_image(
         name: what errors call it.
         shrink_to: as in `load_image`.
         max_pixels: as in `decode_with_size`.
-        isolated: decode in a process of its own (`images.isolation`), so that an image which takes too much time or
-            memory ends that. It takes a moment to start, so it is for many images, and for those of others.
+        isolated: which images are decoded in a process of their own (`images.isolation`), so that one which takes too
+            much time or memory ends that. It takes a moment to start, so it is for many images and those of others.
 
     Raises:
         ImageError: the image cannot be decoded.
     """
     options = {"shrink_to": shrink_to, "max_pixels": max_pixels}
     with ExitStack() as held:
-        opened = _open_small(source, name) if isolated else None
-        here = opened is not None or (not isolated and _is_here(source))
+        small = (
+            None if isolated == "unbounded" else _open_small(source, name, _CHEAP if isolated == "costly" else _TINY)
+        )
+        here = small is not None or (isolated == "unbounded" and _is_here(source))
         reply = None if here else run_isolated("decode", source, name, options, held)
         if reply is not None and reply.pixels is not None:
             yield Decoded(reply.pixels, **reply.facts)
             return
-        data = source if isinstance(source, bytes) else read_file(Path(source))
+        opened, data = small or (None, source if isinstance(source, bytes) else read_file(Path(source)))
         needed: list[int] = []
 
         def reserve(size: int) -> None:
@@ -144,24 +149,28 @@ def _is_here(source: EncodedImage) -> bool:
     return not is_unbounded(source if isinstance(source, bytes) else head_of(Path(source)))
 
 
-def _open_small(source: EncodedImage, name: str) -> _Opened | None:
-    """Open the header of an image that takes little, by its header; None for others."""
-    if not isinstance(source, bytes) or len(source) > _SMALL_BYTES or is_unbounded(source):
+def _open_small(source: EncodedImage, name: str, limit: int) -> tuple[_Opened, bytes] | None:
+    """Open the header of an image that has so few bytes and pixels, and costs little by its header; None for others."""
+    if not isinstance(source, bytes):
+        try:
+            if Path(source).stat().st_size > limit:
+                return None
+        except (OSError, ValueError):
+            return None
+        source = read_file(Path(source))
+    if len(source) > limit or is_unbounded(source):
         return None
     opened = _open(source, name)
     image, cost = opened
-    small = (
-        image.width * image.height <= _SMALL_PIXELS
-        and max(cost.seconds / _SMALL_SECONDS, cost.bytes / _SMALL_BYTES) < 1
-    )
-    return opened if small else None
+    small = image.width * image.height <= limit and cost.seconds <= _SMALL_SECONDS and cost.bytes <= 8 * limit
+    return (opened, source) if small else None
 
 
 def decode(
     source: EncodedImage, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None
 ) -> RGB:  # fmt: skip
-    """Decode one of many images as `open_image` does, isolated."""
-    with open_image(source, name, shrink_to=shrink_to, max_pixels=max_pixels, isolated=True) as image:
+    """Decode one of many images as `open_image` does, isolated if it is costly."""
+    with open_image(source, name, shrink_to=shrink_to, max_pixels=max_pixels, isolated="costly") as image:
         return image.rgb
 
 
