@@ -42,8 +42,9 @@ if "train" in sys.argv[3:]:
         update(self)
     ema.WeightEMA.update = counted
 from mien.cli import main
+sys.argv = ["mien", *sys.argv[3:]]  # what a report records
 try:
-    main(sys.argv[3:])
+    main(sys.argv[1:])
 finally:
     print(f"steps {count}", file=sys.stderr)
 """

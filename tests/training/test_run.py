@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import killing
 import numpy as np
 import pytest
 from reporters import RecordingReporter
@@ -190,14 +191,16 @@ def test_sgd_and_several_classes_and_soft_labels_train(faces: Path, tmp_path: Pa
     np.testing.assert_allclose(np.sort(targets, axis=1)[0], [0.1, 0.1, 0.8], atol=1e-6)
 
 
-def test_kill_9_and_resume_gives_the_history_of_an_uninterrupted_run(data: Path, tmp_path: Path) -> None:
+def test_killed_twice_and_resumed_a_run_has_the_history_of_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
     settings = {**TINY, "network": "stack", "epochs": 6, "dropout": 0.3, "augment": "strong"}
     options = ["--deterministic", *flags(settings)]
     whole = mien_command("train", data, "--out", tmp_path / "whole", *options)
     assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen(
-        [*COMMAND, "train", str(data), "--out", str(tmp_path / "killed"), *options], stderr=subprocess.DEVNULL
-    )
+    # First in the first epoch, of 6 batches, between the mosaics and the first checkpoint.
+    begun = killing.run(tmp_path / "killed", ["train", data, "--out", tmp_path / "killed", *options], step=20)
+    assert killing.killed(begun)
+    assert (tmp_path / "killed" / "augmented.png").exists() and not read_history(tmp_path / "killed")
+    process = subprocess.Popen([*COMMAND, "train", "--resume", str(tmp_path / "killed")], stderr=subprocess.DEVNULL)
     while process.poll() is None and len(read_history(tmp_path / "killed")) < 2:
         time.sleep(0.01)
     process.kill()
@@ -242,6 +245,47 @@ def test_a_folder_whose_name_looks_like_markup(
     assert f"--model {out}" in said
     code, _, errors = call("train", "--resume", out)
     assert (code, errors) == (2, f"mien: {out}: this run is finished; see {out / 'metrics.json'}\n")
+
+
+def rows_of(folder: Path) -> list[tuple[float, ...]]:
+    """Return all of a history that does not depend on the clock."""
+    return [(row.loss, row.accuracy, row.val_loss, row.val_accuracy, row.learning_rate) for row in read_history(folder)]
+
+
+def kill_and_resume(data: Path, place: Path, expected: list[tuple[float, ...]], step: int) -> str:
+    """Kill a training before its `step`-th write or batch, give the command that continues, compare the history."""
+    options = ["--deterministic", *flags(KILLED)]
+    first = killing.run(place, ["train", data, "--out", place, *options], step=step)
+    if not killing.killed(first):
+        return "it was done"
+    begun = (place / "run.json").exists()
+    again = ["--resume", place] if begun else [data, "--out", place, *options]
+    done = killing.run(place, ["train", *again])
+    if done.status == 2:
+        assert "this run is finished" in done.stderr
+        return "it was finished"
+    assert done.status == 0, done.stderr
+    assert rows_of(place) == expected, f"killed before step {step}"
+    assert {path.name for path in place.iterdir() if path.name.startswith(".")} == set()
+    assert (place / "augmented.png").exists() and (place / "report.html").exists()
+    return "it was resumed" if begun else "it began again"
+
+
+#: Dropout draws from the process's generator.
+KILLED = {**TINY, "network": "stack", "epochs": 3, "dropout": 0.3, "augment": "strong"}
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_moments_a_run_has_the_same_history(data: Path, tmp_path: Path) -> None:
+    whole = killing.run(
+        tmp_path / "whole", ["train", data, "--out", tmp_path / "whole", "--deterministic", *flags(KILLED)]
+    )
+    rng = np.random.default_rng(8)
+    aimed = range(1, whole.steps, max(1, whole.steps // 15))
+    steps = sorted({*aimed, *rng.integers(1, whole.steps + 1, 15).tolist()})
+    found = [kill_and_resume(data, tmp_path / f"at-{step}", rows_of(tmp_path / "whole"), step) for step in steps]
+    print(whole.steps, len(steps), {name: found.count(name) for name in set(found)})
+    assert len(steps) >= 25 and found.count("it was resumed") > 15
 
 
 @pytest.mark.slow
