@@ -23,6 +23,7 @@ from mien.text import first_line
 MAX_TEXT = 16 * 2**20
 #: Levels of nesting, and digits of a whole number, beyond those of any file of ours.
 _MAX_DEPTH, _MAX_DIGITS = 64, 19
+_TOO_LONG = "a whole number has too many digits"
 #: Reading TOML takes time that grows with the square of a long key.
 _MAX_TOML = 64 * 2**10
 #: Arrays are stored as they are: a file of them that unpacks to more than this many times its size is a bomb.
@@ -104,6 +105,10 @@ def parse_toml(data: bytes) -> dict[str, Any]:
         found = tomllib.loads(data.decode("utf-8"))
     except RecursionError:
         raise _too_deep() from None
+    except (tomllib.TOMLDecodeError, UnicodeError):
+        raise
+    except ValueError:  # Python's own limit, which a user need not change
+        raise ValueError(_TOO_LONG) from None
     _check_values(found)
     return found
 
@@ -157,7 +162,7 @@ def _check_values(value: Any) -> None:
             elif isinstance(one, list):
                 inside += one
             elif isinstance(one, int) and abs(one) >= 10**_MAX_DIGITS:
-                raise ValueError("a whole number has too many digits")
+                raise ValueError(_TOO_LONG)
         if not inside:
             return
         level = inside
@@ -166,7 +171,7 @@ def _check_values(value: Any) -> None:
 
 def _whole(text: str) -> int:
     if len(text) > _MAX_DIGITS:
-        raise ValueError("a whole number has too many digits")
+        raise ValueError(_TOO_LONG)
     return int(text)
 
 

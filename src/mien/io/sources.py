@@ -139,7 +139,7 @@ class ZipSource:
     def _add(self, info: zipfile.ZipInfo, folders: set[str]) -> None:
         name = member_name(info, self.code_page)
         if not name:
-            self.refused.append(Refused(info.filename, "has no name"))
+            self.refused.append(Refused("(a member)", "has no name"))
             return
         info.filename = name
         place = PurePosixPath(info.filename.replace("\\", "/"))
