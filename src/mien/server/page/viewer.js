@@ -36,7 +36,8 @@ async function paint(photo) {
   const described = `${photo.name}: ${row ? rowText(row) : photo.error || "in progress"}`;
   if (row?.status === "unreadable" || photo.state === "failed") showable = false;
   else showable = await stage.showImage(photo.url, described);
-  if (!showable && photo.state === "done" && (await useServerCopy(photo)) && photo === current) {
+  const mayCopy = photo.state === "done" && row.status !== "unreadable";
+  if (!showable && mayCopy && (await useServerCopy(photo)) && photo === current) {
     showable = await stage.showImage(photo.url, described);
   }
   if (photo !== current) return;
