@@ -1,6 +1,7 @@
 """`mien explain`: draw the evidence for an answer or, on labelled data, measure where a model looks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -93,6 +94,8 @@ def _explain_images(
 ) -> int:
     entries = list(Inputs(inputs, exclude=out))
     several = len(entries) > 1 or (out is not None and out.suffix.lower() != ".png")
+    if len(entries) > 1:
+        opened = replace(opened, reader=opened.reader.variant(isolated="costly"))
     _check_names(out, array, len(entries))
     targets = _targets(entries, out, several)
     images = [entry.name for entry in entries if entry.archive is None]

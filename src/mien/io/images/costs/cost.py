@@ -19,7 +19,7 @@ def larger(a: Cost, b: Cost) -> Cost:
 
     Examples:
         >>> larger(Cost(1, 0, "scans"), Cost(0, 2**20, "tiles"))
-        Cost(seconds=1, bytes=1048576, why='tiles')
+        Cost(seconds=1, bytes=1048576, why='scans')
     """
     why = b.why if b.seconds + b.bytes / 2**27 > a.seconds + a.bytes / 2**27 else a.why
     return Cost(max(a.seconds, b.seconds), max(a.bytes, b.bytes), why)
