@@ -49,8 +49,8 @@ def check_extra(extra: str) -> Check:
     needed = requirements(extra)
     found = look_up(needed)
     if missing := [row for row in found if row.version is None]:
-        listing = ", ".join(map(str, missing))
-        return Check(name, "missing", f"{purpose}: not installed ({listing})", f"pip install 'mien[{extra}]'")
+        listing = ", ".join(row.requirement.name for row in missing)
+        return Check(name, "missing", f"{purpose}: not installed ({listing} missing)", f"pip install 'mien[{extra}]'")
     if unfit := [row for row in found if not row.fits]:
         fix = f"pip install {words([row.requirement for row in unfit])}"
         return Check(name, "broken", f"{purpose}: {', '.join(map(str, unfit))}", fix)
