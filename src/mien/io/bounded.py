@@ -170,7 +170,7 @@ def _check_values(value: Any) -> None:
 
 
 def _whole(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
+    if len(text.removeprefix("-")) > _MAX_DIGITS:
         raise ValueError(_TOO_LONG)
     return int(text)
 
