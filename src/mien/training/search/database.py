@@ -80,11 +80,12 @@ def lock_file(storage: str | Path) -> Path | None:
 
 
 def database_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of a database that cannot be opened: no driver, no server, not a URL."""
+    """Return the errors of a database that cannot be opened: no driver, no server, not a URL, damaged."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (ImportError, OptunaError, SQLAlchemyError, ValueError)
+    # Optuna asserts what a damaged table may lack.
+    return (ImportError, OptunaError, SQLAlchemyError, ValueError, AssertionError, KeyError, TypeError)
 
 
 def lost_database_errors() -> tuple[type[Exception], ...]:
