@@ -180,5 +180,5 @@ def _block_workers(server: Any, threads: int = 1) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def block_workers() -> Callable[..., AbstractContextManager[None]]:
-    """Return a context manager of (server, number of its threads) that keeps all its worker threads busy."""
+    """Return a context manager of (server, number of its threads) that keeps all its threads for quick work busy."""
     return _block_workers

@@ -17,6 +17,7 @@ from mien.data.synthetic.faces import draw_face
 from mien.server.models import Models
 from mien.server.problems import CODES, Problem
 from mien.server.uploads import Upload
+from mien.server.workers import Later
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 MANY = 100_000
@@ -52,7 +53,11 @@ def check_decoder(bundle: Path, seeds: list[bytes], numbers: range) -> dict[str,
     models = Models(reader, 1_000_000)
     counts: dict[str, int] = {}
     for number in numbers:
-        (found,) = models.batch_function(reader)([[Upload("fuzz", mutated(seeds, number))]])
+        work, later = models.batch_functions(reader)
+        request = [[Upload("fuzz", mutated(seeds, number))]]
+        (found,) = work(request)
+        if isinstance(found, Later):
+            (found,) = later(request)
         status = found.code if isinstance(found, Problem) else json.loads(found)[0]["status"]
         counts[status] = counts.get(status, 0) + 1
     assert set(counts) <= {"ok", "unreadable", "too_many_pixels"}

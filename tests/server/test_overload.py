@@ -38,7 +38,7 @@ def test_a_full_queue_refuses_and_waiting_requests_are_answered(
                 refused = server.post(content=face, headers=RAW)
                 check_problem(refused, "busy")
                 assert int(refused.headers["retry-after"]) >= 1
-            check_problem(server.post("/v1/explain", content=face, headers=RAW), "busy")
+            assert server.post("/v1/explain", content=face, headers=RAW).status_code == 200  # it has its own threads
             check_problem(server.get("/readyz"), "busy")
             assert server.get("/healthz").status_code == 200
         assert [one.result().status_code for one in waiting] == [200] * 3

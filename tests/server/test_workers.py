@@ -1,6 +1,8 @@
 """The worker pool merges small jobs, abandons jobs of clients that left, and serves several event loops."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from polling import wait_until
 
 from mien.devices import open_session
 from mien.server.problems import Problem
-from mien.server.workers import MAX_STUCK, WorkerPool
+from mien.server.workers import LATER, MAX_STUCK, SLOW_NICENESS, Later, WorkerPool
 
 
 def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
@@ -113,9 +115,9 @@ def test_all_threads_work() -> None:
     workers.close()
 
 
-def test_slow_jobs_leave_a_thread_to_the_others() -> None:
-    """Of three threads, two take slow jobs; the third answers what comes after five of them."""
-    workers = WorkerPool(3, 100, 60)
+def test_slow_jobs_do_not_keep_the_others_waiting() -> None:
+    """Two threads take slow jobs; what comes after five of them is answered by others."""
+    workers = WorkerPool(2, 100, 60)
     released, slow = threading.Event(), []
 
     def block(items: list[int]) -> list[int]:
@@ -138,6 +140,57 @@ def test_slow_jobs_leave_a_thread_to_the_others() -> None:
     assert asyncio.run(main()) == [0, 10, 20, 0, 1, 2, 3, 4]
     workers.close()
     assert sorted(slow) == [0, 1, 2, 3, 4]
+
+
+def test_a_job_that_turns_out_slow_is_put_off_alone() -> None:
+    """Its batch is answered; it runs again among the slow ones, at a lower priority."""
+    workers = WorkerPool(1, 100, 60)
+    niceness: dict[int, int] = {}
+
+    def own() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) if sys.platform == "linux" else 0
+
+    def work(items: list[int]) -> list[int | Later]:
+        niceness.update(dict.fromkeys(items, own()))
+        return [LATER if item == 3 else item for item in items]
+
+    def later(items: list[int]) -> list[int]:
+        niceness[-3] = own()
+        return [100 * item for item in items]
+
+    async def main() -> list[int]:
+        return list(await asyncio.gather(*(workers.run(work, number, 1, later=later) for number in range(6))))
+
+    assert asyncio.run(main()) == [0, 1, 2, 300, 4, 5]
+    workers.close()
+    assert niceness[3] == niceness[0]
+    assert niceness[-3] == min(niceness[0] + (SLOW_NICENESS if sys.platform == "linux" else 0), 19)
+
+
+def test_too_many_slow_jobs_are_refused_and_quick_ones_are_not() -> None:
+    workers = WorkerPool(1, 2, 60)
+    released, begun = threading.Event(), threading.Event()
+
+    def block(items: list[int]) -> list[int]:
+        begun.set()
+        released.wait()
+        return items
+
+    async def main() -> list[Any]:
+        jobs = [asyncio.create_task(workers.run(block, 0, slow=True))]
+        await until(begun.is_set)
+        jobs += [asyncio.create_task(workers.run(block, number, slow=True)) for number in (1, 2)]
+        await until(lambda: workers.waiting == 2)
+        with pytest.raises(Problem, match="waiting already"):
+            await workers.run(block, 3, slow=True)
+        with pytest.raises(Problem, match="waiting already"):  # the same for one that turns out slow
+            await workers.run(lambda items: [LATER for _ in items], 4, later=block)
+        assert await workers.run(lambda items: items, 5) == 5
+        released.set()
+        return list(await asyncio.gather(*jobs))
+
+    assert asyncio.run(main()) == [0, 1, 2]
+    workers.close()
 
 
 def test_one_thread_takes_slow_jobs_too() -> None:

@@ -33,7 +33,7 @@ from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
 from mien.server.uploads import BodyMemory, HeldResponse, read_uploads
-from mien.server.workers import WorkerPool
+from mien.server.workers import Later, WorkerPool
 from mien.version import __version__
 
 Input = TypeVar("Input")
@@ -81,7 +81,8 @@ class Api:
         with self.memory.reserve() as reservation:
             uploads = await read_uploads(request, self.limits, reservation, self.ration)
             cost = sum(len(upload.data) for upload in uploads)
-            rows = await self._run(request, self.models.batch_function(reader), uploads, cost)
+            quick, slow = self.models.batch_functions(reader)
+            rows = await self._run(request, quick, uploads, cost, later=slow)
         if isinstance(rows, Problem):
             raise rows
         self.metrics.images.inc(len(uploads))
@@ -90,7 +91,7 @@ class Api:
     async def explain(self, request: Request, params: ExplainQuery) -> Response:
         """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
-        self.workers.refuse_if_full()
+        self.workers.refuse_if_full(slow=True)
         with self.memory.reserve() as reservation:
             uploads = await read_uploads(request, self.limits, reservation, self.ration)
             if len(uploads) > 1:
@@ -125,7 +126,7 @@ class Api:
         return Response(to_json(config), media_type="application/json")
 
     async def check_health(self) -> Response:
-        """Return 200 while the process runs and can work; 503 if all of its threads hang."""
+        """Return 200 while the process runs and can work; 503 if all of its threads for quick or for slow work hang."""
         self.workers.refuse_if_stuck()
         return Response(b'{"status":"ok"}', media_type="application/json")
 
@@ -153,13 +154,14 @@ class Api:
         return Response(page, media_type="text/html; charset=utf-8")
 
     async def _run(
-        self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input,
-        cost: int | None = None, slow: bool = False,
+        self, request: Request, work: Callable[[list[Input]], Sequence[Output | Exception | Later]], item: Input,
+        cost: int | None = None, *, slow: bool = False,
+        later: Callable[[list[Input]], Sequence[Output | Exception]] | None = None,
     ) -> Output:  # fmt: skip
         """Run work in the worker pool; abandon it if the client disconnects."""
         disconnected = asyncio.create_task(_wait_for_disconnect(request))
         try:
-            return await self.workers.run(work, item, cost, slow=slow, disconnected=disconnected)
+            return await self.workers.run(work, item, cost, slow=slow, later=later, disconnected=disconnected)
         finally:
             disconnected.cancel()
 

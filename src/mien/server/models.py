@@ -18,15 +18,18 @@ from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
-from mien.io.images.decoding import load_image, open_header
+from mien.io.images.decoding import load_image, open_header, quick_pixels
 from mien.io.images.source import ImageSource
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
+from mien.server.workers import LATER, Later
 from mien.viz.overlay import heat_layer, overlay_faces
 
 #: Longest side of an explained image, in pixels.
 MAX_EXPLAINED_SIDE = 1280
+#: Requests with more pixels than this are read by the threads for slow work.
+QUICK_PIXELS = 2**20
 #: So many readers with other options are kept.
 _VARIANTS = 64
 #: A larger image is first reduced by a whole number, to at least this many times its final size (Pillow's
@@ -36,6 +39,8 @@ _REDUCING_GAP, _STRIP_ROWS = 2, 64
 View = Literal["overlay", "heat", "image"]
 #: The rows of a request as JSON, or the reason for refusing it.
 RowsOrProblem = bytes | Problem
+BatchFunction = Callable[[list[list[Upload]]], list[RowsOrProblem]]
+QuickFunction = Callable[[list[list[Upload]]], list[RowsOrProblem | Later]]
 
 
 class Models:
@@ -57,7 +62,7 @@ class Models:
         self._max_pixels = max_pixels
         # Bounded: clients choose the thresholds.
         self._variant = lru_cache(_VARIANTS)(self._make_variant)
-        self.batch_function = lru_cache(_VARIANTS)(self._make_batch_function)
+        self.batch_functions = lru_cache(_VARIANTS)(self._make_batch_functions)
 
     def describe(self) -> dict[str, Any]:
         """Return the answer of `/v1/models`."""
@@ -106,12 +111,18 @@ class Models:
         wanted = None if threshold is None else parse_threshold(threshold)
         return self._readers[name].variant(detect=detect, faces=faces, threshold=wanted, threads=1, isolated="all")
 
-    def _make_batch_function(self, reader: Reader) -> Callable[[list[list[Upload]]], list[RowsOrProblem]]:
-        """Return the function that predicts the images of several requests at once.
+    def _make_batch_functions(self, reader: Reader) -> tuple[QuickFunction, BatchFunction]:
+        """Return functions that predict the images of several requests at once: those quickly read, and any.
 
-        The same reader gives the same function, so that `WorkerPool` can merge requests.
+        The same reader gives the same functions, so that `WorkerPool` can merge requests.
         """
-        return partial(self._predict, reader)
+        return partial(self._predict_quick, reader), partial(self._predict, reader)
+
+    def _predict_quick(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem | Later]:
+        quick = [each for each in requests if self.is_quick(each)]
+        rows = iter(self._predict(reader, quick) if quick else [])
+        chosen = set(map(id, quick))
+        return [next(rows) if id(each) in chosen else LATER for each in requests]
 
     def _predict(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem]:
         checked = [self._check_request(uploads) for uploads in requests]
@@ -125,6 +136,11 @@ class Models:
             return [(upload.name, self.check(upload)) for upload in uploads]
         except Problem as problem:
             return problem
+
+    def is_quick(self, uploads: Sequence[Upload]) -> bool:
+        """Return whether the images of a request are small, so that none of them keeps a thread for long."""
+        sizes = [quick_pixels(upload.data) for upload in uploads]
+        return None not in sizes and sum(size or 0 for size in sizes) <= QUICK_PIXELS
 
     def check(self, upload: Upload) -> bytes | ImageError:
         """Return an image's bytes, or what is wrong with it; raise Problem `too_many_pixels` if it is too large."""

@@ -18,7 +18,7 @@ from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
-from mien.server.workers import WorkerPool
+from mien.server.workers import LATER, Later, WorkerPool
 
 #: `source` of the rows of a stream.
 SOURCE = "stream"
@@ -46,6 +46,11 @@ class StreamPredictor:
     def _frames(self) -> Iterator[tuple[float, RGB]]:
         while self._frame is not None:
             yield self._frame
+
+    def predict_quick(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any] | Later]:
+        """Return the row of a single frame, or `LATER` if that may take long."""
+        ((_, data),) = frames
+        return [*self.predict(frames)] if self._models.is_quick([Upload(SOURCE, data)]) else [LATER]
 
     def predict(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any]]:
         """Return the row of a single frame; raise Problem if it has too many pixels."""
@@ -175,7 +180,9 @@ class Streams:
             now = time.monotonic()
             due = max(due + 1 / self._limits.frames_per_second, now)
             number, dropped, frame = latest.take()
-            row = await self._workers.run(predictor.predict, (now - begin, frame), even_if_full=True)
+            row = await self._workers.run(
+                predictor.predict_quick, (now - begin, frame), later=predictor.predict, even_if_full=True
+            )
             self._metrics.frames.labels("answered").inc()
             milliseconds = round(1000 * (time.monotonic() - now), 1)
             answer = {"frame": number, "dropped": dropped, "milliseconds": milliseconds, "row": row}

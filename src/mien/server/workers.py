@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import math
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -16,7 +18,7 @@ from mien.server.problems import Problem
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 
-#: A pool replaces so many times as many threads as it has that do not come back.
+#: A lane replaces so many times as many threads as it has that do not come back.
 MAX_STUCK = 2
 #: Longest time that `close` waits for threads whose jobs nobody waits for, in seconds.
 CLOSE_SECONDS = 2.0
@@ -24,6 +26,15 @@ CLOSE_SECONDS = 2.0
 _WATCH_SECONDS = 0.25
 #: Most jobs merged into one call, and their largest total cost.
 MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
+#: Niceness of the threads that do slow jobs, and of the decoders that they start, where threads have one of their own.
+SLOW_NICENESS = 5
+
+
+class Later:
+    """Result of a job that will take long: `WorkerPool.run` then runs its `later` among the slow jobs."""
+
+
+LATER = Later()
 
 
 @dataclass(eq=False)
@@ -31,7 +42,7 @@ class _Job:
     work: Callable[[list[Any]], Sequence[Any]]
     item: Any
     cost: int
-    slow: bool
+    later: Callable[[list[Any]], Sequence[Any]] | None
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]" = field(init=False)
     abandoned: bool = False
@@ -41,64 +52,73 @@ class _Job:
 
 
 @dataclass(eq=False)
+class _Lane:
+    """Threads of one priority and the jobs that wait for them."""
+
+    niceness: int  # more than that of the process
+    jobs: deque[_Job] = field(default_factory=deque)
+    workers: list["_Worker"] = field(default_factory=list)
+    stuck: int = 0
+
+
+@dataclass(eq=False)
 class _Worker:
     """A thread: when its jobs began, and what ends the graph that it runs."""
 
+    lane: _Lane
     stopper: Stopper = field(default_factory=Stopper)
     begun: float | None = None
-    slow: bool = False
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
 
 
 class WorkerPool:
-    """Run jobs in threads, oldest first.
+    """Run jobs in threads, oldest first. Slow jobs have threads of their own, which leave the processor to the others.
 
     Waiting jobs with equal `work` functions and a low cost are merged into one call, because a batch of small images
-    takes less time than its images one by one. Slow jobs leave one thread to the others. The threads start with the
-    first job.
+    takes less time than its images one by one. The threads start with the first job.
 
     A thread that works for longer than `seconds` is abandoned: its network is told to end, nobody waits for it, and
-    another thread takes its place, up to `MAX_STUCK` times as many as the pool has.
+    another thread takes its place, up to `MAX_STUCK` times as many as there were.
 
     Args:
-        threads: number of threads.
-        max_waiting: most jobs that may wait.
+        threads: number of threads for slow jobs, and for the others.
+        max_waiting: most jobs of each of the two kinds that may wait.
         seconds: longest time for a job, waiting included; and for the jobs of a batch.
     """
 
     def __init__(self, threads: int, max_waiting: int, seconds: float) -> None:
         self._count, self._max_waiting, self._seconds = threads, max_waiting, seconds
-        self._jobs: deque[_Job] = deque()
+        self._quick, self._slow = _Lane(0), _Lane(SLOW_NICENESS)
         self._changed = threading.Condition()
-        self._workers: list[_Worker] = []
         self._started = self._closed = False
-        self._stuck = 0
 
     @property
     def waiting(self) -> int:
         """Number of jobs that wait now."""
-        return len(self._jobs)
+        return len(self._quick.jobs) + len(self._slow.jobs)
 
     @property
     def stuck(self) -> int:
         """Number of threads that were abandoned and still work."""
-        return self._stuck
+        return self._quick.stuck + self._slow.stuck
 
     def refuse_if_stuck(self) -> None:
-        """Raise Problem `busy` if so many threads hang that none is left."""
-        if self._started and not self._workers:
-            raise Problem("busy", f"{self._stuck} jobs hang and none can begin; restart the server")
+        """Raise Problem `busy` if so many threads hang that none is left for quick or for slow jobs."""
+        if any(lane.stuck and not lane.workers for lane in (self._quick, self._slow)):
+            raise Problem("busy", f"{self.stuck} jobs hang and none can begin; restart the server")
 
-    def refuse_if_full(self) -> None:
-        """Raise Problem `busy` if no more jobs may wait now."""
+    def refuse_if_full(self, slow: bool = False) -> None:
+        """Raise Problem `busy` if no more jobs of this kind may wait now."""
         self.refuse_if_stuck()
-        if len(self._jobs) >= self._max_waiting:
-            raise Problem("busy", f"{self._max_waiting} requests are waiting already; try again in a moment")
+        if self._is_full(self._slow if slow else self._quick):
+            raise self._too_many()
 
     async def run(
-        self, work: Callable[[list[Input]], Sequence[Output | Exception]], item: Input, cost: int | None = None,
-        *, slow: bool = False, even_if_full: bool = False, disconnected: "asyncio.Future[None] | None" = None,
+        self, work: Callable[[list[Input]], Sequence[Output | Exception | Later]], item: Input,
+        cost: int | None = None, *, slow: bool = False,
+        later: Callable[[list[Input]], Sequence[Output | Exception]] | None = None,
+        even_if_full: bool = False, disconnected: "asyncio.Future[None] | None" = None,
     ) -> Output:  # fmt: skip
         """Return `work([item])[0]`, or raise it if it is an exception.
 
@@ -106,7 +126,8 @@ class WorkerPool:
             work: called in a thread with a list of items; returns one result per item.
             item: the input of this job.
             cost: what this job adds to a batch, up to `MAX_BATCH_COST` together; None runs it alone.
-            slow: wait while all threads but one have slow jobs.
+            slow: this is a slow job.
+            later: takes the place of `work`, as a slow job, for an item whose result is `LATER`.
             even_if_full: accept the job even if the queue is full.
             disconnected: completes when the client leaves; the job is then abandoned.
 
@@ -115,12 +136,12 @@ class WorkerPool:
                 has disconnected.
         """
         if not even_if_full:
-            self.refuse_if_full()
-        job = _Job(work, item, MAX_BATCH_COST if cost is None else cost, slow, asyncio.get_running_loop())
+            self.refuse_if_full(slow)
+        job = _Job(work, item, MAX_BATCH_COST if cost is None else cost, later, asyncio.get_running_loop())
         with self._changed:
             self._start()
-            self._jobs.append(job)
-            self._changed.notify()
+            (self._slow if slow else self._quick).jobs.append(job)
+            self._changed.notify_all()
         try:
             await asyncio.wait(
                 {job.future, disconnected or job.future}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED
@@ -142,26 +163,33 @@ class WorkerPool:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            workers = list(self._workers)
+            workers = [*self._quick.workers, *self._slow.workers]
         until = time.monotonic() + CLOSE_SECONDS
         for worker in workers:
             worker.thread.join(max(until - time.monotonic(), 0))
             if worker.thread.is_alive():
                 worker.stopper.stop()
 
+    def _is_full(self, lane: _Lane) -> bool:
+        return len(lane.jobs) >= self._max_waiting
+
+    def _too_many(self) -> Problem:
+        return Problem("busy", f"{self._max_waiting} requests are waiting already; try again in a moment")
+
     def _start(self) -> None:
         if self._started:
             return
         self._started = True
-        for _ in range(self._count):
-            self._add_worker()
+        for lane in (self._quick, self._slow):
+            for _ in range(self._count):
+                self._add_worker(lane)
         threading.Thread(target=self._watch, name="mien-serve-watch", daemon=True).start()
 
-    def _add_worker(self) -> None:
-        worker = _Worker()
+    def _add_worker(self, lane: _Lane) -> None:
+        worker = _Worker(lane)
         # Daemons: a program that mounts the application must be able to end without waiting for them.
         worker.thread = threading.Thread(target=self._work, args=(worker,), name="mien-serve", daemon=True)
-        self._workers.append(worker)
+        lane.workers.append(worker)
         worker.thread.start()
 
     def _watch(self) -> None:
@@ -170,68 +198,87 @@ class WorkerPool:
             time.sleep(_WATCH_SECONDS)
             with self._changed:
                 begun_before = time.monotonic() - self._seconds
-                for worker in [one for one in self._workers if one.begun is not None and one.begun < begun_before]:
+                workers = [*self._quick.workers, *self._slow.workers]
+                for worker in [one for one in workers if one.begun is not None and one.begun < begun_before]:
+                    lane = worker.lane
                     worker.abandoned = True
                     worker.stopper.stop()
-                    self._workers.remove(worker)
-                    self._stuck += 1
-                    if self._stuck <= MAX_STUCK * self._count:
-                        self._add_worker()
+                    lane.workers.remove(worker)
+                    lane.stuck += 1
+                    if lane.stuck <= MAX_STUCK * self._count:
+                        self._add_worker(lane)
 
     def _abandon(self, job: _Job) -> None:
         with self._changed:
             job.abandoned = True
-            if job in self._jobs:
-                self._jobs.remove(job)
+            for lane in (self._quick, self._slow):
+                if job in lane.jobs:
+                    lane.jobs.remove(job)
 
     def _work(self, worker: _Worker) -> None:
+        _set_niceness(worker.lane.niceness)
         with worker.stopper:
             while jobs := self._next_batch(worker):
-                _run_batch(jobs)
+                self._put_off(_run_batch(jobs))
                 del jobs  # an idle thread would keep the image bytes of its last batch
                 if self._is_done(worker):
                     return
 
+    def _put_off(self, jobs: list[_Job]) -> None:
+        """Let jobs wait among the slow ones."""
+        with self._changed:
+            for job in jobs:
+                if self._is_full(self._slow):
+                    _deliver([job], [self._too_many()])
+                elif not job.abandoned and job.later is not None:
+                    job.work, job.cost = job.later, MAX_BATCH_COST
+                    self._slow.jobs.append(job)
+            self._changed.notify_all()
+
     def _is_done(self, worker: _Worker) -> bool:
         """Note that a thread has come back; return whether it was abandoned."""
         with self._changed:
-            worker.begun, worker.slow = None, False
-            self._changed.notify_all()  # a slow job may begin
+            worker.begun, lane = None, worker.lane
             if worker.abandoned:
-                self._stuck -= 1
-                if not self._closed and len(self._workers) < self._count:  # there were too many to replace it before
-                    self._add_worker()
+                lane.stuck -= 1
+                if not self._closed and len(lane.workers) < self._count:  # there were too many to replace it before
+                    self._add_worker(lane)
             return worker.abandoned
 
     def _next_batch(self, worker: _Worker) -> list[_Job]:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
+        waiting = worker.lane.jobs
         with self._changed:
-            while (first := self._first_job()) is None:
-                if self._closed and not self._jobs:
+            while not waiting:
+                if self._closed:
                     return []
                 self._changed.wait()
-            most = min(math.ceil(len(self._jobs) / self._count), MAX_BATCH_JOBS)
-            worker.begun, worker.slow = time.monotonic(), first.slow
-            self._jobs.remove(first)
-            jobs, cost = [first], first.cost
-            while self._jobs and len(jobs) < most:
-                following = self._jobs[0]
+            most = min(math.ceil(len(waiting) / self._count), MAX_BATCH_JOBS)
+            worker.begun = time.monotonic()
+            jobs = [waiting.popleft()]
+            cost = jobs[0].cost
+            while waiting and len(jobs) < most:
+                following = waiting[0]
                 cost += following.cost
                 if following.work != jobs[0].work or following.loop is not jobs[0].loop or cost > MAX_BATCH_COST:
                     break
-                jobs.append(self._jobs.popleft())
+                jobs.append(waiting.popleft())
             return jobs
 
-    def _first_job(self) -> _Job | None:
-        """Return the oldest job that may begin now."""
-        full = sum(worker.slow for worker in self._workers) >= max(self._count - 1, 1)
-        return next((job for job in self._jobs if not (job.slow and full)), None)
+
+def _set_niceness(niceness: int) -> None:
+    """Lower the priority of this thread. Only Linux has one for each thread; elsewhere it would be the process's."""
+    if niceness and sys.platform == "linux":
+        this = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, this, os.getpriority(os.PRIO_PROCESS, this) + niceness)
 
 
-def _run_batch(jobs: list[_Job]) -> None:
+def _run_batch(jobs: list[_Job]) -> list[_Job]:
+    """Run jobs in one call and deliver their results; return those that are to be run later."""
     jobs = [job for job in jobs if not job.abandoned]
     if not jobs:
-        return
+        return []
     try:
         results = jobs[0].work([job.item for job in jobs])
     except Exception as error:
@@ -239,11 +286,12 @@ def _run_batch(jobs: list[_Job]) -> None:
             # The error refers to this frame, and the job to the error: break the circle, to free the image bytes.
             _deliver(jobs, [error])
             jobs.clear()
-            return
-        for job in jobs:  # one job failed the batch: run each alone
-            _run_batch([job])
-        return
-    _deliver(jobs, results)
+            return []
+        return [later for job in jobs for later in _run_batch([job])]  # one job failed the batch: run each alone
+    done = [(job, result) for job, result in zip(jobs, results, strict=True) if result is not LATER]
+    if done:
+        _deliver([job for job, _ in done], [result for _, result in done])
+    return [job for job, result in zip(jobs, results, strict=True) if result is LATER]
 
 
 def _deliver(jobs: list[_Job], results: Sequence[Any]) -> None:

@@ -141,7 +141,7 @@ def test_a_decoder_that_ends_in_the_middle_costs_one_image(how: str, reason: str
     with budget.reserve(2**30):
         thread = threading.Thread(target=decode_hungry)
         thread.start()
-        wait_until(lambda: not decoders._idle)
+        wait_until(lambda: not any(decoders._idle.values()))
         os.kill(pid, getattr(signal, how))
     thread.join()
     assert reason in found[0]

@@ -245,6 +245,20 @@ def open_header(data: bytes, name: str) -> Image.Image:
     return _open(data, name).image
 
 
+def quick_pixels(data: bytes) -> int | None:
+    """Return the number of pixels of an image that is quickly decoded, 0 if it is none; None if it may take longer.
+
+    Examples:
+        >>> quick_pixels(b"no image")
+        0
+    """
+    try:
+        image, cost = _open(data, "<bytes>")
+    except ImageError:
+        return 0
+    return image.width * image.height if cost.seconds <= _SMALL_SECONDS and not is_unbounded(data) else None
+
+
 def _open(data: bytes, name: str) -> _Opened:
     """Read a header; with what decoding may take beside the pixels."""
     if not data:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import defaultdict
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -27,6 +28,8 @@ from mien.runtime import MemoryBudget, available_cores
 #: Images that this process and its decoders decode share this memory, 512 MiB; one that needs more is decoded alone.
 DECODING_BUDGET = MemoryBudget(512 * 2**20)
 
+#: More than one, so that a few images that take long do not make all others wait.
+DECODERS_PER_CORE = 2
 #: Longest CPU time for one image, in seconds. A decoder limits itself to it where the system can.
 CPU_SECONDS = 8
 #: Longest time for one image, in seconds; the CPU time ends it sooner, where that can be limited.
@@ -38,6 +41,11 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARE
 #: Size of the pipe that pixels come through, in bytes: the usual one makes both sides wait for each other.
 _PIPE_BYTES = 2**20
 _CODE = "import sys; sys.path[:] = sys.argv[2:]; from mien.io.images.decoder import main; main({})"
+
+
+def niceness() -> int:
+    """Return the niceness of this thread, which the processes that it starts inherit; 0 but on Linux."""
+    return os.getpriority(os.PRIO_PROCESS, 0) if sys.platform == "linux" else 0
 
 
 class Reply(NamedTuple):
@@ -64,6 +72,7 @@ class _Process:
         path = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
         options: dict[str, Any] = {}
         self.deadline: float | None = time.monotonic() + _START_SECONDS
+        self.niceness = niceness()
         self._overdue = False
         kept, given = os.pipe() if sys.platform != "win32" else (None, None)
         if given is None:
@@ -161,6 +170,8 @@ class _Process:
 class Decoders:
     """A pool of decoder processes. They start when they are needed, and again after one has ended.
 
+    A decoder has the priority of the thread that starts it (on Linux), and serves threads of this priority.
+
     Args:
         count: most processes.
         budget: the memory that large images share, in this process and in the decoders.
@@ -170,7 +181,7 @@ class Decoders:
         self._budget = budget
         self._slots = threading.Semaphore(count)
         self._lock = threading.Lock()
-        self._idle: list[_Process] = []
+        self._idle: dict[int, list[_Process]] = defaultdict(list)
         self._all: set[_Process] = set()
         self._watching = False
 
@@ -217,7 +228,8 @@ class Decoders:
     def close(self) -> None:
         """End all processes."""
         with self._lock:
-            processes, self._idle, self._all = list(self._all), [], set()
+            processes, self._all = list(self._all), set()
+            self._idle.clear()
         for process in processes:
             process.kill()
             process.end()
@@ -229,8 +241,8 @@ class Decoders:
 
     def _take(self) -> _Process:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            if idle := self._idle[niceness()]:
+                return idle.pop()
         process = _Process()
         with self._lock:
             self._all.add(process)
@@ -242,7 +254,7 @@ class Decoders:
     def _give_back(self, process: _Process) -> None:
         process.deadline = None
         with self._lock:
-            self._idle.append(process)
+            self._idle[process.niceness].append(process)
 
     def _drop(self, process: _Process) -> None:
         with self._lock:
@@ -307,7 +319,7 @@ def run_isolated(
 def _shared_decoders() -> Decoders | None:
     with _Shared.lock:
         if _Shared.pool is None and _Shared.works:
-            _Shared.pool = Decoders(max(available_cores(), 2), DECODING_BUDGET)
+            _Shared.pool = Decoders(DECODERS_PER_CORE * max(available_cores(), 2), DECODING_BUDGET)
             atexit.register(_close)
         return _Shared.pool if _Shared.works else None
 
