@@ -8,9 +8,9 @@ EXTRAS := train,report,parquet,video,serve,tune,tune-db,tensorboard
 SMOKE := tests/test_golden.py tests/test_shipped.py tests/io/images tests/io/video tests/io/test_formats.py \
 	tests/inference/test_reader.py tests/inference/test_sources.py tests/faces/test_detector.py \
 	tests/server/test_app.py tests/server/test_metrics.py tests/server/test_runner.py tests/server/test_security.py \
-	tests/server/test_stream.py tests/server/test_uploads.py tests/training/test_train.py tests/training/loop/test_muon.py \
-	tests/training/loop/test_tensorboard.py tests/training/export tests/training/search/test_tune.py \
-	tests/report/test_report.py tests/viz/test_charts.py
+	tests/server/test_stream.py tests/server/test_uploads.py tests/training/test_train.py tests/training/loop/test_fit.py \
+	tests/training/loop/test_muon.py tests/training/loop/test_tensorboard.py tests/training/export \
+	tests/training/search/test_tune.py tests/report/test_report.py tests/viz/test_charts.py
 
 .PHONY: setup demo notebook test test-slow test-lowest test-newest check format docs bench lock release clean
 

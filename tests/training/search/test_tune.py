@@ -222,7 +222,7 @@ def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, t
     ("arguments", "words"),
     [
         ([], "give a budget: --trials N, --minutes M or both"),
-        (["--minutes", "nan"], "--minutes nan: must be a number of minutes"),
+        (["--minutes", "nan"], "--minutes nan: must be a finite number"),
         (["--trials", 1, "--json", "/dev/null/x.json"], "/dev/null/x.json: cannot be written"),
         (["--trials", 1, "--fix", "minutes=3"], "minutes: a trial ends by its epochs"),
         (["--trials", 1, "--search", "epochs"], "--search epochs: is none of"),

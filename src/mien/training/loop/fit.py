@@ -114,6 +114,7 @@ class _Loop:
             seconds = time.perf_counter() - began
             rate = learning_rate(config, history, step / len(loader), seconds)
             self.model.optimizer.learning_rate = rate
+            self.model.reset_metrics()  # Keras before 3.15 adds those of all batches since `compile`
             trained.add(
                 self.model.train_on_batch(images, targets, sample_weight=weights, return_dict=True), len(images)
             )
@@ -146,6 +147,7 @@ class _Loop:
         for images, targets, _ in BatchLoader(
             self.validation, self.config.batch_size, self.config.seed, None, one_unit
         ):
+            self.model.reset_metrics()
             found.add(self.model.test_on_batch(images, targets, return_dict=True), len(images))
         return found
 
