@@ -62,6 +62,7 @@ class Journal(AbstractContextManager["Journal"]):
             with readable_errors(out):
                 self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
             stack.callback(self._close)
+            self._opened = os.fstat(self._file)
             self._begin(job)
             self._held = stack.pop_all()
 
@@ -114,7 +115,7 @@ class Journal(AbstractContextManager["Journal"]):
     def kept(self) -> str:
         """Say which rows the same call would find now; somebody may have removed them."""
         try:
-            found = os.path.samestat(os.fstat(self._file), self.path.stat())
+            found = os.path.samestat(self._opened, self.path.stat())
         except OSError:
             found = False
         if self.rows and not found:
