@@ -1,8 +1,10 @@
 """Training as a person does it: whole runs through the command, killed, interrupted, resumed."""
 
 import csv
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,13 +21,13 @@ import mien
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import write_dataset
 from mien.errors import DataError, OutputError, TrainingError
-from mien.io.atomic import LOCK, locked
+from mien.io.atomic import LOCK, locked, new_file
 from mien.training.config import TrainConfig
 from mien.training.data_split import split_data
 from mien.training.loop.history import read_history
 from mien.training.reporter import QuietReporter
 from mien.training.result import TrainingResult
-from mien.training.run import open_crops, start_run
+from mien.training.run import failure_noted, open_crops, start_run
 from mien.training.runs import read_run
 from mien.training.source import TrainingSource, audit_source
 from mien.training.train import resume_training, train_source
@@ -384,6 +386,19 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(data: Pat
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == before
     assert read_run(tmp_path / "r").state == "unfinished"
     assert resume_training(tmp_path / "r").folder == tmp_path / "r"
+
+
+def test_what_cannot_be_written_says_what_is_kept(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").touch()
+    for kept in ("finished epochs are kept", f"nothing is kept, because {run} has been removed"):
+        with pytest.raises(OutputError) as caught, failure_noted(run), new_file(run / "checkpoint.npz"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert str(caught.value) == f"{run}/checkpoint.npz: cannot be written (No space left on device); {kept}"
+        assert (run / "failed.txt").exists() == ("epochs" in kept)
+        shutil.rmtree(run)
+        run.mkdir()
 
 
 @pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a small disk")

@@ -17,6 +17,8 @@ from mien.io import bounded
 
 #: The lock file of a folder that several processes may share; make the folder first.
 LOCK = ".lock"
+#: What an error says of a file that could not be written.
+NOTHING_KEPT = "nothing was kept"
 #: What a file system without locks answers.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
@@ -197,4 +199,4 @@ def readable_errors(path: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})", kept="nothing was kept") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})", NOTHING_KEPT) from error

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from mien.errors import OutputError
-from mien.io.atomic import changed_fields, locked, readable_errors, to_bytes
+from mien.io.atomic import NOTHING_KEPT, changed_fields, locked, readable_errors, to_bytes
 from mien.text import dump_json
 
 JournalRow = dict[str, Any]
@@ -120,9 +120,9 @@ class Journal(AbstractContextManager["Journal"]):
             found = False
         if self.rows and not found:
             return f"nothing is kept, because {self.path} has been removed"
-        return (
-            f"{self.rows} rows are kept in {self.path}; the same command continues" if self.rows else "nothing was kept"
-        )
+        if not self.rows:
+            return NOTHING_KEPT
+        return f"{self.rows} rows are kept in {self.path}; the same command continues"
 
     def finish(self) -> None:
         """Delete the journal when it is closed: its rows have been written elsewhere."""

@@ -83,6 +83,13 @@ class ParquetParts:
         """List the files of processes that began this part and did not finish it."""
         return list(self.folder.glob(f".*{self.path(number).stem}.*"))
 
+    def kept(self) -> str:
+        """Say how many parts the same call would find now; somebody may have removed them."""
+        if not (self.folder / JOB_FILE).exists():
+            return f"nothing is kept, because {self.folder / JOB_FILE} has been removed"
+        kept = sum(self.path(number).exists() for number in range(len(self)))
+        return f"{kept} of {len(self)} parts are kept in {self.folder}; the same command continues"
+
     def remove_leftovers(self) -> None:
         """Delete the files of processes that were killed."""
         for path in self.folder.glob(".*part-*"):

@@ -50,7 +50,7 @@ def start_folds(source: TrainingSource, config: TrainConfig, out: Path, splits: 
 
 def resume_folds(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
     """Train all unfinished folds and the final run, and write the pooled report."""
-    with held_alone(folder) as about, failure_noted(folder):
+    with held_alone(folder) as about, failure_noted(folder, "folds"):
         return _continue(folder, about, reporter or QuietReporter())
 
 

@@ -15,14 +15,14 @@ from mien.arrays import UInt8
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.split import PARTS
-from mien.errors import MienError, TrainingError
+from mien.errors import MienError, OutputError, TrainingError
 from mien.evaluation.baselines import Baselines, measure_baselines, score_shipped
 from mien.evaluation.held_out import describe_part
 from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
-from mien.io.atomic import LOCK, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
+from mien.io.atomic import LOCK, NOTHING_KEPT, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
 from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
 from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
@@ -123,14 +123,28 @@ def held_alone(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def failure_noted(folder: Path) -> Iterator[None]:
-    """Write an error that stops a run into its folder, and remove an earlier one."""
+def failure_noted(folder: Path, parts: str = "epochs") -> Iterator[None]:
+    """Write an error that stops a run into its folder, and remove an earlier one.
+
+    One of a file that cannot be written says which finished `parts` stay.
+    """
     (folder / FAILED).unlink(missing_ok=True)
     try:
-        yield
+        try:
+            yield
+        except OutputError as error:
+            if error.kept != NOTHING_KEPT:
+                raise
+            kept = (
+                f"finished {parts} are kept"
+                if is_run(folder)
+                else f"nothing is kept, because {folder} has been removed"
+            )
+            raise OutputError(error.problem, kept) from error
     except MienError as error:
-        with contextlib.suppress(OSError):  # if the disk is full, the error itself matters more
-            write_text(folder / FAILED, f"{error}\n")
+        if is_run(folder):
+            with contextlib.suppress(OSError):  # if the disk is full, the error itself matters more
+                write_text(folder / FAILED, f"{error}\n")
         raise
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -106,6 +107,14 @@ def test_parts_are_the_rows_of_one_machine(
     counts = sum((work.parts.counted(number) for number in range(4)), start=type(work.parts.counted(0))())
     assert status == 1
     assert f"{counts['unreadable']} of {counts.total()} files could not be read" in err
+
+
+def test_what_is_kept_is_said_as_it_is(bundle: Path, images: Path, tmp_path: Path) -> None:
+    work, _ = in_this_process(bundle, [str(images)], tmp_path / "out", 8)
+    work.parts.path(1).unlink()
+    assert work.parts.kept() == f"2 of 3 parts are kept in {tmp_path / 'out'}; the same command continues"
+    shutil.rmtree(tmp_path / "out")
+    assert work.parts.kept() == f"nothing is kept, because {tmp_path / 'out' / JOB_FILE} has been removed"
 
 
 def test_faces_are_counted_once_per_image(

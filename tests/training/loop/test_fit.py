@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mien.errors import OutputError
 from mien.io.layout import CHECKPOINT
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays
@@ -43,6 +44,24 @@ class Copies(QuietReporter):
 
     def on_epoch(self, epoch: Epoch) -> None:
         shutil.copy(self.folder / CHECKPOINT, self.folder / f"epoch-{epoch.epoch}.npz")
+
+
+class Removes(QuietReporter):
+    """Removes the folder after the first epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        shutil.rmtree(self.folder)
+
+
+def test_a_folder_that_is_removed_ends_the_training_and_stays_removed(tmp_path: Path) -> None:
+    config = TrainConfig.make({"network": "stack", "size": 24, "width": 0.1, "batch_size": 8, "epochs": 3})
+    run = tmp_path / "run"
+    with pytest.raises(OutputError, match=r"run: has been removed, and with it all that was trained$"):
+        fit(build(config, 2), config, noise(24, 1), noise(8, 2), run, Removes(run))
+    assert not run.exists()
 
 
 def test_the_trunk_does_not_change_while_frozen_and_changes_after(tmp_path: Path) -> None:

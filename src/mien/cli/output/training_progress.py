@@ -104,11 +104,12 @@ class SearchProgress(TrainingProgress):
 
     Args:
         command: the command that resumes the search.
+        marker: the file without which it would begin a new one.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, marker: Path) -> None:
         super().__init__()
-        self._command = command
+        self._command, self._marker = command, marker
         self.overall = TrainingProgress()
 
     def __enter__(self) -> "SearchProgress":
@@ -116,9 +117,9 @@ class SearchProgress(TrainingProgress):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop the live line. If the search was interrupted, say how to resume it."""
+        """Stop the live line. If the search was interrupted and is still there, say how to resume it."""
         self._stop_live()
-        if kind is KeyboardInterrupt:
+        if kind is KeyboardInterrupt and self._marker.exists():
             raise KeyboardInterrupt(f"interrupted; continue with: {self._command}")
 
     def begin(self, what: str) -> None:

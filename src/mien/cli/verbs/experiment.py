@@ -24,7 +24,8 @@ from mien.training.train import read_source
 from mien.viz.charts import require_matplotlib
 
 #: How the results begin; the columns of a CSV start with the settings of the grid.
-_JSON_BEGINS, _CSV_BEGINS = r'\{"title":.*?"measured":"accuracyon:', "([a-z_]+,)+accuracy,kept_epoch,run"
+_JSON_BEGINS = r'\{"title":.*?"measured":"accuracyon:'
+_CSV_BEGINS = "([a-z_]+,)+accuracy,kept_epoch,largest_class,shipped,run"
 
 
 @verb("experiment")
@@ -59,7 +60,7 @@ def command(
     from mien.training.search.experiment import PLOT, RESULT, TABLE, experiment
 
     total, begun = len(found.runs()), 0
-    with SearchProgress(command_line()) as progress:
+    with SearchProgress(command_line(), out / JOB) as progress:
 
         def on_run(run: Any, _: Path) -> SearchProgress:
             nonlocal begun

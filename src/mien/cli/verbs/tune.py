@@ -99,7 +99,7 @@ def command(
     from mien.training.search.tune import Options, exclusive, tune
 
     options = Options(Budget(trials, minutes), storage, study, cast("Pruner", pruner), silent_after)
-    with SearchProgress(command_line()) as progress:
+    with SearchProgress(command_line(), out / ABOUT) as progress:
 
         def on_trial(number: int, config: Any, space: Any) -> SearchProgress:
             chosen = {name: getattr(config, name) for name in space.searched}

@@ -178,9 +178,7 @@ def write_parts(work: PartsJob, starts: Mapping[int, int], workers: int | None) 
                     yield Counter(found["counts"])
         except ray.exceptions.RayError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-            raise OutputError(
-                f"{work.parts.folder}: Ray gave up ({reason:.200}); finished parts are kept; the same command continues"
-            ) from None
+            raise OutputError(f"{work.parts.folder}: Ray gave up ({reason:.200})", work.parts.kept()) from None
 
 
 @contextmanager

@@ -52,10 +52,7 @@ def predict_to_parts(
         try:
             counts = _fill(replace(work, parts=parts), missing, counts, workers, report)
         except KeyboardInterrupt:
-            kept = sum(parts.path(number).exists() for number in range(len(parts)))
-            raise KeyboardInterrupt(
-                f"interrupted; {kept} of {len(parts)} parts are kept in {parts.folder}; the same command continues"
-            ) from None
+            raise KeyboardInterrupt(f"interrupted; {parts.kept()}") from None
         parts.remove_leftovers()
     return counts
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mien.errors import ConfigError, OutputError
-from mien.io.atomic import new_file
+from mien.io.atomic import NOTHING_KEPT, new_file
 from mien.io.video.frames import FPS, check_fps
 from mien.io.video.pyav import error_text, require_av
 
@@ -86,9 +86,7 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except self._av.FFmpegError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written ({error_text(error)})", kept="nothing was kept"
-            ) from None
+            raise OutputError(f"{self._path}: cannot be written ({error_text(error)})", NOTHING_KEPT) from None
 
 
 def require_video_name(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from mien.errors import TrainingError
+from mien.errors import OutputError, TrainingError
 from mien.io.layout import CHECKPOINT, is_begun
 from mien.text import pluralize
 from mien.training.augmentation.pipeline import augmented
@@ -78,6 +78,8 @@ def fit(
         history.append(row)
         if len(history) == config.freeze_epochs:  # before saving, so that a checkpoint holds the next epoch's optimizer
             compile_model(model, copy, config, frozen=False)
+        if not folder.is_dir():  # writing would make it again, without the files that it began with
+            raise OutputError(f"{folder}: has been removed, and with it all that was trained")
         save_checkpoint(folder / CHECKPOINT, model, ema, best, history)
         write_history(folder, history)
         reporter.on_epoch(row)
