@@ -1,14 +1,14 @@
 """Annotated copies of images and videos, with the faces and answers drawn in: in a folder, or one video."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image
 
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
-from mien.io.atomic import new_file
+from mien.io.atomic import LOCK, locked, new_file, readable_errors
 from mien.io.images.decoding import load_image
 from mien.io.inputs import InputItem
 from mien.io.targets import UniqueStems, refuse_file_name, require_output
@@ -23,8 +23,8 @@ _JPEG_SIDE = 65_500
 class AnnotatedFolder:
     """Write annotated images and videos into a folder.
 
-    Each keeps its name; a second one of that name becomes `name-2`, and so on. Call `open` first, then `skip`, `draw`
-    or `video` once for each item, in order. A video is written as .mp4, its sampled frames only.
+    Each keeps its name; a second one of that name becomes `name-2`, and so on. Inside `open`, call `skip`, `draw` or
+    `video` once for each item, in order. A video is written as .mp4, its sampled frames only.
 
     Attributes:
         target: the folder.
@@ -42,10 +42,26 @@ class AnnotatedFolder:
         self.failed = 0
         self._stems = UniqueStems()
 
-    def open(self, resumed: bool = False) -> None:
-        """Begin; raise ConfigError if the folder has something in it, unless an interrupted job is `resumed`."""
-        if not resumed and self.target.is_dir() and any(self.target.iterdir()):
-            raise ConfigError(f"{self.target}: is not empty; give a new folder, or remove what is in it")
+    @contextmanager
+    def open(self, resumed: bool = False) -> Iterator[None]:
+        """Keep other processes off the folder while the block runs; a new one in which nothing was drawn is removed.
+
+        Raises:
+            ConfigError: it has something in it, unless an interrupted job is `resumed`.
+            OutputError: another process draws into it, or it cannot be written.
+        """
+        is_new = not self.target.exists()
+        with readable_errors(self.target):
+            self.target.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(self.target / LOCK, self.target):
+                if not resumed and any(not path.name.startswith(".") for path in self.target.iterdir()):
+                    raise ConfigError(f"{self.target}: is not empty; give a new folder, or remove what is in it")
+                yield
+        finally:
+            if is_new:
+                with suppress(OSError):
+                    self.target.rmdir()
 
     def skip(self, item: InputItem) -> str:
         """Return the name of an item's drawing, without its ending; no other item gets it."""
@@ -89,10 +105,12 @@ class AnnotatedVideo:
         require_video_name(target)
         self.target = target
 
-    def open(self, resumed: bool = False) -> None:
+    @contextmanager
+    def open(self, resumed: bool = False) -> Iterator[None]:
         """Begin; raise OutputError if there is such a file, unless an interrupted job is `resumed`."""
         if not resumed:
             require_output(self.target, "")
+        yield
 
     def skip(self, item: InputItem) -> None:
         """Pass over the video, which an earlier call has drawn."""

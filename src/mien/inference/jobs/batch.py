@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,8 +35,8 @@ class Drawer(Protocol):
 
     target: Path
 
-    def open(self, resumed: bool) -> None:
-        """Prepare the target; a `resumed` job may have drawings in it."""
+    def open(self, resumed: bool) -> AbstractContextManager[None]:
+        """Prepare the target and keep it; a `resumed` job may have drawings in it."""
 
     def skip(self, item: InputItem) -> object:
         """Pass over an image or video that an earlier call has drawn."""
@@ -117,9 +117,14 @@ class BatchJob:
 
     def rows(self) -> Generator[ResultRow, None, None]:
         """Yield a row per image and frame as it is read; close the iterator if you do not exhaust it."""
+        held = ExitStack()
         if self._drawer:
-            self._drawer.open(resumed=False)
-        return self._counted(self._read(Beginning(iter(self._inputs))))
+            held.enter_context(self._drawer.open(resumed=False))
+        return self._held(held, self._counted(self._read(Beginning(iter(self._inputs)))))
+
+    def _held(self, held: ExitStack, rows: Iterable[ResultRow]) -> Generator[ResultRow, None, None]:
+        with held:
+            yield from rows
 
     def write(self) -> BatchSummary:
         """Write all rows to the outputs.
@@ -162,9 +167,8 @@ class BatchJob:
                 for output in self._files:
                     output.refuse_existing()
             try:
-                if self._drawer:
-                    self._drawer.open(resumed=journal.resumed)
-                with closing(self._journalled(journal)) as rows:
+                drawing = self._drawer.open(resumed=journal.resumed) if self._drawer else nullcontext()
+                with drawing, closing(self._journalled(journal)) as rows:
                     if self._streams:
                         self._streams[0].write(rows, self.labels, self.videos != 0)
                     else:
