@@ -1,8 +1,10 @@
-"""Run the command in a process of its own, and kill it at a chosen moment: before its n-th write, or after seconds.
+"""Run the command in a process of its own, and kill it at a chosen moment: before its n-th step, or after seconds.
 
 Kill -9 leaves no time to tidy up, so that what a folder holds then is what the code wrote, in its order.
 """
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,17 +12,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-#: Counts what Python writes below a folder, and what a training does, each before it happens.
+#: Counts what Python writes below a folder, and what trainings and studies do, each before it happens.
 _CODE = """
-import os, signal, sys
+import json, os, signal, sys
 place, at = os.path.realpath(sys.argv[1]), int(sys.argv[2])
-count = 0
+steps = []
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def step(what):
-    global count
-    count += 1
-    if count == at:
+    steps.append(what)
+    if len(steps) == at:
         os.kill(os.getpid(), signal.SIGKILL)
 def hook(event, arguments):
     if event == "open":
@@ -32,21 +34,25 @@ def hook(event, arguments):
     else:
         return
     if isinstance(path, (str, bytes)) and os.path.abspath(os.fsdecode(path)).startswith(place):
-        step(event)
+        step(f"{event} {os.path.basename(os.fsdecode(path))}")
 sys.addaudithook(hook)
-if "train" in sys.argv[3:]:
+if sys.argv[3] in ("train", "tune", "experiment"):
     from mien.training.loop import ema
     update = ema.WeightEMA.update
     def counted(self):
         step("batch")
         update(self)
     ema.WeightEMA.update = counted
+if sys.argv[3] == "tune":  # SQLite opens and writes its file without Python
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    event.listen(Engine, "commit", lambda connection: step("commit"))
 from mien.cli import main
 sys.argv = ["mien", *sys.argv[3:]]  # what a report records
 try:
     main(sys.argv[1:])
 finally:
-    print(f"steps {count}", file=sys.stderr)
+    print(json.dumps(steps), file=sys.stderr)
 """
 
 
@@ -60,9 +66,20 @@ class Ended:
     seconds: float
 
     @property
+    def names(self) -> list[str]:
+        """All steps in their order: `batch`, `commit`, or an event with the name of the file."""
+        found: list[str] = json.loads(self.stderr.splitlines()[-1])
+        return found
+
+    @property
     def steps(self) -> int:
-        """How many writes and batches there were, all counted."""
-        return int(self.stderr.splitlines()[-1].split()[1])
+        """How many steps there were."""
+        return len(self.names)
+
+    @property
+    def said(self) -> list[str]:
+        """The lines on stderr without the last one, which is not the command's."""
+        return self.stderr.splitlines()[:-1]
 
 
 def run(
@@ -73,7 +90,7 @@ def run(
     Args:
         place: the folder in which writes are counted.
         arguments: of the command.
-        step: kill it before this write or batch; 0: do not.
+        step: kill it before this one, counted from 1; 0: do not.
         seconds: kill it after so long; None: do not.
         folder: to run it in; None: this one.
     """
@@ -91,3 +108,25 @@ def run(
 def killed(ended: Ended) -> bool:
     """Whether a process was killed, and did not end before."""
     return ended.status == -signal.SIGKILL
+
+
+#: What differs between two runs of one command: times, and the folder's own name.
+_TIMES = re.compile(
+    rb'"(?:created|seconds|command|date|out|run|name)": ?[^,\n}]*|mien \w+ [^<\n"]*|20\d\d-\d\d-\d\d[^ <",]*'
+)
+
+
+def results(out: Path) -> dict[str, Any]:
+    """Return what stands under final names, without times and the name of the folder."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        inside = path.relative_to(out)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if path.is_file() and not hidden and not path.name.endswith(".part"):
+            content = path.read_bytes()
+            if path.suffix == ".parquet":
+                content = b"parquet"
+            elif path.suffix in (".html", ".json", ".md"):
+                content = _TIMES.sub(b"", content.replace(bytes(out), b"OUT"))
+            found[str(inside)] = content
+    return found

@@ -86,6 +86,21 @@ def network(path: Path, _: int) -> None:
     keras.Sequential([*layers, keras.layers.Softmax()]).save(path)
 
 
+def convolutions(folder: Path, _: int) -> None:
+    """A bundle of random weights, with layers between its first and its last one, as int8 needs."""
+    import keras
+
+    from mien.training.export.onnx import export_bundle
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Conv2D(4, 3, activation="relu") for _ in range(3)]
+    network = keras.Sequential([keras.Input((24, 24, 1)), keras.layers.Rescaling(1 / 255), *layers])
+    network.add(keras.layers.Flatten())
+    network.add(keras.layers.Dense(2))
+    crops = np.random.default_rng(0).integers(0, 256, (8, 24, 24, 1), np.uint8)
+    export_bundle(network, ("happy", "sad"), crops, folder)
+
+
 def run(folder: Path, _: int) -> None:
     """A run whose bundle has two classes, so that its threshold can be changed: bright images are happy."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 48, 48, 3])
