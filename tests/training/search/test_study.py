@@ -135,6 +135,20 @@ def test_a_database_that_cannot_be_used_is_one_line(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_is_removed_while_a_trial_runs_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    study = open_study(tmp_path / "study" / "study.db", "removed", JOB, {"x": 0.5}, silent_after=6)
+
+    def remove(trial: Any) -> float:
+        shutil.rmtree(tmp_path / "study")
+        time.sleep(2 * study.heartbeat)  # a thread that fails is an error of the test
+        return toy(trial)
+
+    with pytest.raises(OutputError, match="cannot be used any more") as caught:
+        run_trials(study, remove, Budget(trials=2), print)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_database_that_is_lost_on_the_way_is_one_line(tmp_path: Path) -> None:
     place = tmp_path / "study.db"
     study = open_study(place, "lost", JOB, {"x": 0.5})

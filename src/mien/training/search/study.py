@@ -7,7 +7,7 @@ tries its settings again, so that a killed process loses nothing.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -210,7 +210,8 @@ def _heartbeats(study: Study, trial: Any) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(study.heartbeat):
-            study.database.record_heartbeat(trial._trial_id)
+            with suppress(*lost_database_errors()):  # the trial meets the loss too, and says so in one line
+                study.database.record_heartbeat(trial._trial_id)
 
     thread = Thread(target=beat, daemon=True)
     thread.start()
