@@ -84,7 +84,7 @@ def check_whole(place: Path) -> None:
 def go_on(arguments: list[object], place: Path, folder: Path) -> Ended:
     """Give a command again; if it is told how to continue, do that."""
     again = run(place, arguments, folder=folder)
-    advised = re.search(r"continue it with `mien train --resume (\S+)`", again.said[-1]) if again.status == 2 else None
+    advised = re.search(r"continue it with mien train --resume ([^ ,]+)", again.said[-1]) if again.status == 2 else None
     if advised is None:
         return again
     assert len(again.said) == 1, again.stderr
