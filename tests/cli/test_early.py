@@ -1,5 +1,6 @@
 """A typo is answered before Keras is loaded: in a moment, in one line, and nothing is left behind."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,10 @@ def place(faces: Path, tmp_path: Path) -> Path:
     for name in ("mine.txt", ".lock"):  # as in the folder of a study or a sweep
         (tmp_path / "taken" / name).touch()
     (tmp_path / "run").mkdir()
-    for name in ("run.json", "metrics.json"):
-        (tmp_path / "run" / name).write_text("{}")
+    source = {"path": "data", "classes": None, "rename": {}}
+    about = {"source": source, "classes": ["happy", "sad"], "detection": {"detect": False}}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(about))
+    (tmp_path / "run" / "metrics.json").write_text("{}")
     (tmp_path / "x.txt").write_text("hi\n")
     write_empty_model(tmp_path / "x.keras")
     (tmp_path / "typo.toml").write_text('activation = "rleu"\n')

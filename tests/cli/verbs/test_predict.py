@@ -21,6 +21,7 @@ from PIL import Image
 
 import mien
 from mien.cli import VERBS
+from mien.io.cells import read_csv
 from mien.io.inputs import Inputs
 
 MakeBundle = Callable[..., Path]
@@ -459,7 +460,7 @@ def test_odd_names_in_json_and_csv(call: Call, bundle: Path, odd: Path) -> None:
     _, out, _ = call("predict", odd, "--model", bundle, "--jsonl", "-")
     assert [json.loads(line)["source"] for line in out.splitlines()] == expected
     _, out, _ = call("predict", odd, "--model", bundle, "--csv", "-")
-    assert [row["source"] for row in csv.DictReader(io.StringIO(out, newline=""))] == expected
+    assert [row["source"] for row in read_csv(out)] == expected
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
