@@ -194,7 +194,7 @@ def test_sound_alone_is_no_video(tmp_path: Path, write_video: WriteVideo) -> Non
 def test_frames_per_second_are_above_zero(tmp_path: Path, write_video: WriteVideo, fps: float) -> None:
     path = tmp_path / "video.mp4"
     write_video(path, numbered(1))
-    with open_video(path) as video, pytest.raises(ConfigError, match="must lie between 0.001 and 1000"):
+    with open_video(path) as video, pytest.raises(ConfigError, match=r"must lie between 0\.001 and 1000"):
         next(video.frames(fps))
 
 

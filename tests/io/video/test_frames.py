@@ -27,5 +27,5 @@ def test_times_go_forward(times: list[float]) -> None:
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])
 def test_an_fps_is_above_zero(fps: float) -> None:
-    with pytest.raises(ConfigError, match="must lie between 0.001 and 1000"):
+    with pytest.raises(ConfigError, match=r"must lie between 0\.001 and 1000"):
         list(with_times([], fps))
