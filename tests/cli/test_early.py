@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundles import write_empty_model
@@ -36,7 +37,7 @@ def place(faces: Path, tmp_path: Path) -> Path:
     for name in ("mine.txt", ".lock"):  # as in the folder of a study or a sweep
         (tmp_path / "taken" / name).touch()
     (tmp_path / "run").mkdir()
-    source = {"path": "data", "classes": None, "rename": {}}
+    source: dict[str, Any] = {"path": "data", "classes": None, "rename": {}}
     about = {"source": source, "classes": ["happy", "sad"], "detection": {"detect": False}}
     (tmp_path / "run" / "run.json").write_text(json.dumps(about))
     (tmp_path / "run" / "metrics.json").write_text("{}")
