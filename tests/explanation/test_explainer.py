@@ -12,8 +12,17 @@ from PIL import Image
 
 import mien
 from mien.errors import ConfigError, ImageError
-from mien.explanation.explainer import default_method, explain_crops, explain_image, explain_labels, label_to_explain
+from mien.explanation.explainer import (
+    MAX_EXPLAINED_FACES,
+    MAX_SLOW_FACES,
+    default_method,
+    explain_crops,
+    explain_image,
+    explain_labels,
+    label_to_explain,
+)
 from mien.faces.crop import crop, face_region
+from mien.results import Box, Detection
 
 MakeBundle = Callable[..., Path]
 Pixels = npt.NDArray[np.uint8]
@@ -188,3 +197,16 @@ def test_an_explainer_of_ones_own_is_asked_once_for_all_faces(
     found = explain_image(finding, two_people(0.0), "sad", "grad-cam", flat)
     assert asked == [((2, 16, 16, 3), [1, 1])]
     assert all(face.heat.min() == 1 and face.method == "grad-cam" for face in found.faces)
+
+
+@pytest.mark.parametrize(("method", "most"), [("cam", MAX_EXPLAINED_FACES), ("occlusion", MAX_SLOW_FACES)])
+def test_of_a_crowd_the_largest_faces_are_explained_and_the_result_says_so(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, method: Any, most: int
+) -> None:
+    reader = mien.load(make_bundle(maps=True, framing="face"), threads=1)
+    crowd = [Detection(Box(number, 0, 20, 200 - number), ((1.0, 1.0),) * 5, 0.9) for number in range(120)]
+    monkeypatch.setattr(reader._preprocess, "_detector", lambda rgb, tiles=True: crowd)
+    found = explain_labels(reader, np.full((300, 300, 3), 90, np.uint8), reader.config.labels, method)
+    assert {len(row) for row in found.heatmaps} == {len(found.result.faces)} == {most}
+    assert found.result.reason == f"only the largest {most} of 120 faces were explained"
+    assert [face.box for face in found.result.faces] == [one.box for one in crowd[:most]]

@@ -19,7 +19,7 @@ from mien.arrays import RGB
 from mien.errors import ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.preprocess import MIN_DETECTION_SIDE, NO_FACE, Preprocessor
+from mien.inference.preprocess import MAX_FACES, MIN_DETECTION_SIDE, NO_FACE, Preprocessor
 from mien.io.images.decoding import decode, load_image
 from mien.io.images.isolation import DECODING_BUDGET
 from mien.results import Box, Detection
@@ -316,3 +316,30 @@ def test_what_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
         assert (found.width, found.crops) == (None, ())
     with pytest.raises(InputError, match="an image is a path"):
         prepare(("a", 5))  # type: ignore[arg-type]
+
+
+# Crowds
+
+
+@pytest.mark.parametrize("door", ["array", "png", "jpeg"])
+def test_of_a_crowd_the_largest_faces_are_read_and_the_row_says_so(door: str) -> None:
+    image = np.full((1200, 2400, 3), 128, np.uint8)
+    source: object = image
+    if door == "png":
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG", compress_level=0)
+        source = buffer.getvalue()
+    elif door == "jpeg":
+        source = jpeg(image)
+
+    def crowd(rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
+        side = rgb.shape[1] // 30
+        return [Detection(Box(0, 0, side, side + 900 - number), ((1.0, 1.0),) * 5, 0.9) for number in range(900)]
+
+    found = Preprocessor(8, 1, crowd)(("crowd", source))  # type: ignore[arg-type]
+    assert len(found.crops) == len(found.detections) == MAX_FACES
+    assert (found.status, found.reason) == ("ok", "only the largest 500 of 900 faces were read")
+    assert found.boxes == sorted(found.boxes, key=lambda box: -box.height)
+    largest = Preprocessor(8, 1, crowd, max_faces=1)(("crowd", source))  # type: ignore[arg-type]
+    assert (len(largest.crops), largest.reason) == (1, None), "one face was asked for"
+    assert largest.boxes == found.boxes[:1]

@@ -11,7 +11,7 @@ from PIL import Image, ImageColor
 from mien.arrays import UInt8
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Face, ImageResult
-from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate, answer_colours, face_label, place_labels
+from mien.viz.annotate import MAX_SEARCHED, MIN_SIDE, MIN_TEXT, annotate, answer_colours, face_label, place_labels
 
 THREE = ("happy", "sad", "neither")
 Rectangle = tuple[int, int, int, int]
@@ -78,6 +78,17 @@ def test_a_label_is_left_out_only_if_there_is_no_room(
         for left, top, right, bottom in before:
             blocked[max(top - high + 1, 0) : bottom, max(left - wide + 1, 0) : right] = True
         assert blocked.all()
+
+
+def test_in_a_crowd_the_labels_that_have_no_room_at_their_face_are_left_out() -> None:
+    boxes = [Box(20 * (number % 30), 20 * (number // 30), 20, 20) for number in range(480)]
+    crowd = place_labels(boxes, [(40, 12)] * len(boxes), 600, 600)
+    few = place_labels(boxes[:MAX_SEARCHED], [(40, 12)] * MAX_SEARCHED, 600, 600)
+    assert None not in few
+    assert None in crowd
+    placed = rectangles(crowd, [(40, 12)] * len(boxes))
+    assert len(placed) > 100
+    assert not any(overlap(a, b) for a, b in itertools.combinations(placed, 2))
 
 
 def test_a_label_stands_above_its_face_if_it_can() -> None:

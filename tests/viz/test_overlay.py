@@ -145,3 +145,19 @@ def test_a_face_is_cut_out_upright() -> None:
     found = cut_out(rgb, square(30, 10, 20, 90), 20)  # turned a quarter clockwise: its upper left is at (30, 10)
     assert found[:8, :8].mean() > 240 and found[12:, 12:].mean() < 15
     assert (cut_out(rgb, square(-30, -30, 20), 20) == 128).all()
+
+
+def test_a_large_image_of_many_faces_is_coloured_as_each_of_them_alone() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (700, 60, 3), np.uint8)
+    faces = [face(np.eye(8), square(10, top, 30)) for top in range(0, 700, 35)]
+    both, alone = overlay_faces(rgb, faces), rgb
+    for one in faces:
+        alone = overlay_faces(alone, [one])
+    np.testing.assert_array_equal(both, alone)
+    assert (both != rgb).any(axis=2).mean() > 0.3
+
+
+def test_the_image_that_was_given_stays_as_it_is() -> None:
+    rgb = np.full((40, 50, 3), 7, np.uint8)
+    overlay(rgb, np.ones((8, 8), np.float32), square(10, 10, 20))
+    assert (rgb == 7).all()

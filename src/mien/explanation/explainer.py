@@ -1,7 +1,7 @@
 """Explain predictions: heatmaps of the evidence for a label, from a bundle alone or by a given function."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from mien.explanation.saliency import (
     occlusion_squares,
 )
 from mien.faces.crop import face_region
+from mien.inference.caution import join_reasons
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
 from mien.io.images.decoding import load_image
@@ -32,6 +33,10 @@ Method = Literal["cam", "occlusion", "grad-cam", "grad-cam++", "layer-cam"]
 
 #: Computes heatmaps float32 (N, S, S), [0, 1], from crops uint8 (N, S, S, C) and labels int64 (N,).
 Explainer: TypeAlias = Callable[[UInt8, Int64], Float32]
+
+#: Most faces of an image that are explained, the largest: by class activation maps, and by slower methods. The result
+#: says if there are more.
+MAX_EXPLAINED_FACES, MAX_SLOW_FACES = 100, 25
 
 #: Occluded copies of a crop are classified in batches of this size.
 _BATCH = 64
@@ -125,7 +130,8 @@ def explain_image(
         explainer: computes the heatmaps; needed for gradient methods (`mien.training.gradcam`).
 
     Returns:
-        An `Explanation`. If the image has no face, it has no heatmaps.
+        An `Explanation`. If the image has no face, it has no heatmaps; if it has more than 100 (25 for other
+        methods than `cam`), it has those of the largest, and the reason of its result says so.
 
     Raises:
         ImageError: the image cannot be read.
@@ -152,6 +158,7 @@ def explain_labels(
     prepared = reader.preprocess(plain, name)
     if prepared.status == "unreadable":
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
+    prepared = _largest(prepared, MAX_EXPLAINED_FACES if chosen == "cam" else MAX_SLOW_FACES)
     result = reader.classify(prepared)
     image = load_image(plain, isolated=reader.isolated)
     rows = []
@@ -166,6 +173,15 @@ def explain_labels(
             )
         )
     return Explanation(result, image, tuple(rows))
+
+
+def _largest(prepared: PreparedImage, most: int) -> PreparedImage:
+    faces = len(prepared.inputs)
+    if faces <= most:
+        return prepared
+    reason = join_reasons(prepared.reason, f"only the largest {most} of {faces} faces were explained")
+    found, inputs = prepared.detections[:most], prepared.inputs[:most]
+    return replace(prepared, reason=reason, detections=found, inputs=inputs)
 
 
 def explain_crops(reader: Reader, crops: UInt8, labels: Int64, method: Method | None = None) -> Float32:

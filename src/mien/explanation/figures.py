@@ -1,6 +1,7 @@
 """Draw heatmaps on images: one image with a legend, or a sheet with a panel for each face and label."""
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import RGB, Float64, UInt8
+from mien.io.images.pixels import reduced
 from mien.results import Box, Face, FaceHeat, ImageResult
 from mien.text import one_line
 from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate
@@ -21,8 +23,8 @@ PANEL, GAP = 208, 12
 TEXT_SIZE = 15
 #: Opacity of the strongest evidence.
 STRENGTH = 0.7
-#: Longest side of a drawing, in pixels; a longer image is shrunk. A strip of millions of pixels took 6 GiB.
-MAX_SIDE = 8192
+#: Longest side of a drawing, and its most pixels; a larger image is shrunk. A strip of millions of pixels took 6 GiB.
+MAX_SIDE, MAX_DRAWN_PIXELS = 8192, 24_000_000
 
 METHODS = {
     "cam": "CAM",
@@ -36,7 +38,8 @@ METHODS = {
 def heatmap_figure(image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]) -> Image.Image:
     """Draw an image with the heatmaps and answers of its faces, above a strip with a caption and a legend.
 
-    An image smaller than 320 pixels is enlarged by a whole number; one longer than 8,192 pixels is shrunk.
+    An image smaller than 320 pixels is enlarged by a whole number. One longer than 8,192 pixels, or of more than 24
+    million, is shrunk by one.
 
     Args:
         image: the upright image, uint8 (H, W, 3).
@@ -112,11 +115,11 @@ def _fit_to_draw(
     factor = max(1, -(-MIN_SIDE // max(height, width)))
     if factor > 1:
         drawn = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    elif max(height, width) > MAX_SIDE:
-        size = [max(round(side * MAX_SIDE / max(height, width)), 1) for side in (width, height)]
-        drawn = np.asarray(Image.fromarray(image).resize((size[0], size[1]), reducing_gap=2.0))
     else:
-        return image, result, heatmaps
+        shrink = math.ceil(max(max(height, width) / MAX_SIDE, math.sqrt(height * width / MAX_DRAWN_PIXELS)))
+        if shrink <= 1:
+            return image, result, heatmaps
+        drawn = reduced(image, shrink)
     across, down = drawn.shape[1] / width, drawn.shape[0] / height
     faces = tuple(replace(face, box=_scaled(face.box, across, down)) for face in result.faces)
     moved = [replace(face, corners=face.corners * (across, down)) for face in heatmaps]

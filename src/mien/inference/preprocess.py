@@ -13,6 +13,7 @@ from mien.errors import ImageError
 from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
+from mien.inference.caution import join_reasons
 from mien.io.images.decoding import Isolation, load_image, open_image
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
@@ -22,6 +23,9 @@ MIN_DETECTION_SIDE = 960
 
 #: Images with more pixels than this are shrunk by a whole number once decoded, before faces are detected.
 MAX_DETECTION_PIXELS = 24_000_000
+
+#: Most faces of an image that are classified. A row says if there are more.
+MAX_FACES = 500
 
 #: The reason of an image without a face. It names no option: it stands in rows from the command, Python and HTTP.
 NO_FACE = "no face was found; if the image is a cropped face, use it whole, without detection"
@@ -69,7 +73,7 @@ def open_and_detect(
         name: what errors call it.
         detector: detects the faces.
         min_side: pixels that the side of each face's crop should have, if the file has them.
-        max_faces: take at most so many faces, the largest; None takes all.
+        max_faces: take at most so many faces, the largest; None takes `MAX_FACES`, and a note says if there are more.
         isolated: as in `open_image`.
 
     Raises:
@@ -78,15 +82,25 @@ def open_and_detect(
     decoder = partial(open_image, source, name, max_pixels=MAX_DETECTION_PIXELS, isolated=isolated)
     with decoder(shrink_to=MIN_DETECTION_SIDE) as (rgb, width, height, note, file_format):
         small = file_format in ("JPEG", "MPO") and rgb.shape[1] < width
-        faces, shape = detector(rgb, tiles=not small)[:max_faces], rgb.shape
+        (faces, more), shape = _largest(detector(rgb, tiles=not small), max_faces), rgb.shape
         search = only_tiny(faces, shape)
         if not small or not (search or any(face_region(face).side < min_side for face in faces)):
-            yield DecodedImage(rgb, faces, width, height, note)
+            yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
             return
         del rgb
     with decoder() as (rgb, width, height, note, _):
-        found = detector(rgb)[:max_faces] if search else [face.rescaled(shape, rgb.shape) for face in faces]
-        yield DecodedImage(rgb, found, width, height, note)
+        if search:
+            faces, more = _largest(detector(rgb), max_faces)
+        else:
+            faces = [face.rescaled(shape, rgb.shape) for face in faces]
+        yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
+
+
+def _largest(found: Sequence[Detection], max_faces: int | None) -> tuple[Sequence[Detection], str | None]:
+    """Return the largest faces, and a note if not all of them were asked for but there are too many."""
+    if max_faces is not None or len(found) <= MAX_FACES:
+        return found[:max_faces], None
+    return found[:MAX_FACES], f"only the largest {MAX_FACES} of {len(found):,} faces were read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +139,7 @@ class Preprocessor:
         size: pixels on a side of a crop.
         channels: 1 (grey) or 3 (RGB).
         detector: detects the faces to crop; None crops the whole image.
-        max_faces: crop at most so many faces, the largest; None crops all.
+        max_faces: crop at most so many faces, the largest; None crops `MAX_FACES`, and a note says if there are more.
         method: how to resize.
         fit: what becomes of a whole image that is not square.
         isolated: as in `open_image`.
@@ -156,8 +170,10 @@ class Preprocessor:
             if isinstance(source, bytes | str | os.PathLike):
                 return self._prepare_file(name, source)
             rgb = load_image(source)
-            found = [None] if self._detector is None else self._detector(rgb)[: self._max_faces]
-            return self._prepare(name, rgb, found, rgb.shape[1], rgb.shape[0])
+            if self._detector is None:
+                return self._prepare(name, rgb, [None], rgb.shape[1], rgb.shape[0])
+            found, more = _largest(self._detector(rgb), self._max_faces)
+            return self._prepare(name, rgb, found, rgb.shape[1], rgb.shape[0], more)
         except ImageError as error:
             return PreparedImage(name, "unreadable", error.reason)
 

@@ -30,6 +30,8 @@ _DARK, _LIGHT = "#161616", "#FFFFFF"
 MIN_SIDE = 320
 #: The smallest height of text, in pixels, that is legible on a screen.
 MIN_TEXT = 13
+#: If an image has more boxes, the labels of crowded ones are left out; to look for room would take minutes.
+MAX_SEARCHED = 60
 
 
 def answer_colours(answers: Sequence[str]) -> dict[str, str]:
@@ -85,7 +87,8 @@ def place_labels(
     """Return a place (left, top) for the label of each box, in pixels; None for a label without room.
 
     Labels lie inside the image and do not overlap. A label stands above its box, below, inside or beside it, and if
-    possible not on another face; if all these places are taken, at the nearest free one.
+    possible not on another face. If all these places are taken, it stands at the nearest free one. Of more than
+    `MAX_SEARCHED` boxes, it is left out.
 
     Args:
         boxes: N faces.
@@ -103,7 +106,7 @@ def place_labels(
     for number, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
         others = np.delete(faces, number, axis=0)
         place = _best(_beside(box, size, width, height), size, taken, others)
-        if place is None:
+        if place is None and len(boxes) <= MAX_SEARCHED:
             place = _best(_anywhere(box, size, width, height, taken), size, taken, np.empty((0, 4), np.int64))
         if place is not None:
             taken = np.vstack([taken, (*place, place[0] + size[0], place[1] + size[1])])

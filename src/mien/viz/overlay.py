@@ -14,6 +14,8 @@ _ANCHORS = (
     "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219"
     " fde725"
 )
+#: Rows of an image that are coloured at a time.
+_STRIP_ROWS = 256
 _TABLE = np.array([list(bytes.fromhex(colour)) for colour in _ANCHORS.split()], np.float64)
 
 
@@ -74,10 +76,16 @@ def place_heatmap(shape: tuple[int, ...], heat: Float32, corners: Float64) -> Fl
         corners: float (4, 2), as in `mien.results.FaceHeat`.
     """
     found = np.full(shape[:2], np.nan, np.float32)
+    _lay(found, heat, corners)
+    return found
+
+
+def _lay(field: Float32, heat: Float32, corners: Float64) -> None:
+    """Lay a heatmap on others in an image, (H, W), NaN outside them; the stronger one shows."""
     left, top = np.floor(corners.min(axis=0)).astype(np.int64).clip(0)
-    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(np.int64), (shape[1], shape[0]))
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(np.int64), field.shape[::-1])
     if right <= left or bottom <= top:
-        return found
+        return
     size = heat.shape[0]
     edges = np.stack([corners[1] - corners[0], corners[3] - corners[0]], axis=1) / size  # in image pixels
     inverse = np.linalg.inv(edges)
@@ -89,14 +97,14 @@ def place_heatmap(shape: tuple[int, ...], heat: Float32, corners: Float64) -> Fl
     shifted = (*matrix[:2], matrix[2] + 1, *matrix[3:5], matrix[5] + 1)
     values = Image.fromarray(rim).transform(part, Image.Transform.AFFINE, shifted, Image.Resampling.BICUBIC)
     inside = Image.new("L", (size, size), 255).transform(part, Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST)
-    found[top:bottom, left:right] = np.where(np.asarray(inside) > 0, np.clip(np.asarray(values), 0, 1), np.nan)
-    return found
+    placed = np.where(np.asarray(inside) > 0, np.clip(np.asarray(values), 0, 1), np.nan)
+    field[top:bottom, left:right] = np.fmax(field[top:bottom, left:right], placed)
 
 
 def _together(shape: tuple[int, ...], faces: Sequence[FaceHeat]) -> Float32:
     found = np.full(shape[:2], np.nan, np.float32)
     for face in faces:
-        found = np.fmax(found, place_heatmap(shape, face.heat, face.corners))
+        _lay(found, face.heat, face.corners)
     return found
 
 
@@ -106,5 +114,11 @@ def _opacity(field: Float32) -> Float32:
 
 
 def _blended(rgb: UInt8, field: Float32, strength: float) -> UInt8:
-    share = (strength * _opacity(field))[..., np.newaxis]
-    return np.asarray(((1 - share) * rgb + share * colours(field)).round(), np.uint8)
+    """Colour the pixels that have heat, in strips: others are left alone, and large images have few faces."""
+    found = rgb.copy()
+    for top in range(0, len(field), _STRIP_ROWS):
+        strip, values = found[top : top + _STRIP_ROWS], field[top : top + _STRIP_ROWS]
+        inside = ~np.isnan(values)
+        share = (strength * _opacity(values[inside]))[:, np.newaxis]
+        strip[inside] = ((1 - share) * strip[inside] + share * colours(values[inside])).round()
+    return found

@@ -20,7 +20,7 @@ from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
 from mien.io.images import pixels
 from mien.io.images.decoding import decode, decode_with_size, decoding_bytes, load_image, load_upright, open_header
-from mien.io.images.pixels import MAX_PIXELS, orientation, to_grey
+from mien.io.images.pixels import MAX_PIXELS, orientation, shrunk_grey, to_grey
 from mien.io.images.source import read_file
 
 RGB = draw_face("happy", 3, 96)
@@ -244,6 +244,17 @@ def test_floats_are_scaled_alike_in_every_strip(monkeypatch: pytest.MonkeyPatch)
         with monkeypatch.context() as patch:
             patch.setattr(pixels, "_STRIP_PIXELS", 7 * 96)
             assert np.array_equal(decode_with_size(data, "x").rgb, whole)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16", "CMYK"])
+@pytest.mark.parametrize("factor", [1, 3])
+def test_a_large_image_becomes_grey_in_strips(mode: str, factor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 47, 4), np.uint8)
+    image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(pixels)
+    image = image if mode == "I;16" else image.convert("RGB" if mode not in ("RGBA",) else "RGBA").convert(mode)
+    whole = np.asarray(to_grey(image).reduce(factor))
+    monkeypatch.setattr("mien.io.images.pixels._STRIP_PIXELS", 47 * 7)
+    np.testing.assert_array_equal(shrunk_grey(image, factor), whole)
 
 
 def test_a_shrunk_image_is_upright() -> None:

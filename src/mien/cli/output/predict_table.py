@@ -26,7 +26,7 @@ def print_table(rows: Iterable[ResultRow]) -> None:
     if not shown:
         return
     table = Table()
-    explained = any(row["status"] != "ok" or any(face["why"] for face in row["faces"]) for row in shown)
+    explained = any(row["reason"] or any(face["why"] for face in row["faces"]) for row in shown)
     screen = console()
     labelled = screen.width >= _NARROW
     several = any(len(row["faces"]) > 1 for row in shown)
@@ -66,7 +66,8 @@ def _cells(rows: Iterable[ResultRow]) -> Iterator[tuple[str, str, str, str, str,
             yield str(number), image, "", row["status"], "", [], row["reason"] or ""
         for place, face in enumerate(row["faces"], 1):
             answer, probability = one_line(face["answer"]), f"{face['probability']:.3f}"
-            yield str(number), image, str(place), answer, probability, _most_probable(face), face["why"] or ""
+            why = "; ".join(filter(None, (row["reason"] if place == 1 else None, face["why"])))
+            yield str(number), image, str(place), answer, probability, _most_probable(face), why
 
 
 def _most_probable(face: ResultRow, count: int = 2) -> list[str]:

@@ -175,12 +175,14 @@ def _outcome(found: Explanation) -> str:
     faces = found.result.faces
     if not faces:
         return NO_FACE
+    note = f"; {found.result.reason}" if found.result.reason else ""
     if len(found.heatmaps) > 1:
-        return f"{len(found.heatmaps)} labels, {len(faces)} face{'s' * (len(faces) > 1)}"
-    return "; ".join(
+        return f"{len(found.heatmaps)} labels, {len(faces)} face{'s' * (len(faces) > 1)}{note}"
+    explained = "; ".join(
         f"{'' if heat.heat.any() else 'no '}evidence for {heat.label}, answer {face.answer} {face.probability:.0%}"
         for heat, face in zip(found.faces, faces, strict=True)
     )
+    return explained + note
 
 
 def _explain_data(

@@ -5,14 +5,13 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.images.decoding import load_upright, open_header
 from mien.io.images.isolation import DECODING_BUDGET, run_isolated
-from mien.io.images.pixels import orientation, to_grey
+from mien.io.images.pixels import orientation, shrunk_grey
 
 #: Frames of an animation that are counted.
 MAX_FRAMES = 1000
@@ -75,18 +74,17 @@ def examine(
         # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
         turned = header.format != "PNG" and orientation(header) != 1
         upright, note = load_upright(header, data, name, shrink_to=grey_side, reserve=reserve)
-        image = to_grey(upright)
+        short = min(upright.size)
+        grey = shrunk_grey(upright, short // grey_side if short > 2 * grey_side else 1)
         turned = turned or orientation(header) != 1
     except MemoryError:
         raise
     except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
         reason = getattr(error, "reason", f"is damaged ({type(error).__name__})")
         return None, found._replace(error=reason)._asdict()
-    if min(image.size) > 2 * grey_side:
-        image = image.reduce(min(image.size) // grey_side)
     transparent = header.mode in ("RGBA", "LA", "PA") or "transparency" in header.info
     found = found._replace(mode=header.mode, transparent=transparent, turned=turned, note=note)
-    return np.asarray(image), found._asdict()
+    return grey, found._asdict()
 
 
 def examine_isolated(

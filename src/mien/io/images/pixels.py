@@ -87,6 +87,15 @@ def to_grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" and "transparency" not in image.info else to_rgb(image).convert("L")
 
 
+def shrunk_grey(image: Image.Image, factor: int) -> UInt8:
+    """Convert a decoded image to grey by the rules of `to_grey`, shrunk by a whole number; uint8 (H, W), in strips."""
+    if _is_deep(image) or image.width * image.height <= 4 * _STRIP_PIXELS:
+        return np.asarray(to_grey(image).reduce(factor))
+    rows = max(_STRIP_PIXELS // image.width // factor, 1) * factor
+    strips = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows))
+    return np.concatenate([np.asarray(to_grey(strip).reduce(factor)) for strip in strips])
+
+
 def shrunk_rgb(image: Image.Image, max_pixels: int | None) -> RGB:
     """Convert a decoded image to RGB as stored, shrunk by a whole number to at most `max_pixels` (None: not shrunk)."""
     width, height = image.size
@@ -101,6 +110,18 @@ def shrunk_rgb(image: Image.Image, max_pixels: int | None) -> RGB:
         rgb = to_rgb(strip) if scale is None else _deep_to_8_bit(strip, scale).convert("RGB")
         found[top // factor : (top + rows) // factor] = np.asarray(rgb.reduce(factor) if factor > 1 else rgb)
     return found
+
+
+def reduced(rgb: RGB, factor: int) -> RGB:
+    """Reduce uint8 (H, W, 3) by a whole number like `Image.reduce`, in strips: Pillow would copy the whole image.
+
+    Examples:
+        >>> reduced(np.zeros((5, 4, 3), np.uint8), 2).shape
+        (3, 2, 3)
+    """
+    rows = max(_STRIP_PIXELS // rgb.shape[1] // factor, 1) * factor
+    strips = (np.ascontiguousarray(rgb[top : top + rows]) for top in range(0, len(rgb), rows))
+    return np.concatenate([np.asarray(Image.fromarray(strip).reduce(factor)) for strip in strips])
 
 
 def _is_deep(image: Image.Image) -> bool:
