@@ -4,7 +4,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,21 @@ def test_ctrl_c_stops_it_with_status_0(start_server: Any) -> None:
     assert process.communicate()[1] == "mien: stopped\n"
 
 
+@contextmanager
+def hangup(handling: signal.Handlers) -> Iterator[None]:
+    """Let what is started inside inherit a handling of SIGHUP, whatever the tests themselves run under."""
+    before = signal.signal(signal.SIGHUP, handling)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal of POSIX")
 def test_a_closed_terminal_stops_it_gracefully(start_server: Any, photo: bytes) -> None:
     """The shell and the system both send SIGHUP; an upload in progress is still answered."""
-    process, url = start_server()
+    with hangup(signal.SIG_DFL):
+        process, url = start_server()
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as slow:
         slow.sendall(head + photo[:1000])
@@ -113,11 +125,8 @@ def test_a_closed_terminal_stops_it_gracefully(start_server: Any, photo: bytes) 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal of POSIX")
 def test_under_nohup_it_goes_on(start_server: Any) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it to what it starts
-    try:
+    with hangup(signal.SIG_IGN):  # as nohup leaves it to what it starts
         process, url = start_server()
-    finally:
-        signal.signal(signal.SIGHUP, before)
     process.send_signal(signal.SIGHUP)
     assert httpx.get(f"{url}/healthz", verify=False).status_code == 200
     process.send_signal(signal.SIGTERM)
