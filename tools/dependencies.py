@@ -59,8 +59,8 @@ Written by `python tools/dependencies.py` out of `pyproject.toml` and the packag
 [Install](../index.md#install). Each release has a complete list, with what these packages need themselves, in its SBOM
 (`mien-VERSION.cdx.json`).
 
-A lower bound is the lowest version that `make test-lowest` passes. An upper bound stands where mien uses what a library
-does not document.
+`make test-lowest` installs exactly the lower bounds and tests images, inference, server and training with them. An
+upper bound stands where mien uses what a library does not document.
 """
 _ROW = re.compile(r"^\| \[?([\w.-]+).*?\| .*? \| (.*?) \| .*? \|$", re.MULTILINE)
 
