@@ -39,8 +39,8 @@ deterministic = true
 [grid]
 learning_rate = [0.001, 0.01]
 """
-#: Columns of a history that depend on the clock. Files of Keras have the time in them; the ONNX converter names the
-#: same constants in another order each time, and `predictions.csv` tells whether the weights are the same.
+#: Columns of a history that depend on the clock. Files of Keras have the time in them, Keras numbers the layers of a
+#: process on, and the ONNX converter orders constants anew; `predictions.csv` tells whether the weights are the same.
 _CLOCKED = ("seconds", "images_per_second", "input_share")
 
 
@@ -68,7 +68,7 @@ def figures(verb: str, place: Path) -> dict[str, Any]:
             found[name] = [[row[number] for number in kept] for row in rows]
         if name.endswith(".json"):
             found[name] = re.sub(rb'"sha256": "\w+"', b"", found[name])
-        if verb == "tune" or name.endswith((".keras", ".onnx", ".html")):
+        if verb == "tune" or name.endswith((".keras", "layers.txt", ".onnx", ".html")):
             found[name] = len(found[name]) > 0
     return found
 
