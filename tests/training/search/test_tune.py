@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from mien.training.search.study import Budget
 from mien.training.search.tune import Options, Tuning, tune
 from mien.training.source import TrainingSource
 
-pytest.importorskip("optuna")
+optuna = pytest.importorskip("optuna")
 
 #: A network that is built and trained in a second.
 TINY = {"network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 2, "batch_size": 16}
@@ -72,6 +73,22 @@ def test_the_folder_says_everything(finished: Tuning) -> None:
     assert "significant" in summary["conclusion"] or "nothing better was found" in summary["conclusion"]
     assert len((finished.folder / "trials.csv").read_text().splitlines()) == 6
     assert (finished.folder / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_equal_trials_say_nothing_about_importance(finished: Tuning, equal: bool) -> None:
+    """Nothing distinguishes their settings: shares would be made up."""
+    study = optuna.create_study(direction="maximize")
+    (first, *_) = finished.study.trials()
+    for number in range(8):
+        settings = {**first.params, "dropout": number / 20}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=settings, distributions=first.distributions, value=0.5 if equal else 0.9 - number / 10
+            )
+        )
+    found = read_result(replace(finished, study=replace(finished.study, inner=study))).importance
+    assert (found == {}) if equal else (found["dropout"] > found["learning_rate"]), found
 
 
 def test_trials_train_only_on_train_and_are_judged_only_on_validation(finished: Tuning) -> None:

@@ -1,6 +1,7 @@
 """Read a finished study and write its results: trials, charts, importance of settings, the best settings as TOML."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class TuningResult:
         best: the trial with the highest accuracy.
         config: its config.
         importance: fraction of the variation explained by each setting, sums to 1 (PED-ANOVA: Watanabe, Bansal and
-            Hutter, IJCAI 2023); empty if there are too few trials.
+            Hutter, IJCAI 2023); empty if there are too few trials, or all are equal.
         validation: number of validation images.
         seconds: of all trials.
     """
@@ -153,8 +154,11 @@ def _importance(study: Any, complete: int) -> dict[str, float]:
     import optuna
 
     try:
-        found = optuna.importance.get_param_importances(study)
-    except (ValueError, RuntimeError, ZeroDivisionError):  # all trials are equal
+        with warnings.catch_warnings():
+            # Of equal trials Optuna knows nothing, warns, and shares 1 evenly.
+            warnings.filterwarnings("error", ".*importances will be equal", UserWarning)
+            found = optuna.importance.get_param_importances(study)
+    except (ValueError, RuntimeError, ZeroDivisionError, UserWarning):
         return {}
     return {name: float(share) for name, share in found.items()} if len(found) > 1 else {}
 
