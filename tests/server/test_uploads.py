@@ -324,12 +324,12 @@ def test_no_image_is_written_to_disk(run_server: Callable[..., Any], reader: Rea
         if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
             written.append(arguments[0])
 
+    server, large = run_server(reader), photo + bytes(3_000_000)
+    server.post(content=large, headers={"Content-Type": "image/jpeg"})  # starts a decoder, which opens pipes
     sys.addaudithook(listen)
-    server = run_server(reader)
     with open("/dev/null", "wb"):  # noqa: PTH123
         pass
     assert written == ["/dev/null"]
-    large = photo + bytes(3_000_000)
     assert server.post(files={"file": ("large.jpg", large)}).json()[0]["status"] == "ok"
     assert server.post(content=large, headers={"Content-Type": "image/jpeg"}).json()[0]["status"] == "ok"
     assert written == ["/dev/null"]
