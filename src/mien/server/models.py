@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,8 +18,8 @@ from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import parse_threshold
-from mien.io.images.decoding import load_image, open_header, quick_pixels
-from mien.io.images.source import ImageSource
+from mien.io.images.decoding import load_image, read_header
+from mien.io.images.pixels import reduced
 from mien.results import FaceHeat
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
@@ -33,14 +33,27 @@ QUICK_PIXELS = 2**20
 #: So many readers with other options are kept.
 _VARIANTS = 64
 #: A larger image is first reduced by a whole number, to at least this many times its final size (Pillow's
-#: `reducing_gap`). The reduction makes this many rows at a time.
-_REDUCING_GAP, _STRIP_ROWS = 2, 64
+#: `reducing_gap`).
+_REDUCING_GAP = 2
 
 View = Literal["overlay", "heat", "image"]
 #: The rows of a request as JSON, or the reason for refusing it.
 RowsOrProblem = bytes | Problem
 BatchFunction = Callable[[list[list[Upload]]], list[RowsOrProblem]]
 QuickFunction = Callable[[list[list[Upload]]], list[RowsOrProblem | Later]]
+
+
+class Checked(NamedTuple):
+    """An image's bytes, or what is wrong with it; and its pixels, None if reading it takes more than they say."""
+
+    image: bytes | ImageError
+    pixels: int | None
+
+
+def is_quick(images: Sequence[Checked]) -> bool:
+    """Return whether the images of a request are small, so that none of them keeps a thread for long."""
+    sizes = [image.pixels for image in images]
+    return None not in sizes and sum(size or 0 for size in sizes) <= QUICK_PIXELS
 
 
 class Models:
@@ -119,41 +132,39 @@ class Models:
         return partial(self._predict_quick, reader), partial(self._predict, reader)
 
     def _predict_quick(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem | Later]:
-        quick = [each for each in requests if self.is_quick(each)]
-        rows = iter(self._predict(reader, quick) if quick else [])
-        chosen = set(map(id, quick))
-        return [next(rows) if id(each) in chosen else LATER for each in requests]
+        checked = [self._check_request(uploads) for uploads in requests]
+        later = [isinstance(each, list) and not is_quick([image for _, image in each]) for each in checked]
+        rows = iter(self._rows(reader, [each for each, put_off in zip(checked, later, strict=True) if not put_off]))
+        return [LATER if put_off else next(rows) for put_off in later]
 
     def _predict(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem]:
-        checked = [self._check_request(uploads) for uploads in requests]
-        images = [image for each in checked if not isinstance(each, Problem) for image in each]
-        rows = iter([result.to_dict() for result in reader.predict_named(images)])
-        return [each if isinstance(each, Problem) else to_json([next(rows) for _ in each]) for each in checked]
+        return self._rows(reader, [self._check_request(uploads) for uploads in requests])
 
-    def _check_request(self, uploads: Sequence[Upload]) -> list[tuple[str, ImageSource | ImageError]] | Problem:
+    def _rows(self, reader: Reader, requests: Sequence[list[tuple[str, Checked]] | Problem]) -> list[RowsOrProblem]:
+        images = [(name, one.image) for each in requests if not isinstance(each, Problem) for name, one in each]
+        rows = iter([result.to_dict() for result in reader.predict_named(images)] if images else [])
+        return [each if isinstance(each, Problem) else to_json([next(rows) for _ in each]) for each in requests]
+
+    def _check_request(self, uploads: Sequence[Upload]) -> list[tuple[str, Checked]] | Problem:
         """Check the headers of all images of a request before decoding any of them."""
         try:
             return [(upload.name, self.check(upload)) for upload in uploads]
         except Problem as problem:
             return problem
 
-    def is_quick(self, uploads: Sequence[Upload]) -> bool:
-        """Return whether the images of a request are small, so that none of them keeps a thread for long."""
-        sizes = [quick_pixels(upload.data) for upload in uploads]
-        return None not in sizes and sum(size or 0 for size in sizes) <= QUICK_PIXELS
-
-    def check(self, upload: Upload) -> bytes | ImageError:
-        """Return an image's bytes, or what is wrong with it; raise Problem `too_many_pixels` if it is too large."""
+    def check(self, upload: Upload) -> Checked:
+        """Read the header of an image; raise Problem `too_many_pixels` if it is too large."""
         try:
-            image = open_header(upload.data, upload.name)
+            header = read_header(upload.data, upload.name)
         except ImageError as error:
             if error.code == "too-many-pixels":
                 raise self._too_many_pixels(upload.name, error.reason) from None
             # The traceback of the error that was raised would keep the image's bytes until garbage collection.
-            return error.renamed(upload.name)
-        if image.width * image.height > self._max_pixels:
-            raise self._too_many_pixels(upload.name, f"has {image.width}x{image.height} pixels")
-        return upload.data
+            return Checked(error.renamed(upload.name), 0)
+        pixels = header.width * header.height
+        if pixels > self._max_pixels:
+            raise self._too_many_pixels(upload.name, f"has {header.width}x{header.height} pixels")
+        return Checked(upload.data, pixels if header.plain else None)
 
     def _too_many_pixels(self, name: str, what: str) -> Problem:
         return Problem("too_many_pixels", f"{name}: {what}, this server takes at most {self._max_pixels}; shrink it")
@@ -173,7 +184,7 @@ class Models:
             Problem: `unreadable_image`, `too_many_pixels`, or `bad_parameter` for a label or method that the model
                 does not have.
         """
-        data = self.check(upload)
+        data = self.check(upload).image
         if isinstance(data, ImageError):
             raise Problem("unreadable_image", str(data))
         try:
@@ -197,7 +208,7 @@ def shrink(image: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     factor = max(int(1 / scale / _REDUCING_GAP), 1)
     box = (0, 0, width / factor, height / factor)
-    resized = Image.fromarray(_reduce(image, factor)).resize(size, Image.Resampling.BILINEAR, box)
+    resized = Image.fromarray(reduced(image, factor)).resize(size, Image.Resampling.BILINEAR, box)
     ratio = np.array([size[0] / width, size[1] / height])
     moved = [FaceHeat(face.label, face.method, face.heat, face.crop, face.corners * ratio) for face in faces]
     return np.asarray(resized), moved
@@ -207,14 +218,6 @@ def _png(pixels: UInt8) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
-
-
-def _reduce(image: RGB, factor: int) -> RGB:
-    """Reduce by a whole number like `Image.reduce`, in strips. Pillow would copy the whole image."""
-    strips = range(0, len(image), factor * _STRIP_ROWS)
-    return np.concatenate(
-        [np.asarray(Image.fromarray(image[top : top + factor * _STRIP_ROWS]).reduce(factor)) for top in strips]
-    )
 
 
 def to_json(value: object) -> bytes:

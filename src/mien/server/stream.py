@@ -15,7 +15,7 @@ from mien.io.images.decoding import load_image
 from mien.results import FrameResult
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
-from mien.server.models import Models, to_json
+from mien.server.models import Checked, Models, is_quick, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.server.workers import LATER, Later, WorkerPool
@@ -48,32 +48,28 @@ class StreamPredictor:
             yield self._frame
 
     def predict_quick(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any] | Later]:
-        """Return the row of a single frame, or `LATER` if that may take long."""
-        ((_, data),) = frames
-        return [*self.predict(frames)] if self._models.is_quick([Upload(SOURCE, data)]) else [LATER]
+        """Return the row of a single frame, or `LATER` if that may take long; raise Problem as `predict` does."""
+        ((seconds, data),) = frames
+        checked = self._models.check(Upload(SOURCE, data))
+        return [self._row(seconds, checked) if is_quick([checked]) else LATER]
 
     def predict(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any]]:
         """Return the row of a single frame; raise Problem if it has too many pixels."""
         ((seconds, data),) = frames
+        return [self._row(seconds, self._models.check(Upload(SOURCE, data)))]
+
+    def _row(self, seconds: float, checked: Checked) -> dict[str, Any]:
         try:
-            checked = self._models.check(Upload(SOURCE, data))
-            if isinstance(checked, ImageError):
-                raise checked
-            self._frame = (seconds, load_image(checked, isolated="all"))
+            if isinstance(checked.image, ImageError):
+                raise checked.image
+            self._frame = (seconds, load_image(checked.image, isolated="all"))
         except ImageError as error:
-            return [
-                FrameResult(
-                    SOURCE,
-                    "unreadable",
-                    error.reason,
-                    width=None,
-                    height=None,
-                    model=self._model,
-                    time=seconds,
-                    detect=self._detect,
-                ).to_dict()
-            ]
-        return [next(self._results).to_dict()]
+            unreadable = FrameResult(
+                SOURCE, "unreadable", error.reason, width=None, height=None, model=self._model, time=seconds,
+                detect=self._detect,
+            )  # fmt: skip
+            return unreadable.to_dict()
+        return next(self._results).to_dict()
 
 
 class LatestFrame:

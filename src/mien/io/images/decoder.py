@@ -1,4 +1,4 @@
-"""Decode images in a process of its own, which its parent can end: `python -m mien.io.images.decoder`.
+"""Decode images in a process of its own, which its parent can end.
 
 Requests come in on standard input, replies go out on standard output (`images.messages`). The process limits its own
 address space and CPU time, prints nothing, ignores the signals of its group, and ends with its parent. The other side:

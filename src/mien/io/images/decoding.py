@@ -245,18 +245,18 @@ def open_header(data: bytes, name: str) -> Image.Image:
     return _open(data, name).image
 
 
-def quick_pixels(data: bytes) -> int | None:
-    """Return the number of pixels of an image that is quickly decoded, 0 if it is none; None if it may take longer.
+class Header(NamedTuple):
+    """Width and height in pixels, before the image is turned upright; and whether it takes only what they say."""
 
-    Examples:
-        >>> quick_pixels(b"no image")
-        0
-    """
-    try:
-        image, cost = _open(data, "<bytes>")
-    except ImageError:
-        return 0
-    return image.width * image.height if cost.seconds <= _SMALL_SECONDS and not is_unbounded(data) else None
+    width: int
+    height: int
+    plain: bool
+
+
+def read_header(data: bytes, name: str) -> Header:
+    """Read the size of an image and judge what decoding takes; ImageError as `open_header`."""
+    image, cost = _open(data, name)
+    return Header(image.width, image.height, cost.seconds <= _SMALL_SECONDS and not is_unbounded(data))
 
 
 def _open(data: bytes, name: str) -> _Opened:
