@@ -39,6 +39,22 @@ def test_a_dropped_photo_is_predicted_and_drawn(page: Any, reader: Any, astronau
     assert page.tab.get_attribute("#photo", "alt") == "astronaut.jpg: 1 face: happy 100%"
 
 
+def test_an_answer_may_come_while_the_image_is_still_decoded(page: Any, astronaut: Path) -> None:
+    page.tab.evaluate(
+        """() => {
+          const decode = HTMLImageElement.prototype.decode;
+          const answered = () => document.querySelector("#strip li button")?.dataset.state === "done";
+          HTMLImageElement.prototype.decode = async function () {
+            while (!answered()) await new Promise((done) => setTimeout(done, 5));
+            return decode.call(this);
+          };
+        }"""
+    )
+    page.add(astronaut)
+    page.wait_for(".face .answer", "happy")
+    page.wait_for("#faces-title", "1 face")
+
+
 def test_the_box_is_drawn_where_the_face_is(page: Any, reader: Any, astronaut: Path) -> None:
     page.add(astronaut)
     page.wait_for(".face .answer", "happy")

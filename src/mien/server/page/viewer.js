@@ -32,15 +32,15 @@ export function view(photo) {
 }
 
 async function paint(photo) {
-  const { row } = photo;
-  const described = `${photo.name}: ${row ? rowText(row) : photo.error || "in progress"}`;
-  if (row?.status === "unreadable" || photo.state === "failed") showable = false;
+  const described = `${photo.name}: ${photo.row ? rowText(photo.row) : photo.error || "in progress"}`;
+  if (photo.row?.status === "unreadable" || photo.state === "failed") showable = false;
   else showable = await stage.showImage(photo.url, described);
-  const mayCopy = photo.state === "done" && row.status !== "unreadable";
+  const mayCopy = photo.state === "done" && photo.row.status !== "unreadable";
   if (!showable && mayCopy && (await useServerCopy(photo)) && photo === current) {
     showable = await stage.showImage(photo.url, described);
   }
   if (photo !== current) return;
+  const { row } = photo; // read last: the answer may have come while the image was shown
   if (!showable) stage.showBlank(row?.width, row?.height);
   stage.showRow(row, colourOf);
   stage.showNote(stageNote(photo));
