@@ -21,13 +21,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.inference.reader import Reader
 from mien.runtime import thread_count
 from mien.server import openapi
+from mien.server.connections.ration import Ration
+from mien.server.connections.websocket import UNLOCK
 from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
-from mien.server.protocols import UNLOCK
-from mien.server.ration import Ration
 from mien.server.reference import render_reference
 from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware

@@ -16,9 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from mien.errors import ConfigError
+from mien.server.connections.http import Connection
+from mien.server.connections.websocket import MAX_KEY_BYTES, StreamConnection
 from mien.server.lifecycle import ServerState
 from mien.server.limits import Limits
-from mien.server.protocols import MAX_KEY_BYTES, Connection, StreamConnection
 
 log = logging.getLogger("mien.server")
 #: Longest time for requests in progress to finish during shutdown, in seconds.

@@ -19,9 +19,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mien.server.connections.ration import ParseTime, Ration
 from mien.server.limits import Limits
 from mien.server.problems import Problem
-from mien.server.ration import ParseTime, Ration
 
 #: Longest file name, in characters; the start of a longer one is cut off.
 MAX_NAME_LENGTH = 255

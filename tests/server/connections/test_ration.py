@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.server.ration import FREE_SECONDS, MAX_SECONDS, SECONDS_PER_BYTE, SHARE, ParseTime, Ration
+from mien.server.connections.ration import FREE_SECONDS, MAX_SECONDS, SECONDS_PER_BYTE, SHARE, ParseTime, Ration
 
 SPENT = st.lists(st.floats(0.0001, 0.1), min_size=1, max_size=50)
 

@@ -1,0 +1,1 @@
+"""Bound what a connection costs before and after its requests: parsing, waiting, writing."""
