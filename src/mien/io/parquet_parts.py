@@ -1,16 +1,17 @@
 """A folder of Parquet parts, each with the rows of equally many images, that several processes may fill.
 
-The folder describes itself: `_mien.json` is the job, `_mien-inputs.jsonl` names every image, and a part that has its
-final name is whole. Whatever ends a job, the same call makes the missing parts.
+The folder describes itself: `_mien.json` is the job, `_mien-inputs.jsonl` names every image with its size and time, and
+a part that has its final name is whole. Whatever ends a job, the same call makes the missing parts, and those whose
+images have changed.
 """
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ IMAGES_PER_PART = 1000
 JOB_FILE = "_mien.json"
 INPUTS_FILE = "_mien-inputs.jsonl"
 _FORMAT = "mien-parts"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Images that changed after their parts were written: the name of the first, and how many."""
+
+    first: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,27 @@ class ParquetParts:
         kept = sum(self.path(number).exists() for number in range(len(self)))
         return f"{kept} of {len(self)} parts are kept in {self.folder}; the same command continues"
 
+    def remove_changed(self, listed: Path) -> Changed | None:
+        """Delete the parts of images that have changed, and return these.
+
+        Args:
+            listed: the images as `list_inputs` writes them now; INPUTS_FILE has them as they were when the parts began.
+        """
+        earlier = self.folder / INPUTS_FILE
+        if not earlier.exists() and not any(self.path(number).exists() for number in range(len(self))):
+            return None
+        first, count = "", 0
+        stale: set[Path] = set()
+        with earlier.open("rb") if earlier.exists() else nullcontext() as before, listed.open("rb") as now:
+            for number, (old, new) in enumerate(zip_longest(before or (), now)):
+                path = self.path(number // self.size)
+                if old != new and (path in stale or path.exists()):
+                    first, count = first or json.loads(new or old)[0], count + 1
+                    stale.add(path)
+        for path in stale:
+            path.unlink()
+        return Changed(first, count) if count else None
+
     def remove_leftovers(self) -> None:
         """Delete the files of processes that were killed."""
         for path in self.folder.glob(".*part-*"):
@@ -98,8 +128,8 @@ class ParquetParts:
 
 def begin_parts(
     folder: Path, inputs: Iterable[InputItem], job: Mapping[str, Any], size: int = IMAGES_PER_PART
-) -> tuple[ParquetParts, list[int]]:
-    """Begin a job in a folder, or check that it is the one begun there.
+) -> tuple[ParquetParts, list[int], Changed | None]:
+    """Begin a job in a folder, or check that it is the one begun there and delete its parts that have changed.
 
     Args:
         folder: exists.
@@ -108,7 +138,7 @@ def begin_parts(
         size: images in each part.
 
     Returns:
-        The parts, and where each starts in the list of inputs, in bytes.
+        The parts, where each starts in the list of inputs, in bytes, and the images that have changed.
 
     Raises:
         OutputError: the folder has other files in it, or was begun with another job.
@@ -117,11 +147,14 @@ def begin_parts(
         summary, starts = list_inputs(inputs, path, size)
         names = {"count": summary.count, "sha256": summary.sha256}
         check_job(folder, {**job, "list of inputs": names, "size of parts": size})
-    return ParquetParts(folder, summary.count or 0, size), starts
+        parts = ParquetParts(folder, summary.count or 0, size)
+        with readable_errors(folder):
+            changed = parts.remove_changed(path)  # before the new list has its name: a kill in between loses nothing
+    return parts, starts, changed
 
 
 def list_inputs(inputs: Iterable[InputItem], path: Path, size: int = IMAGES_PER_PART) -> tuple[InputSummary, list[int]]:
-    """Write the names of all images, one JSON array per line.
+    """Write all images, one JSON array per line: name, archive, member, why it cannot be read, and stamp.
 
     Returns their number and sha256, as `Inputs.summarise` does, and the offset in bytes of each part's first line.
     """
@@ -131,7 +164,7 @@ def list_inputs(inputs: Iterable[InputItem], path: Path, size: int = IMAGES_PER_
             if count % size == 0:
                 starts.append(stream.tell())
             archive = None if item.archive is None else str(item.archive.path)
-            line = json.dumps([item.name, archive, item.member, item.problem])  # ASCII, whatever bytes a name has
+            line = json.dumps([item.name, archive, item.member, item.problem, item.stamp()])  # ASCII, whatever the name
             stream.write(line.encode() + b"\n")
             digest.update(item.name.encode("utf-8", "surrogatepass") + b"\0")
             count += 1

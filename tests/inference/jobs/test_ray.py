@@ -23,7 +23,7 @@ from mien.errors import ConfigError, OutputError
 from mien.inference.bundle import load_bundle
 from mien.inference.jobs.ray import ATTEMPTS, PartsJob, PartWriter, write_parts
 from mien.io.inputs import Inputs
-from mien.io.parquet_parts import INPUTS_FILE, JOB_FILE, ParquetParts, begin_parts, locked_folder
+from mien.io.parquet_parts import INPUTS_FILE, JOB_FILE, Changed, ParquetParts, begin_parts, locked_folder
 
 MakeBundle = Callable[..., Path]
 Called = tuple[int, str, str]
@@ -75,7 +75,7 @@ def assert_same_rows(parts: Path, whole: Path) -> None:
 def in_this_process(model: Path, names: Sequence[str], folder: Path, size: int) -> tuple[PartsJob, list[int]]:
     """What the command does, with one worker and without Ray."""
     folder.mkdir()
-    parts, starts = begin_parts(folder, Inputs(names), JOB, size)
+    parts, starts, _ = begin_parts(folder, Inputs(names), JOB, size)
     work = PartsJob(parts, Path.cwd(), load_bundle(model), detect=False)
     PartWriter(work)({"part": np.arange(len(parts)), "start": np.array(starts)})
     return work, starts
@@ -123,7 +123,7 @@ def test_faces_are_counted_once_per_image(
     for number, (left, right) in enumerate(((True, False), (None, None), (True, None))):
         Image.fromarray(two_people(0.0, left, right)).save(tmp_path / f"{number}.png")
     (tmp_path / "out").mkdir()
-    parts, starts = begin_parts(tmp_path / "out", Inputs([str(tmp_path)]), JOB)
+    parts, starts, _ = begin_parts(tmp_path / "out", Inputs([str(tmp_path)]), JOB)
     counts = PartWriter(PartsJob(parts, tmp_path, load_bundle(brightness_bundle))).write(0, starts[0])
     assert counts == parts.counted(0) == {"ok": 2, "no_face": 1}
     assert len(rows_of([parts.path(0)])) == 4
@@ -139,7 +139,7 @@ def test_a_part_is_found_by_its_place_and_sorts_by_it(tmp_path: Path) -> None:
 
 
 def test_the_list_is_that_of_the_local_engine(images: Path, tmp_path: Path) -> None:
-    parts, starts = begin_parts(tmp_path, Inputs([str(images)]), JOB, 6)
+    parts, starts, _ = begin_parts(tmp_path, Inputs([str(images)]), JOB, 6)
     survey = Inputs([str(images)]).summarise()
     told = json.loads((tmp_path / JOB_FILE).read_text())
     assert told["list of inputs"] == {"count": survey.count, "sha256": survey.sha256}
@@ -194,6 +194,30 @@ def test_a_damaged_part_names_its_fix(bundle: Path, images: Path, tmp_path: Path
     work.parts.path(2).write_bytes(work.parts.path(0).read_bytes())
     with pytest.raises(OutputError, match="has 8 images, not 5; delete it"):
         work.parts.counted(2)
+
+
+def test_parts_of_images_that_changed_are_written_again(bundle: Path, images: Path, tmp_path: Path) -> None:
+    copies, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(images, copies)
+    names = [str(copies)]
+    work, starts = in_this_process(bundle, names, out, 8)
+    assert begin_parts(out, Inputs(names), JOB, 8)[2] is None
+    assert all(work.parts.path(number).exists() for number in range(3))
+
+    for name in ("09.jpg", "11.jpg"):
+        shutil.copy(copies / "00.jpg", copies / name)
+    listed = (out / INPUTS_FILE).read_bytes()
+    changed = Changed(str(copies / "09.jpg"), 2)
+    assert begin_parts(out, Inputs(names), JOB, 8)[2] == changed
+    assert [work.parts.path(number).exists() for number in range(3)] == [True, False, True]
+    PartWriter(work).write(1, starts[1])
+    found = {row["source"]: row["p_happy"] for row in rows_of([work.parts.path(number) for number in range(3)])}
+    assert found[names[0] + "/09.jpg"] == pytest.approx(found[names[0] + "/00.jpg"], abs=1e-6)
+
+    (out / INPUTS_FILE).write_bytes(listed)  # killed before the new list had its name
+    assert begin_parts(out, Inputs(names), JOB, 8)[2] == changed
+    (out / INPUTS_FILE).unlink()  # nothing says as what the images were read
+    assert begin_parts(out, Inputs(names), JOB, 8)[2] == Changed(str(copies / "00.jpg"), 13)
 
 
 def test_two_runs_do_not_write_the_same_folder(tmp_path: Path) -> None:
@@ -302,6 +326,12 @@ def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, images: Path, tmp_p
     assert (again.communicate()[1], again.returncode) == (summary, 1)
     assert {name for name, when in finished(out).items() if when != written[name]} == {lost.name}
     assert_same_rows(out, whole)
+
+    shutil.copy(images / "00.jpg", images / "19.jpg")
+    changed = start(*arguments, out)
+    said = f"mien: {images / '19.jpg'} and 299 more files have changed since an earlier call; the parts with them were"
+    assert changed.communicate()[1] == f"{said} written again\n{summary}"
+    assert changed.returncode == 1
 
     other = start(*arguments, out, "--threshold", "0.4")
     assert "was begun with another choice of options; delete the folder" in other.communicate()[1]

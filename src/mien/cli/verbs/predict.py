@@ -209,14 +209,20 @@ def _predict_on_ray(
     from mien.inference.bundle import load_bundle
     from mien.inference.jobs.ray import require_ray
     from mien.inference.jobs.ray_batch import predict_to_parts
+    from mien.io.parquet_parts import Changed
 
     require_ray()
     inputs = Inputs(names, _stdin(names), exclude=folder)
+    changed: list[Changed] = []
     with item_bar("reading images", _RAY_RATE_OVER) as report:
         counts = predict_to_parts(
             load_bundle(model), inputs, folder,
             threshold=threshold, faces=faces, detect=detect, workers=threads, on_progress=report,
+            on_changed=changed.append,
         )  # fmt: skip
+    for one in changed:
+        files = f"{one.first} has" if one.count == 1 else f"{one.first} and {one.count - 1} more files have"
+        say(f"mien: {files} changed since an earlier call; the parts with them were written again", err=True)
     return _close(counts)
 
 

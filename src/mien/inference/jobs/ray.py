@@ -106,7 +106,7 @@ class PartWriter:
                 f"{self.work.parts.folder / INPUTS_FILE}: cannot be read on {socket.gethostname()} ({error}); "
                 "the folder must be on storage that all machines share"
             ) from None
-        for name, archive, member, problem in lines:
+        for name, archive, member, problem, _ in lines:
             yield name, self._image(name, archive, member, problem)
 
     def _image(self, name: str, archive: str | None, member: str, problem: str | None) -> ImageSource | ImageError:

@@ -1,7 +1,7 @@
 """Predict many images on a Ray cluster into a folder of Parquet parts; the same call makes the missing parts."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,13 @@ from mien.inference.jobs.ray import PartsJob, require_ray, write_parts
 from mien.inference.reader import Faces, Reader
 from mien.inference.thresholds import Threshold
 from mien.io.inputs import Inputs
-from mien.io.parquet_parts import ParquetParts, begin_parts, locked_folder
+from mien.io.parquet_parts import Changed, ParquetParts, begin_parts, locked_folder
 
 
 def predict_to_parts(
     bundle: Bundle, inputs: Inputs, folder: Path, *, threshold: Threshold | None = None, faces: Faces = "all",
     detect: bool | None = None, workers: int | None = None, on_progress: Progress | None = None,
+    on_changed: Callable[[Changed], None] | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Predict `inputs` on all machines of a Ray cluster, with the same rows as `BatchJob`.
 
@@ -30,6 +31,8 @@ def predict_to_parts(
         detect: as in `Reader`.
         workers: cores to use; None for all of the cluster.
         on_progress: called after each part.
+        on_changed: called with the images that have changed since an earlier call wrote their parts, before these
+            are written again.
 
     Returns:
         Images by status, of the whole folder.
@@ -44,7 +47,9 @@ def predict_to_parts(
     options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "faces": faces}
     work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
     with locked_folder(folder):
-        parts, starts = begin_parts(work.parts.folder, inputs, row_identity(bundle.config, options))
+        parts, starts, changed = begin_parts(work.parts.folder, inputs, row_identity(bundle.config, options))
+        if changed and on_changed:
+            on_changed(changed)
         missing = {number: start for number, start in enumerate(starts) if not parts.path(number).exists()}
         counts = sum((parts.counted(number) for number in range(len(parts)) if number not in missing), Counter[str]())
         parts.remove_leftovers()
