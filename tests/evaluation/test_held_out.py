@@ -101,7 +101,7 @@ def test_a_damaged_split_is_refused(run: Path, damage: str) -> None:
 
 def test_a_file_that_has_gone_is_named(run: Path, faces: Path) -> None:
     rows = (SplitRow("happy/gone.png", "happy", "test", 0),)
-    with pytest.raises(DataError, match=r"happy/gone\.png of this run is no longer there \(1 files are missing\)"):
+    with pytest.raises(DataError, match=r"happy/gone\.png of this run is no longer there \(1 file in all\); put back"):
         find_samples(read_manifest(faces), rows)
 
 

@@ -22,7 +22,8 @@ from mien.training.data_split import read_split, split_folds
 from mien.training.loop.cache import cached_crops
 from mien.training.reporter import QuietReporter
 from mien.training.result import TrainingResult
-from mien.training.run import open_crops, shows_photographs, start_run
+from mien.training.run import shows_photographs, start_run
+from mien.training.run_data import open_crops
 from mien.training.source import TrainingSource, audit_source
 from mien.training.train import train_source
 

@@ -27,7 +27,8 @@ from mien.training.data_split import split_data
 from mien.training.loop.history import read_history
 from mien.training.reporter import QuietReporter
 from mien.training.result import TrainingResult
-from mien.training.run import failure_noted, open_crops, start_run
+from mien.training.run import failure_noted, start_run
+from mien.training.run_data import open_crops
 from mien.training.runs import read_run
 from mien.training.source import TrainingSource, audit_source
 from mien.training.train import resume_training, train_source
@@ -361,8 +362,56 @@ def test_a_run_whose_images_have_gone_says_so(tmp_path: Path) -> None:
     config = TrainConfig.make({**TINY, "epochs": 1})
     start_run(TrainingSource(tmp_path / "d"), config, tmp_path / "r", split_data(audited, config), QuietReporter())
     next((tmp_path / "d" / "sad").iterdir()).unlink()
-    with pytest.raises(TrainingError, match=r"is no longer there \(1 files are missing\)"):
+    with pytest.raises(
+        TrainingError, match=r"is no longer there \(1 file in all\); put back what it was, or train anew"
+    ):
         resume_training(tmp_path / "r")
+    assert "no longer there" in read_run(tmp_path / "r").note
+
+
+def test_a_run_whose_images_have_changed_says_so_and_goes_on_once_they_are_as_before(tmp_path: Path) -> None:
+    """Also if size and time are as before, which are all that the name of the cache tells of a file."""
+    write_dataset(tmp_path / "d", 20, seed=1, size=48)
+    (tmp_path / "d" / "sad" / "broken.png").write_bytes(b"none")
+    config, source = TrainConfig.make({**TINY, "epochs": 1}), TrainingSource(tmp_path / "d")
+    start_run(
+        source, config, tmp_path / "r", split_data(audit_source(source, QuietReporter()), config), QuietReporter()
+    )
+    open_crops(tmp_path / "r")
+    first, second, *_ = sorted((tmp_path / "d" / "happy").iterdir())
+    before, times = first.read_bytes(), first.stat()
+    first.write_bytes(before[:-20] + b"x" + before[-19:])
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
+    shutil.copy(second, second.with_name("new.png"))
+    reporter = RecordingReporter()
+    words = rf"^{tmp_path}/d: happy/{first.name} has changed since this run began \(1 file changed\); put back"
+    with pytest.raises(TrainingError, match=words):
+        resume_training(tmp_path / "r", reporter)
+    first.write_bytes(before)
+    resume_training(tmp_path / "r", reporter)
+    added = f"{tmp_path}/d: happy/new.png came after {tmp_path}/r began (1 file in all); a new run would use it"
+    assert [line for line in reporter.said if "came after" in line] == [added, added]
+    assert (tmp_path / "r" / "left-out.csv").read_text() == "file,reason\nsad/broken.png,text\n"
+
+
+def test_a_run_whose_labels_have_changed_says_so(tmp_path: Path) -> None:
+    """In a table, and soft labels too."""
+    write_dataset(tmp_path / "d", 20, seed=1, size=48)
+    names = [sample.name for sample in read_manifest(tmp_path / "d").samples]
+    table, config = tmp_path / "d" / "labels.csv", TrainConfig.make({**TINY, "epochs": 1})
+    hard = {name: name.split("/")[0] for name in names}
+    soft = {name: "9,1" if name.startswith("happy") else "1,9" for name in names}
+    for kind, header, rows, other, words in (
+        ("hard", "file,label", hard, "sad", "has no longer the label 'happy' (1 file in all)"),
+        ("soft", "file,happy,sad", soft, "7,3", "has changed since this run began (1 file changed)"),
+    ):
+        table.write_text("\n".join([header, *(f"{name},{label}" for name, label in rows.items())]))
+        source, run = TrainingSource(table), tmp_path / kind
+        start_run(source, config, run, split_data(audit_source(source, QuietReporter()), config), QuietReporter())
+        table.write_text("\n".join([header, *(f"{name},{label}" for name, label in {**rows, names[3]: other}.items())]))
+        with pytest.raises(TrainingError) as caught:
+            resume_training(run)
+        assert f"{names[3]} of this run {words}" in str(caught.value) or f"{names[3]} {words}" in str(caught.value)
 
 
 def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:

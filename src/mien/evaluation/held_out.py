@@ -16,6 +16,7 @@ from mien.io.bounded import read_bytes, read_object
 from mien.io.cells import read_csv
 from mien.io.layout import METRICS, RUN, SPLIT, is_run
 from mien.io.sources import MAX_LARGE_BYTES
+from mien.text import pluralize
 
 _REGION = ("x", "y", "side", "angle")
 
@@ -39,7 +40,7 @@ class SplitRow:
     """One row of `split.csv`: a file, its label, the part it is in, and its group.
 
     Files of one group are never in two parts. `region` is the square of the image that is used, in its pixels; None
-    is the whole image.
+    is the whole image. `digest` is that of its sample when the run began; empty if that was not stored.
     """
 
     file: str
@@ -47,6 +48,7 @@ class SplitRow:
     part: str
     group: int
     region: Region | None = None
+    digest: str = ""
 
 
 def held_out(manifest: Manifest) -> HeldOut:
@@ -106,12 +108,20 @@ def read_split(folder: Path) -> tuple[SplitRow, ...]:
 
 
 def find_samples(manifest: Manifest, rows: Collection[SplitRow]) -> tuple[Sample, ...]:
-    """Return the sample of each row of a split; DataError if a file has gone."""
+    """Return the sample of each row of a split; DataError if a file has gone, or has another label."""
     by_key = {(sample.name, sample.label): sample for sample in manifest.samples}
-    gone = [row.file for row in rows if (row.file, row.label) not in by_key]
-    if gone:
-        raise DataError(f"{manifest.path}: {gone[0]} of this run is no longer there ({len(gone)} files are missing)")
+    lost = [row for row in rows if (row.file, row.label) not in by_key]
+    if lost:
+        there = {sample.name for sample in manifest.samples}
+        gone = [row.file for row in lost if row.file not in there]
+        changed = f"{lost[0].file} of this run has no longer the label '{lost[0].label}' ({_others(lost)})"
+        missing = f"{gone[0]} of this run is no longer there ({_others(gone)})" if gone else ""
+        raise DataError(f"{manifest.path}: {missing or changed}; put back what it was, or train anew")
     return tuple(by_key[row.file, row.label] for row in rows)
+
+
+def _others(lost: Collection[Any]) -> str:
+    return f"{pluralize(len(lost), 'file')} in all"
 
 
 def count_trained_on(run: Path, data: Manifest, names: Collection[str]) -> int:
@@ -169,4 +179,4 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 def _split_row(row: Mapping[str, str]) -> SplitRow:
     region = Region(*(float(row[name]) for name in _REGION)) if "side" in row else None
-    return SplitRow(row["file"], row["label"], row["part"], int(row["group"]), region)
+    return SplitRow(row["file"], row["label"], row["part"], int(row["group"]), region, row.get("sha256") or "")

@@ -8,7 +8,8 @@ from pathlib import Path
 #: The folder that runs are written to if the user names none.
 RUNS = "mien-runs"
 #: Settings, labelled source and split. Written before the first step, by `mien.training.run`.
-CONFIG, RUN, SPLIT = "config.toml", "run.json", "split.csv"
+#: LEFT_OUT only if there are files that are not used.
+CONFIG, RUN, SPLIT, LEFT_OUT = "config.toml", "run.json", "split.csv", "left-out.csv"
 #: Mosaics of labelled and of augmented training images: `mien.training.augmentation.preview`.
 SAMPLES, AUGMENTED = "samples.png", "augmented.png"
 #: One row per epoch, and the state to resume from: `mien.training.loop`.

@@ -18,7 +18,8 @@ from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit, final_split
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.result import TrainingResult
-from mien.training.run import failure_noted, held_alone, judge, resume_run, run_reader, start_run, stored_split
+from mien.training.run import failure_noted, held_alone, judge, resume_run, run_reader, start_run
+from mien.training.run_data import stored_split
 from mien.training.runs import read_about
 from mien.training.source import TrainingSource
 
@@ -59,6 +60,8 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
     shipped: list[ShippedPredictions | str] = []
     if finished := sum(is_finished(folder / name) for name in _fold_names(about["folds"])):
         reporter.say(f"resuming: {finished} of {about['folds']} folds are finished")
+        first = folder / _fold_names(1)[0]
+        stored_split(first, read_about(first)).require_unchanged()  # a finished fold is scored again
     for number, name in enumerate(_fold_names(about["folds"])):
         reporter.say(f"fold {number + 1} of {about['folds']}")
         predictions, asked = _fold_predictions(folder / name, reporter)

@@ -1,6 +1,7 @@
 """One training run: make its folder, train, export, evaluate. Any interrupted run can be resumed."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +12,7 @@ import keras
 import numpy as np
 
 from mien.arguments import to_flags
-from mien.arrays import UInt8
-from mien.data.dataset import Manifest, read_manifest
+from mien.data.dataset import Manifest
 from mien.data.detection import DetectionChoice, choose_detection
 from mien.data.split import PARTS
 from mien.errors import MienError, OutputError, TrainingError
@@ -23,18 +23,29 @@ from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
 from mien.io.atomic import LOCK, NOTHING_KEPT, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
-from mien.io.layout import AUGMENTED, BUNDLE, CHECKPOINT, CONFIG, FAILED, RUN, SAMPLES, SPLIT, is_begun, is_run
+from mien.io.layout import (
+    AUGMENTED,
+    BUNDLE,
+    CHECKPOINT,
+    CONFIG,
+    FAILED,
+    LEFT_OUT,
+    RUN,
+    SAMPLES,
+    SPLIT,
+    is_begun,
+    is_run,
+)
 from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
 from mien.text import list_counts
 from mien.training.augmentation.preview import draw_samples
 from mien.training.backend import versions
 from mien.training.config import TrainConfig, read_settings
-from mien.training.data_split import DataSplit, read_split
+from mien.training.data_split import DataSplit
 from mien.training.export.artifacts import draw_curves, require_exportable, save_bundle, save_keras
 from mien.training.export.temperature import MIN_ROWS_TO_FIT
 from mien.training.loop.batches import TrainingArrays
-from mien.training.loop.cache import cached_crops
 from mien.training.loop.checkpoint import load_checkpoint
 from mien.training.loop.fit import fit
 from mien.training.loop.schedule import Epoch, best_epoch, why_stop
@@ -44,7 +55,8 @@ from mien.training.networks.networks import build
 from mien.training.networks.pretrained import load_pretrained
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.result import TrainingResult
-from mien.training.runs import read_about, read_unfinished
+from mien.training.run_data import cache_folder, open_crops
+from mien.training.runs import read_unfinished
 from mien.training.source import TrainingSource
 
 
@@ -64,15 +76,17 @@ def start_run(source: TrainingSource, config: TrainConfig, out: Path, split: Dat
         require_tensorboard()
     # A network that cannot be built or exported must leave no folder behind.
     classes = len(split.manifest.classes)
-    require_exportable(initial_network(config, classes), config, classes, _cache_folder(out))
+    require_exportable(initial_network(config, classes), config, classes, cache_folder(out))
     with new_folder(out) as folder:
         (folder / CONFIG).write_bytes(to_bytes(config.to_toml()))
         (folder / SPLIT).write_bytes(to_bytes(split.to_csv()))
+        if split.left_out:
+            (folder / LEFT_OUT).write_bytes(to_bytes(split.left_out_csv()))
         about = {
             "source": source.to_dict(),
             "classes": list(split.manifest.classes),
             "counts": counts,
-            "left_out": dict(split.left_out),
+            "left_out": dict(Counter(split.left_out.values())),
             "detection": split.detection.to_dict(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": command_line(),
@@ -102,8 +116,8 @@ def initial_network(config: TrainConfig, classes: int, begun: bool = False) -> A
 def resume_run(folder: Path, reporter: Reporter | None = None) -> TrainingResult:
     """Continue a run after its last finished epoch, then export and evaluate.
 
-    Raises TrainingError if the folder is not a run, is finished, is being trained by another process, or its data is
-    gone. An error that stops a run is also written into its folder.
+    Raises TrainingError if the folder is not a run, is finished, is being trained by another process, or its data has
+    changed or is gone. An error that stops a run is also written into its folder.
     """
     with held_alone(folder) as about, failure_noted(folder):
         return _continue(folder, about, reporter or QuietReporter())
@@ -148,21 +162,6 @@ def failure_noted(folder: Path, parts: str = "epochs") -> Iterator[None]:
         raise
 
 
-def open_crops(folder: Path, report: Callable[[float], None] | None = None) -> tuple[DataSplit, UInt8]:
-    """Return the split of a run and the crops of all its samples, uint8 (N, S, S, C), decoded at most once."""
-    config = TrainConfig.make(read_settings(folder / CONFIG))
-    split = stored_split(folder, read_about(folder))
-    crops = cached_crops(split.manifest, config.size, config.channels, _cache_folder(folder), report, split.regions)
-    return split, crops
-
-
-def stored_split(folder: Path, about: Mapping[str, Any]) -> DataSplit:
-    """Return the split of a run, read from its folder and its source."""
-    source = TrainingSource.from_dict(about["source"])
-    detection = DetectionChoice.from_dict(about["detection"])
-    return read_split(folder, read_manifest(source.path, source.classes, source.rename), detection)
-
-
 def run_reader(folder: Path) -> Reader:
     """Return the model of a run, which reads images as it was trained: whole, or the largest face of each."""
     return Reader(load_bundle(folder / BUNDLE), faces="largest", device="cpu")
@@ -187,7 +186,7 @@ def score_split(
 def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> TrainingResult:
     config = TrainConfig.make(read_settings(folder / CONFIG))
     with reporter.progress("decoding the images") as report:
-        split, crops = open_crops(folder, report)
+        split, crops = open_crops(folder, report, reporter.say)
     network = initial_network(config, len(split.manifest.classes), begun=is_begun(folder))
     training = split.arrays(crops, "train", config.class_weight == "balanced")
     validation = split.arrays(crops, "validation")
@@ -281,9 +280,3 @@ def _uncalibrated(validation: TrainingArrays) -> str | None:
         f"the probabilities are not calibrated: {len(validation.rows)} validation images are too few to fit a "
         f"temperature ({MIN_ROWS_TO_FIT} are needed), so it stays 1"
     )
-
-
-def _cache_folder(folder: Path) -> Path:
-    """Return the cache beside a run; folds share the cache of their cross-validated run."""
-    parent = folder.resolve().parent
-    return parent.parent / ".cache" if is_run(parent) else parent / ".cache"

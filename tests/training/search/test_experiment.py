@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reporters import RecordingReporter
 
-from mien.errors import ConfigError, OutputError
+from mien.errors import ConfigError, OutputError, TrainingError
 from mien.training.runs import list_runs
 from mien.training.search.experiment import experiment
 from mien.training.search.sweep import Sweep
@@ -99,6 +99,29 @@ def test_an_unfinished_run_is_resumed(done: Path, faces: Path) -> None:
     assert "resuming: 1 of 2 runs are finished" in reporter.said
     assert len(outcome.runs) == 2
     assert len((run / "history.csv").read_text().splitlines()) == len(history.splitlines())
+
+
+def test_runs_of_one_experiment_have_the_same_data(done: Path, faces: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "sweep")
+    shutil.copytree(faces, tmp_path / "data")
+    job = json.loads((tmp_path / "sweep" / "job.json").read_text())
+    for path in (tmp_path / "sweep" / "job.json", *(tmp_path / "sweep").glob("*/run.json")):
+        path.write_text(path.read_text().replace(job["data"]["path"], str(tmp_path / "data")))
+    source = TrainingSource(tmp_path / "data")
+    sweep = Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01, 0.1)}, (0,))
+    first, second, *_ = sorted((tmp_path / "data" / "happy").iterdir())
+    before = first.read_bytes()
+
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(TrainingError, match=rf"happy/{first.name} has changed since this run began \(1 file changed\)"):
+        experiment(source, sweep, tmp_path / "sweep")
+    first.write_bytes(before)
+    shutil.copy(second, second.with_name("new.png"))
+    with pytest.raises(TrainingError, match=r"happy/new\.png came after .* \(1 file in all\); remove what was added"):
+        experiment(TrainingSource(tmp_path / "data"), sweep, tmp_path / "sweep")
+    assert not (tmp_path / "sweep" / "learning_rate=0.1_seed=0").exists()
+    finished = Sweep("Which rate?", BASE, {"learning_rate": (0.001, 0.01)}, (0,))
+    assert len(experiment(source, finished, tmp_path / "sweep").runs) == 2, "nothing is trained"
 
 
 def test_another_sweep_is_refused(done: Path, faces: Path, tmp_path: Path) -> None:

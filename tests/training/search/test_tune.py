@@ -228,6 +228,16 @@ def test_damaged_files_of_a_study_are_named(
     assert str(out / name) in str(caught.value)
 
 
+def test_a_study_whose_images_have_changed_says_so(parts: Path, tmp_path: Path) -> None:
+    shutil.copytree(parts, tmp_path / "data")
+    run(tmp_path / "data", tmp_path / "study", 1)
+    for number, path in enumerate(sorted((tmp_path / "data" / "train" / "sad").iterdir())[:2]):
+        path.write_bytes(path.read_bytes() + bytes(number + 1))
+    words = r"train/sad/\S+ has changed since this run began \(2 files changed\); put back"
+    with pytest.raises(TrainingError, match=words):
+        run(tmp_path / "data", tmp_path / "study", 2)
+
+
 def test_settings_that_diverge_are_a_trial_that_failed_not_an_end(parts: Path, tmp_path: Path) -> None:
     found = tune(TrainingSource(parts), DIVERGING, tmp_path / "study", Options(Budget(2)), ("dropout",))
     assert all(trial.user_attrs["seconds"] > 0 for trial in found.study.trials())  # also before a first epoch

@@ -113,7 +113,7 @@ def _train(clean: Path, out: Path, seed: int) -> Any:
 
 def _baseline(out: Path) -> ClassificationMetrics:
     from mien.training.baseline import pixel_baseline
-    from mien.training.run import open_crops
+    from mien.training.run_data import open_crops
 
     split, crops = open_crops(out / "run")
     return pixel_baseline(split.arrays(crops, "train"), split.arrays(crops, "test"), split.manifest.classes)

@@ -14,7 +14,7 @@ from mien.errors import OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
 from mien.io.bounded import read_object
 from mien.io.cells import csv_table
-from mien.io.layout import METRICS, is_finished
+from mien.io.layout import METRICS, is_finished, is_run
 from mien.metrics.estimates import Estimate
 from mien.text import join_words
 from mien.training.data_split import DataSplit, split_data
@@ -23,6 +23,8 @@ from mien.training.loop.schedule import best_epoch
 from mien.training.networks.networks import build
 from mien.training.reporter import QuietReporter, Reporter
 from mien.training.run import resume_run, start_run
+from mien.training.run_data import stored_split
+from mien.training.runs import read_about
 from mien.training.search.effects import FactorEffect, SeedMean, effects, mean_over_seeds
 from mien.training.search.sweep import JOB, Sweep, SweepRun
 from mien.training.source import AuditedSource, TrainingSource, audit_source, stored_detection
@@ -136,6 +138,7 @@ def experiment(
 
     Raises:
         OutputError: `out` holds another experiment, or another process works on it.
+        TrainingError: the data has changed since the first run.
         ConfigError, DataError: as in `mien.train`, before the first run.
     """
     reporter = reporter or QuietReporter()
@@ -152,6 +155,7 @@ def experiment(
     failed: list[tuple[SweepRun, str]] = []
     with locked(out / LOCK, out):
         _check_job(out, sweep, data)
+        _require_same_data([out / run.folder for run in runs])
         for run in runs:
             folder = out / run.folder
             try:
@@ -219,6 +223,18 @@ def _check_job(out: Path, sweep: Sweep, data: _Data) -> None:
     if changed := changed_fields(job, stored):
         raise OutputError(f"{out}: was begun with another {changed}; choose another name, or remove it first")
     data.chosen = stored_detection(path, stored) if stored.get("detection") else None
+
+
+def _require_same_data(folders: Sequence[Path]) -> None:
+    """Raise TrainingError if runs are left to train, and the data is not as it was when the first began."""
+    begun = [folder for folder in folders if is_run(folder)]
+    if not begun or all(map(is_finished, folders)):
+        return
+
+    def refuse(added: str) -> None:
+        raise TrainingError(f"{added}; remove what was added, or begin another experiment")
+
+    stored_split(begun[0], read_about(begun[0]), refuse).require_unchanged()
 
 
 def _train(run: SweepRun, folder: Path, data: _Data, reporter: Reporter) -> None:

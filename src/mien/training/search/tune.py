@@ -157,7 +157,10 @@ def _split(
         stored = read_json(path)
         if changed_fields(about, stored):
             raise OutputError(f"{out}: was begun with other data or another seed; give another `out=`")
-        return read_split(out, source.manifest, stored_detection(path, stored))
+        split = read_split(out, source.manifest, stored_detection(path, stored))
+        with reporter.progress("checking that the images are as they were") as report:
+            split.require_unchanged(report)
+        return split
     refuse_foreign(out, "study", ABOUT)
     split = fresh or _new_split(source, base, reporter)
     write_text(out / SPLIT, split.to_csv())
