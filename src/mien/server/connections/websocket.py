@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -16,6 +17,8 @@ _PIECE_BYTES = 2048
 _MAX_FRAGMENTS = 256
 #: Longest message before the key of a stream.
 MAX_KEY_BYTES = 64 * 1024
+#: A client that broke the rules may send this many seconds and bytes more before the connection ends.
+DISCARD_SECONDS, DISCARD_BYTES = 10.0, 64 * 2**20
 #: A stream offers the application a function under this name, which ends the limit on the first message.
 UNLOCK = "mien.unlock"
 
@@ -26,6 +29,9 @@ class StreamConnection(WebSocketsSansIOProtocol):
     Parsing is rationed, and stops while a message waits for the application or while the client accepts nothing: pings
     are answered, and would fill the memory with answers that nobody reads. Before the key, only short messages are
     received. As with `Connection`, the application cannot do this: it sees whole messages only.
+
+    A client that breaks the rules gets a close frame, and what it still sends is dropped unread until it closes: if
+    data were left in the socket, the system would reset the connection, and the client could lose the frame.
     """
 
     answer_seconds = 30.0
@@ -38,11 +44,17 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
         self._unparsed, self._fragments = bytearray(), 0
         self._locked, self._key_bytes, self._key_came = self.key_required, 0, False
+        self._discarded: int | None = None
 
     def data_received(self, data: bytes) -> None:
         """Process data, or keep it until its turn."""
         if not self.handshake_initiated:  # the head, which the HTTP connection has checked
             super().data_received(data)
+            return
+        if self._discarded is not None:
+            self._discarded += len(data)
+            if self._discarded > DISCARD_BYTES:
+                self.transport.abort()
             return
         self._unparsed += data
         if self._pause is None:
@@ -64,6 +76,26 @@ class StreamConnection(WebSocketsSansIOProtocol):
         elif not self.close_sent:
             super().handle_cont(event)
 
+    def handle_ping(self) -> None:
+        """Answer a ping, unless nothing more may be written."""
+        if self._discarded is None:
+            super().handle_ping()
+
+    def handle_parser_exception(self) -> None:
+        """Send the close frame, then drop what comes until the client closes."""
+        sent = self.conn.close_sent
+        code, reason = (1006, "") if sent is None else (sent.code, sent.reason)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_sent, self._discarded = True, 0
+        self._unparsed.clear()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(DISCARD_SECONDS, self.transport.abort)
+        self._set_reading()
+
     def send_receive_event_to_app(self) -> None:
         """Pass a message on, unless the application has closed the stream."""
         self._fragments = 0
@@ -80,9 +112,19 @@ class StreamConnection(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
-        """Send a message. Once it closes the stream, go on to parse, since the client confirms that."""
+        """Send a message, then parse what waited for it: for the stream to be accepted, or to be closed.
+
+        Raises:
+            ClientDisconnected: the stream has ended. Nothing is raised for `websocket.accept`, where applications
+                expect no error; the next message raises it.
+        """
+        await self.writable.wait()
+        if self.close_sent or self.transport.is_closing():
+            if message["type"] == "websocket.accept":
+                return
+            raise ClientDisconnected
         await super().send(message)
-        if message["type"] == "websocket.close":
+        if message["type"] in ("websocket.accept", "websocket.close"):
             if self._pause is None:
                 self._parse()
             self._set_reading()
@@ -145,6 +187,8 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self._set_reading()
 
     def _may_parse(self) -> bool:
+        if not self.handshake_complete or self._discarded is not None:
+            return False
         waits = not self.close_sent and (not self.queue.empty() or (self._locked and self._key_came))
         return not waits and self.writable.is_set() and not self.transport.is_closing()
 
@@ -152,7 +196,8 @@ class StreamConnection(WebSocketsSansIOProtocol):
         """Read if all that came is parsed. uvicorn pauses and resumes by itself, so this follows each of its steps."""
         if self.transport.is_closing():
             return
-        if self._pause is None and not self._unparsed and self._may_parse():
+        idle = self._pause is None and not self._unparsed and self._may_parse()
+        if idle or self._discarded is not None:
             self.read_paused = False
             self.transport.resume_reading()
         else:
