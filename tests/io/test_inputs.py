@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
 from mien.io import inputs
+from mien.io.folders import MAX_DEPTH
 from mien.io.inputs import Inputs, matches
-from mien.io.sources import MAX_DEPTH
 
 Nobody = Callable[[], AbstractContextManager[None]]
 JPEG = b"\xff\xd8\xff\xe0 and so on"

@@ -10,7 +10,7 @@ from PIL import Image
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ConfigError, OutputError
 from mien.inference.reader import load
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.viz.annotated_folder import AnnotatedFolder
 
 

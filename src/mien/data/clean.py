@@ -17,9 +17,9 @@ from mien.data.layouts.parts import is_part
 from mien.errors import DataError
 from mien.io.atomic import new_folder, to_bytes
 from mien.io.cells import csv_line
+from mien.io.folders import is_junk
 from mien.io.images.decoding import decode
 from mien.io.images.formats import FORMAT_SUFFIXES
-from mien.io.sources import is_junk
 from mien.io.targets import require_new_folder
 
 #: Kinds of issue whose files are used for training, but not copied.

@@ -89,7 +89,7 @@ ISSUE_KINDS = {
         _E, "same image under two labels", "keep the copy whose label is right, delete the other"
     ),
     "split-leak": IssueKind(_E, "same image in train and held-out part", "left out of training; delete the train copy"),
-    "unreadable": IssueKind(_E, "file cannot be read", "make the file readable (chmod u+r) or remove it"),
+    "unreadable": IssueKind(_E, "file cannot be read", "make it readable (chmod u+r), pack it again, or remove it"),
     "zero-bytes": IssueKind(_E, "empty file", "download it again or delete it"),
     "lfs-pointer": IssueKind(_E, "Git LFS pointer", "run git lfs pull in the dataset's repository"),
     "html": IssueKind(_E, "web page under an image name", "delete it; the download was refused or redirected"),

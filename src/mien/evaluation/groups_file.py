@@ -8,8 +8,8 @@ from typing import Any
 
 from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
+from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import read_bytes
-from mien.io.sources import MAX_LARGE_BYTES
 from mien.text import pluralize
 
 #: Most values of a grouping: a column with more is a name or a number.

@@ -12,10 +12,10 @@ from mien.data.split import PARTS
 from mien.errors import DataError, MienError
 from mien.evaluation.run_file import read_source
 from mien.faces.crop import Region
+from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import read_bytes, read_object
 from mien.io.cells import read_csv
 from mien.io.layout import METRICS, RUN, SPLIT, is_run
-from mien.io.sources import MAX_LARGE_BYTES
 from mien.text import pluralize
 
 _REGION = ("x", "y", "side", "angle")

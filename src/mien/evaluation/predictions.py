@@ -11,9 +11,9 @@ from mien.arrays import Float64, Int64
 from mien.data.layouts.tables import csv_rows
 from mien.errors import DataError
 from mien.evaluation.scoring import Predictions
+from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import parse_json, parse_toml, read_bytes
 from mien.io.layout import CONFIG, METRICS, PREDICTIONS
-from mien.io.sources import MAX_LARGE_BYTES
 
 
 @dataclass(frozen=True, eq=False)

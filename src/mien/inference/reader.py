@@ -4,11 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mien.arguments import choice_argument
 from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.devices import Device
 from mien.errors import ConfigError, ImageError, InputError
@@ -22,19 +21,13 @@ from mien.inference.decision import AnswerRule
 from mien.inference.placement import Placement, place
 from mien.inference.postprocess import Postprocessor
 from mien.inference.preprocess import PreparedImage, Preprocessor
+from mien.inference.reader_options import Faces, describe, detects, max_faces
 from mien.inference.thresholds import Threshold
 from mien.io.images.decoding import Isolation, load_image
 from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
 from mien.runtime import map_in_order, thread_count
-from mien.text import one_line
-
-#: Which of the faces in an image are classified.
-Faces = Literal["largest", "all"]
-
-#: So many labels are named in `repr`.
-_SHOWN = 8
 
 
 class Reader:
@@ -84,9 +77,9 @@ class Reader:
         self._assemble(
             config,
             rule,
-            place(bundle, device, threads, _detects(config, detect)),
+            place(bundle, device, threads, detects(config, detect)),
             threads=count,
-            max_faces=_max_faces(faces),
+            max_faces=max_faces(faces),
             detect=detect,
         )
 
@@ -97,7 +90,7 @@ class Reader:
         self.config, self.rule, self._placement = config, rule, placement
         self._classifier, self.detector = placement.classifier, placement.detector
         self._threads, self._max_faces, self._asked, self.isolated = threads, max_faces, detect, isolated
-        self.detect = _detects(config, detect)
+        self.detect = detects(config, detect)
         self._postprocess = Postprocessor(config, rule, self.detect, self.overlooks_faces)
         self._preprocess = Preprocessor(
             config.input_size,
@@ -124,7 +117,7 @@ class Reader:
             self.rule if threshold is None else self.rule.with_threshold(threshold),
             self._placement,
             threads=self._threads if threads is None else thread_count(threads),
-            max_faces=self._max_faces if faces is None else _max_faces(faces),
+            max_faces=self._max_faces if faces is None else max_faces(faces),
             detect=self._asked if detect is None else detect,
             isolated=self.isolated if isolated is None else isolated,
         )
@@ -147,16 +140,7 @@ class Reader:
 
     def __repr__(self) -> str:
         """Say the model, its labels, what it reads and when it gives which answer, in one line."""
-        labels = (
-            ", ".join(self.config.labels) if len(self.config.labels) <= _SHOWN else f"{len(self.config.labels)} labels"
-        )
-        faces = "each face" if self._max_faces is None else "the largest face"
-        read = f"{faces} (found first)" if self.detect else "whole images"
-        where = "" if self.device == "cpu" else f" on {self.device}"
-        changed = "" if self.rule == self.config.rule else " (not the model's own rule)"
-        return one_line(
-            f"<mien.Reader {self.config.name}: {labels}; reads {read}{where}; answers {self.rule.describe()}{changed}>"
-        )
+        return describe(self.config, self.rule, self.detect, self._max_faces, self.device)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -313,13 +297,3 @@ def load(
         ('happy', 'sad', 'neither')
     """
     return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect, device=device)
-
-
-def _detects(config: BundleConfig, detect: bool | None) -> bool:
-    if not isinstance(detect, bool | None):
-        raise ConfigError(f"`detect={detect!r:.20}`: give True, False or None")
-    return config.framing == "face" if detect is None else detect
-
-
-def _max_faces(faces: str) -> int | None:
-    return 1 if choice_argument("faces", faces, get_args(Faces)) == "largest" else None

@@ -7,14 +7,16 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from operator import itemgetter
 from pathlib import Path, PurePath
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from mien.errors import DataError, ImageError, InputError
+from mien.errors import DataError, InputError
+from mien.io.archives import ZipSource, first_packed
+from mien.io.folders import near_path, walk
+from mien.io.input_item import InputItem
 from mien.io.sniffing import (
     HEAD,
     begins_like_either,
@@ -22,84 +24,11 @@ from mien.io.sniffing import (
     head_of,
     is_clear_name,
     is_image_name,
-    is_video,
-    looks_like_video,
 )
-from mien.io.sources import ZipSource, near_path, walk
 
 #: The name of standard input.
 STDIN = "-"
-#: A video in an archive is unpacked in memory up to this size, in bytes, and else into a temporary file.
-_IN_MEMORY = 64 * 2**20
 _WILD = re.compile(r"[*?\[]")
-
-
-#: Two numbers that change when a file does.
-Stamp = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class InputItem:
-    """One image or video: `name` is its path or, in an archive, `archive.zip/inner/name.jpg`.
-
-    `problem` says why it cannot be read, if that is known already.
-    """
-
-    name: str
-    archive: ZipSource | None = None
-    member: str = ""
-    problem: str | None = None
-
-    def is_video(self) -> bool:
-        """Return whether this is a video: by its first bytes, or by its name if they say nothing."""
-        if self.problem is not None:
-            return False
-        if self.archive is None:
-            return is_video(self.name)
-        return looks_like_video(self.member, self.archive.head(self.member, HEAD))
-
-    def image(self) -> str | bytes | ImageError:
-        """Return what `Reader.predict_named` takes: a path, the bytes of a member, or why it cannot be read."""
-        if self.problem is not None:
-            return ImageError(self.name, self.problem)
-        if self.archive is None:
-            return self.name
-        try:
-            return self.archive.read(self.member)
-        except ImageError as error:
-            return error.renamed(self.name)
-
-    def stamp(self) -> Stamp | None:
-        """Return what changes when the file does: its size and time, or its size and check sum in an archive.
-
-        None if it is not there, or cannot be read.
-        """
-        if self.problem is not None:
-            return None
-        if self.archive is not None:
-            return self.archive.stamp(self.member)
-        try:
-            status = os.stat(self.name)  # noqa: PTH116
-        except (OSError, ValueError):
-            return None
-        return status.st_size, status.st_mtime_ns
-
-    @contextmanager
-    def file(self) -> Iterator[str | BinaryIO]:
-        """Give what `open_video` takes: a path, or a member of an archive unpacked for the while.
-
-        Raises ImageError if it cannot be read.
-        """
-        if self.archive is None:
-            yield self.name
-            return
-        with SpooledTemporaryFile(_IN_MEMORY) as stream:
-            try:
-                self.archive.copy(self.member, stream)
-            except ImageError as error:
-                raise error.renamed(self.name) from None
-            stream.seek(0)
-            yield cast("BinaryIO", stream)
 
 
 @dataclass(frozen=True)
@@ -189,12 +118,14 @@ class Inputs:
 
     def _archive(self, name: str) -> Iterator[InputItem]:
         source = self._archives[name]
-        found = {member: InputItem(f"{name}/{member}", source, member) for member in source.names}
-        found = {member: item for member, item in found.items() if _is_wanted_member(source, member)}
-        for refused in source.refused:
-            if is_clear_name(refused.name):
-                found[refused.name] = InputItem(f"{name}/{refused.name}", problem=refused.reason)
-        return _require_any((found[member] for member in sorted(found)), f"{name}: has no images or videos in it")
+        wanted = [member for member in source.names if _is_wanted_member(source, member)]
+        found = [(member, False, InputItem(f"{name}/{member}", source, member)) for member in wanted]
+        refused = [one for one in source.refused if is_clear_name(one.name)]
+        found += [(one.name, True, InputItem(f"{name}/{one.name}", problem=one.reason)) for one in refused]
+        packed = first_packed(source.names)
+        fix = f", but {packed}; unpack it and give the folder" if packed else ""
+        items = (item for _, _, item in sorted(found, key=itemgetter(0, 1)))
+        return _require_any(items, f"{name}: has no images or videos in it{fix}")
 
     def _standard_input(self, name: str) -> Iterator[InputItem]:
         if self._stdin is None:

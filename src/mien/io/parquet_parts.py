@@ -19,7 +19,8 @@ from mien.errors import OutputError
 from mien.io.atomic import LOCK, changed_fields, locked, new_file, readable_errors, write_text
 from mien.io.bounded import read_object
 from mien.io.formats import require_parquet
-from mien.io.inputs import InputItem, InputSummary
+from mien.io.input_item import InputItem
+from mien.io.inputs import InputSummary
 from mien.io.targets import to_json
 
 #: Images in a part: half a minute of work for one core, and all that a lost machine costs per core.

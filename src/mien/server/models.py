@@ -16,7 +16,8 @@ from mien.arguments import to_query
 from mien.arrays import RGB, UInt8
 from mien.errors import ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
-from mien.inference.reader import Faces, Reader
+from mien.inference.reader import Reader
+from mien.inference.reader_options import Faces
 from mien.inference.thresholds import parse_threshold
 from mien.io.images.decoding import load_image, read_header
 from mien.io.images.pixels import reduced

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads the one of `typing` from Python 3.12
 
 from mien.inference.bundle_config import Content, Framing
-from mien.inference.reader import Faces
+from mien.inference.reader_options import Faces
 from mien.results import Status
 from mien.server.limits import Limits
 from mien.server.models import View

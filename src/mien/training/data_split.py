@@ -18,10 +18,10 @@ from mien.data.split import PARTS, folds, merge_groups, split
 from mien.errors import DataError, ImageError, TrainingError
 from mien.evaluation import held_out
 from mien.faces.crop import Region
+from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import read_bytes
 from mien.io.cells import csv_line, read_csv
 from mien.io.layout import LEFT_OUT
-from mien.io.sources import MAX_LARGE_BYTES
 from mien.runtime import available_cores
 from mien.text import pluralize
 from mien.training.config import TrainConfig

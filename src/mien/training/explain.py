@@ -17,7 +17,8 @@ from mien.evaluation.held_out import held_out
 from mien.explanation.explainer import Explainer, Explanation, Method, default_method, explain_labels, make_explainer
 from mien.explanation.summary import DatasetExplanation, explain_manifest
 from mien.inference.placement import refuse_device
-from mien.inference.reader import Faces, Reader, load
+from mien.inference.reader import Reader, load
+from mien.inference.reader_options import Faces
 from mien.io.atomic import new_folder
 from mien.io.images.source import ImageSource
 from mien.io.layout import BUNDLE, FINAL, KERAS

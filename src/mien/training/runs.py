@@ -10,8 +10,8 @@ from mien.errors import MienError, OutputError, TrainingError
 from mien.evaluation.run_file import read_history, read_run_file
 from mien.io.atomic import LOCK, is_locked
 from mien.io.bounded import read_object, read_text
+from mien.io.folders import MAX_DEPTH
 from mien.io.layout import CONFIG, FAILED, HISTORY, METRICS, RUN, is_finished, is_run
-from mien.io.sources import MAX_DEPTH
 from mien.io.targets import free_folder
 from mien.training.config import read_settings
 

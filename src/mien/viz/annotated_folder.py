@@ -10,7 +10,7 @@ from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.io.atomic import LOCK, locked, new_file, readable_errors
 from mien.io.images.decoding import load_image
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.io.targets import UniqueStems, refuse_file_name, require_output
 from mien.io.video.writer import VideoWriter, require_video_name
 from mien.results import FrameResult, ImageResult

@@ -20,7 +20,7 @@ from skimage.data import astronaut
 
 from mien.cli.output.predict_table import SHOWN, summary
 from mien.data.synthetic.faces import draw_face
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.results import ImageResult
 from mien.viz.annotated_folder import AnnotatedFolder
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mien.arguments import to_flags
 from mien.data.dataset import read_manifest
 from mien.errors import DataError
+from mien.io.archives import ZipSource
 from mien.io.code_pages import find_code_page
-from mien.io.sources import ZipSource
 
 EVEN = {"happy": 2, "sad": 2}
 

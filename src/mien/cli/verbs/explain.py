@@ -15,9 +15,10 @@ from mien.devices import Device
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
 from mien.inference.preprocess import NO_FACE
-from mien.inference.reader import Faces
+from mien.inference.reader_options import Faces
 from mien.io.atomic import new_file
-from mien.io.inputs import InputItem, Inputs
+from mien.io.input_item import InputItem
+from mien.io.inputs import Inputs
 from mien.io.targets import PNG, UniqueStems, refuse_file_name, require_new_folder, require_output
 from mien.labels import parse_classes
 from mien.training.explain import ExplainableModel, explain, explain_dataset, open_model

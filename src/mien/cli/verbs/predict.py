@@ -30,7 +30,8 @@ from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
-from mien.inference.reader import Faces, Reader, load
+from mien.inference.reader import Reader, load
+from mien.inference.reader_options import Faces
 from mien.inference.thresholds import Threshold
 from mien.io.inputs import STDIN, Inputs
 from mien.io.row_output import RowOutput

@@ -15,18 +15,12 @@ from mien.data.layouts.tables import LIST_SUFFIXES, TABLE_SUFFIXES, read_table
 from mien.data.layouts.tree import Tree
 from mien.data.layouts.words import names_nothing
 from mien.errors import DataError
+from mien.io.archives import MAX_LARGE_BYTES, first_packed
 from mien.io.bounded import read_bytes
 from mien.io.code_pages import STANDARD_CODE_PAGE
+from mien.io.folders import is_junk
 from mien.io.sniffing import is_image_name
-from mien.io.sources import (
-    ARCHIVE_SUFFIXES,
-    MAX_LARGE_BYTES,
-    FileSource,
-    FolderSource,
-    is_folder,
-    is_junk,
-    open_source,
-)
+from mien.io.sources import FileSource, FolderSource, is_folder, open_source
 
 
 def read_layout(path: Path) -> FoundData:
@@ -67,6 +61,8 @@ def _from_source(source: FileSource, path: Path) -> FoundData:
         notes.append(
             f"reads the names in the archive as {source.code_page}; if they look wrong, give the unpacked folder"
         )
+    if packed := first_packed(source.names):
+        notes.append(f"does not read {packed} in it; to use its images, unpack it")
     found.notes[:0] = notes
     found.bad_entries += [BadEntry(refused.name, refused.reason) for refused in source.refused]
     return found
@@ -109,8 +105,8 @@ def _refuse_unlabelled(path: Path, found: FoundData, problem: str | None) -> Non
     if any(map(is_image_name, found.source.names)):
         fix = fix or "move them into one folder per class, like happy/ and sad/"
         raise DataError(f"{path}: has images, but not in class folders; {fix}")
-    if packed := [place for place in places if place.suffix.lower() in ARCHIVE_SUFFIXES]:
-        raise DataError(f"{path}: has no labelled images, but {packed[0]}; unpack it and give the folder")
+    if packed := first_packed(found.source.names):
+        raise DataError(f"{path}: has no labelled images, but {packed}; unpack it and give the folder")
     if endings := sorted({place.suffix or "without an ending" for place in places}):
         named = ", ".join(endings[:4]) + (", …" if len(endings) > 4 else "")
         raise DataError(

@@ -16,7 +16,8 @@ from mien.inference.jobs.video_rows import Note, VideoStart, video_rows
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow, probability_labels
 from mien.io.images.source import ImageSource
-from mien.io.inputs import InputItem, Inputs, Stamp
+from mien.io.input_item import InputItem, Stamp
+from mien.io.inputs import Inputs
 from mien.io.journal import Journal
 from mien.io.row_output import RowOutput
 from mien.io.targets import same_file

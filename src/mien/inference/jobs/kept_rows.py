@@ -11,7 +11,7 @@ from mien.faces.tracker import Tracker
 from mien.inference.classifier import is_full_batch
 from mien.inference.jobs.video_rows import VideoStart
 from mien.io.formats import ResultRow, is_row
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.io.journal import Journal
 
 

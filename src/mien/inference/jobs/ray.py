@@ -19,14 +19,15 @@ import numpy as np
 
 from mien.errors import ConfigError, DataError, ImageError, MienError, MissingExtraError, OutputError
 from mien.inference.bundle import Bundle
-from mien.inference.reader import Faces, Reader
+from mien.inference.reader import Reader
+from mien.inference.reader_options import Faces
 from mien.inference.thresholds import Threshold
+from mien.io.archives import ZipSource
 from mien.io.atomic import readable_errors
 from mien.io.formats import ResultRow, probability_labels, write_parquet
 from mien.io.images.source import ImageSource
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.io.parquet_parts import INPUTS_FILE, ParquetParts
-from mien.io.sources import ZipSource
 from mien.runtime import quiet_stderr
 
 #: How often a part is begun again after its worker died, so that an image that kills it does not do so for ever.

@@ -9,7 +9,8 @@ from pathlib import Path
 from mien.inference.bundle import Bundle
 from mien.inference.jobs.batch import Progress, row_identity
 from mien.inference.jobs.ray import PartsJob, require_ray, write_parts
-from mien.inference.reader import Faces, Reader
+from mien.inference.reader import Reader
+from mien.inference.reader_options import Faces
 from mien.inference.thresholds import Threshold
 from mien.io.inputs import Inputs
 from mien.io.parquet_parts import Changed, ParquetParts, begin_parts, locked_folder

@@ -11,7 +11,7 @@ from mien.errors import ImageError, InputError, MissingExtraError
 from mien.faces.tracker import Tracker
 from mien.inference.reader import Reader
 from mien.io.formats import ResultRow
-from mien.io.inputs import InputItem
+from mien.io.input_item import InputItem
 from mien.io.video.decoding import open_video
 from mien.io.video.frames import TimedFrame
 from mien.results import FrameResult, ImageResult
