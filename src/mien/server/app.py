@@ -196,6 +196,7 @@ def create_app(
 
     Raises:
         ConfigError: there is no reader, or no header can hold the key.
+        BundleError: a reader's network cannot answer.
 
     Examples:
         >>> import mien

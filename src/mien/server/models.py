@@ -5,6 +5,7 @@ The HTTP side is in `app`. Frames of a webcam are in `stream`.
 
 import io
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
@@ -14,7 +15,8 @@ from PIL import Image
 
 from mien.arguments import to_query
 from mien.arrays import RGB, UInt8
-from mien.errors import ConfigError, ImageError
+from mien.devices import Stopper
+from mien.errors import BundleError, ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Reader
 from mien.inference.reader_options import Faces
@@ -31,6 +33,8 @@ from mien.viz.overlay import heat_layer, overlay_faces
 MAX_EXPLAINED_SIDE = 1280
 #: Requests with more pixels than this are read by the threads for slow work.
 QUICK_PIXELS = 2**20
+#: Longest time in which a model must classify its first image, in seconds.
+TRIAL_SECONDS = 30.0
 #: So many readers with other options are kept.
 _VARIANTS = 64
 #: A larger image is first reduced by a whole number, to at least this many times its final size (Pillow's
@@ -66,12 +70,15 @@ class Models:
 
     Raises:
         ConfigError: there is no reader.
+        BundleError: a reader's network cannot answer.
     """
 
     def __init__(self, readers: Reader | Mapping[str, Reader], max_pixels: int) -> None:
         self._readers = {readers.config.name: readers} if isinstance(readers, Reader) else dict(readers)
         if not self._readers:
             raise ConfigError("no model to serve; give at least one reader")
+        for reader in self._readers.values():
+            try_model(reader)
         self.default = next(iter(self._readers))
         self._max_pixels = max_pixels
         # Bounded: clients choose the thresholds.
@@ -198,6 +205,36 @@ class Models:
             raise Problem("bad_parameter", to_query(str(error))) from None
         image, faces = shrink(found.image, found.faces)
         return _png(overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces))
+
+
+def try_model(reader: Reader) -> None:
+    """Classify noise; raise BundleError if the network fails, which a file need not show, or does not end.
+
+    Without this, the server would start, and then fail every request.
+    """
+    size, channels = reader.config.input_size, reader.config.input_channels
+    noise = np.random.default_rng(0).integers(0, 256, (1, size, size, channels), np.uint8)
+    stopper, errors = Stopper(), list[BundleError]()
+
+    def run() -> None:
+        try:
+            with stopper:
+                reader.logits(noise)
+                if reader.config.maps:
+                    reader.maps(noise)
+        except BundleError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="mien-serve-trial", daemon=True)
+    thread.start()
+    thread.join(TRIAL_SECONDS)
+    if thread.is_alive():
+        stopper.stop()
+        thread.join()
+        name, seconds = reader.config.name, TRIAL_SECONDS
+        raise BundleError(f"{name}: the network takes more than {seconds:g} s for one image; export the model again")
+    if errors:
+        raise errors[0]
 
 
 def shrink(image: RGB, faces: Sequence[FaceHeat]) -> tuple[RGB, list[FaceHeat]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphs import odd_maps
 
 from mien.cli.verbs.serve import KEY_VARIABLE
 
@@ -66,6 +67,12 @@ def test_a_key_and_no_auth_exclude_each_other(call: Callable[..., Any], tmp_path
 )
 def test_an_origin_is_scheme_and_name(call: Callable[..., Any], make_bundle: Callable[..., Path], origin: str) -> None:
     assert f"--allow-origin {origin}" in refused(call, "--allow-origin", origin, "--model", make_bundle())
+
+
+def test_a_model_that_cannot_answer_is_refused(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:
+    folder = make_bundle(graph=odd_maps("labels"), maps=True)
+    line = refused(call, "--port", 0, "--model", make_bundle(), "--model", f"odd={folder}")
+    assert line.startswith(f"mien: {folder}: the graph gives maps (1, 16, 16, 1)")
 
 
 def test_two_models_of_one_name_are_refused(call: Callable[..., Any], make_bundle: Callable[..., Path]) -> None:

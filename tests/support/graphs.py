@@ -1,0 +1,59 @@
+"""Graphs that load, and show only when they run that they are no use."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper, numpy_helper
+
+
+def odd_maps(kind: str) -> bytes:
+    """A graph whose maps are of an open shape that the config cannot check, or not numbers."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 16, 16, 3])
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2]),
+        helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["M", "h", "w", "k"]),
+    ]
+    constants: dict[str, npt.NDArray[Any]] = {
+        "weights": np.ones((3, 2), np.float32), "nan": np.array(np.nan, np.float32), "first": np.array([True, False]),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("MatMul", ["image", "weights"], ["all"]),
+        helper.make_node("ReduceMean", ["all"], ["logits"], axes=[1, 2], keepdims=0),
+    ]
+    if kind == "labels":
+        nodes.append(helper.make_node("Compress", ["all", "first"], ["maps"], axis=3))
+    else:
+        nodes.append(helper.make_node("Mul", ["all", "nan"], ["maps"]))
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "odd", [image], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def endless() -> bytes:
+    """A graph with a loop of 10^15 steps."""
+    info, number = helper.make_tensor_value_info, TensorProto.FLOAT
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go on"]), helper.make_node("Mul", ["x", "one"], ["y"])], "body",
+        [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("x", number, ["N", 2])],
+        [info("go on", TensorProto.BOOL, []), info("y", number, ["N", 2])],
+        [numpy_helper.from_array(np.array(1, np.float32), "one")],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["x0"]),
+        helper.make_node("Loop", ["steps", "true", "x0"], ["logits"], body=body),
+    ]
+    constants: dict[str, npt.NDArray[Any]] = {
+        "weights": np.ones((3, 2), np.float32), "steps": np.array(10**15, np.int64), "true": np.array(True),
+    }  # fmt: skip
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        nodes, "endless", [info("image", number, ["N", 16, 16, 3])], [info("logits", number, ["N", 2])], tensors
+    )
+    data: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    ).SerializeToString()
+    return data
