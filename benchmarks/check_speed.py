@@ -21,7 +21,7 @@ from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores
 
 CLASSES = ("happy", "sad")
 DRAWN = 250  # per class

@@ -16,11 +16,12 @@ import numpy as np
 
 import mien
 from mien.data.synthetic.faces import draw_face
-from mien.devices import Device, offered_devices, quiet_onnxruntime
 from mien.faces.yunet import YuNet
 from mien.inference.bundle import load_bundle
 from mien.inference.classifier import Classifier
-from mien.runtime import available_cores, map_in_order
+from mien.runtime.cores import available_cores
+from mien.runtime.providers import Device, offered_devices, quiet_onnxruntime
+from mien.runtime.threads import map_in_order
 
 Run = Callable[[], object]
 #: Photographs of the last comparison, each with one drawn face of this side, in pixels.

@@ -24,7 +24,8 @@ from mien.inference.preprocess import open_and_detect
 from mien.io.images.source import read_file
 from mien.io.sniffing import is_image_name
 from mien.metrics.intervals import wilson_interval
-from mien.runtime import available_cores, map_in_order
+from mien.runtime.cores import available_cores
+from mien.runtime.threads import map_in_order
 
 Floats = npt.NDArray[np.float64]
 PHOTOGRAPHS, RIDGE, FOLDS = 3.0, 1.0, 5

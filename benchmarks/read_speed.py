@@ -25,7 +25,7 @@ import mien
 from latency import processor
 from mien.faces.crop import crop, face_region
 from mien.io.images.decoding import load_image
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores
 
 WIDTH = 1024
 BATCH = 32

@@ -22,7 +22,6 @@ from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from mien import devices
 from mien.arrays import UInt8
 from mien.cli import main
 from mien.data.synthetic.faces import write_dataset
@@ -30,6 +29,7 @@ from mien.inference import bundle, placement
 from mien.inference.bundle import CONFIG_FILE, MODEL_FILE
 from mien.inference.bundle_config import BundleConfig
 from mien.labels import EXPRESSIONS
+from mien.runtime import providers, sessions
 
 NOBODY = 65534
 
@@ -286,9 +286,9 @@ def start_server() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU's provider stands in for OpenVINO's: all is real but the name."""
-    if "openvino" in devices.offered_devices():
+    if "openvino" in providers.offered_devices():
         pytest.skip("the real one is here")
-    provider = replace(devices._PROVIDERS["openvino"], name="CPUExecutionProvider")
-    monkeypatch.setattr(devices, "_PROVIDERS", {**devices._PROVIDERS, "openvino": provider})
-    monkeypatch.setattr(devices, "_provider_options", lambda device, threads: {})
+    provider = replace(providers.PROVIDERS["openvino"], name="CPUExecutionProvider")
+    monkeypatch.setitem(providers.PROVIDERS, "openvino", provider)
+    monkeypatch.setattr(sessions, "_provider_options", lambda device, threads: {})
     monkeypatch.setattr(placement, "_SECONDS", 0.01)

@@ -13,7 +13,7 @@ PACKAGE = Path(mien.__file__).parent
 
 #: A room imports only rooms on lower floors; rooms on one floor do not import each other.
 FLOORS = {
-    "root": 0, "io": 3, "metrics": 3, "faces": 3, "inference": 4, "viz": 4, "data": 5, "evaluation": 6,
+    "root": 0, "runtime": 1, "io": 3, "metrics": 3, "faces": 3, "inference": 4, "viz": 4, "data": 5, "evaluation": 6,
     "explanation": 6, "report": 7, "server": 7, "training": 8, "cli": 9,
 }  # fmt: skip
 
@@ -31,7 +31,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "tensorflow": ("training/backend.py",),
     "jax": ("training/backend.py",),
     "torch": ("training/backend.py",),
-    "onnxruntime": ("devices.py", "training/export/quantize.py"),
+    "onnxruntime": ("runtime/providers.py", "training/export/quantize.py"),
     "matplotlib": ("viz/",),
     "av": ("io/video/",),
     "_pi_heif": ("io/images/heif.py",),
@@ -44,7 +44,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "pydantic": ("server/",),
     "uvicorn": ("server/",),
     "prometheus_client": ("server/",),
-    "jinja2": ("markup.py",),
+    "jinja2": ("io/templates.py",),
     "python_multipart": ("server/",),
 }
 

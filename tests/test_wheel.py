@@ -25,8 +25,8 @@ import pytest
 
 import mien
 from mien.cli.doctor_extras import PURPOSE
-from mien.devices import open_session
 from mien.faces import yunet
+from mien.runtime.sessions import open_session
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ Importing mien loads no training framework, opens no file and changes no global 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mien import interrupt as _interrupt  # noqa: F401  # first: makes Ctrl-C one line during the imports below
+import mien.runtime.interrupt as _interrupt  # noqa: F401  # first: makes Ctrl-C one line during the imports below
 from mien.errors import (
     BundleError,
     ConfigError,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.devices import installed_runtimes, offered_devices
+from mien.runtime.providers import installed_runtimes, offered_devices
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import mien
-from mien.devices import Device, offered_devices
 from mien.errors import BundleError, ConfigError
 from mien.inference import placement
 from mien.inference.bundle import load_bundle
 from mien.inference.placement import MIN_GAIN, place
 from mien.inference.reader import Reader
+from mien.runtime.providers import Device, offered_devices
 
 
 def test_alone_the_cpu_is_taken_without_a_trial_or_a_word(monkeypatch: pytest.MonkeyPatch, three_way: Path) -> None:

@@ -23,7 +23,7 @@ from mien.inference.preprocess import MAX_FACES, MIN_DETECTION_SIDE, NO_FACE, Pr
 from mien.io.images.decoding import decode, load_image
 from mien.io.images.isolation import DECODING_BUDGET
 from mien.results import Box, Detection
-from mien.runtime import map_in_order
+from mien.runtime.threads import map_in_order
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from polling import wait_until
 
-from mien.devices import open_session
+from mien.runtime.sessions import open_session
 from mien.server.problems import Problem
 from mien.server.workers import LATER, MAX_STUCK, SLOW_NICENESS, Later, WorkerPool
 

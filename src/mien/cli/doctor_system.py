@@ -18,14 +18,13 @@ from urllib.request import url2pathname
 import numpy as np
 
 from mien.arguments import to_flags
-from mien.cgroups import cpu_quota
 from mien.cli.doctor_requirements import look_up, requirements, words
 from mien.data.synthetic.faces import draw_face
-from mien.devices import DEVICE_PACKAGES, Device, installed_runtimes, offered_devices
 from mien.errors import MienError
 from mien.inference.bundle import SHIPPED, load_bundle, shipped_models
 from mien.io.layout import RUNS
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores, cpu_quota
+from mien.runtime.providers import DEVICE_PACKAGES, Device, installed_runtimes, offered_devices
 from mien.text import join_words
 from mien.version import __version__
 

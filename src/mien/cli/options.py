@@ -7,11 +7,11 @@ from typing import Any, TypeVar, cast, get_args
 
 import click
 
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.thresholds import parse_threshold
 from mien.labels import parse_classes, parse_rename
-from mien.runtime import MAX_THREADS
+from mien.runtime.providers import Device
+from mien.runtime.threads import MAX_THREADS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -17,7 +17,7 @@ from mien.data.label_issues import LabelCheck
 from mien.errors import ImageError
 from mien.markup import element, table, to_html
 from mien.results import Box
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores
 from mien.text import one_line, pluralize
 
 Progress = Callable[[float], None]

@@ -10,10 +10,10 @@ from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
 from mien.data.detection import choose_detection
 from mien.data.face_audit import audit_faces, audit_whole
-from mien.devices import Device, require_device
 from mien.errors import ConfigError
 from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
+from mien.runtime.providers import Device, require_device
 from mien.text import pluralize
 
 #: Fractions of the progress at which the files are checked, and at which the sample is looked at.

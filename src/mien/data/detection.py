@@ -17,7 +17,8 @@ from mien.errors import DataError, ImageError
 from mien.faces.detector import Detector
 from mien.inference.bundle_config import Content
 from mien.inference.preprocess import FaceDetector, open_and_detect
-from mien.runtime import available_cores, map_in_order
+from mien.runtime.cores import available_cores
+from mien.runtime.threads import map_in_order
 
 #: How many images are looked at: a share of 0.5 is then known to 0.1, in some seconds.
 SAMPLE = 96

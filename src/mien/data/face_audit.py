@@ -20,7 +20,8 @@ from mien.inference.answer_fields import choose_field, renormalise
 from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detect
 from mien.inference.reader import Reader
 from mien.results import Box, Detection
-from mien.runtime import available_cores, map_in_order
+from mien.runtime.cores import available_cores
+from mien.runtime.threads import map_in_order
 from mien.text import pluralize
 
 #: A face is too small if its box has a smaller side than this, in pixels (geometric mean).

@@ -14,8 +14,8 @@ import numpy as np
 
 from mien.data.dataset import Manifest
 from mien.data.split import merge_groups
-from mien.devices import installed_runtimes
 from mien.evaluation.scoring import Predictions
+from mien.runtime.providers import installed_runtimes
 from mien.version import __version__
 
 

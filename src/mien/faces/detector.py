@@ -9,11 +9,11 @@ import threading
 from collections.abc import Sequence
 
 from mien.arrays import RGB
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.faces.tiling import View, render, tile_views, turned_views, whole_view
 from mien.faces.yunet import Candidates, YuNet, concatenate, non_max_suppression
 from mien.results import Box, Detection
+from mien.runtime.providers import Device
 
 #: Width and height in pixels.
 Size = tuple[int, int]

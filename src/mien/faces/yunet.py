@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Float32
-from mien.devices import Device, open_session
 from mien.errors import ConfigError, DetectorError
+from mien.runtime.providers import Device
+from mien.runtime.sessions import open_session
 
 #: Longest side of the network's input, in pixels; each side is a multiple of the second.
 INPUT_SIDE, INPUT_MULTIPLE = 640, 32

@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from mien.arrays import Float32, UInt8
-from mien.devices import Device, open_session
 from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import Bundle
+from mien.runtime.providers import Device
+from mien.runtime.sessions import open_session
 from mien.text import first_line
 
 #: Images, and crops, that are classified together.

@@ -8,14 +8,15 @@ from statistics import median
 import numpy as np
 
 from mien.arrays import Float32, Float64
-from mien.devices import Device, offered_devices, require_device
 from mien.errors import BundleError, ConfigError
 from mien.faces.detector import Detector
 from mien.faces.yunet import YuNet
 from mien.inference.bundle import Bundle
 from mien.inference.calibration import probabilities
 from mien.inference.classifier import BATCH_SIZE, Classifier
-from mien.runtime import available_cores, map_in_order
+from mien.runtime.cores import available_cores
+from mien.runtime.providers import Device, offered_devices, require_device
+from mien.runtime.threads import map_in_order
 
 #: A network leaves the CPU for a device that is this many times as fast in every round of the trial. With less, noise
 #: would decide, and the next call might choose otherwise.

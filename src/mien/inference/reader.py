@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mien.arrays import RGB, Float32, Float64, UInt8
-from mien.devices import Device
 from mien.errors import ConfigError, ImageError, InputError
 from mien.faces.crop import exact_crop, face_region
 from mien.faces.tracker import Tracker
@@ -27,7 +26,8 @@ from mien.io.images.decoding import Isolation, load_image
 from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Detection, Face, FrameResult, ImageResult
-from mien.runtime import map_in_order, thread_count
+from mien.runtime.providers import Device
+from mien.runtime.threads import map_in_order, thread_count
 
 
 class Reader:

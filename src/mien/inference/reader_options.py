@@ -3,10 +3,10 @@
 from typing import Literal, get_args
 
 from mien.arguments import choice_argument
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.bundle_config import BundleConfig
 from mien.inference.decision import AnswerRule
+from mien.runtime.providers import Device
 from mien.text import one_line
 
 #: Which of the faces in an image are classified.

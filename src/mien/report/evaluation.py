@@ -10,7 +10,6 @@ import numpy as np
 from mien.arguments import path_argument
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
-from mien.devices import Device, require_device
 from mien.errors import ConfigError, DataError
 from mien.evaluation.groups import GroupMetrics, measure_groups
 from mien.evaluation.groups_file import read_groups
@@ -26,6 +25,7 @@ from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.report.report import Evaluation, require_report
+from mien.runtime.providers import Device, require_device
 
 __all__ = ["Evaluation", "evaluate"]
 

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from mien.markup import require_jinja, templates
+from mien.io.templates import require_jinja, templates
 from mien.report.document import Block, Gallery, Section, Table
 from mien.text import one_line
 from mien.viz.charts import Chart, require_matplotlib

@@ -19,7 +19,7 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.inference.reader import Reader
-from mien.runtime import thread_count
+from mien.runtime.threads import thread_count
 from mien.server import openapi
 from mien.server.connections.ration import Ration
 from mien.server.connections.websocket import UNLOCK

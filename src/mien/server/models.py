@@ -15,7 +15,6 @@ from PIL import Image
 
 from mien.arguments import to_query
 from mien.arrays import RGB, UInt8
-from mien.devices import Stopper
 from mien.errors import BundleError, ConfigError, ImageError
 from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Reader
@@ -24,6 +23,7 @@ from mien.inference.thresholds import parse_threshold
 from mien.io.images.decoding import load_image, read_header
 from mien.io.images.pixels import reduced
 from mien.results import FaceHeat
+from mien.runtime.sessions import Stopper
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.server.workers import LATER, Later

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mien.markup import templates
+from mien.io.templates import templates
 
 _TRY = {
     "/v1/predict": "-F file=@photo.jpg ",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mien.devices import Stopper
+from mien.runtime.sessions import Stopper
 from mien.server.problems import Problem
 
 Input = TypeVar("Input")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mien.arrays import Float32
-from mien.cgroups import cpu_quota
-from mien.devices import installed_runtimes
 from mien.errors import ConfigError, MissingExtraError
-from mien.runtime import available_cores, quiet_stderr
+from mien.runtime.cores import available_cores, cpu_quota
+from mien.runtime.providers import installed_runtimes
+from mien.runtime.stderr import quiet_stderr
 from mien.version import __version__
 
 

@@ -22,7 +22,7 @@ from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import read_bytes
 from mien.io.cells import csv_line, read_csv
 from mien.io.layout import LEFT_OUT
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores
 from mien.text import pluralize
 from mien.training.config import TrainConfig
 from mien.training.loop.batches import TrainingArrays

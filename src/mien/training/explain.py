@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from mien.arguments import choice_argument, path_argument
 from mien.data.dataset import read_manifest
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.evaluation.held_out import held_out
 from mien.explanation.explainer import Explainer, Explanation, Method, default_method, explain_labels, make_explainer
@@ -24,6 +23,7 @@ from mien.io.images.source import ImageSource
 from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.io.targets import require_new_folder
 from mien.labels import check_labels
+from mien.runtime.providers import Device
 
 if TYPE_CHECKING:
     from mien.training.export.scaling import Scaling

@@ -15,9 +15,9 @@ from mien.cli import doctor_extras, doctor_system
 from mien.cli.doctor_extras import check_extra
 from mien.cli.doctor_requirements import requirements
 from mien.cli.doctor_system import Check, check_runtime, system_checks
-from mien.devices import offered_devices
 from mien.faces import yunet
 from mien.inference import bundle
+from mien.runtime.providers import offered_devices
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -25,7 +25,7 @@ from mien.io.images import isolation
 from mien.io.images.decoding import decode, decode_with_size, load_image, open_image
 from mien.io.images.formats import FORMATS
 from mien.io.images.isolation import CPU_SECONDS, Decoders
-from mien.runtime import MemoryBudget
+from mien.runtime.memory import MemoryBudget
 
 FACE = Image.fromarray(draw_face("happy", 3, 96))
 BUDGET = MemoryBudget(2**30)

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.devices import quiet_onnxruntime
+from mien.runtime.providers import quiet_onnxruntime
 from mien.training.config import TrainConfig
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
 from mien.training.export.onnx import _onnx_bytes, export_model

@@ -23,10 +23,10 @@ from mien.data.check import check
 from mien.data.clean import LEFT_OUT, write_clean
 from mien.data.contact_sheet import contact_sheet
 from mien.data.issues import ISSUE_KINDS
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.io.cells import csv_line
 from mien.io.targets import PNG, require_new_folder, require_output, to_json, write_output
+from mien.runtime.providers import Device
 from mien.text import did_you_mean
 from mien.viz.mosaic import save_png
 

@@ -19,11 +19,11 @@ from mien.cli.options import (
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.tables import metrics_table
 from mien.cli.output.terminal import console, say, say_to_stderr
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.answer_fields import ANSWER_FIELDS
 from mien.inference.thresholds import Threshold
 from mien.io.layout import REPORT
+from mien.runtime.providers import Device
 
 if TYPE_CHECKING:
     from mien.evaluation.scoring import Predictions

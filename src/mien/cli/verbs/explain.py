@@ -11,7 +11,6 @@ from mien.cli.help import verb
 from mien.cli.options import AS_TRAINED, data_options, detect_option, device_option, model_option, parse_data_options
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.terminal import console, say, say_device, say_to_stderr
-from mien.devices import Device
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.explanation.explainer import Explanation, Method
 from mien.inference.preprocess import NO_FACE
@@ -21,6 +20,7 @@ from mien.io.input_item import InputItem
 from mien.io.inputs import Inputs
 from mien.io.targets import PNG, UniqueStems, refuse_file_name, require_new_folder, require_output
 from mien.labels import parse_classes
+from mien.runtime.providers import Device
 from mien.training.explain import ExplainableModel, explain, explain_dataset, open_model
 
 

@@ -26,7 +26,6 @@ from mien.cli.options import (
 from mien.cli.output.predict_table import print_table, summary, written
 from mien.cli.output.progress import item_bar
 from mien.cli.output.terminal import say, say_device
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.caution import overlooked_faces
 from mien.inference.jobs.batch import BatchJob
@@ -39,6 +38,7 @@ from mien.io.sniffing import is_video
 from mien.io.targets import same_file
 from mien.io.video.containers import is_video_name
 from mien.io.video.frames import FPS, MAX_FPS, MIN_FPS
+from mien.runtime.providers import Device
 from mien.text import pluralize
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import click
 from mien.cli.help import verb
 from mien.cli.options import Number, device_option, threads_option, threshold_option
 from mien.cli.output.terminal import say, say_device
-from mien.devices import Device
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.io.bounded import read_text
+from mien.runtime.providers import Device
 
 #: Environment variable that holds the API key if no file is given.
 KEY_VARIABLE = "MIEN_API_KEY"

@@ -28,7 +28,7 @@ from mien.io.formats import ResultRow, probability_labels, write_parquet
 from mien.io.images.source import ImageSource
 from mien.io.input_item import InputItem
 from mien.io.parquet_parts import INPUTS_FILE, ParquetParts
-from mien.runtime import quiet_stderr
+from mien.runtime.stderr import quiet_stderr
 
 #: How often a part is begun again after its worker died, so that an image that kills it does not do so for ever.
 ATTEMPTS = 4

@@ -21,7 +21,7 @@ from mien.io.images.libtiff import silence_libtiff
 from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, array_to_rgb, orientation, shrunk_rgb, too_many_pixels
 from mien.io.images.source import EncodedImage, ImageSource, open_source, read_file
 from mien.io.sniffing import head_of, not_an_image
-from mien.runtime import release_freed_memory
+from mien.runtime.memory import release_freed_memory
 from mien.text import first_line
 
 #: Images that take more memory than this once decoded are refused before that, in bytes: 117 million pixels of

@@ -23,7 +23,8 @@ from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.images.messages import fill, read_message, write_fully, write_message
 from mien.io.images.source import EncodedImage
-from mien.runtime import MemoryBudget, available_cores
+from mien.runtime.cores import available_cores
+from mien.runtime.memory import MemoryBudget
 
 #: Images that this process and its decoders decode share this memory, 512 MiB; one that needs more is decoded alone.
 DECODING_BUDGET = MemoryBudget(512 * 2**20)

@@ -22,7 +22,7 @@ from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.bundle import Bundle, write_bundle
 from mien.inference.bundle_config import BundleConfig, Content, Framing
 from mien.io.atomic import new_folder
-from mien.runtime import quiet_stderr
+from mien.runtime.stderr import quiet_stderr
 from mien.text import one_line
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, replace_erfc

@@ -17,12 +17,12 @@ import numpy as np
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.data.dataset import read_manifest, sample_images
-from mien.devices import quiet_onnxruntime
 from mien.errors import DataError, ExportError, MissingExtraError
 from mien.faces.crop import crop
 from mien.inference.bundle import CARD_FILE, MODEL_FILE, Bundle, load_bundle, write_bundle
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
+from mien.runtime.providers import quiet_onnxruntime
 from mien.text import one_line
 from mien.training.export.graph import fuse_pooling, fuse_standardisation
 from mien.training.export.temperature import negative_log_likelihood

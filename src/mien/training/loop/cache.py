@@ -14,7 +14,7 @@ from mien.errors import OutputError
 from mien.faces.crop import Region, crop
 from mien.io.atomic import LOCK, locked, new_file
 from mien.io.images.decoding import decode
-from mien.runtime import available_cores
+from mien.runtime.cores import available_cores
 
 _BLOCK = 256
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien import runtime
-from mien.cgroups import cpu_quota
-from mien.runtime import available_cores
+from mien.runtime import cores as cores_module
+from mien.runtime.cores import available_cores, cpu_quota
 
 V1, V2 = "cgroup cgroup rw,cpu,cpuacct", "cgroup2 cgroup2 rw,nsdelegate"
 
@@ -94,7 +93,7 @@ def test_cores_are_those_of_the_quota_rounded_up(
     monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(runtime, "cpu_quota", lambda: quota)
+    monkeypatch.setattr(cores_module, "cpu_quota", lambda: quota)
     assert available_cores() == cores
 
 
@@ -132,7 +131,7 @@ def test_a_process_in_a_real_group_keeps_to_its_quota(group: Path) -> None:
     code = f"""
 import os
 open({str(group / "cgroup.procs")!r}, "w").write(str(os.getpid()))
-from mien.cgroups import cpu_quota
+from mien.runtime.cores import cpu_quota
 from mien.cli.doctor_system import cores
 print(cpu_quota(), cores())
 """

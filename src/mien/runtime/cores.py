@@ -1,10 +1,26 @@
-"""Read the CPU quota that Linux control groups, and so containers, grant this process. Both versions are known."""
+"""Count the cores that this process may use: its set of cores, and the quota of its control groups on Linux.
 
+Containers grant quotas. Both versions of control groups are known.
+"""
+
+import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 _PROC = Path("/proc/self")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use.
+
+    A container often grants fewer than the machine has, by a set of cores or by a quota of their time; a part of a
+    core counts as one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
 def cpu_quota(proc: Path = _PROC) -> float | None:

@@ -1,62 +1,22 @@
-"""Run ONNX graphs with onnxruntime, on the CPU or on another device that the installed onnxruntime offers.
+"""Run ONNX graphs with onnxruntime, on the CPU or on another device; end those that run for ever.
 
-A device is one of onnxruntime's execution providers. Which one is faster for a model: `mien.inference.placement`.
+Which devices there are: `mien.runtime.providers`. Which one is faster for a model: `mien.inference.placement`.
 """
 
 import os
 import re
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
-from mien.arguments import choice_argument
 from mien.errors import ConfigError
-from mien.runtime import available_cores, stderr_to
-from mien.text import first_line, join_words
-
-#: Where networks run. `auto`: on the CPU, unless a quick trial shows that another is faster.
-Device = Literal["auto", "cpu", "cuda", "openvino", "coreml", "directml"]
-
-#: Packages that install the module onnxruntime. Two of them in one environment overwrite each other's files.
-PACKAGES = (
-    "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-qnn",
-    "onnxruntime-migraphx", "onnxruntime-rocm", "onnxruntime-cann", "onnxruntime-training", "onnxruntime-webgpu",
-    "ort-nightly", "ort-nightly-gpu", "ort-nightly-directml",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Provider:
-    """One of onnxruntime's execution providers.
-
-    Attributes:
-        name: what onnxruntime calls it.
-        package: what to give to pip for it.
-        system: the only system that has it; empty for several.
-        alone: only one thread at a time may run a session.
-    """
-
-    name: str
-    package: str
-    system: str = ""
-    alone: bool = False
-
-
-_PROVIDERS: Mapping[str, _Provider] = {
-    "cpu": _Provider("CPUExecutionProvider", "onnxruntime"),
-    "cuda": _Provider("CUDAExecutionProvider", "'onnxruntime-gpu[cuda,cudnn]'"),
-    "openvino": _Provider("OpenVINOExecutionProvider", "onnxruntime-openvino"),
-    "coreml": _Provider("CoreMLExecutionProvider", "onnxruntime", "macOS"),
-    "directml": _Provider("DmlExecutionProvider", "onnxruntime-directml", "Windows", alone=True),
-}
-
-#: The packages that bring more than the CPU, as doctor keeps one of several.
-DEVICE_PACKAGES = ("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
+from mien.runtime.cores import available_cores
+from mien.runtime.providers import PROVIDERS, Device, quiet_onnxruntime, require_device
+from mien.runtime.stderr import stderr_to
+from mien.text import first_line
 
 #: What a library says on stderr before the reason: a place in its sources, or a code.
 _BEFORE_REASON = re.compile(r".*(?:\[ERROR\]|: FAIL :|with error:)\s*")
@@ -116,7 +76,7 @@ class Session:
 
     def __init__(self, session: Any, device: Device) -> None:
         self._session, self.device = session, device
-        self._turn: AbstractContextManager[Any] = threading.Lock() if _PROVIDERS[device].alone else nullcontext()
+        self._turn: AbstractContextManager[Any] = threading.Lock() if PROVIDERS[device].alone else nullcontext()
         self.inputs: Sequence[Any] = session.get_inputs()
         self.outputs: Sequence[Any] = session.get_outputs()
 
@@ -177,78 +137,15 @@ def open_session(model: bytes, threads: int | None = None, device: Device = "cpu
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # errors come back as exceptions
     if device == "cpu":
-        return Session(onnxruntime.InferenceSession(model, options, providers=[_PROVIDERS["cpu"].name]), device)
+        return Session(onnxruntime.InferenceSession(model, options, providers=[PROVIDERS["cpu"].name]), device)
     return Session(_open_elsewhere(onnxruntime, model, options, threads, device), device)
-
-
-def offered_devices() -> tuple[Device, ...]:
-    """Return the devices that the installed onnxruntime offers; whether one can be used shows when it is opened.
-
-    Examples:
-        >>> "cpu" in offered_devices()
-        True
-    """
-    offered = quiet_onnxruntime().get_available_providers()
-    return tuple(name for name in get_args(Device) if name != "auto" and _PROVIDERS[name].name in offered)
-
-
-def require_device(device: Device) -> None:
-    """Raise ConfigError, with the line for pip, if the installed onnxruntime does not offer a device."""
-    choice_argument("device", device, get_args(Device))
-    if device in ("auto", "cpu") or device in offered_devices():
-        return
-    provider, offered = _PROVIDERS[device], join_words(offered_devices())
-    if provider.system and sys.platform != {"macOS": "darwin", "Windows": "win32"}[provider.system]:
-        raise ConfigError(f"`device={device!r}`: exists on {provider.system} only; this machine has {offered}")
-    raise ConfigError(
-        f"`device={device!r}`: the installed onnxruntime has {offered} only; run {replace_runtime(device)} "
-        "(two onnxruntime packages in one environment overwrite each other)"
-    )
-
-
-def replace_runtime(device: Device = "cpu") -> str:
-    """Return the line for pip that leaves a single onnxruntime, the one that offers a device."""
-    return f"pip uninstall -y {' '.join(installed_runtimes())} && pip install {_PROVIDERS[device].package}"
-
-
-def installed_runtimes() -> dict[str, str]:
-    """Return the version of each installed package that brings the module onnxruntime, by its name."""
-    from importlib import metadata
-
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def quiet_onnxruntime() -> Any:
-    """Import onnxruntime with its telemetry off, and leave the environment as it was.
-
-    From version 1.29 the official wheels write a device id and a database below the home folder and send
-    events, unless this variable is set when the library is first imported; it is read once. If a program has
-    imported onnxruntime before, that program's choice stands.
-    """
-    if "onnxruntime" in sys.modules:
-        return sys.modules["onnxruntime"]
-    name = "ORT_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = before or "1"
-    try:
-        import onnxruntime
-    finally:
-        if before is None:
-            del os.environ[name]
-    return onnxruntime
 
 
 def _open_elsewhere(onnxruntime: Any, model: bytes, options: Any, threads: int | None, device: Device) -> Any:
     """Open a session on another device than the CPU; ConfigError if that cannot take any of the graph."""
     import tempfile
 
-    provider = _PROVIDERS[device]
+    provider = PROVIDERS[device]
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.use_deterministic_compute = True
     if device == "directml":

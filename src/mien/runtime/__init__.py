@@ -1,0 +1,1 @@
+"""Use the machine: cores, threads and memory, the devices that run graphs, and what reaches the terminal."""

@@ -1,0 +1,84 @@
+"""Threads share a memory budget and never exceed it; freed memory goes back to the system."""
+
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.runtime.memory import MemoryBudget, release_freed_memory
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    """What a thread has freed is no longer the process's."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * 4096
+
+    def work() -> None:
+        del pieces[:]
+        pieces.extend(bytes([1]) * 60_000 for _ in range(2000))
+        keep.append(bytes([2]) * 60_000)  # on top of them: glibc alone would keep all that is below
+        del pieces[:]
+        before.append(resident())
+        release_freed_memory()
+
+    pieces, keep, before = list[bytes](), list[bytes](), list[int]()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert resident() < before[0] - 60_000_000
+
+
+def test_threads_never_hold_more_together_than_there_is() -> None:
+    budget, lock, held, most = MemoryBudget(100), threading.Lock(), list[int](), list[int]()
+
+    def work(size: int) -> None:
+        with budget.reserve(size):
+            with lock:
+                held.append(size)
+                most.append(sum(held))
+            time.sleep(0.001)
+            with lock:
+                held.remove(size)
+
+    sizes = np.random.default_rng(0).integers(1, 70, 60).tolist()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, sizes))
+    assert max(most) <= 100
+    assert max(most) > max(sizes), "nothing ran side by side"
+
+
+def test_what_needs_more_than_there_is_runs_alone() -> None:
+    budget, order = MemoryBudget(100), list[str]()
+    small_in, go = threading.Event(), threading.Event()
+
+    def small() -> None:
+        with budget.reserve(10):
+            small_in.set()
+            go.wait()
+            order.append("small")
+
+    def huge() -> None:
+        with budget.reserve(10_000):
+            order.append("huge")
+
+    threads = [threading.Thread(target=small), threading.Thread(target=huge)]
+    threads[0].start()
+    small_in.wait()
+    threads[1].start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert order == ["small", "huge"]
+
+
+def test_the_budget_is_free_again_after_an_error() -> None:
+    budget = MemoryBudget(100)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no image"), budget.reserve(100):
+            raise ValueError("no image")
