@@ -14,10 +14,10 @@ from PIL import Image
 
 import mien
 from mien.data.synthetic.faces import draw_face
+from mien.server.jobs import Later
 from mien.server.models import Models
 from mien.server.problems import CODES, Problem
 from mien.server.uploads import Upload
-from mien.server.workers import Later
 
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 MANY = 100_000

@@ -14,8 +14,9 @@ import pytest
 from polling import wait_until
 
 from mien.runtime.sessions import open_session
+from mien.server.jobs import LATER, Later
 from mien.server.problems import Problem
-from mien.server.workers import LATER, MAX_STUCK, SLOW_NICENESS, Later, WorkerPool
+from mien.server.workers import MAX_STUCK, SLOW_NICENESS, WorkerPool
 
 
 def run(workers: WorkerPool, *jobs: Any) -> list[Any]:

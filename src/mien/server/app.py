@@ -23,6 +23,7 @@ from mien.runtime.threads import thread_count
 from mien.server import openapi
 from mien.server.connections.ration import Ration
 from mien.server.connections.websocket import UNLOCK
+from mien.server.jobs import Later
 from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
@@ -33,7 +34,7 @@ from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
 from mien.server.uploads import BodyMemory, HeldResponse, read_uploads
-from mien.server.workers import Later, WorkerPool
+from mien.server.workers import WorkerPool
 from mien.version import __version__
 
 Input = TypeVar("Input")

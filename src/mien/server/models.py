@@ -24,9 +24,9 @@ from mien.io.images.decoding import load_image, read_header
 from mien.io.images.pixels import reduced
 from mien.results import FaceHeat
 from mien.runtime.sessions import Stopper
+from mien.server.jobs import LATER, Later
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
-from mien.server.workers import LATER, Later
 from mien.viz.overlay import heat_layer, overlay_faces
 
 #: Longest side of an explained image, in pixels.

@@ -13,12 +13,13 @@ from mien.errors import ImageError
 from mien.inference.reader import Reader
 from mien.io.images.decoding import load_image
 from mien.results import FrameResult
+from mien.server.jobs import LATER, Later
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
 from mien.server.models import Checked, Models, is_quick, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
-from mien.server.workers import LATER, Later, WorkerPool
+from mien.server.workers import WorkerPool
 
 #: `source` of the rows of a stream.
 SOURCE = "stream"

@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mien.runtime.sessions import Stopper
+from mien.server.jobs import Job, Later, deliver, run_batch
 from mien.server.problems import Problem
 
 Input = TypeVar("Input")
@@ -30,33 +31,12 @@ MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
 SLOW_NICENESS = 5
 
 
-class Later:
-    """Result of a job that will take long: `WorkerPool.run` then runs its `later` among the slow jobs."""
-
-
-LATER = Later()
-
-
-@dataclass(eq=False)
-class _Job:
-    work: Callable[[list[Any]], Sequence[Any]]
-    item: Any
-    cost: int
-    later: Callable[[list[Any]], Sequence[Any]] | None
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Any]" = field(init=False)
-    abandoned: bool = False
-
-    def __post_init__(self) -> None:
-        self.future = self.loop.create_future()
-
-
 @dataclass(eq=False)
 class _Lane:
     """Threads of one priority and the jobs that wait for them."""
 
     niceness: int  # more than that of the process
-    jobs: deque[_Job] = field(default_factory=deque)
+    jobs: deque[Job] = field(default_factory=deque)
     workers: list["_Worker"] = field(default_factory=list)
     stuck: int = 0
 
@@ -137,7 +117,7 @@ class WorkerPool:
         """
         if not even_if_full:
             self.refuse_if_full(slow)
-        job = _Job(work, item, MAX_BATCH_COST if cost is None else cost, later, asyncio.get_running_loop())
+        job = Job(work, item, MAX_BATCH_COST if cost is None else cost, later, asyncio.get_running_loop())
         with self._changed:
             self._start()
             (self._slow if slow else self._quick).jobs.append(job)
@@ -208,7 +188,7 @@ class WorkerPool:
                     if lane.stuck <= MAX_STUCK * self._count:
                         self._add_worker(lane)
 
-    def _abandon(self, job: _Job) -> None:
+    def _abandon(self, job: Job) -> None:
         with self._changed:
             job.abandoned = True
             for lane in (self._quick, self._slow):
@@ -219,17 +199,17 @@ class WorkerPool:
         _set_niceness(worker.lane.niceness)
         with worker.stopper:
             while jobs := self._next_batch(worker):
-                self._put_off(_run_batch(jobs))
+                self._put_off(run_batch(jobs))
                 del jobs  # an idle thread would keep the image bytes of its last batch
                 if self._is_done(worker):
                     return
 
-    def _put_off(self, jobs: list[_Job]) -> None:
+    def _put_off(self, jobs: list[Job]) -> None:
         """Let jobs wait among the slow ones."""
         with self._changed:
             for job in jobs:
                 if self._is_full(self._slow):
-                    _deliver([job], [self._too_many()])
+                    deliver([job], [self._too_many()])
                 elif not job.abandoned and job.later is not None:
                     job.work, job.cost = job.later, MAX_BATCH_COST
                     self._slow.jobs.append(job)
@@ -245,7 +225,7 @@ class WorkerPool:
                     self._add_worker(lane)
             return worker.abandoned
 
-    def _next_batch(self, worker: _Worker) -> list[_Job]:
+    def _next_batch(self, worker: _Worker) -> list[Job]:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
         waiting = worker.lane.jobs
         with self._changed:
@@ -272,39 +252,3 @@ def _set_niceness(niceness: int) -> None:
         this = threading.get_native_id()
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, this, os.getpriority(os.PRIO_PROCESS, this) + niceness)
-
-
-def _run_batch(jobs: list[_Job]) -> list[_Job]:
-    """Run jobs in one call and deliver their results; return those that are to be run later."""
-    jobs = [job for job in jobs if not job.abandoned]
-    if not jobs:
-        return []
-    try:
-        results = jobs[0].work([job.item for job in jobs])
-    except Exception as error:
-        if len(jobs) == 1:
-            # The error refers to this frame, and the job to the error: break the circle, to free the image bytes.
-            _deliver(jobs, [error])
-            jobs.clear()
-            return []
-        return [later for job in jobs for later in _run_batch([job])]  # one job failed the batch: run each alone
-    done = [(job, result) for job, result in zip(jobs, results, strict=True) if result is not LATER]
-    if done:
-        _deliver([job for job, _ in done], [result for _, result in done])
-    return [job for job, result in zip(jobs, results, strict=True) if result is LATER]
-
-
-def _deliver(jobs: list[_Job], results: Sequence[Any]) -> None:
-    """Hand results to the event loop of the jobs, which wakes once for all of them."""
-    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
-        jobs[0].loop.call_soon_threadsafe(_settle, [job.future for job in jobs], results)
-
-
-def _settle(futures: "list[asyncio.Future[Any]]", results: Sequence[Any]) -> None:
-    for future, result in zip(futures, results, strict=True):
-        if future.done():  # abandoned
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
