@@ -65,6 +65,13 @@ def test_a_bundle_without_a_rule_is_as_it_always_was(make_bundle: MakeBundle) ->
     assert load_bundle(folder).config.answer_from is None
 
 
+def test_a_bundle_that_does_not_speak_of_mirror_images_is_read_without(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(mirror=True)
+    assert load_bundle(folder).config.mirror
+    rewrite(folder, mirror=None)
+    assert load_bundle(folder).config.mirror is False
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b"\xff\xfe{}", b"model: yaml", b"[" * 100_000, b'{"version": ' + b"1" * 5000 + b"}"],
@@ -136,6 +143,8 @@ def test_a_missing_field_is_named(make_bundle: MakeBundle, name: str) -> None:
         ("threshold", math.nan, "a number is not finite"),
         ("threshold", True, "threshold True: must be a number"),
         ("maps", "false", "maps 'false': must be true or false"),
+        ("mirror", "yes", "mirror 'yes': must be true or false"),
+        ("mirror", 1, "mirror 1: must be true or false"),
         ("sha256", 12, "sha256 12: must be text"),
         ("sha256", "\n" * 64, "must be 64 hexadecimal digits"),
         ("about", [], "about []: must be a table"),
@@ -210,6 +219,7 @@ JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dict
     threshold=LIMITS,
     rule=st.none() | st.lists(LIMITS, min_size=1, max_size=8),
     maps=st.booleans(),
+    mirror=st.booleans(),
     framing=st.sampled_from(["whole", "face"]),
 )
 def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, **fields: Any) -> None:
@@ -225,7 +235,7 @@ def test_every_config_survives_the_round_trip(tmp_path_factory: pytest.TempPathF
     assert load_bundle(folder).config == config
 
 
-@given(name=st.sampled_from([*FIELDS, "about", "answer_from", "format", "version"]), value=JSON)
+@given(name=st.sampled_from([*FIELDS, "about", "answer_from", "mirror", "format", "version"]), value=JSON)
 def test_any_value_anywhere_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, name: str, value: Any
 ) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import onnx
 import pytest
 from bundles import refusal, rewrite
-from graphs import endless, odd_maps
+from graphs import convolving, endless, odd_maps
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import mien
-from mien.errors import BundleError
+from mien.errors import BundleError, ConfigError
 from mien.inference.bundle import load_bundle
 from mien.inference.classifier import Classifier, in_batches
 
@@ -175,6 +175,57 @@ def test_maps_that_are_none(make_bundle: Callable[..., Path], kind: str, says: s
     found = Classifier(load_bundle(make_bundle(graph=odd_maps(kind), maps=True)))
     with pytest.raises(BundleError, match=says):
         found.maps(np.zeros((1, 16, 16, 3), np.uint8))
+
+
+CROPS = np.random.default_rng(3).integers(0, 256, (5, 16, 16, 3), np.uint8)
+
+
+def test_with_mirror_an_image_and_its_mirror_image_get_one_answer(make_bundle: MakeBundle) -> None:
+    single = Classifier(load_bundle(make_bundle(graph=convolving(), maps=True)), threads=1)
+    mirrored = Classifier(load_bundle(make_bundle(graph=convolving(), maps=True, mirror=True)), threads=1)
+    (logits, maps), (turned, turned_maps) = mirrored(CROPS), mirrored(CROPS[:, :, ::-1])
+    np.testing.assert_allclose(logits, turned, atol=1e-6)
+    assert maps is not None and turned_maps is not None
+    np.testing.assert_allclose(maps, turned_maps[:, :, ::-1], atol=1e-6)
+    assert np.abs(single(CROPS)[0] - single(CROPS[:, :, ::-1])[0]).max() > 0.01, "this graph tells left from right"
+
+
+def test_with_mirror_both_outputs_are_the_average_of_two_passes(make_bundle: MakeBundle) -> None:
+    single = Classifier(load_bundle(make_bundle(graph=convolving(), maps=True)), threads=1)
+    mirrored = single.with_mirror(True)
+    assert (single.mirror, mirrored.mirror) == (False, True)
+    (there, there_maps), (back, back_maps) = single(CROPS), single(CROPS[:, :, ::-1])
+    assert there_maps is not None and back_maps is not None
+    np.testing.assert_allclose(mirrored.logits(CROPS, batch_size=2), (there + back) / 2, atol=1e-6)
+    maps = mirrored.maps(CROPS, batch_size=2)
+    np.testing.assert_allclose(maps, (there_maps + back_maps[:, :, ::-1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)), mirrored.logits(CROPS), atol=1e-5)
+    np.testing.assert_array_equal(mirrored.with_mirror(False).logits(CROPS), there)
+
+
+def test_a_crop_and_its_mirror_image_run_together(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier(load_bundle(make_bundle(mirror=True)), threads=1)
+    run, counts = classifier._session.run, list[int]()
+
+    def counted(outputs: Any, inputs: dict[str, Any]) -> Any:
+        counts.append(len(inputs["image"]))
+        return run(outputs, inputs)
+
+    monkeypatch.setattr(classifier._session, "run", counted)
+    assert classifier.logits(CROPS, batch_size=2).shape == (5, 2)
+    assert counts == [4, 4, 2]
+    assert classifier.logits(CROPS[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("mirror", ["no", 1, 0.0])
+def test_another_word_for_mirror_is_refused(make_bundle: MakeBundle, mirror: Any) -> None:
+    with pytest.raises(ConfigError, match=r"`mirror=.*`: give True, False or None"):
+        mien.load(make_bundle(), threads=1, mirror=mirror)
+
+
+def test_a_network_without_numbers_is_refused_with_its_mirror_image_too(make_bundle: MakeBundle) -> None:
+    with pytest.raises(BundleError, match="maps that are not numbers"):
+        Classifier(load_bundle(make_bundle(graph=odd_maps("nan"), maps=True, mirror=True))).maps(CROPS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")

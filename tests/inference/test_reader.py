@@ -520,6 +520,21 @@ def test_a_variant_reads_otherwise_and_leaves_the_first_as_it_was(brightness_bun
         reader.variant(faces="some")  # type: ignore[arg-type]
 
 
+def test_mirror_is_the_bundles_own_unless_the_reader_is_told_otherwise(make_bundle: MakeBundle) -> None:
+    plain, averaging = make_bundle(), make_bundle(mirror=True)
+    (single, both) = (mien.load(folder, threads=1).predict(image(4)) for folder in (plain, averaging))
+    assert shares(single) != shares(both)
+    reader = mien.load(averaging, threads=1, mirror=False)
+    assert (reader.mirror, reader.config.mirror, reader.predict(image(4))) == (False, True, single)
+    told = mien.load(plain, threads=1, mirror=True)
+    assert (told.mirror, told.config.mirror, told.predict(image(4))) == (True, False, both)
+    assert "whole images with their mirror images" in repr(told)
+    assert "mirror" not in repr(reader)
+    assert told.variant(mirror=False).predict(image(4)) == single
+    assert told.variant(threads=1).predict(image(4)) == told.predict(image(4)) == both
+    assert told.predict(image(4)[:, ::-1]).face.probabilities == pytest.approx(both.face.probabilities, abs=1e-6)
+
+
 def test_a_variant_shares_the_networks_and_changes_only_its_options(make_bundle: MakeBundle) -> None:
     reader = mien.load(make_bundle(framing="face"), threads=1, faces="largest")
     whole = reader.variant(detect=False)

@@ -12,12 +12,49 @@ import pytest
 from PIL import Image
 
 import mien
+from mien.inference.calibration import probabilities
 from mien.inference.reader import Reader
+from mien.labels import EXPRESSIONS
 
 
 @pytest.fixture(scope="module")
-def server(run_server: Callable[..., Any], reader: Reader, brightness_bundle: Path) -> Any:
-    return run_server({"mien": reader, "brightness": mien.load(brightness_bundle, threads=1)})
+def averaging(make_bundle: Callable[..., Path]) -> Path:
+    """A bundle that averages with the mirror image."""
+    return make_bundle(EXPRESSIONS, size=48, channels=1, framing="face", mirror=True)
+
+
+@pytest.fixture(scope="module")
+def server(run_server: Callable[..., Any], reader: Reader, brightness_bundle: Path, averaging: Path) -> Any:
+    others = {"brightness": mien.load(brightness_bundle, threads=1), "averaging": mien.load(averaging, threads=1)}
+    return run_server({"mien": reader, **others})
+
+
+def test_the_mirror_image_counts_in_every_interface(
+    server: Any, averaging: Path, photo: bytes, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "astronaut.jpg"
+    path.write_bytes(photo)
+    own = mien.load(averaging, threads=1)
+    (face,) = own.predict(photo).faces
+    inputs: Any = np.stack(own.preprocess(photo).inputs)
+    single = own.variant(mirror=False)
+    by_hand = probabilities((single.logits(inputs) + single.logits(inputs[:, :, ::-1])) / 2, own.config.temperature)[0]
+    assert np.abs(by_hand - single.probabilities(inputs)[0]).max() > 0.01
+    expected = pytest.approx(dict(zip(own.config.labels, by_hand.tolist(), strict=True)), abs=1e-4)
+    frame = next(own.watch([np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))], fps=1))
+    rows = {
+        "path": own.predict(path).to_dict(),
+        "bytes": own.predict(photo).to_dict(),
+        "batch": list(own.predict_many([path, path]))[1].to_dict(),
+        "frame": {"faces": [person.to_dict() for person in frame.faces]},
+        "explanation": mien.explain(path, model=averaging).result.to_dict(),
+        "HTTP": server.post("/v1/predict?model=averaging", files={"file": ("astronaut.jpg", photo)}).json()[0],
+        "command": json.loads(call("predict", path, "--model", averaging, "--json", "-")[1])[0],
+    }
+    assert {name: row["faces"][0]["probabilities"] for name, row in rows.items()} == dict.fromkeys(rows, expected)
+    assert face.to_dict()["probabilities"] == expected
+    models = {model["name"]: model["mirror"] for model in server.get("/v1/models").json()["models"]}
+    assert models == {"mien": False, "brightness": False, "averaging": True}
 
 
 def test_every_interface_gives_the_same_row(
@@ -103,13 +140,14 @@ def test_parameters_set_the_options_of_the_reader(server: Any, reader: Reader, p
 def test_models_are_described(server: Any, reader: Reader) -> None:
     found = server.get("/v1/models").json()
     assert found["default"] == "mien"
-    assert [model["name"] for model in found["models"]] == ["mien", "brightness"]
+    assert [model["name"] for model in found["models"]] == ["mien", "brightness", "averaging"]
     first = found["models"][0]
     assert first["labels"] == list(reader.config.labels)
     assert first["answers"] == list(reader.answers)
     assert (first["size"], first["channels"], first["framing"]) == (48, 1, "face")
     assert first["sha256"] == reader.config.sha256
     assert first["device"] == reader.device == "cpu"
+    assert first["mirror"] is reader.mirror is False
 
 
 @pytest.mark.parametrize("view", ["overlay", "heat"])

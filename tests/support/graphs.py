@@ -32,6 +32,32 @@ def odd_maps(kind: str) -> bytes:
     return data
 
 
+def convolving() -> bytes:
+    """A seeded graph with maps, size 16, whose answer and maps depend on left and right: a strided convolution."""
+    rng, number = np.random.default_rng(2), TensorProto.FLOAT
+    image = helper.make_tensor_value_info("image", number, ["N", 16, 16, 3])
+    outputs = [
+        helper.make_tensor_value_info("logits", number, ["N", 2]),
+        helper.make_tensor_value_info("maps", number, ["N", 8, 8, 2]),
+    ]
+    kernel = rng.normal(0, 0.01, (8, 3, 3, 3)).astype(np.float32)
+    constants = {"kernel": kernel, "weights": rng.normal(size=(8, 2)).astype(np.float32)}
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
+        # Keras pads so for `same`: nothing at the left, one column at the right.
+        helper.make_node("Conv", ["planes", "kernel"], ["convolved"], strides=[2, 2], pads=[0, 0, 1, 1]),
+        helper.make_node("Relu", ["convolved"], ["active"]),
+        helper.make_node("Transpose", ["active"], ["features"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["features", "weights"], ["maps"]),
+        helper.make_node("ReduceMean", ["maps"], ["logits"], axes=[1, 2], keepdims=0),
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "convolving", [image], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
+
+
 def endless() -> bytes:
     """A graph with a loop of 10^15 steps."""
     info, number = helper.make_tensor_value_info, TensorProto.FLOAT

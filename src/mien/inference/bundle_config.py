@@ -41,6 +41,7 @@ class BundleConfig:
         temperature: divides the logits before the softmax (Guo et al., 2017).
         threshold: for two labels, the probability from which the second is the answer.
         maps: whether the graph also gives class activation maps.
+        mirror: whether the answer is that of the crop and its mirror image together: their logits are averaged.
         about: free information on how the model was made.
         answer_from: for a model that may answer `neither`, the least calibrated probability, in (0, 1), of each
             label that it answers; None is a model that always answers one of its labels.
@@ -66,6 +67,7 @@ class BundleConfig:
     content: Content | None = None
     resize: ResizeMethod = "pil-bilinear"
     fit: Fit = "squash"
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         """Validate every field; ConfigError names the first that is wrong."""
@@ -141,6 +143,7 @@ class BundleConfig:
                 "threshold": self.threshold,
                 **rule,
                 "maps": self.maps,
+                "mirror": self.mirror,
                 "sha256": self.sha256,
                 "about": dict(self.about),
             },
@@ -175,6 +178,7 @@ def parse_config(raw: Mapping[str, Any]) -> BundleConfig:
         content=cast(Content, _field(shape, "content", str)) if "content" in shape else None,
         resize=cast(ResizeMethod, _field(shape, "resize", str)) if "resize" in shape else BundleConfig.resize,
         fit=cast(Fit, _field(shape, "fit", str)) if "fit" in shape else BundleConfig.fit,
+        mirror=_field(raw, "mirror", bool) if "mirror" in raw else BundleConfig.mirror,
     )
 
 

@@ -1,9 +1,13 @@
 """Run a bundle's graph: square crops in, logits and class activation maps out, a batch at a time.
 
+With `mirror`, each crop runs beside its mirror image and both are averaged (test-time augmentation by a flip), here
+and nowhere else, so that everything that asks a model gets the same answer.
+
 Probabilities: `calibration`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import TypeVar
 
 import numpy as np
@@ -28,15 +32,19 @@ class Classifier:
         bundle: the model.
         threads: how many threads one call may use; None is one per core this process may use.
         device: where it runs, anything but `auto`.
+        mirror: average logits and maps of each crop and its mirror image; None is as the bundle's config says.
 
     Raises:
         BundleError: the graph cannot be loaded or does not have the tensors that the config states.
         ConfigError: the device cannot be used.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, device: Device = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int | None = None, device: Device = "cpu", mirror: bool | None = None
+    ) -> None:
         self._name, self.device = str(bundle.path), device
         self._config = bundle.config
+        self.mirror = bundle.config.mirror if mirror is None else mirror
         try:
             self._session = open_session(bundle.model, threads, device)
         except ConfigError:
@@ -65,6 +73,17 @@ class Classifier:
                 f"and wants {' and '.join(self._outputs)}; export the model again"
             )
 
+    def with_mirror(self, mirror: bool | None) -> "Classifier":
+        """Return a classifier with the same session that averages with mirror images, or not; None keeps it as it is.
+
+        Raises ConfigError for anything else.
+        """
+        if not isinstance(mirror, bool | None):
+            raise ConfigError(f"`mirror={mirror!r:.20}`: give True, False or None")
+        other = copy(self)
+        other.mirror = self.mirror if mirror is None else mirror
+        return other
+
     def __call__(self, crops: UInt8 | Float32) -> tuple[Float32, Float32 | None]:
         """Classify crops.
 
@@ -73,20 +92,34 @@ class Classifier:
 
         Returns:
             Logits, float32 (N, K), and, if the graph has them, class activation maps, float32 (N, h, w, K), whose
-            mean over h and w is the logits (Zhou et al., 2016); else None.
+            mean over h and w is the logits (Zhou et al., 2016); else None. With `mirror`, both are averaged with those
+            of the mirror images, whose maps are mirrored back.
 
         Raises:
             BundleError: the graph fails.
         """
+        images = crops.astype(np.float32)
+        if self.mirror:
+            images = np.concatenate([images, images[:, :, ::-1]])
+        logits, maps = self._run(images)
+        if not self.mirror:
+            return logits, maps
+        # A strided convolution with `same` padding pads one side more, so that maps lie up to half a cell, a pixel or
+        # two, to one side. Those of the mirror image, mirrored back, lie as far to the other. They are not aligned:
+        # shifted maps would lose a column, and their mean would no longer be the logits. The average lies between.
+        return _halves_averaged(logits), None if maps is None else _halves_averaged(maps, mirrored=True)
+
+    def _run(self, images: Float32) -> tuple[Float32, Float32 | None]:
+        """Run the graph once; return checked logits, and maps if it has them."""
         try:
-            found = self._session.run(self._outputs, {"image": crops.astype(np.float32)})
+            found = self._session.run(self._outputs, {"image": images})
         except Exception as error:
             raise BundleError(f"{self._name}: the graph cannot be run ({first_line(error)})") from None
-        if found[0].shape != (len(crops), len(self._config.labels)):
-            raise BundleError(f"{self._name}: the graph gives logits {found[0].shape} for {len(crops)} crops")
+        if found[0].shape != (len(images), len(self._config.labels)):
+            raise BundleError(f"{self._name}: the graph gives logits {found[0].shape} for {len(images)} crops")
         maps = found[1] if len(found) > 1 else None
         if maps is not None:
-            self._check_maps(maps, len(crops))
+            self._check_maps(maps, len(images))
         return found[0], maps
 
     def _check_maps(self, maps: Float32, count: int) -> None:
@@ -118,6 +151,13 @@ class Classifier:
         if not np.isfinite(found).all():
             raise BundleError(f"{self._config.name}: the network gives maps that are not numbers; train it again")
         return found
+
+
+def _halves_averaged(values: Float32, mirrored: bool = False) -> Float32:
+    """Return the mean of the first and second half of 2N rows; `mirrored` mirrors the second along the width first."""
+    first, second = np.split(values, 2)
+    with np.errstate(all="ignore"):  # what is not a number is reported by those who need numbers
+        return np.asarray((first + (second[:, :, ::-1] if mirrored else second)) / 2)
 
 
 def is_full_batch(images: int, crops: int, batch_size: int = BATCH_SIZE) -> bool:

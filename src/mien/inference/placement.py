@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -43,6 +43,10 @@ class Placement:
     classifier: Classifier
     detector: Detector
     note: str | None = None
+
+    def with_mirror(self, mirror: bool | None) -> "Placement":
+        """Return the same networks, averaging with mirror images or not, as `Classifier.with_mirror`."""
+        return replace(self, classifier=self.classifier.with_mirror(mirror))
 
 
 def place(bundle: Bundle, device: Device, threads: int | None, detect: bool) -> Placement:

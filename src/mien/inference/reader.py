@@ -47,6 +47,7 @@ class Reader:
         device: where the model runs: "cpu", "cuda", "openvino", "coreml", "directml", or "auto": on the CPU, unless a
             quick trial shows that another one that the installed onnxruntime offers is clearly faster. Faces are
             found there too if that is faster. `device_note` says what was chosen.
+        mirror: average the logits of each crop and its mirror image, in twice the time; None is as the bundle says.
 
     Raises:
         ConfigError: an option that does not fit: fewer threads than 1 or more than 256, another word for `faces`, a
@@ -65,7 +66,7 @@ class Reader:
 
     def __init__(
         self, bundle: Bundle, threads: int | None = None, threshold: Threshold | None = None, *, faces: Faces = "all",
-        detect: bool | None = None, device: Device = "auto",
+        detect: bool | None = None, device: Device = "auto", mirror: bool | None = None,
     ) -> None:  # fmt: skip
         if not isinstance(bundle, Bundle):
             raise ConfigError(
@@ -74,14 +75,8 @@ class Reader:
         config = bundle.config
         count = thread_count(threads)
         rule = config.rule if threshold is None else config.rule.with_threshold(threshold)
-        self._assemble(
-            config,
-            rule,
-            place(bundle, device, threads, detects(config, detect)),
-            threads=count,
-            max_faces=max_faces(faces),
-            detect=detect,
-        )
+        placement = place(bundle, device, threads, detects(config, detect)).with_mirror(mirror)
+        self._assemble(config, rule, placement, threads=count, max_faces=max_faces(faces), detect=detect)
 
     def _assemble(
         self, config: BundleConfig, rule: AnswerRule, placement: Placement, *, threads: int, max_faces: int | None,
@@ -104,7 +99,7 @@ class Reader:
 
     def variant(
         self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None,
-        threshold: Threshold | None = None, isolated: Isolation | None = None,
+        threshold: Threshold | None = None, isolated: Isolation | None = None, mirror: bool | None = None,
     ) -> "Reader":  # fmt: skip
         """Return a reader that shares this one's networks and differs in the options given; None keeps one.
 
@@ -115,7 +110,7 @@ class Reader:
         other._assemble(
             self.config,
             self.rule if threshold is None else self.rule.with_threshold(threshold),
-            self._placement,
+            self._placement.with_mirror(mirror),
             threads=self._threads if threads is None else thread_count(threads),
             max_faces=self._max_faces if faces is None else max_faces(faces),
             detect=self._asked if detect is None else detect,
@@ -129,6 +124,11 @@ class Reader:
         return self._classifier.device
 
     @property
+    def mirror(self) -> bool:
+        """Whether the logits of each crop and its mirror image are averaged; `config.mirror` is the bundle's own."""
+        return self._classifier.mirror
+
+    @property
     def device_note(self) -> str | None:
         """A sentence that says where the networks run and why; None if only the CPU was asked for or is offered."""
         return self._placement.note
@@ -140,7 +140,7 @@ class Reader:
 
     def __repr__(self) -> str:
         """Say the model, its labels, what it reads and when it gives which answer, in one line."""
-        return describe(self.config, self.rule, self.detect, self._max_faces, self.device)
+        return describe(self.config, self.rule, self.detect, self._max_faces, self.device, self.mirror)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -286,14 +286,15 @@ class Reader:
 def load(
     model: str | os.PathLike[str] | None = None, *, threads: int | None = None,
     threshold: Threshold | None = None, faces: Faces = "all", detect: bool | None = None, device: Device = "auto",
+    mirror: bool | None = None,
 ) -> Reader:  # fmt: skip
     """Open a model for inference: the shipped one, or a bundle, a run folder or a shipped model by its name.
 
-    `threads`, `threshold`, `faces`, `detect` and `device` are those of Reader. Raises BundleError if there is no such
-    model or it is damaged, ConfigError if an option does not fit it.
+    The options are those of Reader. Raises BundleError if there is no such model or it is damaged, ConfigError if an
+    option does not fit it.
 
     Examples:
         >>> load().answers
         ('happy', 'sad', 'neither')
     """
-    return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect, device=device)
+    return Reader(load_bundle(model), threads, threshold, faces=faces, detect=detect, device=device, mirror=mirror)

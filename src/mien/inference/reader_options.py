@@ -28,7 +28,9 @@ def max_faces(faces: str) -> int | None:
     return 1 if choice_argument("faces", faces, get_args(Faces)) == "largest" else None
 
 
-def describe(config: BundleConfig, rule: AnswerRule, detect: bool, most: int | None, device: Device) -> str:
+def describe(
+    config: BundleConfig, rule: AnswerRule, detect: bool, most: int | None, device: Device, mirror: bool
+) -> str:
     """Say a reader's model, its labels, what it reads and when it gives which answer, in one line.
 
     Args:
@@ -37,9 +39,11 @@ def describe(config: BundleConfig, rule: AnswerRule, detect: bool, most: int | N
         detect: whether it finds faces first.
         most: how many faces of an image it classifies; None is all.
         device: where its model runs.
+        mirror: whether it averages with mirror images.
     """
     labels = ", ".join(config.labels) if len(config.labels) <= _SHOWN else f"{len(config.labels)} labels"
     read = f"{'each face' if most is None else 'the largest face'} (found first)" if detect else "whole images"
+    read += " with their mirror images" if mirror else ""
     where = "" if device == "cpu" else f" on {device}"
     changed = "" if rule == config.rule else " (not the model's own rule)"
     return one_line(f"<mien.Reader {config.name}: {labels}; reads {read}{where}; answers {rule.describe()}{changed}>")

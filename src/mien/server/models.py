@@ -100,6 +100,7 @@ class Models:
                     "channels": reader.config.input_channels,
                     "sha256": reader.config.sha256,
                     "device": reader.device,
+                    "mirror": reader.mirror,
                     "explains": True,
                 }
                 for name, reader in self._readers.items()

@@ -54,6 +54,7 @@ _EXAMPLE_MODEL: ModelInfo = {
     "channels": 1,
     "sha256": "0" * 64,
     "device": "cpu",
+    "mirror": False,
     "explains": True,
 }
 _EXAMPLE_MODELS: ModelList = {"default": "mien", "models": [_EXAMPLE_MODEL]}

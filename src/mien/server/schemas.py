@@ -98,6 +98,7 @@ class ModelInfo(TypedDict):
     channels: int
     sha256: str
     device: Annotated[str, Field(description="where the model runs, `cpu` for example")]
+    mirror: Annotated[bool, Field(description="whether each crop is averaged with its mirror image")]
     explains: bool
 
 

@@ -72,11 +72,13 @@ def assert_same_rows(parts: Path, whole: Path) -> None:
         assert one == pytest.approx(other, abs=1e-6)
 
 
-def in_this_process(model: Path, names: Sequence[str], folder: Path, size: int) -> tuple[PartsJob, list[int]]:
+def in_this_process(
+    model: Path, names: Sequence[str], folder: Path, size: int, mirror: bool | None = None
+) -> tuple[PartsJob, list[int]]:
     """What the command does, with one worker and without Ray."""
     folder.mkdir()
     parts, starts, _ = begin_parts(folder, Inputs(names), JOB, size)
-    work = PartsJob(parts, Path.cwd(), load_bundle(model), detect=False)
+    work = PartsJob(parts, Path.cwd(), load_bundle(model), detect=False, mirror=mirror)
     PartWriter(work)({"part": np.arange(len(parts)), "start": np.array(starts)})
     return work, starts
 
@@ -107,6 +109,18 @@ def test_parts_are_the_rows_of_one_machine(
     counts = sum((work.parts.counted(number) for number in range(4)), start=type(work.parts.counted(0))())
     assert status == 1
     assert f"{counts['unreadable']} of {counts.total()} files could not be read" in err
+
+
+def test_mirror_images_count_on_every_machine_or_on_none(
+    make_bundle: MakeBundle, images: Path, tmp_path: Path, call: Call
+) -> None:
+    averaging, names = make_bundle(mirror=True), [str(images)]
+    in_this_process(averaging, names, tmp_path / "own", 8)
+    in_this_process(averaging, names, tmp_path / "single", 8, mirror=False)
+    call("predict", *names, "--model", averaging, "--no-detect", "--parquet", tmp_path / "whole.parquet")
+    assert_same_rows(tmp_path / "own", tmp_path / "whole.parquet")
+    with pytest.raises(AssertionError):
+        assert_same_rows(tmp_path / "single", tmp_path / "whole.parquet")
 
 
 def test_what_is_kept_is_said_as_it_is(bundle: Path, images: Path, tmp_path: Path) -> None:

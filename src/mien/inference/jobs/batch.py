@@ -103,7 +103,8 @@ class BatchJob:
         self._files = [output for output in outputs if not output.streams]
         drawn = str(drawer.target) if drawer else None
         self._options = {
-            "threshold": reader.rule.to_dict(), "detect": reader.detect, "draw": drawn, "fps": fps, **(options or {}),
+            "threshold": reader.rule.to_dict(), "detect": reader.detect, "mirror": reader.mirror, "draw": drawn,
+            "fps": fps, **(options or {}),
         }  # fmt: skip
         self._report = on_progress or (lambda done, total: None)
         self._on_row = on_row or (lambda row: None)

@@ -50,6 +50,7 @@ class PartsJob:
     threshold: Threshold | None = None
     faces: Faces = "all"
     detect: bool | None = None
+    mirror: bool | None = None
 
 
 @dataclass
@@ -131,7 +132,8 @@ class PartWriter:
     @cached_property
     def _reader(self) -> Reader:
         work = self.work
-        return Reader(work.bundle, 1, work.threshold, faces=work.faces, detect=work.detect, device="cpu")
+        options: dict[str, Any] = {"faces": work.faces, "detect": work.detect, "mirror": work.mirror}
+        return Reader(work.bundle, 1, work.threshold, device="cpu", **options)
 
 
 def require_ray() -> Any:

@@ -18,8 +18,8 @@ from mien.io.parquet_parts import Changed, ParquetParts, begin_parts, locked_fol
 
 def predict_to_parts(
     bundle: Bundle, inputs: Inputs, folder: Path, *, threshold: Threshold | None = None, faces: Faces = "all",
-    detect: bool | None = None, workers: int | None = None, on_progress: Progress | None = None,
-    on_changed: Callable[[Changed], None] | None = None,
+    detect: bool | None = None, mirror: bool | None = None, workers: int | None = None,
+    on_progress: Progress | None = None, on_changed: Callable[[Changed], None] | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Predict `inputs` on all machines of a Ray cluster, with the same rows as `BatchJob`.
 
@@ -30,6 +30,7 @@ def predict_to_parts(
         threshold: as in `Reader`.
         faces: as in `Reader`.
         detect: as in `Reader`.
+        mirror: as in `Reader`.
         workers: cores to use; None for all of the cluster.
         on_progress: called after each part.
         on_changed: called with the images that have changed since an earlier call wrote their parts, before these
@@ -44,9 +45,11 @@ def predict_to_parts(
         KeyboardInterrupt: interrupted; the message says how to continue.
     """
     require_ray()
-    reader = Reader(bundle, 1, threshold, faces=faces, detect=detect, device="cpu")
-    options = {"threshold": reader.rule.to_dict(), "detect": reader.detect, "faces": faces}
-    work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect)
+    reader = Reader(bundle, 1, threshold, faces=faces, detect=detect, device="cpu", mirror=mirror)
+    options = {
+        "threshold": reader.rule.to_dict(), "detect": reader.detect, "mirror": reader.mirror, "faces": faces,
+    }  # fmt: skip
+    work = PartsJob(ParquetParts(folder.absolute(), 0), Path.cwd(), bundle, threshold, faces, detect, mirror)
     with locked_folder(folder):
         parts, starts, changed = begin_parts(work.parts.folder, inputs, row_identity(bundle.config, options))
         if changed and on_changed:
