@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mien.arrays import Float32, Float64, UInt8
@@ -278,3 +278,10 @@ class FaceHeat:
     heat: Float32
     crop: UInt8
     corners: Float64
+
+    def rescaled(self, old_shape: tuple[int, ...], new_shape: tuple[int, ...]) -> "FaceHeat":
+        """Return the same evidence in a resized image; shapes are (H, W, ...)."""
+        if old_shape[:2] == new_shape[:2]:
+            return self
+        scale = (new_shape[1] / old_shape[1], new_shape[0] / old_shape[0])
+        return replace(self, corners=self.corners * scale)

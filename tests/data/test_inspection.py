@@ -1,6 +1,7 @@
 """Inspecting a file finds every issue by its name, and no issue in a sound file."""
 
 import io
+import zlib
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,14 @@ def test_several_notes_stand_together() -> None:
 
 FRAMES = [IMAGE, IMAGE.rotate(90)]
 HTML = b"\xef\xbb\xbf\n <!DOCTYPE HTML>\n<html>404</html>"
+
+
+def png_head(width: int, height: int) -> bytes:
+    """The header of a PNG of eight bits per colour."""
+    body = b"IHDR" + width.to_bytes(4) + height.to_bytes(4) + b"\x08\x02\0\0\0"
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + body + zlib.crc32(body).to_bytes(4)
+
+
 BROKEN = {
     "zero-bytes": b"",
     "html": HTML,
@@ -108,6 +117,9 @@ BROKEN = {
     "too-small": encode(IMAGE.resize((15, 40)), "PNG"),
     "absurd-size": encode(IMAGE.resize((20, 130)), "PNG"),
     "absurd-size bomb": encode(Image.new("1", (14_000, 14_000)), "PNG", compress_level=1),
+    "too-slow": b"\xff\xd8" + b"\xff\xfe\0\2" * 1_000_000,
+    "too-much-memory": b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + (9_499).to_bytes(3, "little") * 2,
+    "too-much-memory png": png_head(12_500, 10_000) + (4).to_bytes(4) + b"IDAT" + bytes(8),
     "truncated jpeg": SOUND["a.jpg"][:-200],
     "truncated jpeg head": SOUND["a.jpg"][:200],
     "truncated png": SOUND["c.png"][:-2000],

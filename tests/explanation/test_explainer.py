@@ -210,3 +210,22 @@ def test_of_a_crowd_the_largest_faces_are_explained_and_the_result_says_so(
     assert {len(row) for row in found.heatmaps} == {len(found.result.faces)} == {most}
     assert found.result.reason == f"only the largest {most} of 120 faces were explained"
     assert [face.box for face in found.result.faces] == [one.box for one in crowd[:most]]
+
+
+def test_a_large_file_is_explained_and_drawn_shrunk(
+    colourful: mien.Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its box and corners are those of the file; the figure shows the heat where the small one does."""
+    image, label = half_and_half(colourful)
+    large = Image.fromarray(image).resize((1600, 800), Image.Resampling.NEAREST)
+    large.save(tmp_path / "large.png")
+    monkeypatch.setattr("mien.explanation.explainer.MAX_READ_PIXELS", 800 * 400)
+    found = explain_image(colourful, tmp_path / "large.png", label)
+    assert found.image.shape == (400, 800, 3)
+    assert (found.result.width, found.faces[0].corners.max()) == (1600, 1600)
+    assert found.faces_in_image()[0].corners.max() == 800
+    monkeypatch.setattr("mien.explanation.explainer.MAX_READ_PIXELS", 10**9)
+    shrunk = explain_image(colourful, np.asarray(large.reduce(2)), label)
+    small, wanted = np.asarray(found.figure()).astype(int), np.asarray(shrunk.figure()).astype(int)
+    assert small.shape == wanted.shape
+    assert np.abs(small - wanted).mean() < 2

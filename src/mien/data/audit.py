@@ -12,7 +12,7 @@ from mien.data.duplicates import near_duplicate_groups
 from mien.data.fingerprint import Fingerprint, fingerprint
 from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issue_collector import Collector, class_issues, judge_copies, judge_rows, make_issue, usable_rows
-from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity
+from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity, kind_of
 from mien.data.label_issues import LabelCheck
 from mien.errors import ImageError
 from mien.markup import element, table, to_html
@@ -143,7 +143,7 @@ def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator
         try:
             data = manifest.read(name)
         except ImageError as error:
-            return FileFacts(name, ("unreadable",), error.reason), None
+            return FileFacts(name, (kind_of(error.code, "unreadable"),), error.reason), None
         found = inspect_file(name, data, strict)
         mark = fingerprint(found.grey) if found.grey is not None and found.usable else None
         return replace(found, grey=None), mark

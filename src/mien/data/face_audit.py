@@ -11,7 +11,7 @@ from mien.arrays import Float64, UInt8
 from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
 from mien.data.drawings import DRAWING_THRESHOLD, drawing_score
-from mien.data.issues import Finding
+from mien.data.issues import Finding, kind_of
 from mien.data.label_issues import LabelCheck, find_label_issues, measure_agreement
 from mien.errors import ImageError
 from mien.faces.crop import Region, crop, face_region
@@ -189,7 +189,7 @@ def _opened(
         with open_and_detect(known.manifest.read(name), name, detector, side, isolated="costly") as seen:
             return use(seen) if seen.faces else Finding(name, "no-face", f"{seen.width}x{seen.height} pixels")
     except ImageError as error:
-        return Finding(name, "unreadable", error.reason)
+        return Finding(name, kind_of(error.code, "unreadable"), error.reason)
 
 
 def _inspect(known: Audit, reader: Reader, sample: Sample) -> _Inspected:

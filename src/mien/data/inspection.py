@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mien.arrays import UInt8
+from mien.data.issues import kind_of
 from mien.errors import ImageError
 from mien.io.images.examination import MAX_FRAMES, Examined, examine_isolated
 from mien.io.images.formats import FORMAT_SUFFIXES
@@ -19,7 +20,6 @@ MAX_ASPECT = 6
 #: The extensions that the classic tutorial keeps (`--strict-extensions`).
 STRICT_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
-_KINDS_BY_CODE = {"too-many-pixels": "absurd-size", "unsupported": "unsupported-type"}
 _TIFF_HEADS = (b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
@@ -83,9 +83,8 @@ def inspect_file(name: str, data: bytes, strict_extensions: bool = False) -> Fil
 
 
 def _unopened_kind(data: bytes, error: ImageError) -> str:
-    if error.code in _KINDS_BY_CODE:
-        return _KINDS_BY_CODE[error.code]
-    return "truncated" if begins_like_image(data[:HEAD]) or data.startswith(_TIFF_HEADS) else "not-an-image"
+    damaged = begins_like_image(data[:HEAD]) or data.startswith(_TIFF_HEADS)
+    return kind_of(error.code, "truncated" if damaged else "not-an-image")
 
 
 def _why_unusable(found: Examined) -> tuple[str, str] | None:
@@ -98,7 +97,7 @@ def _why_unusable(found: Examined) -> tuple[str, str] | None:
         return "too-small", f"is {found.width}x{found.height} pixels; at least {MIN_SIDE} on a side are needed"
     if long > MAX_ASPECT * short:
         return "absurd-size", f"is {found.width}x{found.height} pixels, a strip rather than a photo"
-    return None if found.error is None else ("truncated", found.error)
+    return None if found.error is None else (kind_of(found.error_code, "truncated"), found.error)
 
 
 def _notes(found: Examined, suffix: str) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mien.errors import ImageErrorCode
+
 
 class Severity(StrEnum):
     """error: left out of training; warning: used, but look at it; note: converted when read."""
@@ -100,6 +102,9 @@ ISSUE_KINDS = {
     "strict-extension": IssueKind(_E, "not jpg, jpeg, png or bmp", "convert it, or drop --strict-extensions"),
     "too-small": IssueKind(_E, "too small", "find a larger copy or delete it"),
     "absurd-size": IssueKind(_E, "absurd dimensions", "crop it to the face or delete it"),
+    "too-large": IssueKind(_E, "file too large", "save it again as JPEG, or delete it"),
+    "too-slow": IssueKind(_E, "takes too long to decode", "save it again as JPEG or PNG, or delete it"),
+    "too-much-memory": IssueKind(_E, "takes too much memory to decode", "shrink it, or save it again as JPEG"),
     "no-face": IssueKind(_E, "no face found", "delete it, or crop it closer to a visible face"),
     "bad-entry": IssueKind(_E, "bad row or archive member", "correct the row, or remove the member from the archive"),
     "exact-duplicate": IssueKind(_W, "exact duplicate", "the first copy is used; delete the others"),
@@ -124,3 +129,22 @@ ISSUE_KINDS = {
     "cut-short": IssueKind(_N, "JPEG without its last bytes", "read; all pixels are there"),
     "exif-rotated": IssueKind(_N, "rotated by EXIF", "turned upright when read"),
 }
+
+#: Kinds of issue by `ImageError.code`, of the codes that say what is wrong with the file.
+_KINDS_BY_CODE: Mapping[ImageErrorCode, str] = {
+    "too-many-pixels": "absurd-size",
+    "unsupported": "unsupported-type",
+    "too-large": "too-large",
+    "too-slow": "too-slow",
+    "too-much-memory": "too-much-memory",
+}
+
+
+def kind_of(code: ImageErrorCode, default: str) -> str:
+    """Return the kind of issue of a file that cannot be read, `default` if its code does not say.
+
+    Examples:
+        >>> kind_of("too-slow", "not-an-image"), kind_of("damaged", "truncated")
+        ('too-slow', 'truncated')
+    """
+    return _KINDS_BY_CODE.get(code, default)

@@ -22,7 +22,7 @@ from mien.faces.crop import face_region
 from mien.inference.caution import join_reasons
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.images.decoding import load_image
+from mien.io.images.decoding import MAX_READ_PIXELS, load_image
 from mien.io.images.source import ImageSource, open_source
 from mien.markup import element, to_html
 from mien.results import Face, FaceHeat, ImageResult
@@ -48,7 +48,8 @@ class Explanation:
 
     Attributes:
         result: the prediction.
-        image: the upright image, uint8 (H, W, 3), RGB.
+        image: the upright image, uint8 (H, W, 3), RGB; that of a file with more than 24 million pixels is shrunk by a
+            whole number to at most that many.
         heatmaps: one row per label that was asked for, with one heatmap per face.
     """
 
@@ -60,6 +61,12 @@ class Explanation:
     def faces(self) -> tuple[FaceHeat, ...]:
         """The heatmap of each face, for the first label that was asked for."""
         return self.heatmaps[0]
+
+    def faces_in_image(self) -> tuple[FaceHeat, ...]:
+        """Return `faces` with their corners in pixels of `image`, also if that is shrunk."""
+        height, width = self.image.shape[:2]
+        full = (self.result.height or height, self.result.width or width)
+        return tuple(face.rescaled(full, (height, width)) for face in self.faces)
 
     def figure(self) -> Image.Image:
         """Draw the image with its heatmaps; for several labels, a sheet with one panel per face and label."""
@@ -160,7 +167,7 @@ def explain_labels(
         raise ImageError(prepared.name, prepared.reason or "cannot be read")
     prepared = _largest(prepared, MAX_EXPLAINED_FACES if chosen == "cam" else MAX_SLOW_FACES)
     result = reader.classify(prepared)
-    image = load_image(plain, isolated=reader.isolated)
+    image = load_image(plain, max_pixels=MAX_READ_PIXELS, isolated=reader.isolated)
     rows = []
     for label in labels:
         names = [label or label_to_explain(reader, face) for face in result.faces]

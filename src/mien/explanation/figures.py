@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import RGB, Float64, UInt8
 from mien.io.images.pixels import reduced
-from mien.results import Box, Face, FaceHeat, ImageResult
+from mien.results import Face, FaceHeat, ImageResult
 from mien.text import one_line
-from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate
+from mien.viz.annotate import MIN_SIDE, MIN_TEXT, annotate, scaled
 from mien.viz.mosaic import png_bytes
 from mien.viz.overlay import colours, overlay, overlay_faces
 
@@ -42,7 +42,7 @@ def heatmap_figure(image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]
     million, is shrunk by one.
 
     Args:
-        image: the upright image, uint8 (H, W, 3).
+        image: the upright image, uint8 (H, W, 3); also one that was shrunk after it was read.
         result: its prediction.
         heatmaps: one per face of the result.
     """
@@ -59,10 +59,11 @@ def label_sheet(image: RGB, result: ImageResult, heatmaps: Sequence[Sequence[Fac
     """Draw a sheet with a row for each face and a panel for each label, on its own scale, with its probability.
 
     Args:
-        image: the upright image, uint8 (H, W, 3).
+        image: the upright image, uint8 (H, W, 3); also one that was shrunk after it was read.
         result: its prediction.
         heatmaps: one row per label, with one heatmap per face of the result.
     """
+    full = (result.height or image.shape[0], result.width or image.shape[1])
     faces = len(result.faces)
     text = default_font(TEXT_SIZE)
     line = sum(text.getmetrics()) + 6
@@ -75,7 +76,7 @@ def label_sheet(image: RGB, result: ImageResult, heatmaps: Sequence[Sequence[Fac
         for number, of_label in enumerate(heatmaps):
             x = GAP + number % columns * (PANEL + GAP)
             y = GAP + (row * rows + number // columns) * (PANEL + line + GAP)
-            sheet.paste(Image.fromarray(_panel(image, of_label[row])), (x, y))
+            sheet.paste(Image.fromarray(_panel(image, of_label[row].rescaled(full, image.shape))), (x, y))
             pen.text((x, y + PANEL + 2), _caption(face, of_label[row]), INK, text)
     if not faces:
         return add_strip(sheet, result.reason or "no face was found", legend=False, size=TEXT_SIZE)
@@ -112,23 +113,17 @@ def _fit_to_draw(
     image: RGB, result: ImageResult, heatmaps: Sequence[FaceHeat]
 ) -> tuple[RGB, ImageResult, Sequence[FaceHeat]]:
     height, width = image.shape[:2]
+    full = (result.height or height, result.width or width)
     factor = max(1, -(-MIN_SIDE // max(height, width)))
     if factor > 1:
         drawn = image.repeat(factor, axis=0).repeat(factor, axis=1)
     else:
         shrink = math.ceil(max(max(height, width) / MAX_SIDE, math.sqrt(height * width / MAX_DRAWN_PIXELS)))
-        if shrink <= 1:
-            return image, result, heatmaps
-        drawn = reduced(image, shrink)
-    across, down = drawn.shape[1] / width, drawn.shape[0] / height
-    faces = tuple(replace(face, box=_scaled(face.box, across, down)) for face in result.faces)
-    moved = [replace(face, corners=face.corners * (across, down)) for face in heatmaps]
-    return drawn, replace(result, faces=faces), moved
-
-
-def _scaled(box: Box, across: float, down: float) -> Box:
-    sides = max(round(box.width * across), 1), max(round(box.height * down), 1)
-    return Box(round(box.x * across), round(box.y * down), *sides)
+        drawn = image if shrink <= 1 else reduced(image, shrink)
+    across, down = drawn.shape[1] / full[1], drawn.shape[0] / full[0]
+    faces = tuple(replace(face, box=scaled(face.box, across, down)) for face in result.faces)
+    moved = [face.rescaled(full, drawn.shape) for face in heatmaps]
+    return drawn, replace(result, width=drawn.shape[1], height=drawn.shape[0], faces=faces), moved
 
 
 def add_strip(image: Image.Image, text: str, legend: bool = True, size: int = 0) -> Image.Image:

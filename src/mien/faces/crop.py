@@ -1,7 +1,7 @@
 """The one crop that training and inference share: RGB and a box or region in, a square model input out."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -60,6 +60,17 @@ class Region:
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self.side / 2
         found: Float64 = np.array([self.x, self.y]) + signs[:, :1] * across + signs[:, 1:] * down
         return found
+
+    def scaled(self, factor: float) -> "Region":
+        """Return the same square in an image of `factor` times the size; its side is at least 1 pixel.
+
+        Examples:
+            >>> Region(10, 20, side=4).scaled(0.5)
+            Region(x=5.0, y=10.0, side=2.0, angle=0.0)
+        """
+        if factor == 1:
+            return self
+        return replace(self, x=self.x * factor, y=self.y * factor, side=max(self.side * factor, 1.0))
 
 
 def face_region(detection: Detection) -> Region:

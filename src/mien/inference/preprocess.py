@@ -14,15 +14,12 @@ from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
 from mien.inference.caution import join_reasons
-from mien.io.images.decoding import Isolation, load_image, open_image
+from mien.io.images.decoding import MAX_READ_PIXELS, Isolation, load_image, open_image
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
 
 #: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for detection, never below this many pixels on a side.
 MIN_DETECTION_SIDE = 960
-
-#: Images with more pixels than this are shrunk by a whole number once decoded, before faces are detected.
-MAX_DETECTION_PIXELS = 24_000_000
 
 #: Most faces of an image that are classified. A row says if there are more.
 MAX_FACES = 500
@@ -65,7 +62,7 @@ def open_and_detect(
     """Decode an image as small as will do and detect its faces.
 
     A large JPEG is decoded small first. If that shows no face or only tiny ones, it is decoded again, at up to
-    `MAX_DETECTION_PIXELS`, and searched as any other image is. If it shows a face in too few pixels, it is decoded
+    `MAX_READ_PIXELS`, and searched as any other image is. If it shows a face in too few pixels, it is decoded
     again for that face's pixels, and not searched. Memory is reserved while the block runs, as in `open_image`.
 
     Args:
@@ -79,7 +76,7 @@ def open_and_detect(
     Raises:
         ImageError: the image cannot be decoded.
     """
-    decoder = partial(open_image, source, name, max_pixels=MAX_DETECTION_PIXELS, isolated=isolated)
+    decoder = partial(open_image, source, name, max_pixels=MAX_READ_PIXELS, isolated=isolated)
     with decoder(shrink_to=MIN_DETECTION_SIDE) as (rgb, width, height, note, file_format):
         small = file_format in ("JPEG", "MPO") and rgb.shape[1] < width
         (faces, more), shape = _largest(detector(rgb, tiles=not small), max_faces), rgb.shape
@@ -186,7 +183,7 @@ class Preprocessor:
     def _prepare_file(self, name: str, source: EncodedImage) -> PreparedImage:
         isolated = self._isolated
         if self._detector is None:
-            with open_image(source, name, max_pixels=MAX_DETECTION_PIXELS, isolated=isolated) as whole:
+            with open_image(source, name, max_pixels=MAX_READ_PIXELS, isolated=isolated) as whole:
                 return self._prepare(name, whole.rgb, [None], whole.width, whole.height, whole.note)
         with open_and_detect(source, name, self._detector, self._size, self._max_faces, isolated=isolated) as image:
             return self._prepare(name, image.rgb, image.faces, image.width, image.height, image.note)

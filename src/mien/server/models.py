@@ -20,7 +20,8 @@ from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Reader
 from mien.inference.reader_options import Faces
 from mien.inference.thresholds import parse_threshold
-from mien.io.images.decoding import load_image, read_header
+from mien.io.images.decoding import MAX_READ_PIXELS, load_image
+from mien.io.images.headers import read_header
 from mien.io.images.pixels import reduced
 from mien.results import FaceHeat
 from mien.runtime.sessions import Stopper
@@ -198,13 +199,13 @@ class Models:
             raise Problem("unreadable_image", str(data))
         try:
             if view == "image":
-                return _png(shrink(load_image(data, isolated=reader.isolated), ())[0])
+                return _png(shrink(load_image(data, max_pixels=MAX_READ_PIXELS, isolated=reader.isolated), ())[0])
             found = explain_image(reader, data, label, method)
         except ImageError as error:
             raise Problem("unreadable_image", f"{upload.name}: {error.reason}") from None
         except ConfigError as error:
             raise Problem("bad_parameter", to_query(str(error))) from None
-        image, faces = shrink(found.image, found.faces)
+        image, faces = shrink(found.image, found.faces_in_image())
         return _png(overlay_faces(image, faces) if view == "overlay" else heat_layer(image.shape, faces))
 
 

@@ -55,16 +55,18 @@ def annotate(rgb: UInt8, result: ImageResult) -> Image.Image:
     smaller than `MIN_SIDE` is enlarged by a whole number.
 
     Args:
-        rgb: the upright image, uint8 (H, W, 3), RGB, [0, 255].
+        rgb: the upright image, uint8 (H, W, 3), RGB, [0, 255]; also one that was shrunk after it was read.
         result: the result of a Reader for it.
     """
     factor = max(1, -(-MIN_SIDE // max(rgb.shape[:2])))
+    height, width = rgb.shape[:2]
+    scale = (width / (result.width or width), height / (result.height or height))
     image = Image.fromarray(np.ascontiguousarray(rgb))
     if factor > 1:
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     if not result.faces:
         return image
-    boxes = [_enlarged(face.box, factor) for face in result.faces]
+    boxes = [_enlarged(scaled(face.box, *scale), factor) for face in result.faces]
     texts = [face_label(face) for face in result.faces]
     colours = [answer_colours(list(face.probabilities)).get(face.answer, _PALETTE[-1]) for face in result.faces]
     pen = ImageDraw.Draw(image)
@@ -162,6 +164,19 @@ def _inside(places: Sequence[tuple[int, int]], size: tuple[int, int], width: int
     found = np.array(places, np.int64).reshape(-1, 2)
     keep: Int64 = found[((found >= 0) & (found + np.array(size) <= (width, height))).all(axis=1)]
     return keep
+
+
+def scaled(box: Box, across: float, down: float) -> Box:
+    """Return a box in an image of so many times the width and height; its sides are at least 1 pixel.
+
+    Examples:
+        >>> scaled(Box(10, 10, 5, 5), 0.5, 0.1)
+        Box(x=5, y=1, width=2, height=1)
+    """
+    if (across, down) == (1, 1):
+        return box
+    sides = max(round(box.width * across), 1), max(round(box.height * down), 1)
+    return Box(round(box.x * across), round(box.y * down), *sides)
 
 
 def _enlarged(box: Box, factor: int) -> Box:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from mien.data.inspection import inspect_file
 from mien.errors import ImageError
-from mien.io.images.decoding import load_image, open_header
+from mien.io.images.decoding import load_image
 from mien.io.images.formats import FORMAT_SUFFIXES, FORMATS
+from mien.io.images.headers import open_header
 from mien.io.sniffing import is_image_name
 
 FACE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))

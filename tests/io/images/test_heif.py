@@ -18,7 +18,9 @@ from skimage import data
 from mien.arrays import RGB
 from mien.data.inspection import inspect_file
 from mien.errors import ImageError
-from mien.io.images.decoding import MAX_DECODED, decoding_bytes, load_image, open_image
+from mien.io.images.costs.bounds import MAX_BYTES
+from mien.io.images.decoding import load_image, open_image
+from mien.io.images.headers import decoding_bytes
 from mien.io.images.heif import is_avif, is_heif
 from mien.io.sniffing import begins_like_image, is_image_name, looks_like_video, not_an_image
 
@@ -188,7 +190,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     yield "smaller than it is", with_size(plain, 16, 16), "."
     yield "huge", with_size(plain, 2**32 - 1, 2**32 - 1), "."
     yield "too many pixels", with_size(plain, 20_000, 20_000), "more than 178956970 pixels"
-    yield "too much memory", with_size(plain, 12_000, 12_000), f"takes more than {MAX_DECODED >> 20} MiB"
+    yield "too much memory", with_size(plain, 12_000, 12_000), f"takes more than {MAX_BYTES >> 20} MiB"
     yield "many boxes", plain[:28] + b"\0\0\0\x08free" * 30_000 + plain[28:], "more than 20000 boxes"
     yield "no primary", plain.replace(b"pitm", b"free"), "."
     yield "metadata that are no text", encode_heic(FACE, exif=Image.Exif().tobytes()).replace(b"Exif", b"E\xeeif"), ""
@@ -234,7 +236,8 @@ def test_nothing_is_registered_with_pillow_and_the_library_is_loaded_for_such_fi
         import sys
         from PIL import Image
         from pathlib import Path
-        from mien.io.images.decoding import decode_with_size, load_image
+        from mien.io.images.decoding import load_image
+        from mien.io.images.loading import decode_with_size
         load_image("a.png")
         print("_pi_heif" in sys.modules)
         decode_with_size(Path("a.heic").read_bytes(), "a")

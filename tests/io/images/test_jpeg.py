@@ -11,8 +11,9 @@ from PIL import Image
 
 from mien.data.inspection import inspect_file
 from mien.errors import ImageError
-from mien.io.images.decoding import decode, decode_with_size
+from mien.io.images.decoding import decode
 from mien.io.images.jpeg import CUT_SHORT, completed
+from mien.io.images.loading import decode_with_size
 
 
 def jpeg(seed: int = 0, width: int = 96, height: int = 80, mode: str = "RGB", **options: Any) -> bytes:

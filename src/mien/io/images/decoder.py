@@ -17,16 +17,20 @@ import numpy as np
 
 from mien.arrays import UInt8
 from mien.errors import ImageError
-from mien.io.images.decoding import decode_with_size
+from mien.io.images.costs.bounds import opening_bytes
 from mien.io.images.examination import examine
 from mien.io.images.isolation import CPU_SECONDS
+from mien.io.images.loading import decode_with_size
 from mien.io.images.messages import read_exactly, read_message, write_message
 from mien.io.images.source import read_file
+from mien.runtime.memory import release_freed_memory
 
 #: An image that takes no more than this is decoded without asking the parent, in bytes.
 FREE_BYTES = 16 * 2**20
 #: Address space above what an image should take, in bytes: decoders and the C library ask for more than they use.
 _SLACK = 192 * 2**20
+#: What is freed is returned to the system after an image that was allowed more than this, in bytes.
+_RELEASE_ABOVE = _SLACK + 32 * 2**20
 
 
 class _Limits:
@@ -79,11 +83,11 @@ class _Server:
         """Answer requests until the parent is gone."""
         write_message(self._replies, {"ready": os.getpid()})
         while (request := read_message(self._requests)) is not None:
-            sent = read_exactly(self._requests, request["size"])
-            if sent is None:
+            sent = self._requests.read(request["size"])  # one copy of what may be large
+            if len(sent) < request["size"]:
                 return
             try:
-                self._answer(request, bytes(sent))
+                self._answer(request, sent)
             except ImageError as error:
                 write_message(self._replies, {"error": [error.reason, error.code]})
             except MemoryError:
@@ -93,6 +97,7 @@ class _Server:
     def _answer(self, request: dict[str, Any], sent: bytes) -> None:
         self._limits.set(FREE_BYTES)
         data = read_file(Path(request["path"])) if request["path"] is not None else sent
+        self._limits.set(FREE_BYTES + opening_bytes(data))
         options = request["options"]
         if request["task"] == "examine":
             pixels, facts = examine(data, "", reserve=self._reserve, **options)
@@ -102,6 +107,9 @@ class _Server:
             del facts["rgb"]
         shape = None if pixels is None else pixels.shape
         write_message(self._replies, {"shape": shape, "facts": facts}, _flat(pixels))
+        if self._limits.allowed > _RELEASE_ABOVE:
+            del pixels, data
+            release_freed_memory()
 
     def _reserve(self, needed: int) -> None:
         """Wait until the parent has as much memory for this image."""
@@ -133,7 +141,7 @@ def main(lifeline: int | None = None) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the parent ends this process, once it needs it no longer
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    requests, replies = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 0)
     silent = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):  # what a decoder prints must not reach the parent's terminal, nor its replies
         os.dup2(silent, number)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from mien.arrays import UInt8
-from mien.errors import ImageError
-from mien.io.images.decoding import load_upright, open_header
+from mien.errors import ImageError, ImageErrorCode
+from mien.io.images.headers import open_header
 from mien.io.images.isolation import DECODING_BUDGET, run_isolated
+from mien.io.images.loading import load_stored
 from mien.io.images.pixels import orientation, shrunk_grey
 
 #: Frames of an animation that are counted.
@@ -30,6 +31,7 @@ class Examined(NamedTuple):
         turned: whether EXIF turns it.
         note: what is unusual about the file.
         error: why it cannot be decoded.
+        error_code: which kind of reason that is.
     """
 
     format: str
@@ -41,6 +43,7 @@ class Examined(NamedTuple):
     turned: bool = False
     note: str | None = None
     error: str | None = None
+    error_code: ImageErrorCode = "damaged"
 
 
 def examine(
@@ -73,15 +76,16 @@ def examine(
             return None, found._asdict()
         # Read before and after decoding: a PNG may store it behind its pixels, a TIFF loses it there.
         turned = header.format != "PNG" and orientation(header) != 1
-        upright, note = load_upright(header, data, name, shrink_to=grey_side, reserve=reserve)
-        short = min(upright.size)
-        grey = shrunk_grey(upright, short // grey_side if short > 2 * grey_side else 1)
-        turned = turned or orientation(header) != 1
+        stored, note = load_stored(header, data, name, shrink_to=grey_side, reserve=reserve)
+        short, turn = min(stored.size), orientation(stored)
+        grey = shrunk_grey(stored, short // grey_side if short > 2 * grey_side else 1, turn)
+        turned = turned or turn != 1
     except MemoryError:
         raise
     except Exception as error:  # counting frames reads the whole file, and each decoder raises its own
-        reason = getattr(error, "reason", f"is damaged ({type(error).__name__})")
-        return None, found._replace(error=reason)._asdict()
+        damaged = ImageError(name, f"is damaged ({type(error).__name__})", "damaged")
+        known = error if isinstance(error, ImageError) else damaged
+        return None, found._replace(error=known.reason, error_code=known.code)._asdict()
     transparent = header.mode in ("RGBA", "LA", "PA") or "transparency" in header.info
     found = found._replace(mode=header.mode, transparent=transparent, turned=turned, note=note)
     return grey, found._asdict()

@@ -87,19 +87,79 @@ def to_grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" and "transparency" not in image.info else to_rgb(image).convert("L")
 
 
-def shrunk_grey(image: Image.Image, factor: int) -> UInt8:
-    """Convert a decoded image to grey by the rules of `to_grey`, shrunk by a whole number; uint8 (H, W), in strips."""
-    if _is_deep(image) or image.width * image.height <= 4 * _STRIP_PIXELS:
-        return np.asarray(to_grey(image).reduce(factor))
-    rows = max(_STRIP_PIXELS // image.width // factor, 1) * factor
-    strips = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows))
+def shrunk_grey(image: Image.Image, factor: int, turn: int = 1) -> UInt8:
+    """Convert a decoded image to grey by the rules of `to_grey`, upright and shrunk by a whole number, in strips.
+
+    Args:
+        image: as stored.
+        factor: how many pixels of a side become one.
+        turn: its EXIF orientation, as `orientation` returns it.
+
+    Returns:
+        uint8 (H, W), each side divided by the factor and rounded up.
+    """
+    width, height = image.size if turn < 5 else image.size[::-1]
+    if _is_deep(image) or width * height <= 4 * _STRIP_PIXELS:
+        return np.asarray(to_grey(_transposed(image, turn)).reduce(factor))
+    rows = max(_STRIP_PIXELS // width // factor, 1) * factor
+    strips = (
+        _transposed(image.crop(_stored_rows(image.size, turn, top, rows)), turn) for top in range(0, height, rows)
+    )
     return np.concatenate([np.asarray(to_grey(strip).reduce(factor)) for strip in strips])
+
+
+def _stored_rows(size: tuple[int, int], turn: int, top: int, rows: int) -> tuple[int, int, int, int]:
+    """Return where an image as stored has the rows from `top` of its upright version: left, top, right, bottom."""
+    width, height = size
+    across = turn >= 5
+    length = width if across else height
+    start, end = top, min(top + rows, length)
+    if turn in (3, 4, 7, 8):  # the upright image begins at the other end
+        start, end = length - end, length - start
+    return (start, 0, end, height) if across else (0, start, width, end)
+
+
+def _transposed(image: Image.Image, turn: int) -> Image.Image:
+    method = TRANSPOSES.get(turn)
+    return image if method is None else image.transpose(method)
+
+
+def turned_upright(rgb: RGB, turn: int) -> RGB:
+    """Turn uint8 (H, W, 3) by an EXIF orientation, a large one in strips: Pillow would hold four copies.
+
+    Examples:
+        >>> turned_upright(np.zeros((2, 3, 3), np.uint8), 6).shape
+        (3, 2, 3)
+    """
+    if turn not in TRANSPOSES:
+        return rgb
+    height, width = rgb.shape[:2]
+    if height * width <= 4 * _STRIP_PIXELS:
+        return np.asarray(_transposed(Image.fromarray(rgb), turn))
+    shape = (height, width) if turn < 5 else (width, height)
+    found = np.empty((*shape, 3), np.uint8)
+    rows = max(_STRIP_PIXELS // shape[1], 1)
+    for top in range(0, shape[0], rows):
+        left, upper, right, lower = _stored_rows((width, height), turn, top, rows)
+        strip = Image.fromarray(np.ascontiguousarray(rgb[upper:lower, left:right]))
+        found[top : top + rows] = np.asarray(_transposed(strip, turn))
+    return found
+
+
+def shrink_factor(pixels: int, max_pixels: int | None) -> int:
+    """Return the whole number by which the sides are divided so that at most `max_pixels` are left; None: any number.
+
+    Examples:
+        >>> shrink_factor(100, 25), shrink_factor(101, 25), shrink_factor(100, None)
+        (2, 3, 1)
+    """
+    return max(1, math.ceil(math.sqrt(pixels / (max_pixels or math.inf))))
 
 
 def shrunk_rgb(image: Image.Image, max_pixels: int | None) -> RGB:
     """Convert a decoded image to RGB as stored, shrunk by a whole number to at most `max_pixels` (None: not shrunk)."""
     width, height = image.size
-    factor = max(1, math.ceil(math.sqrt(width * height / (max_pixels or math.inf))))
+    factor = shrink_factor(width * height, max_pixels)
     if factor == 1 and width * height <= 4 * _STRIP_PIXELS:
         return np.asarray(to_rgb(image))
     found = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)

@@ -12,7 +12,7 @@ from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
 from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.libtiff import silence_libtiff
-from mien.io.images.pixels import MAX_PIXELS, TRANSPOSES, orientation, shrunk_rgb, too_many_pixels
+from mien.io.images.pixels import MAX_PIXELS, orientation, shrunk_rgb, too_many_pixels, turned_upright
 from mien.text import first_line
 
 #: A path, the bytes of an image file, a file opened for reading bytes, a Pillow image, or an array as `array_to_rgb`
@@ -114,9 +114,7 @@ def _pillow_to_rgb(image: Image.Image, name: str) -> RGB | ImageError:
         silence_libtiff()
     try:
         image.load()
-        rgb = shrunk_rgb(image, None)
-        turn = TRANSPOSES.get(orientation(image))
-        return rgb if turn is None else np.asarray(Image.fromarray(rgb).transpose(turn))
+        return turned_upright(shrunk_rgb(image, None), orientation(image))
     except Exception as error:  # each decoder raises its own
         return ImageError(name, f"is truncated or damaged: {first_line(error)}", "damaged")
 

@@ -12,7 +12,7 @@ from mien.errors import ConfigError, ExportError, ImageError
 from mien.faces.crop import crop
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import load
-from mien.io.images.decoding import load_image
+from mien.io.images.decoding import MAX_READ_PIXELS, load_image
 from mien.training.export.agreement import Agreement
 from mien.training.export.files import FileAgreement, compare_files, image_files
 from mien.training.export.input_range import Found, find_scaling
@@ -122,7 +122,7 @@ def _images(
     found = []
     for path in files:
         try:
-            found.append(crop(load_image(path), size, channels, None, resize, fit))
+            found.append(crop(load_image(path, max_pixels=MAX_READ_PIXELS), size, channels, None, resize, fit))
         except ImageError:
             continue
         if len(found) == _COMPARED_CROPS:

@@ -13,7 +13,7 @@ from mien.data.dataset import Manifest
 from mien.errors import OutputError
 from mien.faces.crop import Region, crop
 from mien.io.atomic import LOCK, locked, new_file
-from mien.io.images.decoding import decode
+from mien.io.images.decoding import MAX_READ_PIXELS, open_image
 from mien.runtime.cores import available_cores
 
 _BLOCK = 256
@@ -79,7 +79,12 @@ def _write(
     report: Callable[[float], None],
 ) -> None:  # fmt: skip
     def one(name: str) -> UInt8:
-        return crop(decode(manifest.read(name), name), size, channels, regions.get(name))
+        # The crop is made while the image's memory is reserved: every thread would hold an image besides.
+        with open_image(manifest.read(name), name, max_pixels=MAX_READ_PIXELS, isolated="costly") as image:
+            region = regions.get(name)
+            if region is not None:
+                region = region.scaled(image.rgb.shape[1] / image.width)
+            return crop(image.rgb, size, channels, region)
 
     names = [sample.name for sample in manifest.samples]
     with new_file(path) as part, ThreadPoolExecutor(available_cores()) as pool, part.open("wb") as stream:

@@ -14,8 +14,9 @@ from PIL import Image
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError
 from mien.io.images.costs.bounds import MAX_SECONDS, cost_of
-from mien.io.images.decoding import decode_with_size, load_image
+from mien.io.images.decoding import load_image
 from mien.io.images.formats import FORMATS
+from mien.io.images.loading import decode_with_size
 
 FACE = Image.fromarray(draw_face("happy", 3, 64))
 

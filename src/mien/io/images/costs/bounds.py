@@ -6,6 +6,7 @@ AVIF and HEIF have decoders that may take more than any simple look shows: they 
 limits (`images.isolation`).
 """
 
+import math
 import re
 from collections.abc import Callable
 
@@ -16,8 +17,9 @@ from mien.io.images.costs.tags import tags_bytes, tiff_cost
 
 #: An image that may take longer than this is refused, in seconds.
 MAX_SECONDS = 5.0
-#: An image that may take more memory than this beside its pixels is refused, in bytes.
-MAX_BYTES = 448 * 2**20
+#: Images that take more memory than this while they are decoded are refused before that, in bytes. With mien itself
+#: (180 MiB in its largest command that needs no Keras) and a decoder, it stays below 600 MiB.
+MAX_BYTES = 416 * 2**20
 
 #: Pillow's loops in Python, in seconds: a JPEG segment, a byte between segments, a PNG chunk, a GIF sub-block, a byte
 #: of a PPM's text, a value of a PPM that is scaled, a byte or pixel of a BMP that is packed, a JPEG 2000 box.
@@ -171,17 +173,35 @@ def ppm_cost(data: bytes) -> Cost:
 
 
 def webp_cost(data: bytes) -> Cost:
-    """Look at the EXIF data."""
+    """Count the decoder's two canvases, and look at the EXIF data."""
+    canvases = Cost(0, _CANVASES * math.prod(_webp_size(data)), "two canvases of a WebP")
     place = 12
     for _ in range(_MAX_RIFF):
         kind, length = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
         if kind == b"EXIF":
             body = data[place + 8 : place + 8 + length]
-            return Cost(0, tags_bytes(body.removeprefix(b"Exif\0\0")), "its EXIF data")
+            return larger(canvases, Cost(0, tags_bytes(body.removeprefix(b"Exif\0\0")), "its EXIF data"))
         place += 8 + length + (length & 1)
         if place >= len(data):
             break
-    return NOTHING
+    return canvases
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height in pixels; zeros for what is no WebP (RFC 9649)."""
+    if data[8:16] == b"WEBPVP8X":
+        return tuple(1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))  # type: ignore[return-value]
+    if data[8:16] == b"WEBPVP8 ":
+        return tuple(int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))  # type: ignore[return-value]
+    if data[8:16] == b"WEBPVP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return 0, 0
+
+
+def opening_bytes(data: bytes) -> int:
+    """Return the address space that a decoder takes once its file's header is open, in bytes."""
+    return webp_cost(data).bytes if data.startswith(b"RIFF") else 0
 
 
 def jpeg2000_cost(data: bytes) -> Cost:
@@ -199,6 +219,8 @@ def jpeg2000_cost(data: bytes) -> Cost:
     return larger(Cost(boxes * _BOX, 0, f"{boxes} boxes"), codestream_cost(data, place))
 
 
+#: Bytes per pixel of a WebP's canvases.
+_CANVASES = 8
 #: Chunks of a WebP that are looked at for EXIF data, which stands behind the image; each is C code's work.
 _MAX_RIFF = 1_000_000
 #: Markers of JPEG frames, and of the segments whose content counts.
