@@ -434,7 +434,10 @@ def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(data: Pat
             resume_training(tmp_path / "r")
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == before
     assert read_run(tmp_path / "r").state == "unfinished"
+    (tmp_path / "r" / ".checkpoint.npz.lock").touch()  # of killed processes
+    (tmp_path / "r" / ".bundle.part").mkdir()
     assert resume_training(tmp_path / "r").folder == tmp_path / "r"
+    assert [path.name for path in (tmp_path / "r").iterdir() if path.name.startswith(".")] == []
 
 
 def test_what_cannot_be_written_says_what_is_kept(tmp_path: Path) -> None:

@@ -68,6 +68,15 @@ def _alone(path: Path) -> Iterator[None]:
             yield
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of files of this module. Only for who keeps other processes off the folder."""
+    for path in [*folder.glob(f".*{LOCK}"), *folder.glob(".*.part")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with new_file(path) as part:

@@ -10,7 +10,7 @@ from mien.data.detection import DetectionChoice
 from mien.evaluation.baselines import ShippedPredictions, measure_baselines, pool_shipped
 from mien.evaluation.provenance import record_provenance
 from mien.evaluation.scoring import Predictions, pool_folds
-from mien.io.atomic import new_folder, readable_errors, to_bytes
+from mien.io.atomic import new_folder, readable_errors, remove_leftovers, to_bytes
 from mien.io.layout import BUNDLE, CONFIG, FINAL, RUN, is_finished
 from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
@@ -82,6 +82,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         recorded |= {"detection": to_flags(detection.sentence), **record_provenance(0)}
         baselines = measure_baselines(predictions, pool_shipped(shipped))
         write_report(Evaluation(predictions, evaluated_on, recorded, baselines=baselines), folder)
+        remove_leftovers(folder)
     return TrainingResult(folder, predictions, evaluated_on, (), None, detection, baselines)
 
 

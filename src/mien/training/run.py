@@ -22,7 +22,17 @@ from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
-from mien.io.atomic import LOCK, NOTHING_KEPT, is_locked, locked, new_folder, readable_errors, to_bytes, write_text
+from mien.io.atomic import (
+    LOCK,
+    NOTHING_KEPT,
+    is_locked,
+    locked,
+    new_folder,
+    readable_errors,
+    remove_leftovers,
+    to_bytes,
+    write_text,
+)
 from mien.io.layout import (
     AUGMENTED,
     BUNDLE,
@@ -211,6 +221,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
                 reporter.say(uncalibrated)
         found = _evaluate(folder, config, split, validation, reporter)
         (folder / CHECKPOINT).unlink(missing_ok=True)
+        remove_leftovers(folder)
     return TrainingResult(
         folder, found.predictions, found.part, tuple(history), agreement, split.detection, found.baselines
     )
