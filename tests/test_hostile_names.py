@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -24,8 +25,11 @@ from mien.data.dataset import read_manifest
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError
 from mien.evaluation.held_out import read_split
-from mien.inference.bundle import CONFIG_FILE
+from mien.inference.bundle import CONFIG_FILE, load_bundle
+from mien.inference.jobs.ray import PartsJob, PartWriter
 from mien.io.cells import csv_table, from_cell, unescape
+from mien.io.inputs import Inputs
+from mien.io.parquet_parts import INPUTS_FILE, JOB_FILE, Changed, begin_parts
 from mien.text import UNSAFE
 from mien.training.data_split import DataSplit
 from mien.training.loop.cache import cached_crops
@@ -44,6 +48,10 @@ NAMES = (
 )  # fmt: skip
 CLASSES = (f"happy={ESCAPES}\udce9<b>\u202e$x", "-sad\n;@'\"`[red]{0}")
 MODEL = f"mo{ESCAPES}del\u202e=<i>\udce9"
+#: Settings of a tiny training.
+FIXED = {"network": "stack", "size": 16, "width": 0.1, "epochs": 1}
+SMALL = [word for name, value in FIXED.items() for word in (f"--{name}", str(value))]
+SMALL += ["--from", "none", "--no-detect"]
 #: What rich writes for colours, bars and the cursor.
 _OF_RICH = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[lh]|2K|\d*A)|\r")
 
@@ -249,23 +257,97 @@ def test_what_a_training_stores_of_its_data(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_train(call: Call, data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("keras")
-    run = tmp_path / f"run{ESCAPES}\udce9"
-    small = ("--from", "none", "--network", "stack", "--size", "16", "--width", "0.1", "--epochs", "1", "--no-detect")
-    status, said, errors = call("train", data, "--out", run, *small)
+    keras = pytest.importorskip("keras")
+    run = tmp_path / f"run{ESCAPES}\udce9=<b>"
+    (data / CLASSES[0] / f"{NAMES[0]}-empty.png").touch()
+    try:
+        status, said, errors = call("train", data, "--out", run, *SMALL, "--tensorboard")
+    finally:
+        (data / CLASSES[0] / f"{NAMES[0]}-empty.png").unlink()
     assert status == 0, errors
     assert_text(said + errors)
     assert_page(run / "report.html")
     names = {f"{label}/{name}.png" for label in CLASSES for name in NAMES}
     assert {row["file"] for row in assert_cells(run / "split.csv")} <= names
+    (left_out,) = assert_cells(run / "left-out.csv")
+    assert left_out["file"] == f"{CLASSES[0]}/{NAMES[0]}-empty.png"
+    assert len(list((run / "tensorboard").glob("*/events*"))) == 2
     for file in ("config.toml", "run.json", "metrics.json", "history.csv", "bundle/config.json", "bundle/CARD.md"):
         assert_text((run / file).read_text(encoding="utf-8"))
+    theirs, labels = (
+        tmp_path / f"their{ESCAPES}\udce9.keras",
+        ",".join('"' + label.replace('"', '""') + '"' for label in CLASSES),
+    )
+    layers = [keras.Input((16, 16, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential([*layers, keras.layers.Softmax()]).save(tmp_path / "theirs.keras")
+    (tmp_path / "theirs.keras").rename(theirs)
+    other = shutil.copytree(run, tmp_path / f"b{ESCAPES}")
     for words in (["evaluate", "--model", run], ["runs", tmp_path], ["runs", tmp_path, "--json", "-"],
-                  ["predict", data, "--model", run]):  # fmt: skip
+                  ["predict", data, "--model", run], ["compare", run, other, "--out", tmp_path / "both"],
+                  ["export", theirs, "--labels", labels, "--out", tmp_path / f"bundle{ESCAPES}"]):  # fmt: skip
         status, said, errors = call(*words)
         assert status == 0, errors
         assert_text(said + errors)
     assert set(mien.load(run).answers) == set(CLASSES)
+    assert_page(tmp_path / "both" / "compare.html")
+    for file in ("config.json", "CARD.md"):
+        assert_text((tmp_path / f"bundle{ESCAPES}" / file).read_text(encoding="utf-8"))
+
+    shutil.copytree(run, tmp_path / "again")
+    for path in (tmp_path / "again" / "metrics.json", tmp_path / "again" / "report.html"):
+        path.unlink()
+    path = data / CLASSES[1] / f"{NAMES[0]}.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    try:
+        status, said, errors = call("train", "--resume", tmp_path / "again")
+    finally:
+        path.write_bytes(whole)
+    assert (status, errors.count("has changed since this run began (1 file changed)")) == (2, 1)
+    assert_text(said + errors)
+
+
+@pytest.mark.slow
+def test_searches(call: Call, data: Path, tmp_path: Path) -> None:
+    """Studies and experiments, whose tables and charts name runs and settings."""
+    pytest.importorskip("optuna")
+    fixed = [word for name, value in FIXED.items() for word in ("--fix", f"{name}={value}")]
+    study, sweep = tmp_path / f"study{ESCAPES}\udce9=<b>?x={{0}}%41", tmp_path / f"sweep{ESCAPES}\udce9=<b>"
+    toml = tmp_path / f"{ESCAPES}\udce9.toml"
+    settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in FIXED.items())
+    title = json.dumps(f"<b>{ESCAPES}=x")
+    toml.write_text(
+        f"title = {title}\nseeds = 1\n[base]\n{settings}detect = false\n[grid]\nlearning_rate = [0.001, 0.01]\n"
+    )
+    for words in (["tune", data, *fixed, "--no-detect", "--search", "dropout", "--trials", "1", "--out", study],
+                  ["experiment", toml, data, "--out", sweep],
+                  ["runs", tmp_path]):  # fmt: skip
+        status, said, errors = call(*words)
+        assert status == 0, errors
+        assert_text(said + errors)
+    assert set(mien.load(next(sweep.glob("*/bundle"))).answers) == set(CLASSES)
+    for folder in (study, sweep):
+        for path in folder.rglob("*"):
+            if path.suffix in (".json", ".toml", ".csv", ".html", ".md"):
+                assert_text(path.read_text(encoding="utf-8"))
+    for path in (study / "trials.csv", study / "split.csv", sweep / "experiment.csv"):
+        assert_cells(path)
+
+
+def test_parts_of_many_machines(data: Path, model: Path, sources: set[str], tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parts, starts, _ = begin_parts(tmp_path, Inputs([str(data)]), {"model": {"name": MODEL}})
+    PartWriter(PartsJob(parts, Path.cwd(), load_bundle(model), detect=False)).write(0, starts[0])
+    for path in (tmp_path / INPUTS_FILE, tmp_path / JOB_FILE):
+        assert_text(path.read_text(encoding="utf-8"))
+    rows = parquet.read_table(parts.path(0)).to_pylist()
+    assert {unescape(row["source"]) for row in rows} == sources
+    for row in rows:
+        assert_text(row["source"] + row["model"] + row["answer"])
+    path = data / CLASSES[0] / f"{NAMES[0]}.png"
+    os.utime(path, ns=(1, 1))
+    changed = begin_parts(tmp_path, Inputs([str(data)]), {"model": {"name": MODEL}})[2]
+    assert changed == Changed(str(path), 1)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -31,6 +31,15 @@ def test_bad_rename_is_refused(pairs: list[str]) -> None:
         parse_rename(pairs)
 
 
+@pytest.mark.parametrize("text", ["happy\n,sad", "happy,sa\rd", "\n"])
+def test_a_line_break_outside_of_quotes_is_one_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="a name with a line break stands in double quotes"):
+        parse_classes(f"{text}x")
+    with pytest.raises(ConfigError, match="a name with a line break stands in double quotes"):
+        parse_rename([f"{text}=y"])
+    assert parse_classes('"hap\npy",sad') == ("hap\npy", "sad")
+
+
 def test_a_name_with_a_comma_stands_in_quotes() -> None:
     assert parse_classes('happy, "sad, crying"') == ("happy", "sad, crying")
     assert parse_rename(['"sad, crying=sad",joy=happy']) == {"sad, crying": "sad", "joy": "happy"}

@@ -63,8 +63,11 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fields(text: str) -> tuple[str, ...]:
-    """Split a text at its commas, but those inside double quotes."""
-    return tuple(name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row)
+    """Split a text at its commas, but those inside double quotes; ConfigError for a line break outside of them."""
+    try:
+        return tuple(name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row)
+    except csv.Error:
+        raise ConfigError(f"'{text:.80}': a name with a line break stands in double quotes") from None
 
 
 def _check_names(names: tuple[str, ...], text: str) -> tuple[str, ...]:

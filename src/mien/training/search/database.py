@@ -1,10 +1,12 @@
 """Open the database of a study: SQLite or any URL that SQLAlchemy knows, shared by processes and machines."""
 
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ _RETRIES = 3
 #: Heartbeats in the time after which a process counts as dead.
 _HEARTBEATS = 6
 _ATTEMPTS = 20
+#: Seconds to wait for a database of SQLite that another process writes.
+_TIMEOUT = 60
 
 
 def require_optuna(storage: str | Path | None = None) -> None:
@@ -122,11 +126,17 @@ def _driver(url: str) -> str | None:
 def _connect(storage: str | Path, silent_after: int) -> Any:
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
-    is_file = isinstance(storage, Path) or storage.startswith("sqlite:")
-    url = f"sqlite:///{storage.resolve()}" if isinstance(storage, Path) else storage
+    options: dict[str, Any] | None
+    url, options = str(storage), None
+    if isinstance(storage, Path):  # a path would be taken for a URL and a template: `?`, `{0}` and bytes not of UTF-8
+        url = "sqlite:///study.db"
+        connect = partial(sqlite3.connect, storage.resolve(), timeout=_TIMEOUT, check_same_thread=False)
+        options = {"creator": connect}
+    elif storage.startswith("sqlite:"):
+        options = {"connect_args": {"timeout": _TIMEOUT}}
     return RDBStorage(
         url,
-        engine_kwargs={"connect_args": {"timeout": 60}} if is_file else None,
+        engine_kwargs=options,
         heartbeat_interval=heartbeat_seconds(silent_after),  # Optuna only checks that there is one
         grace_period=silent_after,
         heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=_RETRIES),

@@ -19,6 +19,7 @@ import keras
 from mien.arrays import UInt8
 from mien.errors import ConfigError, OutputError, TrainingError
 from mien.io.atomic import LOCK, changed_fields, locked, read_json, readable_errors, refuse_foreign, write_text
+from mien.io.cells import escape
 from mien.io.layout import CHECKPOINT, CONFIG, SPLIT, is_begun
 from mien.text import pluralize
 from mien.training.config import FROM_SCRATCH, TrainConfig
@@ -123,7 +124,7 @@ def tune(
     space = make_space(resolved(given, base), base, search)
     with exclusive(out, reporter.say):  # only one process may make the tables of a database
         study = open_study(
-            options.storage or out / STUDY, options.study or f"mien-{out.resolve().name}", _job(space, split),
+            options.storage or out / STUDY, options.study or f"mien-{escape(out.resolve().name)}", _job(space, split),
             space.defaults, pruner=options.pruner, warm_up=max(1, base.epochs // 4),
             silent_after=options.silent_after, seed=base.seed,
         )  # fmt: skip
