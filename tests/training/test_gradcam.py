@@ -45,6 +45,17 @@ def untrained(kind: str, classes: int) -> keras.Model:
     return network
 
 
+@pytest.mark.parametrize("method", get_args(GradMethod))
+def test_with_mirror_the_map_is_the_average_of_both_images(crops: Crops, method: GradMethod) -> None:
+    network, labels = untrained("classic", 2), np.arange(6) % 2
+    single, both = GradCam(network, method), GradCam(network, method, mirror=True)
+    turned = crops[:, :, ::-1]
+    by_hand = (single.raw(crops, labels) + single.raw(turned, labels)[:, :, ::-1]) / 2
+    np.testing.assert_allclose(both.raw(crops, labels), by_hand, atol=1e-6)
+    np.testing.assert_allclose(both(crops, labels), both(turned, labels)[:, :, ::-1], atol=1e-4)
+    assert np.abs(single(crops, labels) - single(turned, labels)[:, :, ::-1]).max() > 0.01
+
+
 def test_the_gradient_is_the_derivative() -> None:
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     np.testing.assert_allclose(gradient(lambda t: keras.ops.sum(t**3, axis=-1), x), 3 * x**2, rtol=1e-4)

@@ -60,10 +60,22 @@ def device_option(function: Function) -> Function:
     )(function)
 
 
+_SWITCH = {"auto": None, "yes": True, "no": False}
+
+
+def mirror_option(function: Function) -> Function:
+    """Add `--mirror auto|yes|no`, which every verb that reads takes; the verb gets a bool, or None for auto."""
+    return click.option(
+        "--mirror",
+        type=click.Choice(list(_SWITCH)),
+        callback=lambda context, option, value: _SWITCH[value or "auto"],
+        show_default="auto, as the model says",
+        help="average each crop with its mirror image; no takes half the time",
+    )(function)
+
+
 #: How `auto` of `--detect` decides: on the model for verbs that read, on a sample of the images for verbs that train.
 AS_TRAINED, BY_SAMPLE = "as the model was trained", "decided by a sample of DATA"
-
-_DETECT = {"auto": None, "yes": True, "no": False}
 
 
 def detect_option(auto: str) -> Callable[[Function], Function]:
@@ -78,11 +90,11 @@ def detect_option(auto: str) -> Callable[[Function], Function]:
         def run(*, detect: str | None, no_detect: bool, **others: Any) -> Any:
             if no_detect and detect not in (None, "no"):
                 raise ConfigError(f"--detect {detect} and --no-detect: give only one of them")
-            return function(detect=False if no_detect else _DETECT[detect or "auto"], **others)
+            return function(detect=False if no_detect else _SWITCH[detect or "auto"], **others)
 
         option = click.option("--no-detect", is_flag=True, hidden=True, help="the same as --detect no")(run)
         words = "find faces first, or use each image whole; --no-detect is --detect no"
-        choice = click.Choice(list(_DETECT))
+        choice = click.Choice(list(_SWITCH))
         return cast("Function", click.option("--detect", type=choice, show_default=f"auto, {auto}", help=words)(option))
 
     return add

@@ -33,6 +33,7 @@ def check(
     quick: bool = False,
     model: str | Path | Reader | None = None,
     device: Device = "auto",
+    mirror: bool | None = None,
     strict_extensions: bool = False,
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
@@ -54,6 +55,7 @@ def check(
         model: checks the labels: a shipped model, a bundle or run folder, or a reader. It should not have been trained
             on these images. Default: the shipped model, for photographs and crops of faces.
         device: where the model runs, as in `Reader`.
+        mirror: average each crop with its mirror image, as in `Reader`.
         strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
         on_message: called with a sentence: what was guessed about the layout, which device was chosen, or that faces
             will take minutes.
@@ -80,7 +82,10 @@ def check(
     require_device(device)
     if isinstance(model, Reader):
         refuse_device(device)
-    opened = load(model, faces="largest", device=device) if isinstance(model, str | Path) else model
+    if model is None or isinstance(model, Reader):
+        opened = model and model.variant(mirror=mirror)
+    else:
+        opened = load(model, faces="largest", device=device, mirror=mirror)
     manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
     manifest.say_notes(on_message)
     files = 1.0 if quick else _FILES
@@ -95,7 +100,7 @@ def check(
     if choice.detect and choice.sampled and on_message:
         _announce(len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, on_message)
     needed = choice.detect or choice.kind == "crops"
-    reader = load(faces="largest", device=device) if opened is None and needed else opened
+    reader = load(faces="largest", device=device, mirror=mirror) if opened is None and needed else opened
     if reader is not None:
         if reader.device_note and on_message:
             on_message(reader.device_note)

@@ -1,7 +1,7 @@
 """Explain a model on a labelled dataset: where it looks, and whether its heatmaps are faithful."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mien.data.dataset import Manifest
@@ -13,6 +13,7 @@ from mien.explanation.faithfulness import Faithfulness, measure_faithfulness
 from mien.explanation.figures import inline_png
 from mien.explanation.sampling import label_indices, predicted_indices, sample_crops
 from mien.inference.reader import Reader
+from mien.inference.reader_options import describe_mirror
 from mien.markup import element, to_html
 from mien.text import one_line
 
@@ -29,6 +30,7 @@ class DatasetExplanation:
         images: how many were used.
         attention: where the model looks; None if not asked for.
         faithfulness: whether the heatmaps are faithful; None if not asked for.
+        mirror: an entry for `about` that says whether mirror images are averaged; empty if they are not.
     """
 
     model: str
@@ -38,11 +40,12 @@ class DatasetExplanation:
     images: int
     attention: AttentionSummary | None
     faithfulness: Faithfulness | None
+    mirror: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def about(self) -> dict[str, Any]:
         """What was explained: `data` in words, and the `sha256` of the model's weights."""
-        return {"data": self.part, "sha256": self.sha256}
+        return {"data": self.part, "sha256": self.sha256, **self.mirror}
 
     def to_dict(self) -> dict[str, Any]:
         """Return `about`, the `attention` and the `faithfulness`, as far as measured; JSON-serialisable."""
@@ -127,4 +130,5 @@ def explain_manifest(
             reader, found.crops, labels, explainer, method, on_progress=within(1 + attention, 3)
         )
     config = reader.config
-    return DatasetExplanation(config.name, config.sha256, part, method, len(found), summary, faithful)
+    mirror = describe_mirror(config, reader.mirror)
+    return DatasetExplanation(config.name, config.sha256, part, method, len(found), summary, faithful, mirror)

@@ -28,6 +28,17 @@ def max_faces(faces: str) -> int | None:
     return 1 if choice_argument("faces", faces, get_args(Faces)) == "largest" else None
 
 
+def describe_mirror(config: BundleConfig, mirror: bool) -> dict[str, str]:
+    """Return the entry of a report on mirror images; none if neither the bundle nor the caller wants them.
+
+    Examples:
+        >>> describe_mirror(BundleConfig("m", ("a", "b"), 48, 1, "0" * 64), True)
+        {'mirror': 'yes, which is not the setting of the model'}
+    """
+    changed = ", which is not the setting of the model" if mirror != config.mirror else ""
+    return {"mirror": f"{'yes' if mirror else 'no'}{changed}"} if mirror or changed else {}
+
+
 def describe(
     config: BundleConfig, rule: AnswerRule, detect: bool, most: int | None, device: Device, mirror: bool
 ) -> str:

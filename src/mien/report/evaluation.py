@@ -23,6 +23,7 @@ from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
 from mien.inference.caution import overlooked_faces
 from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
+from mien.inference.reader_options import describe_mirror
 from mien.inference.thresholds import Threshold
 from mien.report.report import Evaluation, require_report
 from mien.runtime.providers import Device, require_device
@@ -44,6 +45,7 @@ def evaluate(
     detect: bool | None = None,
     threshold: Threshold | None = None,
     device: Device = "auto",
+    mirror: bool | None = None,
     robustness: bool = False,
     groups: str | Path | None = None,
     costs: Mapping[str, float] | None = None,
@@ -70,6 +72,7 @@ def evaluate(
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
         threshold: as in `Reader`: the probability from which a label is the answer. Default: the model's own rule.
         device: where the model runs, as in `Reader`.
+        mirror: average each crop with its mirror image, as in `Reader`.
         robustness: also measure accuracy under perturbations such as rotation, blur and occlusion (minutes).
         groups: a CSV with a column `file` and one for each grouping, such as age; metrics are compared between groups.
         costs: for two classes, what each wrong answer of a class costs. Default: 1.
@@ -113,7 +116,7 @@ def evaluate(
     chosen = _held_out(data, model, classes, rename, detect)
     chosen.manifest.say_notes(None if data is None else on_message)  # a run was told when it began
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, detect, threshold, device)
+    reader = _reader(model, detect, threshold, device, mirror)
     if reader.device_note and on_message:
         on_message(reader.device_note)
     audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation
@@ -188,11 +191,12 @@ def _held_out(
 
 
 def _reader(
-    model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None, device: Device
-) -> Reader:
+    model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None, device: Device,
+    mirror: bool | None,
+) -> Reader:  # fmt: skip
     if isinstance(model, Reader):
-        return model.variant(faces="largest", detect=detect, threshold=threshold)
-    return load(model, faces="largest", detect=detect, threshold=threshold, device=device)
+        return model.variant(faces="largest", detect=detect, threshold=threshold, mirror=mirror)
+    return load(model, faces="largest", detect=detect, threshold=threshold, device=device, mirror=mirror)
 
 
 def _require_threshold(model: str | Path | Reader | None, threshold: Threshold | None) -> None:
@@ -241,6 +245,7 @@ def _about(reader: Reader, data: str | Path | None, model: str | Path | Reader |
         "sha256": reader.config.sha256,
         "framing": "face" if reader.detect else "whole",
         "device": reader.device,
+        **describe_mirror(reader.config, reader.mirror),
         "data": str(data) if data else f"the part held out by {model}",
         **record_provenance(seed),
     }

@@ -62,6 +62,7 @@ def explain(
     labels: Sequence[str] | None = None,
     input_range: str = "auto",
     device: Device = "auto",
+    mirror: bool | None = None,
 ) -> Explanation:
     """Compute a heatmap of the evidence for a label in each face of an image.
 
@@ -77,6 +78,7 @@ def explain(
         labels: of a .keras file, the class names in the order of its outputs.
         input_range: of a .keras file, as `mien export` takes it.
         device: where the model runs, as in `Reader`; the gradient methods run where Keras does.
+        mirror: average each crop with its mirror image, as in `Reader`; heatmaps are averaged too.
 
     Returns:
         An `Explanation`: `result`, `image`, `faces` (a heatmap each), `figure()`, `arrays()`, `to_dict()`.
@@ -94,9 +96,9 @@ def explain(
     """
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, faces, detect, input_range, device)
+        opened = open_model(opened, labels, method, faces, detect, input_range, device, mirror)
     else:
-        refuse_device(device)
+        _refuse_opened(device, mirror)
     wanted = opened.reader.config.labels if label == ALL else (label,)
     return explain_labels(opened.reader, image, wanted, opened.method, opened.explainer)
 
@@ -112,6 +114,7 @@ def explain_dataset(
     labels: Sequence[str] | None = None,
     input_range: str = "auto",
     device: Device = "auto",
+    mirror: bool | None = None,
     attention: bool = True,
     faithfulness: bool = False,
     limit: int = 200,
@@ -127,7 +130,7 @@ def explain_dataset(
         data: labelled data, as for `mien.check`.
         classes: use only these classes. Default: all.
         rename: maps class names of the data to the names to use.
-        model: as in `explain`, like `method`, `detect`, `labels`, `input_range` and `device`.
+        model: as in `explain`, like `method`, `detect`, `labels`, `input_range`, `device` and `mirror`.
         attention: measure the mean heatmap of each class, and the evidence on each region of the face.
         faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
         limit: the number of images, as many of each class.
@@ -156,9 +159,9 @@ def explain_dataset(
         require_pages()
     opened = model
     if not isinstance(opened, ExplainableModel):
-        opened = open_model(opened, labels, method, "largest", detect, input_range, device)
+        opened = open_model(opened, labels, method, "largest", detect, input_range, device, mirror)
     else:
-        refuse_device(device)
+        _refuse_opened(device, mirror)
     if opened.reader.device_note and on_message:
         on_message(opened.reader.device_note)
     held = held_out(read_manifest(source, classes, rename).say_notes(on_message))
@@ -182,13 +185,14 @@ def open_model(
     detect: bool | None = None,
     input_range: str = "auto",
     device: Device = "auto",
+    mirror: bool | None = None,
 ) -> ExplainableModel:
     """Open a model to be explained.
 
     A .keras file in a run folder means that run. Any other becomes a bundle for as long as this process runs.
 
     Args:
-        model: as in `explain`, like `method`, `faces`, `detect` and `device`.
+        model: as in `explain`, like `method`, `faces`, `detect`, `device` and `mirror`.
         labels: the class names of a .keras file outside a run, in the order of its outputs.
         input_range: of such a file, as `mien export` takes it.
 
@@ -200,7 +204,7 @@ def open_model(
         if labels:
             raise ConfigError("`labels=`: is for a .keras file; a reader knows its labels")
         refuse_device(device)
-        reader = model.variant(faces=faces, detect=detect)
+        reader = model.variant(faces=faces, detect=detect, mirror=mirror)
         chosen = method or default_method(reader)
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
     if method is not None:
@@ -211,14 +215,14 @@ def open_model(
         if (run / BUNDLE).is_dir():
             if labels:
                 raise ConfigError(f"`labels=`: {path} belongs to a run, which knows its labels; leave it out")
-            reader = load(run, faces=faces, detect=detect, device=device)
+            reader = load(run, faces=faces, detect=detect, device=device, mirror=mirror)
             return _with_keras(reader, method or default_method(reader), path)
-        return _foreign(path, labels, method, faces, detect, input_range, device)
+        return _foreign(path, labels, method, faces, detect, input_range, device, mirror)
     if labels and path is not None and path.suffix in _KERAS:
         raise ConfigError(f"`model={str(path)!r}`: no such file")
     if labels:
         raise ConfigError("`labels=`: is for a .keras file; a bundle or a run knows its labels")
-    reader = load(model, faces=faces, detect=detect, device=device)
+    reader = load(model, faces=faces, detect=detect, device=device, mirror=mirror)
     chosen = method or default_method(reader)
     if chosen in _BUNDLE_METHODS:
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))
@@ -229,6 +233,13 @@ def open_model(
             f"`model=RUN` (a run folder with model.keras) or a .keras file, or use `method={default_method(reader)!r}`"
         )
     return _with_keras(reader, chosen, found)
+
+
+def _refuse_opened(device: Device, mirror: bool | None) -> None:
+    """Raise ConfigError for a setting of `open_model` beside a model that is open."""
+    refuse_device(device)
+    if mirror is not None:
+        raise ConfigError(f"`mirror={mirror!r:.20}`: this model is open already; give it to open_model")
 
 
 def _with_keras(
@@ -242,12 +253,13 @@ def _with_keras(
     from mien.training.gradcam import GradCam, GradMethod
     from mien.training.networks.keras_file import load_keras_file
 
-    return ExplainableModel(reader, method, GradCam(load_keras_file(path), cast("GradMethod", method), scaling=scaling))
+    kind, network = cast("GradMethod", method), load_keras_file(path)
+    return ExplainableModel(reader, method, GradCam(network, kind, scaling=scaling, mirror=reader.mirror))
 
 
 def _foreign(
     path: Path, labels: Sequence[str] | None, method: Method | None, faces: Faces, detect: bool | None,
-    input_range: str, device: Device,
+    input_range: str, device: Device, mirror: bool | None,
 ) -> ExplainableModel:  # fmt: skip
     if labels is None:
         raise ConfigError(
@@ -262,5 +274,5 @@ def _foreign(
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / path.stem
         found = export_keras_file(path, names, bundle, input_range=input_range)
-        reader = load(bundle, faces=faces, detect=detect, device=device)
+        reader = load(bundle, faces=faces, detect=detect, device=device, mirror=mirror)
     return _with_keras(reader, method or "grad-cam", path, found.scaling)

@@ -45,6 +45,7 @@ class GradCam:
             (Jiang et al., IEEE TIP 2021: each position is weighted by its own positive gradient).
         layer: name of the layer whose features are weighted; None: the last with a feature map, before any pooling.
         scaling: from raw pixels to the network's input; None: it takes raw pixels.
+        mirror: average with the heatmap of the mirror image, mirrored back, as the model averages its logits.
 
     Raises:
         ConfigError: the network has no such layer.
@@ -56,13 +57,14 @@ class GradCam:
         method: GradMethod = "grad-cam",
         layer: str | None = None,
         scaling: Scaling | None = None,
+        mirror: bool = False,
     ) -> None:
         graph = flatten(network, keras.Input(network.inputs[0].shape[1:]))
         logits = add_logits(graph)
         step, self._head = _split(graph, logits, layer)
         self.layer = step.name
         self._trunk = keras.Model(graph.image, step.output)
-        self._method, self._scaling = method, scaling or Scaling()
+        self._method, self._scaling, self._mirror = method, scaling or Scaling(), mirror
 
     def __call__(self, crops: UInt8, labels: Int64) -> Float32:
         """Return heatmaps float32 (N, S, S) in [0, 1] for crops uint8 (N, S, S, C) and labels int64 (N,)."""
@@ -74,6 +76,12 @@ class GradCam:
         return np.concatenate(parts) if parts else np.empty((0, *self._trunk.output_shape[1:3]), np.float32)
 
     def _raw(self, crops: UInt8, labels: Int64) -> Float32:
+        if not self._mirror:
+            return self._single(crops, labels)
+        back = self._single(crops[:, :, ::-1], labels)[:, :, ::-1]
+        return np.asarray((self._single(crops, labels) + back) / 2, np.float32)
+
+    def _single(self, crops: UInt8, labels: Int64) -> Float32:
         features = np.asarray(self._trunk(self._scaling(crops.astype(np.float32)), training=False))
         slopes = gradient(lambda tensor: self._scores(tensor, labels), features)
         if self._method == "layer-cam":

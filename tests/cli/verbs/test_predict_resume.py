@@ -340,6 +340,7 @@ def test_what_has_changed_is_refused_by_name(
     other = make_bundle(labels=("sad", "happy", "other"))
     assert refused(*[other if value == arguments[3] else value for value in arguments]) == "model"
     assert refused(*arguments, "--threshold", "0.4") == "choice of options"
+    assert refused(*arguments, "--mirror", "yes") == "choice of options"
     assert refused(*arguments, "--no-detect", "--faces", "largest") == "choice of options"
     assert refused(*arguments, inputs) == "list of inputs"
     lines = inputs.read_text().splitlines()

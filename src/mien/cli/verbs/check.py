@@ -11,6 +11,7 @@ from mien.cli.options import (
     data_options,
     detect_option,
     device_option,
+    mirror_option,
     model_option,
     one_stdout,
     parse_data_options,
@@ -42,6 +43,7 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--quick", is_flag=True, help="check the files alone: no faces, no labels")
 @model_option
 @device_option
+@mirror_option
 @click.option("--all", "every_file", is_flag=True, help="list every file of every issue, not only the first")
 @click.option("--json", "json_target", metavar="FILE|-", help="write the issues as JSON")
 @click.option("--csv", "csv_target", metavar="FILE|-", help="write one row per issue and file")
@@ -51,9 +53,9 @@ COLUMNS = ("file", "label", "kind", "severity", "note")
 @click.option("--keep", metavar="KIND,KIND", help=f"copy these, too: {', '.join(LEFT_OUT)}")
 @click.option("--strict-extensions", is_flag=True, help="accept only jpg, jpeg, png and bmp")
 def command(
-    data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, classes: str | None,
-    rename: tuple[str, ...], every_file: bool, json_target: str | None, csv_target: str | None, sheet: Path | None,
-    out: Path | None, leave_out: str | None, keep: str | None, strict_extensions: bool,
+    data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, mirror: bool | None,
+    classes: str | None, rename: tuple[str, ...], every_file: bool, json_target: str | None, csv_target: str | None,
+    sheet: Path | None, out: Path | None, leave_out: str | None, keep: str | None, strict_extensions: bool,
 ) -> int:  # fmt: skip
     """List all issues of DATA, worst first.
 
@@ -71,8 +73,7 @@ def command(
     with progress_bar("checking") as report:
         found = check(
             data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model, device=device,
-            strict_extensions=strict_extensions, on_progress=report,
-            on_message=say_to_stderr,
+            mirror=mirror, strict_extensions=strict_extensions, on_progress=report, on_message=say_to_stderr,
         )  # fmt: skip
     if json_target:
         write_output(to_json(found.to_dict()), json_target)

@@ -12,6 +12,7 @@ from mien.cli.options import (
     data_options,
     detect_option,
     device_option,
+    mirror_option,
     model_option,
     parse_data_options,
     threshold_option,
@@ -44,6 +45,7 @@ _NAMED = 5
 @detect_option(AS_TRAINED)
 @threshold_option
 @device_option
+@mirror_option
 @click.option("--robustness", is_flag=True, help="measure accuracy on rotated, dark, blurred, ... images (minutes)")
 @click.option(
     "--groups", type=click.Path(path_type=Path), metavar="CSV",
@@ -56,8 +58,8 @@ _NAMED = 5
 @data_options
 def command(
     data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None,
-    threshold: Threshold | None, device: Device, robustness: bool, groups: Path | None, costs: tuple[str, ...],
-    choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
+    threshold: Threshold | None, device: Device, mirror: bool | None, robustness: bool, groups: Path | None,
+    costs: tuple[str, ...], choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Evaluate a model on DATA, or on the held-out part of its own run.
 
@@ -79,7 +81,7 @@ def command(
     with progress_bar("evaluating") as report:
         found = evaluate(
             data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold, device=device,
-            robustness=robustness, groups=groups,
+            mirror=mirror, robustness=robustness, groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
             out=out, json_target=json_target, seed=seed, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip

@@ -8,7 +8,15 @@ from typing import get_args
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import AS_TRAINED, data_options, detect_option, device_option, model_option, parse_data_options
+from mien.cli.options import (
+    AS_TRAINED,
+    data_options,
+    detect_option,
+    device_option,
+    mirror_option,
+    model_option,
+    parse_data_options,
+)
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.terminal import console, say, say_device, say_to_stderr
 from mien.errors import ConfigError, ImageError, OutputError
@@ -43,6 +51,7 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @click.option("--faces", type=click.Choice(["all", "largest"]), default="all", show_default=True, help="faces to show")
 @detect_option(AS_TRAINED)
 @device_option
+@mirror_option
 @click.option("--array", type=click.Path(path_type=Path), metavar="FILE", help="write the heatmaps as .npy or .npz")
 @click.option("--summary", is_flag=True, help="labelled data: measure where the model looks, by class")
 @click.option("--faithfulness", is_flag=True, help="labelled data: measure whether the heatmaps are faithful")
@@ -53,8 +62,9 @@ from mien.training.explain import ExplainableModel, explain, explain_dataset, op
 @data_options
 def command(
     inputs: tuple[str, ...], out: Path | None, label: str | None, method: Method | None, model: str | None,
-    labels: str | None, input_range: str, faces: Faces, detect: bool | None, device: Device, array: Path | None,
-    summary: bool, faithfulness: bool, limit: int | None, classes: str | None, rename: tuple[str, ...],
+    labels: str | None, input_range: str, faces: Faces, detect: bool | None, device: Device, mirror: bool | None,
+    array: Path | None, summary: bool, faithfulness: bool, limit: int | None, classes: str | None,
+    rename: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Draw a heatmap of the evidence for the answer, or for --label, in each face of the images INPUTS.
 
@@ -70,7 +80,7 @@ def command(
     on_data = summary or faithfulness
     opened = open_model(
         model, parse_classes(labels) if labels is not None else None, method, "largest" if on_data else faces, detect,
-        input_range, device,
+        input_range, device, mirror,
     )  # fmt: skip
     if on_data:
         _refuse({"label": label, "array": array}, "is for images, not with --summary or --faithfulness")

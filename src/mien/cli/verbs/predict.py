@@ -17,6 +17,7 @@ from mien.cli.options import (
     Number,
     detect_option,
     device_option,
+    mirror_option,
     model_option,
     one_stdout,
     only_one,
@@ -52,7 +53,7 @@ _HEADINGS = {
     "Model": ("model", "detect", "faces", "threshold"),
     "Output": ("jsonl_target", "json_target", "csv_target", "parquet_target", "draw"),
     "Videos and webcams": ("camera", "fps", "timeline"),
-    "Speed": ("device", "threads", "engine"),
+    "Speed": ("device", "mirror", "threads", "engine"),
 }
 
 
@@ -65,6 +66,7 @@ _HEADINGS = {
 )
 @detect_option(AS_TRAINED)
 @device_option
+@mirror_option
 @threads_option("threads to use")
 @click.option("--json", "json_target", metavar="FILE|-", help="write one JSON array of rows")
 @click.option("--jsonl", "jsonl_target", metavar="FILE|-", help="write one JSON row per line")
@@ -84,20 +86,14 @@ _HEADINGS = {
     help="write annotated images and videos into a new folder; of one video, an annotated video",
 )
 @click.option("--camera", metavar="N|NAME", help="read a webcam, 0 for the first, until Ctrl-C")
-@click.option(
-    "--fps",
-    type=Number(MIN_FPS, MAX_FPS),
-    metavar="N",
-    show_default="5",
-    help="frames to read per second",
-)
+@click.option("--fps", type=Number(MIN_FPS, MAX_FPS), metavar="N", show_default="5", help="frames to read per second")
 @click.option("--timeline", type=click.Path(path_type=Path), metavar="PNG|DIR",
               help="plot each person's answers over time; several videos, into a new folder")  # fmt: skip
 def command(
     inputs: tuple[str, ...], model: str | None, threshold: Threshold | None, faces: Faces, detect: bool | None,
-    device: Device, threads: int | None, json_target: str | None, jsonl_target: str | None, csv_target: str | None,
-    parquet_target: str | None, engine: str, draw: Path | None, camera: str | None, fps: float | None,
-    timeline: Path | None,
+    device: Device, mirror: bool | None, threads: int | None, json_target: str | None, jsonl_target: str | None,
+    csv_target: str | None, parquet_target: str | None, engine: str, draw: Path | None, camera: str | None,
+    fps: float | None, timeline: Path | None,
 ) -> int:  # fmt: skip
     """Classify the expression on each face in INPUTS: images, videos, folders, globs, zip archives, a list.txt.
 
@@ -121,7 +117,7 @@ def command(
         folder = _parts_folder(inputs, given)
         if device not in ("auto", "cpu"):
             raise ConfigError(f"--device {device}: does not work with --engine ray, whose workers run on the CPU")
-        return _predict_on_ray(inputs, folder, model, threshold, faces, detect, threads)
+        return _predict_on_ray(inputs, folder, model, threshold, faces, detect, mirror, threads)
     if camera is not None:
         _check_camera(inputs, camera, targets, draw, timeline)
     one_stdout(targets)
@@ -129,7 +125,9 @@ def command(
     for output in outputs:
         for name in inputs:
             output.refuse_input(name)
-    open_reader = partial(load, model, threads=threads, threshold=threshold, faces=faces, detect=detect, device=device)
+    open_reader = partial(
+        load, model, threads=threads, threshold=threshold, faces=faces, detect=detect, device=device, mirror=mirror
+    )
     if camera is not None:
         return _predict_camera(open_reader, camera, outputs[0] if outputs else None, fps or FPS)
     if not inputs:
@@ -204,7 +202,7 @@ def _say_overlooked(words: str) -> None:
 
 def _predict_on_ray(
     names: tuple[str, ...], folder: Path, model: str | None, threshold: Threshold | None, faces: Faces,
-    detect: bool | None, threads: int | None,
+    detect: bool | None, mirror: bool | None, threads: int | None,
 ) -> int:  # fmt: skip
     """Predict images on a Ray cluster; returns the exit status."""
     from mien.inference.bundle import load_bundle
@@ -218,8 +216,8 @@ def _predict_on_ray(
     with item_bar("reading images", _RAY_RATE_OVER) as report:
         counts = predict_to_parts(
             load_bundle(model), inputs, folder,
-            threshold=threshold, faces=faces, detect=detect, workers=threads, on_progress=report,
-            on_changed=changed.append,
+            threshold=threshold, faces=faces, detect=detect, mirror=mirror, workers=threads,
+            on_progress=report, on_changed=changed.append,
         )  # fmt: skip
     for one in changed:
         files = f"{one.first} has" if one.count == 1 else f"{one.first} and {one.count - 1} more files have"

@@ -11,7 +11,7 @@ from signal import SIGINT
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import Number, device_option, threads_option, threshold_option
+from mien.cli.options import Number, device_option, mirror_option, threads_option, threshold_option
 from mien.cli.output.terminal import say, say_device
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
@@ -30,7 +30,7 @@ _DAY = 86_400.0
 
 
 _HEADINGS = {
-    "Start here": ("models", "threshold", "device", "open_page", "host", "port"),
+    "Start here": ("models", "threshold", "device", "mirror", "open_page", "host", "port"),
     "Who may connect": ("api_key_file", "no_auth", "origins", "hosts", "root_path"),
     "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
 }
@@ -53,6 +53,7 @@ _HEADINGS = {
 )  # fmt: skip
 @threshold_option
 @device_option
+@mirror_option
 @click.option("--open", "open_page", is_flag=True, help="open the page in a browser")
 @click.option(
     "--api-key-file", type=click.Path(path_type=Path), metavar="FILE",
@@ -84,7 +85,7 @@ _HEADINGS = {
               help="longest time for a request, waiting included")  # fmt: skip
 def command(
     host: str, port: int, models: tuple[str, ...], threshold: Threshold | None, device: Device,
-    open_page: bool, api_key_file: Path | None, no_auth: bool,
+    mirror: bool | None, open_page: bool, api_key_file: Path | None, no_auth: bool,
     origins: tuple[str, ...], hosts: tuple[str, ...], root_path: str, threads: int | None,
     max_body: int, max_files: int, max_pixels: float, max_waiting: int, timeout: float,
 ) -> int:  # fmt: skip
@@ -108,7 +109,7 @@ def command(
         body_bytes=max_body * 2**20, files=max_files, pixels=round(max_pixels * 1e6), waiting=max_waiting,
         seconds=timeout, held_bytes=max(256, 2 * max_body) * 2**20,
     )  # fmt: skip
-    readers = _open_readers(models, threshold, device)
+    readers = _open_readers(models, threshold, device, mirror)
     names = {*LOOPBACK, host, *hosts} if local or hosts else None
     app = create_app(readers, limits, key=key, hosts=names, origins=_check_origins(origins), threads=threads)
     listener = listen(host, port)
@@ -128,7 +129,9 @@ def command(
     return 0
 
 
-def _open_readers(models: tuple[str, ...], threshold: Threshold | None, device: Device) -> dict[str, Reader]:
+def _open_readers(
+    models: tuple[str, ...], threshold: Threshold | None, device: Device, mirror: bool | None
+) -> dict[str, Reader]:
     """Open each model; its name is the one given by `NAME=`, else the bundle's own."""
     readers: dict[str, Reader] = {}
     for argument in models or (None,):
@@ -136,7 +139,7 @@ def _open_readers(models: tuple[str, ...], threshold: Threshold | None, device: 
         if argument and "=" in argument and not Path(argument).exists():
             name, _, place = argument.partition("=")
         # One thread each: several requests run at the same time.
-        reader = load(place, threads=1, threshold=threshold, device=device)
+        reader = load(place, threads=1, threshold=threshold, device=device, mirror=mirror)
         say_device(reader)
         name = name or reader.config.name
         if name in readers:
