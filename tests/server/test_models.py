@@ -1,5 +1,8 @@
 """Models that cannot answer are refused, and explained images are shrunk like Pillow does it."""
 
+import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,10 @@ import mien
 from mien.errors import BundleError
 from mien.results import FaceHeat
 from mien.server import create_app
-from mien.server.models import MAX_EXPLAINED_SIDE, shrink
+from mien.server.jobs import LATER
+from mien.server.models import MAX_EXPLAINED_SIDE, QUICK_BYTES, Models, may_be_quick, shrink
+from mien.server.stream import StreamPredictor
+from mien.server.uploads import Upload
 
 
 @pytest.mark.parametrize(("height", "width"), [(1281, 900), (2600, 2570), (3001, 5003), (100, 9999), (1, 6000)])
@@ -50,3 +56,33 @@ def test_a_model_that_never_answers_is_not_served(
     monkeypatch.setattr("mien.server.models.TRIAL_SECONDS", 0.2)
     with pytest.raises(BundleError, match=r"more than 0\.2 s"):
         create_app(mien.load(make_bundle(graph=endless()), threads=1))
+
+
+def texts(count: int, kind: bytes, before: bytes) -> bytes:
+    """Return a small PNG with texts that each unpack to a megabyte, 1 KB long."""
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(stream, "PNG")
+    packed = before + zlib.compress(bytes(1_000_000))
+    chunk = struct.pack(">I", len(packed)) + kind + packed + struct.pack(">I", zlib.crc32(kind + packed))
+    return stream.getvalue()[:33] + count * chunk + stream.getvalue()[33:]
+
+
+@pytest.mark.parametrize(("kind", "before"), [(b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0")])
+def test_an_image_whose_header_takes_long_to_read_is_no_quick_one(
+    make_bundle: Callable[..., Path], kind: bytes, before: bytes
+) -> None:
+    """Reading it would take the time of thirty crops, in a thread that crops wait for."""
+    slow, crop = Upload("slow", texts(60, kind, before)), Upload("crop", texts(1, kind, before))
+    reader = mien.load(make_bundle(), threads=1, detect=False)
+    models = Models(reader, 50_000_000)
+    quick, late = models.batch_functions(reader)
+    found = quick([[crop], [slow], [crop] * 5 + [slow]])
+    assert [each is LATER for each in found] == [False, True, True]
+    assert b'"status":"ok"' in late([[slow]])[0]  # type: ignore[operator]
+    assert StreamPredictor(reader, models).predict_quick([(0.0, slow.data)]) == [LATER]
+
+
+def test_a_request_of_many_bytes_is_no_quick_one() -> None:
+    half = bytes(QUICK_BYTES // 2)
+    assert may_be_quick([Upload("a", half), Upload("b", half)])
+    assert not may_be_quick([Upload("a", half), Upload("b", half + b"x")])

@@ -20,6 +20,7 @@ from mien.explanation.explainer import Method, explain_image
 from mien.inference.reader import Reader
 from mien.inference.reader_options import Faces
 from mien.inference.thresholds import parse_threshold
+from mien.io.images.costs.bounds import cost_of
 from mien.io.images.decoding import MAX_READ_PIXELS, load_image
 from mien.io.images.headers import read_header
 from mien.io.images.pixels import reduced
@@ -32,8 +33,9 @@ from mien.viz.overlay import heat_layer, overlay_faces
 
 #: Longest side of an explained image, in pixels.
 MAX_EXPLAINED_SIDE = 1280
-#: Requests with more pixels than this are read by the threads for slow work.
-QUICK_PIXELS = 2**20
+#: Requests with more pixels or bytes than this, or whose images may take more seconds beside their pixels, are read by
+#: the threads for slow work.
+QUICK_PIXELS, QUICK_BYTES, QUICK_SECONDS = 2**20, 2**21, 0.03
 #: Longest time in which a model must classify its first image, in seconds.
 TRIAL_SECONDS = 30.0
 #: So many readers with other options are kept.
@@ -54,6 +56,12 @@ class Checked(NamedTuple):
 
     image: bytes | ImageError
     pixels: int | None
+
+
+def may_be_quick(uploads: Sequence[Upload]) -> bool:
+    """Return whether it takes little to read the headers of the images of a request: few bytes, few large texts."""
+    few = sum(len(upload.data) for upload in uploads) <= QUICK_BYTES
+    return few and sum(cost_of(upload.data).seconds for upload in uploads) <= QUICK_SECONDS
 
 
 def is_quick(images: Sequence[Checked]) -> bool:
@@ -142,10 +150,12 @@ class Models:
         return partial(self._predict_quick, reader), partial(self._predict, reader)
 
     def _predict_quick(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem | Later]:
-        checked = [self._check_request(uploads) for uploads in requests]
-        later = [isinstance(each, list) and not is_quick([image for _, image in each]) for each in checked]
-        rows = iter(self._rows(reader, [each for each, put_off in zip(checked, later, strict=True) if not put_off]))
-        return [LATER if put_off else next(rows) for put_off in later]
+        checked = [self._check_request(uploads) if may_be_quick(uploads) else None for uploads in requests]
+        now = [
+            None if isinstance(each, list) and not is_quick([image for _, image in each]) else each for each in checked
+        ]
+        rows = iter(self._rows(reader, [each for each in now if each is not None]))
+        return [LATER if each is None else next(rows) for each in now]
 
     def _predict(self, reader: Reader, requests: list[list[Upload]]) -> list[RowsOrProblem]:
         return self._rows(reader, [self._check_request(uploads) for uploads in requests])

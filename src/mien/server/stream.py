@@ -16,7 +16,7 @@ from mien.results import FrameResult
 from mien.server.jobs import LATER, Later
 from mien.server.limits import Limits
 from mien.server.metrics import ServerMetrics
-from mien.server.models import Checked, Models, is_quick, to_json
+from mien.server.models import Checked, Models, is_quick, may_be_quick, to_json
 from mien.server.problems import Problem
 from mien.server.uploads import Upload
 from mien.server.workers import WorkerPool
@@ -51,7 +51,10 @@ class StreamPredictor:
     def predict_quick(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any] | Later]:
         """Return the row of a single frame, or `LATER` if that may take long; raise Problem as `predict` does."""
         ((seconds, data),) = frames
-        checked = self._models.check(Upload(SOURCE, data))
+        upload = Upload(SOURCE, data)
+        if not may_be_quick([upload]):
+            return [LATER]
+        checked = self._models.check(upload)
         return [self._row(seconds, checked) if is_quick([checked]) else LATER]
 
     def predict(self, frames: Sequence[TimedFrame]) -> list[dict[str, Any]]:

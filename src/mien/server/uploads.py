@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mien.server.connections.ration import ParseTime, Ration
+from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
 from mien.server.limits import Limits
 from mien.server.problems import Problem
 
@@ -29,8 +29,8 @@ MAX_NAME_LENGTH = 255
 _MAX_OTHER_FIELDS = 32
 #: Longest content of such a field, in bytes.
 _MAX_FIELD_BYTES = 1024 * 1024
-#: A form is parsed in slices of this many bytes.
-_SLICE_BYTES = 4 * 1024
+#: A form is parsed in slices of this many bytes, and of fewer, down to the second number, if they take long.
+_SLICE_BYTES, _MIN_SLICE_BYTES = 4 * 1024, 256
 #: Answers are sent in pieces of this many bytes.
 _PIECE_BYTES = 64 * 1024
 
@@ -164,12 +164,18 @@ async def _chunks(request: Request, limits: Limits, reservation: Reservation) ->
 
 async def _sliced(chunks: AsyncGenerator[bytes, None], parsed: ParseTime) -> AsyncGenerator[bytes, None]:
     """Pass a form on to its parser in slices. If the parser takes long, other requests come in between."""
+    size = _SLICE_BYTES
     async for chunk in chunks:
-        for start in range(0, len(chunk), _SLICE_BYTES):
-            piece = chunk[start : start + _SLICE_BYTES]
+        start = 0
+        while start < len(chunk):
+            piece = chunk[start : start + size]
+            start += len(piece)
             begin = time.thread_time()
             yield piece  # the parser works until it asks for the next piece
-            wait = parsed.charge(time.thread_time() - begin, len(piece))
+            spent = time.thread_time() - begin
+            if spent > SLICE_SECONDS:
+                size = max(size // 2, _MIN_SLICE_BYTES)
+            wait = parsed.charge(spent, len(piece))
             if parsed.exhausted:
                 raise Problem("bad_multipart", "the form takes too long to parse; its parts are too small or damaged")
             if wait:

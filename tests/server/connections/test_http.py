@@ -92,6 +92,28 @@ def test_pipelined_requests_are_answered_in_turn(server: Any) -> None:
     assert received.count(b"HTTP/1.1 200") == 50
 
 
+def test_only_requests_that_do_not_wait_for_answers_are_rationed(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client that pipelines could keep the event loop busy: its requests get a share of the time."""
+    charged: list[float] = []
+
+    def delay(spent: float) -> float:
+        charged.append(spent)
+        return 0.0
+
+    monkeypatch.setattr(server.app.state.mien.ration, "delay", delay)
+    one = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    with server.connect() as wire:
+        for _ in range(20):
+            wire.sendall(one)
+            assert server.read(wire)[0] == 200
+        assert charged == []
+        wire.sendall(20 * one)
+        received = b""
+        while received.count(b'{"status":"ok"}') < 20:
+            received += wire.recv(65536)
+    assert len(charged) == 19
+
+
 @pytest.fixture(scope="module")
 def noise(encode: Callable[..., bytes]) -> bytes:
     """An image whose explanation has some megabytes."""

@@ -1,9 +1,22 @@
 """Slow parsing gets a share of the event loop's time; plain data is never held up."""
 
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.server.connections.ration import FREE_SECONDS, MAX_SECONDS, SECONDS_PER_BYTE, SHARE, ParseTime, Ration
+from mien.server.connections.ration import (
+    FREE_SECONDS,
+    MAX_SECONDS,
+    SECONDS_PER_BYTE,
+    SHARE,
+    SLICE_SECONDS,
+    ParseTime,
+    Ration,
+)
+from mien.server.uploads import _sliced
 
 SPENT = st.lists(st.floats(0.0001, 0.1), min_size=1, max_size=50)
 
@@ -41,3 +54,25 @@ def test_slow_parsing_is_refused_in_the_end(slices: list[float]) -> None:
     assert parsed.exhausted == (sum(slices) > MAX_SECONDS)
     parsed.reset()
     assert not parsed.exhausted
+
+
+def test_a_form_that_takes_long_is_parsed_in_smaller_slices() -> None:
+    data, sizes = bytes(range(256)) * 80, list[int]()
+
+    async def parse() -> bytes:
+        async def arriving() -> AsyncGenerator[bytes, None]:
+            yield data[:15_000]
+            yield data[15_000:]
+
+        received = b""
+        async for piece in _sliced(arriving(), ParseTime(Ration())):
+            sizes.append(len(piece))
+            received += piece
+            end = time.thread_time() + 1.5 * SLICE_SECONDS * (len(sizes) <= 6)
+            while time.thread_time() < end:
+                pass
+        return received
+
+    assert asyncio.run(parse()) == data
+    assert sizes[:6] == [4096, 2048, 1024, 512, 256, 256]
+    assert max(sizes[6:]) == 256

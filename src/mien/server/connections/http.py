@@ -21,6 +21,9 @@ _TCP_USER_TIMEOUT_MS = 30_000
 _MAX_HEAD_BYTES, _MAX_HEAD_LINES = 16 * 1024, 100
 #: The parser looks at the clock after this many events.
 _EVENTS_PER_LOOK = 16
+#: A request that came before the answer to the one before it is rationed as if parsing it took so many seconds.
+#: Browsers and proxies send none, and a single client could keep the event loop busy with them.
+_PIPELINED_SECONDS = 0.001
 
 
 class SlicedParser(h11.Connection):
@@ -110,8 +113,13 @@ class Connection(H11Protocol):
             self._written.stop()
         self.cycle.body = bytearray()
         self._parsed.reset()
-        # The next request may be in the buffer already.
-        self._parse(super().on_response_complete, 0)
+        if self.conn.their_state is h11.DONE and self.conn.trailing_data[0] and not self.transport.is_closing():
+            self._parser.begin()
+            self._parser.stopped = True  # the next request stays in the buffer
+            super().on_response_complete()
+            self._wait(self.ration.delay(_PIPELINED_SECONDS))
+        else:
+            self._parse(super().on_response_complete, 0)
 
     def pause_writing(self) -> None:
         """Start to wait for the client, who is slow to read."""
@@ -161,10 +169,14 @@ class Connection(H11Protocol):
             else:
                 self._answer(Problem("bad_request", "the request comes in too small pieces; send larger chunks"))
         elif self._parser.stopped or (wait and size):
-            self.transport.pause_reading()
-            if self._pause is not None:
-                self._pause.cancel()
-            self._pause = self.loop.call_later(wait, self._go_on)
+            self._wait(wait)
+
+    def _wait(self, seconds: float) -> None:
+        """Read and parse nothing for some seconds."""
+        self.transport.pause_reading()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self.loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
         self._pause = None

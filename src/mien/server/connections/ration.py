@@ -1,17 +1,17 @@
 """Ration the time that the event loop spends on slow parsing, so that no client delays the others.
 
 A request, a form or a stream can be written such that parsing it takes long: chunks of one byte, thousands of nearly
-matching boundaries, empty WebSocket frames. Parsers work in slices here. Input that parses as fast as plain data is
-never held up. All slower input together gets `SHARE` of the event loop's time, and a request that used up
-`MAX_SECONDS` is refused.
+matching boundaries, empty WebSocket frames, requests that do not wait for answers. Parsers work in slices here. Input
+that parses as fast as plain data is never held up. All slower input together gets `SHARE` of the event loop's time, and
+a request that used up `MAX_SECONDS` is refused.
 """
 
 import time
 
 #: A parser pauses after this many seconds. Other clients wait at most one slice.
-SLICE_SECONDS = 0.002
+SLICE_SECONDS = 0.001
 #: Slow parsing of all clients together gets this share of the event loop's time.
-SHARE = 0.2
+SHARE = 0.1
 #: Parsing up to this many seconds, and per byte on top, counts as fast. A plain body takes 0.7 ns a byte, and one in
 #: chunks of 256 bytes 30 ns.
 FREE_SECONDS, SECONDS_PER_BYTE = 0.003, 4e-8
@@ -24,7 +24,7 @@ class Ration:
 
     Examples:
         >>> ration = Ration()
-        >>> round(ration.delay(0.002, now=0.0), 3), round(ration.delay(0.002, now=0.0), 3)
+        >>> round(ration.delay(0.001, now=0.0), 3), round(ration.delay(0.001, now=0.0), 3)
         (0.01, 0.02)
     """
 

@@ -12,7 +12,7 @@ from mien.server.connections.deadline import WriteDeadline
 from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
 
 #: A stream is parsed in pieces of this many bytes.
-_PIECE_BYTES = 2048
+_PIECE_BYTES = 1024
 #: Most fragments of a message. Each costs memory, however short.
 _MAX_FRAGMENTS = 256
 #: Longest message before the key of a stream.

@@ -27,6 +27,9 @@ _SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 1e-5, 2e-6, 8e-6, 2e-6
 _LETTER, _SCALED, _PACKED, _BOX = 1.7e-7, 6e-7, 3e-7, 8e-6
 #: A scan of a JPEG visits every block of 8x8, empty or not, in seconds.
 _SCANNED_BLOCK = 1e-7
+#: A byte unpacks to so many at most (zlib); Pillow stops at so many of a PNG's text, and of all its texts; seconds for
+#: one of them.
+_DEFLATE, _TEXT_BYTES, _TEXTS_BYTES, _UNPACKED = 1032, 2**20, 2**26, 1e-9
 #: GIF comments are joined piece by piece, each time as a whole, in bytes per second.
 _JOINED_BYTES = 5e9
 _PPM_HEADER = re.compile(rb"P[4-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
@@ -113,17 +116,20 @@ def _jpeg_blocks(frame: bytes) -> int:
 
 
 def png_cost(data: bytes) -> Cost:
-    """Count the chunks, and look at the EXIF data."""
-    place, chunks, exif = 8, 0, b""
+    """Count the chunks and what their texts may unpack to, and look at the EXIF data."""
+    place, chunks, unpacked, exif = 8, 0, 0, b""
     while place + 8 <= len(data):
         length = int.from_bytes(data[place : place + 4], "big")
         if data[place + 4 : place + 8] == b"eXIf":
             exif = data[place + 8 : place + 8 + length]
+        if data[place + 4 : place + 8] in (b"zTXt", b"iTXt", b"iCCP"):
+            unpacked += min(_DEFLATE * length, _TEXT_BYTES)
         chunks += 1
         if chunks * _CHUNK > MAX_SECONDS:
             break
         place += 12 + length
-    return larger(Cost(chunks * _CHUNK, 0, f"{chunks} chunks"), Cost(0, tags_bytes(exif), "its EXIF data"))
+    seconds = chunks * _CHUNK + min(unpacked, _TEXTS_BYTES) * _UNPACKED
+    return larger(Cost(seconds, 0, f"{chunks} chunks"), Cost(0, tags_bytes(exif), "its EXIF data"))
 
 
 def gif_cost(data: bytes) -> Cost:
