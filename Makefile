@@ -12,7 +12,7 @@ SMOKE := tests/test_golden.py tests/test_shipped.py tests/io/images tests/io/vid
 	tests/training/loop/test_muon.py tests/training/loop/test_tensorboard.py tests/training/export \
 	tests/training/search/test_tune.py tests/report/test_report.py tests/viz/test_charts.py
 
-.PHONY: setup demo notebook test test-slow test-lowest test-newest check format docs bench lock release clean
+.PHONY: setup demo notebook web test test-slow test-lowest test-newest check format docs bench lock release clean
 
 setup: $(VENV)/.ready
 
@@ -36,8 +36,19 @@ demo: setup
 notebook: setup
 	$(BIN)/jupyter lab --ip 127.0.0.1 --allow-root notebooks
 
-# Needs no network. The two workers share the tests evenly: one takes over tests from the other when it has none left.
+# The JavaScript library, into web/dist. Needs node, npm and, once, the npm registry.
+WEB_READY := web/node_modules/.package-lock.json
+
+web: setup $(WEB_READY)
+	cd web && npm run build
+
+$(WEB_READY): web/package.json web/package-lock.json web/.npmrc
+	cd web && npm ci --loglevel=error
+	@touch $@
+
+# Needs no network, except once for the packages of web/, whose tests are skipped without them. The two workers share the tests evenly: one takes over tests from the other when it has none left.
 test: setup
+	@$(MAKE) --no-print-directory $(WEB_READY) || echo "the packages of web/ cannot be installed: its tests are skipped"
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations 10
 
 test-slow: $(VENV)/.ready-slow
@@ -98,4 +109,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache build dist web/node_modules web/build web/dist

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn import write_clip
 from PIL import Image
 
 LOOKS = [
@@ -23,7 +24,7 @@ DRAGGED = """() => {
 
 
 @pytest.fixture(scope="module")
-def webcam_browser(start_browser: Callable[..., Any], tmp_path_factory: Any, write_clip: Any, two_people: Any) -> Any:
+def webcam_browser(start_browser: Callable[..., Any], tmp_path_factory: Any, two_people: Any) -> Any:
     """A browser whose webcam shows two people."""
     clip = tmp_path_factory.mktemp("clip") / "two.y4m"
     write_clip(clip, [two_people(0, True, False)] * 4, fps=2)

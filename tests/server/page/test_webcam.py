@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn import write_clip
 from PIL import Image
 
 import mien
@@ -18,7 +19,7 @@ PERSON = 1000  # a seed that the bundle was not trained on
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory, write_clip: Callable[..., None]) -> Path:
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of a happy face, two of the same person sad, in a loop."""
     path = tmp_path_factory.mktemp("clip") / "face.y4m"
     frames = [np.asarray(Image.fromarray(draw_face(name, PERSON, 240)).resize((320, 240))) for name in ("happy", "sad")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn import write_clip
 from PIL import Image
 
 from mien.data.synthetic.faces import draw_face
@@ -49,7 +50,7 @@ def test_a_small_face_is_read_and_said(page: Any, astronaut: Path, tmp_path: Pat
 
 
 def test_the_webcam_of_a_whole_model_has_no_persons(
-    start_browser: Callable[..., Any], whole_server: Any, visit: Any, write_clip: Any, tmp_path: Path
+    start_browser: Callable[..., Any], whole_server: Any, visit: Any, tmp_path: Path
 ) -> None:
     clip = tmp_path / "whole.y4m"
     write_clip(clip, [np.asarray(Image.fromarray(draw_face("sad", 5, 96)).resize((320, 240)))] * 4, fps=2)

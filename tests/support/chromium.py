@@ -1,0 +1,97 @@
+"""A real browser for tests: Chromium, driven by Playwright. A package of tests imports its fixtures in its conftest."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream"
+).split()
+
+
+# Playwright keeps an event loop running in this thread until it ends: no other test could run one.
+@pytest.fixture(scope="package")
+def start_browser() -> Iterator[Callable[..., Any]]:
+    """Return a function that starts Chromium with further arguments; the same arguments give the same browser."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright, ExitStack() as stack:
+        browsers: dict[tuple[str, ...], Any] = {}
+
+        def start(*arguments: str) -> Any:
+            if arguments not in browsers:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
+                browsers[arguments] = stack.enter_context(browser)
+            return browsers[arguments]
+
+        yield start
+
+
+class Tab:
+    """A page in a browser tab, with all its requests and all errors and warnings of the console."""
+
+    def __init__(self, browser: Any, url: str, **options: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(**({"accept_downloads": True} | options))
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(30_000)
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.tab.on("console", self._on_console)
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.tab.on("websocket", lambda opened: self.requests.append(opened.url))
+        self.tab.goto(url)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(message.text)
+
+    def expect_errors(self, *texts: str) -> None:
+        """Check that every logged error contains one of these texts, and forget the errors."""
+        assert all(any(text in error for text in texts) for error in self.errors), self.errors
+        self.errors.clear()
+
+    def check_accessible(self) -> None:
+        """Check that the page breaks no rule of axe-core and does not scroll sideways."""
+        axe_api = pytest.importorskip(
+            "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+        )
+        found = axe_api.Axe().run(self.tab)
+        assert not found.response["violations"], found.generate_report()
+        content_width, window_width = self.tab.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert content_width <= window_width
+
+    def foreign_requests(self) -> list[str]:
+        """Return all requests to another host than this server (a blob: is the page's own memory)."""
+        own = (self.url, self.url.replace("http", "ws", 1), "blob:" + self.url, "data:")
+        return [url for url in self.requests if not url.startswith(own)]
+
+
+TabKind = TypeVar("TabKind", bound=Tab)
+
+
+def watch_tabs(kind: Callable[..., TabKind]) -> Iterator[Callable[..., TabKind]]:
+    """Yield a function that opens a tab of some kind.
+
+    At the end no tab may have logged an error or sent a request to another host. A test that provokes errors calls
+    `expect_errors`.
+    """
+    tabs: list[TabKind] = []
+
+    def open_tab(browser: Any, url: str, **options: Any) -> TabKind:
+        tabs.append(kind(browser, url, **options))
+        return tabs[-1]
+
+    yield open_tab
+    for tab in tabs:
+        tab.context.close()
+        assert tab.errors == []
+        assert tab.foreign_requests() == []

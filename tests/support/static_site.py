@@ -1,0 +1,52 @@
+"""A static web host on this machine: files of a folder, with the headers of a strict page."""
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+#: Scripts, workers and requests of this host alone, and WebAssembly.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
+    "style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
+)
+#: What lets a page use several threads.
+ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+
+
+class StaticSite:
+    """Serves a folder until it is closed.
+
+    Args:
+        folder: what is served.
+        isolated: whether pages are cross-origin isolated, so that WebAssembly may use several threads.
+    """
+
+    def __init__(self, folder: Path, *, isolated: bool = False) -> None:
+        headers = {"Content-Security-Policy": POLICY, **(ISOLATION if isolated else {})}
+        handler = partial(_Handler, directory=str(folder), headers=headers)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, *arguments: Any, headers: dict[str, str], **options: Any) -> None:
+        self._headers = headers
+        super().__init__(*arguments, **options)
+
+    def end_headers(self) -> None:
+        for name, value in self._headers.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Print nothing."""

@@ -1,0 +1,53 @@
+"""Run the JavaScript library in a real browser, on a static host of this machine."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import start_browser, watch_tabs
+from drawn import drawn_bundle
+from PIL import Image
+from static_site import StaticSite
+from web_library import Browser, find_node, run_in_web
+
+__all__ = ["drawn_bundle", "start_browser"]  # fixtures
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library, built from its source."""
+    out = tmp_path_factory.mktemp("library") / "dist"
+    run_in_web(find_node(), "build.mjs", "--out", str(out))
+    return out
+
+
+@pytest.fixture(scope="session")
+def site_folder(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a site with a page that has the library in `dist/`; tests add files of their own."""
+    folder = tmp_path_factory.mktemp("site") / "site"
+    shutil.copytree(Path(__file__).parent / "page", folder)
+    (folder / "dist").symlink_to(library)
+    Image.new("RGB", (16, 16), "white").save(folder / "icon.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(site_folder: Path) -> Iterator[StaticSite]:
+    """A static host of that folder."""
+    found = StaticSite(site_folder)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def open_tab() -> Iterator[Callable[..., Browser]]:
+    """Return a function that opens the page in a browser, as `watch_tabs` does."""
+    yield from watch_tabs(Browser)
+
+
+@pytest.fixture
+def tab(start_browser: Callable[..., Any], open_tab: Callable[..., Browser], site: StaticSite) -> Browser:
+    """The page in a browser tab."""
+    return open_tab(start_browser(), site.url)

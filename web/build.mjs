@@ -1,0 +1,58 @@
+// Build the library into dist/ (or --out DIR), or the unit tests into a folder (--tests DIR).
+//
+// dist/ has all that a page needs: the library, its worker, WebAssembly, the face detector and the shipped 8-bit model.
+// The detector's weights and the model come from ../src/mien, where Python has them.
+
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const python = join(here, "..", "src", "mien");
+const runtime = join(here, "node_modules", "onnxruntime-web");
+const { values } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") }, tests: { type: "string" } } });
+const shared = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", logLevel: "warning" };
+
+if (values.tests) {
+  const names = readdirSync(join(here, "test")).filter((name) => name.endsWith(".test.ts"));
+  rmSync(values.tests, { recursive: true, force: true });
+  await build({
+    ...shared, platform: "node", outdir: resolve(values.tests), outExtension: { ".js": ".mjs" },
+    entryPoints: names.map((name) => join("test", name)),
+  });
+} else {
+  await buildLibrary(resolve(values.out));
+}
+
+async function buildLibrary(out) {
+  const weights = join(python, "faces", "weights");
+  if (!existsSync(join(weights, "yunet_2023mar.onnx"))) {
+    console.error("web: the face detector's weights are missing; run `make setup` in the folder above first");
+    process.exit(1);
+  }
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  await build({
+    ...shared, outdir: out, minify: true, legalComments: "none", entryPoints: ["src/mien.ts", "src/worker.ts"],
+    platform: "browser", conditions: ["onnxruntime-web-use-extern-wasm"],
+  });
+  for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
+    cpSync(join(runtime, "dist", name), join(out, name));
+  }
+  for (const name of ["yunet_2023mar.onnx", "LICENSE-YuNet.txt"]) cpSync(join(weights, name), join(out, name));
+  const model = join(out, "models", "mien-int8");
+  mkdirSync(model, { recursive: true });
+  for (const name of ["config.json", "model.onnx", "CARD.md"]) {
+    cpSync(join(python, "models", "mien-int8", name), join(model, name));
+  }
+  cpSync(join(here, "..", "LICENSE"), join(out, "LICENSE"));
+  cpSync(join(here, "LICENSE-onnxruntime.txt"), join(out, "LICENSE-onnxruntime.txt"));
+  // Types: one file per module.
+  const compiler = join(here, "node_modules", "typescript", "bin", "tsc");
+  const options = ["-p", "tsconfig.types.json", "--outDir", join(out, "types")];
+  execFileSync(process.execPath, [compiler, ...options], { cwd: here, stdio: "inherit" });
+}
