@@ -1,25 +1,30 @@
-"""Compare the throughput of two versions of mien, such as before and after images are decoded in processes.
+"""Compare the throughput of mien with and without decoding in processes, or that of two versions.
 
-Both run in turn, several rounds, on the same files: a folder of photos 1024 pixels wide, and one of crops of 48 pixels
-that are read whole; then `mien serve` with one connection and with 64. The ratio of a round is after / before, and its
-median is printed with the smallest and largest. Processor time, of all processes together, is compared, too: it moves
-less on a busy machine.
+Both run in turn, several rounds, on the same files: crops of 48 pixels that are read whole, photos 1024 pixels wide and
+of 12 megapixels, each as a folder and as a zip; then, with `--serve`, `mien serve` with one connection and with 64. The
+ratio of a round is after / before. Its median is printed with the smallest and largest. Processor time, of all
+processes together, is compared, too: it moves less on a busy machine.
 
-    git worktree add --detach /tmp/before COMMIT
-    python benchmarks/isolation_speed.py /tmp/before/src [--photos 100] [--crops 3000] [--requests 300] [--rounds 5]
+    python benchmarks/isolation_speed.py [--before COMMIT] [--serve] [--rounds 5]
+
+Before is this version with isolation switched off, or a commit, which is checked out for the time. Both take turns in
+which is first.
 """
 
 import argparse
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -27,41 +32,53 @@ from read_speed import photograph
 
 AFTER = str(Path(__file__).parents[1] / "src")
 CONNECTIONS = (1, 64)
+#: Images per second, and per second of processor time.
+Rates = tuple[float, float]
 
-#: Predicts a folder: prints seconds and processor seconds, of the decoders too.
+#: Predicts a folder or a zip: prints seconds and processor seconds, of the decoders too.
 FOLDER = """
-import os, sys, time, resource, mien
+import os, sys, time, zipfile, mien
 from pathlib import Path
-folder, detect = sys.argv[1], sys.argv[2] == "yes"
-paths = sorted(Path(folder).iterdir())
+place, detect, isolate = Path(sys.argv[1]), sys.argv[2] == "yes", sys.argv[3] == "yes"
+try:
+    from mien.io.images import isolation
+except ImportError:
+    isolation = None
+else:
+    isolation._Shared.works = isolate
+archive = zipfile.ZipFile(place) if place.suffix == ".zip" else None
+names = archive.namelist() if archive else sorted(place.iterdir())
+def images(names):
+    return (archive.read(name) if archive else name for name in names)
 reader = mien.load(detect=detect)
-list(reader.predict_many(paths[:4]))
+list(reader.predict_many(images(names[:4])))
 def decoders():
-    try:
-        from mien.io.images.isolation import _Shared
-        pids = [one._process.pid for one in _Shared.pool._all]
-    except Exception:
-        return 0.0
+    pool = isolation and isolation._Shared.pool
+    pids = [one._process.pid for one in pool._all] if pool else []
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
     return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 cpu, began = time.process_time() + decoders(), time.perf_counter()
-assert sum(1 for _ in reader.predict_many(paths)) == len(paths)
-print(time.perf_counter() - began, time.process_time() + decoders() - cpu)
+assert sum(1 for _ in reader.predict_many(images(names))) == len(names)
+print(time.perf_counter() - began, time.process_time() + decoders() - cpu, len(names))
 """
+
+
+class Version(NamedTuple):
+    """Where a version's modules are, and whether it decodes in processes."""
+
+    source: str
+    isolate: bool = True
 
 
 def environment(source: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": source}
 
 
-def folder_rate(source: str, folder: Path, detect: str) -> tuple[float, float]:
+def folder_rate(version: Version, place: Path, detect: str) -> tuple[float, float]:
     """Return images per second, and per second of processor time."""
-    done = subprocess.run(
-        [sys.executable, "-c", FOLDER, str(folder), detect], env=environment(source), capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    seconds, processor = map(float, done.stdout.split())
-    count = len(list(folder.iterdir()))
+    command = [sys.executable, "-c", FOLDER, str(place), detect, "yes" if version.isolate else "no"]
+    done = subprocess.run(command, env=environment(version.source), capture_output=True, text=True, check=True)
+    seconds, processor, count = map(float, done.stdout.split())
     return count / seconds, count / processor
 
 
@@ -95,10 +112,10 @@ def _request(body: bytes, query: str) -> bytes:
     return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def serve_rate(source: str, bodies: list[bytes], query: str, count: int, connections: int) -> tuple[float, float]:
+def serve_rate(version: Version, bodies: list[bytes], query: str, count: int, connections: int) -> tuple[float, float]:
     """Return requests per second, and per second of the server's processor time."""
     command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
-    with subprocess.Popen(command, env=environment(source), stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, env=environment(version.source), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             line = ""
@@ -118,27 +135,60 @@ def serve_rate(source: str, bodies: list[bytes], query: str, count: int, connect
             server.terminate()
 
 
+@contextmanager
+def checked_out(commit: str | None) -> Iterator[Version]:
+    """Give the version before: a commit, checked out with the weights of this one, or this one without isolation."""
+    if commit is None:
+        yield Version(AFTER, isolate=False)
+        return
+    root = Path(AFTER).parent
+    with tempfile.TemporaryDirectory() as place:
+        tree = Path(place, "before")
+        subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], cwd=root, check=True)
+        try:
+            weights = "src/mien/faces/weights"
+            shutil.copytree(root / weights, tree / weights, dirs_exist_ok=True)
+            yield Version(str(tree / "src"))
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=root, check=True)
+
+
+def write_images(place: Path, counts: Mapping[str, int]) -> dict[str, Path]:
+    """Write crops, photos and large photos, each as a folder and as a zip; by name."""
+    found = {}
+    for name, count in counts.items():
+        folder = place / name
+        folder.mkdir()
+        for number in range(count):
+            image = photograph(number % 50)
+            if name == "crops":
+                image = image.resize((48, 48), Image.Resampling.BOX)
+            elif name == "large photos":
+                image = image.resize((4000, 3000), Image.Resampling.BILINEAR)
+            image.save(folder / f"{number:05}.jpg", quality=70 + number % 25)
+        found[f"folder of {name}"] = folder
+        found[f"zip of {name}"] = Path(shutil.make_archive(str(folder), "zip", folder))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("before")
-    for name, value in (("photos", 100), ("crops", 3000), ("requests", 300), ("rounds", 5)):
+    parser.add_argument("--before", metavar="COMMIT")
+    parser.add_argument("--serve", action="store_true", help="the server, too; needs --before")
+    for name, value in (("photos", 100), ("crops", 3000), ("large", 30), ("requests", 300), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        photos, crops = Path(place, "photos"), Path(place, "crops")
-        photos.mkdir()
-        crops.mkdir()
-        for number in range(options.photos):
-            image = photograph(number)
-            image.save(photos / f"{number:05}.jpg", quality=85)
-        for number in range(options.crops):
-            image.resize((48, 48), Image.Resampling.BOX).save(crops / f"{number:05}.jpg", quality=70 + number % 25)
-        large, small = ([path.read_bytes() for path in sorted(folder.iterdir())[:50]] for folder in (photos, crops))
-        runs: dict[str, Callable[[str], tuple[float, float]]] = {
-            "folder of photos": partial(folder_rate, folder=photos, detect="yes"),
-            "folder of crops": partial(folder_rate, folder=crops, detect="no"),
-        }
-        for connections in CONNECTIONS:
+    if options.serve and not options.before:
+        parser.error("--serve: needs --before COMMIT")
+    with tempfile.TemporaryDirectory() as work, checked_out(options.before) as before:
+        counts = {"crops": options.crops, "photos": options.photos, "large photos": options.large}
+        runs: dict[str, Callable[[Version], tuple[float, float]]] = {}
+        for name, place in write_images(Path(work), counts).items():
+            runs[name] = partial(folder_rate, place=place, detect="no" if "crops" in name else "yes")
+        large, small = (
+            [path.read_bytes() for path in sorted(Path(work, name).iterdir())[:50]] for name in ("photos", "crops")
+        )
+        for connections in CONNECTIONS if options.serve else ():
             for name, bodies, query, times in (("photos", large, "", 1), ("crops", small, "?detect=no", 10)):
                 serve = partial(
                     serve_rate, bodies=bodies, query=query, count=times * options.requests, connections=connections
@@ -146,11 +196,20 @@ def main() -> None:
                 runs[f"serve {name}, {connections} at a time"] = serve
         print(f"{'':28} before   after   ratio (smallest to largest)   ratio by processor time")
         for name, run in runs.items():
-            pairs = [(run(options.before), run(AFTER)) for _ in range(options.rounds)]
+            pairs = [in_turn(run, before, number) for number in range(options.rounds)]
             ratios, processor = ([after[at] / before[at] for before, after in pairs] for at in (0, 1))
             rates = f"{median(one[0] for one, _ in pairs):6.0f}  {median(one[0] for _, one in pairs):6.0f}"
             spread = f"{median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
             print(f"{name:28} {rates}   {spread}   {median(processor):.3f}", flush=True)
+
+
+def in_turn(run: Callable[[Version], Rates], before: Version, number: int) -> tuple[Rates, Rates]:
+    """Run both versions, the other one first in every second round; return the rates before and after."""
+    after = Version(AFTER)
+    if number % 2:
+        later = run(after)
+        return run(before), later
+    return run(before), run(after)
 
 
 if __name__ == "__main__":

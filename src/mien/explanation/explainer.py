@@ -22,7 +22,8 @@ from mien.faces.crop import face_region
 from mien.inference.caution import join_reasons
 from mien.inference.preprocess import PreparedImage
 from mien.inference.reader import Reader
-from mien.io.images.decoding import MAX_READ_PIXELS, load_image
+from mien.io.images.decoding import load_image
+from mien.io.images.pixels import MAX_READ_PIXELS
 from mien.io.images.source import ImageSource, open_source
 from mien.markup import element, to_html
 from mien.results import Face, FaceHeat, ImageResult

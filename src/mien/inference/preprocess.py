@@ -14,7 +14,8 @@ from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
 from mien.inference.caution import join_reasons
-from mien.io.images.decoding import MAX_READ_PIXELS, Isolation, load_image, open_image
+from mien.io.images.decoding import Isolation, load_image, open_image
+from mien.io.images.pixels import MAX_READ_PIXELS
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
 

@@ -21,9 +21,9 @@ from mien.inference.reader import Reader
 from mien.inference.reader_options import Faces
 from mien.inference.thresholds import parse_threshold
 from mien.io.images.costs.bounds import cost_of
-from mien.io.images.decoding import MAX_READ_PIXELS, load_image
+from mien.io.images.decoding import load_image
 from mien.io.images.headers import read_header
-from mien.io.images.pixels import reduced
+from mien.io.images.pixels import MAX_READ_PIXELS, reduced
 from mien.results import FaceHeat
 from mien.runtime.sessions import Stopper
 from mien.server.jobs import LATER, Later

@@ -9,7 +9,8 @@ from PIL import Image
 from mien.arrays import RGB
 from mien.errors import ConfigError, ImageError
 from mien.io.atomic import LOCK, locked, new_file, readable_errors
-from mien.io.images.decoding import MAX_READ_PIXELS, load_image
+from mien.io.images.decoding import load_image
+from mien.io.images.pixels import MAX_READ_PIXELS
 from mien.io.input_item import InputItem
 from mien.io.targets import UniqueStems, refuse_file_name, require_output
 from mien.io.video.writer import VideoWriter, require_video_name

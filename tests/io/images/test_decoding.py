@@ -1,7 +1,9 @@
 """The same image in any wrapping is the same upright RGB; anything else is one ImageError line."""
 
+import gc
 import io
 import os
+import weakref
 import zlib
 from collections.abc import Callable
 from importlib import metadata
@@ -448,3 +450,19 @@ def test_pillow_images_without_pixels_and_with_premultiplied_grey() -> None:
     with pytest.raises(ImageError, match="has no pixels"):
         load_image(Image.new("RGB", (0, 0)))
     assert load_image(Image.new("LA", (2, 2), (80, 255)).convert("La"))[0, 0].tolist() == [80, 80, 80]
+
+
+def test_the_pixels_of_a_webp_are_freed_at_once() -> None:
+    """Its canvases are let go while it is loaded, and nothing waits for garbage collection."""
+    data = encode(IMAGE, "WEBP", lossless=True)
+    gc.collect()
+    gc.disable()
+    try:
+        image, _ = load_stored(open_header(data, "x"), data, "x", shrink_to=1, reserve=lambda needed: None)
+        assert image._decoder is None  # type: ignore[attr-defined]
+        assert apart(np.asarray(image), RGB) == 0
+        gone = weakref.ref(image)
+        del image
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -22,9 +22,10 @@ from mien.data.inspection import inspect_file
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError
 from mien.io.images import isolation
+from mien.io.images.decoder_process import CPU_SECONDS
 from mien.io.images.decoding import decode, load_image, open_image
 from mien.io.images.formats import FORMATS
-from mien.io.images.isolation import CPU_SECONDS, Decoders
+from mien.io.images.isolation import Decoders
 from mien.io.images.loading import decode_with_size
 from mien.runtime.memory import MemoryBudget
 

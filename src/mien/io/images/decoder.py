@@ -18,8 +18,8 @@ import numpy as np
 from mien.arrays import UInt8
 from mien.errors import ImageError
 from mien.io.images.costs.bounds import opening_bytes
+from mien.io.images.decoder_process import CPU_SECONDS
 from mien.io.images.examination import examine
-from mien.io.images.isolation import CPU_SECONDS
 from mien.io.images.loading import decode_with_size
 from mien.io.images.messages import read_exactly, read_message, write_message
 from mien.io.images.source import read_file

@@ -13,13 +13,10 @@ from mien.io.images.costs.bounds import is_unbounded
 from mien.io.images.headers import SMALL_SECONDS, OpenedImage, open_with_cost
 from mien.io.images.isolation import DECODING_BUDGET, run_isolated
 from mien.io.images.loading import Decoded, decode_opened
-from mien.io.images.pixels import array_to_rgb
+from mien.io.images.pixels import MAX_READ_PIXELS, array_to_rgb
 from mien.io.images.source import EncodedImage, ImageSource, open_source, read_file
 from mien.io.sniffing import head_of
 from mien.runtime.memory import release_freed_memory
-
-#: Images are read at no more pixels than this: a larger one is shrunk by a whole number.
-MAX_READ_PIXELS = 24_000_000
 
 #: Which images are decoded in a process of their own: none but those whose header does not bound the cost; also those
 #: that may cost more than `_CHEAP`; all but tiny ones, `_TINY`, which wait for a process as long as for their decoder.

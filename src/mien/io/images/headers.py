@@ -94,14 +94,14 @@ def needed_bytes(image: Image.Image, cost: Cost, file_bytes: int, max_pixels: in
     """Estimate how many bytes decoding a file holds at its peak; its image is as large as it is to be decoded.
 
     The file counts twice: it is in this process and in the decoder's. While an image is converted, Pillow's copy and
-    the result are held; while it is turned, two results.
+    the result are held; while it is turned, two results beside that copy.
     """
     pixels = image.width * image.height
     own = pixels * _MODE_BYTES.get(image.mode, 4)
     shown = 3 * (pixels if max_pixels is None else pixels // shrink_factor(pixels, max_pixels) ** 2)
     decoder = pixels * _FORMAT_BYTES.get(image.format or "", 0)
     turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) != 1
-    return 2 * file_bytes + max(decoder, own + cost.bytes + shown, 2 * shown * turned)
+    return 2 * file_bytes + max(decoder, own + cost.bytes + shown * (1 + turned))
 
 
 def check_needed(name: str, needed: int) -> None:

@@ -12,7 +12,7 @@ from mien.io.images.costs.bounds import cost_of
 from mien.io.images.headers import OpenedImage, check_needed, draft, needed_bytes, open_header, open_with_cost
 from mien.io.images.jpeg import CUT_SHORT, completed
 from mien.io.images.libtiff import silence_libtiff
-from mien.io.images.pixels import orientation, shrunk_rgb, turned_upright
+from mien.io.images.pixels import MAX_READ_PIXELS, orientation, shrunk_rgb, turned_upright
 from mien.text import first_line
 
 
@@ -54,9 +54,7 @@ def decode_opened(
     # Not before it is loaded: a PNG's EXIF may stand behind its pixels, and Pillow decodes them to look.
     turn = orientation(image)
     try:
-        rgb = shrunk_rgb(image, max_pixels)
-        del header, image  # this may be 400 MiB, which turning need not hold as well
-        upright = turned_upright(rgb, turn)
+        upright = turned_upright(shrunk_rgb(image, max_pixels), turn)
     except MemoryError:
         raise
     except Exception as error:  # a colour mode that Pillow does not convert
@@ -71,7 +69,8 @@ def load_stored(
     """Decode what `open_header` has opened, not turned, a JPEG at no less than `shrink_to`; with a note on the file."""
     smaller = partial(draft, shrink_to=shrink_to, max_pixels=None)
     smaller(header)
-    needed = needed_bytes(header, cost_of(data), len(data), 1)
+    # As if it was read: what is examined can also be trained on.
+    needed = needed_bytes(header, cost_of(data), len(data), MAX_READ_PIXELS)
     check_needed(name, needed)
     reserve(needed)
     return _load(header, data, name, smaller)
@@ -90,6 +89,7 @@ def _load(
     except MemoryError:
         raise
     except Exception as error:  # each decoder raises its own
+        image.__dict__.pop("load_prepare", None)
         whole = completed(data, image.size) if image.format in ("JPEG", "MPO") else None
         if whole is not None:
             header = open_header(whole, name)
@@ -104,6 +104,7 @@ def _free_canvases(image: Image.Image) -> None:
     prepare = image.load_prepare  # type: ignore[attr-defined]
 
     def free_and_prepare() -> None:
+        del image.load_prepare  # type: ignore[attr-defined]  # it would keep the image until garbage collection
         image._decoder = None  # type: ignore[attr-defined]
         prepare()
 

@@ -11,6 +11,9 @@ from mien.errors import ImageError, InputError
 #: Images with more pixels than this are refused before decoding (Pillow's own limit against decompression bombs).
 MAX_PIXELS = 178_956_970
 
+#: Images are read at no more pixels than this: a larger one is shrunk by a whole number.
+MAX_READ_PIXELS = 24_000_000
+
 #: Images of more than four times as many pixels are converted in strips of about this many, to hold few copies.
 _STRIP_PIXELS = 1_000_000
 

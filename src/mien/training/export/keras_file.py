@@ -12,7 +12,8 @@ from mien.errors import ConfigError, ExportError, ImageError
 from mien.faces.crop import crop
 from mien.faces.resize import Fit, ResizeMethod
 from mien.inference.reader import load
-from mien.io.images.decoding import MAX_READ_PIXELS, load_image
+from mien.io.images.decoding import load_image
+from mien.io.images.pixels import MAX_READ_PIXELS
 from mien.training.export.agreement import Agreement
 from mien.training.export.files import FileAgreement, compare_files, image_files
 from mien.training.export.input_range import Found, find_scaling

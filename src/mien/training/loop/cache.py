@@ -13,7 +13,8 @@ from mien.data.dataset import Manifest
 from mien.errors import OutputError
 from mien.faces.crop import Region, crop
 from mien.io.atomic import LOCK, locked, new_file
-from mien.io.images.decoding import MAX_READ_PIXELS, open_image
+from mien.io.images.decoding import open_image
+from mien.io.images.pixels import MAX_READ_PIXELS
 from mien.runtime.cores import available_cores
 
 _BLOCK = 256
