@@ -26,6 +26,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -66,10 +67,10 @@ def in_process(data: bytes, count: int, detect: bool, model: str, folder: Path) 
 class Server:
     """`mien serve` as a process."""
 
-    def __init__(self, *options: str, tree: Path | None = None) -> None:
+    def __init__(self, *options: str, tree: Path | None = None, log: IO[str] | None = None) -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", *options]
         environment = os.environ if tree is None else os.environ | {"PYTHONPATH": str(tree / "src")}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         assert self.process.stdout is not None
         found = re.search(r":(\d+)\s*$", self.process.stdout.readline())
         assert found

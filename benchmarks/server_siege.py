@@ -4,6 +4,11 @@ The server is a separate process, and so is each kind of attack, at a lower prio
 One ordinary client sends a face and asks for `/healthz` in turn: first alone, then during the siege. At the end the
 server is told to stop while the attacks go on.
 
+The attackers take processor time that they would not take on other machines, and so does the ordinary client. Its
+latency is therefore also measured beside harmless neighbours: as many processes of the same priority that took no more
+and no less of the processor than the attackers did. The first ratio says what the siege cost on this machine, the
+second what of that the server could have prevented.
+
     python benchmarks/server_siege.py [--seconds 600] [--kinds decoding stuck loops parsing] [--attacks chunks pings]
 """
 
@@ -16,12 +21,14 @@ import re
 import signal
 import socket
 import struct
+import tempfile
 import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +36,8 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from serve_load import Server, images, request
+from latency import processor
+from serve_load import TICKS, Server, images, request
 
 HOST = b"Host: 127.0.0.1\r\n"
 POST = b"POST /v1/predict HTTP/1.1\r\n" + HOST
@@ -39,6 +47,10 @@ UPGRADE = (
 )
 #: Connections of one attack.
 HELD = 16
+#: Niceness of attackers and neighbours.
+NICENESS = 10
+#: Siege over undisturbed latency, 99th percentile, that is wanted at most.
+WANTED = 3
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -62,10 +74,11 @@ def text_chunks(count: int) -> bytes:
     return data[:33] + count * text + data[33:]
 
 
-def scans(count: int) -> bytes:
-    """Return a progressive JPEG that repeats its last scan."""
+def scans(count: int, empty: bool = False) -> bytes:
+    """Return a progressive JPEG of 1024x1024 pixels that repeats its last scan, of 34 KB or of some bytes."""
     stream = io.BytesIO()
-    Image.fromarray(np.asarray(astronaut())).resize((1024, 1024)).save(stream, "JPEG", progressive=True)  # type: ignore[no-untyped-call]
+    photo = Image.fromarray(np.asarray(astronaut())).resize((1024, 1024))  # type: ignore[no-untyped-call]
+    (Image.new("RGB", photo.size) if empty else photo).save(stream, "JPEG", progressive=True)
     data = stream.getvalue()
     last = data.rindex(b"\xff\xda")
     return data[:last] + count * data[last:-2] + data[-2:]
@@ -180,7 +193,11 @@ def attacks() -> dict[str, dict[str, Callable[[int], bytes]]]:
             "texts": post(text_chunks(60)),
             "scans": post(scans(400)),
         },
-        "stuck": {"many scans": post(scans(4000)), "many scans to explain": post(scans(4000), b"/v1/explain")},
+        # As many scans as the estimate allows.
+        "stuck": {
+            "many scans": post(scans(2000, empty=True)),
+            "many scans to explain": post(scans(2000, empty=True), b"/v1/explain"),
+        },
         "loops": {"strip": post(strip())},
         "parsing": {
             "chunks": endless(chunked, b"1\r\nx\r\n" * 10_000),
@@ -200,10 +217,12 @@ def attacks() -> dict[str, dict[str, Callable[[int], bytes]]]:
     }
 
 
-def besiege(port: int, kind: str, names: list[str], over: Any, counts: Any) -> None:
+def besiege(port: int, kind: str, names: list[str], begun: Any, over: Any, counts: Any) -> None:
     """Run the attacks of one kind, one thread each, until told to stop."""
-    os.nice(10)
+    chosen = {name: attack for name, attack in attacks()[kind].items() if not names or name in names}
+    os.nice(NICENESS)
     found: Counter[str] = Counter()
+    begun.wait()
 
     def run(name: str, attack: Callable[[int], bytes]) -> None:
         while not over.is_set():
@@ -216,9 +235,8 @@ def besiege(port: int, kind: str, names: list[str], over: Any, counts: Any) -> N
             ] += 1
             time.sleep(random.random() / 50)
 
-    for name, attack in attacks()[kind].items():
-        if not names or name in names:
-            threading.Thread(target=run, args=(name, attack), daemon=True).start()
+    for name, attack in chosen.items():
+        threading.Thread(target=run, args=(name, attack), daemon=True).start()
     over.wait()
     counts.put(dict(found))
 
@@ -256,28 +274,124 @@ def ordinary(port: int, seconds: float) -> Iterator[tuple[str, float, int]]:
             time.sleep(0.02)
 
 
-def tree_memory(process: int) -> float:
-    """Return the resident memory of a process and its children, in MiB."""
-    total = 0.0
+def be_neighbour(share: float) -> None:
+    """Take a share of a core for ever, a hundred times a second."""
+    os.nice(NICENESS)
+    while True:
+        begin = time.monotonic()
+        until = time.process_time() + share / 100
+        while time.process_time() < until:
+            pass
+        time.sleep(max(begin + 0.01 - time.monotonic(), 0))
+
+
+def processes(process: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the fields of /proc/N/stat, from the state on, of a process and its children."""
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             if int(folder.name) == process or int(fields[1]) == process:
-                total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return total
+                yield int(folder.name), fields
 
 
-def measure(server: Server, seconds: float) -> tuple[dict[str, list[float]], Counter[int], float]:
+def tree_memory(process: int) -> float:
+    """Return the resident memory of a process and its children, in MiB."""
+    return sum(int(fields[21]) for _, fields in processes(process)) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def processor_seconds(process: int) -> tuple[float, float]:
+    """Return the processor time of a process, and of its children, those that ended included."""
+    own = children = 0
+    for number, fields in processes(process):
+        if number == process:
+            own, children = own + sum(map(int, fields[11:13])), children + sum(map(int, fields[13:15]))
+        else:
+            children += sum(map(int, fields[11:13]))
+    return own / TICKS, children / TICKS
+
+
+@dataclass
+class Measured:
+    """What an ordinary client and the machine noticed for a while; shares are of one core."""
+
+    latencies: dict[str, list[float]]
+    statuses: Counter[int]
+    memory: float
+    server_share: float
+    decoders_share: float
+
+
+def measure(server: Server, seconds: float) -> Measured:
     """Return the latencies in milliseconds by what was asked, the statuses and the most memory in MiB."""
     latencies: dict[str, list[float]] = {}
     statuses: Counter[int] = Counter()
-    most, looked = 0.0, 0.0
+    most, looked, begin = 0.0, 0.0, time.monotonic()
+    before = processor_seconds(server.process.pid)
     for name, spent, status in ordinary(server.port, seconds):
         latencies.setdefault(name, []).append(1000 * spent)
         statuses[status] += 1
         if time.monotonic() > looked + 0.5:
             most, looked = max(most, tree_memory(server.process.pid)), time.monotonic()
-    return latencies, statuses, most
+    after, took = processor_seconds(server.process.pid), time.monotonic() - begin
+    own, children = ((b - a) / took for a, b in zip(before, after, strict=True))
+    return Measured(latencies, statuses, most, own, children)
+
+
+@dataclass
+class Siege:
+    """A siege: its measures, the seconds and the status of the stop, and what the attackers did and took."""
+
+    measured: Measured
+    stopped: float
+    status: int
+    counts: list[dict[str, int]]
+    shares: list[float]
+
+
+def lay_siege(server: Server, arguments: argparse.Namespace) -> Siege:
+    """Attack a server until it has stopped."""
+    context = multiprocessing.get_context("fork")
+    begun, over, counts = context.Barrier(len(arguments.kinds) + 1), context.Event(), context.Queue()
+    besiegers = [
+        context.Process(target=besiege, args=(server.port, kind, arguments.attacks, begun, over, counts), daemon=True)
+        for kind in arguments.kinds
+    ]
+    try:
+        for one in besiegers:
+            one.start()
+        begun.wait()
+        time.sleep(1)
+        used, begin = [processor_seconds(one.pid or 0)[0] for one in besiegers], time.monotonic()
+        measured = measure(server, arguments.seconds)
+        took = time.monotonic() - begin
+        shares = [
+            (processor_seconds(one.pid or 0)[0] - before) / took for one, before in zip(besiegers, used, strict=True)
+        ]
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        status = server.process.wait(timeout=120)
+        stopped = time.monotonic() - begin
+        over.set()
+        return Siege(measured, stopped, status, [counts.get(timeout=10) for _ in besiegers], shares)
+    finally:
+        for one in besiegers:
+            one.kill()
+
+
+def beside_neighbours(arguments: argparse.Namespace, shares: list[float]) -> Measured:
+    """Measure a server beside processes that take these shares of a core."""
+    server = Server(tree=arguments.tree)
+    context = multiprocessing.get_context("fork")
+    neighbours = [context.Process(target=be_neighbour, args=(min(share, 1.0),), daemon=True) for share in shares]
+    try:
+        for one in neighbours:
+            one.start()
+        measure(server, 2)  # warm
+        return measure(server, max(arguments.seconds / 6, 5))
+    finally:
+        server.process.kill()
+        for one in neighbours:
+            one.kill()
 
 
 def main() -> None:
@@ -287,42 +401,41 @@ def main() -> None:
     parser.add_argument("--attacks", nargs="+", default=[], help="only these of each kind")
     parser.add_argument("--tree", type=Path, help="a checkout of another version to attack")
     arguments = parser.parse_args()
-    server = Server(tree=arguments.tree)
-    context = multiprocessing.get_context("fork")
-    over, counts = context.Event(), context.Queue()
-    besiegers = [
-        context.Process(target=besiege, args=(server.port, kind, arguments.attacks, over, counts), daemon=True)
-        for kind in arguments.kinds
-    ]
-    try:
-        measure(server, 2)  # warm
-        calm = measure(server, max(arguments.seconds / 6, 5))
-        for one in besiegers:
-            one.start()
-        time.sleep(1)
-        siege = measure(server, arguments.seconds)
-        begin = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        status = server.process.wait(timeout=120)
-        stopped = time.monotonic() - begin
-        over.set()
-        found = [counts.get(timeout=10) for _ in besiegers]
-    finally:
-        server.process.kill()
-        for one in besiegers:
-            if one.pid is not None:
-                one.kill()
+    print(f"{processor()}, load average before: {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryFile("w+") as log:
+        server = Server(tree=arguments.tree, log=log)
+        try:
+            measure(server, 2)  # warm
+            calm = measure(server, max(arguments.seconds / 6, 5))
+            siege = lay_siege(server, arguments)
+        finally:
+            server.process.kill()
+        log.seek(0)
+        lines = log.read().splitlines()
+    neighbours = beside_neighbours(arguments, siege.shares)
+    found = siege.measured
     print(f"{arguments.seconds:.0f} s, {', '.join(arguments.kinds)} {' '.join(arguments.attacks)}")
-    for name in calm[0]:
-        rows = [np.quantile(part[0][name], (0.5, 0.99)) for part in (calm, siege)]
+    for name in calm.latencies:
+        alone, beside, under = (np.quantile(part.latencies[name], (0.5, 0.99)) for part in (calm, neighbours, found))
         print(
-            f"{name}: p50 {rows[0][0]:.1f} ms alone, {rows[1][0]:.1f} under siege; p99 {rows[0][1]:.1f} and "
-            f"{rows[1][1]:.1f}: {rows[1][1] / rows[0][1]:.1f} times; longest {max(siege[0][name]):.0f} ms"
+            f"{name}: p50 {alone[0]:.1f} ms alone, {beside[0]:.1f} beside neighbours, {under[0]:.1f} under siege; p99 "
+            f"{alone[1]:.1f}, {beside[1]:.1f} and {under[1]:.1f}: {under[1] / alone[1]:.1f} times alone, "
+            f"{under[1] / beside[1]:.1f} times beside neighbours (wanted: {WANTED}); longest "
+            f"{max(found.latencies[name]):.0f} ms"
         )
-    print(f"statuses {dict(calm[1])} alone, {dict(siege[1])} under siege")
-    print(f"memory {calm[2]:.0f} MiB alone, at most {siege[2]:.0f} under siege")
-    print(f"stopped in {stopped:.1f} s with status {status}")
-    for counted in found:
+    others = {status: number for status, number in found.statuses.items() if status != 200}
+    print(f"ordinary requests under siege: {found.statuses[200]} answered 200, {sum(others.values())} others {others}")
+    print(
+        f"cores: attackers {', '.join(f'{share:.2f}' for share in siege.shares)}; server {found.server_share:.2f} and "
+        f"its decoders {found.decoders_share:.2f} under siege, {calm.server_share:.2f}, {calm.decoders_share:.2f} alone"
+    )
+    print(f"memory {calm.memory:.0f} MiB alone, at most {found.memory:.0f} under siege")
+    print(f"stopped in {siege.stopped:.1f} s with status {siege.status}")
+    tracebacks = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
+    print(f"log: {len(lines)} lines, {len(tracebacks)} tracebacks")
+    for number in tracebacks[:3]:
+        print("  " + next((line for line in lines[number + 1 :] if line[:1].strip()), ""))
+    for counted in siege.counts:
         print(f"  {dict(sorted(counted.items()))}")
 
 
