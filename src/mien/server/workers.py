@@ -28,7 +28,7 @@ _WATCH_SECONDS = 0.25
 #: Most jobs merged into one call, and their largest total cost.
 MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
 #: Niceness of the threads that do slow jobs, and of the decoders that they start, where threads have one of their own.
-SLOW_NICENESS = 10
+SLOW_NICENESS = 5
 
 
 @dataclass(eq=False)
