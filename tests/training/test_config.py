@@ -61,6 +61,8 @@ def test_classic_has_the_tutorials_defaults() -> None:
         ({"epochs": True}, "`epochs=True`: must be a whole number"),
         ({"dropout": float("nan")}, "`dropout=nan`"),
         ({"flip": 1}, "`flip=1`: must be true or false"),
+        ({"mirror": "maybe"}, "`mirror='maybe'`: is none of auto, yes, no"),
+        ({"mirror": True}, "`mirror=True`: is none of auto, yes, no"),
         ({"freeze_epochs": 3}, "`freeze_epochs=`: needs `start_from=`"),
         ({"freeze_epochs": 3, "start_from": "none"}, "`freeze_epochs=`: needs `start_from=`"),
         ({"freeze_epochs": 9, "epochs": 8, "start_from": "mien"}, "`freeze_epochs=9`: more than `epochs=8`"),

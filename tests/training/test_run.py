@@ -100,7 +100,13 @@ def test_too_few_images_to_fit_a_temperature_are_said(tmp_path: Path, each: int,
         f"the probabilities are not calibrated: {count} validation images are too few to fit a temperature "
         "(100 are needed), so it stays 1"
     )
-    temperature = mien.inference.bundle.load_bundle(found.folder).config.temperature
+    bundle = mien.inference.bundle.load_bundle(found.folder).config
+    temperature = bundle.temperature
+    (mirror,) = [line for line in reporter.said if line.startswith("mirror images are ")]
+    assert mirror.startswith("mirror images are averaged") is bundle.mirror
+    assert ("mirror_gain" in bundle.about) is ("too few" not in mirror) is fitted
+    about = json.loads((found.folder / "metrics.json").read_text())["about"]
+    assert about.get("mirror") == ("yes" if bundle.mirror else None)
     assert (few not in reporter.said) == (temperature != 1) == fitted
     words = f"temperature {temperature:.3f}" if fitted else few
     assert words in (found.folder / "report.html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from mien.errors import ConfigError
 from mien.io.bounded import parse_toml, read_bytes
 from mien.text import did_you_mean, first_line
+from mien.training.augmentation.levels import check_mirror
 
 Network = Literal["classic", "stack", "residual", "backbone"]
 #: Activations by their Keras names.
@@ -123,6 +124,9 @@ class TrainConfig:
         None, "probability of each degradation: blur, low resolution, JPEG artefacts, noise, uneven light", 0, 1
     )
     mixup: float = _setting(0.0, "alpha of mixup (Zhang et al., 2018); 0: no mixup", 0, 100)
+    mirror: Literal["auto", "yes", "no"] = _setting(
+        "auto", "average each crop with its mirror image when reading; auto: if flips are on and validation gains"
+    )
 
     # --- data
     detect: bool | None = _setting(
@@ -141,6 +145,7 @@ class TrainConfig:
         if self.validation_share + self.test_share > 0.9:
             raise ConfigError("`validation_share=` and `test_share=`: together at most 0.9")
         self._check_backbone()
+        check_mirror(self)
         if self.freeze_epochs and not self.starts_trained:
             raise ConfigError(
                 "`freeze_epochs=`: needs `start_from=`, or `backbone=` with weights; freezing random weights is no use"

@@ -18,6 +18,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Augmentation": (
         "flip", "rotation", "zoom", "translation", "brightness", "contrast", "erasing", "degradation", "mixup",
+        "mirror",
     ),
     "Data": ("validation_share", "test_share", "seed"),
     "Output": ("deterministic", "tensorboard"),

@@ -22,6 +22,7 @@ from mien.evaluation.provenance import command_line, record_provenance
 from mien.evaluation.scoring import Predictions, score
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
+from mien.inference.reader_options import describe_mirror
 from mien.io.atomic import (
     LOCK,
     NOTHING_KEPT,
@@ -215,7 +216,11 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
         agreement = None
         if not (folder / BUNDLE).exists():
             classes, counts = split.manifest.classes, {"counts": about["counts"]}
-            agreement = save_bundle(folder, network, config, classes, validation, counts, split.detection.kind)
+            groups = np.array(split.groups)[validation.rows]
+            agreement, choice = save_bundle(
+                folder, network, config, classes, validation, counts, split.detection.kind, groups
+            )
+            reporter.say(choice.sentence)
             reporter.say(f"exported: {agreement}")
             if uncalibrated := _uncalibrated(validation):
                 reporter.say(uncalibrated)
@@ -236,6 +241,7 @@ def _evaluate(
     about = {"run": folder.name, "sha256": reader.config.sha256, "framing": reader.config.framing}
     about |= {"detection": to_flags(split.detection.sentence), **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
+    about |= describe_mirror(reader.config, reader.mirror)
     evaluation = Evaluation(
         judged.predictions, judged.part, about, reader, run=folder, baselines=judged.baselines
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """An int8 bundle is its original, smaller: same tensors, same words, nearly the same probabilities."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from bundles import rewrite
 
 import mien
 from mien.cli import main
@@ -84,6 +86,18 @@ def test_the_words_stay(bundle: Path, tmp_path: Path) -> None:
     assert card.startswith("# smaller\n")
     assert str(found) in card
     assert "not a feeling" in card  # what the original's card says of its use
+
+
+def test_a_copy_may_leave_mirror_images_out(plain: Path, tmp_path: Path) -> None:
+    averaging, crops = tmp_path / "averaging", drawn(120, 3)
+    shutil.copytree(plain, averaging)
+    rewrite(averaging, mirror=True)
+    quantize_bundle(averaging, crops, tmp_path / "own")
+    quantize_bundle(averaging, crops, tmp_path / "single", mirror=False)
+    assert [load_bundle(tmp_path / name).config.mirror for name in ("own", "single")] == [True, False]
+    read = mien.load(tmp_path / "own").logits(crops)
+    np.testing.assert_allclose(read, mien.load(tmp_path / "own").logits(crops[:, :, ::-1]), atol=1e-4)
+    np.testing.assert_allclose(mien.load(averaging).logits(crops), read, atol=1)
 
 
 def test_maps_average_to_the_logits(bundle: Path, tmp_path: Path) -> None:

@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from mien.training.config import TrainConfig
+from mien.errors import ConfigError
+
+
+class Settings(Protocol):
+    """What is read here of a `TrainConfig`, which checks itself by this module; it also has the fields below."""
+
+    @property
+    def augment(self) -> str:
+        """The level."""
+
+    @property
+    def mirror(self) -> str:
+        """Whether readers average with mirror images: auto, yes or no."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +42,11 @@ LEVELS: Mapping[str, Augmentation] = {
 }
 
 
-def resolve(config: TrainConfig) -> Augmentation:
+def resolve(config: Settings) -> Augmentation:
     """Return the transforms of the config's level, overridden by those that it sets.
 
     Examples:
+        >>> from mien.training.config import TrainConfig
         >>> resolve(TrainConfig(augment="light", rotation=30)).rotation
         30
     """
@@ -40,3 +54,12 @@ def resolve(config: TrainConfig) -> Augmentation:
     names = Augmentation.__dataclass_fields__
     chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     return Augmentation(**{**{name: getattr(level, name) for name in names}, **chosen})
+
+
+def check_mirror(config: Settings) -> None:
+    """Raise ConfigError if mirror images are to be averaged by a network that is not trained on flipped images."""
+    if config.mirror == "yes" and not resolve(config).flip:
+        raise ConfigError(
+            "`mirror='yes'`: training does not flip images, as if left and right meant something; add `flip=True`, or "
+            "leave it out"
+        )

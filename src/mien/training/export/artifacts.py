@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from keras.layers import LayerNormalization, Rescaling
 
 from mien.arrays import Float64
@@ -19,6 +20,7 @@ from mien.io.layout import BUNDLE, CURVES, KERAS, LAYERS
 from mien.training.backend import versions
 from mien.training.config import TrainConfig
 from mien.training.export.agreement import Agreement
+from mien.training.export.mirror import MirrorChoice, choose_mirror
 from mien.training.export.onnx import export_bundle
 from mien.training.export.temperature import fit_temperature
 from mien.training.loop.batches import TrainingArrays
@@ -109,8 +111,9 @@ def save_bundle(
     validation: TrainingArrays,
     about: Mapping[str, Any],
     content: Content | None = None,
-) -> Agreement:
-    """Export a network as the bundle of a run, its temperature fitted on the validation split.
+    groups: npt.ArrayLike | None = None,
+) -> tuple[Agreement, MirrorChoice]:
+    """Export a network as the bundle of a run; the validation split decides on mirror images and fits the temperature.
 
     Args:
         folder: the run folder.
@@ -120,25 +123,29 @@ def save_bundle(
         validation: split to fit the temperature and compare Keras and ONNX on.
         about: entries to add to the bundle's `about`.
         content: what the images show, by a sample of them.
+        groups: (N,) numbers of the groups of the validation samples, such as near-duplicates.
 
     Returns:
-        The agreement of Keras and ONNX.
+        The agreement of Keras and ONNX, and whether mirror images are averaged.
     """
+    choice = choose_mirror(config, lambda mirrored: _logits(network, validation, mirrored), validation.targets, groups)
+    gain = {} if choice.gain is None else {"mirror_gain": choice.gain.to_dict()}
     started = {} if config.start_from is None else {"started_from": Path(config.start_from).name}
-    return export_bundle(
+    agreement = export_bundle(
         network, classes, validation.images(_COMPARED_CROPS), folder / BUNDLE,
-        temperature=fit_temperature(_logits(network, validation), validation.targets), name=folder.name,
+        temperature=fit_temperature(choice.logits, validation.targets), name=folder.name,
         framing="face" if config.detect else "whole",
         content=content,
-        about={"network": config.network, "run": folder.name, **started, **about},
+        mirror=choice.mirror,
+        about={"network": config.network, "run": folder.name, **started, **gain, **about},
     )  # fmt: skip
+    return agreement, choice
 
 
-def _logits(network: Any, split: TrainingArrays) -> Float64:
-    model = logits_of(network)
-    blocks = [
-        np.asarray(model(np.asarray(split.crops[split.rows[i : i + 8]], np.float32), training=False))
-        for i in range(0, len(split.rows), 8)
-    ]
+def _logits(network: Any, split: TrainingArrays, mirrored: bool) -> Float64:
+    model, blocks = logits_of(network), []
+    for start in range(0, len(split.rows), 8):
+        crops = np.asarray(split.crops[split.rows[start : start + 8]], np.float32)
+        blocks.append(np.asarray(model(crops[:, :, ::-1] if mirrored else crops, training=False)))
     z = np.concatenate(blocks).astype(np.float64)
     return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] == 1 else z

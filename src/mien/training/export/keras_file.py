@@ -58,6 +58,7 @@ def export_keras_file(
     order: str | None = None,
     resize: ResizeMethod = "bilinear",
     fit: Fit = "squash",
+    mirror: bool = False,
 ) -> Export:
     """Export a `.keras` or `.h5` file as a bundle, if it answers as the Keras model does.
 
@@ -72,6 +73,7 @@ def export_keras_file(
         order: of the input's channels.
         resize: how images were resized in training (`mien.faces.resize`). The default is that of Keras.
         fit: what becomes of images that are not square.
+        mirror: whether the bundle averages with mirror images; the comparisons are of single images in any case.
 
     Returns:
         What was exported.
@@ -92,13 +94,13 @@ def export_keras_file(
         about = {"source": path.name, "input": {**found.scaling.to_dict(), "found": found.reason}}
         agreement = export_bundle(
             network, labels, np.concatenate([images, noise]), out, scaling=found.scaling, resize=resize, fit=fit,
-            about=about,
+            mirror=mirror, about=about,
         )  # fmt: skip
     except ExportError as error:
         raise ExportError(
             str(error) if str(error).startswith((str(path), str(data))) else f"{path}: {error}"
         ) from error
-    reader = load(out, detect=False, device="cpu")
+    reader = load(out, detect=False, device="cpu", mirror=False)
     on_files = compare_files(network, found.scaling, reader, files) if files else None
     dull = float(np.ptp(reader.probabilities(images), axis=0).max()) < _DULL
     return Export(agreement, found.scaling, found.reason, on_files, dull)

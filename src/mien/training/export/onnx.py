@@ -42,6 +42,7 @@ def export_bundle(
     answer_over: Mapping[str, Mapping[str, float]] | None = None,
     framing: Framing = "whole",
     content: Content | None = None,
+    mirror: bool = False,
     name: str | None = None,
     scaling: Scaling | None = None,
     resize: ResizeMethod = "pil-bilinear",
@@ -60,6 +61,7 @@ def export_bundle(
         answer_over: odds of the answer rule (see `BundleConfig`).
         framing: input that the network was trained on, `whole` images or a `face` crop.
         content: what the images of training show (see `BundleConfig`).
+        mirror: whether the bundle averages with mirror images; the comparison is of single images in any case.
         name: of the model; default: the name of the folder.
         scaling: from raw pixels to the network's input; None: it takes raw pixels.
         resize: how images become squares (see `mien.faces.resize`).
@@ -93,6 +95,7 @@ def export_bundle(
             content=content,
             resize=resize,
             fit=fit,
+            mirror=mirror,
             maps="maps" in model.output_names,
             about={"created": datetime.now(UTC).isoformat(timespec="seconds"), **(about or {})},
         )

@@ -62,7 +62,9 @@ class QuantisationResult:
         )
 
 
-def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None = None) -> QuantisationResult:
+def quantize_bundle(
+    bundle: Path, crops: UInt8, out: Path, *, name: str | None = None, mirror: bool | None = None
+) -> QuantisationResult:
     """Write an int8 copy of a bundle and compare it with the original.
 
     Every second crop sets the ranges of the activations; the others compare the two. Ranges are either the extremes of
@@ -76,6 +78,7 @@ def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None =
         crops: uint8 (N, S, S, C), [0, 255], real crops in any order.
         out: the new folder.
         name: of the model; default: the name of the folder.
+        mirror: whether the copy averages with mirror images; None is as the original does. The temperature stays.
 
     Raises:
         ExportError: crops do not fit or are too few, the graph has nothing to quantise, or answers differ too much.
@@ -87,7 +90,7 @@ def quantize_bundle(bundle: Path, crops: UInt8, out: Path, *, name: str | None =
     expected = Reader(original, device="cpu").probabilities(crops[1::2])
     with new_folder(out) as folder:
         candidates = [
-            _candidate(original, crops[::2], folder, name or out.name, averaged) for averaged in (False, True)
+            _candidate(original, crops[::2], folder, name or out.name, averaged, mirror) for averaged in (False, True)
         ]
         answered = [(bundle, Reader(bundle, device="cpu").probabilities(crops[1::2])) for bundle in candidates]
         quantised, after = min(answered, key=lambda found: _cross_entropy(expected, found[1]))
@@ -138,11 +141,12 @@ def _check_crops(crops: UInt8, bundle: Bundle) -> None:
         raise ExportError(f"{len(crops)} crops are too few to set the ranges; give at least {MIN_CROPS}")
 
 
-def _candidate(original: Bundle, crops: UInt8, folder: Path, name: str, averaged: bool) -> Bundle:
+def _candidate(original: Bundle, crops: UInt8, folder: Path, name: str, averaged: bool, mirror: bool | None) -> Bundle:
     graph = _int8_graph(original.model, crops, averaged)
     config = replace(
         original.config,
         name=name,
+        mirror=original.config.mirror if mirror is None else mirror,
         sha256=hashlib.sha256(graph).hexdigest(),
         about={
             **original.config.about,

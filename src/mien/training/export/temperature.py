@@ -13,7 +13,7 @@ MIN_ROWS_TO_FIT = 100
 
 
 def negative_log_likelihood(logits: Float64, targets: Float64, temperature: float) -> float:
-    """Return the mean cross-entropy in nats under the tempered softmax.
+    """Return the mean of `log_losses`.
 
     Args:
         logits: float64 (N, K).
@@ -24,9 +24,14 @@ def negative_log_likelihood(logits: Float64, targets: Float64, temperature: floa
         >>> round(negative_log_likelihood(np.zeros((1, 2)), np.array([[1.0, 0.0]]), 1.0), 6)  # the logarithm of 2
         0.693147
     """
+    return float(log_losses(logits, targets, temperature).mean())
+
+
+def log_losses(logits: Float64, targets: Float64, temperature: float) -> Float64:
+    """Return the cross-entropy of each row in nats under the tempered softmax, float64 (N,); arguments as above."""
     from scipy.special import log_softmax  # type: ignore[import-untyped]
 
-    return float(-(targets * log_softmax(logits / temperature, axis=1)).sum(axis=1).mean())
+    return np.asarray(-(targets * log_softmax(logits / temperature, axis=1)).sum(axis=1))
 
 
 def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, minimum: int = MIN_ROWS_TO_FIT) -> float:
