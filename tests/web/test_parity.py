@@ -1,6 +1,5 @@
 """The browser gives the same rows as Python: boxes within 2 pixels, probabilities within 0.02, the same answers."""
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,13 @@ from golden_answers import TOLERANCE
 from photographs import as_file
 from pictures import pictures
 from PIL import Image
+from rows import PIXELS, check_row
 from static_site import StaticSite
 from web_library import Browser
 
 import mien
 from mien.data.synthetic.faces import draw_face
 from mien.inference.bundle import SHIPPED
-
-PIXELS, PROBABILITY = 2, 0.02
 
 
 @pytest.fixture(scope="module")
@@ -37,37 +35,6 @@ def files(site_folder: Path) -> dict[str, bytes]:
 def models(site_folder: Path) -> None:
     """The shipped models, beside the page."""
     (site_folder / "models").symlink_to(SHIPPED)
-
-
-def check_row(row: dict[str, Any], wanted: dict[str, Any], tolerance: float = PROBABILITY) -> None:
-    assert list(row) == list(wanted)
-    assert {**row, "faces": 0, "reason": 0} == {**wanted, "faces": 0, "reason": 0}
-    if row["status"] == "unreadable":
-        assert row["reason"]  # in the words of another decoder
-        return
-    assert row["reason"] == wanted["reason"]
-    assert len(row["faces"]) == len(wanted["faces"])
-    for face, expected in zip(row["faces"], wanted["faces"], strict=True):
-        check_face(face, expected, tolerance)
-
-
-def check_face(face: dict[str, Any], expected: dict[str, Any], tolerance: float) -> None:
-    assert list(face) == list(expected)
-    assert face["box"] == pytest.approx(expected["box"], abs=PIXELS)
-    assert face["answer"] == expected["answer"]
-    assert without_numbers(face["why"]) == without_numbers(expected["why"])
-    assert face["probability"] == pytest.approx(expected["probability"], abs=tolerance)
-    for name in ("probabilities", "two_way", "expressions"):
-        assert face.get(name) == (expected.get(name) and pytest.approx(expected[name], abs=tolerance))
-    if expected["score"] is None:
-        assert (face["score"], face["landmarks"]) == (None, None)
-        return
-    assert face["score"] == pytest.approx(expected["score"], abs=0.01)
-    assert np.array(face["landmarks"]) == pytest.approx(np.array(expected["landmarks"]), abs=PIXELS)
-
-
-def without_numbers(text: str | None) -> str | None:
-    return text and re.sub(r"\d+(\.\d+)?", "0", text)
 
 
 def test_every_picture_gets_the_same_row(tab: Browser, files: dict[str, bytes]) -> None:
