@@ -288,7 +288,8 @@ class Doors:
         if path.is_dir():
             return self.of_bundles() if (path / "config.json").exists() else self.of_data()
         if path.suffix in (".zip", ".csv"):
-            return {name: door for name, door in self.of_images().items() if name not in ("serve", "explain", "draw")}
+            others = ("folder", "serve", "explain", "draw")
+            return {name: door for name, door in self.of_images().items() if name not in others}
         if path.suffix in _MODELS:
             return self.of_keras()
         if path.suffix == ".toml":

@@ -21,6 +21,7 @@ _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N
 
 #: The same for formats whose decoders hold several copies, at their peak (measured). WebP: `costs.bounds`.
 _FORMAT_BYTES = {"JPEG2000": 20, "AVIF": 12, "HEIF": 8}
+_HEIF_ALPHA_BYTES = 12
 
 
 class OpenedImage(NamedTuple):
@@ -100,6 +101,8 @@ def needed_bytes(image: Image.Image, cost: Cost, file_bytes: int, max_pixels: in
     own = pixels * _MODE_BYTES.get(image.mode, 4)
     shown = 3 * (pixels if max_pixels is None else pixels // shrink_factor(pixels, max_pixels) ** 2)
     decoder = pixels * _FORMAT_BYTES.get(image.format or "", 0)
+    if image.format == "HEIF" and image.mode == "RGBA":
+        decoder = pixels * _HEIF_ALPHA_BYTES
     turned = (image.format != "PNG" or "exif" in image.info) and orientation(image) != 1
     return 2 * file_bytes + max(decoder, own + cost.bytes + shown * (1 + turned))
 
