@@ -4,7 +4,9 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,29 @@ def test_of_two_trainings_in_one_folder_one_wins_or_both_share(verb: str, data: 
         assert [one.status for one in ended] == [0, 0], [one.stderr for one in ended]
         assert len(json.loads((place / "study" / "summary.json").read_text())["trials"]) == 2
     assert not [str(path) for path in place.rglob("*.part*")]
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_folder_that_may_not_be_written_to_is_one_line(
+    verb: str, data: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]],
+    as_nobody: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(data)
+    for path in (*data.parents[:3], data, *data.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    place = tmp_path / "closed"
+    place.mkdir(mode=0o555)
+    assert call(*command(verb, tmp_path / "open"))[0] == 0  # and every module is imported
+    for mode, words in ((0o555, "cannot be written"), (0, "ermission denied")):  # and one that may not be looked into
+        place.chmod(mode)
+        with as_nobody():
+            status, _, errors = call(*command(verb, place))
+        said = [line for line in errors.splitlines() if line.startswith("mien: ")]
+        assert status == 2
+        assert len(said) == 1 and words in said[0] and "[Errno" not in said[0], errors
+        assert str(place) in said[0]
+    place.chmod(0o755)
+    assert not list(place.iterdir())
 
 
 def test_killed_while_it_sets_a_threshold_a_model_has_the_old_or_the_new_one(data: Path, tmp_path: Path) -> None:

@@ -128,8 +128,9 @@ def main(arguments: list[str] | None = None) -> None:
         status = 130
     except BrokenPipeError:  # whoever reads our output closed it, as `head` does
         status = 1
-    except OSError as error:  # such as a full disk behind standard output
-        status = _fail(str(error))
+    except OSError as error:  # such as a full disk behind standard output, or a folder that may not be looked into
+        name = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        status = _fail(f"{name}{error.strerror or error}")
     _release_stdout()
     sys.exit(status if isinstance(status, int) else 0)
 
