@@ -1,18 +1,12 @@
 // Requests to the server. They wait while it is busy or unreachable, and ask for the API key if it needs one.
 
+import { Problem } from "./problem.js";
+
 /** URL of the server: the folder above this file, so the application can be mounted under any path. */
 export const BASE = new URL("../", import.meta.url);
 
 const MAX_WAIT = 15; // seconds between two tries
 const STORAGE_KEY = "mien-key";
-
-/** A problem document of the server as an error. `code` is stable, see docs/http.md. */
-export class Problem extends Error {
-  constructor(problem) {
-    super(problem.detail || problem.title || `status ${problem.status}`);
-    Object.assign(this, { code: "", detail: "", title: "", status: 0 }, problem);
-  }
-}
 
 /** Sends "state" events: `state` is "ready", "busy" or "unreachable"; `seconds` is the time to the next try. */
 export const server = new EventTarget();

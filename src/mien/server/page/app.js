@@ -1,12 +1,11 @@
 // Connect the parts of the page: user actions in, changes of what is shown out.
 
-import { Problem, currentKey, getJson, needKey, onKeyNeeded, retryNow, server } from "./api.js";
+import { connect } from "./connection.js";
 import { csvText } from "./csv.js";
 import { announce, byId, setText, show } from "./dom.js";
 import { saveText } from "./download.js";
 import { onDrop } from "./drop.js";
-import { askKey } from "./key-dialog.js";
-import { addFiles, album, setMaxBytes, photos, predictAgain, removePhoto, rows, startAfter } from "./photos.js";
+import { addFiles, album, photos, predictAgain, removePhoto, rows, setMaxBytes, startAfter } from "./photos.js";
 import { detectsFaces, loadModels, settings } from "./settings.js";
 import { cameraErrorText, counted, rowText } from "./text.js";
 import { markShown, onChoosePhoto } from "./thumbnails.js";
@@ -139,70 +138,22 @@ byId("snapshot").addEventListener("click", async () => {
   if (frame) addPhotos([frame]);
 });
 
-// --- the connection ------------------------------------------------------------------------------------------------
-
-let countdown = 0;
-server.addEventListener("state", ({ state, seconds, before }) => {
-  clearInterval(countdown);
-  if (!show(byId("banner"), state !== "ready")) {
-    if (before === "unreachable") announce("The server is back.");
-    return;
-  }
-  const unreachable = state === "unreachable";
-  const text = unreachable ? "The server does not answer." : "The server is busy. Retrying automatically.";
-  if (state !== before) announce(unreachable ? `${text} Trying again until it does.` : text);
-  setText(byId("banner-text"), text);
-  byId("banner").dataset.state = state;
-  if (show(byId("banner-button"), unreachable)) setText(byId("banner-button"), "Try now");
-  const until = performance.now() + 1000 * seconds;
-  const count = () => {
-    const left = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-    setText(byId("banner-count"), unreachable ? `Next try in ${left} s.` : "");
-  };
-  count();
-  countdown = setInterval(count, 500);
-});
-
-onKeyNeeded(askKey);
-
-async function connect() {
-  const config = await getJson("v1/config");
-  setMaxBytes(config.limits?.body_bytes);
-  const open = !config.auth || currentKey() || (await needKey(false));
-  if (!open) throw new Problem({ code: "unauthorized" });
-  await loadModels();
-}
-
-const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
-if (!local) setText(byId("where"), `Images go to ${location.hostname} and are not stored there.`);
+// --- what computes the answers -------------------------------------------------------------------------------------
 
 let ready = null;
 function start() {
-  ready = connect();
+  ready = connect(async ({ maxBytes }) => {
+    setMaxBytes(maxBytes);
+    await loadModels();
+  }, retry);
   startAfter(ready);
-  ready.catch(showConnectError);
+  ready.catch(() => {}); // `connect` has said so
 }
 
-function showConnectError(error) {
-  byId("banner").dataset.state = "key";
-  show(byId("banner"), true);
-  const key = error.code === "unauthorized";
-  const text = key ? "This server needs an API key." : `The page cannot use this server: ${error.message}`;
-  announce(text);
-  setText(byId("banner-text"), text);
-  setText(byId("banner-count"), "");
-  if (show(byId("banner-button"), key)) setText(byId("banner-button"), "Enter the key");
-}
-
-byId("banner-button").addEventListener("click", () => {
-  if (byId("banner").dataset.state !== "key") {
-    retryNow();
-    return;
-  }
-  show(byId("banner"), false);
+function retry() {
   start();
   predictAgain();
-});
+}
 
 arrange();
 start();

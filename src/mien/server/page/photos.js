@@ -1,10 +1,11 @@
-// The list of photos, and their predictions and heatmaps from the server. Photos stay in this tab.
+// The list of photos, with their predictions and heatmaps. Photos stay in this tab.
 
-import { Problem, request } from "./api.js";
-import { model, query } from "./settings.js";
+import { heatLayer, predict as predictFile, showableCopy } from "./backend.js";
+import { Problem } from "./problem.js";
+import { choice, model } from "./settings.js";
 import { bytes, problemText } from "./text.js";
 
-const MAX_RUNNING = 2; // requests at the same time
+const MAX_RUNNING = 2; // predictions at the same time
 const THUMB = 120; // shorter side of a thumbnail in pixels, twice its size on the page
 
 /** All photos, oldest first: {name, file, url, state, row, error, heats}. State: waiting, running, done or failed. */
@@ -12,17 +13,17 @@ export const photos = [];
 /** Sends "added", "changed" (with `photo`), "removed" (with `photo`) and "finished" events. */
 export const album = new EventTarget();
 
-let maxBytes = Infinity; // maxBytes request body
-let started = null; // promise to wait for before the first request
+let maxBytes = Infinity; // largest file
+let started = null; // promise to wait for before the first prediction
 let running = 0;
 let pasted = 0;
 
-/** Set the maxBytes request body, in bytes. */
+/** Set the largest file that is taken, in bytes; 0 is any. */
 export function setMaxBytes(count) {
   maxBytes = count || Infinity;
 }
 
-/** Send no request before this promise is resolved. */
+/** Predict nothing before this promise is resolved. */
 export function startAfter(promise) {
   started = promise;
 }
@@ -100,10 +101,7 @@ async function predict(photo) {
   notify("changed", photo);
   try {
     if (photo.file.size > maxBytes) throw new Problem({ code: "too_large", detail: limitText(photo.file.size) });
-    const body = new FormData();
-    body.append("file", photo.file, photo.name);
-    const response = await request("v1/predict", { method: "POST", body, query: query(), signal: run.signal });
-    const [row] = await response.json();
+    const row = await predictFile(photo.file, photo.name, choice(), run.signal);
     if (photo.run === run) Object.assign(photo, { state: "done", row: { ...row, source: photo.name }, model });
   } catch (error) {
     if (photo.run === run && error.name !== "AbortError") {
@@ -128,25 +126,22 @@ export function rows() {
 export async function heatOf(photo, label) {
   const { heats } = photo;
   if (!heats.has(label)) {
-    const params = { ...query(), view: "heat", label };
-    const response = await request("v1/explain", { method: "POST", body: photo.file, query: params });
-    const heat = await response.blob();
+    const heat = await heatLayer(photo.file, choice(), label);
     if (heats !== photo.heats) return null;
     if (!heats.has(label)) heats.set(label, URL.createObjectURL(heat));
   }
   return heats.get(label);
 }
 
-/** Show the server's copy of a photo in a format that the browser cannot show. Return whether there is one. */
-export async function useServerCopy(photo) {
-  photo.copy ??= serverCopy(photo);
+/** Show a copy of a photo whose format the browser cannot show. Return whether there is one. */
+export async function useCopy(photo) {
+  photo.copy ??= copyOf(photo);
   return photo.copy;
 }
 
-async function serverCopy(photo) {
+async function copyOf(photo) {
   try {
-    const response = await request("v1/explain", { method: "POST", body: photo.file, query: { ...query(), view: "image" } });
-    const image = await response.blob();
+    const image = await showableCopy(photo.file, choice());
     if (!photos.includes(photo)) return false;
     URL.revokeObjectURL(photo.url);
     photo.url = URL.createObjectURL(image);
@@ -170,6 +165,6 @@ async function drawThumbnail(canvas, image) {
     canvas.getContext("2d").drawImage(bitmap, (THUMB - width) / 2, (THUMB - height) / 3, width, height);
     bitmap.close();
   } catch {
-    // The browser cannot show this format. The server may still support it.
+    // The browser cannot show this format. What computes the answers may still support it.
   }
 }

@@ -1,6 +1,6 @@
 // The user's settings: the model, and which faces to answer.
 
-import { getJson } from "./api.js";
+import { listModels } from "./backend.js";
 import { colourScheme, namesOf } from "./colours.js";
 import { byId, make, setText, show } from "./dom.js";
 
@@ -18,9 +18,9 @@ export let colourOf = () => "#bbbbbb";
 
 let models = [];
 
-/** Load the list of models from the server. */
+/** Load the list of models. */
 export async function loadModels() {
-  const found = await getJson("v1/models");
+  const found = await listModels();
   const wanted = model?.name ?? found.default;
   models = found.models;
   modelChoice.replaceChildren(...models.map(({ name }) => make("option", "", name)));
@@ -40,12 +40,12 @@ function use(name) {
   setText(byId("reads"), faces ? FACES : "Reads images.");
 }
 
-/** Return the query parameters for the chosen settings. */
-export function query() {
-  const params = { model: models.length > 1 ? model.name : "" };
-  if (model.framing !== "face") return params;
+/** Return the chosen settings: {model, faces, detect}, "" for the usual one. */
+export function choice() {
+  const chosen = { model: models.length > 1 ? model.name : "", faces: "", detect: "" };
+  if (model.framing !== "face") return chosen;
   const scope = scopeChoice.value;
-  return { ...params, faces: scope === "largest" ? scope : "", detect: scope === "whole" ? "false" : "" };
+  return { ...chosen, faces: scope === "largest" ? scope : "", detect: scope === "whole" ? "false" : "" };
 }
 
 /** Answer whole images from now on, for images that are already cropped faces. */
@@ -54,7 +54,7 @@ export function useWholeImages() {
   settings.dispatchEvent(new Event("change"));
 }
 
-/** Return whether the server detects faces. */
+/** Return whether faces are detected. */
 export const detectsFaces = () => model?.framing === "face" && scopeChoice.value !== "whole";
 
 modelChoice.addEventListener("change", () => {

@@ -6,16 +6,16 @@ const ANSWER_TIMEOUT = 8000; // milliseconds to wait for an answer before reconn
 const PERMANENT = ["unknown_model", "bad_parameter", "forbidden_origin", "forbidden_host"];
 
 /**
- * A stream with these query parameters. `onAnswer(answer, milliseconds, frame)` gets each answer, its round trip, and
+ * A stream for the `choice` of settings. `onAnswer(answer, milliseconds, frame)` gets each answer, its round trip, and
  * its frame (both null for an unknown frame). `onTooLarge()` should make frames smaller. `onProblem(problem)` gets a
  * problem that a new connection would not solve.
  */
 export class Stream {
-  constructor(query, { onAnswer, onTooLarge, onProblem }) {
+  constructor(choice, { onAnswer, onTooLarge, onProblem }) {
     Object.assign(this, { onAnswer, onTooLarge, onProblem, closed: false, tries: 0, socket: null });
     this.url = new URL("v1/stream", BASE);
     this.url.protocol = BASE.protocol === "https:" ? "wss:" : "ws:";
-    for (const [name, value] of Object.entries(query)) if (value) this.url.searchParams.set(name, value);
+    for (const [name, value] of Object.entries(choice)) if (value) this.url.searchParams.set(name, value);
     this.open();
   }
 

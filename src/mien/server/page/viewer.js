@@ -3,7 +3,7 @@
 import { FaceCards } from "./cards.js";
 import { byId, setText, show } from "./dom.js";
 import { save, stem } from "./download.js";
-import { heatOf, photos, removePhoto, useServerCopy } from "./photos.js";
+import { heatOf, photos, removePhoto, useCopy } from "./photos.js";
 import { colourOf, detectsFaces, model, useWholeImages } from "./settings.js";
 import * as stage from "./stage.js";
 import { counted, problemText, rowText, unreadableText } from "./text.js";
@@ -36,7 +36,7 @@ async function paint(photo) {
   if (photo.row?.status === "unreadable" || photo.state === "failed") showable = false;
   else showable = await stage.showImage(photo.url, described);
   const mayCopy = photo.state === "done" && photo.row.status !== "unreadable";
-  if (!showable && mayCopy && (await useServerCopy(photo)) && photo === current) {
+  if (!showable && mayCopy && (await useCopy(photo)) && photo === current) {
     showable = await stage.showImage(photo.url, described);
   }
   if (photo !== current) return;

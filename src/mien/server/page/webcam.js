@@ -1,9 +1,9 @@
-// The webcam: send frames as fast as the server answers, draw boxes over the video, fill the timeline.
+// The webcam: send frames as fast as they are answered, draw boxes over the video, fill the timeline.
 
+import { Stream } from "./backend.js";
 import { announce, byId, setText, show } from "./dom.js";
-import { colourOf, query } from "./settings.js";
+import { choice, colourOf } from "./settings.js";
 import * as stage from "./stage.js";
-import { Stream } from "./stream.js";
 import { faceText, problemText, rowText } from "./text.js";
 import { Timeline, showTimeline } from "./timeline.js";
 import { cards } from "./viewer.js";
@@ -41,7 +41,7 @@ class Webcam {
 
   connect() {
     this.stream?.close();
-    this.stream = new Stream(query(), {
+    this.stream = new Stream(choice(), {
       onAnswer: (answer, trip, frame) => this.onAnswer(answer, trip, frame),
       onTooLarge: () => this.shrinkFrames(),
       onProblem: (problem) => this.end(problemText(problem)),
