@@ -5,15 +5,18 @@ of 12 megapixels, each as a folder and as a zip; then, with `--serve`, `mien ser
 ratio of a round is after / before. Its median is printed with the smallest and largest. Processor time, of all
 processes together, is compared, too: it moves less on a busy machine.
 
-    python benchmarks/isolation_speed.py [--before COMMIT] [--serve] [--rounds 5]
+    python benchmarks/isolation_speed.py [--before COMMIT [--weights FILE]] [--serve] [--rounds 5]
 
 Before is this version with isolation switched off, or a commit, which is checked out for the time. Both take turns in
-which is first.
+which is first. Of these files, folders and zips isolate the large photos alone: with the switch, the other ratios show
+the noise of the machine.
 """
 
 import argparse
 import asyncio
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,9 +138,23 @@ def serve_rate(version: Version, bodies: list[bytes], query: str, count: int, co
             server.terminate()
 
 
+def place_weights(faces: Path, commit: str, given: Path | None) -> None:
+    """Put the face detector's weights where a version looks for them, if they are those that it pins."""
+    code = (faces / "yunet.py").read_text()
+    name, digest = (re.search(what, code) for what in (r'"weights" / "([^"]+)"', r'SHA256 = "(\w+)"'))
+    source = given or next((Path(AFTER) / "mien/faces/weights").glob("*.onnx"))
+    if not name or not digest or hashlib.sha256(source.read_bytes()).hexdigest() != digest[1]:
+        wanted = digest[1] if digest else "unknown"
+        raise SystemExit(
+            f"{commit}: its face detector has other weights (sha256 {wanted}); give them with --weights FILE"
+        )
+    (faces / "weights").mkdir(exist_ok=True)
+    shutil.copy(source, faces / "weights" / name[1])
+
+
 @contextmanager
-def checked_out(commit: str | None) -> Iterator[Version]:
-    """Give the version before: a commit, checked out with the weights of this one, or this one without isolation."""
+def checked_out(commit: str | None, weights: Path | None) -> Iterator[Version]:
+    """Give the version before: a commit, checked out with its face detector, or this one without isolation."""
     if commit is None:
         yield Version(AFTER, isolate=False)
         return
@@ -146,8 +163,7 @@ def checked_out(commit: str | None) -> Iterator[Version]:
         tree = Path(place, "before")
         subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], cwd=root, check=True)
         try:
-            weights = "src/mien/faces/weights"
-            shutil.copytree(root / weights, tree / weights, dirs_exist_ok=True)
+            place_weights(tree / "src/mien/faces", commit, weights)
             yield Version(str(tree / "src"))
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=root, check=True)
@@ -174,13 +190,14 @@ def write_images(place: Path, counts: Mapping[str, int]) -> dict[str, Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", metavar="COMMIT")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="face detector of COMMIT, if it has another one")
     parser.add_argument("--serve", action="store_true", help="the server, too; needs --before")
     for name, value in (("photos", 100), ("crops", 3000), ("large", 30), ("requests", 300), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     if options.serve and not options.before:
         parser.error("--serve: needs --before COMMIT")
-    with tempfile.TemporaryDirectory() as work, checked_out(options.before) as before:
+    with tempfile.TemporaryDirectory() as work, checked_out(options.before, options.weights) as before:
         counts = {"crops": options.crops, "photos": options.photos, "large photos": options.large}
         runs: dict[str, Callable[[Version], tuple[float, float]]] = {}
         for name, place in write_images(Path(work), counts).items():
