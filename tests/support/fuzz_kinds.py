@@ -237,6 +237,7 @@ def run_files(folder: Path) -> Case:
     from mien.training.config import TrainConfig
     from mien.training.loop.history import read_history, write_history
     from mien.training.loop.schedule import Epoch
+    from mien.training.run_data import stored_split
     from mien.training.runs import read_about, read_run
 
     write_dataset(folder / "data", 6, seed=1, size=24)
@@ -254,14 +255,18 @@ def run_files(folder: Path) -> Case:
     metrics = {"part": "test", "n": 6, "accuracy": accuracy, "about": {"data_sha256": "0"}}
     baselines = {"largest_class": {"accuracy": accuracy}, "shipped": None}
     (run / "metrics.json").write_text(json.dumps({**metrics, "baselines": baselines}))
-    parts = [[name, name.split("/")[0], ("train", "test")[row % 2], row] for row, name in enumerate(names)]
-    _write(run / "split.csv", [["file", "label", "part", "group"], *parts])
+    digests = {name: hashlib.sha256((folder / "data" / name).read_bytes()).hexdigest() for name in names}
+    parts = [
+        [name, name.split("/")[0], ("train", "test")[row % 2], row, digests[name]] for row, name in enumerate(names)
+    ]
+    _write(run / "split.csv", [["file", "label", "part", "group", "sha256"], *parts])
+    _write(run / "left-out.csv", [["file", "reason"], ["happy/none.png", "text"]])
     answers = [[name, "happy", "sad", 0.4, 0.6] for name in names]
     _write(run / "predictions.csv", [["file", "truth", "answer", "p_happy", "p_sad"], *answers])
     whole = {path.name: path.read_bytes() for path in sorted(run.iterdir())}
     doors: list[Callable[[Path], Any]] = [
         lambda path: read_run(path).to_dict(), held_out_of_run, read_predictions, read_about, training_section,
-        read_history,
+        read_history, lambda path: stored_split(path, read_about(path), str).require_unchanged(),
     ]  # fmt: skip
 
     def case(seed: int) -> str:
