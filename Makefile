@@ -36,7 +36,7 @@ demo: setup
 notebook: setup
 	$(BIN)/jupyter lab --ip 127.0.0.1 --allow-root notebooks
 
-# The JavaScript library, into web/dist. Needs node, npm and, once, the npm registry.
+# The JavaScript library, into web/dist, and a page that needs no server, into web/site. Needs node, npm and, once, the npm registry.
 WEB_READY := web/node_modules/.package-lock.json
 
 web: setup $(WEB_READY)
@@ -109,4 +109,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache build dist web/node_modules web/build web/dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache build dist web/node_modules web/build web/dist web/site

@@ -1,11 +1,12 @@
-// Build the library into dist/ (or --out DIR), or the unit tests into a folder (--tests DIR).
+// Build the library into dist/ (or --out DIR), a static page that uses it into a folder (--page DIR), or the unit tests
+// into a folder (--tests DIR).
 //
 // dist/ has all that a page needs: the library, its worker, WebAssembly, the face detector and the shipped 8-bit model.
 // The detector's weights and the model come from ../src/mien, where Python has them.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -14,7 +15,7 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const python = join(here, "..", "src", "mien");
 const runtime = join(here, "node_modules", "onnxruntime-web");
-const { values } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") }, tests: { type: "string" } } });
+const { values } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") }, tests: { type: "string" }, page: { type: "string" } } });
 const shared = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", logLevel: "warning" };
 
 if (values.tests) {
@@ -26,6 +27,7 @@ if (values.tests) {
   });
 } else {
   await buildLibrary(resolve(values.out));
+  if (values.page) buildPage(resolve(values.out), resolve(values.page));
 }
 
 async function buildLibrary(out) {
@@ -55,4 +57,24 @@ async function buildLibrary(out) {
   const compiler = join(here, "node_modules", "typescript", "bin", "tsc");
   const options = ["-p", "tsconfig.types.json", "--outDir", join(out, "types")];
   execFileSync(process.execPath, [compiler, ...options], { cwd: here, stdio: "inherit" });
+}
+
+/** Put the page of `mien serve` into a folder, with the modules of page/ in place of those that talk to a server. */
+function buildPage(library, site) {
+  const source = join(python, "server", "page");
+  const servers = ["api.js", "stream.js", "key-dialog.js", "reference.css", "index.html"];
+  rmSync(site, { recursive: true, force: true });
+  cpSync(source, join(site, "page"), { recursive: true, filter: (path) => !servers.includes(basename(path)) });
+  cpSync(join(here, "page"), join(site, "page"), { recursive: true });
+  cpSync(library, join(site, "mien"), { recursive: true, filter: (path) => !/[\\/](types|models)$/.test(path) });
+  cpSync(join(library, "models"), join(site, "models"), { recursive: true });
+  const models = readdirSync(join(site, "models")).sort();
+  writeFileSync(join(site, "models", "models.json"), JSON.stringify({ default: models[0], models }));
+  const policy =
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
+    "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
+  const html = readFileSync(join(source, "index.html"), "utf8")
+    .replace(/ *<!-- server -->.*?<!-- \/server -->\n\n?/gs, "")
+    .replace('<meta charset="utf-8">', `$&\n  <meta http-equiv="Content-Security-Policy" content="${policy}">`);
+  writeFileSync(join(site, "index.html"), html);
 }

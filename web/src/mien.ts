@@ -112,31 +112,62 @@ export class Reader {
    * probabilities. A frame that comes while another is read is left out. Ends with the video, or if `signal` says so.
    */
   async *watch(video: HTMLVideoElement, { signal, source = "stream" }: WatchOptions = {}): AsyncGenerator<FrameRow> {
-    const stream = (this.#streams += 1);
-    let cut = false;
-    const onSeek = (): void => void (cut = begin !== null);
-    let begin: number | null = null;
+    const stream = this.stream(source);
+    const onSeek = (): void => stream.cut();
     video.addEventListener("seeking", onSeek);
     try {
-      while (await nextFrame(video, signal)) {
-        const now = performance.now();
-        begin ??= now;
-        const { data, transfer } = await toSource(video);
-        const call: Call = {
-          kind: "frame", stream, bitmap: data as ImageBitmap, time: (now - begin) / 1000, source, cut,
-        };
-        cut = false;
-        yield await this.#worker.call<FrameRow>(call, transfer);
-      }
+      while (await nextFrame(video, signal)) yield await stream.predict(video);
     } finally {
       video.removeEventListener("seeking", onSeek);
-      if (!this.#worker.closed) void this.#worker.call({ kind: "end", stream }).catch(() => undefined);
+      stream.close();
     }
+  }
+
+  /** Begin a stream of frames that you take yourself; `source` is the name in every row. */
+  stream(source = "stream"): FrameStream {
+    return new FrameStream(this.#worker, (this.#streams += 1), source);
   }
 
   /** End the worker and free its memory; calls that wait are rejected. */
   close(): void {
     this.#worker.close();
+  }
+}
+
+/** Frames of one video or webcam, in order: people are tracked and their probabilities smoothed. */
+export class FrameStream {
+  readonly #worker: Connection;
+  readonly #number: number;
+  readonly #source: string;
+  #begin: number | null = null;
+  #cut = false;
+
+  /** @internal */
+  constructor(worker: Connection, number: number, source: string) {
+    [this.#worker, this.#number, this.#source] = [worker, number, source];
+  }
+
+  /** Classify a frame as it is now: a video, canvas, bitmap or ImageData. */
+  async predict(frame: Exclude<Source, Blob>): Promise<FrameRow> {
+    const now = performance.now();
+    this.#begin ??= now;
+    const time = (now - this.#begin) / 1000;
+    const { data, transfer } = await toSource(frame);
+    const call: Call = {
+      kind: "frame", stream: this.#number, bitmap: data as ImageBitmap, time, source: this.#source, cut: this.#cut,
+    };
+    this.#cut = false;
+    return this.#worker.call<FrameRow>(call, transfer);
+  }
+
+  /** The next frame is of another scene: whoever is in it is somebody new. */
+  cut(): void {
+    this.#cut = this.#begin !== null;
+  }
+
+  /** Forget the people. */
+  close(): void {
+    if (!this.#worker.closed) void this.#worker.call({ kind: "end", stream: this.#number }).catch(() => undefined);
   }
 }
 

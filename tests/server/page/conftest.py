@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import skimage.data
-from chromium import Tab, start_browser, sync_api, watch_tabs
+from chromium import start_browser, watch_tabs
 from drawn import drawn_bundle
+from page_tab import Visit
 from PIL import Image
 
 pytest.importorskip("uvicorn", reason="the server is not installed: pip install 'mien[serve]'")
@@ -79,18 +80,6 @@ def start_page_server() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers.values():
         server.stop()
-
-
-class Visit(Tab):
-    """The page of `mien serve` in a browser tab."""
-
-    def add(self, *files: Path | dict[str, Any]) -> None:
-        """Choose files and wait until all are predicted."""
-        self.tab.set_input_files("#files", list(files))
-        self.tab.locator(".thumb[data-state=waiting], .thumb[data-state=running]").first.wait_for(state="detached")
-
-    def wait_for(self, selector: str, text: str) -> None:
-        sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=30_000)
 
 
 @pytest.fixture

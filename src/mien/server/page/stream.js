@@ -42,6 +42,11 @@ export class Stream {
     return this.sent.size < this.limit;
   }
 
+  /** Return the pixels of a canvas as they are sent: a JPEG Blob, or null. */
+  encode(canvas) {
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
+  }
+
   /** Send a JPEG Blob and keep its `frame` (ImageBitmap) until the answer. Return whether it was sent. */
   send(blob, frame) {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;

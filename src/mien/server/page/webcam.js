@@ -64,12 +64,11 @@ class Webcam {
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     this.canvas.getContext("2d").drawImage(this.video, 0, 0, width, height);
     this.busy = true;
-    const kept = createImageBitmap(this.canvas);
-    this.canvas.toBlob(async (blob) => {
-      const frame = await kept;
+    const { stream } = this;
+    Promise.all([stream.encode(this.canvas), createImageBitmap(this.canvas)]).then(([encoded, frame]) => {
       this.busy = false;
-      if (!blob || !this.media || !this.stream.send(blob, frame)) frame.close();
-    }, "image/jpeg", 0.8);
+      if (!encoded || !this.media || !stream.send(encoded, frame)) frame.close();
+    });
   }
 
   shrinkFrames() {

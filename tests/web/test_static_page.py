@@ -1,0 +1,140 @@
+"""The static page: the page of `mien serve` without a server, on a host that only serves files."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import watch_tabs
+from drawn import write_clip
+from page_tab import Visit
+from photographs import ASTRONAUT
+from static_site import StaticSite
+from web_library import find_node, run_in_web
+
+import mien
+from mien.inference.bundle import MODEL_FILE
+
+
+@pytest.fixture(scope="module")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built page."""
+    folder = tmp_path_factory.mktemp("static") / "page"
+    run_in_web(find_node(), "build.mjs", "--out", str(folder.with_name("dist")), "--page", str(folder))
+    return folder
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[..., Visit]]:
+    yield from watch_tabs(Visit)
+
+
+@pytest.fixture
+def open_page(
+    start_browser: Callable[..., Any], visit: Callable[..., Visit], page_folder: Path
+) -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens the page, or that of another folder, in a browser."""
+    sites = []
+
+    def start(folder: Path = page_folder, browser: Any = None, **options: Any) -> Visit:
+        sites.append(StaticSite(folder))
+        return visit(browser or start_browser("--deny-permission-prompts"), sites[-1].url, **options)
+
+    yield start
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    ASTRONAUT.save(path)
+    return path
+
+
+def test_photos_are_answered_in_the_page(open_page: Callable[..., Visit], photo: Path, tmp_path: Path) -> None:
+    page = open_page()
+    text = tmp_path / "notes.jpg"
+    text.write_text("no image")
+    page.add(photo, text)
+    page.tab.click(".thumb >> nth=0")
+    page.wait_for("#faces-title", "1 face")
+    page.wait_for(".face .answer", "happy")
+    page.tab.check("#heat-on")
+    page.wait_for("#heat-text", "Bright: evidence for each face's answer")
+    page.tab.locator("#heat[src]").wait_for()
+    assert page.tab.evaluate("document.getElementById('heat').decode().then(() => true)")
+    page.check_accessible()
+    with page.tab.expect_download() as waiting:
+        page.tab.click("#csv")
+    rows = list(csv.DictReader(Path(waiting.value.path()).read_text("utf-8-sig").splitlines()))
+    wanted = mien.load("mien-int8", threads=1).predict(photo)
+    assert [row["source"] for row in rows] == ["astronaut.png", "notes.jpg"]
+    assert (rows[0]["answer"], rows[1]["status"]) == (wanted.answer, "unreadable")
+    with page.tab.expect_download():
+        page.tab.click("#png")
+    page.tab.select_option("#scope", "whole")
+    page.wait_for("#faces-title", "Whole image")
+    page.tab.click(".thumb >> nth=1")
+    page.wait_for("#faces-note-text", "This file is not an image that can be decoded.")
+    assert not page.tab.locator("#key-dialog").count()
+    assert "server" not in page.tab.locator("body").inner_text().lower()
+
+
+def test_a_narrow_dark_page_is_accessible(open_page: Callable[..., Visit], photo: Path) -> None:
+    page = open_page(color_scheme="dark", viewport={"width": 390, "height": 800})
+    page.check_accessible()
+    page.add(photo)
+    page.wait_for(".face .answer", "happy")
+    page.check_accessible()
+
+
+def test_the_webcam_is_answered_in_the_page(
+    open_page: Callable[..., Visit], start_browser: Callable[..., Any], two_people: Any, tmp_path_factory: Any
+) -> None:
+    clip = tmp_path_factory.mktemp("clip") / "two.y4m"
+    write_clip(clip, [two_people(0)] * 4, fps=2)
+    browser = start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
+    page = open_page(browser=browser)
+    page.tab.click("#webcam")
+    page.tab.locator(".face >> nth=1").wait_for()
+    page.tab.locator("#lanes li >> nth=1").wait_for()
+    page.check_accessible()
+    page.tab.click("#snapshot")
+    page.wait_for("#faces-title", "2 faces")
+    assert page.tab.is_hidden("#video")
+
+
+def test_a_bundle_of_ones_own(
+    open_page: Callable[..., Visit], page_folder: Path, drawn_bundle: Path, photo: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(page_folder, folder)
+    shutil.copytree(drawn_bundle, folder / "models" / "drawn")
+    (folder / "models" / "models.json").write_text(json.dumps({"default": "drawn", "models": ["drawn"]}))
+    page = open_page(folder)
+    page.wait_for("#whole-banner", "reads each image whole")
+    page.add(photo)
+    page.wait_for(".face .why", "read whole, though it is as large as a photograph")
+
+
+def test_a_damaged_model_is_said_and_tried_again(
+    open_page: Callable[..., Visit], page_folder: Path, photo: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(page_folder, folder)
+    model = folder / "models" / "mien-int8" / MODEL_FILE
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1])
+    page = open_page(folder)
+    page.wait_for("#banner-text", "This page cannot read images here")
+    page.wait_for("#banner-text", "model.onnx: sha256 is")
+    page.check_accessible()
+    model.write_bytes(whole)
+    page.tab.click("#banner-button")
+    page.tab.locator("#banner").wait_for(state="hidden")
+    page.add(photo)
+    page.wait_for(".face .answer", "happy")
