@@ -15,7 +15,9 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const python = join(here, "..", "src", "mien");
 const runtime = join(here, "node_modules", "onnxruntime-web");
-const { values } = parseArgs({ options: { out: { type: "string", default: join(here, "dist") }, tests: { type: "string" }, page: { type: "string" } } });
+const folder = { type: "string" };
+const options = { out: { ...folder, default: join(here, "dist") }, tests: folder, page: folder };
+const { values } = parseArgs({ options });
 const shared = { absWorkingDir: here, bundle: true, format: "esm", target: "es2022", logLevel: "warning" };
 
 if (values.tests) {

@@ -38,7 +38,8 @@ async function fetchBytes(url: string, cache: RequestCache): Promise<Uint8Array<
     response = await fetch(url, { cache });
     if (response.ok) return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
-    throw new MienError("unreachable", `${url}: cannot be fetched (${firstLine(error)}); check the address and the network`);
+    const why = firstLine(error);
+    throw new MienError("unreachable", `${url}: cannot be fetched (${why}); check the address and the network`);
   }
   throw new MienError("unreachable", `${url}: the server answers ${response.status}; check the address of the bundle`);
 }

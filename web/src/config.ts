@@ -78,7 +78,8 @@ function parseObject(text: string, name: string): Record<string, unknown> {
 class Wrong extends Error {}
 
 type Table = Record<string, unknown>;
-const isTable = (value: unknown): value is Table => typeof value === "object" && value !== null && !Array.isArray(value);
+const isTable = (value: unknown): value is Table =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The fields of a table, each of the type that is asked for. */
 class Fields {
@@ -123,7 +124,9 @@ function checked(fields: Fields): BundleConfig {
   const sha256 = fields.text("sha256");
   if (!/^[0-9a-f]{64}$/.test(sha256)) throw new Wrong(`sha256 '${sha256.slice(0, 20)}': must be 64 hexadecimal digits`);
   const [inputSize, inputChannels] = [shape.whole("size"), shape.whole("channels")];
-  if (inputChannels !== 1 && inputChannels !== 3) throw new Wrong(`input channels ${inputChannels}: 1 (grey) or 3 (RGB)`);
+  if (inputChannels !== 1 && inputChannels !== 3) {
+    throw new Wrong(`input channels ${inputChannels}: 1 (grey) or 3 (RGB)`);
+  }
   if (!(inputSize >= 8 && inputSize <= MAX_INPUT_SIZE)) {
     throw new Wrong(`input size ${inputSize}: between 8 and ${MAX_INPUT_SIZE}`);
   }
@@ -132,7 +135,9 @@ function checked(fields: Fields): BundleConfig {
   if (framing === null) throw new Wrong("the field 'framing' is missing");
   const temperature = fields.number("temperature");
   const [low, high] = USABLE_TEMPERATURES;
-  if (!(temperature >= low && temperature <= high)) throw new Wrong(`temperature ${temperature}: between ${low} and ${high}`);
+  if (!(temperature >= low && temperature <= high)) {
+    throw new Wrong(`temperature ${temperature}: between ${low} and ${high}`);
+  }
   return {
     name: fields.text("name"),
     labels,
@@ -170,9 +175,12 @@ function checkedRule(fields: Fields, labels: readonly string[]): Rule {
   if (!answerFrom) return { labels, threshold, answerFrom, answerOver };
   const names = [...answerFrom.keys()];
   if (!names.length || names.length >= labels.length || !names.every((name) => labels.includes(name))) {
-    throw new Wrong(`answer_from ${names.join(", ").slice(0, 60)}: name some of the labels (${labels.join(", ")}), not all`);
+    const given = names.join(", ").slice(0, 60);
+    throw new Wrong(`answer_from ${given}: name some of the labels (${labels.join(", ")}), not all`);
   }
-  if (labels.includes(NEITHER)) throw new Wrong(`answer_from: a model with the label '${NEITHER}' cannot have such a rule`);
+  if (labels.includes(NEITHER)) {
+    throw new Wrong(`answer_from: a model with the label '${NEITHER}' cannot have such a rule`);
+  }
   for (const [name, least] of answerFrom) {
     if (!(least > 0 && least < 1)) throw new Wrong(`answer_from ${name} ${least}: between 0 and 1`);
   }

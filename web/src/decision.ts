@@ -48,7 +48,8 @@ export const answersOf = ({ labels, answerFrom }: Rule): string[] =>
 export function decide(rule: Rule, row: readonly number[]): Answer {
   const of = (label: string): number => row[rule.labels.indexOf(label)]!;
   const conditions = conditionsOf(rule);
-  const isMet = ({ label, least, of: other }: Condition): boolean => of(label) >= least * (other === null ? 1 : of(other));
+  const isMet = ({ label, least, of: other }: Condition): boolean =>
+    of(label) >= least * (other === null ? 1 : of(other));
   const candidates = [...new Set(conditions.map(({ label }) => label))];
   const reached = candidates.filter((label) => conditions.every((one) => one.label !== label || isMet(one)));
   const otherwise = rule.answerFrom ? NEITHER : rule.labels[0]!;
@@ -123,6 +124,8 @@ export function withThreshold(rule: Rule, threshold: Threshold): Rule {
   }
   const [only, more] = given;
   if (!only) return rule;
-  if (more) throw new MienError("bad-option", "threshold: give one of the two labels, the other answer is all the rest");
+  if (more) {
+    throw new MienError("bad-option", "threshold: give one of the two labels, the other answer is all the rest");
+  }
   return { ...rule, threshold: only[0] === rule.labels[1] ? only[1] : 1 - only[1] };
 }

@@ -12,7 +12,8 @@ import { rounded } from "./methods.js";
 import { joinReasons, toFace, toRow, unreadableRow } from "./postprocess.js";
 import type { Info, OpenOptions } from "./protocol.js";
 import type { FloatRaster, Raster } from "./raster.js";
-import { type Box, type Detection, type Explanation, type FrameRow, type Heatmap, rescaled, type Row } from "./results.js";
+import type { Box, Detection, Explanation, FrameRow, Heatmap, Row } from "./results.js";
+import { rescaled } from "./results.js";
 import { Classifier, openDetector, startRuntime } from "./runtime.js";
 import { Tracker } from "./tracker.js";
 import { DETECTOR_FILE, DETECTOR_SHA256 } from "./yunet.js";
@@ -43,7 +44,8 @@ export class Engine {
     [this.info, this.#classifier, this.#detector, this.#maxFaces] = [info, classifier, detector, maxFaces];
   }
 
-  static async open({ folder, assets, threads, threshold, faces, detect: asked, mirror: mirrors }: OpenOptions): Promise<Engine> {
+  static async open(options: OpenOptions): Promise<Engine> {
+    const { folder, assets, threads, threshold, faces, detect: asked, mirror: mirrors } = options;
     startRuntime(assets, threads);
     const { config, model } = await fetchBundle(folder);
     const rule = threshold === null ? config.rule : withThreshold(config.rule, threshold);
@@ -176,7 +178,8 @@ export class Engine {
   }
 }
 
-const boxOf = ({ width, height }: Prepared, found: Detection | null): Box => found?.box ?? { x: 0, y: 0, width, height };
+const boxOf = ({ width, height }: Prepared, found: Detection | null): Box =>
+  found?.box ?? { x: 0, y: 0, width, height };
 
 function largest(prepared: Prepared): Prepared {
   const { found, inputs, note } = prepared;

@@ -211,7 +211,8 @@ class Connection {
     try {
       this.#worker = new Worker(url, { type: "module", name: "mien" });
     } catch (error) {
-      throw new MienError("failed", `${url.href}: the worker cannot be started (${firstLine(error)}); serve it beside the page`);
+      const why = firstLine(error);
+      throw new MienError("failed", `${url.href}: the worker cannot be started (${why}); serve it beside the page`);
     }
     this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#settle(data);
     this.#worker.onerror = (event) => {

@@ -5,8 +5,12 @@ import type { Raster } from "./raster.js";
 
 /** 1 x 2 pixels whose EXIF data says that they lie on their side. */
 const PROBES: Readonly<Record<string, string>> = {
-  WebP: "UklGRk4AAABXRUJQVlA4WAoAAAAIAAAAAAAAAQAAVlA4TA4AAAAvAEAAAAcQEf0PRET/A0VYSUYaAAAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAA=",
-  PNG: "iVBORw0KGgoAAAANSUhEUgAAAAEAAAACCAAAAAC86un7AAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEABgAAAAAAANZnS2kAAAAMSURBVHicY2BgYAAAAAQAAfYXOFUAAAAASUVORK5CYII=",
+  WebP:
+    "UklGRk4AAABXRUJQVlA4WAoAAAAIAAAAAAAAAQAAVlA4TA4AAAAvAEAAAAcQEf0PRET/A0VYSUYaAAAATU0AKgAAAAgAAQESAAMAAAABAAYA" +
+    "AAAAAAA=",
+  PNG:
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAACCAAAAAC86un7AAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEABgAAAAAAANZnS2kAAAAMSURBVHic" +
+    "Y2BgYAAAAAQAAfYXOFUAAAAASUVORK5CYII=",
 };
 const probed = new Map<string, Promise<boolean>>();
 
@@ -35,7 +39,7 @@ export function orientationOf(data: Uint8Array, format: string): number {
   }
 }
 
-/** Return the first chunk of a name: RIFF has the name before the length and pads, PNG the other way round, and a CRC. */
+/** Return the first chunk of a name. RIFF has the name before the length, and pads; PNG after it, and a checksum. */
 function chunkOf(data: Uint8Array, start: number, name: string, riff: boolean): Uint8Array | null {
   const view = viewOf(data);
   for (let at = start; at + 8 <= data.length; ) {

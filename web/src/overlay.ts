@@ -5,7 +5,8 @@ import type { Heatmap } from "./results.js";
 
 /** Viridis (van der Walt and Smith, 2015) at 17 even steps: even to the eye, also with colour blindness. */
 const ANCHORS =
-  "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725";
+  "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 " +
+  "d8e219 fde725";
 const TABLE = ANCHORS.split(" ").map((colour) => [0, 2, 4].map((at) => parseInt(colour.slice(at, at + 2), 16)));
 
 /** Return the colour of a value in [0, 1]: dark violet is 0, bright yellow is 1. */

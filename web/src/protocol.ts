@@ -27,7 +27,12 @@ export interface Info {
 export type Call =
   | { readonly kind: "open"; readonly options: OpenOptions }
   | { readonly kind: "predict"; readonly source: Blob | ImageBitmap; readonly name: string }
-  | { readonly kind: "explain"; readonly source: Blob | ImageBitmap; readonly name: string; readonly label: string | null }
+  | {
+      readonly kind: "explain";
+      readonly source: Blob | ImageBitmap;
+      readonly name: string;
+      readonly label: string | null;
+    }
   | {
       readonly kind: "frame";
       readonly stream: number;

@@ -39,12 +39,13 @@ function padded(image: Raster, size: number, method: string): Raster | FloatRast
   const f = Math.fround;
   const ratio = f(Math.max(image.width, image.height) / size);
   const [exactWidth, exactHeight] = [f(image.width / ratio), f(image.height / ratio)];
-  const [columns, rows] = [exactWidth, exactHeight].map((length) => Math.max(Math.floor(length), 1)) as [number, number];
+  const [columns, rows] = [Math.max(Math.floor(exactWidth), 1), Math.max(Math.floor(exactHeight), 1)];
   const left = Math.max(Math.floor(f(f(size - exactWidth) / 2)), 0);
   const top = Math.max(Math.floor(f(f(size - exactHeight) / 2)), 0);
   const small = resized(image, columns, rows, method);
   const { channels } = image;
-  const data = small.data instanceof Uint8Array ? new Uint8Array(size * size * channels) : new Float32Array(size * size * channels);
+  const length = size * size * channels;
+  const data = small.data instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
   for (let y = 0; y < rows; y += 1) {
     const line = small.data.subarray(y * columns * channels, (y + 1) * columns * channels);
     data.set(line, ((top + y) * size + left) * channels);

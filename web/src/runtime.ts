@@ -71,16 +71,17 @@ export class Classifier {
       found.push(...(await this.#batch(crops.slice(start, start + BATCH_SIZE))));
     }
     if (!found.flat().every(Number.isFinite)) {
-      throw new MienError("damaged-bundle", `${this.#config.name}: the network gives logits that are not numbers; train it again`);
+      const { name } = this.#config;
+      throw new MienError("damaged-bundle", `${name}: the network gives logits that are not numbers; train it again`);
     }
     return found;
   }
 
-  /** With `mirror`, a crop and its mirror image run in one batch and are averaged (test-time augmentation by a flip). */
+  /** With `mirror`, crops and their mirror images run in one batch and are averaged (test-time augmentation). */
   async #batch(crops: readonly Crop[]): Promise<number[][]> {
     const images = this.#mirror ? [...crops, ...crops.map(mirrored)] : crops;
     const { data } = await this.#run(images, "logits");
-    const rows = Array.from({ length: images.length }, (_, n) => data.subarray(n * this.#labels, (n + 1) * this.#labels));
+    const rows = images.map((_, n) => data.subarray(n * this.#labels, (n + 1) * this.#labels));
     return crops.map((_, n) => Array.from(this.#mirror ? mean(rows[n]!, rows[crops.length + n]!) : rows[n]!));
   }
 
@@ -114,7 +115,8 @@ export class Classifier {
       throw new MienError("damaged-bundle", `${name}: the graph cannot be run (${firstLine(error)})`);
     }
     if (!(tensor?.data instanceof Float32Array) || tensor.dims[0] !== crops.length) {
-      throw new MienError("damaged-bundle", `${name}: the graph gives ${output} of ${tensor?.dims.join("x")} for ${crops.length} crops`);
+      const shape = tensor?.dims.join("x");
+      throw new MienError("damaged-bundle", `${name}: the graph gives ${output} of ${shape} for ${crops.length} crops`);
     }
     return { data: tensor.data, dims: tensor.dims };
   }

@@ -3,7 +3,14 @@
 import { firstLine, MienError } from "./errors.js";
 
 /** An image file, or something that shows pixels. */
-export type Source = Blob | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement | ImageBitmap | ImageData;
+export type Source =
+  | Blob
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | HTMLVideoElement
+  | ImageBitmap
+  | ImageData;
 
 interface Taken {
   readonly data: Blob | ImageBitmap;
@@ -43,7 +50,9 @@ export async function toSource(source: Source, name?: string): Promise<Taken> {
     });
     return { data: bitmap, name: name ?? `<${kind}>`, transfer: [bitmap] };
   } catch (error) {
-    throw new MienError("bad-image", `the pixels of this ${kind} cannot be read (${firstLine(error)}); is it loaded, and of this site?`);
+    const why = firstLine(error);
+    const question = "is it loaded, and of this site?";
+    throw new MienError("bad-image", `the pixels of this ${kind} cannot be read (${why}); ${question}`);
   }
 }
 
@@ -57,5 +66,6 @@ function kindOf(source: unknown): string {
     const known = (globalThis as Record<string, unknown>)[type];
     if (typeof known === "function" && source instanceof known) return kind;
   }
-  throw new MienError("bad-image", "this is no image: give a Blob, an image, a canvas, a video, an ImageBitmap or ImageData");
+  const known = "give a Blob, an image, a canvas, a video, an ImageBitmap or ImageData";
+  throw new MienError("bad-image", `this is no image: ${known}`);
 }

@@ -48,7 +48,9 @@ export class Tracker {
   scene = 1;
 
   /** Match the faces of one frame with people; `time` is in seconds and never goes back. */
-  update(time: number, boxes: readonly Box[], crops: readonly Raster[], rows: readonly (readonly number[])[]): Tracked[] {
+  update(
+    time: number, boxes: readonly Box[], crops: readonly Raster[], rows: readonly (readonly number[])[],
+  ): Tracked[] {
     const kept = this.#tracks.filter((track) => time - track.time <= MAX_GAP_SECONDS);
     const seen = boxes.map((box, n) => observe(box, crops[n]!, rows[n]!));
     const matched = match(time, seen, kept);

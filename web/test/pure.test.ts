@@ -62,9 +62,12 @@ test("a threshold that does not fit the rule is refused in one sentence", () => 
   const rule = { labels: ["a", "b", "c"], threshold: 0.5, answerFrom: null, answerOver: null };
   const two = { ...rule, labels: ["a", "b"] };
   const from = { ...rule, answerFrom: new Map([["a", 0.5]]) };
-  const cases = [[rule, 0.4], [two, 1], [two, { c: 0.5 }], [two, { a: 0.1, b: 0.2 }], [from, 0.4], [from, { b: 0.4 }]] as const;
+  const cases = [
+    [rule, 0.4], [two, 1], [two, { c: 0.5 }], [two, { a: 0.1, b: 0.2 }], [from, 0.4], [from, { b: 0.4 }],
+  ] as const;
   for (const [one, threshold] of cases) {
-    assert.throws(() => withThreshold(one, threshold), (error) => error instanceof MienError && error.code === "bad-option");
+    const isRefusal = (error: unknown): boolean => error instanceof MienError && error.code === "bad-option";
+    assert.throws(() => withThreshold(one, threshold), isRefusal);
   }
 });
 

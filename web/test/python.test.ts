@@ -27,7 +27,15 @@ eachCase<{ value: number; rounded: number; fixed: string; general: string; one: 
   assert.equal(roundTo(one.value, 1), one.one);
 });
 
-eachCase<{ image: Image; size: number; method: string; fit: Fit; float: boolean; wanted: string }>("resize", (one, label) => {
+interface Resize {
+  image: Image;
+  size: number;
+  method: string;
+  fit: Fit;
+  float: boolean;
+  wanted: string;
+}
+eachCase<Resize>("resize", (one, label) => {
   const found = resize(toRaster(one.image), one.size, one.method, one.fit);
   assert.equal(found.data instanceof Float32Array, one.float, one.method);
   const wanted = one.float ? toFloats(one.wanted) : Buffer.from(one.wanted, "base64");
@@ -64,15 +72,22 @@ eachCase<{ image: Image; shape: CropShape; region: Region | Box | null; wanted: 
 
 eachCase<{ face: Detection; region: Region }>("region", ({ face, region }, label) => {
   const found = faceRegion(face);
-  assertClose([found.x, found.y, found.side, found.angle], [region.x, region.y, region.side, region.angle], 1e-9, label);
+  const values = ({ x, y, side, angle }: Region): number[] => [x, y, side, angle];
+  assertClose(values(found), values(region), 1e-9, label);
 });
 
 eachCase<{ face: Detection; from: Size; to: Size; wanted: Detection }>("rescaled", ({ face, from, to, wanted }) => {
   assert.deepEqual(rescaled(face, from, to), wanted);
 });
 
-type Named = Record<string, string>;
-eachCase<{ outputs: Named; threshold: number; width: number; size: Size; wanted: Detection[] }>("yunet", (one, label) => {
+interface Outputs {
+  outputs: Record<string, string>;
+  threshold: number;
+  width: number;
+  size: Size;
+  wanted: Detection[];
+}
+eachCase<Outputs>("yunet", (one, label) => {
   const outputs = Object.fromEntries(Object.entries(one.outputs).map(([name, text]) => [name, toFloats(text)]));
   const found = toDetections(decodeOutputs(outputs, one.threshold, one.width), one.size);
   assert.deepEqual(found.map(({ box }) => box), one.wanted.map(({ box }) => box), label);
@@ -152,7 +167,14 @@ eachCase<Step[]>("tracker", (steps, label) => {
   }
 });
 
-eachCase<{ maps: string; shape: [number, number, number]; label: number; size: number; wanted: string }>("heat", (one, label) => {
+interface Heat {
+  maps: string;
+  shape: [number, number, number];
+  label: number;
+  size: number;
+  wanted: string;
+}
+eachCase<Heat>("heat", (one, label) => {
   const [rows, columns, labels] = one.shape;
   const found = heatmap({ data: toFloats(one.maps), rows, columns, labels }, one.label, one.size);
   assertClose(found, toFloats(one.wanted), 1e-5, label);

@@ -1,4 +1,4 @@
-// Values that Python computed (tests/web/test_units.py writes them); without them, the tests that need them are skipped.
+// Values that Python computed; tests/web/test_units.py writes them. Without them, the tests that need them are skipped.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -37,7 +37,9 @@ export function toFloats(text: string): Float32Array {
 }
 
 /** Check that numbers are the same but for a rounding error. */
-export function assertClose(found: ArrayLike<number>, wanted: ArrayLike<number>, tolerance: number, label: string): void {
+export function assertClose(
+  found: ArrayLike<number>, wanted: ArrayLike<number>, tolerance: number, label: string,
+): void {
   assert.equal(found.length, wanted.length, label);
   for (let n = 0; n < wanted.length; n += 1) {
     const off = Math.abs(found[n]! - wanted[n]!);
