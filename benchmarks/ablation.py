@@ -2,9 +2,10 @@
 
     python benchmarks/ablation.py --data $MIEN_DATA --recipe WORK --work FOLDER [--epochs 8] [--only NAME]...
 
-Each run trains from scratch, like the recipe's `fresh` training, but for few epochs. `--recipe` is the recipe's work
-folder; one variant uses its teacher. A short training favours other ingredients than the full recipe, which has time to
-profit from augmentation. Differences below a point are within what another seed would change.
+Each run trains the network that ships from scratch, like the recipe but for few epochs and with its own augmentation.
+One variant takes the views that the recipe's teachers have answered; `--recipe` is the recipe's work folder. A short
+training favours other ingredients than the full recipe, which has time to profit from augmentation. Differences below a
+point are within what another seed would change.
 
 Accuracy is on the validation faces of `shipped_model.py`: happy vs sad and seven classes, each by FER2013's labels (n
 1 487, 3 300) and by the crowd's majority (n 1 067, 2 642). The last columns give the points that happy vs sad loses
@@ -14,32 +15,29 @@ under the perturbations of the robustness table, on average and at worst. Existi
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import mien
-from mien.inference.reader import Reader
 from mien.training.backend import require_keras
+from mien.training.loop.batches import TrainingArrays
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
 from shipped_model_perturbations import CHANGES, apply
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from fer_targets import Mix, prepare
-from train_mien import BY_NAME, SETTINGS, train
+from fer_targets import Mix, prepare, read_faces
+from train_mien import COMMON, DAMAGED, STUDENTS, TARGETS, TEACHERS, new_student, table, train
 
-FRESH = BY_NAME["fresh"]
-TAUGHT = "last"  # the training with the most teachers
 MIXES = {
-    "recipe": FRESH.mix,
+    "recipe": TARGETS,
     "labels": Mix(1.0, 1.0),
     "votes": Mix(0.0, 0.0),
     "half": Mix(0.5, 0.5),
 }
-BASE: Mapping[str, Any] = {**SETTINGS, **FRESH.settings}
+BASE: Mapping[str, Any] = {**COMMON, **STUDENTS["mien"], **asdict(DAMAGED)}
 
 
 @dataclass(frozen=True)
@@ -74,16 +72,24 @@ def right(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> floa
     return 100 * float(((logits[:, SAD] > logits[:, HAPPY]) == (truth == SAD)).mean())
 
 
-def measure(reader: Reader, fold: Fold) -> list[float]:
+def measure(network: Any, fold: Fold) -> list[float]:
     """Return the four accuracies in percent, then the mean and the worst loss by a perturbation, in points."""
-    logits = reader.logits(fold.images[..., np.newaxis])
+    from mien.training.networks.networks import logits_of
+
+    model = logits_of(network)
+
+    def logits_for(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = model.predict(images[..., np.newaxis], batch_size=512, verbose=0)
+        return found
+
+    logits = logits_for(fold.images)
     known, crowd = np.isin(fold.labels, (HAPPY, SAD)), np.isin(fold.majority, (HAPPY, SAD))
     decided, best = fold.majority != UNDECIDED, logits.argmax(axis=1)
     plain = right(logits[known], fold.labels[known])
     faces = fold.images[known]
     changed = [
         np.mean([
-            right(reader.logits(apply(draw, faces, seed)[..., np.newaxis]), fold.labels[known])
+            right(logits_for(apply(draw, faces, seed)), fold.labels[known])
             for seed, draw in enumerate(change.draws)
         ])
         for change in CHANGES
@@ -117,13 +123,21 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
         flush=True,
     )
-    taught = args.recipe / "data" / f"{TAUGHT}-taught.csv"
     for name in args.only or VARIANTS:
         variant = VARIANTS[name]
-        source = taught if variant.table == "taught" else data / f"{variant.table}.csv"
+        settings = {**BASE, "epochs": args.epochs, **variant.settings}
+        if variant.table == "taught":
+            from views import read_views
+
+            faces = read_faces(table(args.recipe))
+            training: TrainingArrays = read_views(faces, args.recipe / "views", [one.name for one in TEACHERS])
+            settings["augment"] = "none"
+        else:
+            faces = read_faces(data / f"{variant.table}.csv")
+            training = faces.arrays(train=True)
         out = args.work / name.replace(": ", "-").replace(" ", "-")
-        train(source, out, {**BASE, "epochs": args.epochs, **variant.settings})
-        row = " | ".join(f"{value:.1f}" for value in measure(mien.load(out, threads=2), fold))
+        network = train(new_student(settings), settings, training, faces, out)
+        row = " | ".join(f"{value:.1f}" for value in measure(network, fold))
         print(f"| {name} | {row} |", flush=True)
 
 

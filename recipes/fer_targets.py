@@ -19,6 +19,7 @@ from mien.data.duplicates import near_duplicate_groups
 from mien.data.fingerprint import fingerprint
 from mien.io.atomic import new_file, new_folder
 from mien.labels import EXPRESSIONS
+from mien.training.loop.batches import TrainingArrays
 from shipped_model_data import COLUMNS, MAJORITY
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +44,42 @@ class Row:
     label: str
     split: str
     shares: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The faces of a table.
+
+    Attributes:
+        images: uint8 (N, 48, 48, 1), 0-255 grey.
+        targets: float32 (N, 7), rows sum to 1.
+        train: bool (N,), whether a face is for training; the others are for validation.
+    """
+
+    images: Bytes
+    targets: npt.NDArray[np.float32]
+    train: npt.NDArray[np.bool_]
+
+    def train_images(self) -> Bytes:
+        """Return the images for training."""
+        return self.images[self.train]
+
+    def train_targets(self) -> npt.NDArray[np.float32]:
+        """Return the targets of the images for training."""
+        return self.targets[self.train]
+
+    def arrays(self, train: bool) -> TrainingArrays:
+        """Return the faces for training, or those for validation, as the training loop takes them."""
+        rows = np.flatnonzero(self.train == train)
+        return TrainingArrays(self.images, rows, self.targets[rows], np.ones(len(rows), np.float32))
+
+
+def read_faces(table: Path) -> Faces:
+    """Read all faces of a table that `prepare` wrote."""
+    rows = read_rows(table)
+    images = grey([table.parent / row.file for row in rows])[..., np.newaxis]
+    targets = np.stack([row.shares for row in rows]).astype(np.float32)
+    return Faces(images, targets, np.array([row.split == "train" for row in rows]))
 
 
 def prepare(source: Path, out: Path, mixes: Mapping[str, Mix]) -> None:

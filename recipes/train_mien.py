@@ -1,16 +1,15 @@
-"""Train the shipped model `mien` from FER2013's images and the votes of FER+, in one command.
+"""Train the shipped models from FER2013's images and the votes of FER+, in one command.
 
     python recipes/train_mien.py --data $MIEN_DATA --work mien-runs/recipe
 
-`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`. The parts add up to six to seven hours on two cores
-with bfloat16 arithmetic (elsewhere add `--set 'precision="float32"'`, and more time). Run the same command again after
-an interruption. It leaves two bundles below WORK, `mien` and `mien-int8`; copy them to `src/mien/models`.
+`$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`; npm fetches the weights that the teachers begin with.
 
-There are seven trainings: of the network that ships, of a wider one, and of the first again and again from its last
-weights, with targets that are half the predictions of earlier networks (`teachers.py`) and half as `fer_targets.py`
-describes. The fifth starts from scratch with another optimizer: in 33 minutes it gets nearly as far as the first three
-in two and a half hours, and makes different errors. The last two are blended with the weights they started from
-(`blend.py`); the lab log has the results of other shares.
+Two face recognition networks learn the expressions, from targets between FER2013's label and the votes of FER+. The
+network that ships learns from scratch what they say about the views that it sees, mixed with the same targets; so does
+a small one, `mien-light`.
+
+Run the same command again after an interruption: what is finished is kept, and a training goes on after its last
+epoch. It leaves the bundles `mien`, `mien-int8` and `mien-light` below WORK; copy them to `src/mien/models`.
 """
 
 import argparse
@@ -27,127 +26,102 @@ from choose_rule import Rule, choose_rule
 
 from mien.cli.output.training_progress import TrainingProgress
 from mien.inference.calibration import probabilities
-from mien.io.layout import CONFIG, KERAS
+from mien.io.layout import KERAS
 from mien.labels import EXPRESSIONS
+from mien.training.augmentation.levels import Augmentation
 from mien.training.backend import require_keras
-from mien.training.config import TrainConfig, read_settings
+from mien.training.config import TrainConfig
 from mien.training.export.temperature import fit_temperature
-from mien.training.source import TrainingSource
-from mien.training.train import train_or_resume
+from mien.training.loop.batches import TrainingArrays
 
 # The validation fold is loaded as for the metrics of the model card.
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from blend import blend
-from fer_targets import Mix, prepare
-from teachers import teach
+from fer_targets import Faces, Mix, prepare, read_faces
 
 from shipped_model_data import UNDECIDED, Fold, read_fold, what_is_missing
 
-SETTINGS = {
-    "network": "residual",
-    "size": 48,
-    "colour": "grey",
-    "dropout": 0.2,
-    "batch_size": 64,
-    "optimizer": "adamw",
-    "learning_rate": 2e-3,
-    "weight_decay": 5e-3,
-    "schedule": "cosine",
-    "warmup_epochs": 2.0,
-    "label_smoothing": 0.0,
-    "weight_average": 0.9995,
-    "augment": "strong",
-    "precision": "bfloat16",
-}
+#: If the crowd is sure, it says more about what a face shows than the search term that found it.
+TARGETS = Mix(decided=0.35, undecided=0.65)
+COMMON = {
+    "network": "residual", "size": 48, "colour": "grey", "optimizer": "muon", "weight_decay": 5e-3,
+    "schedule": "cosine", "label_smoothing": 0.0, "precision": "bfloat16",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Training:
-    """One training: its targets, the earlier ones that teach it or lend their weights, and its own settings.
-
-    The result is blended with its start, which contributes `share_of_start` of the weights.
-    """
+class Teacher:
+    """A teacher's name, which is that of its network in `face_networks.py`, and its settings."""
 
     name: str
-    mix: Mix
     settings: Mapping[str, Any]
-    teachers: tuple[str, ...] = ()
-    start: str | None = None
-    share_of_start: float = 0.0
 
-    @property
-    def result(self) -> str:
-        """Return the folder below WORK that holds its `model.keras`."""
-        return f"{self.name}-blended" if self.share_of_start else self.name
 
+#: First a new head alone, then everything.
+TEACHING = {
+    "batch_size": 64, "learning_rate": 2e-3, "freeze_epochs": 1, "head_learning_rate": 3e-3, "start_from": "mien",
+    "warmup_epochs": 0.5, "epochs": 12, "augment": "strong", "degradation": 0.1, "weight_average": 0.995,
+}  # fmt: skip
+TEACHERS = (
+    Teacher("dlib", TEACHING),
+    Teacher("faceres", {**TEACHING, "precision": "float32"}),  # depthwise layers are slower in half precision
+)
+LEARNING = {
+    "batch_size": 128, "learning_rate": 6e-3, "warmup_epochs": 1.0, "dropout": 0.1, "augment": "none",
+    "weight_average": 0.999,
+}  # fmt: skip
+STUDENTS: Mapping[str, Mapping[str, Any]] = {
+    "mien": {**LEARNING, "epochs": 32},
+    "mien-light": {**LEARNING, "epochs": 48, "width": 0.25},
+}
+#: Damage teaches robustness, and costs accuracy on clean faces; the last epochs see little of it.
+DAMAGED = Augmentation(True, 20, zoom=0.4, translation=0.1, brightness=0.3, contrast=0.4, erasing=0.5, degradation=0.12)
+CLEAN = Augmentation(True, 12, zoom=0.2, translation=0.06, brightness=0.2, contrast=0.3, erasing=0.25, degradation=0.02)
+VIEWS = (DAMAGED,) * 5 + (CLEAN,) * 3
 
 #: Slightly more sad faces than required (0.70), so that the 8-bit bundle finds as many, too.
 SAD_AS_SAD = 0.71
 RANGE_CROPS = 1024  # every second one sets the int8 ranges, the others are compared
-
-EVEN = Mix(decided=0.5, undecided=0.5)
-# If the crowd is not sure, no majority can be missed, and FER2013's label is the better guide.
-REPAIRED = Mix(decided=0.35, undecided=1.0)
-LONG = {
-    "batch_size": 128, "optimizer": "muon", "warmup_epochs": 1.0, "dropout": 0.1, "zoom": 0.5, "brightness": 0.3,
-    "contrast": 0.4, "erasing": 0.6, "degradation": 0.12, "weight_average": 0.9993,
-}  # fmt: skip
-TRAININGS = (
-    Training("first", EVEN, {"epochs": 60}),
-    # The wide network sees undamaged images; the other teachers have learned degradation.
-    Training("wide", EVEN, {
-        "width": 1.5, "epochs": 32, "rotation": 15, "zoom": 0.25, "translation": 0.08, "brightness": 0.2,
-        "contrast": 0.25, "erasing": 0.3, "degradation": 0.0,
-    }),
-    Training("second", Mix(decided=0.65, undecided=0.65), {
-        "epochs": 46, "learning_rate": 1.5e-3, "dropout": 0.1, "brightness": 0.3, "contrast": 0.5, "erasing": 0.5,
-        "degradation": 0.12,
-    }, teachers=("first", "wide"), start="first"),
-    Training("third", REPAIRED, {
-        **LONG, "optimizer": "adamw", "learning_rate": 2.2e-3, "freeze_epochs": 2, "warmup_epochs": 2.0, "epochs": 100,
-    }, teachers=("first", "wide", "second"), start="second"),
-    Training("fresh", REPAIRED, {**LONG, "learning_rate": 6e-3, "epochs": 42}),
-    # Its starting point, the best of them, counts twice as a teacher.
-    Training("last", REPAIRED, {
-        **LONG, "learning_rate": 3e-3, "freeze_epochs": 1, "epochs": 74, "zoom": 0.6, "degradation": 0.15,
-    }, teachers=("third", "third", "fresh", "second", "wide", "first"), start="third", share_of_start=0.35),
-    # Again from that result, its only teacher. When the shipped weights were made, the earlier trainings covered
-    # images with plain tones only; the layer has used patterns since.
-    Training("covered", REPAIRED, {
-        **LONG, "learning_rate": 3e-3, "freeze_epochs": 1, "epochs": 68, "zoom": 0.6, "degradation": 0.15,
-    }, teachers=("last",), start="last", share_of_start=0.35),
-)  # fmt: skip
-BY_NAME = {training.name: training for training in TRAININGS}
+FACES_FOR_STATISTICS = 512
 
 
 def main() -> None:
     """Train, choose temperature and rule, and write the bundles; finished steps are skipped."""
     args = arguments()
     train_all(args.data, args.work, args.set)
-    result, targets = args.work / TRAININGS[-1].result, table(args.work, TRAININGS[-1])
-    if not (args.work / "mien").exists():
-        release(result, read_fold(args.data), args.work / "mien")
+    fold = read_fold(args.data)
+    for name in STUDENTS:
+        if not (args.work / name).exists():
+            release(args.work / "runs" / name, name, fold, args.work / name)
     if not (args.work / "mien-int8").exists():
-        quantise(args.work / "mien", targets, args.work / "mien-int8")
+        quantise(args.work / "mien", table(args.work), args.work / "mien-int8")
 
 
 def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
-    """Prepare the data and run or resume every training; `extra` are settings for all of them."""
+    """Prepare the data, train the teachers, ask them, and train the students; `extra` are settings for all."""
     if missing := what_is_missing(data):
         sys.exit(missing)
-    labelled = work / "data"
-    if not labelled.exists():
-        prepare(data / "fer2013", labelled, {training.name: training.mix for training in TRAININGS})
-    if unknown := [training.name for training in TRAININGS if not table(work, training).exists()]:
-        sys.exit(f"{labelled}: is of another recipe, without {unknown[0]}.csv; give another --work")
     require_keras("the recipe")
-    for training in TRAININGS:
-        perform(training, work, extra)
+    from views import ask, make_views, read_views
+
+    if not (work / "data").exists():
+        prepare(data / "fer2013", work / "data", {"targets": TARGETS})
+    faces = read_faces(table(work))
+    views = work / "views"
+    make_views(faces, VIEWS, views)
+    for teacher in TEACHERS:
+        folder = work / "runs" / teacher.name
+        settings = {**COMMON, **teacher.settings, **extra}
+        network = new_teacher(teacher.name, work, faces)
+        ask(teacher.name, train(network, settings, faces.arrays(train=True), faces, folder), views)
+    taught = read_views(faces, views, [teacher.name for teacher in TEACHERS])
+    for name, own in STUDENTS.items():
+        settings = {**COMMON, **own, **extra}
+        train(new_student(settings), settings, taught, faces, work / "runs" / name)
 
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Train the shipped model.")
+    parser = argparse.ArgumentParser(description="Train the shipped models.")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where data, runs and bundles go")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for all trainings")
@@ -156,31 +130,54 @@ def arguments() -> argparse.Namespace:
     return found
 
 
-def table(work: Path, training: Training) -> Path:
-    """Return the path of a training's targets, before any teacher."""
-    return work / "data" / f"{training.name}.csv"
+def table(work: Path) -> Path:
+    """Return the path of the targets."""
+    return work / "data" / "targets.csv"
 
 
-def perform(training: Training, work: Path, extra: Mapping[str, Any]) -> None:
-    """Add the predictions of the teachers, train or resume, and blend; do nothing if the result exists."""
-    source, settings = table(work, training), {**SETTINGS, **training.settings, **extra}
-    if training.teachers:
-        taught = source.with_stem(f"{training.name}-taught")
-        if not taught.exists():
-            teach([work / BY_NAME[name].result for name in training.teachers], source, taught)
-        source = taught
-    start = work / BY_NAME[training.start].result if training.start else None
-    if start:
-        settings["start_from"] = str(start)
-    train(source, work / training.name, settings)
-    if start and training.share_of_start and not (work / training.result).exists():
-        blend(start, work / training.name, training.share_of_start, table(work, training), work / training.result)
+def new_teacher(name: str, work: Path, faces: Faces) -> Any:
+    """Return a face recognition network with a new head; its files are fetched once."""
+    import keras
+    from face_networks import SOURCES, fetch, teacher
+
+    files = work / "files" / name
+    if not files.exists():
+        files.parent.mkdir(parents=True, exist_ok=True)
+        fetch(SOURCES[name], files)
+    keras.utils.set_random_seed(0)
+    images = faces.train_images()
+    some = images[:: max(1, len(images) // FACES_FOR_STATISTICS)].astype(np.float32)
+    return teacher(SOURCES[name], files, some, len(EXPRESSIONS))
 
 
-def train(source: Path, out: Path, settings: Mapping[str, Any]) -> None:
-    """Train on the labelled images, or resume an earlier call."""
+def new_student(settings: Mapping[str, Any]) -> Any:
+    """Return the network of a student with random weights."""
+    import keras
+
+    from mien.training.networks.networks import build
+
+    config = TrainConfig.make(settings)
+    keras.utils.set_random_seed(config.seed)
+    return build(config, len(EXPRESSIONS))
+
+
+def train(
+    network: Any, settings: Mapping[str, Any], training: TrainingArrays, faces: Faces, folder: Path
+) -> Any:  # fmt: skip
+    """Train a network, or resume an earlier call, and return it with its best weights."""
+    import keras
+
+    from mien.training.export.artifacts import save_keras
+    from mien.training.loop.fit import fit
+
+    if (folder / KERAS).exists():
+        return keras.saving.load_model(folder / KERAS, safe_mode=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"training {folder.name}", flush=True)
     with TrainingProgress() as progress:
-        train_or_resume(TrainingSource(source, EXPRESSIONS), TrainConfig.make(settings), out, progress)
+        fit(network, TrainConfig.make(settings), training, faces.arrays(train=False), folder, progress)
+    save_keras(folder, network)
+    return network
 
 
 def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]:
@@ -191,22 +188,22 @@ def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]
     return temperature, choose_rule(probabilities(logits[known], temperature), majority, sad_as_sad=SAD_AS_SAD)
 
 
-def release(run: Path, fold: Fold, out: Path) -> None:
-    """Write the shipped bundle, with the weights for further training beside it."""
+def release(run: Path, name: str, fold: Fold, out: Path) -> None:
+    """Write a shipped bundle, with the weights for further training beside it."""
     import keras
 
     from mien.training.export.onnx import export_bundle
     from mien.training.networks.networks import logits_of
     from mien.training.networks.pretrained import WEIGHTS_FILE, write_weights
 
-    config = TrainConfig.make(read_settings(run / CONFIG))
+    config = TrainConfig.make({**COMMON, **STUDENTS[name]})
     network = keras.saving.load_model(run / KERAS, safe_mode=True)
     faces = fold.images[..., np.newaxis]
     temperature, rule = calibrate(logits_of(network).predict(faces, batch_size=512, verbose=0), fold)
-    print(f"temperature {temperature:.4f}, {rule}")
+    print(f"{name}: temperature {temperature:.4f}, {rule}")
     agreement = export_bundle(
         network, EXPRESSIONS, faces[:512], out, temperature=temperature,
-        answer_from=rule.answer_from, answer_over=rule.answer_over, framing="face", name="mien",
+        answer_from=rule.answer_from, answer_over=rule.answer_over, framing="face", name=name,
         about={"recipe": "recipes/train_mien.py", "network": config.network, "data": "FER2013 with FER+ votes"},
     )  # fmt: skip
     write_weights(network, config, out / WEIGHTS_FILE)

@@ -3,22 +3,22 @@
 import csv
 import io
 import itertools
+import json
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import face_networks
 import fer_targets
 import numpy as np
 import pytest
-import teachers
 import train_mien
+import views
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from mien.data.synthetic.faces import draw_face
-from mien.inference.calibration import probabilities
 from mien.labels import EXPRESSIONS
 from mien.training.config import TrainConfig
 
@@ -98,98 +98,67 @@ def test_copies_share_their_targets_and_leave_the_validation_part(tmp_path: Path
     assert (other, held_out) == (rows[3], rows[4])
 
 
-def a_run(folder: Path, seed: int) -> Path:
-    """An untrained network, saved as a run's."""
+def some_faces(count: int = 12) -> fer_targets.Faces:
+    images = np.stack([draw_face("happy", seed, 48).mean(axis=-1, keepdims=True) for seed in range(count)])
+    targets = np.eye(len(EXPRESSIONS), dtype=np.float32)[np.arange(count) % len(EXPRESSIONS)]
+    return fer_targets.Faces(images.astype(np.uint8), targets, np.arange(count) % 3 > 0)
+
+
+def a_network(seed: int = 0) -> Any:
     import keras
 
-    from mien.training.config import TrainConfig
     from mien.training.networks.networks import build
 
     keras.utils.set_random_seed(seed)
-    folder.mkdir()
-    build(TrainConfig.make({"network": "residual", "width": 0.25}), len(EXPRESSIONS)).save(folder / "model.keras")
-    return folder
+    return build(TrainConfig.make({"network": "residual", "width": 0.25}), len(EXPRESSIONS))
 
 
-def test_teachers_move_the_targets_of_training_images_only(tmp_path: Path) -> None:
-    """Of alike images under different targets, a teacher's last layer can only learn the mean."""
-    rows = [
-        drawn(tmp_path, "a.png", 1, sadness=10),
-        drawn(tmp_path, "b.png", 1, label="happy", happiness=10),
-        drawn(tmp_path, "c.png", 1, split="validation", sadness=10),
-    ]
-    fer_targets.write_rows(tmp_path / "faces.csv", rows)
-    runs = [a_run(tmp_path / name, seed) for seed, name in enumerate(("one", "two"))]
-    teachers.teach(runs, tmp_path / "faces.csv", tmp_path / "taught.csv")
-    taught = fer_targets.read_rows(tmp_path / "taught.csv")
-    assert [(row.file, row.label, row.split) for row in taught] == [(row.file, row.label, row.split) for row in rows]
-    assert np.allclose(taught[2].shares, rows[2].shares)
-    mean = (rows[0].shares + rows[1].shares) / 2
-    for before, after in zip(rows[:2], taught[:2], strict=True):
-        mixed = teachers.TEACHERS_SHARE * mean + (1 - teachers.TEACHERS_SHARE) * before.shares
-        assert np.allclose(after.shares, mixed, atol=0.02)
+def test_views_differ_are_made_once_and_the_same_again(tmp_path: Path) -> None:
+    faces, two = some_faces(), (train_mien.DAMAGED, train_mien.CLEAN)
+    views.make_views(faces, two, tmp_path / "one")
+    found = [np.load(tmp_path / "one" / f"view-{number}.npy") for number in (0, 1)]
+    assert found[0].shape == faces.train_images().shape and found[0].dtype == np.uint8
+    damage = [np.abs(view.astype(float) - faces.train_images()).mean() for view in found]
+    assert damage[0] > damage[1] > 0
+    (tmp_path / "one" / "view-1.npy").unlink()  # as after an interruption
+    before = (tmp_path / "one" / "view-0.npy").stat().st_mtime_ns
+    views.make_views(faces, two, tmp_path / "one")
+    np.testing.assert_array_equal(np.load(tmp_path / "one" / "view-1.npy"), found[1])
+    assert (tmp_path / "one" / "view-0.npy").stat().st_mtime_ns == before
 
 
-def test_the_last_layer_is_a_softmax_regression_on_soft_targets() -> None:
-    """Far apart, the probabilities that it is taught come out again; the same as scikit-learn's on hard ones."""
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 5)).astype(np.float32)
-    truth = (x @ rng.normal(size=(5, 3)) + rng.gumbel(size=(400, 3))).argmax(axis=1)
-    weights = teachers.last_layer(x, np.eye(3, dtype=np.float32)[truth])
-    ours = probabilities(teachers.with_one(x) @ weights)
-    theirs = LogisticRegression(C=1 / (teachers.DECAY * len(x)), tol=1e-8, max_iter=1000).fit(x, truth).predict_proba(x)
-    np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    soft = np.tile(np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]], np.float32), (50, 1))
-    apart = np.tile(np.eye(2, dtype=np.float32) * 50, (50, 1))
-    said = probabilities(teachers.with_one(apart) @ teachers.last_layer(apart, soft))
-    np.testing.assert_allclose(said, soft, atol=5e-3)
+def test_a_teacher_says_the_same_of_a_view_and_of_its_mirror_image(tmp_path: Path) -> None:
+    view, teacher = some_faces().train_images(), a_network()
+    for name, images in (("view-0", view), ("view-1", view[:, :, ::-1])):
+        np.save(tmp_path / f"{name}.npy", images)
+    views.ask("teacher", teacher, tmp_path)
+    said = [np.load(tmp_path / f"teacher-{number}.npy") for number in (0, 1)]
+    np.testing.assert_allclose(said[0], said[1], atol=2e-3)
+    both = [teacher.predict(images, verbose=0) for images in (view, view[:, :, ::-1])]
+    np.testing.assert_allclose(said[0], np.mean(both, axis=0), atol=2e-3)
 
 
-def test_a_blend_lies_between_two_networks_and_its_normalisation_fits_the_images(tmp_path: Path) -> None:
-    import keras
-    from blend import blend
-
-    from mien.training.networks.networks import build
-    from mien.training.networks.pretrained import load_pretrained
-
-    config = TrainConfig.make({"network": "stack", "size": 48, "width": 0.1})
-    runs = [tmp_path / name for name in ("one", "two")]
-    for run in runs:
-        run.mkdir()
-        build(config, len(EXPRESSIONS)).save(run / "model.keras")
-        (run / "config.toml").write_text(config.to_toml())
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        Image.fromarray(rng.integers(90, 110, (48, 48), np.uint8)).save(tmp_path / f"{number}.png")
-    even = np.full(len(EXPRESSIONS), 1 / len(EXPRESSIONS))
-    rows = [fer_targets.Row(f"{number}.png", "sad", "train", even) for number in range(8)]
-    fer_targets.write_rows(tmp_path / "table.csv", rows)
-    blend(runs[0], runs[1], 0.25, tmp_path / "table.csv", tmp_path / "blended")
-    one, two, made = (keras.saving.load_model(run / "model.keras") for run in (*runs, tmp_path / "blended"))
-    for ours, theirs, mixed in zip(
-        one.trainable_weights, two.trainable_weights, made.trainable_weights, strict=True
-    ):  # fmt: skip
-        np.testing.assert_allclose(mixed, 0.25 * np.array(ours) + 0.75 * np.array(theirs), atol=1e-6)
-    norm = next(layer for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization))
-    assert np.abs(np.array(norm.moving_mean)).max() > 0  # both networks' were 0
-    assert norm.momentum == 0.9  # as it was
-    further = build(config, len(EXPRESSIONS))
-    load_pretrained(further, TrainConfig.make({**asdict(config), "start_from": str(tmp_path / "blended")}))
-    np.testing.assert_array_equal(np.array(further.weights[0]), np.array(made.weights[0]))  # as a start of training
+def test_a_student_sees_view_after_view_and_what_was_said_of_each(tmp_path: Path) -> None:
+    faces = some_faces()
+    views.make_views(faces, (train_mien.DAMAGED,) * 3, tmp_path)
+    for seed, name in enumerate(("one", "two")):
+        views.ask(name, a_network(seed), tmp_path)
+    taught = views.read_views(faces, tmp_path, ["one", "two"])
+    for epoch in range(5):
+        split = taught.of_epoch(epoch)
+        np.testing.assert_array_equal(split.crops[split.rows], np.load(tmp_path / f"view-{epoch % 3}.npy"))
+        said = np.mean([np.load(tmp_path / f"{name}-{epoch % 3}.npy") for name in ("one", "two")], axis=0)
+        share = views.TEACHERS_SHARE
+        np.testing.assert_allclose(split.targets, share * said + (1 - share) * faces.train_targets(), atol=1e-3)
+        np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=2e-3)
 
 
-def test_the_recipes_trainings_build_on_earlier_ones_only() -> None:
-    """A name that is misspelt or stands too late would only be found after hours of training."""
-    known: set[str] = set()
-    for training in train_mien.TRAININGS:
-        assert known.issuperset(training.teachers) and (training.start is None or training.start in known)
-        assert training.start is not None or training.share_of_start == 0
-        settings = {**train_mien.SETTINGS, **training.settings, "start_from": training.start and "mien"}
-        assert TrainConfig.make(settings).network == "residual"
-        known.add(training.name)
-    assert len(known) == len(train_mien.TRAININGS)
+def test_every_training_of_the_recipe_can_be_configured() -> None:
+    """A misspelt setting would only be found after hours of training."""
+    for settings in (*(teacher.settings for teacher in train_mien.TEACHERS), *train_mien.STUDENTS.values()):
+        assert TrainConfig.make({**train_mien.COMMON, **settings}).network == "residual"
+    assert {teacher.name for teacher in train_mien.TEACHERS} == set(face_networks.SOURCES)
+    assert train_mien.STUDENTS["mien"]["epochs"] % len(train_mien.VIEWS) == 0, "the last epochs see the last views"
 
 
 def an_archive(folder: Path) -> None:
@@ -217,20 +186,39 @@ def test_a_recipe_without_its_data_says_so_and_leaves_nothing_behind(tmp_path: P
     assert not (tmp_path / "work").exists()
 
 
+def a_small_source(folder: Path) -> face_networks.Source:
+    """A teacher of one convolution, in place of the networks that npm fetches."""
+
+    def layers_of(build: Any) -> Any:
+        x = build.start((115.0, 115.0, 115.0), 128)
+        return build.convolve(x, "only", build.weights["kernel"], 1.0, build.weights["shift"], 4, "same")
+
+    rng = np.random.default_rng(0)
+    arrays = {"kernel": rng.normal(size=(3, 3, 3, 8)), "shift": rng.normal(size=8)}
+    folder.mkdir(parents=True)
+    entries = [{"name": name, "shape": list(values.shape), "dtype": "float32"} for name, values in arrays.items()]
+    (folder / "weights.json").write_text(json.dumps([{"weights": entries}]))
+    (folder / "weights.bin").write_bytes(b"".join(values.astype("<f4").tobytes() for values in arrays.values()))
+    return face_networks.Source("small@1", "", "", layers_of)
+
+
 @pytest.mark.slow
-def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(tmp_path: Path) -> None:
-    """One epoch each of a narrow network, on few drawings: that names, weights and tables fit together."""
+def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One epoch each of narrow networks, on few drawings: that names, weights and tables fit together."""
     import keras
 
     (tmp_path / "fer2013").mkdir()
     an_archive(tmp_path / "fer2013")
-    extra = {"epochs": 1, "freeze_epochs": 0, "width": 0.25, "batch_size": 32, "precision": "float32"}
-    train_mien.train_all(tmp_path, tmp_path / "work", extra)
-    made = tmp_path / "work" / train_mien.TRAININGS[-1].result / "model.keras"
-    assert keras.saving.load_model(made).output.shape[-1] == len(EXPRESSIONS)
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*") if path.is_file()}
-    train_mien.train_all(tmp_path, tmp_path / "work", extra)
+    work = tmp_path / "work"
+    small = {name: a_small_source(work / "files" / name) for name in face_networks.SOURCES}
+    monkeypatch.setattr(face_networks, "SOURCES", small)
+    extra = {"epochs": 1, "width": 0.25, "batch_size": 32, "precision": "float32"}
+    train_mien.train_all(tmp_path, work, extra)
+    for name in train_mien.STUDENTS:
+        made = work / "runs" / name / "model.keras"
+        assert keras.saving.load_model(made).output.shape[-1] == len(EXPRESSIONS)
+    kept = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
+    train_mien.train_all(tmp_path, work, extra)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    (tmp_path / "work" / "data" / f"{train_mien.TRAININGS[-1].name}.csv").unlink()
-    with pytest.raises(SystemExit, match="is of another recipe"):
-        train_mien.train_all(tmp_path, tmp_path / "work", extra)

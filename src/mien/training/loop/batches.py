@@ -38,6 +38,10 @@ class TrainingArrays:
         codes: Int64 = self.targets.argmax(axis=1)
         return codes
 
+    def of_epoch(self, epoch: int) -> "TrainingArrays":
+        """Return what an epoch (from 0) trains on. Here it is always the same; a subclass may choose other images."""
+        return self
+
     def images(self, limit: int | None = None) -> UInt8:
         """Return the crops of this split, or `limit` evenly spaced ones, in memory: uint8 (M, S, S, C)."""
         chosen = self.rows

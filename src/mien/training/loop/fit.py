@@ -107,7 +107,8 @@ class _Loop:
         """Train for the epoch after `history`, then validate with the averaged weights."""
         config, number = self.config, len(history)
         one_unit = self.model.output.shape[-1] == 1
-        loader = BatchLoader(self.train, config.batch_size, config.seed, number, one_unit, config.mixup)
+        split = self.train.of_epoch(number)
+        loader = BatchLoader(split, config.batch_size, config.seed, number, one_unit, config.mixup)
         began = time.perf_counter()
         # Batch by batch, without keras.Model.fit: learning rate, order and resuming stay plain code in this file, the
         # same for every backend, and no input pipeline is set up and torn down every epoch.
