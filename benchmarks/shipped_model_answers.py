@@ -29,9 +29,9 @@ COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 #: Which answers to which faces are counted, and the limits of a rule.
 RATES = {
-    ("neutral", "sad"): Limits(0.05, most=True),
-    ("sad", "sad"): Limits(0.70),
-    ("happy", "happy"): Limits(0.90),
+    ("neutral", "sad"): Limits(0.04, 0.035, most=True),
+    ("sad", "sad"): Limits(0.73, 0.78),
+    ("happy", "happy"): Limits(0.95, 0.96),
     ("angry", "sad"): None,
     ("disgust", "sad"): None,
     ("fear", "sad"): None,

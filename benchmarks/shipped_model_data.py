@@ -34,6 +34,12 @@ COLUMNS = {
 MAJORITY = 6  # of ten votes
 UNDECIDED = -1
 
+#: The majority that the literature measures (Barsoum et al., 2016): single votes are slips, and more than half of the
+#: rest must agree. Contempt is one of its eight classes, which no answer of seven can hit.
+SLIP = 1
+CONTEMPT = len(EXPRESSIONS)
+VOTED = (*COLUMNS.values(), "contempt", "unknown", "NF")
+
 HAPPY, SAD = EXPRESSIONS.index("happy"), EXPRESSIONS.index("sad")
 
 #: Expected counts of the fold. Other counts mean other data, so metrics would not be comparable.
@@ -44,6 +50,7 @@ EXPECTED = {
     "happy or sad by FER2013 label": 1487,
     "with a FER+ majority": 2642,
     "happy or sad by FER+ majority": 1067,
+    "with a FER+ majority as published": 2948,
 }
 
 
@@ -55,6 +62,7 @@ class Fold:
         images: uint8 (N, 48, 48), 0-255 grey.
         labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
         majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 if there is none.
+        published: int64 (N,), the majority that the literature measures; 7 is contempt, -1 none.
         half: bool (N,), the half of a cross-fit each face is in; copies of one image are always in the same.
         alone: bool (N,), whether train has no copy of the image, not even a cropped or recompressed one.
     """
@@ -62,6 +70,7 @@ class Fold:
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     majority: npt.NDArray[np.int64]
+    published: npt.NDArray[np.int64]
     half: npt.NDArray[np.bool_]
     alone: npt.NDArray[np.bool_]
     counts: dict[str, int]
@@ -78,7 +87,7 @@ def read_fold(data: Path) -> Fold:
     train = {digest(image) for image in learned}
     faces = [(name, image) for name, image in validation if digest(image) not in train]
     labels = np.array([EXPRESSIONS.index(Path(name).parent.name) for name, _ in faces])
-    majority = np.array([votes[Path(name).name] for name, _ in faces])
+    majority, published = np.array([votes[Path(name).name] for name, _ in faces]).T
     counts = {
         "validation images": len(validation),
         "of these also in train": len(validation) - len(faces),
@@ -86,6 +95,7 @@ def read_fold(data: Path) -> Fold:
         "happy or sad by FER2013 label": int(np.isin(labels, (HAPPY, SAD)).sum()),
         "with a FER+ majority": int((majority != UNDECIDED).sum()),
         "happy or sad by FER+ majority": int(np.isin(majority, (HAPPY, SAD)).sum()),
+        "with a FER+ majority as published": int((published != UNDECIDED).sum()),
     }
     for what, count in counts.items():
         if count != EXPECTED[what]:
@@ -93,7 +103,9 @@ def read_fold(data: Path) -> Fold:
     half = np.array([digest(image)[0] % 2 == 1 for _, image in faces])
     images = np.stack([image for _, image in faces])
     alone = ~near_copies(images, learned)
-    return Fold(images, labels, majority, half, alone, {**counts, "without a near copy in train": int(alone.sum())})
+    return Fold(
+        images, labels, majority, published, half, alone, {**counts, "without a near copy in train": int(alone.sum())}
+    )
 
 
 def near_copies(images: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.bool_]:
@@ -121,15 +133,22 @@ def what_is_missing(data: Path) -> str | None:
     return None
 
 
-def read_votes(path: Path) -> dict[str, int]:
-    """Return the majority of every file as an index into EXPRESSIONS; -1 if there is none."""
+def read_votes(path: Path) -> dict[str, tuple[int, int]]:
+    """Return both majorities of every file, at least 6 of 10 and as published, as an index or -1."""
     with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: majority_of(row) for row in csv.DictReader(file)}
+        return {row["file"]: (majority_of(row), published_majority(row)) for row in csv.DictReader(file)}
 
 
 def majority_of(row: Mapping[str, str]) -> int:
     votes = [int(row[COLUMNS[name]]) for name in EXPRESSIONS]
     return votes.index(max(votes)) if max(votes) >= MAJORITY else UNDECIDED
+
+
+def published_majority(row: Mapping[str, str]) -> int:
+    """Return the expression, or contempt, that more than half of those voted for who are not alone with their vote."""
+    votes = [votes if votes > SLIP else 0 for votes in (int(row[name]) for name in VOTED)]
+    best = votes.index(max(votes))
+    return best if best <= CONTEMPT and 2 * votes[best] > sum(votes) else UNDECIDED
 
 
 def digest(image: npt.NDArray[np.uint8]) -> bytes:

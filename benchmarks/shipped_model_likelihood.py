@@ -10,17 +10,19 @@ from mien.inference.calibration import probabilities
 from mien.metrics.estimates import Estimate
 from mien.metrics.intervals import Z95
 from mien.training.export.temperature import fit_temperature
-from shipped_model_rows import Floats, Measured, Row
+from shipped_model_rows import Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]
 
 SECTION = "Negative log-likelihood in nats, at the temperature best for the row"
 
 
-def likelihoods(found: Measured, asked: Mapping[str, tuple[Floats, Ints]]) -> None:
+def likelihoods(
+    found: Measured, asked: Mapping[str, tuple[Floats, Ints]], limits: Mapping[str, Limits]
+) -> None:  # fmt: skip
     """Add a row for each name: logits (N, K), and the index of the right column (N,)."""
     for name, (logits, truth) in asked.items():
-        found.rows.append(Row(SECTION, name, len(truth), mean(losses(logits, truth))))
+        found.rows.append(Row(SECTION, name, len(truth), mean(losses(logits, truth)), limits.get(name)))
 
 
 def likelihoods_changed(found: Measured, changed: Mapping[str, Sequence[Floats]], truth: Ints) -> None:

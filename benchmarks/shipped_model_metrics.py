@@ -24,16 +24,22 @@ from shipped_model_rows import Bools, Floats, Limits, Measured, Row
 
 Ints = npt.NDArray[np.int64]
 
-FER2013, FERPLUS = "FER2013 labels", "FER+ majority"
-ACCURACY = {
-    f"happy vs sad, {FER2013}": Limits(0.955, 0.965),
-    f"happy vs sad, {FERPLUS}": Limits(0.988, 0.993),
-    f"seven, {FER2013}": Limits(0.66, 0.72),
-    f"seven, {FERPLUS}": Limits(0.865, 0.90),
+FER2013, FERPLUS, PUBLISHED = "FER2013 labels", "FER+ majority", "FER+ majority as published"
+ACCURACY: Mapping[str, Limits | None] = {
+    f"happy vs sad, {FER2013}": Limits(0.955, 0.966),
+    f"happy vs sad, {FERPLUS}": Limits(0.992, 0.995),
+    f"seven, {FER2013}": None,  # targets that follow the crowd lower it
+    f"seven, {FERPLUS}": Limits(0.888, 0.91),
+    f"seven, {PUBLISHED}": Limits(0.86, 0.875),
 }
-CALIBRATION = {2: Limits(0.02, 0.01, most=True), 7: Limits(0.03, 0.015, most=True)}
+LIKELIHOOD = {
+    f"happy vs sad, {FER2013}": Limits(0.108, 0.10, most=True),
+    f"seven, {FER2013}": Limits(0.84, 0.80, most=True),
+    f"seven, {FERPLUS}": Limits(0.34, 0.30, most=True),
+}
+CALIBRATION = {2: Limits(0.01, 0.005, most=True), 7: Limits(0.02, 0.015, most=True)}
 MAY_LOSE = Limits(-0.015)
-INT8_MAY_LOSE = Limits(-0.003)
+INT8_MAY_LOSE = Limits(-0.01)
 
 
 def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | None = None) -> Measured:
@@ -48,7 +54,8 @@ def measure(name: str, reader: Reader, size: int, fold: Fold, first: Measured | 
     two = asked[f"happy vs sad, {FER2013}"]
     changed = {item: changed_logits(reader, item, fold.images[two.faces]) for item in CHANGES}
     robustness(found, two.scores(logits), changed, two.truth)
-    likelihoods(found, {name: (one.scores(logits), one.truth) for name, one in asked.items()})
+    rows = {name: (one.scores(logits), one.truth) for name, one in asked.items() if PUBLISHED not in name}
+    likelihoods(found, rows, LIKELIHOOD)  # contempt has no likelihood
     likelihoods_changed(found, {item.name: draws for item, draws in changed.items()}, two.truth)
     classes(found, fold, logits)
     risks(found)
@@ -79,12 +86,14 @@ class Question:
 
 
 def questions(fold: Fold) -> dict[str, Question]:
-    """Return the four accuracy questions, by their names in ACCURACY."""
+    """Return the accuracy questions, by their names in ACCURACY."""
     found = {}
     for labels, truth in ((FER2013, fold.labels), (FERPLUS, fold.majority)):
         known, either = truth != UNDECIDED, np.isin(truth, (HAPPY, SAD))
         found[f"happy vs sad, {labels}"] = Question(either, [HAPPY, SAD], (truth[either] == SAD).astype(np.int64))
         found[f"seven, {labels}"] = Question(known, list(range(len(EXPRESSIONS))), truth[known])
+    known = fold.published != UNDECIDED
+    found[f"seven, {PUBLISHED}"] = Question(known, list(range(len(EXPRESSIONS))), fold.published[known])
     return found
 
 
@@ -163,6 +172,10 @@ def robustness(found: Measured, plain: Floats, changed: Mapping[Change, Sequence
     for item, hits in rows:
         limits = MAY_LOSE if item.wanted else None
         found.rows.append(Row(lost, item.name, len(hits), accuracy_difference(before, hits), limits, is_change=True))
+    average: Floats = np.mean([hits for _, hits in rows], axis=0)
+    found.rows.append(
+        Row(lost, "mean of these rows", len(average), accuracy_difference(before, average), is_change=True)
+    )
     for item, hits in rows:
         found.rows.append(Row(left, item.name, len(hits), proportion(float(hits.sum()), len(hits))))
 
