@@ -90,11 +90,12 @@ def main() -> None:
     args = arguments()
     train_all(args.data, args.work, args.set)
     fold = read_fold(args.data)
-    for name in STUDENTS:
+    # The mirror image takes a second pass: the small and the 8-bit model, which are for speed, go without.
+    for name, run, mirror in (("mien", "mien", True), ("single", "mien", False), ("mien-light", "mien-light", False)):
         if not (args.work / name).exists():
-            release(args.work / "runs" / name, name, fold, args.work / name)
+            release(args.work / "runs" / run, STUDENTS[run], fold, args.work / name, mirror)
     if not (args.work / "mien-int8").exists():
-        quantise(args.work / "mien", table(args.work), args.work / "mien-int8")
+        quantise(args.work / "single", table(args.work), args.work / "mien-int8")
 
 
 def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
@@ -189,22 +190,27 @@ def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]
     return temperature, choose_rule(probabilities(logits[known], temperature), majority, sad_as_sad=SAD_AS_SAD)
 
 
-def release(run: Path, name: str, fold: Fold, out: Path) -> None:
-    """Write a shipped bundle, with the weights for further training beside it."""
+def release(run: Path, settings: Mapping[str, Any], fold: Fold, out: Path, mirror: bool) -> None:
+    """Write a shipped bundle, with the weights for further training beside it.
+
+    With `mirror`, temperature and rule are those of the mean of the logits of each face and of its mirror image.
+    """
     import keras
 
     from mien.training.export.onnx import export_bundle
     from mien.training.networks.networks import logits_of
     from mien.training.networks.pretrained import WEIGHTS_FILE, write_weights
 
-    config = TrainConfig.make({**COMMON, **STUDENTS[name]})
+    config = TrainConfig.make({**COMMON, **settings})
     network = keras.saving.load_model(run / KERAS, safe_mode=True)
     faces = fold.images[..., np.newaxis]
-    temperature, rule = calibrate(logits_of(network).predict(faces, batch_size=512, verbose=0), fold)
-    print(f"{name}: temperature {temperature:.4f}, {rule}")
+    views = (faces, faces[:, :, ::-1]) if mirror else (faces,)
+    logits = np.mean([logits_of(network).predict(view, batch_size=512, verbose=0) for view in views], axis=0)
+    temperature, rule = calibrate(logits, fold)
+    print(f"{out.name}: temperature {temperature:.4f}, {rule}")
     agreement = export_bundle(
         network, EXPRESSIONS, faces[:512], out, temperature=temperature,
-        answer_from=rule.answer_from, answer_over=rule.answer_over, framing="face", name=name,
+        answer_from=rule.answer_from, answer_over=rule.answer_over, framing="face", name=out.name, mirror=mirror,
         about={"recipe": "recipes/train_mien.py", "network": config.network, "data": "FER2013 with FER+ votes"},
     )  # fmt: skip
     write_weights(network, config, out / WEIGHTS_FILE)
