@@ -63,6 +63,11 @@ def command(verb: str, place: Path) -> list[object]:
 def figures(verb: str, place: Path) -> dict[str, Any]:
     """Return what two runs of a command have in common, by file; of a search, which draws anew, only its names."""
     found = results(place)
+    numbers = sorted({name.split("/")[2] for name in found if name.startswith("study/trials/")})
+    # A trial whose process was killed is queued again under the next number, and keeps its folder.
+    for name in [name for name in found if name.startswith("study/trials/")]:
+        *_, number, file = name.split("/")
+        found[f"study/trials/{numbers.index(number)}/{file}"] = found.pop(name)
     for name in found:
         if name.endswith("history.csv"):
             header, *rows = (line.split(",") for line in found[name].decode().splitlines())
