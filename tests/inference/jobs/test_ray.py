@@ -337,7 +337,8 @@ def test_a_worker_is_killed_and_no_row_is_lost(bundle: Path, images: Path, tmp_p
     lost = out / "part-00003.parquet"
     lost.unlink()
     again = start(*arguments, out)
-    assert (again.communicate()[1], again.returncode) == (summary, 1)
+    resumed = f"mien: resuming after 5,300 of 6,300\n{summary}"
+    assert (again.communicate()[1], again.returncode) == (resumed, 1)
     assert {name for name, when in finished(out).items() if when != written[name]} == {lost.name}
     assert_same_rows(out, whole)
 
