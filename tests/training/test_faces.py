@@ -152,7 +152,7 @@ def test_whole_images_are_used_if_that_is_asked_for(scraped: Path, tmp_path: Pat
     finished = train_source(TrainingSource(scraped), config, tmp_path / "whole")
     assert load_bundle(finished.folder).config.framing == "whole"
     header = (finished.folder / "split.csv").read_text().splitlines()[0]
-    assert header == "file,label,part,group"
+    assert header == "file,label,part,group,sha256", "no columns of boxes"
 
 
 def test_the_shipped_model_finds_faces_in_photographs_that_were_trained_on_whole(tmp_path: Path) -> None:
