@@ -339,3 +339,25 @@ def test_a_network_that_never_ends_is_ended() -> None:
 
     asyncio.run(main())
     workers.close()
+
+
+def test_the_end_of_a_network_that_took_too_long_is_a_timeout_to_a_busy_loop_too() -> None:
+    session = open_session(endless())
+    workers = WorkerPool(1, 100, 0.5)
+    ended = threading.Event()
+
+    def work(items: list[None]) -> list[list[object]]:
+        try:
+            return [session.run(["result"], {"value": np.ones(1, np.float32)}) for _ in items]
+        finally:
+            ended.set()
+
+    async def main() -> None:
+        job = asyncio.create_task(workers.run(work, None))
+        await asyncio.sleep(0)
+        wait_until(ended.is_set)  # blocks the loop: it hears of the end before it looks at the clock
+        with pytest.raises(Problem, match="took more than"):
+            await job
+
+    asyncio.run(main())
+    workers.close()

@@ -43,10 +43,11 @@ class _Lane:
 
 @dataclass(eq=False)
 class _Worker:
-    """A thread: when its jobs began, and what ends the graph that it runs."""
+    """A thread: its jobs, when they began, and what ends the graph that it runs."""
 
     lane: _Lane
     stopper: Stopper = field(default_factory=Stopper)
+    jobs: list[Job] = field(default_factory=list)
     begun: float | None = None
     abandoned: bool = False
     thread: threading.Thread = field(init=False)
@@ -131,7 +132,7 @@ class WorkerPool:
                 return result
             if disconnected is not None and disconnected.done():
                 raise Problem("bad_request", "the client has disconnected")
-            raise Problem("timeout", f"the request took more than {self._seconds:g} seconds")
+            raise self._too_long()
         finally:
             if job.future.cancel():
                 self._abandon(job)
@@ -155,6 +156,9 @@ class WorkerPool:
 
     def _too_many(self) -> Problem:
         return Problem("busy", f"{self._max_waiting} requests are waiting already; try again in a moment")
+
+    def _too_long(self) -> Problem:
+        return Problem("timeout", f"the request took more than {self._seconds:g} seconds")
 
     def _start(self) -> None:
         if self._started:
@@ -182,6 +186,11 @@ class WorkerPool:
                 for worker in [one for one in workers if one.begun is not None and one.begun < begun_before]:
                     lane = worker.lane
                     worker.abandoned = True
+                    # Before the graph ends with an error of its own, which would say less.
+                    deliver(worker.jobs, [self._too_long() for _ in worker.jobs])
+                    for job in worker.jobs:
+                        job.abandoned = True
+                    worker.jobs = []
                     worker.stopper.stop()
                     lane.workers.remove(worker)
                     lane.stuck += 1
@@ -218,7 +227,7 @@ class WorkerPool:
     def _is_done(self, worker: _Worker) -> bool:
         """Note that a thread has come back; return whether it was abandoned."""
         with self._changed:
-            worker.begun, lane = None, worker.lane
+            worker.begun, worker.jobs, lane = None, [], worker.lane
             if worker.abandoned:
                 lane.stuck -= 1
                 if not self._closed and len(lane.workers) < self._count:  # there were too many to replace it before
@@ -243,6 +252,7 @@ class WorkerPool:
                 if following.work != jobs[0].work or following.loop is not jobs[0].loop or cost > MAX_BATCH_COST:
                     break
                 jobs.append(waiting.popleft())
+            worker.jobs = list(jobs)
             return jobs
 
 
