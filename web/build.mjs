@@ -5,7 +5,8 @@
 // The detector's weights and the model come from ../src/mien, where Python has them.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -79,4 +80,14 @@ function buildPage(library, site) {
     .replace(/ *<!-- server -->.*?<!-- \/server -->\n\n?/gs, "")
     .replace('<meta charset="utf-8">', `$&\n  <meta http-equiv="Content-Security-Policy" content="${policy}">`);
   writeFileSync(join(site, "index.html"), html);
+  writeFileSync(join(site, "files.json"), JSON.stringify(listFiles(site), null, 1) + "\n");
+}
+
+/** Return the sha256 of each file that the page may load, by its path; licences and cards are for people. */
+function listFiles(site) {
+  const names = readdirSync(site, { recursive: true })
+    .filter((path) => !/^LICENSE|\.(txt|md)$/.test(basename(path)) && statSync(join(site, path)).isFile())
+    .map((path) => path.replaceAll("\\", "/"));
+  const digest = (name) => createHash("sha256").update(readFileSync(join(site, name))).digest("hex");
+  return Object.fromEntries(names.sort().map((name) => [name, digest(name)]));
 }

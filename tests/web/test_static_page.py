@@ -1,6 +1,7 @@
 """The static page: the page of `mien serve` without a server, on a host that only serves files."""
 
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -53,6 +54,15 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photos") / "astronaut.png"
     ASTRONAUT.save(path)
     return path
+
+
+def test_the_files_of_the_page_are_listed_with_their_sha256(page_folder: Path) -> None:
+    listed = json.loads((page_folder / "files.json").read_text("utf-8"))
+    paths = {path.relative_to(page_folder).as_posix(): path for path in page_folder.rglob("*") if path.is_file()}
+    for_people = {name for name in paths if "LICENSE" in name or name.endswith("CARD.md")}
+    assert list(listed) == sorted(paths.keys() - for_people - {"files.json"})
+    assert len(for_people) == 4
+    assert listed == {name: hashlib.sha256(paths[name].read_bytes()).hexdigest() for name in listed}
 
 
 def test_photos_are_answered_in_the_page(open_page: Callable[..., Visit], photo: Path, tmp_path: Path) -> None:
