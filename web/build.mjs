@@ -55,7 +55,9 @@ async function buildLibrary(out) {
     cpSync(join(python, "models", "mien-int8", name), join(model, name));
   }
   cpSync(join(here, "..", "LICENSE"), join(out, "LICENSE"));
-  cpSync(join(here, "LICENSE-onnxruntime.txt"), join(out, "LICENSE-onnxruntime.txt"));
+  for (const name of ["LICENSE-onnxruntime.txt", "ThirdPartyNotices-onnxruntime.txt"]) {
+    cpSync(join(here, name), join(out, name));
+  }
   // Types: one file per module.
   const compiler = join(here, "node_modules", "typescript", "bin", "tsc");
   const options = ["-p", "tsconfig.types.json", "--outDir", join(out, "types")];
@@ -72,7 +74,8 @@ function buildPage(library, site) {
   cpSync(library, join(site, "mien"), { recursive: true, filter: (path) => !/[\\/](types|models)$/.test(path) });
   cpSync(join(library, "models"), join(site, "models"), { recursive: true });
   const models = readdirSync(join(site, "models")).sort();
-  writeFileSync(join(site, "models", "models.json"), JSON.stringify({ default: models[0], models }));
+  const sha256 = Object.fromEntries(models.map((name) => [name, digest(join(site, "models", name, "config.json"))]));
+  writeFileSync(join(site, "models", "models.json"), JSON.stringify({ default: models[0], models, sha256 }));
   const policy =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
     "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
@@ -83,11 +86,15 @@ function buildPage(library, site) {
   writeFileSync(join(site, "files.json"), JSON.stringify(listFiles(site), null, 1) + "\n");
 }
 
+/** Return the sha256 of a file. */
+function digest(path) {
+  return createHash("sha256").update(readFileSync(path)).digest("hex");
+}
+
 /** Return the sha256 of each file that the page may load, by its path; licences and cards are for people. */
 function listFiles(site) {
   const names = readdirSync(site, { recursive: true })
     .filter((path) => !/^LICENSE|\.(txt|md)$/.test(basename(path)) && statSync(join(site, path)).isFile())
     .map((path) => path.replaceAll("\\", "/"));
-  const digest = (name) => createHash("sha256").update(readFileSync(join(site, name))).digest("hex");
-  return Object.fromEntries(names.sort().map((name) => [name, digest(name)]));
+  return Object.fromEntries(names.sort().map((name) => [name, digest(join(site, name))]));
 }

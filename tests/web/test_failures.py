@@ -1,5 +1,6 @@
 """Whatever is wrong, the page gets one clear sentence and a code for programs."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -45,6 +46,16 @@ def test_weights_that_were_changed(tab: Browser, bundle: Path) -> None:
     check_refused(tab.load("spoilt/"), "wrong-hash", "model.onnx: sha256 is", "it should be", "upload it again")
     path.write_bytes(data[:-40])
     check_refused(tab.load("spoilt/"), "wrong-hash", "model.onnx: sha256 is")
+
+
+def test_a_config_that_is_not_the_one_of_the_page(tab: Browser, bundle: Path) -> None:
+    path = bundle / CONFIG_FILE
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert tab.load("spoilt/", sha256=digest)["answers"] == ["happy", "sad"]
+    rewrite(bundle, temperature=2.0)
+    assert tab.load("spoilt/")["answers"] == ["happy", "sad"]
+    found = tab.load("spoilt/", sha256=digest)
+    check_refused(found, "wrong-hash", "config.json: sha256 is", f"it should be {digest[:12]}", "upload it again")
 
 
 def test_a_config_that_mien_did_not_write(tab: Browser, bundle: Path) -> None:
@@ -131,6 +142,7 @@ def test_files_of_the_library_that_were_changed_or_lost(
     [
         ({"faces": "few"}, "faces few: give all or largest"),
         ({"threads": 0}, "threads 0"),
+        ({"sha256": "abc"}, "sha256 abc: give 64 hexadecimal digits"),
         ({"threshold": 1.5}, "threshold sad 1.5: give a number between 0 and 1"),
         ({"threshold": {"cat": 0.5}}, "threshold cat: this model has thresholds for happy and sad"),
     ],

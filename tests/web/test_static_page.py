@@ -59,9 +59,9 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_files_of_the_page_are_listed_with_their_sha256(page_folder: Path) -> None:
     listed = json.loads((page_folder / "files.json").read_text("utf-8"))
     paths = {path.relative_to(page_folder).as_posix(): path for path in page_folder.rglob("*") if path.is_file()}
-    for_people = {name for name in paths if "LICENSE" in name or name.endswith("CARD.md")}
+    for_people = {name for name in paths if "LICENSE" in name or name.endswith(("CARD.md", "Notices-onnxruntime.txt"))}
     assert list(listed) == sorted(paths.keys() - for_people - {"files.json"})
-    assert len(for_people) == 4
+    assert len(for_people) == 5
     assert listed == {name: hashlib.sha256(paths[name].read_bytes()).hexdigest() for name in listed}
 
 

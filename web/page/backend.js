@@ -8,12 +8,14 @@ const MAX_SIDE = 1280; // longest side of a heatmap in pixels
 const USUAL = { model: "", faces: "", detect: "" };
 
 let names = [];
+let digests = {}; // sha256 of the config of each model, which holds that of its graph
 let current = { key: "", reader: null }; // one model is held at a time: each takes tens of megabytes
 
 /** Return the models of this page and the name of the default one, as GET /v1/models. */
 export async function listModels() {
   const list = await fetchJson(new URL("models.json", MODELS));
   names = list.models;
+  digests = list.sha256 ?? {};
   return { default: list.default, models: await Promise.all(names.map(describe)) };
 }
 
@@ -39,7 +41,8 @@ function readerFor({ model, faces, detect }) {
   if (current.key !== key) {
     current.reader?.then((reader) => reader.close(), () => {});
     const options = { faces: faces || "all", ...(detect ? { detect: detect === "true" } : {}) };
-    const reader = load(new URL(`${model || names[0]}/`, MODELS), options);
+    const name = model || names[0];
+    const reader = load(new URL(`${name}/`, MODELS), { ...options, sha256: digests[name] });
     current = { key, reader };
     // What failed is tried again at the next call.
     reader.catch(() => { if (current.reader === reader) current = { key: "", reader: null }; });

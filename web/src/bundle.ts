@@ -10,10 +10,11 @@ export interface Bundle {
   readonly model: Uint8Array;
 }
 
-/** Fetch the bundle in a folder, whose address ends with a slash. */
-export async function fetchBundle(folder: string): Promise<Bundle> {
+/** Fetch the bundle in a folder, whose address ends with a slash; its config must have this sha256, if one is given. */
+export async function fetchBundle(folder: string, pinned: string | null): Promise<Bundle> {
   const place = new URL("config.json", folder).href;
-  const config = parseConfig(new TextDecoder().decode(await fetchBytes(place, "no-cache")), place);
+  const text = pinned === null ? await fetchBytes(place, "no-cache") : await fetchChecked(place, pinned);
+  const config = parseConfig(new TextDecoder().decode(text), place);
   return { config, model: await fetchChecked(new URL("model.onnx", folder).href, config.sha256) };
 }
 

@@ -45,9 +45,9 @@ export class Engine {
   }
 
   static async open(options: OpenOptions): Promise<Engine> {
-    const { folder, assets, threads, threshold, faces, detect: asked, mirror: mirrors } = options;
+    const { folder, sha256, assets, threads, threshold, faces, detect: asked, mirror: mirrors } = options;
     startRuntime(assets, threads);
-    const { config, model } = await fetchBundle(folder);
+    const { config, model } = await fetchBundle(folder, sha256);
     const rule = threshold === null ? config.rule : withThreshold(config.rule, threshold);
     const detect = asked ?? config.framing === "face";
     const overlooksFaces = asked === null && !detect && config.content !== "other";

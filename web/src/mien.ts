@@ -31,6 +31,8 @@ export interface LoadOptions {
   mirror?: boolean;
   /** Threads of the networks [default: up to 4, 1 if the page is not cross-origin isolated]. */
   threads?: number;
+  /** The sha256 of the bundle's `config.json`, which holds that of the graph [default: any bundle is opened]. */
+  sha256?: string;
   /** The folder of mien's own files: worker, detector, WebAssembly [default: that of this module]. */
   assets?: string | URL;
 }
@@ -173,12 +175,16 @@ export class FrameStream {
 
 function checkedOptions(bundleUrl: string | URL, assets: string, options: LoadOptions): OpenOptions {
   const { faces = "all", detect = null, mirror = null, threshold = null, threads = usualThreads() } = options;
+  const { sha256 = null } = options;
   if (faces !== "all" && faces !== "largest") throw new MienError("bad-option", `faces ${faces}: give all or largest`);
   if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
     throw new MienError("bad-option", `threads ${threads}: give a whole number from 1 to 256`);
   }
+  if (sha256 !== null && !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new MienError("bad-option", `sha256 ${String(sha256).slice(0, 20)}: give 64 hexadecimal digits`);
+  }
   const count = globalThis.crossOriginIsolated ? threads : 1;
-  return { folder: folderUrl(bundleUrl), assets, threads: count, threshold, faces, detect, mirror };
+  return { folder: folderUrl(bundleUrl), sha256, assets, threads: count, threshold, faces, detect, mirror };
 }
 
 const usualThreads = (): number => Math.min(4, Math.max(1, navigator.hardwareConcurrency || 1));

@@ -7,6 +7,7 @@ import type { ErrorCode } from "./errors.js";
 /** How a bundle is opened; `folder` and `assets` are whole addresses that end with a slash. */
 export interface OpenOptions {
   readonly folder: string;
+  readonly sha256: string | null;
   readonly assets: string;
   readonly threads: number;
   readonly threshold: Threshold | null;
