@@ -94,6 +94,7 @@ def measure(page: Any, seconds: float, server: int) -> dict[str, float]:
 
     page.on("websocket", watch)
     page.click("#webcam")
+    page.click("#consent-agree")
     page.locator(".face .answer").wait_for()
     page.wait_for_timeout(1000 * WARM_UP)
     answers.clear()

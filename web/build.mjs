@@ -76,6 +76,7 @@ function buildPage(library, site) {
   const models = readdirSync(join(site, "models")).sort();
   const sha256 = Object.fromEntries(models.map((name) => [name, digest(join(site, "models", name, "config.json"))]));
   writeFileSync(join(site, "models", "models.json"), JSON.stringify({ default: models[0], models, sha256 }));
+  writeFileSync(join(site, "site.json"), `${JSON.stringify({ notice: "" })}\n`);
   const policy =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
     "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";

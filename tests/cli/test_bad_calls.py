@@ -102,6 +102,8 @@ def test_an_unknown_option_is_named(call: Call, place: Path, verb: str) -> None:
         ("predict a.png --camera 0", "--camera 0 and a.png: give only one of them"),
         ("check data --json - --csv -", "--json - and --csv -: only one of them can go to standard output"),
         ("serve --no-auth --api-key-file notes.txt", "--no-auth and --api-key-file: give only one of them"),
+        ("serve --notice text --no-notice", "--notice and --no-notice: give only one of them"),
+        ("serve --notice=", "--notice: the text is empty; --no-notice opens the camera without asking"),
         # out of range
         ("train data --epochs -1", "--epochs -1: must lie between 1 and 100000"),
         ("train data --epochs 1.5", "--epochs 1.5: must be a whole number"),

@@ -224,8 +224,9 @@ def test_a_head_request_is_answered_like_a_get(server: Any, path: str, check_pro
     assert refused.headers["allow"] == "GET, HEAD"
 
 
-def test_config_has_the_limits_and_the_version(server: Any) -> None:
+def test_config_has_the_limits_the_notice_and_the_version(server: Any) -> None:
     found = server.get("/v1/config").json()
+    assert found["notice"] == "", "the page's own"
     assert found["auth"] is False
     assert found["version"] == mien.__version__
     assert found["limits"]["files"] == 32

@@ -16,3 +16,8 @@ class Visit(Tab):
 
     def wait_for(self, selector: str, text: str) -> None:
         sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=30_000)
+
+    def open_webcam(self) -> None:
+        """Open the webcam and agree to the notice."""
+        self.tab.click("#webcam")
+        self.tab.click("#consent-agree")

@@ -109,7 +109,7 @@ def test_the_webcam_is_answered_in_the_page(
     write_clip(clip, [two_people(0)] * 4, fps=2)
     browser = start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
     page = open_page(browser=browser)
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.tab.locator(".face >> nth=1").wait_for()
     page.tab.locator("#lanes li >> nth=1").wait_for()
     page.check_accessible()
@@ -148,3 +148,26 @@ def test_a_damaged_model_is_said_and_tried_again(
     page.tab.locator("#banner").wait_for(state="hidden")
     page.add(photo)
     page.wait_for(".face .answer", "happy")
+
+
+def test_the_notice_before_the_camera_opens(
+    open_page: Callable[..., Visit], page_folder: Path, tmp_path: Path, start_browser: Callable[..., Any]
+) -> None:
+    browser = start_browser("--use-fake-ui-for-media-stream")
+    page = open_page(browser=browser)
+    page.tab.click("#webcam")
+    page.wait_for("#consent-text", "Tell everyone who may be seen.")
+    page.check_accessible()
+    folder = tmp_path / "own"
+    shutil.copytree(page_folder, folder)
+    (folder / "site.json").write_text('{"notice": "Who is here is read."}')
+    page = open_page(folder, browser)
+    page.tab.click("#webcam")
+    page.wait_for("#consent-text", "Who is here is read.")
+    (folder / "site.json").write_text('{"notice": null}')
+    page.tab.reload()
+    page.tab.click("#webcam")
+    page.wait_for("#webcam", "Close the webcam")
+    (folder / "site.json").write_text('{"notice": false}')
+    page.tab.reload()
+    page.wait_for("#banner-text", "site.json: notice must be a text, or null for none.")

@@ -3,6 +3,7 @@
 import { load, heatLayer as coloured, MienError } from "../mien/mien.js";
 import { Problem } from "./problem.js";
 
+const SITE = new URL("../site.json", import.meta.url);
 const MODELS = new URL("../models/", import.meta.url);
 const MAX_SIDE = 1280; // longest side of a heatmap in pixels
 const USUAL = { model: "", faces: "", detect: "" };
@@ -17,6 +18,13 @@ export async function listModels() {
   names = list.models;
   digests = list.sha256 ?? {};
   return { default: list.default, models: await Promise.all(names.map(describe)) };
+}
+
+/** Return what whoever made this site has set: {notice}, the text before the camera opens ("": the usual, null: none). */
+export async function siteSettings() {
+  const { notice = "" } = await fetchJson(SITE);
+  if (notice === null || typeof notice === "string") return { notice };
+  throw new Problem({ code: "bad_site", detail: "site.json: notice must be a text, or null for none." });
 }
 
 async function describe(name) {

@@ -1,20 +1,20 @@
 // The banner: the model is loading, or why it cannot be. The page of `mien serve` has another module of this name.
 
-import { problemOf, warmUp } from "./backend.js";
+import { problemOf, siteSettings, warmUp } from "./backend.js";
 import { announce, byId, setText, show } from "./dom.js";
 
 const PATIENCE = 400; // milliseconds before the page says that it is loading
 let again = () => {};
 
 /**
- * Load the model, after `use({maxBytes})`: files may be of any size. If either fails, the banner says why, and `retry`
- * is called once the user asks for that.
+ * Load the model, after `use({maxBytes, notice})`: files may be of any size. If either fails, the banner says why, and
+ * `retry` is called once the user asks for that.
  */
 export async function connect(use, retry) {
   again = retry;
   const timer = setTimeout(() => say("Loading the model. This is needed once.", "busy"), PATIENCE);
   try {
-    await use({ maxBytes: 0 });
+    await use({ maxBytes: 0, ...(await siteSettings()) });
     await warmUp();
     clearTimeout(timer);
     show(byId("banner"), false);

@@ -100,6 +100,22 @@ def detect_option(auto: str) -> Callable[[Function], Function]:
     return add
 
 
+def notice_option(function: Function) -> Function:
+    """Add `--notice TEXT` and `--no-notice`; the verb gets `notice`: "" is the page's own text, None asks nobody."""
+
+    @functools.wraps(function)
+    def run(*, notice: str | None, no_notice: bool, **others: Any) -> Any:
+        if notice is not None and no_notice:
+            raise ConfigError("--notice and --no-notice: give only one of them")
+        if notice is not None and not notice.strip():
+            raise ConfigError("--notice: the text is empty; --no-notice opens the camera without asking")
+        return function(notice=None if no_notice else (notice or "").strip(), **others)
+
+    words = "what the page says before it opens the camera and asks for consent"
+    option = click.option("--no-notice", is_flag=True, help="open the camera without asking")(run)
+    return cast("Function", click.option("--notice", metavar="TEXT", show_default="its own text", help=words)(option))
+
+
 def threshold_option(function: Function) -> Function:
     """Add `--threshold`, which every verb that answers takes; the verb gets what `parse_threshold` returns."""
     return click.option(

@@ -61,8 +61,10 @@ class PageFiles(StaticFiles):
 class Api:
     """The endpoints of one application, and what they share."""
 
-    def __init__(self, readers: Reader | Mapping[str, Reader], limits: Limits, key: str | None, threads: int) -> None:
-        self.limits, self.key = limits, ApiKey(key)
+    def __init__(
+        self, readers: Reader | Mapping[str, Reader], limits: Limits, key: str | None, threads: int, notice: str | None
+    ) -> None:
+        self.limits, self.key, self.notice = limits, ApiKey(key), notice
         self.models = Models(readers, limits.pixels)
         self.workers = WorkerPool(threads, limits.waiting, limits.seconds)
         self.memory, self.ration = BodyMemory(limits.held_bytes), Ration()
@@ -122,8 +124,13 @@ class Api:
         return Response(to_json(self.models.describe()), media_type="application/json")
 
     async def show_config(self) -> Response:
-        """Return whether an API key is required, the limits, and the version."""
-        config = {"auth": self.key.required, "limits": self.limits.to_dict(), "version": __version__}
+        """Return whether an API key is required, the limits, the notice of the page, and the version."""
+        config = {
+            "auth": self.key.required,
+            "limits": self.limits.to_dict(),
+            "notice": self.notice,
+            "version": __version__,
+        }
         return Response(to_json(config), media_type="application/json")
 
     async def check_health(self) -> Response:
@@ -180,6 +187,7 @@ class Api:
 def create_app(
     readers: Reader | Mapping[str, Reader], limits: Limits | None = None, *, key: str | None = None,
     hosts: Collection[str] | None = LOOPBACK, origins: Collection[str] = (), threads: int | None = None,
+    notice: str | None = "",
 ) -> FastAPI:  # fmt: skip
     """Build the ASGI application. Run it by itself, or mount it in another application.
 
@@ -194,6 +202,8 @@ def create_app(
             any name: use a key then. A mounted application needs the names of the outer server here.
         origins: origins of other web pages that may send requests, such as `https://example.org`.
         threads: images predicted at the same time; None uses one thread per core.
+        notice: text that the page shows before it opens the camera, with a question for consent; "" is the page's own,
+            None asks nobody.
 
     Raises:
         ConfigError: there is no reader, or no header can hold the key.
@@ -203,7 +213,7 @@ def create_app(
         >>> import mien
         >>> app = create_app(mien.load(threads=1), Limits(files=4), key="a key of some length")
     """
-    api = Api(readers, limits or Limits(), key, thread_count(threads))
+    api = Api(readers, limits or Limits(), key, thread_count(threads), notice)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -98,10 +98,10 @@ def describe_routes(limits: Limits) -> dict[str, dict[str, Any]]:
             "responses": {200: _example(_EXAMPLE_MODELS), **_problems("unauthorized")},
         },
         "config": {
-            "summary": "Show whether a key is required, and the limits",
+            "summary": "Show whether a key is required, the limits and the notice of the page",
             "response_model": ServerConfig,
             "responses": {
-                200: _example({"auth": False, "limits": Limits().to_dict(), "version": "1.0"}),
+                200: _example({"auth": False, "limits": Limits().to_dict(), "notice": "", "version": "1.0"}),
                 **_problems(),
             },
         },

@@ -110,10 +110,14 @@ class ModelList(TypedDict):
 
 
 class ServerConfig(TypedDict):
-    """Whether a key is required, the limits, and the version."""
+    """Whether a key is required, the limits, the notice of the page, and the version."""
 
     auth: bool
     limits: Limits
+    notice: Annotated[
+        str | None,
+        Field(description="what the page shows before it opens the camera; empty is its own text, null asks nobody"),
+    ]
     version: str
 
 

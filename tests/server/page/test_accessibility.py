@@ -54,7 +54,7 @@ def test_every_state(
     page.tab.click("#strip li:nth-child(2) button")
     page.tab.locator("#faces-note").wait_for()
     page.check_accessible()  # a file that is not an image
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.tab.locator(".lanes li").first.wait_for()
     page.check_accessible()  # live
     server.stop()
@@ -70,11 +70,11 @@ def test_the_camera_is_refused_or_absent(
     browser: Any, server: Any, visit: Callable[..., Any], look: dict[str, Any]
 ) -> None:
     page = visit(browser, server.url, **look)
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for("#alert", "The webcam was refused")
     page.check_accessible()
     page.tab.evaluate(NO_CAMERA)
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for("#alert", "No webcam was found")
     page.check_accessible()
 

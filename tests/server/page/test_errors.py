@@ -11,7 +11,7 @@ import mien
 
 def test_the_camera_is_refused(browser: Any, server: Any, visit: Callable[..., Any]) -> None:
     page = visit(browser, server.url)
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for("#alert", "The webcam was refused. Allow it for this page")
     assert page.tab.get_attribute("#alert", "role") == "alert"
     assert page.tab.is_visible("#choose")
@@ -32,7 +32,7 @@ def test_other_reasons_for_no_camera(browser: Any, server: Any, visit: Callable[
             }""",
             name,
         )
-        page.tab.click("#webcam")
+        page.open_webcam()
         page.wait_for("#alert", words)
 
 
@@ -159,7 +159,7 @@ def test_a_stream_needs_the_key_too(browser: Any, locked_server: Any, api_key: s
     page = visit(browser, locked_server.url, permissions=["camera"])
     page.tab.fill("#key", api_key)
     page.tab.keyboard.press("Enter")
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for("#stage-note", "No face in this frame")  # Chromium's own fake webcam shows no face
 
 

@@ -46,7 +46,7 @@ def test_the_bundle_tells_happy_from_sad(drawn_bundle: Path) -> None:
 
 
 def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .answer", "sad")
     page.wait_for(".face .answer", "happy")
@@ -102,7 +102,7 @@ def test_few_frames_are_unanswered_and_few_answers_are_announced(page: Any) -> N
           };
         }"""
     )
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for("#announcer", "happy")
     page.wait_for("#announcer", "sad")
     unanswered, announced = page.tab.evaluate("[window.unanswered, window.announced]")
@@ -112,7 +112,7 @@ def test_few_frames_are_unanswered_and_few_answers_are_announced(page: Any) -> N
 
 
 def test_a_frame_becomes_a_photo(page: Any) -> None:
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.tab.locator(".face .answer").wait_for()
     page.tab.click("#snapshot")
     page.wait_for("#title", "webcam ")
@@ -123,7 +123,7 @@ def test_a_frame_becomes_a_photo(page: Any) -> None:
 
 
 def test_the_user_closes_the_webcam(page: Any) -> None:
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.tab.locator(".face .answer").wait_for()
     page.tab.click("#webcam")
     assert page.tab.get_attribute("body", "data-mode") == "empty"
@@ -131,7 +131,7 @@ def test_the_user_closes_the_webcam(page: Any) -> None:
 
 
 def test_the_stream_comes_back_with_the_server(page: Any, server: Any) -> None:
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.tab.locator(".face .answer").wait_for()
     server.stop()
     page.wait_for("#banner", "The server does not answer. Next try in")

@@ -56,7 +56,7 @@ def test_the_webcam_of_a_whole_model_has_no_persons(
     write_clip(clip, [np.asarray(Image.fromarray(draw_face("sad", 5, 96)).resize((320, 240)))] * 4, fps=2)
     browser = start_browser("--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={clip}")
     page = visit(browser, whole_server.url)
-    page.tab.click("#webcam")
+    page.open_webcam()
     page.wait_for(".lanes", "Whole image")
     page.wait_for("#faces-title", "Whole image")
     assert "Person" not in page.tab.locator("main").inner_text()

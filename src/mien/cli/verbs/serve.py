@@ -11,7 +11,7 @@ from signal import SIGINT
 import click
 
 from mien.cli.help import verb
-from mien.cli.options import Number, device_option, mirror_option, threads_option, threshold_option
+from mien.cli.options import Number, device_option, mirror_option, notice_option, threads_option, threshold_option
 from mien.cli.output.terminal import say, say_device
 from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
@@ -31,6 +31,7 @@ _DAY = 86_400.0
 
 _HEADINGS = {
     "Start here": ("models", "threshold", "device", "mirror", "open_page", "host", "port"),
+    "Consent": ("notice", "no_notice"),
     "Who may connect": ("api_key_file", "no_auth", "origins", "hosts", "root_path"),
     "Limits": ("threads", "max_body", "max_files", "max_pixels", "max_waiting", "timeout"),
 }
@@ -55,6 +56,7 @@ _HEADINGS = {
 @device_option
 @mirror_option
 @click.option("--open", "open_page", is_flag=True, help="open the page in a browser")
+@notice_option
 @click.option(
     "--api-key-file", type=click.Path(path_type=Path), metavar="FILE",
     show_default=f"the key in ${KEY_VARIABLE}", help="file with the key that every request must carry",
@@ -85,7 +87,7 @@ _HEADINGS = {
               help="longest time for a request, waiting included")  # fmt: skip
 def command(
     host: str, port: int, models: tuple[str, ...], threshold: Threshold | None, device: Device,
-    mirror: bool | None, open_page: bool, api_key_file: Path | None, no_auth: bool,
+    mirror: bool | None, open_page: bool, notice: str | None, api_key_file: Path | None, no_auth: bool,
     origins: tuple[str, ...], hosts: tuple[str, ...], root_path: str, threads: int | None,
     max_body: int, max_files: int, max_pixels: float, max_waiting: int, timeout: float,
 ) -> int:  # fmt: skip
@@ -111,7 +113,10 @@ def command(
     )  # fmt: skip
     readers = _open_readers(models, threshold, device, mirror)
     names = {*LOOPBACK, host, *hosts} if local or hosts else None
-    app = create_app(readers, limits, key=key, hosts=names, origins=_check_origins(origins), threads=threads)
+    app = create_app(
+        readers, limits, key=key, hosts=names, origins=_check_origins(origins), threads=threads,
+        notice=notice,
+    )  # fmt: skip
     listener = listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 

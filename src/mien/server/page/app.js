@@ -1,6 +1,7 @@
 // Connect the parts of the page: user actions in, changes of what is shown out.
 
 import { connect } from "./connection.js";
+import { askConsent, setNotice } from "./consent.js";
 import { csvText } from "./csv.js";
 import { announce, byId, setText, show } from "./dom.js";
 import { saveText } from "./download.js";
@@ -10,7 +11,7 @@ import { detectsFaces, loadModels, settings } from "./settings.js";
 import { cameraErrorText, counted, rowText } from "./text.js";
 import { markShown, onChoosePhoto } from "./thumbnails.js";
 import { current, leavePhotos, view } from "./viewer.js";
-import { listCameras, openWebcamStream } from "./webcam.js";
+import { listCameras, openWebcamStream, requireCameras } from "./webcam.js";
 
 let live = null;
 let opening = false;
@@ -96,9 +97,12 @@ async function openWebcam(deviceId = "") {
   if (opening) return;
   opening = true;
   showAlert("");
-  live?.end();
   try {
     await ready;
+    requireCameras();
+    // Who changes the camera has agreed already.
+    if (!live && !(await askConsent())) return;
+    live?.end();
     leavePhotos();
     live = await openWebcamStream(deviceId, onWebcamEnd);
     setText(byId("title"), "Webcam");
@@ -142,8 +146,9 @@ byId("snapshot").addEventListener("click", async () => {
 
 let ready = null;
 function start() {
-  ready = connect(async ({ maxBytes }) => {
+  ready = connect(async ({ maxBytes, notice }) => {
     setMaxBytes(maxBytes);
+    setNotice(notice);
     await loadModels();
   }, retry);
   startAfter(ready);

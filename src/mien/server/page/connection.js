@@ -36,15 +36,15 @@ const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 if (!local) setText(byId("where"), `Images go to ${location.hostname} and are not stored there.`);
 
 /**
- * Wait until the server can be used, then call `use({maxBytes})` with the largest file that it takes. If either fails,
- * the banner says why, and `retry` is called once the user has mended that.
+ * Wait until the server can be used, then call `use({maxBytes, notice})` with the largest file that it takes and the
+ * notice before the camera opens. If either fails, the banner says why, and `retry` is called once the user has mended that.
  */
 export async function connect(use, retry) {
   again = retry;
   try {
     const config = await getJson("v1/config");
     if (config.auth && !currentKey() && !(await needKey(false))) throw new Problem({ code: "unauthorized" });
-    await use({ maxBytes: config.limits?.body_bytes });
+    await use({ maxBytes: config.limits?.body_bytes, notice: config.notice });
   } catch (error) {
     showConnectError(error);
     throw error;

@@ -167,9 +167,13 @@ function pushRecent(values, value) {
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
+/** Throw if the browser allows no page from here to use a webcam. */
+export function requireCameras() {
+  if (!navigator.mediaDevices?.getUserMedia) throw Object.assign(new Error(), { name: "InsecureContext" });
+}
+
 /** Ask the browser for the webcam and start it. Throws the browser's error. */
 export async function openWebcamStream(deviceId, onEnd) {
-  if (!navigator.mediaDevices?.getUserMedia) throw Object.assign(new Error(), { name: "InsecureContext" });
   const wanted = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "user" };
   const video = { ...wanted, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
   return new Webcam(await navigator.mediaDevices.getUserMedia({ video, audio: false }), onEnd);
