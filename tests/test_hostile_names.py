@@ -365,14 +365,14 @@ def test_serve(start_server: Callable[..., Any], model: Path, data: Path) -> Non
     process, address = start_server("--model", f"{MODEL.replace('=', '')}={model}", "--model", model)
     image = (data / CLASSES[0] / "+1.png").read_bytes()
     name = "<b>\u202egpj;=\u0085.png"
-    rows = httpx.post(f"{address}/v1/predict", files={"file": (name, image)}, verify=False)
+    rows = httpx.post(f"{address}/v1/predict", files={"file": (name, image)}, timeout=60, verify=False)
     assert rows.json()[0]["source"] == "<b>gpj;=.png", "the server leaves out what is not shown"
     assert rows.json()[0]["faces"][0]["answer"] in {label.replace("\udce9", "?") for label in CLASSES}
     for path in ("/v1/models", "/v1/config", "/metrics", "/docs", "/"):
-        text = httpx.get(f"{address}{path}", verify=False)
+        text = httpx.get(f"{address}{path}", timeout=60, verify=False)
         assert text.status_code == 200
         assert "<i>" not in text.text or path == "/v1/models"
-    bad = httpx.post(f"{address}/v1/predict?model={name}", content=b"x", verify=False)
+    bad = httpx.post(f"{address}/v1/predict?model={name}", content=b"x", timeout=60, verify=False)
     assert (bad.status_code, bad.json()["code"]) == (404, "unknown_model")
     process.terminate()
     _, errors = process.communicate()

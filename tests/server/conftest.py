@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ from mien.inference.reader import Reader
 from mien.server import Limits, create_app
 from mien.server.runner import build_server, listen
 from mien.server.workers import WorkerPool
+
+#: Limits of time for a machine that may stop for half a minute. A test of one of these limits sets it.
+PATIENT = dict.fromkeys(("answer_seconds", "body_seconds", "header_seconds", "idle_seconds", "seconds"), 600.0)
 
 
 @dataclass
@@ -50,7 +53,8 @@ class RunningServer:
     def send_raw(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send bytes on a new connection and return the answer as (status, headers, body)."""
         with self.connect() as connection:
-            connection.sendall(data)
+            with suppress(ConnectionError):  # the server may answer and close before it has read all
+                connection.sendall(data)
             return read_answer(connection)
 
     def read(self, connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
@@ -83,7 +87,7 @@ def run_server() -> Iterator[Callable[..., RunningServer]]:
     running = []
 
     def start(readers: Any, **options: Any) -> RunningServer:
-        limits = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
+        limits = PATIENT | {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
         root_path = options.pop("root_path", "")
         app = create_app(readers, Limits(**limits), **({"threads": 2} | options))
         listening = listen("127.0.0.1", 0)
@@ -165,11 +169,16 @@ def _block_workers(server: Any, threads: int = 1) -> Iterator[None]:
         over.wait()
         return given
 
+    # However short the limit of the server: these jobs wait for their threads, and no thread of theirs is abandoned.
+    limit, workers._seconds = workers._seconds, 600
     jobs = [
         asyncio.run_coroutine_threadsafe(workers.run(work, None, even_if_full=True), server.uvicorn._loop)
         for _ in range(threads)
     ]
     begun.wait()
+    for worker in workers._quick.workers:
+        worker.begun = None
+    workers._seconds = limit
     try:
         yield
     finally:

@@ -216,7 +216,7 @@ def test_health_and_metrics(server: Any, photo: bytes) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models", "/v1/config"])
 def test_a_head_request_is_answered_like_a_get(server: Any, path: str, check_problem: Callable[..., Any]) -> None:
     """Load balancers use HEAD."""
-    asked, got = httpx.head(f"{server.url}{path}"), server.get(path)
+    asked, got = httpx.head(f"{server.url}{path}", timeout=60), server.get(path)
     assert (asked.status_code, asked.content) == (200, b"")
     assert asked.headers["content-length"] == str(len(got.content))
     refused = server.post(path)

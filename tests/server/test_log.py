@@ -95,7 +95,7 @@ def test_client_mistakes_are_not_logged(start_server: Callable[..., Any], photo:
         sent += [pool.submit(send, port, data, accepted=True) for data in (*MESSAGES.values(), message(BINARY, photo))]
     for one in sent:
         one.result()
-    assert httpx.get(f"{url}/healthz").status_code == 200
+    assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0

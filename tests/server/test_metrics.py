@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Origin
+from wire import open_websocket
 
 import mien
 
@@ -47,11 +47,11 @@ def open_too_many_connections(server: Any) -> None:
 
 def stream_of_another_page(server: Any) -> None:
     with pytest.raises(InvalidStatus):
-        connect(f"ws://127.0.0.1:{server.port}/v1/stream", origin=Origin(EVIL))
+        open_websocket(f"ws://127.0.0.1:{server.port}/v1/stream", origin=Origin(EVIL))
 
 
 def stream_with_a_wrong_key(server: Any) -> None:
-    with connect(f"ws://127.0.0.1:{server.port}/v1/stream") as stream:
+    with open_websocket(f"ws://127.0.0.1:{server.port}/v1/stream") as stream:
         stream.send('{"key": "wrong"}')
         stream.recv(timeout=60)
 

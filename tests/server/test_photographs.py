@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from photographs import ASTRONAUT, STORED, twin
-from websockets.sync.client import connect
+from wire import open_websocket
 
 import mien
 from mien.io.images.decoding import load_image
@@ -34,7 +34,7 @@ def test_http_and_streams_take_them(server: Any, name: str) -> None:
     assert np.array_equal(load_image(image.content), load_image(stored))
     answers = []
     for data in (stored, png):
-        with connect(f"ws://127.0.0.1:{server.port}/v1/stream", close_timeout=10) as stream:
+        with open_websocket(f"ws://127.0.0.1:{server.port}/v1/stream") as stream:
             stream.send(data)
             answers.append(json.loads(stream.recv(timeout=60))["row"]["faces"])
     assert answers[0] == answers[1]

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from polling import wait_until
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Origin
+from wire import open_websocket
 
 import mien
 from mien.errors import ConfigError
@@ -120,7 +120,8 @@ def test_a_stream_passes_the_proxy(proxy: httpx.Client, face: bytes) -> None:
     address = "ws://example.org/faces/v1/stream"
 
     def through(origin: str) -> Any:
-        return connect(address, origin=Origin(origin), sock=socket.create_connection(("127.0.0.1", port)), proxy=None)
+        tunnel = socket.create_connection(("127.0.0.1", port))
+        return open_websocket(address, origin=Origin(origin), sock=tunnel, proxy=None)
 
     with through("https://example.org") as stream:
         stream.send(json.dumps({"key": KEY}))

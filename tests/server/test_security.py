@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Origin
+from wire import open_websocket
 
 from mien.errors import ConfigError
 from mien.inference.reader import Reader
@@ -140,11 +140,13 @@ def test_a_websocket_of_another_host_is_refused(open_server: Any) -> None:
 
 def test_a_websocket_of_another_page_is_refused(open_server: Any, server: Any) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://localhost:{open_server.port}/v1/stream", origin=Origin("http://evil.example"))
+        open_websocket(f"ws://localhost:{open_server.port}/v1/stream", origin=Origin("http://evil.example"))
     assert refused.value.response.status_code == 403
-    with connect(f"ws://localhost:{open_server.port}/v1/stream", origin=Origin(f"http://localhost:{open_server.port}")):
+    with open_websocket(
+        f"ws://localhost:{open_server.port}/v1/stream", origin=Origin(f"http://localhost:{open_server.port}")
+    ):
         pass
-    with connect(f"ws://localhost:{server.port}/v1/stream", origin=Origin(FRIEND)):
+    with open_websocket(f"ws://localhost:{server.port}/v1/stream", origin=Origin(FRIEND)):
         pass
 
 
@@ -158,7 +160,7 @@ def test_without_allowed_origins_no_answer_has_cors_headers(open_server: Any, ch
     asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}
     import httpx
 
-    answer = httpx.options(f"{open_server.url}/v1/predict", headers=asked)
+    answer = httpx.options(f"{open_server.url}/v1/predict", headers=asked, timeout=60)
     check_problem(answer, "forbidden_origin")
     assert not any(name.startswith("access-control") for name in answer.headers)
     assert not any(name.startswith("access-control") for name in open_server.get("/v1/models").headers)
@@ -168,7 +170,7 @@ def test_an_allowed_origin_is_accepted(server: Any, face: bytes, check_problem: 
     import httpx
 
     asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
-    before = httpx.options(f"{server.url}/v1/predict", headers=asked)
+    before = httpx.options(f"{server.url}/v1/predict", headers=asked, timeout=60)
     assert before.status_code == 204
     assert before.headers["access-control-allow-origin"] == FRIEND
     assert "X-API-Key" in before.headers["access-control-allow-headers"]
@@ -241,7 +243,7 @@ def test_every_answer_has_the_security_headers(server: Any, open_server: Any, fa
 def test_a_head_request_gets_the_headers(open_server: Any) -> None:
     import httpx
 
-    answer = httpx.head(f"{open_server.url}/")
+    answer = httpx.head(f"{open_server.url}/", timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
     assert "content-security-policy" in answer.headers
 

@@ -4,13 +4,14 @@ import io
 import socket
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+from polling import wait_until
 
 from mien.inference.reader import Reader
 
@@ -19,7 +20,7 @@ PNG = {"Content-Type": "image/png"}
 
 @pytest.fixture(scope="module")
 def server(run_server: Callable[..., Any], reader: Reader) -> Any:
-    return run_server(reader, body_bytes=200_000, files=5, pixels=1_000_000, body_seconds=1.5, header_seconds=1.0)
+    return run_server(reader, body_bytes=200_000, files=5, pixels=1_000_000)
 
 
 def pieces(data: bytes, size: int = 1000) -> Iterator[bytes]:
@@ -262,40 +263,55 @@ def test_invalid_http_is_answered(server: Any, check_problem: Any) -> None:
         check_problem(server.send_raw(data + b"\r\n\r\n"), "bad_request")
 
 
-def test_slow_clients_are_cut_off_and_delay_nobody(server: Any, face: bytes, check_problem: Any) -> None:
-    """Twenty clients send a byte now and then, half of them in a request head and half in a body."""
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n"
-    slow = [server.connect() for _ in range(20)]
+HALF_A_HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n"
+
+
+@contextmanager
+def slow_clients(server: Any, count: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """Let clients send some data, and then a byte now and then."""
+    slow = [server.connect() for _ in range(count)]
     over = threading.Event()
 
-    def send_slowly(connection: socket.socket, in_body: bool) -> None:
-        with_body = head + b"\r\n" if in_body else head
-        connection.sendall(with_body)
-        try:
+    def send_slowly(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(sent)
             while not over.wait(0.1):
                 connection.sendall(b"X")
-        except OSError:
-            return
 
-    threads = [threading.Thread(target=send_slowly, args=(one, number < 10)) for number, one in enumerate(slow)]
+    threads = [threading.Thread(target=send_slowly, args=(one,)) for one in slow]
     for thread in threads:
         thread.start()
-    begin = time.monotonic()
     try:
-        served = 0
-        while time.monotonic() - begin < 2.0:
-            assert server.post("/v1/predict?detect=false", content=face, headers=PNG).status_code == 200
-            served += 1
-        assert served >= 3
-        answers = [received(one) for one in slow]
+        yield slow
     finally:
         over.set()
         for thread in threads:
             thread.join()
         for one in slow:
             one.close()
-    assert all(b" 408 " in answer and b"slow_request" in answer for answer in answers[:10])
-    assert all(answer == b"" for answer in answers[10:])
+
+
+def test_slow_clients_delay_nobody(server: Any, face: bytes) -> None:
+    with slow_clients(server, 10, HALF_A_HEAD), slow_clients(server, 10, HALF_A_HEAD + b"\r\n"):
+        wait_until(lambda: server.app.state.mien.state.active == 10)
+        for _ in range(3):
+            assert server.post("/v1/predict?detect=false", content=face, headers=PNG).status_code == 200
+        assert server.app.state.mien.state.active >= 10, "they were answered while the others sent"
+
+
+def test_clients_that_send_a_head_slowly_are_cut_off(run_server: Callable[..., Any], reader: Reader) -> None:
+    server = run_server(reader, header_seconds=0.5)
+    with slow_clients(server, 10, HALF_A_HEAD) as slow:
+        assert [received(one) for one in slow] == [b""] * 10
+    with server.connect() as idle:
+        assert received(idle) == b""
+
+
+def test_clients_that_send_a_body_slowly_are_told_so(run_server: Callable[..., Any], reader: Reader) -> None:
+    server = run_server(reader, body_seconds=0.5)
+    with slow_clients(server, 10, HALF_A_HEAD + b"\r\n") as slow:
+        answers = [received(one) for one in slow]
+    assert all(b" 408 " in answer and b"slow_request" in answer for answer in answers)
 
 
 def received(connection: socket.socket) -> bytes:
@@ -307,11 +323,6 @@ def received(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return found.getvalue()
-
-
-def test_an_idle_connection_is_closed(server: Any) -> None:
-    with server.connect() as connection:
-        assert received(connection) == b""
 
 
 def test_no_image_is_written_to_disk(run_server: Callable[..., Any], reader: Reader, photo: bytes) -> None:

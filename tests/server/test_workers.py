@@ -251,27 +251,61 @@ def test_two_event_loops_share_the_workers() -> None:
     assert all(len(group) == 1 for group in groups)
 
 
-def test_a_thread_that_hangs_is_abandoned_and_replaced() -> None:
-    workers = WorkerPool(1, 100, 0.3)
-    released = threading.Event()
+async def hang(workers: WorkerPool, work: Callable[[list[None]], Any]) -> None:
+    """Run a job that takes too long. Its time is up once it has begun: until then, and for others, there is plenty."""
+    begun = threading.Event()
 
-    def hang(items: list[None]) -> list[None]:
+    def begin(items: list[None]) -> Any:
+        begun.set()
+        return work(items)
+
+    job = asyncio.create_task(workers.run(begin, None))
+    await until(begun.is_set)
+    plenty, workers._seconds = workers._seconds, 0
+    with pytest.raises(Problem, match="took more than"):
+        await job
+    workers._seconds = plenty
+
+
+def test_a_job_that_waits_too_long_is_taken_back() -> None:
+    workers = WorkerPool(1, 100, 60)
+    released, begun = threading.Event(), threading.Event()
+
+    def block(items: list[int]) -> list[int]:
+        begun.set()
         released.wait()
         return items
 
     async def main() -> None:
+        first = asyncio.create_task(workers.run(block, 7))
+        await until(begun.is_set)
+        workers._quick.workers[0].begun = None  # no thread of its own takes too long
+        workers._seconds = 0.01
+        with pytest.raises(Problem, match="took more than"):
+            await workers.run(lambda items: items, 8)
+        assert workers.waiting == 0
+        released.set()
+        assert await first == 7
+
+    asyncio.run(main())
+    workers.close()
+
+
+def test_a_thread_that_hangs_is_abandoned_and_replaced() -> None:
+    workers = WorkerPool(1, 100, 60)
+    released = threading.Event()
+
+    async def main() -> None:
         for count in range(1, MAX_STUCK + 1):
-            with pytest.raises(Problem, match="took more than"):
-                await workers.run(hang, None)
+            await hang(workers, lambda _: [released.wait()])
             await until(lambda count=count: workers.stuck == count)  # type: ignore[misc]
             assert await workers.run(lambda items: items, count) == count
-        with pytest.raises(Problem, match="took more than"):
-            await workers.run(hang, None)
+        await hang(workers, lambda _: [released.wait()])
         await until(lambda: workers.stuck == MAX_STUCK + 1)
         with pytest.raises(Problem, match="restart the server"):
             workers.refuse_if_stuck()
         with pytest.raises(Problem, match="restart the server"):
-            await workers.run(hang, None)
+            await workers.run(lambda items: items, None)
         released.set()
         await until(lambda: workers.stuck == 0)
         assert await workers.run(lambda items: items, 7) == 7
@@ -329,11 +363,10 @@ def endless() -> bytes:
 
 def test_a_network_that_never_ends_is_ended() -> None:
     session = open_session(endless())
-    workers = WorkerPool(1, 100, 0.5)
+    workers = WorkerPool(1, 100, 60)
 
     async def main() -> None:
-        with pytest.raises(Problem, match="took more than"):
-            await workers.run(lambda _: [session.run(["result"], {"value": np.ones(1, np.float32)})], None)
+        await hang(workers, lambda _: [session.run(["result"], {"value": np.ones(1, np.float32)})])
         await until(lambda: workers.stuck == 0)
         assert await workers.run(lambda items: items, 7) == 7
 
