@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+comma  := ,
+# All but Ray's, and but `page`: mien-web is built here (make release) and lies on no index before its release.
 EXTRAS := train,report,parquet,video,serve,tune,tune-db,tensorboard
 
 # What tells whether another version of a library still works: core, server, training, tuning and reports.
@@ -87,7 +89,7 @@ bench: setup
 	$(BIN)/python benchmarks/training_speed.py
 
 # All files of a release, into dist/; uploads nothing. TAG=v0.2.0 also checks the tag and that all is committed.
-release: setup docs
+release: setup docs web
 	$(PYTHON) -m venv .venv-release
 	.venv-release/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/release.txt
 	$(BIN)/python tools/release.py --tools .venv-release/bin/python $(if $(TAG),--tag $(TAG))
@@ -104,8 +106,8 @@ lock:
 	.venv-lock/bin/python -m pip freeze > requirements/release.txt
 	.venv-lock/bin/python -m pip install --quiet uv
 	echo '# The lowest versions that pyproject.toml allows: `make lock` writes this file, `make test-lowest` installs it.' > requirements/lowest.txt
-	.venv-lock/bin/uv pip compile --quiet --universal --resolution lowest-direct --python-version 3.11 --all-extras \
-		--no-annotate --no-header pyproject.toml >> requirements/lowest.txt
+	.venv-lock/bin/uv pip compile --quiet --universal --resolution lowest-direct --python-version 3.11 \
+		$(foreach extra,$(subst $(comma), ,$(EXTRAS)) cluster,--extra $(extra)) --no-annotate --no-header pyproject.toml >> requirements/lowest.txt
 	rm -rf .venv-lock
 
 clean:

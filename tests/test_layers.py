@@ -36,6 +36,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "av": ("io/video/",),
     "_pi_heif": ("io/images/heif.py",),
     "filelock": ("io/atomic.py",),
+    "mien_web": ("training/export/page.py",),
     "ray": ("inference/jobs/ray.py",),
     "click": ("cli/",),
     "rich": ("cli/",),

@@ -22,6 +22,8 @@ import golden_answers as golden
 import numpy as np
 import onnx
 import pytest
+from environments import ROOT, build, environment, run
+from web_build import build_page_wheel
 
 import mien
 from mien.cli.doctor_extras import PURPOSE
@@ -31,7 +33,6 @@ from mien.runtime.sessions import open_session
 pytestmark = pytest.mark.slow
 
 MakeBundle = Callable[..., Path]
-ROOT = Path(__file__).parent.parent
 LIMIT_MB = 200
 
 _TRAINING = ["--network", "classic", "--size", "32", "--width", "0.1", "--epochs", "1"]
@@ -45,18 +46,13 @@ USES = {
     "tune": (["tune", "FACES", *_FIXED, "--trials", "2", "--out", "study"], "study/best.toml"),
     "tensorboard": (["train", "FACES", *_TRAINING, "--tensorboard", "--out", "run"], "run/tensorboard/train/*"),
     "cluster": (["predict", "FACES", "--model", "BUNDLE", "--engine", "ray", "--parquet", "rows"], "rows/*.parquet"),
+    "page": (["export", "--page", "site", "--model", "BUNDLE"], "site/models/linear/model.onnx"),
 }
 #: Extras that hold others.
 HOLDS = {
     "train": {"report"}, "tune": {"train", "report"}, "tune-db": {"tune", "train", "report"},
     "tensorboard": {"train", "report"}, "cluster": {"parquet"},
 }  # fmt: skip
-
-
-def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    words = [str(word) for word in command]
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=clean, **options)
 
 
 def interpreters() -> Iterator[Any]:
@@ -77,7 +73,7 @@ def interpreters() -> Iterator[Any]:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source archive, and the wheel that was built from that."""
     out = tmp_path_factory.mktemp("dist")
-    built(out)
+    build(ROOT, out)
     return out
 
 
@@ -111,24 +107,9 @@ def extra(request: pytest.FixtureRequest) -> str:
 def extended(wheel: Path, extra: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The scripts folder of a fresh environment with one extra of mien; deleted after use, since it is large."""
     place = tmp_path_factory.mktemp("venv") / extra
-    yield environment(place, f"{wheel}[{extra}]")
+    links = build_page_wheel(tmp_path_factory.mktemp("page")).parent if extra == "page" else None
+    yield environment(place, f"{wheel}[{extra}]", links=links)
     shutil.rmtree(place)
-
-
-def built(out: Path, *options: str) -> None:
-    done = run(sys.executable, "-m", "build", "--outdir", out, *options, ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def environment(place: Path, what: str, python: object = sys.executable) -> Path:
-    """Install `what` into a new environment, in the locked versions; returns its scripts folder."""
-    done = run(python, "-m", "venv", place)
-    assert done.returncode == 0, done.stdout + done.stderr
-    scripts = place / ("Scripts" if os.name == "nt" else "bin")
-    lock = ROOT / "requirements" / "lock.txt"
-    done = run(scripts / "python", "-m", "pip", "install", "--quiet", "--constraint", lock, what)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return scripts
 
 
 def weight(scripts: Path) -> dict[str, float]:
@@ -206,7 +187,7 @@ def test_the_source_archive_holds_what_its_tests_need_and_no_foreign_weights(dis
 
 
 def test_the_source_archive_builds_what_the_source_tree_builds(wheel: Path, tmp_path: Path) -> None:
-    built(tmp_path, "--wheel")
+    build(ROOT, tmp_path, "--wheel")
     (straight,) = tmp_path.glob("*.whl")
     assert contents(straight) == contents(wheel)
 
@@ -320,6 +301,7 @@ def test_it_checks_and_evaluates(installed: Path, make_bundle: MakeBundle, faces
         (["show", "FACES", "--augment", "light"], "train"),
         (["evaluate", "FACES", "--model", "BUNDLE", "--out", "report"], "report"),
         (["explain", "FACES", "--model", "BUNDLE", "--summary", "--out", "look"], "report"),
+        (["export", "--page", "site"], "page"),
     ],
 )
 def test_a_missing_extra_is_one_sentence_with_the_pip_line(

@@ -27,6 +27,7 @@ WHY = {
     "filelock": "keeps two processes from writing one run, study or output",
     "jinja2": "templates of HTML pages; escapes what they show",
     "keras": "networks, layers, optimizers; saves models",
+    "mien-web": "the page and its library, built by node; holds onnxruntime-web",
     "matplotlib": "charts as PNG and SVG",
     "numpy": "images, probabilities and metrics are its arrays",
     "onnx": "writes and checks the exported graph",

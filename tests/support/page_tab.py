@@ -12,6 +12,9 @@ class Visit(Tab):
     def add(self, *files: Path | dict[str, Any]) -> None:
         """Choose files and wait until all are predicted."""
         self.tab.set_input_files("#files", list(files))
+        self.wait_until_predicted()
+
+    def wait_until_predicted(self) -> None:
         self.tab.locator(".thumb[data-state=waiting], .thumb[data-state=running]").first.wait_for(state="detached")
 
     def wait_for(self, selector: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """The bounds of pyproject.toml: each has a lowest version that `make test-lowest` tries, and fits the lock."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -8,10 +9,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import mien
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LINES = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
-REQUIREMENTS = [row for row in map(Requirement, LINES) if row.name != "mien"]
+#: Those of others.
+REQUIREMENTS = [row for row in map(Requirement, LINES) if row.name not in ("mien", "mien-web")]
 
 
 def pins(name: str) -> dict[str, list[Version]]:
@@ -46,3 +50,9 @@ def test_every_requirement_is_locked_for_this_kind_of_machine() -> None:
 def test_a_library_whose_undocumented_parts_we_use_has_an_upper_bound(name: str) -> None:
     (row,) = [row for row in REQUIREMENTS if row.name == name]
     assert any(one.operator == "<" for one in row.specifier)
+
+
+def test_the_page_and_the_library_of_the_browser_have_the_version_of_mien() -> None:
+    assert PROJECT["optional-dependencies"]["page"] == [f"mien-web=={mien.__version__}"]
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((ROOT / "web" / name).read_text(encoding="utf-8"))["version"] == mien.__version__

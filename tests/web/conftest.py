@@ -8,19 +8,27 @@ from typing import Any
 import pytest
 from chromium import start_browser, watch_tabs
 from drawn import drawn_bundle
+from page_tab import Visit
 from PIL import Image
 from static_site import StaticSite
-from web_library import Browser, find_node, run_in_web
+from web_build import find_node, run_in_web
+from web_library import Browser
 
 __all__ = ["drawn_bundle", "start_browser"]  # fixtures
 
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library, built from its source."""
+    """The library, built from its source; beside it the page."""
     out = tmp_path_factory.mktemp("library") / "dist"
-    run_in_web(find_node(), "build.mjs", "--out", str(out))
+    run_in_web(find_node(), "build.mjs", "--out", str(out), "--page", str(out.with_name("page")))
     return out
+
+
+@pytest.fixture(scope="session")
+def page_folder(library: Path) -> Path:
+    """The static page, built from its source; copy it before changing it."""
+    return library.with_name("page")
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +53,12 @@ def site(site_folder: Path) -> Iterator[StaticSite]:
 def open_tab() -> Iterator[Callable[..., Browser]]:
     """Return a function that opens the page in a browser, as `watch_tabs` does."""
     yield from watch_tabs(Browser)
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens the static page in a browser, as `watch_tabs` does."""
+    yield from watch_tabs(Visit)
 
 
 @pytest.fixture

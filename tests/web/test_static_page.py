@@ -9,28 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import watch_tabs
 from drawn import write_clip
 from page_tab import Visit
 from photographs import ASTRONAUT
 from static_site import StaticSite
-from web_library import find_node, run_in_web
 
 import mien
 from mien.inference.bundle import MODEL_FILE
-
-
-@pytest.fixture(scope="module")
-def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built page."""
-    folder = tmp_path_factory.mktemp("static") / "page"
-    run_in_web(find_node(), "build.mjs", "--out", str(folder.with_name("dist")), "--page", str(folder))
-    return folder
-
-
-@pytest.fixture
-def visit() -> Iterator[Callable[..., Visit]]:
-    yield from watch_tabs(Visit)
 
 
 @pytest.fixture

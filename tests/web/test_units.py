@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from web_library import WEB, find_node, run_in_web
+from web_build import WEB, find_node, run_in_web
 from web_values import all_values
 
 from mien.faces import yunet

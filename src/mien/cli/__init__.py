@@ -39,7 +39,7 @@ PURPOSES = {
     "Measure and pass on a model": {
         "evaluate": "measure a model on labelled images; write a report",
         "compare": "test whether evaluations on the same images differ",
-        "export": "turn a Keras model into a bundle",
+        "export": "turn a Keras model into a bundle, a bundle into a web page",
     },
     "Try and repair mien": {
         "demo": "check, train, evaluate and predict on drawn faces",

@@ -21,6 +21,7 @@ PURPOSE = {
     "train": "mien train, export, demo", "report": "plots", "parquet": "--parquet", "video": "videos and webcams",
     "serve": "mien serve", "tune": "mien tune", "tune-db": "mien tune --storage postgresql://…",
     "tensorboard": "mien train --tensorboard", "cluster": "--engine ray",
+    "page": "mien export --page",
 }  # fmt: skip
 #: Distributions whose module has another name.
 _MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "tensorflow-cpu": "tensorflow", "tensorboardx": "tensorboardX"}

@@ -28,6 +28,7 @@ STRIDES = (8, 16, 32)
 IOU_THRESHOLD = 0.3
 
 WEIGHTS = Path(__file__).parent / "weights" / "yunet_2023mar.onnx"
+LICENCE = WEIGHTS.with_name("LICENSE-YuNet.txt")
 SHA256 = "40b4e3b3e647493b422620cacb6cecfef77ec53584337701f441d2ebd8a59b9b"
 
 

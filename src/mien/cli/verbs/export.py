@@ -1,13 +1,14 @@
-"""`mien export`: turn a Keras model into a bundle, or quantise a bundle to int8."""
+"""`mien export`: turn a Keras model into a bundle, quantise a bundle to int8, or write a web page with it."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from mien.cli.help import verb
-from mien.cli.options import mirror_option
+from mien.cli.options import mirror_option, notice_option
 from mien.cli.output.terminal import console, say_to_stderr
 from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
@@ -20,10 +21,21 @@ from mien.training.model_file import require_keras_file
 _INPUTS = ("0-255", "0-1", "-1-1", "caffe", "torch")
 
 
-@verb("export")
-@click.argument("model", type=click.Path(path_type=Path))
+#: Options by what is written.
+HEADINGS = {
+    "A bundle": ("out", "data", "mirror"),
+    "From a Keras model": (
+        "labels", "input_range", "input_means", "input_deviations", "input_order", "resize", "fit",
+    ),
+    "In 8 bits": ("int8",),
+    "A web page": ("page", "models", "notice", "no_notice"),
+}  # fmt: skip
+
+
+@verb("export", headings=HEADINGS)
+@click.argument("model", type=click.Path(path_type=Path), required=False)
 @click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="folder to write")
+@click.option("--out", type=click.Path(path_type=Path), metavar="BUNDLE", help="folder to write")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DATA", show_default="images at hand",
               help="images to compare Keras and the bundle on, from files too")  # fmt: skip
 @click.option(
@@ -47,12 +59,22 @@ _INPUTS = ("0-255", "0-1", "-1-1", "caffe", "torch")
 )  # fmt: skip
 @mirror_option
 @click.option("--int8", is_flag=True, help="quantise MODEL, a bundle or a run, with the labelled images of --data")
+@click.option("--page", type=click.Path(path_type=Path), metavar="DIR", help="folder of the web page to write")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME|FOLDER", show_default="mien-int8, the shipped one in 8 bits",
+    help="with --page: a shipped model, a bundle or a run folder; repeat for several, the first is the default",
+)  # fmt: skip
+@notice_option
+@click.pass_context
 def command(
-    model: Path, labels: str | None, out: Path, data: Path | None, input_range: str | None, input_means: str | None,
-    input_deviations: str | None, input_order: str | None, resize: ResizeMethod | None, fit: Fit | None,
-    mirror: bool | None, int8: bool,
+    ctx: click.Context, page: Path | None, models: tuple[str, ...], notice: str | None,
+    model: Path | None, labels: str | None, out: Path | None, data: Path | None, input_range: str | None,
+    input_means: str | None, input_deviations: str | None, input_order: str | None, resize: ResizeMethod | None,
+    fit: Fit | None, mirror: bool | None, int8: bool,
 ) -> None:  # fmt: skip
-    """Turn MODEL (.keras or .h5) into a bundle. Nothing is written unless it answers as the Keras model does.
+    """Turn MODEL (.keras or .h5) into a bundle, or a bundle into a web page.
+
+    Nothing is written unless the bundle answers as the Keras model does.
 
     A sigmoid unit is the probability of the second label. Models with unsafe layers are refused.
 
@@ -63,7 +85,17 @@ def command(
 
     With --int8, MODEL is a bundle or a run folder, and an 8-bit copy is written: smaller and faster. Nothing is
     written unless it agrees with the original on images of DATA. --mirror no makes a copy that reads in half the time.
+
+    With --page, there is no MODEL: a static site is written that reads images with --model in the browser. It needs
+    pip install 'mien[page]' and any host of files, such as python -m http.server.
     """
+    _refuse_others(ctx, page is not None)
+    if page is not None:
+        _print(_export_page(page, models, notice))
+        return
+    if model is None or out is None:
+        missing = "model" if model is None else "out"
+        raise click.MissingParameter(ctx=ctx, param=next(one for one in ctx.command.params if one.name == missing))
     require_new_folder(out)
     if int8:
         if labels or any((input_range, input_means, input_deviations, input_order, resize, fit)):
@@ -78,9 +110,40 @@ def command(
             "deviations": _numbers("--input-deviations", input_deviations),
         }  # fmt: skip
         lines = _from_keras(model, labels, out, data, options)
+    _print([*lines, f"use it   mien predict photo.jpg --model {out}"])
+
+
+def _print(lines: list[str]) -> None:
     screen = console()
-    for line in (*lines, f"use it   mien predict photo.jpg --model {out}"):
+    for line in lines:
         screen.print(line, soft_wrap=True)
+
+
+def _refuse_others(ctx: click.Context, page: bool) -> None:
+    """Raise ConfigError if --page is given with what it has no use for, or is not given for an option that needs it."""
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        fits = (name in HEADINGS["A web page"]) == page
+        if fits or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        if not page:
+            raise ConfigError(f"{parameter.opts[0]}: is for --page DIR; see mien export --help")
+        if isinstance(parameter, click.Argument):
+            raise ConfigError(f"--page: takes no MODEL; give --model {ctx.params[name]}")
+        raise ConfigError(f"{parameter.opts[0]}: is not for --page; leave it out")
+
+
+def _export_page(page: Path, models: tuple[str, ...], notice: str | None) -> list[str]:
+    from mien.training.export.page import DEFAULT_MODEL, export_page
+
+    require_new_folder(page)
+    found = export_page(page, models or (DEFAULT_MODEL,), notice)
+    return [
+        f"models   {', '.join(found.models)}",
+        f"page     copied from {found.source}",
+        f"size     {found.size / 1e6:.1f} MB, {found.compressed / 1e6:.1f} MB if the host compresses files",
+        f"try it   python -m http.server --directory {page}",
+    ]
 
 
 def _quantise(model: Path, data: Path | None, out: Path, mirror: bool | None) -> list[str]:
