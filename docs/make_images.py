@@ -1,4 +1,4 @@
-"""Draw the images of README and docs from drawn faces and a public-domain portrait.
+"""Draw the images of README and docs from drawn faces and a public-domain portrait, and the icons of the static page.
 
     python docs/make_images.py
 
@@ -18,6 +18,7 @@ from mien.cli import main as mien
 from mien.data.synthetic.faces import write_dataset
 
 IMAGES = Path(__file__).parent / "images"
+ROOT = Path(__file__).parents[1]
 CHROMIUM = Path("/usr/bin/chromium")
 #: Largest width of an image, in pixels.
 WIDTH = 800
@@ -35,6 +36,8 @@ def main() -> None:
                 image = image.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
             image.save(IMAGES / made.name, optimize=True)
             print(IMAGES / made.name)
+    if CHROMIUM.exists():
+        draw_icons(ROOT / "web" / "root" / "icons")
 
 
 def draw(place: Path) -> None:
@@ -70,6 +73,28 @@ def screenshot(photo: Path, out: Path) -> None:
     finally:
         server.terminate()
         server.wait()
+
+
+def draw_icons(place: Path) -> None:
+    """Draw the icon of the page as systems want those of applications; a maskable one fills its square."""
+    from playwright.sync_api import sync_playwright
+
+    icon = (ROOT / "src" / "mien" / "server" / "page" / "icon.svg").read_text("utf-8")
+    # Systems cut a maskable icon to a circle or a rounded square: the halves reach the corners, the face stays inside.
+    halves = icon.index("<path"), icon.index("<circle")
+    square = '<path fill="#e69f00" d="M0 0h32v64H0z"/><path fill="#56b4e9" d="M32 0h32v64H32z"/>'
+    face = icon[halves[1] :].replace("</svg>", "")
+    maskable = f'{icon[: halves[0]]}{square}<g transform="translate(6.4 6.4) scale(.8)">{face}</g></svg>'
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        for name, drawing, side in (("icon", icon, 192), ("icon", icon, 512), ("maskable", maskable, 512)):
+            page = browser.new_page(viewport={"width": side, "height": side})
+            page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block }}</style>{drawing}")
+            made = place / f"{name}-{side}.png"
+            page.screenshot(path=made, omit_background=True)
+            Image.open(made).quantize(64).save(made, optimize=True)
+            print(made)
+        browser.close()
 
 
 def call(*arguments: object) -> None:

@@ -71,6 +71,7 @@ function buildPage(library, site) {
   rmSync(site, { recursive: true, force: true });
   cpSync(source, join(site, "page"), { recursive: true, filter: (path) => !servers.includes(basename(path)) });
   cpSync(join(here, "page"), join(site, "page"), { recursive: true });
+  cpSync(join(here, "root"), site, { recursive: true });
   cpSync(library, join(site, "mien"), { recursive: true, filter: (path) => !/[\\/](types|models)$/.test(path) });
   cpSync(join(library, "models"), join(site, "models"), { recursive: true });
   const models = readdirSync(join(site, "models")).sort();
@@ -79,10 +80,13 @@ function buildPage(library, site) {
   writeFileSync(join(site, "site.json"), `${JSON.stringify({ notice: "" })}\n`);
   const policy =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
-    "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'";
+    "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; manifest-src 'self'; " +
+    "base-uri 'none'; form-action 'none'";
   const html = readFileSync(join(source, "index.html"), "utf8")
     .replace(/ *<!-- server -->.*?<!-- \/server -->\n\n?/gs, "")
-    .replace('<meta charset="utf-8">', `$&\n  <meta http-equiv="Content-Security-Policy" content="${policy}">`);
+    .replace('<meta charset="utf-8">', `$&\n  <meta http-equiv="Content-Security-Policy" content="${policy}">`)
+    .replace(/ *<link rel="icon"/, `  <link rel="manifest" href="manifest.json">\n$&`)
+    .replace(/ *<link rel="icon"/, `  <link rel="apple-touch-icon" href="icons/maskable-512.png">\n$&`);
   writeFileSync(join(site, "index.html"), html);
   writeFileSync(join(site, "files.json"), JSON.stringify(listFiles(site), null, 1) + "\n");
 }

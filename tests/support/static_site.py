@@ -9,7 +9,8 @@ from typing import Any
 #: Scripts, workers and requests of this host alone, and WebAssembly.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
-    "style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'"
+    "style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'"
 )
 #: What lets a page use several threads.
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
@@ -32,7 +33,9 @@ class StaticSite:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving, unless it has stopped."""
+        if not self._thread.is_alive():
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

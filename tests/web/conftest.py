@@ -9,6 +9,7 @@ import pytest
 from chromium import start_browser, watch_tabs
 from drawn import drawn_bundle
 from page_tab import Visit
+from photographs import ASTRONAUT
 from PIL import Image
 from static_site import StaticSite
 from web_build import find_node, run_in_web
@@ -65,3 +66,27 @@ def visit() -> Iterator[Callable[..., Visit]]:
 def tab(start_browser: Callable[..., Any], open_tab: Callable[..., Browser], site: StaticSite) -> Browser:
     """The page in a browser tab."""
     return open_tab(start_browser(), site.url)
+
+
+@pytest.fixture
+def open_page(
+    start_browser: Callable[..., Any], visit: Callable[..., Visit], page_folder: Path
+) -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens the page, or that of another folder, in a browser."""
+    sites = []
+
+    def start(folder: Path = page_folder, browser: Any = None, **options: Any) -> Visit:
+        sites.append(StaticSite(folder))
+        return visit(browser or start_browser("--deny-permission-prompts"), sites[-1].url, **options)
+
+    yield start
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo of Eileen Collins by NASA, public domain: a happy face."""
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    ASTRONAUT.save(path)
+    return path

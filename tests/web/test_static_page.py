@@ -4,41 +4,15 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from drawn import write_clip
 from page_tab import Visit
-from photographs import ASTRONAUT
-from static_site import StaticSite
 
 import mien
 from mien.inference.bundle import MODEL_FILE
-
-
-@pytest.fixture
-def open_page(
-    start_browser: Callable[..., Any], visit: Callable[..., Visit], page_folder: Path
-) -> Iterator[Callable[..., Visit]]:
-    """Return a function that opens the page, or that of another folder, in a browser."""
-    sites = []
-
-    def start(folder: Path = page_folder, browser: Any = None, **options: Any) -> Visit:
-        sites.append(StaticSite(folder))
-        return visit(browser or start_browser("--deny-permission-prompts"), sites[-1].url, **options)
-
-    yield start
-    for site in sites:
-        site.close()
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
-    ASTRONAUT.save(path)
-    return path
 
 
 def test_the_files_of_the_page_are_listed_with_their_sha256(page_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import { problemOf, siteSettings, warmUp } from "./backend.js";
 import { announce, byId, setText, show } from "./dom.js";
+import { keepOffline, useNewVersion } from "./offline.js";
 
 const PATIENCE = 400; // milliseconds before the page says that it is loading
 let again = () => {};
@@ -12,17 +13,21 @@ let again = () => {};
  */
 export async function connect(use, retry) {
   again = retry;
+  useNewVersion();
   const timer = setTimeout(() => say("Loading the model. This is needed once.", "busy"), PATIENCE);
   try {
     await use({ maxBytes: 0, ...(await siteSettings()) });
     await warmUp();
     clearTimeout(timer);
     show(byId("banner"), false);
+    keepOffline();
   } catch (error) {
     clearTimeout(timer);
     const problem = problemOf(error);
     say(`This page cannot read images here: ${problem.message}`, "failed");
-    if (show(byId("banner-button"), true)) setText(byId("banner-button"), "Try again");
+    const lasting = problem.code === "unsupported-browser";
+    if (show(byId("banner-button"), !lasting)) setText(byId("banner-button"), "Try again");
+    if (!lasting) keepOffline(); // a version that fails must not keep the next one out
     throw problem;
   }
 }
