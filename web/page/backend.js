@@ -1,6 +1,6 @@
 // What computes the answers: the library, in this browser. The page of `mien serve` has another module of this name.
 
-import { load, heatLayer as coloured, MienError } from "../mien/mien.js";
+import { describe, load, heatLayer as coloured, MienError } from "../mien/mien.js";
 import { Problem } from "./problem.js";
 
 const SITE = new URL("../site.json", import.meta.url);
@@ -15,9 +15,12 @@ let current = { key: "", reader: null }; // one model is held at a time: each ta
 /** Return the models of this page and the name of the default one, as GET /v1/models. */
 export async function listModels() {
   const list = await fetchJson(new URL("models.json", MODELS));
+  if (!Array.isArray(list.models) || !list.models.length) {
+    throw new Problem({ code: "bad_site", detail: "models/models.json names no model; write {\"models\": [\"NAME\"]}." });
+  }
   names = list.models;
   digests = list.sha256 ?? {};
-  return { default: list.default, models: await Promise.all(names.map(describe)) };
+  return { default: list.default ?? names[0], models: await Promise.all(names.map(summary)) };
 }
 
 /** Return what whoever made this site has set: {notice}, the text before the camera opens ("": the usual, null: none). */
@@ -27,18 +30,19 @@ export async function siteSettings() {
   throw new Problem({ code: "bad_site", detail: "site.json: notice must be a text, or null for none." });
 }
 
-async function describe(name) {
-  const config = await fetchJson(new URL(`${name}/config.json`, MODELS));
-  const from = config.answer_from;
-  const answers = from ? [...Object.keys(from), "neither"] : config.labels;
-  const { framing, content = null } = config.input;
-  return { name, labels: config.labels, answers, framing, content, explains: config.maps };
+async function summary(name) {
+  const { config, answers } = await describe(new URL(`${name}/`, MODELS), digests[name]);
+  return { ...config, name, answers, explains: config.maps };
 }
 
+/** Return an object of a file of this site. */
 async function fetchJson(url) {
+  const name = url.href.slice(new URL("../", import.meta.url).href.length);
   const response = await fetch(url, { cache: "no-cache" });
-  if (!response.ok) throw new Problem({ code: "missing", detail: `${url.pathname} is missing on this site.` });
-  return response.json();
+  if (!response.ok) throw new Problem({ code: "missing", detail: `${name} is missing on this site.` });
+  const found = await response.json().catch(() => null);
+  if (found !== null && typeof found === "object") return found;
+  throw new Problem({ code: "bad_site", detail: `${name} is damaged: upload it again.` });
 }
 
 /** Load the model that is used unless the user chooses another. */

@@ -10,11 +10,16 @@ export interface Bundle {
   readonly model: Uint8Array;
 }
 
-/** Fetch the bundle in a folder, whose address ends with a slash; its config must have this sha256, if one is given. */
-export async function fetchBundle(folder: string, pinned: string | null): Promise<Bundle> {
+/** Fetch the config of the bundle in a folder, whose address ends with a slash; it must have this sha256, if any. */
+export async function fetchConfig(folder: string, pinned: string | null): Promise<BundleConfig> {
   const place = new URL("config.json", folder).href;
   const text = pinned === null ? await fetchBytes(place, "no-cache") : await fetchChecked(place, pinned);
-  const config = parseConfig(new TextDecoder().decode(text), place);
+  return parseConfig(new TextDecoder().decode(text), place);
+}
+
+/** Fetch a bundle, as `fetchConfig` does. */
+export async function fetchBundle(folder: string, pinned: string | null): Promise<Bundle> {
+  const config = await fetchConfig(folder, pinned);
   return { config, model: await fetchChecked(new URL("model.onnx", folder).href, config.sha256) };
 }
 

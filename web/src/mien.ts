@@ -4,6 +4,7 @@
 //     const reader = await load("models/mien-int8/");
 //     const row = await reader.predict(file);
 
+import { fetchConfig } from "./bundle.js";
 import type { BundleConfig } from "./config.js";
 import { answersOf, type Threshold } from "./decision.js";
 import { firstLine, MienError } from "./errors.js";
@@ -63,6 +64,20 @@ export async function load(bundleUrl: string | URL, options: LoadOptions = {}): 
     worker.close();
     throw error;
   }
+}
+
+/** What a bundle says of itself: its config, and every possible answer. */
+export type Description = Pick<Reader, "config" | "answers">;
+
+/**
+ * Fetch the config of a bundle without its graph.
+ *
+ * @param sha256 - of `config.json`: no other bundle is described [default: any].
+ * @throws MienError - as `load` does.
+ */
+export async function describe(bundleUrl: string | URL, sha256: string | null = null): Promise<Description> {
+  const config = await fetchConfig(folderUrl(bundleUrl), sha256);
+  return { config, answers: answersOf(config.rule) };
 }
 
 /** Answers from images with one bundle; make it with `load`. */

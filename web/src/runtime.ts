@@ -150,8 +150,11 @@ function fits(tensor: Metadata | undefined, name: string, wanted: readonly (numb
   });
 }
 
-const describe = (tensors: readonly Metadata[]): string =>
-  tensors.map((tensor) => `${tensor.name}${tensor.isTensor ? ` ${tensor.shape.join(",")}` : ""}`).join(" and ");
+/** A graph from elsewhere may have dozens of tensors: two tell which it is. */
+function describe(tensors: readonly Metadata[]): string {
+  const named = tensors.map((tensor) => `${tensor.name}${tensor.isTensor ? ` ${tensor.shape.join(",")}` : ""}`);
+  return [...named.slice(0, 2), ...(named.length > 2 ? [`${named.length - 2} more`] : [])].join(" and ");
+}
 
 const mean = (first: Float32Array, second: Float32Array): Float32Array =>
   first.map((value, n) => Math.fround(value + second[n]!) / 2);
