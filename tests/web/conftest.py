@@ -9,7 +9,6 @@ import pytest
 from chromium import start_browser, watch_tabs
 from drawn import drawn_bundle
 from page_tab import Visit
-from photographs import ASTRONAUT
 from PIL import Image
 from static_site import StaticSite
 from web_build import find_node, run_in_web
@@ -82,11 +81,3 @@ def open_page(
     yield start
     for site in sites:
         site.close()
-
-
-@pytest.fixture(scope="session")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A photo of Eileen Collins by NASA, public domain: a happy face."""
-    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
-    ASTRONAUT.save(path)
-    return path
