@@ -1,17 +1,26 @@
-"""Measure the latency of the classifier for one face on one thread: bundles against each other and against Keras.
+"""Measure how fast bundles are on one thread: one face, batches and a photograph, against each other and Keras.
 
-Models are called with one crop at a time, in alternating rounds, so that changes of the machine's speed affect all of
-them. A bundle is timed through `Classifier`, from uint8 crop to logits and maps. Keras is timed through
-`predict_on_batch` on the same crop as float32. A run folder gives its bundle and its Keras model.
+Models are called in alternating rounds, so that changes of the machine's speed affect all of them. Everything runs on
+one thread. A bundle is timed
 
-    python benchmarks/latency.py [MODEL ...] [--keras model.keras] [--calls 200] [--rounds 5]
+- one crop at a time through `Classifier`, from uint8 crop to logits and maps, with its mirror image if it asks for it;
+- in batches by onnxruntime alone, without the mirror image, and end to end, from whole crops to answers (crops/s);
+- end to end on a photograph, the astronaut of scikit-image if it is installed: decode, detect, classify.
+
+Keras is timed through `predict_on_batch` on the same crop as float32. A run folder gives its bundle and its Keras
+model. A folder of bundles stands for all of them, so two releases are compared by
+
+    python benchmarks/latency.py OLD/models NEW/models
+
+    python benchmarks/latency.py [MODEL|FOLDER ...] [--keras model.keras] [--calls 200] [--rounds 5] [--batch 64]
 """
 
 import argparse
+import io
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +28,15 @@ from typing import Any
 os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 import numpy as np
+from PIL import Image
 
+import mien
 from mien.data.synthetic.faces import draw_face
 from mien.faces.crop import crop
-from mien.inference.bundle import Bundle, load_bundle, shipped_models
+from mien.inference.bundle import CONFIG_FILE, Bundle, load_bundle, shipped_models
 from mien.inference.classifier import Classifier
+from mien.io.layout import BUNDLE
+from mien.runtime.sessions import open_session
 
 #: Instruction sets that decide the speed of float and integer convolutions on x86.
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8")
@@ -56,6 +69,45 @@ def bundle_call(bundle: Bundle) -> Call:
     return lambda number: classifier(images[number % 16])
 
 
+def batch_calls(bundle: Bundle, size: int) -> dict[str, Call]:
+    """Return calls that read `size` crops: by onnxruntime alone, and end to end."""
+    session = open_session(bundle.model, 1)
+    images = np.concatenate(crops(bundle.config.input_size, bundle.config.input_channels))
+    batch = np.resize(images, (size, *images.shape[1:]))
+    (entry,) = session.inputs
+    given = batch.astype(np.float32 if "float" in entry.type else np.uint8)
+    reader = mien.load(bundle.path, threads=1, detect=False)
+    faces = [draw_face(("happy", "sad")[seed % 2], seed % 16) for seed in range(size)]
+    return {
+        "onnxruntime": lambda _: session.run(["logits"], {entry.name: given}),
+        "end to end": lambda _: list(reader.predict_many(faces, batch_size=size)),
+    }
+
+
+def photo_call(bundle: Bundle) -> Call | None:
+    """Return a call that answers for a photograph from the bytes of its PNG file; None without scikit-image."""
+    try:
+        from skimage.data import astronaut
+    except ImportError:
+        return None
+    stream = io.BytesIO()
+    Image.fromarray(astronaut()).save(stream, "PNG")  # type: ignore[no-untyped-call]
+    reader = mien.load(bundle.path, threads=1)
+    return lambda _: reader.predict(stream.getvalue())
+
+
+def named(models: Sequence[str]) -> dict[str, Bundle]:
+    """Return the bundles; a folder that holds bundles gives each of them, named after the folder too."""
+    found = {}
+    for model in models:
+        inside = sorted(path.parent for path in Path(model).glob(f"*/{CONFIG_FILE}") if path.parent.name != BUNDLE)
+        if inside:
+            found.update({str(path): load_bundle(path) for path in inside})
+        else:
+            found[model] = load_bundle(model)
+    return found
+
+
 def keras_call(path: Path) -> Call:
     from mien.training.backend import require_keras
 
@@ -72,8 +124,7 @@ def collect(models: list[str], keras_file: Path | None) -> tuple[dict[str, Call]
     """Return the call and the file size in bytes of each model, by name; Keras comes last."""
     calls: dict[str, Call] = {}
     sizes: dict[str, int] = {}
-    for model in models:
-        bundle = load_bundle(model)
+    for model, bundle in named(models).items():
         calls[model], sizes[model] = bundle_call(bundle), len(bundle.model)
         inside = Path(model) / "model.keras"
         keras_file = inside if keras_file is None and inside.exists() else keras_file
@@ -87,7 +138,7 @@ def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, list[f
     """Return the milliseconds of every call, `rounds` times `count` for each model, in alternating rounds."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
-        for number in range(WARM_UP):
+        for number in range(min(WARM_UP, count)):
             call(number)
     for _ in range(rounds):
         for name, call in calls.items():
@@ -100,10 +151,11 @@ def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, list[f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="bundles, runs or shipped models  [all shipped]")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="bundles, folders of them, runs  [all shipped]")
     parser.add_argument("--keras", type=Path, metavar="FILE", help="a .keras file of the same network")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=64, metavar="CROPS")
     options = parser.parse_args()
     calls, sizes = collect(options.models or list(shipped_models()), options.keras)
     if not calls:
@@ -112,10 +164,25 @@ def main() -> None:
     times = measure(calls, options.calls, options.rounds)
     last = float(np.median(list(times.values())[-1]))
     width = max(len(name) for name in calls)
+    print("one crop")
     print(f"{'model':{width}}  {'MB':>6}  {'median ms':>9}  {'p95 ms':>7}  times as fast as the last")
     for name, values in times.items():
         median, high = np.percentile(values, [50, 95])
         print(f"{name:{width}}  {sizes[name] / 1e6:6.2f}  {median:9.3f}  {high:7.3f}  {last / median:6.1f}")
+    bundles = named(options.models or list(shipped_models()))
+    rates = {name: batch_calls(bundle, options.batch) for name, bundle in bundles.items()}
+    photos = {name: call for name, bundle in bundles.items() if (call := photo_call(bundle)) is not None}
+    print(f"\n{'crops/s, batches of ' + str(options.batch):{width}}  onnxruntime  end to end   photo ms")
+    found: dict[str, dict[str, float]] = {name: {} for name in bundles}
+    for how in ("onnxruntime", "end to end"):
+        taken = measure({name: calls[how] for name, calls in rates.items()}, options.calls // 10 or 1, options.rounds)
+        for name, values in taken.items():
+            found[name][how] = options.batch / float(np.median(values)) * 1e3
+    for name, values in measure(photos, options.calls // 10 or 1, options.rounds).items():
+        found[name]["photo"] = float(np.median(values))
+    for name, row in found.items():
+        photo = f"{row['photo']:11.2f}" if "photo" in row else ""
+        print(f"{name:{width}}  {row['onnxruntime']:11.0f} {row['end to end']:11.0f}{photo}")
 
 
 if __name__ == "__main__":

@@ -20,17 +20,9 @@ from mien.data.dataset import read_manifest
 from mien.labels import EXPRESSIONS
 from mien.metrics.intervals import paired_difference_interval, wilson_interval
 from shipped_model_data import HAPPY, SAD, read_fold
+from shipped_model_photos import PHOTOS, right
 
 Flags = npt.NDArray[np.bool_]
-
-
-def right(results: Sequence[mien.ImageResult], labels: Sequence[int]) -> Flags:
-    """Return whether happy vs sad at 0.5, on the largest face, equals the label; False if no face was classified."""
-    found = []
-    for result, label in zip(results, labels, strict=True):
-        shares = result.faces[0].two_way if result.faces else None
-        found.append(shares is not None and shares[EXPRESSIONS[label]] >= 0.5)
-    return np.array(found)
 
 
 def share(flags: Flags) -> str:
@@ -62,11 +54,11 @@ def main() -> None:
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(fold.labels, (HAPPY, SAD))))[: options.limit]
     crops = [np.repeat(fold.images[index][..., np.newaxis], 3, axis=2) for index in drawn]
     compare(options.model, "FER2013 validation, happy and sad", crops, [int(fold.labels[index]) for index in drawn])
-    manifest = read_manifest(options.data / "small")
+    manifest = read_manifest(options.data / PHOTOS)
     order = np.random.default_rng(0).permutation(len(manifest.samples))[: options.limit]
     samples = [manifest.samples[index] for index in order]
-    paths = [str(options.data / "small" / sample.name) for sample in samples]
-    compare(options.model, "small", paths, [EXPRESSIONS.index(sample.label) for sample in samples])
+    paths = [str(options.data / PHOTOS / sample.name) for sample in samples]
+    compare(options.model, PHOTOS, paths, [EXPRESSIONS.index(sample.label) for sample in samples])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
         [--plots FOLDER]
 
 `--data` is the folder that holds `fer2013/fer2013.zip` and `fer2013/ferplus_votes.csv`. `--model` is a bundle of
-the seven expressions (default: the shipped one); a second one, such as int8, is also compared with the first.
+the seven expressions (default: the shipped one). Those after the first, such as int8 or new weights, are also compared
+with it, face by face. Photos are read whole and with faces found if the folder also holds `small/`.
 
 The faces are those of the validation fold whose pixels do not also stand in train. "FER+ majority" means that at least
 6 of 10 people saw the same one of the seven expressions. A majority for contempt, "unknown" or "not a face" is left
@@ -29,8 +30,21 @@ from mien.viz.charts import Chart, Words, require_matplotlib
 from mien.viz.curves import reliability_diagrams, risk_coverage_curves
 from mien.viz.grids import confusion_matrix
 from shipped_model_data import Fold, read_fold
-from shipped_model_metrics import measure
-from shipped_model_rows import Measured, tables
+from shipped_model_metrics import differences, measure
+from shipped_model_photos import PHOTOS, photographs
+from shipped_model_rows import Measured, must_show, tables
+
+#: The rows by which new weights are judged. They come first; all others follow.
+MUST_SHOW = {
+    "Accuracy": ("happy vs sad", "seven"),
+    "Negative log-likelihood in nats": ("happy vs sad, FER2013 labels", "seven, FER"),
+    "Answers to expect on other faces": ("neutral called sad", "sad called sad", "happy called happy"),
+    "Expected calibration error": ("happy vs sad, cross-fitted", "seven, cross-fitted"),
+    "Robustness": ("mean of these rows", "worst of these rows"),
+    "Crying": ("",),
+    "Found and right": ("",),
+    "Against the first model": ("",),
+}
 
 
 def names_of(models: Sequence[Path | None]) -> list[str]:
@@ -82,10 +96,14 @@ def run(options: argparse.Namespace) -> None:
     found: list[Measured] = []
     for name, bundle in zip(names_of(models), bundles, strict=True):
         start = time.perf_counter()
-        first = found[0] if found else None
-        found.append(measure(name, Reader(bundle), len(bundle.model), fold, first))
+        model = measure(name, Reader(bundle), len(bundle.model), fold)
+        if (options.data / PHOTOS).is_dir():
+            photographs(model, bundle.path, options.data / PHOTOS)
+        if found:
+            differences(model, found[0])
+        found.append(model)
         print(f"measured {name} in {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    text = "\n\n".join((*facts(fold, found), *tables(found))) + "\n"
+    text = "\n\n".join((*facts(fold, found), must_show(found, MUST_SHOW), *tables(found))) + "\n"
     print(text)
     if options.markdown:
         write_text(options.markdown, text)

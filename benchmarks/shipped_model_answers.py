@@ -15,19 +15,21 @@ from mien.labels import EXPRESSIONS, NEITHER
 from mien.metrics.calibration import risk_coverage
 from mien.metrics.classification import classification_metrics
 from mien.metrics.estimates import proportion
-from mien.training.export.temperature import fit_temperature
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold
 from shipped_model_rows import Floats, Limits, Measured, Row
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from choose_rule import Rule, choose_rule
+from choose_rule import Rule, fit_answers
+from cross_fitting import CrossFitted, cross_fit_answers
 
 Ints = npt.NDArray[np.int64]
 
 THREE = ("happy", "sad", NEITHER)
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-#: Which answers to which faces are counted, and the limits of a rule.
+EXPECTED = "Answers to expect on other faces, by a rule chosen like the bundle's (cross-fitted)"
+
+#: Which answers to which faces are counted, and the limits of what to expect.
 RATES = {
     ("neutral", "sad"): Limits(0.04, 0.035, most=True),
     ("sad", "sad"): Limits(0.73, 0.78),
@@ -44,39 +46,36 @@ RATES = {
 def three_ways(found: Measured, fold: Fold, logits: Floats) -> None:
     """Add the three-way answers to the faces with a FER+ majority; logits (N, 7) in the order of EXPRESSIONS."""
     known = fold.majority != UNDECIDED
-    majority, scores, half = fold.majority[known], logits[known], fold.half[known]
+    majority, scores = fold.majority[known], logits[known]
     config = found.reader.config
     rows = probabilities(scores, config.temperature)
-    answer_rows(found, "Answers by arg-max of seven", majority, in_three(rows.argmax(axis=1)), rows, is_rule=False)
+    answer_rows(found, "Answers by arg-max of seven", majority, in_three(rows.argmax(axis=1)), rows)
 
-    temperature, rule = fit(scores, majority)
+    fitted = fit_answers(scores, majority)
+    temperature, rule = fitted.temperature, rule_of(fitted.rule)
     found.fitted = {"temperature": round(temperature, 4), **rule}
     section = "Answers by a rule chosen here, on these same faces"
     if config.answer_from is not None:
         section, temperature, rule = "Answers by the bundle's rule", config.temperature, rule_of(config)
     rows = probabilities(scores, temperature)
     answered = by_rule(rows, rule)
-    answer_rows(found, section, majority, answered, rows, is_rule=True)
+    answer_rows(found, section, majority, answered, rows)
     confidence = three_probabilities(rows)[np.arange(len(rows)), answered]
     found.curves["happy, sad or neither, FER+ majority"] = risk_coverage(confidence, answered == in_three(majority))
+    expected(found, majority, cross_fit_answers(scores, majority, fold.copies[known]))
 
-    crossed, rows = np.empty(len(scores), np.int64), np.empty_like(scores)
-    for side in (True, False):
-        temperature, rule = fit(scores[half == side], majority[half == side])
-        rows[half != side] = probabilities(scores[half != side], temperature)
-        crossed[half != side] = by_rule(rows[half != side], rule)
-    answer_rows(found, "Answers by a rule chosen on the other half", majority, crossed, rows, is_rule=True)
+
+def expected(found: Measured, majority: Ints, crossed: CrossFitted) -> None:
+    """Add the rates to be expected on other faces, which alone are held against the limits."""
+    for (face, answer), limits in RATES.items():
+        faces = majority == EXPRESSIONS.index(face)
+        rate = crossed.rate(faces, THREE.index(answer))
+        found.rows.append(Row(EXPECTED, f"{face} called {answer}", int(faces.sum()), rate, limits))
 
 
 def rule_of(found: BundleConfig | Rule) -> dict[str, Any]:
     """Return the rule as an `AnswerRule` (`mien.inference.decision`)."""
     return {"answer_from": found.answer_from, "answer_over": found.answer_over}
-
-
-def fit(scores: Floats, majority: Ints) -> tuple[float, dict[str, Any]]:
-    """Return the temperature and, at that temperature, the rule that fit these faces best."""
-    temperature = fit_temperature(scores, np.eye(len(EXPRESSIONS))[majority])
-    return temperature, rule_of(choose_rule(probabilities(scores, temperature), majority))
 
 
 def by_rule(rows: Floats, rule: Mapping[str, Any]) -> Ints:
@@ -96,11 +95,11 @@ def three_probabilities(rows: Floats) -> Floats:
     return np.column_stack([named, np.clip(1 - named.sum(axis=1), 0, 1)])
 
 
-def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, rows: Floats, is_rule: bool) -> None:
-    for (face, answer), limits in RATES.items():
+def answer_rows(found: Measured, section: str, majority: Ints, answered: Ints, rows: Floats) -> None:
+    for face, answer in RATES:
         said = answered[majority == EXPRESSIONS.index(face)]
         estimate = proportion(int((said == THREE.index(answer)).sum()), len(said))
-        found.rows.append(Row(section, f"{face} called {answer}", len(said), estimate, limits if is_rule else None))
+        found.rows.append(Row(section, f"{face} called {answer}", len(said), estimate))
     result = classification_metrics(in_three(majority), three_probabilities(rows), THREE, answered)
     found.rows.append(Row(section, "macro-F1 of happy, sad and neither", result.n, result.macro_f1))
     found.rows.append(Row(section, "accuracy of happy, sad and neither", result.n, result.accuracy))

@@ -63,7 +63,8 @@ class Fold:
         labels: int64 (N,), FER2013's own, as indices into EXPRESSIONS.
         majority: int64 (N,), the expression that at least 6 of 10 people saw; -1 if there is none.
         published: int64 (N,), the majority that the literature measures; 7 is contempt, -1 none.
-        half: bool (N,), the half of a cross-fit each face is in; copies of one image are always in the same.
+        votes: int64 (N, 10), how many of ten people saw what VOTED names.
+        copies: int64 (N,), equal for copies of one image, even cropped or recompressed ones.
         alone: bool (N,), whether train has no copy of the image, not even a cropped or recompressed one.
     """
 
@@ -71,7 +72,8 @@ class Fold:
     labels: npt.NDArray[np.int64]
     majority: npt.NDArray[np.int64]
     published: npt.NDArray[np.int64]
-    half: npt.NDArray[np.bool_]
+    votes: npt.NDArray[np.int64]
+    copies: npt.NDArray[np.int64]
     alone: npt.NDArray[np.bool_]
     counts: dict[str, int]
 
@@ -87,7 +89,9 @@ def read_fold(data: Path) -> Fold:
     train = {digest(image) for image in learned}
     faces = [(name, image) for name, image in validation if digest(image) not in train]
     labels = np.array([EXPRESSIONS.index(Path(name).parent.name) for name, _ in faces])
-    majority, published = np.array([votes[Path(name).name] for name, _ in faces]).T
+    seen = np.array([[int(votes[Path(name).name][column]) for column in VOTED] for name, _ in faces])
+    majority = np.array([majority_of(votes[Path(name).name]) for name, _ in faces])
+    published = np.array([published_majority(votes[Path(name).name]) for name, _ in faces])
     counts = {
         "validation images": len(validation),
         "of these also in train": len(validation) - len(faces),
@@ -100,22 +104,27 @@ def read_fold(data: Path) -> Fold:
     for what, count in counts.items():
         if count != EXPECTED[what]:
             raise DataError(f"{data / ARCHIVE}: {what}: {count}, but {EXPECTED[what]} are known; use the same data")
-    half = np.array([digest(image)[0] % 2 == 1 for _, image in faces])
     images = np.stack([image for _, image in faces])
-    alone = ~near_copies(images, learned)
-    return Fold(
-        images, labels, majority, published, half, alone, {**counts, "without a near copy in train": int(alone.sum())}
-    )
+    copies, alone = near_copies(images, learned)
+    counts["without a near copy in train"] = int(alone.sum())
+    return Fold(images, labels, majority, published, seen, copies, alone, counts)
 
 
-def near_copies(images: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.bool_]:
-    """Return which of the images are also among the training images, perhaps cropped, recompressed or relit."""
+def near_copies(
+    images: npt.NDArray[np.uint8], learned: Sequence[npt.NDArray[np.uint8]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Find copies of the images, perhaps cropped, recompressed or relit.
+
+    Returns:
+        A number for each image (N,), which copies of one image share; and which images have no copy in `learned`.
+    """
     groups = near_duplicate_groups([fingerprint(image) for image in (*images, *learned)])
-    found = np.zeros(len(images), bool)
+    copies, alone = np.arange(len(images)), np.ones(len(images), bool)
     for group in groups:
-        if max(group) >= len(images):
-            found[[index for index in group if index < len(images)]] = True
-    return found
+        inside = [index for index in group if index < len(images)]
+        copies[inside] = min(group)
+        alone[inside] &= max(group) < len(images)
+    return copies, alone
 
 
 def read_split(archive: zipfile.ZipFile, split: str) -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
@@ -133,13 +142,14 @@ def what_is_missing(data: Path) -> str | None:
     return None
 
 
-def read_votes(path: Path) -> dict[str, tuple[int, int]]:
-    """Return both majorities of every file, at least 6 of 10 and as published, as an index or -1."""
+def read_votes(path: Path) -> dict[str, Mapping[str, str]]:
+    """Return the row of every file: its name, and the votes by their columns."""
     with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: (majority_of(row), published_majority(row)) for row in csv.DictReader(file)}
+        return {row["file"]: row for row in csv.DictReader(file)}
 
 
 def majority_of(row: Mapping[str, str]) -> int:
+    """Return the expression that at least 6 of 10 people saw, or -1."""
     votes = [int(row[COLUMNS[name]]) for name in EXPRESSIONS]
     return votes.index(max(votes)) if max(votes) >= MAJORITY else UNDECIDED
 

@@ -1,6 +1,6 @@
 """Result rows and how they are printed: models side by side, one table per section."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from mien.metrics.formatting import format_points
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,19 @@ class Row:
         return f"{'≤' if self.limits.most else '≥'} {shown}"
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """The faces (N,) of a question, the columns that may answer, and the index of the right one, (M,)."""
+
+    faces: Bools
+    columns: list[int]
+    truth: Ints
+
+    def scores(self, logits: Floats) -> Floats:
+        """Return the logits (M, K) that count here, from the logits (N, 7) of all faces."""
+        return logits[self.faces][:, self.columns]
+
+
 @dataclass(eq=False)
 class Measured:
     """The results of one model.
@@ -69,7 +83,7 @@ class Measured:
         size: bytes of the graph.
         fitted: temperature and rule for its config.
         diagrams, curves: data of the plots, by title.
-        hits: which answers were right, by the name of the row.
+        hits: which answers were right, by the name of the row; how often, if it is a mean over draws.
     """
 
     name: str
@@ -79,7 +93,7 @@ class Measured:
     fitted: dict[str, Any] = field(default_factory=dict)
     diagrams: dict[str, Reliability] = field(default_factory=dict)
     curves: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
-    hits: dict[str, Bools] = field(default_factory=dict)
+    hits: dict[str, Bools | Floats] = field(default_factory=dict)
     confusion: npt.NDArray[np.int64] | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,6 +122,30 @@ def tables(found: Sequence[Measured]) -> Iterator[str]:
             known = next(row for row in rows if row is not None)
             lines.append([known.name, str(known.n), known.wanted(), *(row.cell() if row else "" for row in rows)])
         yield "\n".join(_aligned(lines))
+
+
+def must_show(found: Sequence[Measured], wanted: Mapping[str, Sequence[str]]) -> str:
+    """Return one table of the rows by which a release is judged, from several sections, models side by side.
+
+    Args:
+        found: the models; those after the first have rows of differences.
+        wanted: the names of the rows, or their beginnings, by the section's name up to its first comma or colon.
+    """
+    chosen: dict[tuple[str, str], Row] = {}
+    for row in (row for model in found for row in model.rows):
+        if row.name.startswith(tuple(wanted.get(_head(row.section), ()))):
+            chosen.setdefault((row.section, row.name), row)
+    order = sorted(chosen, key=lambda key: list(wanted).index(_head(key[0])))
+    by_model = [{(row.section, row.name): row for row in model.rows} for model in found]
+    lines = [["must show", "n", "floor / goal", *(model.name for model in found)]]
+    for key in order:
+        cells = [rows[key].cell() if key in rows else "" for rows in by_model]
+        lines.append([f"{_head(key[0])}: {key[1]}", str(chosen[key].n), chosen[key].wanted(), *cells])
+    return "\n".join(_aligned(lines))
+
+
+def _head(section: str) -> str:
+    return section.replace(":", ",").partition(",")[0]
 
 
 def _aligned(lines: list[list[str]]) -> Iterator[str]:

@@ -22,16 +22,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from choose_rule import Rule, choose_rule
+from choose_rule import SAD, Fitted, fit_answers
+from cross_fitting import expected_rates
 
 from mien.cli.output.training_progress import TrainingProgress
-from mien.inference.calibration import probabilities
 from mien.io.layout import KERAS
 from mien.labels import EXPRESSIONS
 from mien.training.augmentation.levels import Augmentation
 from mien.training.backend import require_keras
 from mien.training.config import TrainConfig
-from mien.training.export.temperature import fit_temperature
 from mien.training.loop.batches import TrainingArrays
 
 # The validation fold is loaded as for the metrics of the model card.
@@ -79,8 +78,6 @@ DAMAGED = Augmentation(True, 20, zoom=0.4, translation=0.1, brightness=0.3, cont
 CLEAN = Augmentation(True, 12, zoom=0.2, translation=0.06, brightness=0.2, contrast=0.3, erasing=0.25, degradation=0.02)
 VIEWS = (DAMAGED,) * 5 + (CLEAN,) * 3
 
-#: Slightly more sad faces than required (0.70), so that the 8-bit bundle finds as many, too.
-SAD_AS_SAD = 0.71
 RANGE_CROPS = 1024  # every second one sets the int8 ranges, the others are compared
 FACES_FOR_STATISTICS = 512
 
@@ -182,12 +179,15 @@ def train(
     return network
 
 
-def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> tuple[float, Rule]:
-    """Fit the temperature and then choose the rule, on the validation faces with a majority."""
+def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> Fitted:
+    """Fit the temperature and choose the rule on the validation faces with a majority; print what to expect of it."""
     known = fold.majority != UNDECIDED
-    majority = fold.majority[known]
-    temperature = fit_temperature(logits[known], np.eye(len(EXPRESSIONS))[majority])
-    return temperature, choose_rule(probabilities(logits[known], temperature), majority, sad_as_sad=SAD_AS_SAD)
+    scores, majority = logits[known].astype(np.float64), fold.majority[known]
+    fitted = fit_answers(scores, majority)
+    print(f"temperature {fitted.temperature:.4f}, {fitted.rule}")
+    for (face, answer), rate in expected_rates(scores, majority, fold.copies[known]).items():
+        print(f"expected on other faces: {face} called {'sad' if answer == SAD else 'happy'} {rate}")
+    return fitted
 
 
 def release(run: Path, settings: Mapping[str, Any], fold: Fold, out: Path, mirror: bool) -> None:
@@ -206,11 +206,12 @@ def release(run: Path, settings: Mapping[str, Any], fold: Fold, out: Path, mirro
     faces = fold.images[..., np.newaxis]
     views = (faces, faces[:, :, ::-1]) if mirror else (faces,)
     logits = np.mean([logits_of(network).predict(view, batch_size=512, verbose=0) for view in views], axis=0)
-    temperature, rule = calibrate(logits, fold)
-    print(f"{out.name}: temperature {temperature:.4f}, {rule}")
+    print(out.name)
+    fitted = calibrate(logits, fold)
     agreement = export_bundle(
-        network, EXPRESSIONS, faces[:512], out, temperature=temperature,
-        answer_from=rule.answer_from, answer_over=rule.answer_over, framing="face", name=out.name, mirror=mirror,
+        network, EXPRESSIONS, faces[:512], out, temperature=fitted.temperature,
+        answer_from=fitted.rule.answer_from, answer_over=fitted.rule.answer_over, framing="face", name=out.name,
+        mirror=mirror,
         about={"recipe": "recipes/train_mien.py", "network": config.network, "data": "FER2013 with FER+ votes"},
     )  # fmt: skip
     write_weights(network, config, out / WEIGHTS_FILE)
