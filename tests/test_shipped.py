@@ -9,7 +9,8 @@ from mien.inference.bundle import CARD_FILE, Bundle, load_bundle, shipped_models
 from mien.inference.classifier import Classifier
 from mien.labels import EXPRESSIONS
 
-LIMIT_BYTES = 5_000_000
+#: Of the graph. A model without a limit here does not ship.
+LIMIT_BYTES = {"mien": 12_000_000, "mien-int8": 3_500_000, "mien-light": 400_000}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,6 @@ def test_its_config(bundle: Bundle) -> None:
 def test_its_files(bundle: Bundle) -> None:
     assert "mien" in shipped_models()
     assert bundle.path == load_bundle("mien").path
-    assert len(bundle.model) <= LIMIT_BYTES
-    assert (bundle.path / CARD_FILE).read_text(encoding="utf-8").startswith("# mien")
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -37,6 +36,9 @@ def test_every_shipped_model_is_sound(name: str) -> None:
     reader = mien.load(name, threads=1, detect=False)
     assert reader.config.name == name
     assert reader.predict(draw_face("happy", 1)).status == "ok"
+    made = load_bundle(name)
+    assert len(made.model) <= LIMIT_BYTES[name]
+    assert (made.path / CARD_FILE).read_text(encoding="utf-8").startswith(f"# {name}\n")
 
 
 def test_it_answers_with_all_probabilities() -> None:

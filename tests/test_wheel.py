@@ -28,6 +28,7 @@ from web_build import build_page_wheel
 import mien
 from mien.cli.doctor_extras import PURPOSE
 from mien.faces import yunet
+from mien.inference.bundle import shipped_models
 from mien.runtime.sessions import open_session
 
 pytestmark = pytest.mark.slow
@@ -133,7 +134,8 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert f"mien-{mien.__version__}" in wheel.name
     assert {"mien/__init__.py", "mien/py.typed", "mien/cli/verbs/predict.py", "mien/training/loop/fit.py"} <= set(names)
-    assert {f"mien/models/mien/{part}" for part in ("model.onnx", "config.json", "CARD.md")} <= set(names)
+    parts = ("model.onnx", "config.json", "CARD.md")
+    assert {f"mien/models/{model}/{part}" for model in shipped_models() for part in parts} <= set(names)
     assert {"mien/report/templates/page.html", "mien/server/templates/reference.html"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks")) or name.endswith((".pyc", ".keras"))]

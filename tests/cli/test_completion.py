@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mien.inference.bundle import shipped_models
+
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 #: What bash does when a user types these words and presses Tab; `compopt` works only inside a real key press.
 PRESS_TAB = """
@@ -46,7 +48,7 @@ def test_bash_completes_verbs_options_choices_models_and_settings(tmp_path: Path
     assert press_tab(path, tmp_path, "mien", "train", "--ep") == {"--epochs"}
     assert press_tab(path, tmp_path, "mien", "train", "--optimizer", "a") == {"adam", "adamw"}
     assert press_tab(path, tmp_path, "mien", "predict", "--model", "mien") == {
-        "mien", "mien-int8", "mien-runs/mine", "compopt dirnames",
+        *shipped_models(), "mien-runs/mine", "compopt dirnames",
     }  # fmt: skip
     assert press_tab(path, tmp_path, "mien", "train", "--from", "no") == {"none", "compopt dirnames"}
     assert press_tab(path, tmp_path, "mien", "predict", "ph") == {"compopt default"}
