@@ -85,6 +85,7 @@ function buildPage(library, site) {
   const html = readFileSync(join(source, "index.html"), "utf8")
     .replace(/ *<!-- server -->.*?<!-- \/server -->\n\n?/gs, "")
     .replace('<meta charset="utf-8">', `$&\n  <meta http-equiv="Content-Security-Policy" content="${policy}">`)
+    .replace(/ *<script/, `  <script defer src="page/from-file.js"></script>\n$&`)
     .replace(/ *<link rel="icon"/, `  <link rel="manifest" href="manifest.json">\n$&`)
     .replace(/ *<link rel="icon"/, `  <link rel="apple-touch-icon" href="icons/maskable-512.png">\n$&`);
   writeFileSync(join(site, "index.html"), html);

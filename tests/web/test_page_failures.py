@@ -58,7 +58,7 @@ def test_bundles_that_are_corrupt_or_foreign(
     text = config.read_text("utf-8")
     config.write_text(text[: len(text) // 2])
     page = open_page(folder)
-    check_banner(page, "models/own/config.json: is not valid JSON; give the folder of a bundle.")
+    check_banner(page, f"{REFUSED}models/own/config.json: is not valid JSON; give the folder of a bundle.")
     page.check_accessible()
     config.write_text('{"labels": ["happy", "sad"]}')
     publish(folder)
@@ -106,3 +106,13 @@ def test_a_browser_without_simd(open_page: Callable[..., Visit], start_browser: 
     check_banner(page, "this browser has no WebAssembly with SIMD", "use a current version of Chrome")
     assert page.tab.is_hidden("#banner-button"), "trying again cannot help"
     page.check_accessible()
+
+
+def test_a_page_that_was_opened_as_a_file(
+    start_browser: Callable[..., Any], visit: Callable[..., Visit], page_folder: Path
+) -> None:
+    page = visit(start_browser(), (page_folder / "index.html").as_uri())
+    page.wait_for("#alert", "This page works from a web server, not as a file.")
+    assert page.tab.is_hidden("#intake")
+    page.expect_errors("blocked by CORS policy", "ERR_FAILED")
+    page.requests = []  # files of this folder

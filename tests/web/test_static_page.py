@@ -61,6 +61,30 @@ def test_a_narrow_dark_page_is_accessible(open_page: Callable[..., Visit], photo
     page.check_accessible()
 
 
+def test_photos_by_keyboard_drop_and_paste(open_page: Callable[..., Visit], photo: Path) -> None:
+    page = open_page(viewport={"width": 390, "height": 800})
+    with page.tab.expect_file_chooser() as chooser:
+        page.tab_to("choose")
+        page.tab.keyboard.press("Enter")
+    chooser.value.set_files([photo, photo])
+    page.wait_for(".face .answer", "happy")
+    page.tab_to("heat-on")
+    page.tab.keyboard.press("Space")
+    page.tab.locator("#heat[src]").wait_for()
+    for key in ("png", "csv"):
+        page.tab_to(key)
+        with page.tab.expect_download():
+            page.tab.keyboard.press("Enter")
+    page.tab_to("clear")
+    page.tab.keyboard.press("Enter")
+    assert page.tab.evaluate("document.activeElement.id") == "choose"
+    page.drop(photo)
+    page.wait_for(".face .answer", "happy")
+    page.paste(photo)
+    page.wait_for("#title", "pasted 1.png")
+    page.wait_for(".face .answer", "happy")
+
+
 def test_the_webcam_is_answered_in_the_page(
     open_page: Callable[..., Visit], start_browser: Callable[..., Any], two_people: Any, tmp_path_factory: Any
 ) -> None:

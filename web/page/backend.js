@@ -3,8 +3,9 @@
 import { describe, load, heatLayer as coloured, MienError } from "../mien/mien.js";
 import { Problem } from "./problem.js";
 
-const SITE = new URL("../site.json", import.meta.url);
-const MODELS = new URL("../models/", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
+const SITE = new URL("site.json", ROOT);
+const MODELS = new URL("models/", ROOT);
 const MAX_SIDE = 1280; // longest side of a heatmap in pixels
 const USUAL = { model: "", faces: "", detect: "" };
 
@@ -37,7 +38,7 @@ async function summary(name) {
 
 /** Return an object of a file of this site. */
 async function fetchJson(url) {
-  const name = url.href.slice(new URL("../", import.meta.url).href.length);
+  const name = url.href.slice(ROOT.href.length);
   const response = await fetch(url, { cache: "no-cache" });
   if (!response.ok) throw new Problem({ code: "missing", detail: `${name} is missing on this site.` });
   const found = await response.json().catch(() => null);
@@ -62,9 +63,11 @@ function readerFor({ model, faces, detect }) {
   return current.reader;
 }
 
-/** Return an error of the library in the form that the page shows. */
-export const problemOf = (error) =>
-  error instanceof MienError ? new Problem({ code: error.code, detail: `${error.message}.` }) : error;
+/** Return an error of the library in the form that the page shows: files by their paths in this site. */
+export function problemOf(error) {
+  if (!(error instanceof MienError)) return error;
+  return new Problem({ code: error.code, detail: `${error.message.replaceAll(ROOT.href, "")}.` });
+}
 
 async function asking(choice, ask) {
   try {

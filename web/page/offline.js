@@ -5,7 +5,7 @@ import { announce, byId, make, setText, show } from "./dom.js";
 const ROOT = new URL("../", import.meta.url);
 const worker = navigator.serviceWorker; // none on plain HTTP from another machine, and in some private windows
 const status = make("span");
-const note = Object.assign(make("div", "note update"), { id: "update", hidden: true });
+const note = Object.assign(make("div", "note"), { id: "update", hidden: true });
 const noteText = make("p");
 const button = Object.assign(make("button", "", "Load it now"), { type: "button", hidden: true });
 note.setAttribute("role", "status");

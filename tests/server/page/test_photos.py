@@ -26,7 +26,7 @@ def drawn(page: Any) -> np.ndarray[Any, Any]:
 
 
 def test_a_dropped_photo_is_predicted_and_drawn(page: Any, reader: Any, astronaut: Path) -> None:
-    drop(page, astronaut)
+    page.drop(astronaut)
     page.wait_for(".face .answer", "happy")
     face = reader.predict(astronaut).face
     page.wait_for(".face .probability", f"{face.probability:.0%}")
@@ -69,30 +69,8 @@ def test_the_box_is_drawn_where_the_face_is(page: Any, reader: Any, astronaut: P
     assert middle[3] == 0, "nothing is drawn over the face"
 
 
-def drop(page: Any, path: Path) -> None:
-    data = page.tab.evaluate_handle(
-        """([bytes, name]) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
-          return transfer;
-        }""",
-        [list(path.read_bytes()), path.name],
-    )
-    page.tab.dispatch_event("body", "dragenter", {"dataTransfer": data})
-    assert page.tab.is_visible("#drop-overlay")
-    page.tab.dispatch_event("body", "drop", {"dataTransfer": data})
-    assert not page.tab.is_visible("#drop-overlay")
-
-
 def test_a_pasted_photo(page: Any, astronaut: Path) -> None:
-    page.tab.evaluate(
-        """(bytes) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
-          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
-        }""",
-        list(astronaut.read_bytes()),
-    )
+    page.paste(astronaut)
     page.wait_for(".face .answer", "happy")
     page.wait_for("#title", "pasted 1.png")
 
