@@ -1,6 +1,8 @@
 """Threads share a memory budget and never exceed it; freed memory goes back to the system."""
 
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,32 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     thread.start()
     thread.join()
     assert resident() < before[0] - 60_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_what_is_freed_is_used_again() -> None:
+    """A process that is told to keep freed memory does not fault in the same pages for image after image."""
+    code = textwrap.dedent("""
+        import resource, sys
+        from mien.runtime.memory import keep_freed_memory
+
+        def decode():
+            pieces = [b"x" * size for size in (4_000_000, 3_000_000, 3_000_000)]
+
+        if sys.argv[1] == "keep":
+            keep_freed_memory()
+        decode()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            decode()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """)
+    faults = {
+        kind: int(subprocess.run([sys.executable, "-c", code, kind], capture_output=True, text=True, check=True).stdout)
+        for kind in ("usual", "keep")
+    }
+    assert faults["keep"] < 1000
+    assert faults["usual"] > 10_000
 
 
 def test_threads_never_hold_more_together_than_there_is() -> None:

@@ -17,6 +17,7 @@ from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.io.bounded import read_text
+from mien.runtime.memory import keep_freed_memory
 from mien.runtime.providers import Device
 
 #: Environment variable that holds the API key if no file is given.
@@ -129,6 +130,7 @@ def command(
 
     # Let the event loop's thread get the interpreter lock sooner while worker threads compute.
     sys.setswitchinterval(0.001)
+    keep_freed_memory()
     if run(app, limits, [listener], on_start, root_path) == SIGINT:
         say("mien: stopped", err=True)
     return 0

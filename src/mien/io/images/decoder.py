@@ -23,7 +23,7 @@ from mien.io.images.examination import examine
 from mien.io.images.loading import decode_with_size
 from mien.io.images.messages import read_exactly, read_message, write_message
 from mien.io.images.source import read_file
-from mien.runtime.memory import release_freed_memory
+from mien.runtime.memory import keep_freed_memory, release_freed_memory
 
 #: An image that takes no more than this is decoded without asking the parent, in bytes.
 FREE_BYTES = 16 * 2**20
@@ -147,6 +147,7 @@ def main(lifeline: int | None = None) -> None:
         os.dup2(silent, number)
     if lifeline is not None:
         _end_with(lifeline)
+    keep_freed_memory()
     with contextlib.suppress(BrokenPipeError, SystemExit):
         _Server(requests, replies).run()
     os._exit(0)
