@@ -36,6 +36,7 @@ class _Lane:
     """Threads of one priority and the jobs that wait for them."""
 
     niceness: int  # more than that of the process
+    changed: threading.Condition  # jobs have come; of the pool's lock, as all other changes
     jobs: deque[Job] = field(default_factory=deque)
     workers: list["_Worker"] = field(default_factory=list)
     stuck: int = 0
@@ -70,8 +71,10 @@ class WorkerPool:
 
     def __init__(self, threads: int, max_waiting: int, seconds: float) -> None:
         self._count, self._max_waiting, self._seconds = threads, max_waiting, seconds
-        self._quick, self._slow = _Lane(0), _Lane(SLOW_NICENESS)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        # A condition for each: a quick job must not wake the threads for slow ones, each of which takes the
+        # interpreter lock to see that there is nothing to do.
+        self._quick, self._slow = (_Lane(niceness, threading.Condition(self._lock)) for niceness in (0, SLOW_NICENESS))
         self._started = self._closed = False
 
     @property
@@ -119,10 +122,11 @@ class WorkerPool:
         if not even_if_full:
             self.refuse_if_full(slow)
         job = Job(work, item, MAX_BATCH_COST if cost is None else cost, later, asyncio.get_running_loop())
-        with self._changed:
+        with self._lock:
             self._start()
-            (self._slow if slow else self._quick).jobs.append(job)
-            self._changed.notify_all()
+            lane = self._slow if slow else self._quick
+            lane.jobs.append(job)
+            lane.changed.notify()
         try:
             await asyncio.wait(
                 {job.future, disconnected or job.future}, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED
@@ -141,9 +145,10 @@ class WorkerPool:
 
     def close(self) -> None:
         """Finish all jobs and end the threads; those that take too long are left behind."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            for lane in (self._quick, self._slow):
+                lane.changed.notify_all()
             workers = [*self._quick.workers, *self._slow.workers]
         until = time.monotonic() + CLOSE_SECONDS
         for worker in workers:
@@ -180,7 +185,7 @@ class WorkerPool:
         """Abandon the threads that take too long, and replace them."""
         while not self._closed:
             time.sleep(_WATCH_SECONDS)
-            with self._changed:
+            with self._lock:
                 begun_before = time.monotonic() - self._seconds
                 workers = [*self._quick.workers, *self._slow.workers]
                 for worker in [one for one in workers if one.begun is not None and one.begun < begun_before]:
@@ -198,7 +203,7 @@ class WorkerPool:
                         self._add_worker(lane)
 
     def _abandon(self, job: Job) -> None:
-        with self._changed:
+        with self._lock:
             job.abandoned = True
             for lane in (self._quick, self._slow):
                 if job in lane.jobs:
@@ -215,18 +220,18 @@ class WorkerPool:
 
     def _put_off(self, jobs: list[Job]) -> None:
         """Let jobs wait among the slow ones."""
-        with self._changed:
+        with self._lock:
             for job in jobs:
                 if self._is_full(self._slow):
                     deliver([job], [self._too_many()])
                 elif not job.abandoned and job.later is not None:
                     job.work, job.cost = job.later, MAX_BATCH_COST
                     self._slow.jobs.append(job)
-            self._changed.notify_all()
+                    self._slow.changed.notify()
 
     def _is_done(self, worker: _Worker) -> bool:
         """Note that a thread has come back; return whether it was abandoned."""
-        with self._changed:
+        with self._lock:
             worker.begun, worker.jobs, lane = None, [], worker.lane
             if worker.abandoned:
                 lane.stuck -= 1
@@ -237,11 +242,11 @@ class WorkerPool:
     def _next_batch(self, worker: _Worker) -> list[Job]:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
         waiting = worker.lane.jobs
-        with self._changed:
+        with self._lock:
             while not waiting:
                 if self._closed:
                     return []
-                self._changed.wait()
+                worker.lane.changed.wait()
             most = min(math.ceil(len(waiting) / self._count), MAX_BATCH_JOBS)
             worker.begun = time.monotonic()
             jobs = [waiting.popleft()]
