@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from mien.inference.reader import Reader
 from mien.server import create_app
-from mien.server.app import ExplainQuery, PredictQuery, add_error_handlers
-from mien.server.schemas import ExplainParams, PredictParams
+from mien.server.app import add_error_handlers
+from mien.server.schemas import ExplainParams, PredictParams, read_params
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def app(reader: Reader) -> FastAPI:
     add_error_handlers(app, create_app(reader).state.mien)
 
     @app.get("/predict")
-    async def predict(params: PredictQuery) -> PredictParams:
-        return params
+    async def predict(request: Request) -> PredictParams:
+        return read_params(PredictParams, request.query_params)
 
     @app.get("/explain")
-    async def explain(params: ExplainQuery) -> ExplainParams:
-        return params
+    async def explain(request: Request) -> ExplainParams:
+        return read_params(ExplainParams, request.query_params)
 
     return app
 

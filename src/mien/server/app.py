@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -30,7 +29,7 @@ from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
 from mien.server.reference import render_reference
-from mien.server.schemas import ExplainParams, PredictParams, summarise_errors
+from mien.server.schemas import ExplainParams, PredictParams, read_params
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
 from mien.server.uploads import BodyMemory, HeldResponse, read_uploads
@@ -39,9 +38,6 @@ from mien.version import __version__
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
-
-PredictQuery = Annotated[PredictParams, Query()]
-ExplainQuery = Annotated[ExplainParams, Query()]
 
 
 class PageFiles(StaticFiles):
@@ -77,8 +73,9 @@ class Api:
             "mien_held_bytes", "Memory of all request bodies and large answers", lambda: self.memory.used
         )
 
-    async def predict(self, request: Request, params: PredictQuery) -> Response:
+    async def predict(self, request: Request) -> Response:
         """Predict the expression in one or several images. An image that cannot be read is a row with a reason."""
+        params = read_params(PredictParams, request.query_params)
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full()
         with self.memory.reserve() as reservation:
@@ -91,8 +88,9 @@ class Api:
         self.metrics.images.inc(len(uploads))
         return HeldResponse(rows, "application/json", self.memory)
 
-    async def explain(self, request: Request, params: ExplainQuery) -> Response:
+    async def explain(self, request: Request) -> Response:
         """Show the evidence for a label in each face of one image: a PNG, longest side at most 1280 pixels."""
+        params = read_params(ExplainParams, request.query_params)
         reader = self.models.reader(params.model, params.detect, params.faces, params.threshold)
         self.workers.refuse_if_full(slow=True)
         with self.memory.reserve() as reservation:
@@ -103,10 +101,11 @@ class Api:
             png = await self._run(request, lambda _: [work()], None, slow=True)
         return HeldResponse(png, "image/png", self.memory)
 
-    async def stream(self, socket: WebSocket, params: PredictQuery) -> None:
+    async def stream(self, socket: WebSocket) -> None:
         """Answer the frames of a WebSocket."""
-        await socket.accept()
+        await socket.accept()  # before a problem, too: a page cannot read why a stream was refused
         try:
+            params = read_params(PredictParams, socket.query_params)
             if self.key.required and not self.key.matches(await receive_key(socket, self.limits.header_seconds)):
                 raise Problem("unauthorized", 'send the API key as the first message: {"key": "KEY"}')
             if unlock := socket.scope.get("extensions", {}).get(UNLOCK):
@@ -275,15 +274,6 @@ def add_error_handlers(app: FastAPI, api: Api) -> None:
     @app.exception_handler(Problem)
     async def on_problem(_: Request, problem: Problem) -> Response:
         return api.problem_response(problem)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_wrong_parameter(_: Request, error: RequestValidationError) -> Response:
-        return api.problem_response(Problem("bad_parameter", summarise_errors(error.errors())))
-
-    @app.exception_handler(WebSocketRequestValidationError)
-    async def on_wrong_parameter_of_stream(socket: WebSocket, error: WebSocketRequestValidationError) -> None:
-        await socket.accept()  # a page cannot read why a stream was refused
-        await api.close_stream(socket, Problem("bad_parameter", summarise_errors(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:

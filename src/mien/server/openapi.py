@@ -1,7 +1,7 @@
 """Describe every route for the OpenAPI document: examples, request bodies, and each error with an example.
 
-FastAPI adds the parameters and the schemas, which are in `schemas`. Endpoints and routes are in `app`. The WebSocket is
-described in docs/http.md, since OpenAPI has no WebSockets.
+Parameters and answers are declared in `schemas`; FastAPI adds the schemas of the answers. Endpoints and routes are in
+`app`. The WebSocket is described in docs/http.md, since OpenAPI has no WebSockets.
 """
 
 from typing import Any
@@ -12,7 +12,18 @@ from starlette.responses import Response
 
 from mien.server.limits import Limits
 from mien.server.problems import CODES, MEDIA_TYPE, document
-from mien.server.schemas import Alive, ModelInfo, ModelList, ProblemDocument, Ready, Row, ServerConfig
+from mien.server.schemas import (
+    Alive,
+    ExplainParams,
+    ModelInfo,
+    ModelList,
+    PredictParams,
+    ProblemDocument,
+    Ready,
+    Row,
+    ServerConfig,
+    describe_params,
+)
 
 ABOUT = (
     "Reads the expression on faces. Uploaded images stay in memory and are never stored. Every error is a problem "
@@ -80,13 +91,15 @@ def describe_routes(limits: Limits) -> dict[str, dict[str, Any]]:
         "predict": {
             "summary": "Predict images",
             "response_model": list[Row],
-            "openapi_extra": _request({"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.files}),
+            "openapi_extra": _request(
+                PredictParams, {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.files}
+            ),
             "responses": {200: _example([EXAMPLE_ROW]), **_problems(*_UPLOAD_CODES)},
         },
         "explain": {
             "summary": "Show the evidence for a label",
             "response_class": PngResponse,
-            "openapi_extra": _request(_BINARY),
+            "openapi_extra": _request(ExplainParams, _BINARY),
             "responses": {
                 200: {"content": {"image/png": {"schema": _BINARY}}},
                 **_problems(*_UPLOAD_CODES, "unreadable_image"),
@@ -124,24 +137,22 @@ def describe_routes(limits: Limits) -> dict[str, dict[str, Any]]:
 
 
 def complete(described: dict[str, Any]) -> dict[str, Any]:
-    """Undo what FastAPI writes of itself: it drops null values of examples, and adds an answer 422 of its own."""
+    """Put the null values of an example back, which FastAPI drops."""
     responses = described["paths"]["/v1/predict"]["post"]["responses"]
     responses["200"]["content"]["application/json"]["example"] = [EXAMPLE_ROW]
-    responses.pop("422", None)
-    for name in ("HTTPValidationError", "ValidationError"):
-        described["components"]["schemas"].pop(name, None)
     return described
 
 
-def _request(file: dict[str, Any]) -> dict[str, Any]:
-    """Describe a request body: a form whose field `file` is as given, or one image."""
+def _request(params: type[PredictParams], file: dict[str, Any]) -> dict[str, Any]:
+    """Describe the parameters and the body of a request: a form whose field `file` is as given, or one image."""
     form = {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}
     kinds = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
     return {
+        "parameters": describe_params(params),
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": form, **dict.fromkeys(kinds, _IMAGE_BODY)},
-        }
+        },
     }
 
 

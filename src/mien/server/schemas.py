@@ -1,12 +1,12 @@
-"""Declare the query parameters and the JSON answers of every route. FastAPI validates and documents from them.
+"""Declare the query parameters and the JSON answers of every route, and read the parameters.
 
 Routes are in `app`; descriptions, examples and request bodies are in `openapi`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic reads the one of `typing` from Python 3.12
 
 from mien.inference.bundle_config import Content, Framing
@@ -14,7 +14,7 @@ from mien.inference.reader_options import Faces
 from mien.results import Status
 from mien.server.limits import Limits
 from mien.server.models import View
-from mien.server.problems import CODES
+from mien.server.problems import CODES, Problem
 
 
 class PredictParams(BaseModel):
@@ -43,6 +43,38 @@ class ExplainParams(PredictParams):
     label: str | None = None
     method: Literal["cam", "occlusion"] | None = None
     view: View = "overlay"
+
+
+Params = TypeVar("Params", bound=PredictParams)
+
+
+def read_params(kind: type[Params], query: Mapping[str, str]) -> Params:
+    """Return the parameters of a request; raise Problem `bad_parameter` if one is unknown or wrong.
+
+    FastAPI does the same for a declared parameter. It looks at each field's annotation again for every request, which
+    took a fifth of the event loop's time for crops.
+
+    Examples:
+        >>> read_params(PredictParams, {"detect": "false"}).detect
+        False
+    """
+    try:
+        return kind.model_validate(dict(query))
+    except ValidationError as error:
+        raise Problem("bad_parameter", summarise_errors(error.errors(include_url=False))) from None
+
+
+def describe_params(kind: type[PredictParams]) -> list[dict[str, Any]]:
+    """Return parameters as the OpenAPI document lists them."""
+    return [
+        {"name": name, "in": "query", "required": False, "schema": _without_null_default(schema)}
+        | {key: schema[key] for key in ("description",) if key in schema}
+        for name, schema in kind.model_json_schema()["properties"].items()
+    ]
+
+
+def _without_null_default(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if (key, value) != ("default", None)}
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]
