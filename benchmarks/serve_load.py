@@ -3,7 +3,8 @@
 The server is a separate process, this one is the client, on the same cores. Requests are prepared before the clock
 starts, and each connection sends the next one as soon as it has its answer. Throughput is compared with `predict_many`
 on the same images in memory, measured in a separate process in the same round. Since the client uses some of the
-cores, the ratio is also given in processor time: the cost of an image in process, divided by its cost to the server.
+cores, the ratio is also given in processor time: the cost of an image in process, divided by its cost to the server and
+its decoders.
 
     python benchmarks/serve_load.py [--model NAME|FOLDER] [--seconds 5] [--connections 1 8 64 256]
     python benchmarks/serve_load.py --compare OTHER_TREE [--rounds 5] [--connections 64]
@@ -32,9 +33,8 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
+from isolation_speed import processor_seconds
 from latency import processor
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 IN_PROCESS = """
 import sys, time, mien
@@ -77,8 +77,8 @@ class Server:
         self.port = int(found.group(1))
 
     def processor_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Return the processor time of the server and its decoders, in seconds."""
+        return processor_seconds(self.process.pid)
 
     def memory(self, name: str = "VmRSS") -> float:
         """Return the resident memory in MiB."""

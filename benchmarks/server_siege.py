@@ -29,9 +29,10 @@ from pathlib import Path
 import numpy as np
 
 from latency import processor
-from serve_load import TICKS, Server, images, request
+from serve_load import Server, images, request
 from siege_attacks import HOST, NICENESS, besiege, connect
 
+TICKS = os.sysconf("SC_CLK_TCK")
 #: Siege over undisturbed latency, 99th percentile, that is wanted at most.
 WANTED = 3
 
