@@ -1,9 +1,10 @@
 """Make everything that a release publishes, into one new folder: `make release`. Uploads nothing.
 
-The folder gets the wheel, the sdist, the documentation site, an SBOM (CycloneDX), the section of CHANGELOG.md, and
-SHA256SUMS over all of them. Two builds of one commit are equal, byte by byte.
+The folder gets the wheels of mien and of mien-web, the sdist, the documentation site, an SBOM (CycloneDX), the section
+of CHANGELOG.md, and SHA256SUMS over all of them. Two builds of one commit are equal, byte by byte.
 
-`make release` makes the environments and the site. Run this file with the interpreter that has mien with all extras.
+`make release` makes the environments, the site and, with node, the page that mien-web carries. Run this file with the
+interpreter that has mien with all extras.
 """
 
 import argparse
@@ -31,6 +32,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "build" / "site"
 #: All extras but Ray's, which needs Ray in the environment.
 EXTRAS = ("train", "report", "parquet", "video", "serve", "tune", "tune-db", "tensorboard")
+#: What the wheel of mien-web must hold: the page, the library, and the licences of what it carries.
+PAGE = {"index.html", "page/app.js"} | {
+    f"mien/{name}" for name in (
+        "mien.js", "worker.js", "ort-wasm-simd-threaded.wasm", "LICENSE", "LICENSE-onnxruntime.txt",
+        "ThirdPartyNotices-onnxruntime.txt",
+    )
+}  # fmt: skip
+#: Sources of the modules in its folder `page/`: the second replaces those of the first.
+PAGE_SOURCES = (ROOT / "src" / "mien" / "server" / "page", ROOT / "web" / "page")
 #: Endings of the models that travel inside the wheel.
 MODELS = (".onnx", ".npz")
 
@@ -65,10 +75,29 @@ def check_clean() -> None:
 
 def build(folder: Path, python: Path) -> list[Path]:
     """Build the sdist, and the wheel out of the sdist; return both."""
-    subprocess.run(
-        [python, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL, env=_environment()
-    )
-    return [_only(folder, "*.tar.gz"), _only(folder, "*.whl")]
+    _run_build(python, folder, ROOT)
+    return [_only(folder, "*.tar.gz"), _only(folder, "mien-*.whl")]
+
+
+def build_page(folder: Path, python: Path) -> Path:
+    """Build the wheel of mien-web with the page that `make web` has written; return it."""
+    if not (ROOT / "web" / "site" / "index.html").is_file():
+        raise SystemExit(f"{ROOT / 'web' / 'site'}: holds no page; run make web")
+    _run_build(python, folder, "--wheel", ROOT / "web" / "wheel")
+    return _only(folder, "mien_web-*.whl")
+
+
+def check_page(wheel: Path) -> None:
+    """Refuse a wheel of mien-web that lacks a file, has a model, or was built from other sources than these."""
+    with zipfile.ZipFile(wheel) as inside:
+        files = {name.removeprefix("mien_web/site/"): inside.read(name) for name in inside.namelist()}
+    if lost := sorted(PAGE - files.keys()):
+        raise SystemExit(f"{wheel.name}: lacks {len(lost)} files ({lost[0]}, …); run make web")
+    if models := sorted(name for name in files if name.endswith(MODELS)):
+        raise SystemExit(f"{wheel.name}: holds {models[0]}, which mien brings itself")
+    for source in {path.name: path for folder in PAGE_SOURCES for path in folder.glob("*.*s")}.values():
+        if files.get(f"page/{source.name}", source.read_bytes()) != source.read_bytes():
+            raise SystemExit(f"{wheel.name}: holds another {source.name} than {source.parent}; run make web")
 
 
 def check_wheel(wheel: Path) -> None:
@@ -138,8 +167,20 @@ def sbom(python: Path, wheel: Path) -> dict[str, Any]:
         {**row, "dependsOn": [one for one in row.get("dependsOn", []) if one in refs]}
         for row in document["dependencies"] if row["ref"] in refs
     ]  # fmt: skip
-    document["components"] = kept + _models(wheel)
+    document["components"] = kept + _models(wheel) + _page_parts()
     return document
+
+
+def _page_parts() -> list[dict[str, Any]]:
+    """Return mien-web and what it carries: onnxruntime-web in the version that the lock of npm has."""
+    lock = json.loads((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))
+    version = lock["packages"]["node_modules/onnxruntime-web"]["version"]
+    parts = [f"pkg:pypi/mien-web@{__version__}", f"pkg:npm/onnxruntime-web@{version}"]
+    return [
+        {"type": "library", "bom-ref": purl, "name": purl.split("/")[1].split("@")[0], "version": purl.split("@")[1],
+         "purl": purl, "licenses": [{"license": {"id": "MIT"}}]}
+        for purl in parts
+    ]  # fmt: skip
 
 
 def _models(wheel: Path) -> list[dict[str, Any]]:
@@ -174,6 +215,7 @@ def make(out: Path, python: Path, tag: str | None) -> None:
         folder.mkdir()
         _, wheel = build(folder, python)
         check_wheel(wheel)
+        check_page(build_page(folder, python))
         pack_site(SITE, folder / f"mien-{__version__}-docs.tar.gz")
         text = json.dumps(sbom(python, wheel), indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"mien-{__version__}.cdx.json").write_text(text + "\n", encoding="utf-8")
@@ -191,6 +233,11 @@ def _environment() -> dict[str, str]:
 
 def _git(*words: str) -> str:
     return subprocess.run(["git", "-C", ROOT, *words], check=True, capture_output=True, text=True).stdout
+
+
+def _run_build(python: Path, folder: Path, *what: object) -> None:
+    command = [python, "-m", "build", "--outdir", folder, *map(str, what)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_environment())
 
 
 def _only(folder: Path, pattern: str) -> Path:

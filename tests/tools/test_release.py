@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from web_build import find_node, run_in_web
 
 from mien.version import __version__
 
@@ -71,6 +73,32 @@ def test_the_site_is_packed_alike_twice(tmp_path: Path) -> None:
         release.pack_site(tmp_path / "nothing", tmp_path / "three.tar.gz")
 
 
+def write_wheel(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(f"mien_web/site/{name}", data)
+    return path
+
+
+def test_a_page_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    sources = {path.name: path for folder in release.PAGE_SOURCES for path in folder.iterdir()}
+    sound = dict.fromkeys(release.PAGE, b"built") | {"page/app.js": sources["app.js"].read_bytes()}
+    backend = sources["backend.js"]
+    assert backend.parent.parent.name == "web"
+    sound["page/backend.js"] = backend.read_bytes()
+    path = tmp_path / "mien_web.whl"
+    release.check_page(write_wheel(path, sound))
+    for changes, words in (
+        ({"page/backend.js": b"old"}, "holds another backend.js than .*web.page; run make web"),
+        ({"models/mien/model.onnx": b"weights"}, "holds models/mien/model.onnx, which mien brings itself"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            release.check_page(write_wheel(path, sound | changes))
+    del sound["mien/ThirdPartyNotices-onnxruntime.txt"]
+    with pytest.raises(SystemExit, match=r"lacks 1 files \(mien/ThirdPartyNotices"):
+        release.check_page(write_wheel(path, sound))
+
+
 def test_requirements_follow_extras_and_leave_out_tools_of_the_tests() -> None:
     core, served = release.requirements(()), release.requirements(("serve",))
     assert {"numpy", "pillow", "onnxruntime"} <= core
@@ -95,6 +123,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = changelog.read_text(encoding="utf-8").replace(f"{__version__} (unreleased)", f"{__version__} (2026-01-02)")
     changelog.write_text(text, encoding="utf-8")
     (folder / "src" / "mien" / "version.py").write_text((ROOT / "src" / "mien" / "version.py").read_text())
+    run_in_web(find_node(), "build.mjs", "--out", str(folder / "web" / "dist"), "--page", str(folder / "web" / "site"))
     site = folder / "build" / "site"
     site.mkdir(parents=True)
     (site / "index.html").write_text("<h1>mien</h1>")
@@ -128,8 +157,9 @@ def test_a_release_is_complete_and_two_of_one_commit_are_equal(clone: Path, tool
         assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in one.iterdir())
     assert names == sorted([
-        f"mien-{__version__}-py3-none-any.whl", f"mien-{__version__}.tar.gz", f"mien-{__version__}-docs.tar.gz",
-        f"mien-{__version__}.cdx.json", "NOTES.md", "SHA256SUMS",
+        f"mien-{__version__}-py3-none-any.whl", f"mien_web-{__version__}-py3-none-any.whl",
+        f"mien-{__version__}.tar.gz", f"mien-{__version__}-docs.tar.gz", f"mien-{__version__}.cdx.json",
+        "NOTES.md", "SHA256SUMS",
     ])  # fmt: skip
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
@@ -137,6 +167,7 @@ def test_a_release_is_complete_and_two_of_one_commit_are_equal(clone: Path, tool
     found = {row["name"]: row for row in components(one)}
     assert found["numpy"]["version"] == metadata.version("numpy")
     assert found["mien/faces/weights/yunet_2023mar.onnx"]["type"] == "machine-learning-model"
+    assert found["onnxruntime-web"]["purl"].startswith("pkg:npm/onnxruntime-web@1.")
     assert "pytest" not in found
     done = make(clone, tools, "--out", str(one))
     assert (done.returncode, done.stderr) == (1, f"{one}: exists; move it away, or give another --out\n")
