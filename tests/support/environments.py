@@ -3,17 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command that finds no package of this process; what it prints is kept."""
+def run(*command: object, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command that finds no package of this process; `env` changes variables. What it prints is kept."""
     words = [str(word) for word in command]
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    return subprocess.run(words, capture_output=True, text=True, check=False, **({"env": clean} | options))
+    variables = {**os.environ, **(env or {})}
+    clean = {name: value for name, value in variables.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=clean, **options)
 
 
 def build(source: Path, out: Path, *options: str) -> None:
