@@ -141,6 +141,9 @@ def test_without_the_extra_it_is_one_sentence(no_clone: None, tmp_path: Path, ca
     assert (code, out) == (2, "")
     assert err == "mien: exporting a page needs an optional part of mien: pip install 'mien[page]'\n"
     assert sorted(tmp_path.iterdir()) == before
+    (tmp_path / "build.mjs").touch()
+    _, _, err = call("export", "--page", tmp_path / "site")
+    assert err.startswith("mien: exporting a page, unless make web has built it in this clone, needs an optional part")
 
 
 def test_the_package_is_found_in_the_version_of_mien_alone(

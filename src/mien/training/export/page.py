@@ -116,7 +116,8 @@ def find_page() -> Path:
     try:
         import mien_web
     except ImportError:
-        raise MissingExtraError("exporting a page", "page") from None
+        built_here = ", unless make web has built it in this clone," if (CLONE.parent / "build.mjs").is_file() else ""
+        raise MissingExtraError(f"exporting a page{built_here}", "page") from None
     version = metadata.version(PACKAGE)
     if version != __version__:
         raise ExportError(
