@@ -236,7 +236,7 @@ def _git(*words: str) -> str:
 
 
 def _run_build(python: Path, folder: Path, *what: object) -> None:
-    command = [python, "-m", "build", "--outdir", folder, *map(str, what)]
+    command = [str(python), "-m", "build", "--outdir", str(folder), *map(str, what)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_environment())
 
 
