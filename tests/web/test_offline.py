@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import sync_api
 from page_tab import Visit
 from static_site import StaticSite
 
+expect = sync_api.expect
 TITLE = "mien: the expression on a face"
 
 
@@ -85,10 +87,9 @@ def test_a_new_version_is_used_whole(page: Visit, site: StaticSite, folder: Path
     other.goto(site.url)
     assert other.title() == TITLE
     page.tab.click("#update button")
-    page.wait_for("#update", "Close the other tabs with this page first")
+    page.wait_for("#update", "Close the other tabs with this page")
     other.close()
-    page.tab.click("#update button")
-    page.tab.wait_for_function("document.title === 'new'")
+    expect(page.tab).to_have_title("new", timeout=30_000)
     page.wait_for(".what", "Works offline.")
     page.add(photo)
     page.tab.locator("#photo[alt='astronaut.png: new 1 face: happy 100%']").wait_for()
@@ -100,7 +101,7 @@ def test_a_new_version_is_used_at_the_next_visit(page: Visit, folder: Path) -> N
     page.tab.reload()
     page.wait_for("#update", "A new version of this page is ready.")
     page.tab.reload()
-    page.tab.wait_for_function("document.title === 'new'")
+    expect(page.tab).to_have_title("new", timeout=30_000)
 
 
 def test_a_damaged_new_version_is_not_used(page: Visit, folder: Path, photo: Path) -> None:

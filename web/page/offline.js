@@ -13,29 +13,34 @@ note.append(noteText, button);
 byId("where").after(" ", status);
 byId("alert").before(note);
 
+const PAUSE = 500; // milliseconds before a new version is asked again whether the other tabs are closed
+
 let waiting = null; // the worker of a new version
+let wanted = false; // whether to load again once it has taken over
 let asked = false;
 
-function say(text, offer = null) {
+function say(text, offered = false) {
   setText(noteText, text);
   show(note, true);
-  show(button, Boolean(offer));
-  waiting = offer;
+  show(button, offered);
 }
 
 /** Begin with a new version that was fetched earlier, if no other tab has the old one: nothing is lost yet. */
 export async function useNewVersion() {
   const found = await worker?.getRegistration(ROOT).catch(() => null);
-  if (found?.waiting && worker.controller) takeOver(found.waiting);
+  if (!found?.waiting || !worker.controller) return;
+  waiting = found.waiting;
+  takeOver();
 }
 
-function takeOver(next) {
-  asked = true;
-  next.postMessage("take over");
+function takeOver() {
+  wanted = asked = true;
+  waiting.postMessage("take over");
 }
 
 /** Keep the page, or the new version of it that the host has by now. */
 export async function keepOffline() {
+  wanted = false; // from now on the user may have photos here
   const version = worker && (await hostVersion());
   if (!version) return;
   const address = new URL(`service-worker.js?files=${version}`, ROOT).href;
@@ -65,7 +70,8 @@ function follow(own, registration) {
   if (own.state === "activated") setText(status, "Works offline.");
   if (own.state !== "installed" || !registration.active) return;
   const text = "A new version of this page is ready. Loading it clears the photos of this tab.";
-  say(text, own);
+  waiting = own;
+  say(text, true);
   announce(text);
 }
 
@@ -75,10 +81,12 @@ function fail(reason) {
     : `This page cannot be kept for use without a network: ${reason}.`);
 }
 
-button.addEventListener("click", () => takeOver(waiting));
+button.addEventListener("click", takeOver);
 worker?.addEventListener("message", ({ data }) => {
   // A network that fails while a new version is fetched may be back at the next visit.
   if (data.failed && !(worker.controller && data.code === "unreachable")) fail(data.failed);
-  if (data.others && waiting) say("Close the other tabs with this page first: they have the old version.", waiting);
+  if (!data.others || !wanted) return;
+  if (!note.hidden) say("Close the other tabs with this page: they have the old version."); // the user has asked
+  setTimeout(() => wanted && takeOver(), PAUSE);
 });
 worker?.addEventListener("controllerchange", () => asked && location.reload());
