@@ -230,10 +230,25 @@ def test_a_network_without_numbers_is_refused_with_its_mirror_image_too(make_bun
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_ends_a_graph_that_runs_for_ever(make_bundle: Callable[..., Path], photo: Path) -> None:
-    command = [sys.executable, "-m", "mien", "predict", str(photo), "--no-detect", "--model"]
-    process = subprocess.Popen([*command, str(make_bundle(graph=endless()))], stderr=subprocess.PIPE, text=True)
+    code = """
+import sys
+from mien.cli import main
+from mien.runtime.sessions import Session
+run = Session._run
+def told(self, *arguments):
+    print("the graph runs", flush=True)
+    return run(self, *arguments)
+Session._run = told
+main(sys.argv[1:])
+"""
+    command = [sys.executable, "-c", code, "predict", str(photo), "--no-detect", "--model"]
+    process = subprocess.Popen(
+        [*command, str(make_bundle(graph=endless()))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "the graph runs\n"
     with pytest.raises(subprocess.TimeoutExpired):
-        process.communicate(timeout=5)
+        process.communicate(timeout=1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors.splitlines()[-1]) == (130, "mien: interrupted")

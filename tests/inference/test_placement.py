@@ -1,6 +1,6 @@
 """`auto` leaves the CPU for a device that is clearly faster and answers alike, and says what it chose."""
 
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,8 +85,15 @@ def test_a_damaged_graph_is_the_bundle_s_fault_on_every_device(stand_in: None, t
             place(bundle, device, 1, detect=False)
 
 
-def test_only_what_is_clearly_faster_in_every_round_leaves_the_cpu() -> None:
-    found = placement._speeds({"cpu": lambda: time.sleep(0.05), "cuda": lambda: None})
+def test_only_what_is_clearly_faster_in_every_round_leaves_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def takes(seconds: float) -> Callable[[], None]:
+        return lambda: clock.append(clock[-1] + seconds)
+
+    monkeypatch.setattr("mien.inference.placement.time.perf_counter", lambda: clock[-1])
+    found = placement._speeds({"cpu": takes(0.05), "cuda": takes(0.01)})
+    assert found["cuda"] == pytest.approx([5.0] * len(found["cuda"]))
     assert min(found["cuda"]) > MIN_GAIN
     assert placement._fastest(found) == "cuda"
     assert placement._fastest({"cuda": [9.0, 0.99 * MIN_GAIN, 9.0]}) == "cpu"

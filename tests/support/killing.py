@@ -56,6 +56,22 @@ finally:
 """
 
 
+#: Sends the process a signal when its journal has so many rows. From outside it might come too late.
+_AT_A_ROW = """
+import os, sys
+from mien.io.journal import Journal
+at, how = int(sys.argv[1]), int(sys.argv[2])
+append = Journal.append
+def counted(self, *arguments):
+    append(self, *arguments)
+    if self.rows == at:
+        os.kill(os.getpid(), how)
+Journal.append = counted
+from mien.cli import main
+main(sys.argv[3:])
+"""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A process that ended: its status (-9 if it was killed), what it wrote, and its seconds."""
@@ -103,6 +119,14 @@ def run(
         process.send_signal(signal.SIGKILL)
         out, errors = process.communicate()
     return Ended(process.returncode, out, errors, time.perf_counter() - began)
+
+
+def stop_at_row(arguments: Sequence[object], row: int, how: signal.Signals) -> Ended:
+    """Run the command, and send it a signal when it has kept so many rows of a prediction, counted from 1."""
+    began = time.perf_counter()
+    command = [sys.executable, "-c", _AT_A_ROW, str(row), str(int(how)), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr, time.perf_counter() - began)
 
 
 def killed(ended: Ended) -> bool:

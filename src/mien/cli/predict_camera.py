@@ -25,9 +25,9 @@ def predict_camera(reader: Reader, camera: str, output: RowOutput | None = None,
     """
     seen = VideoSummary(fps, reader.answers)
     with open_camera(camera) as opened:
-        say("mien: reading the webcam; Ctrl-C ends it", err=True)
         to_stderr = output is not None
         with _until_interrupted() as interrupted:
+            say("mien: reading the webcam; Ctrl-C ends it", err=True)
             frames = takewhile(lambda _: not interrupted.is_set(), opened.frames(fps))
             results = _printing_live(reader.watch(frames, source=f"camera {camera}"), to_stderr)
             _write(output, reader, _collected(results, seen))

@@ -103,12 +103,13 @@ class Session:
                 done.set_exception(error)
 
         thread = threading.Thread(target=run, daemon=True)
-        thread.start()
         try:
+            thread.start()
             return done.result()
         except KeyboardInterrupt:
             options.terminate = True  # seen between two operations
-            thread.join(_STOP)  # the process must not end under it
+            if thread.ident is not None:
+                thread.join(_STOP)  # the process must not end under it
             raise
 
     def _run(self, *arguments: Any) -> list[Any]:

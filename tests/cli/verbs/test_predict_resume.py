@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killing import stop_at_row
 from PIL import Image
 
 from mien.inference.reader import Reader
@@ -51,23 +51,8 @@ def listing(folder: Path, images: Path, count: int) -> Path:
     return path
 
 
-def size_of(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "mien", "predict", *map(str, arguments)]
-
-
-def stop(arguments: list[str], part: Path, at: int, how: signal.Signals) -> tuple[int, str]:
-    """Start the command, and send it a signal when its journal has grown to `at` bytes."""
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        while size_of(part) < at and running.poll() is None:
-            time.sleep(0.001)
-        running.send_signal(how)
-        out, err = running.communicate()
-    assert out == ""
-    return running.returncode, err
 
 
 def killed_twice(folder: Path, inputs: Path, bundle: Path, kind: str) -> tuple[bytes, bytes, int]:
@@ -76,16 +61,15 @@ def killed_twice(folder: Path, inputs: Path, bundle: Path, kind: str) -> tuple[b
     subprocess.run(command(inputs, "--model", bundle, f"--{kind}", whole), capture_output=True, check=False)
     expected = whole.read_bytes()
     part = out.with_name(out.name + ".part")
-    arguments = command(inputs, "--model", bundle, f"--{kind}", out)
+    arguments = ["predict", inputs, "--model", bundle, f"--{kind}", out]
     count = len(inputs.read_text().splitlines())
-    moments = sorted(random.random() for _ in range(2))
-    for moment in moments:
-        status, err = stop(arguments, part, round(0.1 * count + 300 * count * moment), signal.SIGKILL)
-        assert status == -signal.SIGKILL
-        assert re.fullmatch(rf"(mien: resuming after \d+ of {count}\n)?", err)
+    for row in sorted(random.sample(range(1, count + 1), 2)):
+        ended = stop_at_row(arguments, row, signal.SIGKILL)
+        assert (ended.status, ended.stdout) == (-signal.SIGKILL, "")
+        assert re.fullmatch(r"(mien: resuming after [\d,]+ of [\d,]+\n)?", ended.stderr)
         assert not out.exists()
         assert part.exists()
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    done = subprocess.run(command(*arguments[1:]), capture_output=True, text=True, check=False)
     assert not part.exists()
     assert sorted(path.name for path in folder.iterdir()) == sorted((inputs.name, whole.name, out.name))
     return expected, out.read_bytes(), done.returncode
@@ -133,20 +117,15 @@ def test_twenty_thousand_rows_killed_twice(bundle: Path, images: Path, tmp_path:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_signals_keep_the_rows(bundle: Path, images: Path, tmp_path: Path, how: signal.Signals) -> None:
     inputs, out, part = listing(tmp_path, images, 400), tmp_path / "out.csv", tmp_path / "out.csv.part"
-    arguments = command(inputs, "--model", bundle, "--csv", out)
-    status, err = stop(arguments, part, 20_000, how)
-    kept = part.read_bytes().count(b"\n") - 1
-    assert kept >= 32
+    arguments = [inputs, "--model", bundle, "--csv", out]
+    ended = stop_at_row(["predict", *arguments], 50, how)
+    assert part.read_bytes().count(b"\n") - 1 == 50
     if how == signal.SIGINT:
-        assert status == 130
-        # Ctrl-C may come after a row is written and before it is counted.
-        assert err in [
-            f"mien: interrupted; {count} rows are kept in {part}; the same command continues\n"
-            for count in (kept, kept - 1)
-        ]
+        said = f"mien: interrupted; 50 rows are kept in {part}; the same command continues\n"
+        assert (ended.status, ended.stderr) == (130, said)
     else:
-        assert (status, err) == (-signal.SIGTERM, "")
-    subprocess.run(arguments, capture_output=True, check=False)
+        assert (ended.status, ended.stderr) == (-signal.SIGTERM, "")
+    subprocess.run(command(*arguments), capture_output=True, check=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "out.csv"]
     assert len(out.read_text().splitlines()) == 401
 

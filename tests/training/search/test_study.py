@@ -23,18 +23,21 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 JOB: dict[str, Any] = {"data": "a digest", "search": {"x": "0 to 1"}}
 
-#: A process that works on a study: (database, trials, log, seconds per trial, silent_after).
+#: A process that works on a study: (database, trials, log, seconds per trial, silent_after, together). Its first trial
+#: lasts until as many processes as work together have begun one.
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
 from mien.training.search.study import Budget, Study, record_seconds, first_attempt, open_study, run_trials
-place, trials, log, pause, silent_after = sys.argv[1:]
+place, trials, log, pause, silent_after, together = sys.argv[1:]
 storage = place if "://" in place else Path(place)
 study = open_study(storage, "toy", {"toy": 1}, {"x": 0.5}, silent_after=int(silent_after))
 def objective(trial):
     x = trial.suggest_float("x", 0, 1)
     with open(log, "a") as stream:
         stream.write(json.dumps([os.getpid(), trial.number, first_attempt(trial), x]) + "\\n")
+    while len({json.loads(line)[0] for line in open(log)}) < int(together):
+        time.sleep(0.05)
     time.sleep(float(pause))
     record_seconds(trial, float(pause))
     return -((x - 0.3) ** 2)
@@ -54,8 +57,10 @@ def toy(trial: Any) -> float:
     return float(-((x - 0.3) ** 2))
 
 
-def worker(place: str | Path, trials: int, log: Path, pause: float, silent_after: int = 20) -> subprocess.Popen[str]:
-    arguments = [str(place), str(trials), str(log), str(pause), str(silent_after)]
+def worker(
+    place: str | Path, trials: int, log: Path, pause: float, silent_after: int = 60, together: int = 1
+) -> subprocess.Popen[str]:
+    arguments = [str(place), str(trials), str(log), str(pause), str(silent_after), str(together)]
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], text=True)
 
 
@@ -209,7 +214,7 @@ def test_what_was_interrupted_is_tried_again(file: Path) -> None:
 
 def share(place: str | Path, log: Path) -> None:
     """Two processes begin together and share twelve trials; none is lost, none is done twice."""
-    both = [worker(place, 12, log, 0.3), worker(place, 12, log, 0.3)]
+    both = [worker(place, 12, log, 0.1, together=2) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     study = reopened(place)
     assert states(study)["COMPLETE"] == 12
