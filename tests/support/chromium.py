@@ -17,6 +17,10 @@ ARGUMENTS = (
 ).split()
 
 
+#: How long a step may take, in milliseconds: a machine that does much else at the same time may stop for long.
+PATIENCE = 180_000
+
+
 # Playwright keeps an event loop running in this thread until it ends: no other test could run one.
 @pytest.fixture(scope="package")
 def start_browser() -> Iterator[Callable[..., Any]]:
@@ -28,7 +32,9 @@ def start_browser() -> Iterator[Callable[..., Any]]:
 
         def start(*arguments: str) -> Any:
             if arguments not in browsers:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
+                browser = playwright.chromium.launch(
+                    executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments], timeout=PATIENCE
+                )
                 browsers[arguments] = stack.enter_context(browser)
             return browsers[arguments]
 
@@ -42,7 +48,7 @@ class Tab:
         self.url = url
         self.context = browser.new_context(**({"accept_downloads": True} | options))
         self.tab = self.context.new_page()
-        self.tab.set_default_timeout(30_000)
+        self.tab.set_default_timeout(PATIENCE)
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.tab.on("console", self._on_console)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chromium import Tab, sync_api
+from chromium import PATIENCE, Tab, sync_api
 
 
 class Visit(Tab):
@@ -52,7 +52,7 @@ class Visit(Tab):
         self.tab.locator(".thumb[data-state=waiting], .thumb[data-state=running]").first.wait_for(state="detached")
 
     def wait_for(self, selector: str, text: str) -> None:
-        sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=30_000)
+        sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=PATIENCE)
 
     def open_webcam(self) -> None:
         """Open the webcam and agree to the notice."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import sync_api
+from chromium import PATIENCE, sync_api
 from photographs import ASTRONAUT
 from snippets import snippets
 from static_site import StaticSite
@@ -39,9 +39,8 @@ def test_the_ten_lines_answer(
     site = StaticSite(folder)
     try:
         tab = open_tab(start_browser(), site.url)
-        tab.tab.wait_for_load_state("networkidle")
         tab.tab.set_input_files("#photo", tmp_path / "photo.png")
-        sync_api.expect(tab.tab.locator("#answer")).to_contain_text("happy 1.00", timeout=60_000)
+        sync_api.expect(tab.tab.locator("#answer")).to_contain_text("happy 1.00", timeout=PATIENCE)
     finally:
         site.close()
 

@@ -28,9 +28,11 @@ class Server:
     """`mien serve` in its own process. It keeps its port when it is stopped and started again."""
 
     def __init__(self, *arguments: object, key: str | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        # Bound but not listening, so that no other process gets the port while the server does not run.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port: int = self._held.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
         self._command = [sys.executable, "-m", "mien", "serve", "--port", str(self.port), *map(str, arguments)]
         self._environment = {name: value for name, value in os.environ.items() if name != "MIEN_API_KEY"}
@@ -63,6 +65,11 @@ class Server:
             self._process.communicate()
             self._process = None
 
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._held.close()
+
 
 @pytest.fixture(scope="session")
 def start_page_server() -> Iterator[Callable[..., Server]]:
@@ -79,7 +86,7 @@ def start_page_server() -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in servers.values():
-        server.stop()
+        server.close()
 
 
 @pytest.fixture

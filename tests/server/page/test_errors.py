@@ -75,11 +75,11 @@ def test_requests_are_repeated_if_the_server_is_busy(
     browser: Any, server: Any, visit: Callable[..., Any], astronaut: Path
 ) -> None:
     page = visit(browser, server.url)
-    attempts = []
+    attempts, seen = list[str](), list[bool]()
 
     def busy(route: Any) -> None:
         attempts.append(route.request.url)
-        if len(attempts) > 2:
+        if seen and len(attempts) > 2:
             route.continue_()
             return
         body = '{"title": "Busy", "status": 503, "code": "busy", "detail": "all places are taken"}'
@@ -89,9 +89,10 @@ def test_requests_are_repeated_if_the_server_is_busy(
     page.tab.route("**/v1/predict*", busy)
     page.tab.set_input_files("#files", astronaut)
     page.wait_for("#banner", "The server is busy. Retrying automatically.")
+    seen.append(True)
     page.tab.locator(".face .answer").wait_for()
     page.tab.locator("#banner").wait_for(state="hidden")
-    assert len(attempts) == 3
+    assert len(attempts) > 2
     page.expect_errors("503")
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from PIL import Image
+from polling import wait_until
 
 
 def upload(name: str, pixels: Any, kind: str = "PNG") -> dict[str, Any]:
@@ -42,22 +43,21 @@ def test_an_unreadable_file_stops_none_of_the_others(page: Any, mixed: list[dict
     assert [thumbs.nth(n).get_attribute("data-state") for n in range(5)] == [
         "done", "failed", "failed", "failed", "done",
     ]  # fmt: skip
-    shown = []
-    for number in range(5):
-        thumbs.nth(number).click()
-        page.wait_for("#title", mixed[number]["name"])
-        page.tab.locator(f"#strip li:nth-child({number + 1}) [aria-current]").wait_for()
-        page.wait_for("#faces-title", ("1 face", "No faces", "No faces", "No faces", "2 faces")[number])
-        shown.append(
-            tuple(page.tab.is_visible(name) for name in ("#photo", "#png", "#faces-note", "#faces-note-button"))
-        )
-    assert shown == [
+    shown = [
         (True, True, False, False),
         (False, False, True, False),
         (True, True, True, True),  # it offers to use the whole image
         (False, False, True, False),
         (True, True, False, False),
     ]
+    for number, expected in enumerate(shown):
+        thumbs.nth(number).click()
+        page.wait_for("#title", mixed[number]["name"])
+        page.tab.locator(f"#strip li:nth-child({number + 1}) [aria-current]").wait_for()
+        page.wait_for("#faces-title", ("1 face", "No faces", "No faces", "No faces", "2 faces")[number])
+        parts = ("#photo", "#png", "#faces-note", "#faces-note-button")
+        for name, visible in zip(parts, expected, strict=True):  # once the image, which says the same, is decoded
+            page.tab.locator(name).wait_for(state="visible" if visible else "hidden")
     thumbs.nth(1).click()
     page.wait_for("#faces-note", "This file is truncated or damaged")
     assert (thumbs.nth(1).text_content() or "").startswith("broken.png: is truncated or damaged: ")
@@ -141,6 +141,26 @@ def test_heatmaps_show_the_chosen_faces_and_are_requested_once(page: Any, mixed:
     page.wait_for("#faces-title", "1 face")
     assert sum(heated(page)) == 1
     assert [one.get("faces") for one in explained(page)] == [None, ["largest"]]
+
+
+def test_a_heatmap_that_is_on_its_way_is_not_requested_again(page: Any, mixed: list[dict[str, Any]]) -> None:
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.tab.route("**/v1/explain?*", hold)
+    page.add(mixed[4])
+    page.tab.check("#heat-on")
+    wait_until(lambda: page.tab.evaluate("true") and len(held) > 0)
+    page.tab.uncheck("#heat-on")
+    page.tab.check("#heat-on")
+    page.wait_for("#heat-text", "Working")
+    assert page.tab.evaluate("document.getElementById('photo').decode().then(() => true)")
+    for route in held:
+        route.continue_()
+    heated(page)
+    assert len(explained(page)) == 1
 
 
 def heated(page: Any) -> tuple[bool, bool]:

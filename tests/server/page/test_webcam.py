@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chromium import PATIENCE, sync_api
 from drawn import write_clip
 from PIL import Image
+from polling import wait_until
 
 import mien
 from mien.data.synthetic.faces import draw_face
@@ -50,31 +52,37 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
     page.wait_for(".face .answer", "happy")
     page.wait_for(".face .answer", "sad")
     page.wait_for(".face .answer", "happy")
-    page.wait_for(".lanes .answer-counts", "sad")
-    assert "happy" in str(page.tab.locator(".lanes .answer-counts").text_content())
-    colours = page.tab.evaluate(
-        """() => {
-          const canvas = document.querySelector(".curve");
-          const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-          const seen = (red, green, blue, from, to) => {
-            for (let n = 4 * canvas.width * from; n < 4 * canvas.width * to; n += 4)
-              if (data[n] === red && data[n + 1] === green && data[n + 2] === blue) return true;
-            return false;
-          };
-          const half = Math.floor(canvas.height / 2);
-          return [seen(230, 159, 0, 0, half - 4), seen(86, 180, 233, half + 4, canvas.height)];
-        }"""
-    )
-    assert colours == [True, True], "orange above the middle, blue below it"
+    # On a machine so slow that two seconds pass between two frames, a person is a new one, with a lane of its own.
+    page.wait_for(".lanes", "sad")
+    page.wait_for(".lanes", "happy")
+    drawn = """() => {
+      const found = new Set();
+      for (const canvas of document.querySelectorAll(".curve")) {
+        // A copy: the browser warns of a canvas that is read more than once.
+        const context = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+        context.drawImage(canvas, 0, 0);
+        const data = context.getImageData(0, 0, canvas.width, canvas.height).data;
+        const half = Math.floor(canvas.height / 2);
+        const look = (red, green, blue, from, to) => {
+          for (let n = 4 * canvas.width * from; n < 4 * canvas.width * to; n += 4)
+            if (data[n] === red && data[n + 1] === green && data[n + 2] === blue) found.add(red);
+        };
+        look(230, 159, 0, 0, half - 4);
+        look(86, 180, 233, half + 4, canvas.height);
+      }
+      return found.size === 2;
+    }"""
+    # Orange above the middle, blue below it. Only answers that come fast one after the other are joined by a line.
+    wait_until(lambda: page.tab.evaluate(drawn), 180)
     for name in ("#fps", "#latency", "#inference"):
-        assert re.fullmatch(r"\d+", str(page.tab.locator(name).text_content()))
+        sync_api.expect(page.tab.locator(name)).to_have_text(re.compile(r"^\d+$"), timeout=PATIENCE)
     assert page.tab.evaluate("document.getElementById('video').classList.contains('mirror')")
     rows = saved_rows(page)
     assert list(rows[0])[:3] == ["source", "time", "frame"]
     times = [float(row["time"]) for row in rows]
     assert times == sorted(times)
     assert {row["answer"] for row in rows} == {"happy", "sad"}
-    assert {row["person"] for row in rows} == {"1"}
+    assert "1" in {row["person"] for row in rows}, "one more after each gap of two seconds, if the machine is so slow"
 
 
 def saved_rows(page: Any) -> list[dict[str, str]]:

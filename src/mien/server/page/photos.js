@@ -8,7 +8,7 @@ import { bytes, problemText } from "./text.js";
 const MAX_RUNNING = 2; // predictions at the same time
 const THUMB = 120; // shorter side of a thumbnail in pixels, twice its size on the page
 
-/** All photos, oldest first: {name, file, url, state, row, error, heats}. State: waiting, running, done or failed. */
+/** All photos, oldest first: {name, file, url, state, row, error, heats, asked}. State: waiting, running, done or failed. */
 export const photos = [];
 /** Sends "added", "changed" (with `photo`), "removed" (with `photo`) and "finished" events. */
 export const album = new EventTarget();
@@ -37,7 +37,7 @@ export function addFiles(files, fromClipboard = false) {
   const added = [...files].map((file) => {
     const name = fromClipboard ? `pasted ${(pasted += 1)}.${file.type.split("/")[1] || "png"}` : file.name;
     const url = URL.createObjectURL(file);
-    const photo = { name, file, url, state: "waiting", row: null, error: "", heats: new Map() };
+    const photo = { name, file, url, state: "waiting", row: null, error: "", heats: new Map(), asked: new Map() };
     photos.push(photo);
     thumbnail(photo);
     return photo;
@@ -64,6 +64,7 @@ function release(photo) {
 function releaseHeats(photo) {
   for (const url of photo.heats.values()) URL.revokeObjectURL(url);
   photo.heats = new Map(); // a new one, since a pending answer belongs to the old one
+  photo.asked = new Map();
 }
 
 /** Predict all photos again, with other settings. */
@@ -124,9 +125,11 @@ export function rows() {
 
 /** Return the URL of a photo's heatmap for a label ("" is the answer of each face); null if it is outdated by now. */
 export async function heatOf(photo, label) {
-  const { heats } = photo;
+  const { heats, asked } = photo;
   if (!heats.has(label)) {
-    const heat = await heatLayer(photo.file, choice(), label);
+    // It is asked for once, however often the stage is painted until it comes.
+    if (!asked.has(label)) asked.set(label, heatLayer(photo.file, choice(), label).finally(() => asked.delete(label)));
+    const heat = await asked.get(label);
     if (heats !== photo.heats) return null;
     if (!heats.has(label)) heats.set(label, URL.createObjectURL(heat));
   }
