@@ -80,9 +80,11 @@ def start_page_server() -> Iterator[Callable[..., Server]]:
     servers: dict[tuple[object, ...], Server] = {}
 
     def start(*arguments: object, key: str | None = None) -> Server:
-        server = servers.setdefault((*arguments, key), Server(*arguments, key=key))
-        server.start()
-        return server
+        settings = (*arguments, key)
+        if settings not in servers:
+            servers[settings] = Server(*arguments, key=key)
+        servers[settings].start()
+        return servers[settings]
 
     yield start
     for server in servers.values():
