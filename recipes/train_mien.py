@@ -111,11 +111,12 @@ def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
         folder = work / "runs" / teacher.name
         settings = {**COMMON, **teacher.settings, **extra}
         network = new_teacher(teacher.name, work, faces)
-        ask(teacher.name, train(network, settings, faces.arrays(train=True), faces, folder), views)
-    taught = read_views(faces, views, [teacher.name for teacher in TEACHERS])
+        taught = train(network, settings, faces.arrays(train=True), faces, folder)
+        ask(teacher.name, taught, views, settings["precision"])
+    training = read_views(faces, views, [teacher.name for teacher in TEACHERS])
     for name, own in STUDENTS.items():
         settings = {**COMMON, **own, **extra}
-        train(new_student(settings), settings, taught, faces, work / "runs" / name)
+        train(new_student(settings), settings, training, faces, work / "runs" / name)
 
 
 def arguments() -> argparse.Namespace:

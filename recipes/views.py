@@ -20,7 +20,7 @@ from mien.io.atomic import new_file
 from mien.training.augmentation.levels import Augmentation
 from mien.training.augmentation.pipeline import augmentation_layers
 from mien.training.loop.batches import TrainingArrays
-from mien.training.networks.networks import logits_of
+from mien.training.networks.networks import logits_of, training_copy
 
 BATCH = 256
 TEACHERS_SHARE = 0.5  # of the targets
@@ -45,9 +45,12 @@ def _augmented(augment: Sequence[Any], images: UInt8) -> UInt8:
     return np.clip(np.rint(np.asarray(x)), 0, 255).astype(np.uint8)
 
 
-def ask(name: str, teacher: Any, folder: Path) -> None:
-    """Write `NAME-K.npy`, float16 (N, classes): a teacher's probabilities for each view, mean with its mirror image."""
-    predict = logits_of(teacher)
+def ask(name: str, teacher: Any, folder: Path, precision: str) -> None:
+    """Write `NAME-K.npy`, float16 (N, classes): a teacher's probabilities for each view, mean with its mirror image.
+
+    It computes with the `precision` that it was trained with.
+    """
+    predict = training_copy(logits_of(teacher), precision)
     for view in sorted(folder.glob("view-*.npy")):
         path = view.with_name(view.name.replace("view", name))
         if not path.exists():
