@@ -14,7 +14,7 @@ from mien.io.bounded import parse_toml, read_bytes
 from mien.text import did_you_mean, first_line
 from mien.training.augmentation.levels import check_mirror
 
-Network = Literal["classic", "stack", "residual", "backbone"]
+Network = Literal["classic", "stack", "residual", "light", "backbone"]
 #: Activations by their Keras names.
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "selu", "mish"]
 
@@ -27,6 +27,9 @@ NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "residual": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
                  "schedule": "cosine", "epochs": 20, "batch_size": 64, "dropout": 0.2, "warmup_epochs": 1.0,
                  "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
+    "light": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
+              "schedule": "cosine", "epochs": 30, "batch_size": 64, "dropout": 0.1, "warmup_epochs": 1.0,
+              "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
     "backbone": {"backbone": "MobileNetV3Small", "backbone_weights": "imagenet", "size": 96, "colour": "rgb",
                  "augment": "light", "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "cosine", "epochs": 20,
                  "batch_size": 32, "dropout": 0.2, "warmup_epochs": 1.0, "weight_decay": 5e-3,
