@@ -46,7 +46,7 @@ def _augmented(augment: Sequence[Any], images: UInt8) -> UInt8:
 
 
 def ask(name: str, teacher: Any, folder: Path, precision: str) -> None:
-    """Write `NAME-K.npy`, float16 (N, classes): a teacher's probabilities for each view, mean with its mirror image.
+    """Write `NAME-K.npy`, uint8 (N, classes): a teacher's probabilities for each view and its mirror image, in 255ths.
 
     It computes with the `precision` that it was trained with.
     """
@@ -61,7 +61,7 @@ def ask(name: str, teacher: Any, folder: Path, precision: str) -> None:
 def _answers(predict: Any, images: UInt8) -> Any:
     both = np.concatenate([images, images[:, :, ::-1]]).astype(np.float32)
     said = keras.ops.softmax(predict.predict_on_batch(both))
-    return np.asarray(said).reshape(2, len(images), -1).mean(axis=0).astype(np.float16)
+    return np.rint(255 * np.asarray(said).reshape(2, len(images), -1).mean(axis=0)).astype(np.uint8)
 
 
 def _batches(images: UInt8) -> Sequence[UInt8]:
@@ -98,7 +98,8 @@ def read_views(faces: Faces, folder: Path, teachers: Sequence[str]) -> TaughtVie
     for number in range(len(list(folder.glob("view-*.npy")))):
         views.append(np.load(folder / f"view-{number}.npy", mmap_mode="r"))
         said: Mapping[str, Any] = {name: np.load(folder / f"{name}-{number}.npy") for name in teachers}
-        mean = np.mean(list(said.values()), axis=0, dtype=np.float32)
+        shares = [answers / answers.sum(axis=1, keepdims=True, dtype=np.float32) for answers in said.values()]
+        mean = np.mean(shares, axis=0, dtype=np.float32)
         taught.append(TEACHERS_SHARE * mean + (1 - TEACHERS_SHARE) * own)
     rows = np.arange(len(own))
     return TaughtViews(views[0], rows, own, np.ones(len(own), np.float32), tuple(views), tuple(taught))

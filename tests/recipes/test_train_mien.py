@@ -134,10 +134,10 @@ def test_a_teacher_says_the_same_of_a_view_and_of_its_mirror_image(tmp_path: Pat
     for name, images in (("view-0", view), ("view-1", view[:, :, ::-1])):
         np.save(tmp_path / f"{name}.npy", images)
     views.ask("teacher", teacher, tmp_path, "float32")
-    said = [np.load(tmp_path / f"teacher-{number}.npy") for number in (0, 1)]
-    np.testing.assert_allclose(said[0], said[1], atol=2e-3)
+    said = [np.load(tmp_path / f"teacher-{number}.npy") / 255 for number in (0, 1)]
+    np.testing.assert_allclose(said[0], said[1], atol=4e-3)
     both = [teacher.predict(images, verbose=0) for images in (view, view[:, :, ::-1])]
-    np.testing.assert_allclose(said[0], np.mean(both, axis=0), atol=2e-3)
+    np.testing.assert_allclose(said[0], np.mean(both, axis=0), atol=3e-3)
 
 
 def test_a_student_sees_view_after_view_and_what_was_said_of_each(tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_a_student_sees_view_after_view_and_what_was_said_of_each(tmp_path: Path
         split = taught.of_epoch(epoch)
         view = np.load(tmp_path / f"view-{epoch % 3}.npy")
         np.testing.assert_array_equal(split.crops[split.rows], view if epoch // 3 != 1 else view[:, :, ::-1])
-        said = np.mean([np.load(tmp_path / f"{name}-{epoch % 3}.npy") for name in ("one", "two")], axis=0)
+        said = np.mean([np.load(tmp_path / f"{name}-{epoch % 3}.npy") / 255 for name in ("one", "two")], axis=0)
         share = views.TEACHERS_SHARE
-        np.testing.assert_allclose(split.targets, share * said + (1 - share) * faces.train_targets(), atol=1e-3)
-        np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=2e-3)
+        np.testing.assert_allclose(split.targets, share * said + (1 - share) * faces.train_targets(), atol=4e-3)
+        np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=1e-5)
 
 
 def test_every_training_of_the_recipe_can_be_configured() -> None:
