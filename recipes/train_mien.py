@@ -78,6 +78,8 @@ DAMAGED = Augmentation(True, 20, zoom=0.4, translation=0.1, brightness=0.3, cont
 CLEAN = Augmentation(True, 12, zoom=0.2, translation=0.06, brightness=0.2, contrast=0.3, erasing=0.25, degradation=0.02)
 VIEWS = (DAMAGED,) * 5 + (CLEAN,) * 3
 
+#: Below WORK: what the teachers said of each view.
+ANSWERS = "answers.npz"
 RANGE_CROPS = 1024  # every second one sets the int8 ranges, the others are compared
 FACES_FOR_STATISTICS = 512
 
@@ -85,7 +87,7 @@ FACES_FOR_STATISTICS = 512
 def main() -> None:
     """Train, choose temperature and rule, and write the bundles; finished steps are skipped."""
     args = arguments()
-    train_all(args.data, args.work, args.set)
+    train_all(args.data, args.work, args.set, args.answers)
     fold = read_fold(args.data)
     # The mirror image takes a second pass: the small and the 8-bit model, which are for speed, go without.
     for name, run, mirror in (("mien", "mien", True), ("single", "mien", False), ("light", "mien-light", False)):
@@ -96,25 +98,33 @@ def main() -> None:
             quantise(args.work / original, table(args.work), args.work / name)
 
 
-def train_all(data: Path, work: Path, extra: Mapping[str, Any]) -> None:
-    """Prepare the data, train the teachers, ask them, and train the students; `extra` are settings for all."""
+def train_all(data: Path, work: Path, extra: Mapping[str, Any], answers: Path | None = None) -> None:
+    """Prepare the data, train the teachers, ask them, and train the students; `extra` are settings for all.
+
+    With `answers`, what teachers said before, no teacher is trained.
+    """
     if missing := what_is_missing(data):
         sys.exit(missing)
     require_keras("the recipe")
-    from views import ask, make_views, read_views
+    from views import adopt, ask, make_views, publish, read_views
 
     if not (work / "data").exists():
         prepare(data / "fer2013", work / "data", {"targets": TARGETS})
     faces = read_faces(table(work))
     views = work / "views"
     make_views(faces, VIEWS, views)
-    for teacher in TEACHERS:
+    teachers = [teacher.name for teacher in TEACHERS]
+    if answers is not None:
+        adopt(answers, views)
+    for teacher in TEACHERS if answers is None else ():
         folder = work / "runs" / teacher.name
         settings = {**COMMON, **teacher.settings, **extra}
         network = new_teacher(teacher.name, work, faces)
         taught = train(network, settings, faces.arrays(train=True), faces, folder)
         ask(teacher.name, taught, views, settings["precision"])
-    training = read_views(faces, views, [teacher.name for teacher in TEACHERS])
+    if not (work / ANSWERS).exists():
+        publish(teachers, views, work / ANSWERS)
+    training = read_views(faces, views, teachers)
     for name, own in STUDENTS.items():
         settings = {**COMMON, **own, **extra}
         train(new_student(settings), settings, training, faces, work / "runs" / name)
@@ -125,6 +135,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the shipped models.")
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where data, runs and bundles go")
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="what teachers said before; trains none")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting for all trainings")
     found = parser.parse_args()
     found.set = tomllib.loads("\n".join(found.set))

@@ -156,6 +156,25 @@ def test_a_student_sees_view_after_view_and_what_was_said_of_each(tmp_path: Path
         np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=1e-5)
 
 
+def test_what_teachers_said_is_known_by_the_views(tmp_path: Path) -> None:
+    faces, seen, again, other = some_faces(), tmp_path / "seen", tmp_path / "again", tmp_path / "other"
+    for folder in (seen, again):
+        views.make_views(faces, (train_mien.CLEAN,) * 2, folder)
+    views.make_views(faces, (train_mien.DAMAGED,) * 2, other)
+    for seed, name in enumerate(("one", "two")):
+        views.ask(name, a_network(seed), seen, "float32")
+    views.publish(("one", "two"), seen, tmp_path / "answers.npz")
+    views.adopt(tmp_path / "answers.npz", again)
+    kept = {path.name: np.load(path) for path in seen.iterdir()}
+    found = {path.name: np.load(path) for path in again.iterdir()}
+    assert len(kept) == 6 and kept.keys() == found.keys()
+    for name, values in kept.items():
+        np.testing.assert_array_equal(found[name], values)
+    with pytest.raises(ValueError, match="saw other views"):
+        views.adopt(tmp_path / "answers.npz", other)
+    assert len(list(other.iterdir())) == 2
+
+
 def test_every_training_of_the_recipe_can_be_configured() -> None:
     """A misspelt setting would only be found after hours of training."""
     for settings in (*(teacher.settings for teacher in train_mien.TEACHERS), *train_mien.STUDENTS.values()):
