@@ -32,7 +32,7 @@ from fer_targets import Mix, prepare, read_faces
 from train_mien import COMMON, DAMAGED, STUDENTS, TARGETS, TEACHERS, new_student, table, train
 
 MIXES = {
-    "recipe": TARGETS,
+    "recipe": TARGETS["students"],
     "labels": Mix(1.0, 1.0),
     "votes": Mix(0.0, 0.0),
     "half": Mix(0.5, 0.5),
@@ -129,7 +129,7 @@ def main() -> None:
         if variant.table == "taught":
             from views import read_views
 
-            faces = read_faces(table(args.recipe))
+            faces = read_faces(table(args.recipe, "students"))
             training: TrainingArrays = read_views(faces, args.recipe / "views", [one.name for one in TEACHERS])
             settings["augment"] = "none"
         else:
