@@ -112,9 +112,13 @@ class TaughtViews(TrainingArrays):
     taught: tuple[Float32, ...] = ()
 
     def of_epoch(self, epoch: int) -> TrainingArrays:
-        """Return the view of an epoch, which is drawn in turn; the last epochs see the last views."""
-        number = epoch % len(self.views)
-        return TrainingArrays(self.views[number], self.rows, self.taught[number], self.weights)
+        """Return the view of an epoch: each in turn, then the mirror image of each, about which teachers say the same.
+
+        The last epochs see the last views.
+        """
+        passes, number = divmod(epoch, len(self.views))
+        view = self.views[number] if passes % 2 == 0 else self.views[number][:, :, ::-1]
+        return TrainingArrays(view, self.rows, self.taught[number], self.weights)
 
 
 def read_views(faces: Faces, folder: Path, teachers: Sequence[str]) -> TaughtViews:

@@ -1,9 +1,9 @@
 """The networks, as functional Keras models with raw 0-255 input.
 
 Each ends in a linear Dense layer `logits`, followed by a sigmoid (two classes: one unit, the probability of the second
-class) or a softmax. `residual` and `light` end in `features`, global average pooling and one linear layer, so their class
-activation maps are exact. Training runs on a `training_copy` with faster arithmetic; the network itself, which is saved and
-exported, stays plain Keras in single precision.
+class) or a softmax. `residual` and `light` end in `features`, global average pooling and one linear layer, so their
+class activation maps are exact. Training runs on a `training_copy` with faster arithmetic; the network itself, which is
+saved and exported, stays plain Keras in single precision.
 """
 
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def light(
     size: int = 48, channels: int = 1, classes: int = 2, width: float = 1.0, dropout: float = 0.1,
     activation: str = "relu",
 ) -> Model:  # fmt: skip
-    """Build a ResNet for speed: a fifth of the multiply-adds of `residual`, most of them fit for 8-bit arithmetic.
+    """Build a ResNet for speed: 27 million multiply-adds, most of them fit for 8-bit arithmetic.
 
     The stem halves the side, and no block has squeeze-and-excitation, which costs more time than it adds arithmetic.
     Otherwise as `residual`.
