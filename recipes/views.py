@@ -62,9 +62,11 @@ def ask(name: str, teacher: Any, folder: Path, precision: str) -> None:
 def publish(names: Sequence[str], folder: Path, path: Path) -> None:
     """Write what the teachers said to one file, with mean grey levels by which `adopt` knows the views again."""
     views = sorted(folder.glob("view-*.npy"))
-    said = {name: [np.load(view.with_name(view.name.replace("view", name))) for view in views] for name in names}
+    said: dict[str, Any] = {"means": _means(views)}
+    for name in names:
+        said[name] = np.stack([np.load(view.with_name(view.name.replace("view", name))) for view in views])
     with new_file(path) as part, part.open("wb") as stream:
-        np.savez_compressed(stream, means=_means(views), **{name: np.stack(answers) for name, answers in said.items()})
+        np.savez_compressed(stream, **said)
 
 
 def adopt(path: Path, folder: Path) -> None:
