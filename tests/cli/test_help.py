@@ -69,7 +69,7 @@ def test_every_training_setting_says_its_default() -> None:
     for option in verb("train").params:
         if option.name in settings and isinstance(option, click.Option):
             assert re.search(r"  \[(default: \S|by network|by --augment: )", meaning(option)), option.name
-    assert re.search(r"^  --epochs +20 +40 +20 +25 +25$", page("train"), re.MULTILINE)
+    assert re.search(r"^  --epochs +20 +40 +20 +30 +25 +25$", page("train"), re.MULTILINE)
 
 
 def test_show_lists_only_what_changes_its_drawing() -> None:

@@ -27,7 +27,7 @@ def test_every_setting_has_a_row_under_a_heading(macros: ModuleType) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| <code>")]
     assert len(rows) == len(dataclasses.fields(TrainConfig))
     assert all(row.count(" | ") == 2 for row in rows)
-    assert "| `epochs` | 20 | 40 | 20 | 25 | 25 |" in text
+    assert "| `epochs` | 20 | 40 | 20 | 30 | 25 | 25 |" in text
 
 
 def test_every_verb_has_its_help(macros: ModuleType) -> None:

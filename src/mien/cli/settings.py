@@ -69,7 +69,7 @@ def default_tables() -> Mapping[str, Sequence[str]]:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return {"Defaults by network (fine-tuned: a small dataset, or --from)": lines}
+    return {"Defaults by network (tuned: fine-tuning a small dataset, or --from)": lines}
 
 
 def _option(name: str, kind: Any, meaning: str, words: str) -> Callable[..., Any]:

@@ -25,7 +25,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 #: A column of the table of defaults for networks that start from trained weights.
-FINE_TUNED = "fine-tuned"
+FINE_TUNED = "tuned"
 #: Defaults that depend on more than the network.
 _SPECIAL = {
     "network": "residual",
