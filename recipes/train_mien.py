@@ -108,7 +108,7 @@ def train_all(data: Path, work: Path, extra: Mapping[str, Any], answers: Path | 
     if missing := what_is_missing(data):
         sys.exit(missing)
     require_keras("the recipe")
-    from views import adopt, ask, make_views, publish, read_views
+    from views import adopt, make_views, publish, read_views
 
     if not (work / "data").exists():
         prepare(data / "fer2013", work / "data", TARGETS)
@@ -116,21 +116,31 @@ def train_all(data: Path, work: Path, extra: Mapping[str, Any], answers: Path | 
     views = work / "views"
     make_views(faces, VIEWS, views)
     teachers = [teacher.name for teacher in TEACHERS]
-    if answers is not None:
-        adopt(answers, views)
-    for teacher in TEACHERS if answers is None else ():
-        folder = work / "runs" / teacher.name
-        settings = {**COMMON, **teacher.settings, **extra}
-        network = new_teacher(teacher.name, work, faces)
-        labelled = read_faces(table(work, "teachers"))
-        taught = train(network, settings, labelled.arrays(train=True), labelled, folder)
-        ask(teacher.name, taught, views, settings["precision"])
+    if answers is None:
+        teach(work, faces, views, extra)
+    else:
+        try:
+            adopt(answers, views)
+        except (OSError, ValueError) as error:
+            sys.exit(str(error))
     if not (work / ANSWERS).exists():
         publish(teachers, views, work / ANSWERS)
     training = read_views(faces, views, teachers)
     for name, own in STUDENTS.items():
         settings = {**COMMON, **own, **extra}
         train(new_student(settings), settings, training, faces, work / "runs" / name)
+
+
+def teach(work: Path, faces: Faces, views: Path, extra: Mapping[str, Any]) -> None:
+    """Train the teachers, and ask each about the views."""
+    from views import ask
+
+    labelled = read_faces(table(work, "teachers"))
+    for teacher in TEACHERS:
+        settings = {**COMMON, **teacher.settings, **extra}
+        network = new_teacher(teacher.name, work, faces)
+        taught = train(network, settings, labelled.arrays(train=True), labelled, work / "runs" / teacher.name)
+        ask(teacher.name, taught, views, settings["precision"])
 
 
 def arguments() -> argparse.Namespace:

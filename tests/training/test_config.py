@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from mien.errors import ConfigError
 from mien.training.config import (
-    NETWORK_DEFAULTS,
     Activation,
     TrainConfig,
     merge_settings,
     read_settings,
     read_training_settings,
 )
+from mien.training.network_defaults import NETWORK_DEFAULTS
 
 TUNED = {"start_from": "mien"}
 

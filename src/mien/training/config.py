@@ -13,35 +13,11 @@ from mien.errors import ConfigError
 from mien.io.bounded import parse_toml, read_bytes
 from mien.text import did_you_mean, first_line
 from mien.training.augmentation.levels import check_mirror
+from mien.training.network_defaults import FINE_TUNING_DEFAULTS, NETWORK_DEFAULTS
 
 Network = Literal["classic", "stack", "residual", "light", "backbone"]
 #: Activations by their Keras names.
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "selu", "mish"]
-
-#: Defaults of each network. Those of `classic` follow the tutorial that it comes from.
-NETWORK_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "classic": {"size": 256, "colour": "rgb", "augment": "none", "optimizer": "adam", "learning_rate": 1e-3,
-                "schedule": "constant", "epochs": 20, "batch_size": 32, "dropout": 0.0},
-    "stack": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adam", "learning_rate": 1e-3,
-              "schedule": "plateau", "epochs": 40, "batch_size": 64, "dropout": 0.25, "patience": 8},
-    "residual": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
-                 "schedule": "cosine", "epochs": 20, "batch_size": 64, "dropout": 0.2, "warmup_epochs": 1.0,
-                 "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
-    "light": {"size": 48, "colour": "grey", "augment": "light", "optimizer": "adamw", "learning_rate": 2e-3,
-              "schedule": "cosine", "epochs": 30, "batch_size": 64, "dropout": 0.1, "warmup_epochs": 1.0,
-              "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999},
-    "backbone": {"backbone": "MobileNetV3Small", "backbone_weights": "imagenet", "size": 96, "colour": "rgb",
-                 "augment": "light", "optimizer": "adamw", "learning_rate": 1e-3, "schedule": "cosine", "epochs": 20,
-                 "batch_size": 32, "dropout": 0.2, "warmup_epochs": 1.0, "weight_decay": 5e-3,
-                 "label_smoothing": 0.05, "weight_average": 0.999},
-}  # fmt: skip
-
-#: Defaults that replace them if a network starts from trained weights: chosen for a few hundred images.
-FINE_TUNING_DEFAULTS: Mapping[str, Any] = {
-    "freeze_epochs": 5, "head_learning_rate": 2e-2, "augment": "strong", "optimizer": "adamw", "learning_rate": 5e-4,
-    "schedule": "cosine", "warmup_epochs": 1.0, "epochs": 25, "patience": None, "batch_size": 16, "dropout": 0.2,
-    "weight_decay": 5e-3, "label_smoothing": 0.05, "weight_average": 0.999,
-}  # fmt: skip
 
 #: A run freezes its trunk for at most one in so many epochs, unless the user says otherwise.
 _UNFROZEN = 4

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mien.training.augmentation.levels import LEVELS, Augmentation
-from mien.training.config import FROM_SCRATCH, NETWORK_DEFAULTS, TrainConfig
+from mien.training.config import FROM_SCRATCH, TrainConfig
+from mien.training.network_defaults import NETWORK_DEFAULTS
 
 #: The fields of TrainConfig under the headings of help pages and docs; a newcomer needs the first ones.
 GROUPS: Mapping[str, tuple[str, ...]] = {
