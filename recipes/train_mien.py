@@ -217,12 +217,13 @@ def calibrate(logits: npt.NDArray[np.float32], fold: Fold) -> Fitted:
 
 
 def release(run: Path, settings: Mapping[str, Any], fold: Fold, out: Path, mirror: bool) -> None:
-    """Write a shipped bundle, with the weights for further training beside it.
+    """Write a shipped bundle in half precision, with what further training needs of the weights beside it.
 
     With `mirror`, temperature and rule are those of the mean of the logits of each face and of its mirror image.
     """
     import keras
 
+    from mien.inference.bundle import load_bundle
     from mien.training.export.onnx import export_bundle
     from mien.training.networks.networks import logits_of
     from mien.training.networks.pretrained import WEIGHTS_FILE, write_weights
@@ -237,10 +238,10 @@ def release(run: Path, settings: Mapping[str, Any], fold: Fold, out: Path, mirro
     agreement = export_bundle(
         network, EXPRESSIONS, faces[:512], out, temperature=fitted.temperature,
         answer_from=fitted.rule.answer_from, answer_over=fitted.rule.answer_over, framing="face", name=out.name,
-        mirror=mirror,
+        mirror=mirror, half=True,
         about={"recipe": "recipes/train_mien.py", "network": config.network, "data": "FER2013 with FER+ votes"},
     )  # fmt: skip
-    write_weights(network, config, out / WEIGHTS_FILE)
+    write_weights(network, config, out / WEIGHTS_FILE, load_bundle(out).model)
     print(f"exported: {agreement}")
 
 

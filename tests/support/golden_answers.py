@@ -10,6 +10,8 @@ import numpy.typing as npt
 from photographs import as_file
 from PIL import Image
 
+from mien.inference.bundle import load_bundle
+
 PATH = Path(__file__).parents[1] / "golden" / "images.py"
 SPEC = importlib.util.spec_from_file_location("golden_images", PATH)
 assert SPEC is not None
@@ -23,7 +25,7 @@ PHOTOGRAPHS: dict[str, npt.NDArray[np.uint8]] = dict(golden.photographs())
 ASTRONAUT = PHOTOGRAPHS["photograph"]
 
 #: Processors with and without fused or 8-bit instructions round differently, int8 graphs most of all.
-TOLERANCE = {name: 0.08 if name.endswith("int8") else 0.005 for name in ANSWERS}
+TOLERANCE = {name: 0.08 if "quantised" in load_bundle(name).config.about else 0.005 for name in ANSWERS}
 
 
 def turned_by_exif(image: Image.Image, orientation: int) -> bytes:

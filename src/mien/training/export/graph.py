@@ -26,6 +26,7 @@ _STANDARDISATION: tuple[Step, ...] = (
     ("mean", "ReduceMean", ("x",)),
 )
 _MEANS = ("mean", "variance")
+_LARGE = 4096  # numbers; smaller constants are not worth a Cast
 #: A Rescaling before it.
 _RESCALING: tuple[Step, ...] = (
     ("x", "Add", ("product", "offset")),
@@ -98,6 +99,63 @@ def fuse_pooling(model: Model) -> None:
         inputs = [pool.input[0], name, *conv.input[2:]]
         new = helper.make_node("Conv", inputs, conv.output, conv.name, kernel_shape=kernel, strides=kernel)
         _replace(model, conv, [new])
+    _drop_unused(model)
+
+
+def halve_weights(graph: bytes) -> bytes:
+    """Store the large constants of an ONNX file in half precision, and return the bytes of the smaller file.
+
+    Each has a Cast after it, which onnxruntime computes once as it loads; the arithmetic stays single. Constants that
+    do not fit half precision stay.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_from_string(graph)
+    casts = []
+    for constant in list(model.graph.initializer):
+        values = numpy_helper.to_array(constant)
+        if values.dtype != np.float32 or values.size < _LARGE or not np.abs(values).max() < np.finfo(np.float16).max:
+            continue
+        model.graph.initializer.remove(constant)
+        name = _constant(model, values.astype(np.float16), f"{constant.name}/half")
+        casts.append(helper.make_node("Cast", [name], [constant.name], name, to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    found: bytes = model.SerializeToString()
+    return found
+
+
+def read_weights(graph: bytes) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the constants of single precision in an ONNX file, after `halve_weights`, too.
+
+    Raises ValueError if the bytes are no ONNX graph.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import TensorProto, numpy_helper
+
+    try:
+        model = onnx.load_from_string(graph)
+    except DecodeError:
+        raise ValueError("its model.onnx is not an ONNX graph") from None
+    restore_weights(model)
+    inside = [constant for constant in model.graph.initializer if constant.data_location != TensorProto.EXTERNAL]
+    return {
+        constant.name: numpy_helper.to_array(constant) for constant in inside if constant.data_type == TensorProto.FLOAT
+    }
+
+
+def restore_weights(model: Model) -> None:
+    """Undo `halve_weights`, for tools that look for the weights of a layer among the constants."""
+    from onnx import TensorProto, numpy_helper
+
+    halves = {constant.name: constant for constant in model.graph.initializer if constant.raw_data}
+    for node in list(model.graph.node):
+        if node.op_type == "Cast" and node.input[0] in halves and _attribute(node, "to", 0) == TensorProto.FLOAT:
+            model.graph.node.remove(node)
+            _constant(model, numpy_helper.to_array(halves[node.input[0]]).astype(np.float32), node.output[0])
     _drop_unused(model)
 
 

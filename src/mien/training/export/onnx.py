@@ -25,7 +25,7 @@ from mien.io.atomic import new_folder
 from mien.runtime.stderr import quiet_stderr
 from mien.text import one_line
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
-from mien.training.export.graph import fuse_standardisation, replace_erfc
+from mien.training.export.graph import fuse_standardisation, halve_weights, replace_erfc
 from mien.training.export.scaling import Scaling
 from mien.training.networks.flat import FlatGraph, flatten
 from mien.training.networks.head import LINEAR, activation, add_logits
@@ -48,6 +48,7 @@ def export_bundle(
     resize: ResizeMethod = "pil-bilinear",
     fit: Fit = "squash",
     about: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> Agreement:
     """Write a bundle, after comparing ONNX with Keras.
 
@@ -67,6 +68,7 @@ def export_bundle(
         resize: how images become squares (see `mien.faces.resize`).
         fit: what becomes of an image that is not square.
         about: entries for the bundle's `about`.
+        half: whether large weights are stored in half precision; the arithmetic stays single.
 
     Returns:
         The agreement of Keras and ONNX.
@@ -82,6 +84,8 @@ def export_bundle(
     _, size, _, channels = model.input.shape
     with new_folder(out) as folder:
         graph = _onnx_bytes(model, folder)
+        if half:
+            graph = halve_weights(graph)
         config = BundleConfig(
             name=name or out.name,
             labels=tuple(labels),

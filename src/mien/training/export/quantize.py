@@ -24,7 +24,7 @@ from mien.inference.reader import Reader
 from mien.io.atomic import new_folder
 from mien.runtime.providers import quiet_onnxruntime
 from mien.text import one_line
-from mien.training.export.graph import fuse_pooling, fuse_standardisation
+from mien.training.export.graph import fuse_pooling, fuse_standardisation, restore_weights
 from mien.training.export.temperature import negative_log_likelihood
 
 #: Fewest crops from which the ranges of activations are measured.
@@ -179,6 +179,7 @@ def _int8_graph(graph: bytes, crops: UInt8, averaged: bool) -> bytes:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = onnx.load_from_string(graph)
+    restore_weights(model)
     fuse_standardisation(model)
     fuse_pooling(model)
     float_nodes = _float_nodes(model)

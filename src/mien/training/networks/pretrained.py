@@ -1,7 +1,8 @@
 """Fine-tuning: find and load initial weights, from the `weights.npz` of a bundle or a finished run.
 
 `weights.npz` holds the weights of a network in half precision, in the order of `network.weights`, and its settings as
-JSON bytes. The head `logits` is never loaded, so the new classes can be any.
+JSON bytes. Kernels that `model.onnx` beside it holds, multiplied by the factors of batch norm, are not stored twice:
+only the factors are. The head `logits` is never loaded, so the new classes can be any.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.arrays import Float32
 from mien.errors import BundleError, ConfigError, TrainingError
 from mien.inference import bundle
 from mien.inference.bundle import DEFAULT_MODEL, near_model, shipped_models
@@ -30,26 +32,65 @@ HEAD = "logits"
 #: Settings that a network must share with its initial weights, and those stored with weights.
 _SHARED = ("network", "size", "colour", "width", "activation", "backbone")
 _STORED = (*_SHARED, "dropout")
-_DAMAGED = (OSError, ValueError, TypeError, KeyError)
+_WEIGHT, _PLACES = "weight", "in_graph"
+_LARGE = 4096  # numbers; smaller kernels are stored in any case
+_SMALLEST, _TINY, _HALF = 1e-3, 1e-30, 2**-10  # of the factors; of a divisor; relative error of half precision
+_DAMAGED = (OSError, ValueError, TypeError, LookupError, AttributeError)
 
 Arrays = list[npt.NDArray[Any]]
 
 
-def write_weights(network: Any, config: TrainConfig, path: Path) -> None:
+def write_weights(network: Any, config: TrainConfig, path: Path, graph: bytes | None = None) -> None:
     """Write the weights of a Keras network in half precision, with the settings that it was built from.
 
     Args:
         network: the network.
         config: its settings.
         path: the file, usually `weights.npz` in a bundle.
+        graph: the bundle's `model.onnx`, if its kernels need not be stored again.
 
     Raises:
         TrainingError: half precision cannot hold a weight (above 65 504, NaN or infinite).
     """
-    arrays = {f"weight{number}": _half(weight, path) for number, weight in enumerate(network.weights)}
-    settings = json.dumps({name: getattr(config, name) for name in _STORED})
+    from mien.training.export.graph import read_weights
+
+    exported = read_weights(graph) if graph else {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    places: dict[str, str] = {}
+    for number, weight in enumerate(network.weights):
+        found = _exported(np.asarray(weight), exported)
+        if found:
+            places[f"{_WEIGHT}{number}"], arrays[f"{_WEIGHT}{number}"] = found
+        else:
+            arrays[f"{_WEIGHT}{number}"] = _half(weight, path)
+    settings = json.dumps({**{name: getattr(config, name) for name in _STORED}, _PLACES: places})
     with new_file(path) as part, part.open("wb") as stream:
         np.savez(stream, allow_pickle=False, settings=np.frombuffer(settings.encode(), np.uint8), **arrays)
+
+
+def _exported(kernel: Float32, exported: Mapping[str, Float32]) -> tuple[str, Float32] | None:
+    """Return the constant of an ONNX graph that is a kernel (h, w, in, out) times a factor per output, and the factors.
+
+    None if there is no such constant, or a factor is so small that the kernel cannot be computed from it.
+    """
+    if kernel.ndim != 4 or kernel.size < _LARGE:
+        return None
+    rows = kernel.transpose(3, 2, 0, 1)
+    axes = (1, 2, 3)
+    for name, constant in exported.items():
+        if constant.shape != rows.shape:
+            continue
+        factors = ((constant * rows).sum(axes) / np.maximum((rows * rows).sum(axes), _TINY)).astype(np.float32)
+        if np.abs(factors).min() < _SMALLEST:
+            continue
+        apart = np.abs(constant / _as_rows(factors) - rows).max(axes)
+        if (apart <= _HALF * np.abs(rows).max(axes)).all():
+            return name, factors
+    return None
+
+
+def _as_rows(factors: Float32) -> Float32:
+    return factors[:, np.newaxis, np.newaxis, np.newaxis]
 
 
 def _half(weight: Any, path: Path) -> npt.NDArray[np.float16]:
@@ -183,12 +224,29 @@ def _arrays(path: Path, name: str) -> Arrays:
         return [np.asarray(weight) for weight in load_keras_file(path).weights]
     try:
         found = read_arrays(path)
-        weights = [found[f"weight{number}"] for number in range(len(found) - 1)]
+        weights = [found[f"{_WEIGHT}{number}"] for number in range(len(found) - 1)]
+        for number, kernel in _kernels(path, found).items():
+            weights[number] = kernel
         if not all(np.isfinite(value).all() for value in weights):
             raise ValueError("it holds numbers that are not finite")
         return weights
     except _DAMAGED as error:
         raise _damaged(path, name, error) from None
+
+
+def _kernels(path: Path, found: Mapping[str, npt.NDArray[Any]]) -> dict[int, Float32]:
+    """Return the kernels, by number, that `model.onnx` beside a file of weights holds."""
+    from mien.training.export.graph import read_weights
+
+    places = parse_json(found["settings"].tobytes()).get(_PLACES)
+    if not places:
+        return {}
+    exported = read_weights(bundle.load_bundle(path.parent).model)
+    kernels = {}
+    for weight, place in places.items():
+        rows = exported[place] / _as_rows(found[weight])
+        kernels[int(weight.removeprefix(_WEIGHT))] = rows.transpose(2, 3, 1, 0)
+    return kernels
 
 
 def _damaged(path: Path, name: str, error: Exception) -> BundleError:
