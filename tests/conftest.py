@@ -71,14 +71,14 @@ def as_nobody(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
         if os.geteuid() != 0:
             yield
             return
+        for place in (tmp_path, *tmp_path.parents[:2]):  # pytest makes all three for its own user alone
+            place.chmod(0o755)  # each time: another pytest that begins closes the last one again
         os.seteuid(NOBODY)
         try:
             yield
         finally:
             os.seteuid(0)
 
-    for place in (tmp_path, *tmp_path.parents[:2]):  # pytest makes all three for its own user alone
-        place.chmod(0o755)
     with become():
         if not os.access(tmp_path, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             pytest.skip("another user cannot reach the temporary folder")

@@ -62,6 +62,14 @@ def test_unsafe_members_are_listed_and_never_read(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["a.zip"]
 
 
+def test_a_folder_with_content_is_said(tmp_path: Path) -> None:
+    members = {"happy/": b"", "happy/x.png/": b"an image", "sad/": b"x", "sad/a.png": b"1", "y.png\\": b"2"}
+    source = ZipSource(make_zip(tmp_path / "a.zip", members))
+    reason = "has content, but the name of a folder"
+    assert refused(source) == {"happy/x.png": reason, "sad": reason}
+    assert (source.names, source.folders) == (["sad/a.png", "y.png"], ["happy", "happy/x.png", "sad"])
+
+
 def test_encrypted_members_are_refused(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", {"happy/a.jpg": b"secret"})
     data = bytearray(path.read_bytes())

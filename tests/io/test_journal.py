@@ -66,6 +66,34 @@ def test_whatever_is_cut_off_the_rows_before_stay(
     assert part.read_bytes() == whole
 
 
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+@settings(max_examples=200)
+def test_of_flipped_bits_none_comes_back(place: int, bit: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("journal") / "out.csv"
+    whole = bytearray(write(out, ROWS))
+    head = whole.index(b"\n") + 1
+    place = head + place % (len(whole) - head)
+    line = whole.count(b"\n", 0, place)
+    whole[place] ^= 1 << bit
+    out.with_name("out.csv.part").write_bytes(whole)
+    with Journal(out, JOB) as journal:
+        assert [row for row, _ in journal.replay()] == ROWS[: line - 1]
+        last_end_is_gone = line == len(ROWS) and not whole.endswith(b"\n")  # as if it had been cut short
+        assert journal.damaged == (None if last_end_is_gone else f"{out}.part: line {line + 1}")
+
+
+def test_rows_that_are_damaged_or_gone_at_the_end_are_said(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.csv", JOB) as journal:
+        for row in ROWS:
+            journal.append(row)
+        assert list(journal.all_rows()) == ROWS
+        whole = journal.path.read_bytes()
+        journal.path.write_bytes(whole.replace(b"1.5", b"1.6", 3)[:-1])
+        said = r"out\.csv\.part: only 0 of its 4 rows are as they were written; nothing was kept"
+        with pytest.raises(OutputError, match=said):
+            list(journal.all_rows())
+
+
 def test_it_is_removed_when_it_is_finished_or_holds_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with Journal(out, JOB) as journal:

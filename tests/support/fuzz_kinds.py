@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -378,7 +379,11 @@ def journal(folder: Path) -> Case:
         changed = list(lines)
         if rng.random() < 0.6:
             place = rng.randrange(len(lines))
-            changed[place] = mutated_json(lines[place], seed) + b"\n"
+            row, _, check = lines[place].rpartition(b" ") if place else (lines[place], b"", b"")
+            row = mutated_json(row, seed)
+            if place and rng.random() < 0.8:  # so that the row itself is looked at
+                check = b"%08x\n" % zlib.crc32(row)
+            changed[place] = b"%s %s" % (row, check) if place else row + b"\n"
         out.unlink(missing_ok=True)
         journal_of(out).write_bytes(b"".join(changed) if changed != lines else mutated([whole], seed))
         try:

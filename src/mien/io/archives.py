@@ -73,6 +73,8 @@ class ZipSource:
             self.refused.append(Refused(info.filename, reason))
         elif info.is_dir():
             folders.add(place.as_posix())
+            if info.file_size:
+                self.refused.append(Refused(place.as_posix(), "has content, but the name of a folder"))
         else:
             self._put(place.as_posix(), info)
 

@@ -1,12 +1,14 @@
 """Keep the rows of a long job one by one in `OUT.part`, so that the same call continues where it was interrupted.
 
-It has a JSON object per line: first the job, then its rows. Whatever ends the process, all whole lines stay. A last
-line that was cut short is dropped, and its row is made again.
+It has a JSON object per line: first the job, then its rows, each with the CRC-32 of its line. Whatever ends the
+process, all whole lines stay. A last line that was cut short is dropped, and its row is made again. So are a line that
+was damaged, whatever it says, and those after it.
 """
 
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -43,6 +45,7 @@ class Journal(AbstractContextManager["Journal"]):
         path: the journal.
         rows: how many are in it.
         resumed: whether it existed before.
+        damaged: the first line that something else has changed, such as `OUT.part: line 4`, once `replay` has met it.
 
     Raises:
         OutputError: the journal belongs to another job or process, or cannot be written.
@@ -55,6 +58,7 @@ class Journal(AbstractContextManager["Journal"]):
         self._head = to_bytes(dump_json({"format": _FORMAT, **job}) + "\n")
         self._synced = time.monotonic()
         self._removable = self.resumed = False
+        self.damaged: str | None = None
         with ExitStack() as stack:
             with readable_errors(out):
                 out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ class Journal(AbstractContextManager["Journal"]):
             self._held = stack.pop_all()
 
     def replay(self, begin: int | None = None, notes: bool = False) -> Iterator[tuple[JournalRow, int]]:
-        """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut short.
+        """Yield the whole rows, each with the offset in bytes of its end; stop at the first that is cut or damaged.
 
         Args:
             begin: the offset of the first row; None is that of the first of all.
@@ -76,15 +80,28 @@ class Journal(AbstractContextManager["Journal"]):
         end = len(self._head) if begin is None else begin
         with self._open() as stream:
             stream.seek(end)
-            for line in stream:
+            for number, line in enumerate(stream, 2):
                 end += len(line)
-                row = _parse(line)
+                row = _checked(line)
                 if row is None:
+                    if begin is None and line.endswith(b"\n"):
+                        self.damaged = f"{self.path}: line {number}"
                     return
                 if notes or "note" not in row:
                     if not notes:
                         row.pop("stamp", None)
                     yield row, end
+
+    def all_rows(self) -> Iterator[JournalRow]:
+        """Yield all rows; OutputError if another program has damaged or removed some since they were written."""
+        found = 0
+        for row, _ in self.replay():
+            found += 1
+            yield row
+        if found < self.rows:
+            problem = f"{self.path}: only {found} of its {self.rows} rows are as they were written"
+            self.rows = found
+            raise OutputError(problem, self.kept())
 
     def keep(self, rows: int, end: int | None = None) -> None:
         """Continue after the first `rows` rows, which end at the offset `end`; drop the rest."""
@@ -97,7 +114,7 @@ class Journal(AbstractContextManager["Journal"]):
 
         `stamp` tells whether what the row is about has changed since; `replay` gives it with the notes.
         """
-        self._write(to_bytes(dump_json({**row, "stamp": stamp}) + "\n"))
+        self._write(_line({**row, "stamp": stamp}))
         self.rows += 1
         self._removable = False
         if time.monotonic() - self._synced > _SYNC_EVERY:
@@ -105,7 +122,7 @@ class Journal(AbstractContextManager["Journal"]):
 
     def note(self, note: Mapping[str, Any]) -> None:
         """Add a note between the rows: an object with a `note`."""
-        self._write(to_bytes(dump_json(note) + "\n"))
+        self._write(_line(note))
 
     def sync(self) -> None:
         """Force all rows onto the disk, so that they survive a power failure too."""
@@ -146,7 +163,7 @@ class Journal(AbstractContextManager["Journal"]):
                 os.ftruncate(self._file, 0)
                 self._write(self._head)
             return
-        found = _parse(first)
+        found = _parse(first) if first.endswith(b"\n") else None
         if found is None or found.get("format") != _FORMAT:
             raise OutputError(f"{self.path}: exists and was not written by mien; move it, or give another name")
         raise OutputError(
@@ -173,12 +190,22 @@ class Journal(AbstractContextManager["Journal"]):
             self.path.unlink(missing_ok=True)
 
 
-def _parse(line: bytes) -> JournalRow | None:
-    """Return the object in a line; None if the line is cut short."""
-    if not line.endswith(b"\n"):
-        return None
+def _line(value: Mapping[str, Any]) -> bytes:
+    """Return an object as a line, with its checksum."""
+    text = to_bytes(dump_json(value))
+    return b"%s %08x\n" % (text, zlib.crc32(text))
+
+
+def _checked(line: bytes) -> JournalRow | None:
+    """Return the object of such a line; None if the line is cut short or damaged."""
+    text, _, check = line.rpartition(b" ")
+    return _parse(text) if check == b"%08x\n" % zlib.crc32(text) else None
+
+
+def _parse(text: bytes) -> JournalRow | None:
+    """Return the object that a text is; None if it is none."""
     try:
-        row = json.loads(line)
+        row = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -185,7 +186,8 @@ def stamped(rows: bytes) -> bytes:
     for line in rows.splitlines():
         row = json.loads(line)
         status = Path(row["source"]).stat()
-        lines.append(json.dumps({**row, "stamp": [status.st_size, status.st_mtime_ns]}).encode() + b"\n")
+        text = json.dumps({**row, "stamp": [status.st_size, status.st_mtime_ns]}).encode()
+        lines.append(b"%s %08x\n" % (text, zlib.crc32(text)))
     return b"".join(lines)
 
 
@@ -282,6 +284,20 @@ def test_a_journal_cut_anywhere_is_mended(begun: tuple[Path, list[object], bytes
             assert call(*arguments)[0] == 1
             assert (tmp_path / "out.jsonl").read_bytes() == expected
             assert not part.exists()
+
+
+def test_a_row_that_was_damaged_is_read_again_and_said(
+    begun: tuple[Path, list[object], bytes], call: Call, tmp_path: Path
+) -> None:
+    _, arguments, expected = begun
+    part = tmp_path / "out.jsonl.part"
+    lines = part.read_bytes().splitlines(keepends=True)
+    lines[60] = re.sub(rb'("probability": 0\.)(\d)', lambda one: one[1] + b"%d" % (9 - int(one[2])), lines[60])
+    part.write_bytes(b"".join(lines))
+    status, _, err = call(*arguments)
+    assert status == 1
+    assert f"mien: {part}: line 61 is damaged; it and what came after it were read again\n" in err
+    assert (tmp_path / "out.jsonl").read_bytes() == expected
 
 
 def test_a_complete_journal_is_only_written_out(

@@ -169,8 +169,8 @@ def _predict_files(
     for output in outputs:
         if not output.streams:
             say(written(output.target, output.kind, found), err=to_stderr)
-    if found.changed is not None:
-        say(f"mien: {found.changed} has changed since it was read; it and what came after it were read again", err=True)
+    for line in found.read_again():
+        say(f"mien: {line}", err=True)
     if drawer and drawer.failed:
         say(f"mien: {pluralize(drawer.failed, 'image')} not drawn: deleted or changed in the meantime", err=True)
     if reader.overlooks_faces:

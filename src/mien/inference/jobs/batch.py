@@ -187,7 +187,7 @@ class BatchJob:
         """Yield all rows, first those of an earlier call; each is in the journal by then."""
         beginning = catch_up(journal, iter(self._inputs), self._skip, self.labels)
         self.summary.problems += beginning.problems
-        self.summary.changed = beginning.changed
+        self.summary.changed, self.summary.damaged = beginning.changed, journal.damaged
         if self._streams:
             yield from (row for row, _ in journal.replay())
         with closing(self._read(beginning, journal)) as rows:
@@ -198,7 +198,7 @@ class BatchJob:
         videos = any("time" in row for row, _ in journal.replay()) if self.videos is None else self.videos > 0
         try:
             for output in self._files:
-                rows = (row for row, _ in journal.replay())
+                rows = journal.all_rows()
                 output.write(self._counted(rows) if output is self._files[0] else rows, self.labels, videos)
         except OutputError as error:
             raise OutputError(error.problem, journal.kept()) from error

@@ -20,6 +20,8 @@ class BatchSummary:
         problems: a video that could not be read to its end, and why, in order.
         changed: an image or video that an earlier call had read, and that has changed since; it and what followed it
             were read again. None if none has.
+        damaged: the first line of the rows of an earlier call that is not as it was written, such as `OUT.part: line
+            4`; it and what followed it were read again. None if all are.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -29,6 +31,7 @@ class BatchSummary:
     photographs: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
     changed: str | None = None
+    damaged: str | None = None
     _last: ResultRow = field(default_factory=dict, repr=False, compare=False)
 
     def count(self, row: ResultRow, input_size: int) -> None:
@@ -41,3 +44,8 @@ class BatchSummary:
             return
         self.videos += "time" not in last or last["source"] != row["source"] or last["frame"] >= row["frame"]
         self.frames[row["status"]] += 1
+
+    def read_again(self) -> list[str]:
+        """Return a sentence for each reason why rows of an earlier call were made again."""
+        reasons = ((self.changed, "has changed since it was read"), (self.damaged, "is damaged"))
+        return [f"{name} {reason}; it and what came after it were read again" for name, reason in reasons if name]
