@@ -16,10 +16,12 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 import skimage.data
+from graphs import model_bytes
 from hypothesis import settings
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from PIL import Image
 
 from mien.arrays import UInt8
@@ -93,25 +95,22 @@ def linear_graph(labels: int, size: int, channels: int, maps: bool, batch: int |
     weights = np.random.default_rng(1).normal(size=(size * size * channels, labels)).astype(np.float32)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, size, size, channels])
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, labels])]
-    constants = [numpy_helper.from_array(np.array(127.5, np.float32), "middle")]
+    constants: dict[str, npt.NDArray[Any]] = {"middle": np.array(127.5, np.float32)}
     if maps:
         outputs.append(helper.make_tensor_value_info("maps", TensorProto.FLOAT, [batch, size, size, labels]))
-        constants.append(numpy_helper.from_array(weights[:channels] / 64, "weights"))
+        constants["weights"] = weights[:channels] / 64
         nodes = [
             helper.make_node("MatMul", ["centred", "weights"], ["maps"]),
             helper.make_node("ReduceMean", ["maps"], ["logits"], axes=[1, 2], keepdims=0),
         ]
     else:
-        constants.append(numpy_helper.from_array(weights / (64 * size), "weights"))
+        constants["weights"] = weights / (64 * size)
         nodes = [
             helper.make_node("Flatten", ["centred"], ["flat"], axis=1),
             helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
         ]
     nodes.insert(0, helper.make_node("Sub", ["image", "middle"], ["centred"]))
-    graph = helper.make_graph(nodes, "linear", [image], outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data: bytes = model.SerializeToString()
-    return data
+    return model_bytes(nodes, [image], outputs, constants)
 
 
 @pytest.fixture(scope="session")
@@ -162,17 +161,17 @@ def brightness_bundle(make_bundle: Callable[..., Path]) -> Path:
     """A real bundle that reads faces and answers `happy` for a bright one and `sad` for a dark one."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 16, 16, 3])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])
-    constants = {"weights": np.array([[0.1, -0.1]], np.float32), "bias": np.array([-9, 9], np.float32)}
+    constants: dict[str, npt.NDArray[Any]] = {
+        "weights": np.array([[0.1, -0.1]], np.float32),
+        "bias": np.array([-9, 9], np.float32),
+        "column": np.array([-1, 1], np.int64),
+    }
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["means"], axes=[1, 2, 3], keepdims=0),
         helper.make_node("Reshape", ["means", "column"], ["mean"]),
         helper.make_node("Gemm", ["mean", "weights", "bias"], ["logits"]),
     ]
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    tensors.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "column"))
-    graph = helper.make_graph(nodes, "brightness", [image], [logits], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return make_bundle(graph=model.SerializeToString(), framing="face")
+    return make_bundle(graph=model_bytes(nodes, [image], [logits], constants), framing="face")
 
 
 @pytest.fixture(scope="session")

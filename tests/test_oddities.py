@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from large_images import png
 from mien.data.synthetic.faces import draw_face
 
 FACE = Image.fromarray(draw_face("happy", 3, 200))
@@ -37,18 +37,6 @@ def turned(value: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = value
     return encode(FACE, "JPEG", exif=exif)
-
-
-def png(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    """A black PNG of any size, made row by row; colour 0 is grey, 2 RGB, 6 RGBA."""
-    channels = {0: 1, 2: 3, 6: 4}[colour]
-    packer = zlib.compressobj(1)
-    row = bytes(1 + -(-width * depth * channels // 8))
-    pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = width.to_bytes(4) + height.to_bytes(4) + bytes((depth, colour, 0, 0, 0))
-    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
-    parts = (len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4) for name, data in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def readable() -> Iterator[tuple[str, bytes]]:

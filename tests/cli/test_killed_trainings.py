@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import Ended, killed, results, run
+from killing import Ended, check_closed, killed, results, run
 from workplace import FOR_A_SPLIT, drawn
 from workplace import run as make_run
 
@@ -176,21 +176,7 @@ def test_a_folder_that_may_not_be_written_to_is_one_line(
     as_nobody: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(data)
-    for path in (*data.parents[:3], data, *data.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    place = tmp_path / "closed"
-    place.mkdir(mode=0o555)
-    assert call(*command(verb, tmp_path / "open"))[0] == 0  # and every module is imported
-    for mode, words in ((0o555, "cannot be written"), (0, "ermission denied")):  # and one that may not be looked into
-        place.chmod(mode)
-        with as_nobody():
-            status, _, errors = call(*command(verb, place))
-        said = [line for line in errors.splitlines() if line.startswith("mien: ")]
-        assert status == 2
-        assert len(said) == 1 and words in said[0] and "[Errno" not in said[0], errors
-        assert str(place) in said[0]
-    place.chmod(0o755)
-    assert not list(place.iterdir())
+    check_closed(lambda place: call(*command(verb, place)), as_nobody, data, tmp_path)
 
 
 def test_killed_while_it_sets_a_threshold_a_model_has_the_old_or_the_new_one(data: Path, tmp_path: Path) -> None:

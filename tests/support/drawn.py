@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from graphs import model_bytes
+from onnx import TensorProto, helper
 from PIL import Image
 
 from mien.data.synthetic.faces import draw_face
@@ -72,8 +73,4 @@ def _graph(filters: npt.NDArray[np.float32], weights: Any = None, bias: Any = No
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", SIDE, SIDE, 3])
     name, size = ("features", None) if weights is None else ("logits", 2)
     output = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
-    tensors = [numpy_helper.from_array(value, key) for key, value in constants.items()]
-    graph = helper.make_graph(nodes, "drawn", [image], [output], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data: bytes = model.SerializeToString()
-    return data
+    return model_bytes(nodes, [image], [output], constants)

@@ -1,10 +1,24 @@
-"""Graphs that load, and show only when they run that they are no use."""
+"""Small ONNX graphs, some of which show only when they run that they are no use."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+
+def model_bytes(
+    nodes: Sequence[onnx.NodeProto], inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto],
+    constants: Mapping[str, npt.NDArray[Any]],
+) -> bytes:  # fmt: skip
+    """Return a graph as an ONNX file."""
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "made", inputs, outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def odd_maps(kind: str) -> bytes:
@@ -25,11 +39,7 @@ def odd_maps(kind: str) -> bytes:
         nodes.append(helper.make_node("Compress", ["all", "first"], ["maps"], axis=3))
     else:
         nodes.append(helper.make_node("Mul", ["all", "nan"], ["maps"]))
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "odd", [image], outputs, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data: bytes = model.SerializeToString()
-    return data
+    return model_bytes(nodes, [image], outputs, constants)
 
 
 def convolving() -> bytes:
@@ -41,7 +51,7 @@ def convolving() -> bytes:
         helper.make_tensor_value_info("maps", number, ["N", 8, 8, 2]),
     ]
     kernel = rng.normal(0, 0.01, (8, 3, 3, 3)).astype(np.float32)
-    constants = {"kernel": kernel, "weights": rng.normal(size=(8, 2)).astype(np.float32)}
+    constants: dict[str, npt.NDArray[Any]] = {"kernel": kernel, "weights": rng.normal(size=(8, 2)).astype(np.float32)}
     nodes = [
         helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
         # Keras pads so for `same`: nothing at the left, one column at the right.
@@ -51,11 +61,7 @@ def convolving() -> bytes:
         helper.make_node("MatMul", ["features", "weights"], ["maps"]),
         helper.make_node("ReduceMean", ["maps"], ["logits"], axes=[1, 2], keepdims=0),
     ]
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "convolving", [image], outputs, tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data: bytes = model.SerializeToString()
-    return data
+    return model_bytes(nodes, [image], outputs, constants)
 
 
 def endless() -> bytes:
@@ -75,11 +81,5 @@ def endless() -> bytes:
     constants: dict[str, npt.NDArray[Any]] = {
         "weights": np.ones((3, 2), np.float32), "steps": np.array(10**15, np.int64), "true": np.array(True),
     }  # fmt: skip
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(
-        nodes, "endless", [info("image", number, ["N", 16, 16, 3])], [info("logits", number, ["N", 2])], tensors
-    )
-    data: bytes = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    ).SerializeToString()
-    return data
+    image, logits = info("image", number, ["N", 16, 16, 3]), info("logits", number, ["N", 2])
+    return model_bytes(nodes, [image], [logits], constants)

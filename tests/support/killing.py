@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,32 @@ def results(out: Path) -> dict[str, Any]:
                 content = _TIMES.sub(b"", content.replace(bytes(out), b"OUT"))
             found[str(inside)] = content
     return found
+
+
+def check_closed(
+    write: Callable[[Path], tuple[int, str, str]], as_nobody: Callable[[], AbstractContextManager[None]],
+    data: Path, folder: Path,
+) -> None:  # fmt: skip
+    """Let a command that reads `data` write below a folder that is closed; check that it says so in one line.
+
+    Args:
+        write: runs the command, which writes below the folder that it is given; returns (status, stdout, stderr).
+        as_nobody: the fixture.
+        data: what the command reads.
+        folder: for the outputs.
+    """
+    for path in (*data.parents[:3], data, *data.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    place = folder / "closed"
+    place.mkdir(mode=0o555)
+    assert write(folder / "open")[0] == 0  # and every module is imported
+    for mode, words in ((0o555, "cannot be written"), (0, "ermission denied")):  # and one that may not be looked into
+        place.chmod(mode)
+        with as_nobody():
+            status, _, errors = write(place)
+        said = [line for line in errors.splitlines() if line.startswith("mien: ")]
+        assert status == 2
+        assert len(said) == 1 and words in said[0] and "[Errno" not in said[0], errors
+        assert str(place) in said[0]
+    place.chmod(0o755)
+    assert not list(place.iterdir())

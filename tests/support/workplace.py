@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto, helper, numpy_helper
+from graphs import model_bytes
+from onnx import TensorProto, helper
 from PIL import Image
 from skimage.data import astronaut
 
@@ -115,9 +116,7 @@ def run(folder: Path, _: int) -> None:
         helper.make_node("Reshape", ["means", "column"], ["mean"]),
         helper.make_node("Gemm", ["mean", "weights", "bias"], ["logits"]),
     ]
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "brightness", [image], [logits], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    model = model_bytes(nodes, [image], [logits], constants)
     config = BundleConfig("mine", ("happy", "sad"), 48, 3, hashlib.sha256(model).hexdigest())
     (folder / "bundle").mkdir(parents=True)
     (folder / "bundle" / MODEL_FILE).write_bytes(model)
