@@ -34,7 +34,7 @@ def reader(brightness_bundle: Path) -> Any:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that stops for seconds ends no stream, and makes nobody a new person."""
-    monkeypatch.setattr("mien.server.connections.websocket.DISCARD_SECONDS", 600)
+    monkeypatch.setattr("mien.server.connections.lingering.DISCARD_SECONDS", 600)
     monkeypatch.setattr("mien.server.stream._SEND_SECONDS", 600)
     monkeypatch.setattr("mien.faces.tracker.MAX_GAP_SECONDS", 600)
 

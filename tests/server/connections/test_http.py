@@ -30,24 +30,49 @@ def test_the_parser_stops_within_a_slice() -> None:
     assert isinstance(parser.next_event(), h11.Data)
 
 
-@pytest.mark.parametrize(
-    "piece", [b"1\r\nx\r\n", b"1;" + b"a" * 100 + b"\r\nx\r\n"], ids=["one byte each", "with extensions"]
-)
-def test_a_body_of_very_small_chunks_is_refused(server: Any, piece: bytes) -> None:
-    with server.connect() as wire:
-        wire.sendall(CHUNKED)
-        assert send_until_closed(wire, piece * 1000, 20_000_000) < 20_000_000
-    assert server.get("/healthz").status_code == 200
+#: Requests that are answered before their bodies have come, what is sent on, and the code of the answer.
+EARLY = {
+    "chunks of one byte": (CHUNKED, b"1\r\nx\r\n" * 1000, "bad_request"),
+    "with extensions": (CHUNKED, (b"1;" + b"a" * 100 + b"\r\nx\r\n") * 1000, "bad_request"),
+    "no chunks": (CHUNKED + b"none\r\n", bytes(100_000), "bad_request"),
+    "no HTTP": (b"none\r\n\r\n", bytes(100_000), "bad_request"),
+    "too large": (POST + b"Connection: close\r\nContent-Length: 40000000\r\n\r\n", bytes(100_000), "too_large"),
+    "of another kind": (
+        POST + b"Connection: close\r\nContent-Type: a/b\r\nContent-Length: 30000000\r\n\r\n", bytes(100_000),
+        "unsupported_media_type",
+    ),
+}  # fmt: skip
 
 
-def test_the_answer_to_very_small_chunks_says_what_to_do(
-    server: Any, check_problem: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("head", "piece", "code"), EARLY.values(), ids=EARLY)
+def test_a_client_that_sends_on_reads_the_answer(
+    server: Any, check_problem: Any, monkeypatch: pytest.MonkeyPatch, head: bytes, piece: bytes, code: str
 ) -> None:
-    monkeypatch.setattr(
-        "mien.server.connections.ration.MAX_SECONDS", 0.02
-    )  # refused while the system still takes what is sent
-    problem = check_problem(server.send_raw(CHUNKED + b"1\r\nx\r\n" * 40_000), "bad_request")
-    assert "larger chunks" in problem["detail"]
+    """Data that nobody reads would make the system reset the connection, and the client lose the answer."""
+    monkeypatch.setattr("mien.server.connections.lingering.DISCARD_SECONDS", 600)
+    with server.connect() as wire:
+        wire.sendall(head)
+        assert send_until_closed(wire, piece, 20_000_000) >= 20_000_000
+        problem = check_problem(server.read(wire), code)
+        assert wire.recv(1) == b"", "the server has ended it"
+        inside = server.app.state.mien
+        wait_until(lambda: inside.memory.used == 0 and not inside.state.active)
+    if "chunked" in head.decode() and piece[:1] == b"1":
+        assert "larger chunks" in problem["detail"]
+    assert server.get("/healthz").status_code == 200
+    wait_until(lambda: not server.uvicorn.server_state.connections)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("SECONDS", 0.2), ("BYTES", 100_000)])
+def test_a_client_that_never_stops_sending_is_cut_off(
+    server: Any, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    monkeypatch.setattr("mien.server.connections.lingering.DISCARD_SECONDS", 600)
+    monkeypatch.setattr(f"mien.server.connections.lingering.DISCARD_{limit}", value)
+    with server.connect() as wire:
+        wire.sendall(EARLY["too large"][0])
+        wait_until(lambda: send_until_closed(wire, bytes(1000), 1_000_000) < 1_000_000)
+    wait_until(lambda: not server.uvicorn.server_state.connections)
 
 
 def test_a_body_in_small_chunks_of_a_slow_client_is_read(server: Any, face: bytes) -> None:

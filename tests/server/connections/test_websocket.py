@@ -88,7 +88,7 @@ def read_close(wire: socket.socket) -> int:
 
 def test_a_client_that_sends_on_reads_the_close_code(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data that nobody reads would make the system reset the connection, and the client lose the close frame."""
-    monkeypatch.setattr("mien.server.connections.websocket.DISCARD_SECONDS", 600)
+    monkeypatch.setattr("mien.server.connections.lingering.DISCARD_SECONDS", 600)
     for size in (5_000_000, 40_000_000):
         with open_raw(server) as wire:
             wire.sendall(b"\x82\xff" + struct.pack(">Q", size) + bytes(4))
@@ -103,7 +103,7 @@ def test_a_client_that_sends_on_reads_the_close_code(server: Any, monkeypatch: p
 
 
 def test_a_client_that_never_stops_sending_is_cut_off(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.server.connections.websocket.DISCARD_SECONDS", 0.2)
+    monkeypatch.setattr("mien.server.connections.lingering.DISCARD_SECONDS", 0.2)
     with open_raw(server) as wire:
         wire.sendall(b"\x82\x00")
         wait_until(lambda: send_until_closed(wire, bytes(1000), 1_000_000) < 1_000_000)

@@ -10,6 +10,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.server.connections.deadline import WriteDeadline
+from mien.server.connections.lingering import LingeringClose
 from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
 from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
@@ -58,6 +59,23 @@ class SlicedParser(h11.Connection):
         return super().next_event()
 
 
+class _CycleTransport(asyncio.Transport):
+    """What uvicorn writes an answer to, and closes after it: the connection decides how."""
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__()
+        self._connection = connection
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._connection.transport.write(data)
+
+    def close(self) -> None:
+        self._connection.end()
+
+    def is_closing(self) -> bool:
+        return self._connection.is_ending()
+
+
 class Connection(H11Protocol):
     """uvicorn's HTTP connection, with limits on what it may cost before and after there is a request.
 
@@ -65,6 +83,8 @@ class Connection(H11Protocol):
     Parsing is rationed. Invalid HTTP gets a problem document. All this happens where there is no request for an
     application yet, or none any more, so no middleware can do it, and uvicorn has no settings for it. `build_server`
     sets the limits in a subclass, because uvicorn makes the instances.
+
+    A client that is answered while it still sends its body can read the answer: what it sends is dropped.
     """
 
     header_seconds = 10.0
@@ -82,6 +102,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **options)
         self.conn = self._parser = SlicedParser()
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
+        self._lingering = LingeringClose()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a request, or refuse the connection."""
@@ -96,6 +117,9 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Process data; once the first byte of a request head is in, the rest must follow in time."""
+        if self._lingering.begun:
+            self._lingering.discard(data)
+            return
         if self._pause is not None:  # the application resumed reading
             self.conn.receive_data(data)
             self.transport.pause_reading()
@@ -103,8 +127,14 @@ class Connection(H11Protocol):
         self._parse(lambda: super(Connection, self).data_received(data), len(data))
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_timer()
-        elif self._deadline is None and not (self._upgraded or self.transport.is_closing()):
+        elif self._deadline is None and not (self._upgraded or self.is_ending()):
             self._start_timer()
+
+    def handle_events(self) -> None:
+        """Parse, and see to it that a request that begins is ended as `end` does."""
+        super().handle_events()
+        if self.cycle is not None:
+            self.cycle.transport = _CycleTransport(self)
 
     def on_response_complete(self) -> None:
         """Start to wait for the next request, and free a body that was refused unread."""
@@ -113,7 +143,9 @@ class Connection(H11Protocol):
             self._written.stop()
         self.cycle.body = bytearray()
         self._parsed.reset()
-        if self.conn.their_state is h11.DONE and self.conn.trailing_data[0] and not self.transport.is_closing():
+        if self._lingering.begun:
+            self.server_state.total_requests += 1
+        elif self.conn.their_state is h11.DONE and self.conn.trailing_data[0] and not self.transport.is_closing():
             self._parser.begin()
             self._parser.stopped = True  # the next request stays in the buffer
             super().on_response_complete()
@@ -136,9 +168,38 @@ class Connection(H11Protocol):
         """Stop waiting."""
         self._stop_timer()
         self._written.stop()
+        self._lingering.stop()
         if self._pause is not None:
             self._pause.cancel()
         super().connection_lost(exc)
+
+    def is_ending(self) -> bool:
+        """Return whether nothing more is read or written."""
+        return self._lingering.begun or self.transport.is_closing()
+
+    def end(self) -> None:
+        """Close; if the client is in the middle of a request, let it read the answer."""
+        if self.cycle is not None and not self.cycle.response_complete:  # the application need not wait for more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.is_ending():
+            return
+        if self.conn.their_state not in (h11.SEND_BODY, h11.ERROR):
+            self.transport.close()
+            return
+        self._stop_timer()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._lingering.begin(self.transport)
+        self.transport.resume_reading()
+
+    def shutdown(self) -> None:
+        """Close for the end of the server."""
+        if self._lingering.begun:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Hand the connection to the WebSocket protocol, or refuse it."""
@@ -160,7 +221,7 @@ class Connection(H11Protocol):
         """Parse for one slice. Go on later if data is left, or if this request takes more time than others."""
         self._parser.begin()
         step()
-        if self._upgraded or self.transport.is_closing():
+        if self._upgraded or self.is_ending():
             return
         wait = self._parsed.charge(self._parser.spent(), size)
         if self._parsed.exhausted:
@@ -180,7 +241,7 @@ class Connection(H11Protocol):
 
     def _go_on(self) -> None:
         self._pause = None
-        if self.transport.is_closing():
+        if self.is_ending():
             return
         if not self.flow.read_paused:
             self.transport.resume_reading()
@@ -194,7 +255,7 @@ class Connection(H11Protocol):
         head += "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
         raw = b"".join(b"%s: %s\r\n" % pair for pair in response.raw_headers)
         self.transport.write(head.encode() + raw + b"connection: close\r\n\r\n" + bytes(response.body))
-        self.transport.close()
+        self.end()
 
     def _start_timer(self) -> None:
         self._deadline = self.loop.call_later(self.header_seconds, self._on_timeout)
@@ -206,5 +267,5 @@ class Connection(H11Protocol):
 
     def _on_timeout(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.close()
+        if not self.is_ending():
+            self.end()

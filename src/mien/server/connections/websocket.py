@@ -9,6 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from mien.server.connections.deadline import WriteDeadline
+from mien.server.connections.lingering import LingeringClose
 from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
 
 #: A stream is parsed in pieces of this many bytes.
@@ -17,8 +18,6 @@ _PIECE_BYTES = 1024
 _MAX_FRAGMENTS = 256
 #: Longest message before the key of a stream.
 MAX_KEY_BYTES = 64 * 1024
-#: A client that broke the rules may send this many seconds and bytes more before the connection ends.
-DISCARD_SECONDS, DISCARD_BYTES = 10.0, 64 * 2**20
 #: A stream offers the application a function under this name, which ends the limit on the first message.
 UNLOCK = "mien.unlock"
 
@@ -30,8 +29,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
     are answered, and would fill the memory with answers that nobody reads. Before the key, only short messages are
     received. As with `Connection`, the application cannot do this: it sees whole messages only.
 
-    A client that breaks the rules gets a close frame, and what it still sends is dropped unread until it closes: if
-    data were left in the socket, the system would reset the connection, and the client could lose the frame.
+    A client that breaks the rules gets a close frame, and what it still sends is dropped unread until it closes.
     """
 
     answer_seconds = 30.0
@@ -44,17 +42,15 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
         self._unparsed, self._fragments = bytearray(), 0
         self._locked, self._key_bytes, self._key_came = self.key_required, 0, False
-        self._discarded: int | None = None
+        self._lingering = LingeringClose()
 
     def data_received(self, data: bytes) -> None:
         """Process data, or keep it until its turn."""
         if not self.handshake_initiated:  # the head, which the HTTP connection has checked
             super().data_received(data)
             return
-        if self._discarded is not None:
-            self._discarded += len(data)
-            if self._discarded > DISCARD_BYTES:
-                self.transport.abort()
+        if self._lingering.begun:
+            self._lingering.discard(data)
             return
         self._unparsed += data
         if self._pause is None:
@@ -78,7 +74,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         """Answer a ping, unless nothing more may be written."""
-        if self._discarded is None:
+        if not self._lingering.begun:
             super().handle_ping()
 
     def handle_parser_exception(self) -> None:
@@ -87,13 +83,11 @@ class StreamConnection(WebSocketsSansIOProtocol):
         code, reason = (1006, "") if sent is None else (sent.code, sent.reason)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.close_sent, self._discarded = True, 0
+        self.close_sent = True
         self._unparsed.clear()
         if self.close_timer is not None:
             self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(DISCARD_SECONDS, self.transport.abort)
+        self.close_timer = self._lingering.begin(self.transport)  # uvicorn closes at once if there is none
         self._set_reading()
 
     def send_receive_event_to_app(self) -> None:
@@ -148,6 +142,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting, and free what was not parsed."""
         self._written.stop()
+        self._lingering.stop()
         if self._pause is not None:
             self._pause.cancel()
         self._unparsed.clear()
@@ -187,7 +182,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self._set_reading()
 
     def _may_parse(self) -> bool:
-        if not self.handshake_complete or self._discarded is not None:
+        if not self.handshake_complete or self._lingering.begun:
             return False
         waits = not self.close_sent and (not self.queue.empty() or (self._locked and self._key_came))
         return not waits and self.writable.is_set() and not self.transport.is_closing()
@@ -197,7 +192,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             return
         idle = self._pause is None and not self._unparsed and self._may_parse()
-        if idle or self._discarded is not None:
+        if idle or self._lingering.begun:
             self.read_paused = False
             self.transport.resume_reading()
         else:
