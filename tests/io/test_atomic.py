@@ -67,6 +67,14 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert listing(tmp_path) == []
 
 
+def test_a_file_of_a_new_folder_is_named_by_its_final_path(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught, new_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").mkdir()
+        write_text(folder / "a.txt", "a")
+    assert str(caught.value).startswith(f"{tmp_path / 'out' / 'a.txt'}")
+    assert ".part" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
 def test_what_exists_is_refused_and_untouched(tmp_path: Path, kind: str) -> None:
     out = tmp_path / "out"

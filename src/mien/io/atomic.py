@@ -37,6 +37,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         try:
             yield part
             part.rename(path)
+        except OutputError as error:  # of a file in it, by a name that nobody has given
+            shutil.rmtree(part, ignore_errors=True)
+            raise OutputError(error.problem.replace(str(part), str(path)), error.kept) from error
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise

@@ -143,9 +143,9 @@ def test_bad_rows_are_named(row: str, reason: str) -> None:
     assert reason in found.bad[0].reason
 
 
-@pytest.mark.parametrize("votes", ["-1,2", "0,0"])
+@pytest.mark.parametrize("votes", ["-1,2", "0,0", "1e308,1e308"])
 def test_impossible_votes_are_named(votes: str) -> None:
-    assert "negative or all zero" in table(f"file,happy,sad\na.jpg,{votes}\n").bad[0].reason
+    assert "negative, all zero or too large" in table(f"file,happy,sad\na.jpg,{votes}\n").bad[0].reason
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ def test_the_package_is_found_in_the_version_of_mien_alone(
         (["--page", "DIR", "--int8"], "--int8: is not for --page; leave it out"),
         (["a.keras", "--model", "mien", "--out", "b"], "--model: is for --page DIR; see mien export --help"),
         (["--page", "CLONE"], "already exists; choose another name, or remove it first"),
+        (["--page", "INSIDE"], "choose a folder outside it"),
         (["--page", "DIR", "--model", "miem"], "miem: no such model; did you mean 'mien'?"),
         (["a.keras", "--no-notice", "--out", "b"], "--no-notice: is for --page DIR; see mien export --help"),
         (["--page", "DIR", "--notice", "x", "--no-notice"], "--notice and --no-notice: give only one of them"),
@@ -181,9 +183,23 @@ def test_the_package_is_found_in_the_version_of_mien_alone(
     ],
 )
 def test_bad_calls_are_one_line(words: list[str], error: str, tmp_path: Path, clone: Path, call: Call) -> None:
-    places = {"DIR": str(tmp_path / "site"), "CLONE": str(clone)}
+    places = {"DIR": str(tmp_path / "site"), "CLONE": str(clone), "INSIDE": str(clone / "page" / "mine")}
     code, out, err = call("export", *(places.get(word, word) for word in words))
     assert (code, out) == (2, "")
     assert error in err
     assert err.count("\n") == 1
     assert not (tmp_path / "site").exists()
+
+
+def test_a_page_that_cannot_be_copied_is_one_short_line(
+    tmp_path: Path, clone: Path, as_nobody: Callable[[], AbstractContextManager[None]]
+) -> None:
+    for number in range(50):
+        (clone / "page" / f"{number}.js").touch(mode=0)
+    export_page(tmp_path / "open")  # and every module is imported
+    place = tmp_path / "others"
+    place.mkdir()
+    place.chmod(0o777)
+    with as_nobody(), pytest.raises(OutputError, match="Permission denied") as caught:
+        export_page(place / "site")
+    assert len(str(caught.value)) < len(str(place)) + 100

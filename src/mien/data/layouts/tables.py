@@ -276,8 +276,8 @@ def _file_row(number: int, cells: list[str], known: dict[str, int], votes: list[
     if not all(index < len(cells) and _is_number(cells[index]) for index in votes):
         raise ValueError("a vote is missing or not a number")
     shares = tuple(_number(cells[index]) for index in votes) if votes else None
-    if shares is not None and (min(shares) < 0 or sum(shares) <= 0):
-        raise ValueError("its votes are negative or all zero")
+    if shares is not None and not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
+        raise ValueError("its votes are negative, all zero or too large")
     if not found.get("label") and shares is None:
         raise ValueError("has no label")
     split = _split(found["split"]) if "split" in found else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mien.errors import ConfigError, ExportError, MissingExtraError
+from mien.errors import ConfigError, ExportError, MissingExtraError, OutputError
 from mien.faces import yunet
 from mien.inference.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, load_bundle
 from mien.inference.reader import Reader
@@ -30,7 +30,7 @@ PACKAGE = "mien-web"
 INDEX, MODELS, LIBRARY = "index.html", "models", "mien"
 LISTING, MODEL_LISTING, SETTINGS = "files.json", "models.json", "site.json"
 #: What is written here, also if the page that was built has one.
-_OWN = shutil.ignore_patterns(MODELS, LISTING, SETTINGS)
+_OWN = frozenset({MODELS, LISTING, SETTINGS})
 #: Files for people, which no page loads: licences and model cards.
 _FOR_PEOPLE = re.compile(r"LICENSE|.*\.(txt|md)$")
 
@@ -79,7 +79,7 @@ def export_page(
         BundleError: a model cannot be read.
         DetectorError: the weights of the face detector are missing or damaged.
         ConfigError: two models have one name.
-        OutputError: `out` exists or cannot be written.
+        OutputError: `out` exists, lies in the page that is copied, or cannot be written.
 
     Examples:
         >>> from mien.training.export.page import export_page
@@ -88,9 +88,11 @@ def export_page(
     out = Path(out)
     refuse_existing(out)
     page = find_page()
+    if out.resolve().is_relative_to(page.resolve()):
+        raise OutputError(f"{out}: lies in the page that is copied ({page}); choose a folder outside it")
     bundles, detector = _by_name(models), yunet.load_weights(yunet.WEIGHTS)
     with new_folder(out) as folder, readable_errors(out):
-        shutil.copytree(page, folder, ignore=_OWN, dirs_exist_ok=True)
+        _copy_page(page, folder)
         (folder / LIBRARY / yunet.WEIGHTS.name).write_bytes(detector)
         shutil.copyfile(yunet.LICENCE, folder / LIBRARY / yunet.LICENCE.name)
         digests = {name: _copy_bundle(bundle, folder / MODELS / name) for name, bundle in bundles.items()}
@@ -140,6 +142,15 @@ def _by_name(models: Sequence[str | os.PathLike[str]]) -> dict[str, Bundle]:
     if not found:
         raise ConfigError("`models=()`: give at least one model")
     return found
+
+
+def _copy_page(page: Path, folder: Path) -> None:
+    """Copy the page that was built; unlike `shutil.copytree`, stop at the first file that cannot be written."""
+    for path in sorted(page.rglob("*")):
+        place = path.relative_to(page)
+        if _OWN.isdisjoint(place.parts) and path.is_file():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / place)
 
 
 def _copy_bundle(bundle: Bundle, folder: Path) -> str:
