@@ -7,9 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from mien.faces.tracker import MAX_GAP_SECONDS, SMOOTHING_SECONDS, Tracker, appearance
+from mien.faces.tracker import (
+    LONGEST_GAP_SECONDS,
+    MAX_GAP_FRAMES,
+    MAX_GAP_SECONDS,
+    SMOOTHING_SECONDS,
+    Tracker,
+    appearance,
+)  # fmt: skip
 from mien.results import Box
 
 Crop = npt.NDArray[np.uint8]
@@ -124,6 +133,36 @@ def test_a_far_jump_is_someone_else() -> None:
 def test_whoever_stays_away_is_forgotten() -> None:
     frames = follow([away(standing(200), 1, 1 + MAX_GAP_SECONDS + 1)], 6)
     assert numbers_of(frames, 0) == {1, 2}
+
+
+def returns(pauses: Sequence[float], missed: Sequence[bool]) -> bool:
+    """Whether someone is the same to the end, in frames with these pauses between them, some of which miss the face."""
+    tracker, time, people = Tracker(), 0.0, set()
+    for pause, hidden in zip([0.0, *pauses], [False, *missed], strict=True):
+        time += pause
+        boxes, crops = ([], []) if hidden else ([Box(100, 100, 60, 60)], [crop_of(0)])
+        people |= set(tracker(time, boxes, crops, np.full((len(boxes), 2), 0.5))[0])
+    return people == {1}
+
+
+@given(st.lists(st.floats(0.01, LONGEST_GAP_SECONDS), min_size=1, max_size=20))
+def test_whoever_is_in_every_frame_is_one_person_however_slowly_frames_come(pauses: list[float]) -> None:
+    assert returns(pauses, [False] * len(pauses))
+
+
+@given(st.floats(0.05, 60), st.integers(0, 50))
+def test_someone_is_forgotten_after_seconds_and_frames_whichever_is_later(pause: float, hidden: int) -> None:
+    """So many frames miss the face before it is back."""
+    gap = pause * (hidden + 1)
+    kept = gap <= MAX_GAP_SECONDS - 1e-6 or (hidden < MAX_GAP_FRAMES and gap <= LONGEST_GAP_SECONDS - 1e-6)
+    if min(abs(gap - limit) for limit in (MAX_GAP_SECONDS, LONGEST_GAP_SECONDS)) > 1e-6:
+        assert returns([pause] * (hidden + 1), [True] * hidden + [False]) == kept
+
+
+def test_two_people_in_slow_frames_are_not_swapped() -> None:
+    frames = follow([standing(100), away(standing(400), 12, 16), standing(700)], 60, fps=0.25, jitter=0.03)
+    assert [len(numbers_of(frames, who)) for who in range(3)] == [1, 1, 1]
+    assert len({number for frame in frames for number in frame.values()}) == 3
 
 
 def test_memory_holds_only_who_was_seen_lately() -> None:

@@ -4,7 +4,10 @@ import { resizePillow } from "./pillow.js";
 import { type Raster, toGrey } from "./raster.js";
 import type { Box, Point } from "./results.js";
 
+// A person who is out of sight is forgotten after so many seconds and frames, whichever is later.
 const MAX_GAP_SECONDS = 2;
+const MAX_GAP_FRAMES = 2;
+const LONGEST_GAP_SECONDS = 30;
 const SMOOTHING_SECONDS = 0.15;
 const MAX_DISTANCE = 1;
 const MORE_PER_SECOND = 2;
@@ -26,11 +29,12 @@ interface Observation {
   readonly probabilities: readonly number[];
 }
 
-/** One person: since `start`, last seen at `time` (seconds), with velocity in pixels per second. */
+/** One person: since `start`, last seen at `time` (seconds), `missed` frames ago; velocity in pixels per second. */
 interface Track extends Observation {
   readonly person: number;
   readonly start: number;
   readonly time: number;
+  readonly missed: number;
   readonly velocity: Point;
 }
 
@@ -51,14 +55,15 @@ export class Tracker {
   update(
     time: number, boxes: readonly Box[], crops: readonly Raster[], rows: readonly (readonly number[])[],
   ): Tracked[] {
-    const kept = this.#tracks.filter((track) => time - track.time <= MAX_GAP_SECONDS);
+    const kept = this.#tracks.filter((track) => isRemembered(track, time));
     const seen = boxes.map((box, n) => observe(box, crops[n]!, rows[n]!));
     const matched = match(time, seen, kept);
+    kept.forEach((track, place) => (kept[place] = { ...track, missed: track.missed + 1 }));
     const found = seen.map((one, n) => {
       const place = matched.get(n);
       if (place !== undefined) return (kept[place] = continued(kept[place]!, time, one));
       this.#people += 1;
-      const track = { ...one, person: this.#people, start: time, time, velocity: [0, 0] as Point };
+      const track = { ...one, person: this.#people, start: time, time, missed: 0, velocity: [0, 0] as Point };
       kept.push(track);
       return track;
     });
@@ -82,6 +87,12 @@ function observe(box: Box, crop: Raster, probabilities: readonly number[]): Obse
 export function appearanceOf(crop: Raster): number[] {
   const small = resizePillow(toGrey(crop), APPEARANCE_SIDE, APPEARANCE_SIDE, "bilinear");
   return normalized(Array.from(small.data));
+}
+
+/** Whether a face at this time may be this person's: seconds alone would forget everybody on a slow machine. */
+function isRemembered(track: Track, time: number): boolean {
+  const gap = time - track.time;
+  return gap <= MAX_GAP_SECONDS || (track.missed < MAX_GAP_FRAMES && gap <= LONGEST_GAP_SECONDS);
 }
 
 /** Pair faces with tracks, the least cost first: the place of a face's track by the number of the face. */
@@ -113,6 +124,7 @@ function continued(track: Track, time: number, seen: Observation): Track {
   return {
     ...track,
     time,
+    missed: 0,
     centre: seen.centre,
     side: seen.side,
     velocity: [speed(0), speed(1)],

@@ -3,7 +3,7 @@
 The loop of SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016): predict the position of each
 track, match the detections with the tracks, and start a track for each detection left over. Matching is greedy,
 best pair first, as in CenterTrack (Zhou, Koltun and Krähenbühl, "Tracking Objects as Points", ECCV 2020), by
-distance, size and appearance. A track without a detection is kept for `MAX_GAP_SECONDS`.
+distance, size and appearance. `_Track.is_remembered` says how long a track without a detection is kept.
 """
 
 import math
@@ -17,8 +17,9 @@ from PIL import Image
 from mien.arrays import Float64, UInt8
 from mien.results import Box
 
-#: How long a person who is out of sight is remembered, in seconds.
-MAX_GAP_SECONDS = 2.0
+#: How long a person who is out of sight is remembered, in seconds; longer if frames come slowly, until so many have
+#: missed them. At most `LONGEST_GAP_SECONDS`: a webcam that was paused for longer may show somebody else.
+MAX_GAP_SECONDS, MAX_GAP_FRAMES, LONGEST_GAP_SECONDS = 2.0, 2, 30.0
 #: Time constant of the smoothing, in seconds. A sudden full change crosses any threshold between 0.3 and 0.7 within
 #: 0.3 s, at 5 frames per second and from 7 up. A flicker from frame to frame is reduced by a quarter at 5, by two
 #: thirds at 30 frames per second.
@@ -52,7 +53,10 @@ class _Observation:
 
 @dataclass
 class _Track:
-    """One person: since `start`, last seen at `time` (seconds), with velocity in pixels per second."""
+    """One person: since `start`, last seen at `time` (seconds), with velocity in pixels per second.
+
+    `missed` counts the frames since then.
+    """
 
     person: int
     start: float
@@ -62,6 +66,16 @@ class _Track:
     appearance: Float64
     velocity: Float64
     probabilities: Float64
+    missed: int = 0
+
+    def is_remembered(self, time: float) -> bool:
+        """Return whether a face at this time may be this person's.
+
+        A person is forgotten after `MAX_GAP_SECONDS` and `MAX_GAP_FRAMES`, whichever is later: seconds alone would
+        forget everybody between two frames of a slow machine.
+        """
+        gap = time - self.time
+        return gap <= MAX_GAP_SECONDS or (self.missed < MAX_GAP_FRAMES and gap <= LONGEST_GAP_SECONDS)
 
     def expected(self, time: float) -> Float64:
         """Return the expected centre of the face; the velocity decays while the face is unseen."""
@@ -76,14 +90,15 @@ class _Track:
         self.appearance = _normalised(self.appearance + weight * (seen.appearance - self.appearance))
         change = seen.probabilities - self.probabilities
         self.probabilities = self.probabilities + (1 - math.exp(-gap / smoothing)) * change
-        self.centre, self.side, self.time = seen.centre, seen.side, time
+        self.centre, self.side, self.time, self.missed = seen.centre, seen.side, time, 0
 
 
 class Tracker:
     """Numbers the people in one video and smooths their probabilities.
 
-    Faces of one person are matched over frames by position, size and appearance, also after up to `MAX_GAP_SECONDS`
-    out of sight, but never across a cut. Memory does not grow with the length of the video.
+    Faces of one person are matched over frames by position, size and appearance, also after a while out of sight
+    (`MAX_GAP_SECONDS`, or 1 frame if frames come more slowly), but never across a cut. Memory does not grow with the
+    length of the video.
 
     Attributes:
         scene: the number of the scene, from 1.
@@ -110,12 +125,14 @@ class Tracker:
             The number of each face's person, counted from 1, and smoothed rows, float64 (N, K): exponential moving
             averages over each person's frames.
         """
-        self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP_SECONDS]
+        self._tracks = [track for track in self._tracks if track.is_remembered(time)]
         observed = [
             _Observation(_centre(box), math.sqrt(box.width * box.height), appearance(crop), np.asarray(row, np.float64))
             for box, crop, row in zip(boxes, crops, rows, strict=True)
         ]
         matched = self._match(time, observed)
+        for known in self._tracks:
+            known.missed += 1
         found = []
         for number, seen in enumerate(observed):
             track = matched.get(number)
