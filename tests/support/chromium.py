@@ -17,6 +17,12 @@ ARGUMENTS = (
 ).split()
 
 
+#: A service worker that refuses a version of the page throws, so that it is not installed: the page says why.
+REFUSALS = (
+    "ServiceWorker failed to install", "on the host is damaged or of another version", "cannot be fetched",
+    "QuotaExceededError", "Quota exceeded",
+)  # fmt: skip
+
 #: How long a step may take, in milliseconds: a machine that does much else at the same time may stop for long.
 PATIENCE = 180_000
 
@@ -42,7 +48,10 @@ def start_browser() -> Iterator[Callable[..., Any]]:
 
 
 class Tab:
-    """A page in a browser tab, with all its requests and all errors and warnings of the console."""
+    """A page in a browser tab, with all requests and all errors and warnings of the console.
+
+    Those of other tabs in its context, of workers and of the service worker are among them.
+    """
 
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
         self.url = url
@@ -50,10 +59,14 @@ class Tab:
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(PATIENCE)
         self.errors: list[str] = []
+        self._allowed: tuple[str, ...] = ()
         self.requests: list[str] = []
-        self.tab.on("console", self._on_console)
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.context.on("request", lambda request: self.requests.append(request.url))
+        #: Requests of the service worker itself; `requests` has them, too.
+        self.worker_requests: list[str] = []
+        self.context.on("console", self._on_console)
+        self.context.on("weberror", lambda found: self.errors.append(str(found.error)))
+        self.context.on("request", self._on_request)
+        self._watch_service_worker()
         self.tab.on("websocket", lambda opened: self.requests.append(opened.url))
         self.tab.goto(url)
 
@@ -61,10 +74,35 @@ class Tab:
         if message.type in ("error", "warning"):
             self.errors.append(message.text)
 
+    def _on_request(self, request: Any) -> None:
+        self.requests.append(request.url)
+        if request.service_worker:
+            self.worker_requests.append(request.url)
+
+    def _watch_service_worker(self) -> None:
+        """Note the uncaught errors of the service worker, which Playwright does not tell."""
+
+        def note(event: dict[str, Any]) -> None:
+            text = event["errorMessage"]["errorMessage"]
+            if not any(refusal in text for refusal in REFUSALS):
+                self.errors.append(text)
+
+        self._chromium = self.context.new_cdp_session(self.tab)
+        self._chromium.on("ServiceWorker.workerErrorReported", note)
+        self._chromium.send("ServiceWorker.enable")
+
     def expect_errors(self, *texts: str) -> None:
         """Check that every logged error contains one of these texts, and forget the errors."""
         assert all(any(text in error for text in texts) for error in self.errors), self.errors
         self.errors.clear()
+
+    def allow_errors(self, *texts: str) -> None:
+        """Let errors pass that contain one of these texts, whenever they come: those of workers may come late."""
+        self._allowed += texts
+
+    def unexpected_errors(self) -> list[str]:
+        """Return the errors that nobody has allowed or expected."""
+        return [error for error in self.errors if not any(text in error for text in self._allowed)]
 
     def check_accessible(self) -> None:
         """Check that the page breaks no rule of axe-core and does not scroll sideways."""
@@ -90,7 +128,7 @@ def watch_tabs(kind: Callable[..., TabKind]) -> Iterator[Callable[..., TabKind]]
     """Yield a function that opens a tab of some kind.
 
     At the end no tab may have logged an error or sent a request to another host. A test that provokes errors calls
-    `expect_errors`.
+    `expect_errors` or `allow_errors`.
     """
     tabs: list[TabKind] = []
 
@@ -101,6 +139,6 @@ def watch_tabs(kind: Callable[..., TabKind]) -> Iterator[Callable[..., TabKind]]
     yield open_tab
     for tab in tabs:
         tab.context.close()
-        assert tab.errors == []
+        assert tab.unexpected_errors() == []
         foreign = tab.foreign_requests()
         assert not foreign, foreign

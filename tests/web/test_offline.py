@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import sync_api
+from chromium import PATIENCE, sync_api
 from page_tab import Visit
+from served_page import served
 from static_site import StaticSite
 
 expect = sync_api.expect
@@ -66,6 +67,33 @@ def test_the_page_works_without_a_network(page: Visit, site: StaticSite, photo: 
     page.wait_for(".face .answer", "happy")
     assert page.tab.evaluate("crossOriginIsolated"), "and may use several threads"
     page.check_accessible()
+
+
+def test_what_the_service_worker_does_is_watched(
+    start_browser: Callable[..., Any], visit: Callable[..., Visit], folder: Path
+) -> None:  # fmt: skip
+    """That other tests see no foreign request and no error of it says something only if they would be seen."""
+    script = """console.error("said"); fetch(data).catch(() => {}); throw new Error("thrown");"""
+    first = "const VERSION ="
+    change(folder, ("service-worker.js", first, f"self.onmessage = ({{ data }}) => {{ {script} }};\n{first}"))
+    with served(folder) as address:  # no policy of the host's keeps the worker from other hosts
+        page = visit(start_browser("--deny-permission-prompts"), address)
+        page.wait_for(".what", "Works offline.")
+        assert {address + "files.json", address + "mien/worker.js"} <= set(page.worker_requests)
+        assert page.foreign_requests() == page.errors == []
+        foreign = address.replace("127.0.0.1", "localhost") + "icons/icon-192.png"
+        page.tab.evaluate(
+            "(url) => navigator.serviceWorker.ready.then(({ active }) => active.postMessage(url))", foreign
+        )
+        wanted = ("said", "thrown")
+        page.allow_errors(*wanted, "blocked by CORS policy", "net::ERR_")
+        for _ in range(PATIENCE // 50):
+            if page.foreign_requests() and all(any(text in error for error in page.errors) for text in wanted):
+                break
+            page.tab.wait_for_timeout(50)
+        assert page.foreign_requests() == [foreign]
+        assert all(any(text in error for error in page.errors) for text in wanted), page.errors
+        page.requests.clear()
 
 
 def test_the_page_can_be_installed(page: Visit) -> None:
