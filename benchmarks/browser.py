@@ -65,8 +65,8 @@ def readers(model: str) -> dict[str, Reader]:
         "mien-2": Reader("mien, 2 threads", "mien", {"model": model, "threads": 2}),
         "human-1": Reader("human, wasm, 1 thread", "human", {**human, "threads": 1}),
         "human-2": Reader("human, wasm, 2 threads", "human", {**human, "threads": 2}),
-        "human-1-all": Reader("the same, no cache, 1 thread", "human", {**human, "cache": False, "threads": 1}),
-        "human-2-all": Reader("the same, no cache, 2 threads", "human", {**human, "cache": False, "threads": 2}),
+        "human-1-all": Reader("human, wasm, no cache, 1 thread", "human", {**human, "cache": False, "threads": 1}),
+        "human-2-all": Reader("human, wasm, no cache, 2 threads", "human", {**human, "cache": False, "threads": 2}),
     }
 
 
