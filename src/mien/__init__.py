@@ -9,6 +9,7 @@
     print(result.answer, result.probability)
 
 The other functions do what the verbs of the command do: `mien.check("my_faces")`. They are loaded when first used.
+`mien.fixes.load("my_faces")` returns what people decided with `mien fix`.
 Importing mien loads no training framework, opens no file and changes no global state.
 """
 
@@ -34,6 +35,7 @@ from mien.results import Box, Face, FrameResult, ImageResult
 from mien.version import __version__
 
 if TYPE_CHECKING:
+    from mien.data import fixes
     from mien.data.check import check
     from mien.report.comparison import compare
     from mien.report.evaluation import evaluate
@@ -64,6 +66,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_dataset",
+    "fixes",
     "load",
     "show",
     "train",
@@ -91,6 +94,8 @@ Reader.explain_with = _explain_with
 if not TYPE_CHECKING:  # type checkers see the imports above, so that a misspelt name is an error
 
     def __getattr__(name: str) -> Any:
+        if name == "fixes":  # a module, whose functions read as `mien.fixes.load`
+            return import_module("mien.data.fixes")
         if name not in _FUNCTIONS:
             raise AttributeError(f"module 'mien' has no attribute '{name}'")
         function = getattr(import_module(_FUNCTIONS[name]), name)

@@ -226,7 +226,7 @@ def test_worst_first_and_json_ready(tmp_path: Path) -> None:
     order = [(issue.severity.rank, -len(issue.files)) for issue in found.issues]
     assert order == sorted(order)
     row = json.loads(json.dumps(found.to_dict()))
-    assert list(row) == ["files", "classes", "notes", "usable", "detection", "labels", "remarks", "issues"]
+    assert list(row) == ["files", "classes", "notes", "fixes", "usable", "detection", "labels", "remarks", "issues"]
     assert row["files"] == len(found.manifest.samples)
     assert row["usable"] == row["files"] - len(found.left_out)
     for issue in row["issues"]:

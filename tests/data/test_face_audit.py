@@ -16,7 +16,8 @@ from mien.cli import main
 from mien.data.audit import Audit, audit, with_findings
 from mien.data.clean import write_clean
 from mien.data.dataset import read_manifest
-from mien.data.face_audit import audit_faces, audit_whole, face_issues, find_faces
+from mien.data.face_audit import audit_faces, audit_whole, face_issues
+from mien.data.face_regions import find_faces
 from mien.data.issues import ISSUE_KINDS, Finding, Severity
 from mien.data.synthetic.faces import draw_face
 from mien.inference.reader import load

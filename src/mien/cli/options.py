@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 import click
@@ -34,7 +35,27 @@ def threads_option(meaning: str) -> Callable[[Function], Function]:
 
 
 def data_options(function: Function) -> Function:
-    """Add `--classes` and `--map`, which every verb that reads labelled data takes."""
+    """Add `--classes`, `--map`, `--fixes` and `--no-fixes`, which every verb that reads labelled data takes.
+
+    The verb gets `fixes`, a path or a bool, as `mien.data.dataset.read_manifest` takes it.
+    """
+
+    @functools.wraps(function)
+    def run(*, fixes: Path | None, no_fixes: bool, **others: Any) -> Any:
+        if no_fixes and fixes:
+            raise ConfigError("--fixes and --no-fixes: give only one of them")
+        return function(fixes=fixes or not no_fixes, **others)
+
+    option = click.option("--no-fixes", is_flag=True, help="use no decisions of mien fix")(run)
+    words = "the file of decisions of mien fix"
+    option = click.option(
+        "--fixes", type=click.Path(path_type=Path), metavar="FILE", show_default="that of DATA", help=words
+    )(option)
+    return cast("Function", class_options(option))
+
+
+def class_options(function: Function) -> Function:
+    """Add `--classes` and `--map`."""
     function = click.option("--map", "rename", multiple=True, metavar="OLD=NEW", help="rename classes")(function)
     return click.option("--classes", metavar="A,B", help="use only these classes, in this order")(function)
 

@@ -4,16 +4,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from mien.data.dataset import Manifest, Sample
 from mien.data.detection import DetectionChoice
 from mien.data.duplicates import near_duplicate_groups
 from mien.data.fingerprint import Fingerprint, fingerprint
+from mien.data.fixes.queue import Findings, Item, rank
 from mien.data.inspection import FileFacts, inspect_file
 from mien.data.issue_collector import Collector, class_issues, judge_copies, judge_rows, make_issue, usable_rows
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity, kind_of
 from mien.data.label_issues import LabelCheck
+from mien.data.look import Look
 from mien.errors import ImageError
 from mien.markup import element, table, to_html
 from mien.results import Box
@@ -36,7 +39,7 @@ class Audit:
         copies: groups of names that show the same image and belong in one part.
         facts: what `inspect_file` found, by name.
         detection: whether faces are found first, and why; None if only the files were checked.
-        faces: the box of the largest face, by name, of the images in which one was looked for and found.
+        looks: what the detector and the model saw, by name, of the images that they looked at.
         labels: whether a model could check the labels, and how often it agrees; None if none was asked.
         remarks: what was taken for what the dataset shows rather than for an issue, as sentences.
     """
@@ -47,7 +50,7 @@ class Audit:
     copies: tuple[tuple[str, ...], ...]
     facts: dict[str, FileFacts] = field(repr=False)
     detection: DetectionChoice | None = None
-    faces: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    looks: Mapping[str, Look] = field(default_factory=dict, repr=False)
     labels: LabelCheck | None = None
     remarks: tuple[str, ...] = ()
 
@@ -57,9 +60,21 @@ class Audit:
         return replace(self.manifest, samples=usable_rows(self.manifest, self.left_out))
 
     @property
+    def faces(self) -> dict[str, Box]:
+        """The box of the face that training uses, by name, of the images in which one was looked for and found."""
+        return {name: look.faces[0] for name, look in self.looks.items() if look.faces}
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of kinds of issue that were found, by severity: error, warning and note."""
         return {str(level): sum(issue.severity is level for issue in self.issues) for level in Severity}
+
+    @cached_property
+    def ranked(self) -> tuple[Item, ...]:
+        """The images in the order in which a look at them pays most, each with the reason."""
+        digests = {name: facts.digest for name, facts in self.facts.items()}
+        samples, issues = self.manifest.samples, self.issues
+        return tuple(rank(Findings(self.manifest.classes, samples, issues, self.left_out, self.looks, digests)))
 
     def named(self, kinds: Iterable[str]) -> set[str]:
         """Return the files that have an issue of one of these kinds."""
@@ -76,6 +91,7 @@ class Audit:
             "files": len(self.manifest.samples),
             "classes": self.manifest.counts(),
             "notes": list(self.manifest.notes),
+            "fixes": self.manifest.fixes.to_dict() if self.manifest.fixes else None,
             "usable": len(self.usable.samples),
             "detection": self.detection.to_dict() if self.detection else None,
             "labels": self.labels.to_dict() if self.labels else None,
@@ -135,7 +151,7 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
 def with_findings(known: Audit, findings: Sequence[Finding]) -> Audit:
     """Return the audit with these findings, given worst first; decides again what is left out."""
     found = _conclude(known.manifest, known.facts, known.copies, findings)
-    return replace(found, detection=known.detection, faces=known.faces, labels=known.labels)
+    return replace(found, detection=known.detection, looks=known.looks, labels=known.labels)
 
 
 def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator[tuple[FileFacts, Fingerprint | None]]:
@@ -175,7 +191,7 @@ def _conclude(
     samples: dict[str, list[Sample]] = defaultdict(list)
     for sample in manifest.samples:
         samples[sample.name].append(sample)
-    found = Collector()
+    found = Collector(manifest.fixes.confirmed if manifest.fixes else ())
     for one in facts.values():
         for kind in one.kinds:
             if one.usable:

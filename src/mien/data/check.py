@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mien.arguments import path_argument
 from mien.data.audit import Audit, audit
-from mien.data.dataset import read_manifest
+from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import choose_detection
 from mien.data.face_audit import audit_faces, audit_whole
 from mien.errors import ConfigError
@@ -35,6 +35,7 @@ def check(
     device: Device = "auto",
     mirror: bool | None = None,
     strict_extensions: bool = False,
+    fixes: bool | str | Path = True,
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Audit:
@@ -57,13 +58,16 @@ def check(
         device: where the model runs, as in `Reader`.
         mirror: average each crop with its mirror image, as in `Reader`.
         strict_extensions: report files that do not end in .jpg, .jpeg, .png or .bmp as errors.
+        fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
+            (False), or those in this file. Files that they left out are not checked.
         on_message: called with a sentence: what was guessed about the layout, which device was chosen, or that faces
             will take minutes.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
         An `Audit`: `issues`, `counts` (by severity), `usable` (what training would use), `left_out`, `detection`,
-        `labels` (whether they could be checked), `to_dict()`.
+        `labels` (whether they could be checked), `ranked` (the images in the order in which a look at them pays most),
+        `to_dict()`.
 
     Raises:
         DataError: nothing labelled is found, or a named class is absent.
@@ -78,20 +82,49 @@ def check(
     for name, given in (("model", model), ("detect", detect)):
         if quick and given is not None:
             raise ConfigError(f"{name}: `quick=True` checks the files alone; leave out one of them")
-    report = on_progress or (lambda fraction: None)
     require_device(device)
+    opened = open_model(model, device, mirror)
+    manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename, fixes)
+    manifest.say_notes(on_message)
+    if not quick:
+        return check_images(
+            manifest, detect, opened, device, mirror, strict_extensions=strict_extensions,
+            on_message=on_message, on_progress=on_progress,
+        )  # fmt: skip
+    return audit(manifest, strict_extensions=strict_extensions, on_progress=on_progress)
+
+
+def open_model(model: str | Path | Reader | None, device: Device, mirror: bool | None) -> Reader | None:
+    """Return the model that checks labels; None if none is named, so that the shipped one is opened when needed."""
     if isinstance(model, Reader):
         refuse_device(device)
-    if model is None or isinstance(model, Reader):
-        opened = model and model.variant(mirror=mirror)
-    else:
-        opened = load(model, faces="largest", device=device, mirror=mirror)
-    manifest = read_manifest(path_argument("data", data, "a labelled folder, CSV or zip"), classes, rename)
-    manifest.say_notes(on_message)
-    files = 1.0 if quick else _FILES
-    found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(files * fraction))
-    if quick:
-        return found
+        return model.variant(mirror=mirror)
+    return None if model is None else load(model, faces="largest", device=device, mirror=mirror)
+
+
+def check_images(
+    manifest: Manifest,
+    detect: bool | None,
+    model: Reader | None,
+    device: Device,
+    mirror: bool | None,
+    *,
+    strict_extensions: bool = False,
+    always: bool = False,
+    on_message: Callable[[str], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Audit:
+    """Audit the files of a dataset, then what its images show; see `check`.
+
+    Args:
+        manifest: the dataset; its images need no labels.
+        detect: as in `check`, like `device`, `mirror`, `strict_extensions`, `on_message` and `on_progress`.
+        model: looks at the images; None opens the shipped one if they show faces.
+        always: ask the model about every image of a face, even if it does not know the classes of the data, or there
+            are no labels.
+    """
+    report = on_progress or (lambda fraction: None)
+    found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(_FILES * fraction))
     began = time.perf_counter()
     choice = choose_detection(
         found.usable, detect, on_progress=lambda fraction: report(_FILES + (_SAMPLE - _FILES) * fraction)
@@ -100,12 +133,12 @@ def check(
     if choice.detect and choice.sampled and on_message:
         _announce(len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, on_message)
     needed = choice.detect or choice.kind == "crops"
-    reader = load(faces="largest", device=device, mirror=mirror) if opened is None and needed else opened
+    reader = load(faces="largest", device=device, mirror=mirror) if model is None and needed else model
     if reader is not None:
         if reader.device_note and on_message:
             on_message(reader.device_note)
         look = audit_faces if choice.detect else audit_whole
-        found = look(found, reader, lambda fraction: report(_SAMPLE + (1 - _SAMPLE) * fraction))
+        found = look(found, reader, lambda fraction: report(_SAMPLE + (1 - _SAMPLE) * fraction), always=always)
     report(1.0)
     return found
 

@@ -68,7 +68,7 @@ def write_clean(
 
     Args:
         audit: of the dataset. Files that it leaves out of training, files of the kinds LEFT_OUT and near
-            duplicates other than the largest are not copied.
+            duplicates other than the largest are not copied, unless somebody looked at them and kept them.
         out: the new folder.
         on_file: called after each file.
         leave_out: further kinds of issue whose files are not copied.

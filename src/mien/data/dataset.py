@@ -5,28 +5,25 @@ Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), s
 (`file,label[,split][,group]` with optional votes per class, or `fer2013.csv` as Kaggle ships it).
 """
 
-import re
-import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.arrays import RGB
-from mien.data.layouts.found import BadEntry, FoundData, plain
-from mien.data.layouts.reading import one_class_hint, read_layout
-from mien.data.layouts.words import is_expression
+from mien.data.class_notes import class_notes
+from mien.data.fixes.applied import AppliedFixes, apply_fixes
+from mien.data.fixes.decisions import Fixes, chosen_fixes
+from mien.data.layouts.found import BadEntry, FoundData, FoundSample, plain
+from mien.data.layouts.reading import one_class_hint, read_layout, read_unsorted
 from mien.errors import ConfigError, DataError, ImageError
 from mien.io.images.decoding import decode
 from mien.io.images.source import read_file
 from mien.io.sources import FileSource
 from mien.text import did_you_mean
-
-#: Names such as S005 and fold1.
-_NUMBERED = re.compile(r"[A-Za-z]+[ _-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,8 @@ class Manifest:
         empty_classes: class folders without images.
         pixels: the encoded images that a table contains itself, by name.
         nested: files in a folder inside a class folder that is named like a class or a part itself.
-        notes: what was guessed about the layout, and what changes it.
+        notes: what was guessed about the layout, and what changes it; which decisions of people are used.
+        fixes: what these decisions changed; None if there are none, or they were not wanted.
     """
 
     path: Path
@@ -73,6 +71,7 @@ class Manifest:
     pixels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     nested: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    fixes: AppliedFixes | None = None
 
     def read(self, name: str) -> bytes:
         """Return the bytes of one sample's file; ImageError if it cannot be read."""
@@ -107,25 +106,30 @@ class Manifest:
 
 
 def read_manifest(
-    path: Path, classes: Sequence[str] | None = None, rename: Mapping[str, str] | None = None
+    path: Path,
+    classes: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    fixes: bool | str | Path | Fixes = True,
 ) -> Manifest:
-    """Read a labelled source.
+    """Read a labelled source. An unsorted folder is one, too, as far as people decided the labels with `mien fix`.
 
     Args:
         path: a folder, a zip archive or a CSV (layouts: see the module).
         classes: keep only these classes, in this order. Default: all, sorted by name.
         rename: maps class names of the source to the names to use, before `classes` selects.
+        fixes: use the decisions in the source's `mien-fixes.csv` (True), no decisions (False), or these.
 
     Raises:
-        DataError: nothing labelled is found, or a named class is absent.
+        DataError: nothing labelled is found, a named class is absent, or the file of decisions cannot be read.
         ConfigError: `classes` is one string.
     """
     if isinstance(classes, str):
         raise ConfigError(f"classes {classes!r:.40}: give a list of names, such as ['happy', 'sad']")
-    return _select(path, read_layout(path), classes, rename or {})
+    chosen = chosen_fixes(path, fixes)
+    return _select(path, _read_layout(path, chosen), classes, rename or {}, chosen)
 
 
-def sample_images(manifest: Manifest, names: Sequence[str], count: int, seed: int) -> Iterator[RGB]:
+def sample_images(manifest: Manifest, names: Sequence[str], count: int, seed: int) -> Iterator[tuple[str, RGB]]:
     """Decode up to `count` of the named samples, in random order; unreadable files are skipped.
 
     Args:
@@ -135,7 +139,7 @@ def sample_images(manifest: Manifest, names: Sequence[str], count: int, seed: in
         seed: of the random order.
 
     Yields:
-        Upright RGB images, uint8 (H, W, 3), [0, 255].
+        The name of a sample and its upright RGB image, uint8 (H, W, 3), [0, 255].
     """
     for index in np.random.default_rng(seed).permutation(len(names)):
         if count <= 0:
@@ -145,7 +149,18 @@ def sample_images(manifest: Manifest, names: Sequence[str], count: int, seed: in
         except ImageError:
             continue
         count -= 1
-        yield image
+        yield names[index], image
+
+
+def _read_layout(path: Path, fixes: Fixes | None) -> FoundData:
+    """Read the layout; of an unsorted folder whose labels were decided, all images."""
+    if fixes is None or not fixes.labels_unsorted:
+        return read_layout(path)
+    try:
+        found = read_layout(path)
+    except DataError:
+        return read_unsorted(path)
+    return found if found.classes.intersection(fix.label for fix in fixes) else read_unsorted(path)
 
 
 def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
@@ -155,8 +170,10 @@ def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
     return max(totals, key=totals.__getitem__)
 
 
-def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename: Mapping[str, str]) -> Manifest:
-    """Rename classes, keep the wanted ones, and turn votes into soft labels."""
+def _select(
+    path: Path, found: FoundData, classes: Sequence[str] | None, rename: Mapping[str, str], fixes: Fixes | None
+) -> Manifest:
+    """Use what people decided, rename classes, keep the wanted ones, and turn votes into soft labels."""
     rename = {plain(old): new for old, new in rename.items()}
     classes = None if classes is None else [plain(name) for name in classes]
     if not found.samples and found.bad_entries:
@@ -166,9 +183,15 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     if unknown:
         near = did_you_mean(unknown[0], found.classes | found.empty)
         raise DataError(f"{path}: has no class '{unknown[0]}' to map; {_listing(found)}{near}")
+    found_samples, used = found.samples, None
+    if fixes is not None:
+        everything = Manifest(path, (), (), found.source, pixels=found.pixels)
+        found_samples, used = apply_fixes(fixes, found.samples, everything.read, everything.stamp, rename)
+        found_samples, unlabelled = _labelled(found_samples)
+        used = replace(used, unlabelled=unlabelled)
     votes = [rename.get(name, name) for name in found.vote_names]
     labels = [
-        rename.get(one.label, one.label) if one.label else _most_voted(votes, one.votes or ()) for one in found.samples
+        rename.get(one.label, one.label) if one.label else _most_voted(votes, one.votes or ()) for one in found_samples
     ]
     names = set(labels)
     kept = sorted(names) if classes is None else classes
@@ -179,18 +202,25 @@ def _select(path: Path, found: FoundData, classes: Sequence[str] | None, rename:
     if absent:
         raise DataError(f"{path}: has no class '{absent[0]}'; {_listing(found)}{did_you_mean(absent[0], names)}")
     samples = []
-    for label, one in zip(labels, found.samples, strict=True):
+    for label, one in zip(labels, found_samples, strict=True):
         if label in kept:
             target = _target(votes, one.votes, kept) if one.votes is not None else None
             samples.append(Sample(one.name, label, one.split, one.group, target))
     if not samples:
-        raise DataError(f"{path}: no labelled images found; expected class folders like happy/ and sad/, or a CSV")
+        fix = used.sentence if used else "expected class folders like happy/ and sad/, or a CSV"
+        raise DataError(f"{path}: no labelled images found; {fix}")
     samples.sort(key=lambda sample: sample.name)
     unfilled = tuple(sorted(empty)) if classes is None else ()
     return Manifest(
         path, tuple(kept), tuple(samples), found.source, tuple(found.bad_entries), unfilled, found.pixels,
-        frozenset(found.nested), (*found.notes, *_class_notes(kept)),
+        frozenset(found.nested), (*found.notes, *class_notes(kept), *([used.sentence] if used else [])), used,
     )  # fmt: skip
+
+
+def _labelled(samples: Sequence[FoundSample]) -> tuple[list[FoundSample], int]:
+    """Return the samples that have a label or votes, and how many have none."""
+    kept = [one for one in samples if one.label or one.votes is not None]
+    return kept, len(samples) - len(kept)
 
 
 def _at_right_sign(old: str, new: str, classes: Collection[str]) -> tuple[str, str]:
@@ -205,28 +235,6 @@ def _all_refused(found: FoundData) -> str:
     if count == 1:
         return f"nothing labelled can be used; {first.name}: {first.reason}"
     return f"none of its {count:,} labelled entries can be used; the first is {first.name}: {first.reason}"
-
-
-def _class_notes(classes: Sequence[str]) -> list[str]:
-    """Note classes that may be one under two names, and classes that are only numbers."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in classes:
-        alike[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()].append(name)
-    notes = []
-    for names in alike.values():
-        if len(names) > 1:
-            to = min(names, key=lambda name: (name != name.lower(), name))
-            fix = {name: to for name in names if name != to}
-            notes.append(f"classes {' and '.join(names)} count as different; `rename={fix!r}` makes them one")
-    if len(classes) > 1 and all(name.isdecimal() for name in classes):
-        fix = {classes[0]: "NAME"}
-        notes.append(f"classes are numbers ({', '.join(classes)}); `rename={fix!r}` gives one a name")
-    elif len(classes) > 1 and all(map(_NUMBERED.fullmatch, classes)) and not any(map(is_expression, classes)):
-        notes.append(
-            f"classes {classes[0]}, {classes[1]}{', …' * (len(classes) > 2)} are numbered; if they are persons or "
-            "folds, give a CSV file,label,group instead"
-        )
-    return notes
 
 
 def _target(names: list[str], votes: tuple[float, ...], classes: Sequence[str]) -> tuple[float, ...] | None:

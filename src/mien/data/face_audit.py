@@ -1,9 +1,8 @@
 """Audit what the images of a dataset show: faces, their size, drawings, and label issues."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -11,13 +10,14 @@ from mien.arrays import Float64, UInt8
 from mien.data.audit import Audit, with_findings
 from mien.data.dataset import Sample
 from mien.data.drawings import DRAWING_THRESHOLD, drawing_score
-from mien.data.issues import Finding, kind_of
+from mien.data.face_regions import open_sample
+from mien.data.issues import Finding
 from mien.data.label_issues import LabelCheck, find_label_issues, measure_agreement
+from mien.data.look import Look
 from mien.errors import ImageError
-from mien.faces.crop import Region, crop, face_region
-from mien.faces.detector import Detector
+from mien.faces.crop import crop, face_region
 from mien.inference.answer_fields import choose_field, renormalise
-from mien.inference.preprocess import DecodedImage, Preprocessor, open_and_detect
+from mien.inference.preprocess import DecodedImage, Preprocessor
 from mien.inference.reader import Reader
 from mien.results import Box, Detection
 from mien.runtime.cores import available_cores
@@ -33,14 +33,14 @@ SIMILAR_AREA, SIMILAR_SCORE = 0.5, 0.8
 MIN_MARGIN = 0.15
 #: If more than this fraction of the images with a face look drawn, drawings are what the dataset shows, and no issue.
 MOSTLY_DRAWN = 0.5
+#: What somebody who keeps an image has seen and does not mind.
+_JUDGED = frozenset({"no-face", "not-a-photograph", "label-issue", "several-faces", "face-cut-off", "face-too-small"})
 _BATCH = 64
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
 class _Inspected:
-    """The findings of one image, each with its badness, the crop for the model, and the box of its largest face.
+    """The findings of one image, each with its badness, the crop for the model, and the boxes of its faces.
 
     `drawn` is the finding that it looks drawn, which stands for the others unless most images do.
     """
@@ -48,11 +48,13 @@ class _Inspected:
     sample: Sample
     findings: tuple[tuple[Finding, float], ...]
     crop: UInt8 | None = None
-    face: Box | None = None
+    faces: tuple[Box, ...] = ()
     drawn: tuple[Finding, float] | None = None
 
 
-def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> Audit:
+def audit_faces(
+    known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None, *, always: bool = False
+) -> Audit:  # fmt: skip
     """Find the faces in every usable image of an audit and add the issues of what it shows.
 
     Memory does not grow with the size of the images.
@@ -62,22 +64,26 @@ def audit_faces(known: Audit, reader: Reader, on_progress: Callable[[float], Non
         reader: finds the faces. If its model knows the classes of the data, it also finds label issues; it should not
             have been trained on these images.
         on_progress: called with the fraction done, in [0, 1].
+        always: ask the model about every image, even if it does not know the classes of the data.
 
     Returns:
         The audit with these issues; its `labels` say whether labels could be checked.
     """
-    return _audit_images(known, reader, lambda sample: _inspect(known, reader, sample), on_progress)
+    return _audit_images(known, reader, lambda sample: _inspect(known, reader, sample), on_progress, always)
 
 
-def audit_whole(known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None) -> Audit:
+def audit_whole(
+    known: Audit, reader: Reader, on_progress: Callable[[float], None] | None = None, *, always: bool = False
+) -> Audit:  # fmt: skip
     """Add the label issues of an audit whose images are crops of faces already, or show other things.
 
     Args:
         known: the audit of the files.
         reader: looks at each image whole. It should not have been trained on these images.
         on_progress: called with the fraction done, in [0, 1].
+        always: ask the model about every image, even if it does not know the classes of the data.
     """
-    return _audit_images(known, reader, lambda sample: _take_whole(known, reader, sample), on_progress)
+    return _audit_images(known, reader, lambda sample: _take_whole(known, reader, sample), on_progress, always)
 
 
 def _audit_images(
@@ -85,6 +91,7 @@ def _audit_images(
     reader: Reader,
     look: Callable[[Sample], _Inspected],
     on_progress: Callable[[float], None] | None,
+    always: bool,
 ) -> Audit:
     """Look at every usable image, then at the labels of those that gave a crop."""
     report = on_progress or (lambda fraction: None)
@@ -94,12 +101,12 @@ def _audit_images(
     classified: list[Sample] = []
     rows: list[Float64] = []
     block: list[_Inspected] = []
-    faces: dict[str, Box] = {}
+    faces: dict[str, tuple[Box, ...]] = {}
 
     def classify() -> None:
         if block:
             classified.extend(seen.sample for seen in block)
-            rows.append(_probabilities(reader, np.stack([seen.crop for seen in block if seen.crop is not None]), known))
+            rows.append(reader.probabilities(np.stack([seen.crop for seen in block if seen.crop is not None])))
             block.clear()
 
     drawn: dict[str, tuple[Finding, float]] = {}
@@ -112,9 +119,9 @@ def _audit_images(
             else:
                 drawn[seen.sample.name] = seen.drawn
                 of_drawn += seen.findings
-            if seen.face is not None:
-                faces[seen.sample.name] = seen.face
-            if unchecked is None and seen.crop is not None:
+            if seen.faces:
+                faces[seen.sample.name] = seen.faces
+            if (unchecked is None or always) and seen.crop is not None:
                 block.append(seen)
             if len(block) == _BATCH:
                 classify()
@@ -126,74 +133,49 @@ def _audit_images(
         findings += of_drawn
         drawn = {}
     findings += drawn.values()
-    photographs = [index for index, sample in enumerate(classified) if sample.name not in drawn]
+    answers = np.concatenate(rows) if rows else np.zeros((0, len(reader.config.labels)))
+    classes = _of_classes(reader, answers, known) if _knows_classes(known, reader) else np.zeros((len(answers), 0))
+    looks = _looks(faces, classified, answers, classes)
     labels = LabelCheck(reader.config.name, reason=unchecked)
     if unchecked is None:
-        probabilities = np.concatenate(rows) if rows else np.zeros((0, len(known.manifest.classes)))
-        probabilities, classified = probabilities[photographs], [classified[index] for index in photographs]
+        photographs = [index for index, sample in enumerate(classified) if sample.name not in drawn]
+        classes, classified = classes[photographs], [classified[index] for index in photographs]
         given = [known.manifest.classes.index(sample.label) for sample in classified]
-        labels = measure_agreement(reader.config.name, probabilities, given)
+        labels = measure_agreement(reader.config.name, classes, given)
         if labels.unchecked is None:
-            findings += _label_findings(classified, probabilities, known.manifest.classes)
+            findings += _label_findings(classified, classes, known.manifest.classes)
+    confirmed = known.manifest.fixes.confirmed if known.manifest.fixes else ()
     worst_first = sorted(findings, key=lambda pair: -pair[1])
-    listed = with_findings(known, [finding for finding, _ in worst_first])
-    return replace(listed, faces=faces, labels=labels, remarks=remarks)
+    # What somebody looked at and kept is no issue any more, if it can be read.
+    open_ones = [one for one, _ in worst_first if one.name not in confirmed or one.kind not in _JUDGED]
+    return replace(with_findings(known, open_ones), looks=looks, labels=labels, remarks=remarks)
+
+
+def _knows_classes(known: Audit, reader: Reader) -> bool:
+    return choose_field(reader.config.labels, reader.answers, known.manifest.classes) is not None
+
+
+def _looks(
+    faces: Mapping[str, tuple[Box, ...]], classified: Sequence[Sample], answers: Float64, classes: Float64
+) -> dict[str, Look]:
+    looks = {name: Look(found) for name, found in faces.items()}
+    for sample, row, of_classes in zip(classified, answers.tolist(), classes.tolist(), strict=True):
+        looks[sample.name] = Look(faces.get(sample.name, ()), tuple(row), tuple(of_classes))
+    return looks
 
 
 def _why_unchecked(known: Audit, reader: Reader) -> str | None:
+    if any(not sample.label for sample in known.manifest.samples):
+        return "there are none yet"
     if len(known.manifest.classes) < 2:
         return "there is only one class"
-    if choose_field(reader.config.labels, reader.answers, known.manifest.classes) is None:
+    if not _knows_classes(known, reader):
         return f"the model '{reader.config.name}' does not know all of {', '.join(known.manifest.classes)}"
     return None
 
 
-def find_faces(
-    known: Audit, detector: Detector, on_progress: Callable[[float], None] | None = None
-) -> tuple[Audit, dict[str, Region]]:
-    """Find the largest face in every usable image of an audit, framed as the reader frames it.
-
-    Args:
-        known: the audit of the files.
-        detector: finds the faces.
-        on_progress: called with the fraction done, in [0, 1].
-
-    Returns:
-        The audit that also leaves out images without a face, and the region of every other image by name, in pixels
-        of the upright image.
-    """
-    report = on_progress or (lambda fraction: None)
-    samples = known.usable.samples
-    regions: dict[str, Region] = {}
-    findings: list[Finding] = []
-
-    def find(sample: Sample) -> tuple[str, Region | Finding]:
-        return sample.name, _opened(known, sample, detector, lambda seen: face_region(seen.full_size_faces()[0]))
-
-    with closing(map_in_order(find, samples, available_cores())) as found:
-        for number, (name, seen) in enumerate(found):
-            if isinstance(seen, Finding):
-                findings.append(seen)
-            else:
-                regions[name] = seen
-            report((number + 1) / len(samples))
-    return with_findings(known, findings), regions
-
-
-def _opened(
-    known: Audit, sample: Sample, detector: Detector, use: Callable[[DecodedImage], Found], side: int = 0
-) -> Found | Finding:  # fmt: skip
-    """Open an image and `use` it; a finding if it has no face or can no longer be read."""
-    name = sample.name
-    try:
-        with open_and_detect(known.manifest.read(name), name, detector, side, isolated="costly") as seen:
-            return use(seen) if seen.faces else Finding(name, "no-face", f"{seen.width}x{seen.height} pixels")
-    except ImageError as error:
-        return Finding(name, kind_of(error.code, "unreadable"), error.reason)
-
-
 def _inspect(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
-    seen = _opened(
+    seen = open_sample(
         known, sample, reader.detector, lambda seen: _inspect_opened(reader, sample, seen), reader.config.input_size
     )
     return _Inspected(sample, ((seen, 0.0),)) if isinstance(seen, Finding) else seen
@@ -215,14 +197,14 @@ def _take_whole(known: Audit, reader: Reader, sample: Sample) -> _Inspected:
 
 def _inspect_opened(reader: Reader, sample: Sample, seen: DecodedImage) -> _Inspected:
     drawn = drawing_score(seen.rgb, seen.faces[0].box, seen.faces[0].score)
-    box = seen.full_size_faces()[0].box
+    boxes = tuple(face.box for face in seen.full_size_faces())
     finding = Finding(sample.name, "not-a-photograph", f"looks drawn ({drawn:.2f})")
     place = face_region(seen.faces[0]) if reader.detect else None
     config = reader.config
     taken = crop(seen.rgb, config.input_size, config.input_channels, place, config.resize)
     issues = face_issues(seen.full_size_faces(), seen.width, seen.height)
     return _Inspected(
-        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, box,
+        sample, tuple((Finding(sample.name, kind, note), badness) for kind, note, badness in issues), taken, boxes,
         (finding, drawn) if drawn >= DRAWING_THRESHOLD else None,
     )  # fmt: skip
 
@@ -263,9 +245,9 @@ def _missing_margin(face: Detection, width: int, height: int) -> float:
     return max(0.0, MIN_MARGIN - float(room))
 
 
-def _probabilities(reader: Reader, crops: UInt8, known: Audit) -> Float64:
+def _of_classes(reader: Reader, answers: Float64, known: Audit) -> Float64:
     """Return the probabilities among the classes of the data, float64 (N, K), rows sum to 1."""
-    return renormalise(reader.rule.probabilities_of(reader.probabilities(crops), known.manifest.classes))
+    return renormalise(reader.rule.probabilities_of(answers, known.manifest.classes))
 
 
 def _label_findings(

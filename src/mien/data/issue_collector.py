@@ -1,7 +1,7 @@
 """Collect the issues of files, of copies and of classes, and the files that training leaves out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mien.data.dataset import Manifest, Sample
 from mien.data.inspection import FileFacts
@@ -13,9 +13,13 @@ _PART_RANK = {None: 0, "train": 0, "validation": 1, "test": 2}
 
 
 class Collector:
-    """Collect the files and groups of each kind of issue, and the files that are left out."""
+    """Collect the files and groups of each kind of issue, and the files that are left out.
 
-    def __init__(self) -> None:
+    `confirmed` are files that somebody looked at and kept.
+    """
+
+    def __init__(self, confirmed: Collection[str] = ()) -> None:
+        self.confirmed = confirmed
         self.files: dict[str, list[str]] = defaultdict(list)
         self.groups: dict[str, list[tuple[str, ...]]] = defaultdict(list)
         self.notes: dict[str, dict[str, str]] = defaultdict(dict)
@@ -32,9 +36,12 @@ def judge_copies(
     group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], found: Collector
 ) -> None:
     """Decide which copies of one image are kept, and which issue the others have."""
-    if len({sample.label for name in group for sample in samples[name]}) > 1:
-        found.leave_out("label-conflict", group)
+    doubtful = _in_conflict(group, samples, facts, found.confirmed)
+    if doubtful:
+        found.leave_out("label-conflict", doubtful)
         found.groups["label-conflict"].append(group)
+        group = tuple(name for name in group if name not in doubtful)
+    if not group:
         return
     parts = {name: max(_PART_RANK[sample.split] for sample in samples[name]) for name in group}
     highest = max(parts.values())
@@ -53,8 +60,32 @@ def judge_copies(
     different = [same[0] for same in by_digest.values()]
     if len(different) > 1:
         best = max(different, key=lambda name: (facts[name].width * facts[name].height, facts[name].size))
-        found.files["near-duplicate"] += [name for name in different if name != best]
-        found.groups["near-duplicate"].append(tuple(different))
+        others = [name for name in different if name != best and name not in found.confirmed]
+        if others:
+            found.files["near-duplicate"] += others
+            found.groups["near-duplicate"].append(tuple(different))
+
+
+def _in_conflict(
+    group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], confirmed: Collection[str]
+) -> list[str]:
+    """Return the copies whose label cannot be trusted, because others have another that nobody doubts.
+
+    If somebody looked at some of them, those of other labels are left out. Images that are only alike may show two
+    expressions, if somebody says so of both; files that are equal may not.
+    """
+    labels = {name: {sample.label for sample in samples[name]} for name in group}
+    if len(set().union(*labels.values())) < 2:
+        return []
+    sure = set().union(*(labels[name] for name in group if name in confirmed))
+    of_content: dict[str, set[str]] = defaultdict(set)
+    for name in group:
+        if not sure or name in confirmed:
+            of_content[facts[name].digest] |= labels[name]
+    return [
+        name for name in group
+        if not labels[name] <= sure or len(of_content[facts[name].digest]) > 1
+    ]  # fmt: skip
 
 
 def judge_rows(name: str, rows: list[Sample], found: Collector) -> None:

@@ -135,11 +135,11 @@ def count_trained_on(run: Path, data: Manifest, names: Collection[str]) -> int:
         names: files of the dataset.
     """
     try:
-        path, _, _ = read_source(_read_about(run).get("source"))
+        path, _, _, fixes = read_source(_read_about(run).get("source"))
         trained = {row.file for row in read_split(run) if row.part == "train"}
         if path == data.path.resolve():
             return len(trained.intersection(names))
-        own = read_manifest(path, None, {})
+        own = read_manifest(path, None, {}, fixes)
     except (MienError, ValueError):
         return 0
     return _count_copies(data, names, own, trained.intersection(sample.name for sample in own.samples))

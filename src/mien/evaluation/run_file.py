@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mien.data.detection import DetectionChoice
+from mien.data.fixes.decisions import Fixes
+from mien.data.fixes.store import fixes_path
 from mien.io.bounded import read_object, read_text
 from mien.io.layout import HISTORY, RUN
 
-#: Where labelled data is, the classes that are used (None: all), and the classes that are renamed.
-Source = tuple[Path, tuple[str, ...] | None, dict[str, str]]
+#: Where labelled data is, the classes that are used (None: all), the classes that are renamed, and the decisions of
+#: people that are used.
+Source = tuple[Path, tuple[str, ...] | None, dict[str, str], Fixes]
 
 
 def read_run_file(folder: Path) -> dict[str, Any]:
@@ -38,7 +41,8 @@ def read_source(row: Any) -> Source:
         raise ValueError("does not name its data")
     if not all(isinstance(name, str) for name in rename.values()):
         raise ValueError("does not name its data")
-    return Path(path), tuple(classes) if classes else None, rename
+    fixes = Fixes.from_rows(fixes_path(Path(path)), found.get("fixes", []))
+    return Path(path), tuple(classes) if classes else None, rename, fixes
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:

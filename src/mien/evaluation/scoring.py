@@ -90,7 +90,7 @@ class Predictions:
 
 
 def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], None] | None = None) -> Predictions:
-    """Predict every sample of a dataset; the largest face in each image counts.
+    """Predict every sample of a dataset; the face that a person chose counts in each image, or else the largest.
 
     If the data has only some of the model's classes, probabilities are rescaled among these.
 
@@ -111,7 +111,8 @@ def score(reader: Reader, manifest: Manifest, on_progress: Callable[[float], Non
     photographs = 0
     digest = SetDigest()
     images = ((sample.name, _read_bytes(manifest, sample, digest)) for sample in manifest.samples)
-    for number, (prepared, result) in enumerate(reader.predict_prepared(images)):
+    chosen = manifest.fixes.faces if manifest.fixes else None
+    for number, (prepared, result) in enumerate(reader.predict_prepared(images, chosen=chosen)):
         sample = manifest.samples[number]
         size = (result.width or 0, result.height or 0, reader.config.input_size)
         photographs += reader.overlooks_faces and is_photograph(*size)

@@ -1,7 +1,7 @@
 """Preprocess images for the network: decode, detect faces, crop. Inference and the face audit share it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mien.arrays import RGB, Float32, UInt8
 from mien.errors import ImageError
+from mien.faces.choice import chosen_first
 from mien.faces.crop import Region, exact_crop, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
@@ -58,7 +59,7 @@ class DecodedImage:
 @contextmanager
 def open_and_detect(
     source: EncodedImage, name: str, detector: FaceDetector, min_side: int = 0, max_faces: int | None = None,
-    *, isolated: Isolation = "unbounded",
+    *, isolated: Isolation = "unbounded", chosen: Box | None = None,
 ) -> Iterator[DecodedImage]:  # fmt: skip
     """Decode an image as small as will do and detect its faces.
 
@@ -73,6 +74,7 @@ def open_and_detect(
         min_side: pixels that the side of each face's crop should have, if the file has them.
         max_faces: take at most so many faces, the largest; None takes `MAX_FACES`, and a note says if there are more.
         isolated: as in `open_image`.
+        chosen: the face that comes first, in pixels of the upright image in full; None puts the largest first.
 
     Raises:
         ImageError: the image cannot be decoded.
@@ -80,7 +82,8 @@ def open_and_detect(
     decoder = partial(open_image, source, name, max_pixels=MAX_READ_PIXELS, isolated=isolated)
     with decoder(shrink_to=MIN_DETECTION_SIDE) as (rgb, width, height, note, file_format):
         small = file_format in ("JPEG", "MPO") and rgb.shape[1] < width
-        (faces, more), shape = _largest(detector(rgb, tiles=not small), max_faces), rgb.shape
+        full, shape = (height, width), rgb.shape
+        faces, more = _ordered(detector(rgb, tiles=not small), max_faces, chosen, full, shape)
         search = only_tiny(faces, shape)
         if not small or not (search or any(face_region(face).side < min_side for face in faces)):
             yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
@@ -88,10 +91,19 @@ def open_and_detect(
         del rgb
     with decoder() as (rgb, width, height, note, _):
         if search:
-            faces, more = _largest(detector(rgb), max_faces)
+            faces, more = _ordered(detector(rgb), max_faces, chosen, full, rgb.shape)
         else:
             faces = [face.rescaled(shape, rgb.shape) for face in faces]
         yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
+
+
+def _ordered(
+    found: Sequence[Detection], max_faces: int | None, chosen: Box | None, full: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[Sequence[Detection], str | None]:
+    """Return faces as `_largest`, but the chosen one first, whose box is in pixels of the size `full`."""
+    if chosen is not None:
+        found = chosen_first(found, Detection(chosen, (), 1.0).rescaled(full, shape).box)
+    return _largest(found, max_faces)
 
 
 def _largest(found: Sequence[Detection], max_faces: int | None) -> tuple[Sequence[Detection], str | None]:
@@ -141,6 +153,7 @@ class Preprocessor:
         method: how to resize.
         fit: what becomes of a whole image that is not square.
         isolated: as in `open_image`.
+        chosen: by name of an image file, the face that comes first, in pixels of the upright image.
 
     Examples:
         >>> import numpy as np
@@ -152,7 +165,9 @@ class Preprocessor:
     def __init__(
         self, size: int, channels: int, detector: FaceDetector | None = None, max_faces: int | None = None,
         method: ResizeMethod = "pil-bilinear", fit: Fit = "squash", *, isolated: Isolation = "unbounded",
+        chosen: Mapping[str, Box] | None = None,
     ) -> None:  # fmt: skip
+        self._chosen = chosen or {}
         self._size, self._channels, self._method, self._fit = size, channels, method, fit
         self._detector, self._max_faces, self._isolated = detector, max_faces, isolated
 
@@ -181,12 +196,21 @@ class Preprocessor:
         other._isolated = "costly" if self._isolated == "unbounded" else self._isolated
         return other
 
+    def with_chosen(self, chosen: Mapping[str, Box]) -> "Preprocessor":
+        """Return a preprocessor that puts these faces first, by name of the image file."""
+        other = copy(self)
+        other._chosen = chosen
+        return other
+
     def _prepare_file(self, name: str, source: EncodedImage) -> PreparedImage:
         isolated = self._isolated
         if self._detector is None:
             with open_image(source, name, max_pixels=MAX_READ_PIXELS, isolated=isolated) as whole:
                 return self._prepare(name, whole.rgb, [None], whole.width, whole.height, whole.note)
-        with open_and_detect(source, name, self._detector, self._size, self._max_faces, isolated=isolated) as image:
+        chosen = self._chosen.get(name)
+        with open_and_detect(
+            source, name, self._detector, self._size, self._max_faces, isolated=isolated, chosen=chosen
+        ) as image:
             return self._prepare(name, image.rgb, image.faces, image.width, image.height, image.note)
 
     def _prepare(

@@ -1,7 +1,7 @@
 """Run inference: preprocess, classify, calibrate, decide. This module alone knows the order."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from mien.inference.thresholds import Threshold
 from mien.io.images.decoding import Isolation, load_image
 from mien.io.images.source import ImageSource, is_single_image, open_source
 from mien.io.video.frames import TimedFrame, with_times
-from mien.results import Detection, Face, FrameResult, ImageResult
+from mien.results import Box, Detection, Face, FrameResult, ImageResult
 from mien.runtime.providers import Device
 from mien.runtime.threads import map_in_order, thread_count
 
@@ -176,9 +176,8 @@ class Reader:
     def predict_many(self, sources: Iterable[ImageSource], batch_size: int = BATCH_SIZE) -> Iterator[ImageResult]:
         """Classify images, in order; one bad file never stops the others.
 
-        They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time.
-        Memory does not grow with the number of sources. An array (N, H, W, 3) is N images. Raises InputError for one
-        image in place of several.
+        They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time. Memory does
+        not grow with their number. An array (N, H, W, 3) is N images. Raises InputError for one image alone.
         """
         if not isinstance(sources, Iterable) or is_single_image(sources):
             what = f", not an array of shape {sources.shape}" if isinstance(sources, np.ndarray) else ""
@@ -198,13 +197,17 @@ class Reader:
         return (result for _, result in self.predict_prepared(sources, batch_size))
 
     def predict_prepared(
-        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
-    ) -> Iterator[tuple[PreparedImage, ImageResult]]:
-        """Classify images as `predict_named` does; yield each result beside the crops that the network saw."""
-        items = iter(sources)
+        self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE,
+        chosen: Mapping[str, Box] | None = None,
+    ) -> Iterator[tuple[PreparedImage, ImageResult]]:  # fmt: skip
+        """Classify images as `predict_named` does; yield each result beside the crops that the network saw.
+
+        `chosen` are faces that come before larger ones, by name of the image file, in pixels of the upright image.
+        """
+        items, preprocess = iter(sources), self._preprocess.with_chosen(chosen or {})
         first = list(islice(items, 2))
         # A decoder's process takes longer to start than a single photo to read.
-        prepare = self._preprocess.for_many() if len(first) > 1 else self._preprocess
+        prepare = preprocess.for_many() if len(first) > 1 else preprocess
         with closing(map_in_order(prepare, chain(first, items), self._threads)) as prepared:
             for batch, _ in in_batches(prepared, lambda image: len(image.inputs), batch_size):
                 yield from zip(batch, self._results(batch), strict=True)
@@ -278,9 +281,9 @@ class Reader:
         return self._postprocess.images(images, rows)
 
     def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
-        return (
-            self.probabilities(np.stack(crops).astype(np.float32)) if crops else np.empty((0, len(self.config.labels)))
-        )
+        if not crops:
+            return np.empty((0, len(self.config.labels)))
+        return self.probabilities(np.stack(crops).astype(np.float32))
 
 
 def load(

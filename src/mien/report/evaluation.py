@@ -42,6 +42,7 @@ def evaluate(
     model: str | Path | Reader | None = None,
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
+    fixes: bool | str | Path = True,
     detect: bool | None = None,
     threshold: Threshold | None = None,
     device: Device = "auto",
@@ -60,7 +61,8 @@ def evaluate(
     """Evaluate a model on labelled data, or on the held-out part of its own run.
 
     If the data has parts, the test part is used, or the validation part if it has no test part. A model that detects
-    faces is judged by the largest face in each image. Images without a face, and unreadable ones, do not count.
+    faces is judged by the largest face in each image, or by the one that a person chose. Images without a face, and
+    unreadable ones, do not count.
     Near-duplicates are found and count as one draw in the confidence intervals.
 
     Args:
@@ -69,6 +71,8 @@ def evaluate(
         model: a shipped model, a bundle or run folder, or a reader. Default: the shipped model.
         classes: use only these classes, in this order. Default: all.
         rename: maps class names of the data to the names to use.
+        fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
+            (False), or those in this file. A run is evaluated with those that it was trained with.
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
         threshold: as in `Reader`: the probability from which a label is the answer. Default: the model's own rule.
         device: where the model runs, as in `Reader`.
@@ -113,7 +117,7 @@ def evaluate(
     if choose_threshold:
         _require_threshold(model, threshold)
     require_report(None if out is None else Path(out), json_target, data, groups)
-    chosen = _held_out(data, model, classes, rename, detect)
+    chosen = _held_out(data, model, classes, rename, fixes, detect)
     chosen.manifest.say_notes(None if data is None else on_message)  # a run was told when it began
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
     reader = _reader(model, detect, threshold, device, mirror)
@@ -177,10 +181,10 @@ class _Progress:
 
 def _held_out(
     data: str | Path | None, model: str | Path | Reader | None, classes: Sequence[str] | None,
-    rename: Mapping[str, str] | None, detect: bool | None,
+    rename: Mapping[str, str] | None, fixes: bool | str | Path, detect: bool | None,
 ) -> HeldOut:  # fmt: skip
     if data is not None:
-        return held_out(read_manifest(Path(data), classes, rename))
+        return held_out(read_manifest(Path(data), classes, rename, fixes))
     if model is None or isinstance(model, Reader):
         raise ConfigError("give `data=` to evaluate the shipped model on; or `model=RUN`, which has its own")
     if detect is not None:

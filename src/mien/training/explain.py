@@ -108,6 +108,7 @@ def explain_dataset(
     *,
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
+    fixes: bool | str | Path = True,
     model: str | Path | Reader | ExplainableModel | None = None,
     method: Method | None = None,
     detect: bool | None = None,
@@ -130,6 +131,8 @@ def explain_dataset(
         data: labelled data, as for `mien.check`.
         classes: use only these classes. Default: all.
         rename: maps class names of the data to the names to use.
+        fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
+            (False), or those in this file.
         model: as in `explain`, like `method`, `detect`, `labels`, `input_range`, `device` and `mirror`.
         attention: measure the mean heatmap of each class, and the evidence on each region of the face.
         faithfulness: measure how fast the probability falls if the pixels that a heatmap shows are removed.
@@ -164,7 +167,7 @@ def explain_dataset(
         _refuse_opened(device, mirror)
     if opened.reader.device_note and on_message:
         on_message(opened.reader.device_note)
-    held = held_out(read_manifest(source, classes, rename).say_notes(on_message))
+    held = held_out(read_manifest(source, classes, rename, fixes).say_notes(on_message))
     found = explain_manifest(
         opened.reader, held.manifest, held.part, opened.method, opened.explainer, attention=attention,
         faithfulness=faithfulness, limit=limit, on_progress=on_progress,

@@ -11,8 +11,10 @@ from mien.arrays import UInt8
 from mien.data.dataset import Manifest, read_manifest, sample_images
 from mien.data.detection import choose_detection
 from mien.errors import DataError
+from mien.faces.choice import chosen_first
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
+from mien.results import Detection
 from mien.training.config import TrainConfig, merge_settings
 from mien.training.networks.pretrained import build_config
 from mien.viz.mosaic import mosaic
@@ -24,6 +26,7 @@ def show(
     per_class: int = 20,
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
+    fixes: bool | str | Path = True,
     config: str | Path | None = None,
     say: Callable[[str], None] = lambda text: None,
     **settings: Any,
@@ -37,6 +40,8 @@ def show(
         per_class: samples of each class.
         classes: use only these classes, in this order.
         rename: classes to rename, as {old: new}.
+        fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
+            (False), or those in this file.
         config: a TOML file of settings, which `settings` override.
         say: receives what was guessed about the layout, and whether faces were looked for.
         settings: fields of `mien.training.config.TrainConfig`, like `augment="strong"`.
@@ -53,7 +58,7 @@ def show(
         >>> mien.show("data", augment="strong").save("grid.png")  # doctest: +SKIP
     """
     chosen = build_config(merge_settings(Path(config) if config else None, settings, say))
-    manifest = read_manifest(Path(data), tuple(classes) if classes else None, rename).say_notes(say)
+    manifest = read_manifest(Path(data), tuple(classes) if classes else None, rename, fixes).say_notes(say)
     if config or any(value is not None for name, value in settings.items() if name != "seed"):
         return _augmented(manifest, min(per_class, 10), chosen, say)
     return _labelled(manifest, per_class, chosen.seed)
@@ -82,7 +87,7 @@ def _augmented(manifest: Manifest, per_class: int, config: TrainConfig, say: Cal
 
 def _images(manifest: Manifest, label: str, wanted: int, seed: int) -> list[UInt8]:
     """Decode up to `wanted` random samples of a class."""
-    found = list(sample_images(manifest, _names(manifest, label), wanted, seed))
+    found = [rgb for _, rgb in sample_images(manifest, _names(manifest, label), wanted, seed)]
     if not found:
         raise DataError(f"{manifest.path}: class '{label}' has no readable image; see `mien.check`")
     return found
@@ -95,8 +100,12 @@ def _crops(manifest: Manifest, label: str, wanted: int, config: TrainConfig, det
         return [crop(rgb, config.size, config.channels) for rgb in whole]
     found: list[UInt8] = []
     names = _names(manifest, label)
-    for rgb in sample_images(manifest, names, len(names), config.seed):
-        if faces := detector(rgb)[:1]:
+    chosen = manifest.fixes.faces if manifest.fixes else {}
+    for name, rgb in sample_images(manifest, names, len(names), config.seed):
+        faces: Sequence[Detection] = detector(rgb)
+        if name in chosen:
+            faces = chosen_first(faces, chosen[name])
+        if faces:
             found.append(crop(rgb, config.size, config.channels, face_region(faces[0])))
         if len(found) == wanted:
             break

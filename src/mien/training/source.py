@@ -10,7 +10,8 @@ from typing import Any
 from mien.data.audit import Audit, audit
 from mien.data.dataset import Manifest, read_manifest
 from mien.data.detection import DetectionChoice, choose_detection
-from mien.data.face_audit import find_faces
+from mien.data.face_regions import find_faces
+from mien.data.fixes.decisions import Fixes
 from mien.errors import DataError, OutputError
 from mien.evaluation.run_file import read_source
 from mien.faces.crop import Region
@@ -20,25 +21,33 @@ from mien.training.reporter import Reporter
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """Labelled data: a path, the classes to use (None: all), and classes to rename.
+    """Labelled data: a path, the classes to use (None: all), classes to rename, and the decisions of people to use.
 
-    `manifest` is read on first use, and raises DataError if the data cannot be used. Make a new source if the data
-    changed.
+    `fixes` are as in `read_manifest`. `manifest` is read on first use, and raises DataError if the data cannot be used.
+    Make a new source if the data changed.
     """
 
     path: Path
     classes: tuple[str, ...] | None = None
     rename: Mapping[str, str] | None = None
+    fixes: bool | str | Path | Fixes = True
 
     @cached_property
     def manifest(self) -> Manifest:
         """Files and labels of the source."""
-        return read_manifest(self.path, self.classes, self.rename)
+        return read_manifest(self.path, self.classes, self.rename, self.fixes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dict, with an absolute path."""
+        """Return a JSON-serialisable dict, with an absolute path and the decisions that count now.
+
+        So a run is continued and evaluated as it began, whatever is decided since.
+        """
         classes = list(self.classes) if self.classes else None
-        return {"path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {})}
+        used = self.manifest.fixes
+        return {
+            "path": str(self.path.resolve()), "classes": classes, "rename": dict(self.rename or {}),
+            "fixes": used.fixes.to_rows() if used else [],
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "TrainingSource":

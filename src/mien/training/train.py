@@ -28,6 +28,7 @@ def train(
     rename: Mapping[str, str] | None = None,
     folds: int = 0,
     resume: str | Path | None = None,
+    fixes: bool | str | Path = True,
     config: str | Path | None = None,
     progress: bool = True,
     reporter: Reporter | None = None,
@@ -45,6 +46,8 @@ def train(
         rename: classes to rename, as {old: new}.
         folds: cross-validate with so many folds (at least 3), then train the final model; 0: one run.
         resume: the folder of an interrupted run; give it alone.
+        fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
+            (False), or those in this file.
         config: a TOML file of settings, which `settings` override.
         progress: print a line for each step and each epoch; False is silent.
         reporter: receives the progress in place of these lines.
@@ -70,7 +73,8 @@ def train(
     """
     reporter = reporter or (PrintReporter() if progress else QuietReporter())
     if resume is not None:
-        if data or out or classes or rename or folds or config or any(value is not None for value in settings.values()):
+        named = (data, out, classes, rename, folds, config, fixes is not True)
+        if any(named) or any(value is not None for value in settings.values()):
             raise ConfigError("`resume=`: takes the run's own data and settings; give it alone")
         return _resume(path_argument("resume", resume, "a run folder"), reporter)
     if data is None:
@@ -84,23 +88,29 @@ def train(
     # Find typing errors before Keras is loaded, which takes seconds.
     refuse_existing_run(folder)
     require_new_folder(folder, data if out else None)
-    source = read_source(place, tuple(classes) if classes else None, rename)
+    source = read_source(place, tuple(classes) if classes else None, rename, fixes)
     require_keras("training", full.deterministic)
     return train_source(source, full, folder, reporter, folds=folds, small_config=small)
 
 
-def read_source(path: Path, classes: tuple[str, ...] | None, rename: Mapping[str, str] | None) -> TrainingSource:
+def read_source(
+    path: Path,
+    classes: tuple[str, ...] | None,
+    rename: Mapping[str, str] | None,
+    fixes: bool | str | Path = True,
+) -> TrainingSource:
     """Return labelled data to train on.
 
     Args:
         path: a folder of class folders, a CSV or a zip.
         classes: use only these classes, in this order; None: all.
         rename: classes to rename, as {old: new}.
+        fixes: the decisions of people to use, as in `train`.
 
     Raises:
         DataError: there is nothing to train on.
     """
-    source = TrainingSource(path, classes, rename)
+    source = TrainingSource(path, classes, rename, fixes)
     require_trainable(source.manifest)
     return source
 

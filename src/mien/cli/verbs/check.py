@@ -56,6 +56,7 @@ def command(
     data: Path, detect: bool | None, quick: bool, model: str | None, device: Device, mirror: bool | None,
     classes: str | None, rename: tuple[str, ...], every_file: bool, json_target: str | None, csv_target: str | None,
     sheet: Path | None, out: Path | None, leave_out: str | None, keep: str | None, strict_extensions: bool,
+    fixes: bool | Path,
 ) -> int:  # fmt: skip
     """List all issues of DATA, worst first.
 
@@ -73,7 +74,8 @@ def command(
     with progress_bar("checking") as report:
         found = check(
             data, classes=wanted, rename=renamed, detect=detect, quick=quick, model=model, device=device,
-            mirror=mirror, strict_extensions=strict_extensions, on_progress=report, on_message=say_to_stderr,
+            mirror=mirror, strict_extensions=strict_extensions, fixes=fixes, on_progress=report,
+            on_message=say_to_stderr,
         )  # fmt: skip
     if json_target:
         write_output(to_json(found.to_dict()), json_target)

@@ -60,6 +60,7 @@ def command(
     data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None,
     threshold: Threshold | None, device: Device, mirror: bool | None, robustness: bool, groups: Path | None,
     costs: tuple[str, ...], choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
+    fixes: bool | Path,
 ) -> int:  # fmt: skip
     """Evaluate a model on DATA, or on the held-out part of its own run.
 
@@ -80,8 +81,8 @@ def command(
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("evaluating") as report:
         found = evaluate(
-            data, model=model, classes=wanted, rename=renamed, detect=detect, threshold=threshold, device=device,
-            mirror=mirror, robustness=robustness, groups=groups,
+            data, model=model, classes=wanted, rename=renamed, fixes=fixes, detect=detect, threshold=threshold,
+            device=device, mirror=mirror, robustness=robustness, groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
             out=out, json_target=json_target, seed=seed, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip

@@ -39,7 +39,7 @@ _CSV_BEGINS = "([a-z_]+,)+accuracy,kept_epoch,largest_class,shipped,run"
 @data_options
 def command(
     sweep: Path, data: Path, out: Path | None, json_target: str | None, csv_target: str | None, detect: bool | None,
-    classes: str | None, rename: tuple[str, ...],
+    classes: str | None, rename: tuple[str, ...], fixes: bool | Path,
 ) -> None:  # fmt: skip
     """Train all combinations of the grid in SWEEP (a TOML file) on DATA, with several seeds.
 
@@ -54,7 +54,7 @@ def command(
     out = out or Path(RUNS) / sweep.stem
     # Find typing errors before Keras is loaded, which takes seconds.
     refuse_foreign(out, "experiment", JOB)
-    source = read_source(data, *parse_data_options(classes, rename))
+    source = read_source(data, *parse_data_options(classes, rename), fixes)
     require_matplotlib()
     require_keras("training", any(run.config.deterministic for run in found.runs()))
     from mien.training.search.experiment import PLOT, RESULT, TABLE, experiment

@@ -64,7 +64,7 @@ def command(
     inputs: tuple[str, ...], out: Path | None, label: str | None, method: Method | None, model: str | None,
     labels: str | None, input_range: str, faces: Faces, detect: bool | None, device: Device, mirror: bool | None,
     array: Path | None, summary: bool, faithfulness: bool, limit: int | None, classes: str | None,
-    rename: tuple[str, ...],
+    rename: tuple[str, ...], fixes: bool | Path,
 ) -> int:  # fmt: skip
     """Draw a heatmap of the evidence for the answer, or for --label, in each face of the images INPUTS.
 
@@ -87,8 +87,9 @@ def command(
         if len(inputs) > 1:
             raise ConfigError(f"{inputs[1]}: --summary and --faithfulness take one labelled source")
         wanted = parse_data_options(classes, rename)
-        return _explain_data(opened, Path(inputs[0]), wanted, summary, faithfulness, limit or 200, out)
-    given = {"limit": limit, "classes": classes, "map": rename or None}
+        return _explain_data(opened, Path(inputs[0]), wanted, fixes, summary, faithfulness, limit or 200, out)
+    given: dict[str, object] = {"limit": limit, "classes": classes, "map": rename or None}
+    given |= {} if fixes is True else {"fixes" if fixes else "no-fixes": fixes}
     _refuse(given, "is for labelled data, with --summary or --faithfulness")
     say_device(opened.reader)
     return _explain_images(opened, inputs, out, label, array)
@@ -197,8 +198,8 @@ def _outcome(found: Explanation) -> str:
 
 
 def _explain_data(
-    opened: ExplainableModel, data: Path, wanted: tuple[tuple[str, ...] | None, dict[str, str]], summary: bool,
-    faithfulness: bool, limit: int, out: Path | None,
+    opened: ExplainableModel, data: Path, wanted: tuple[tuple[str, ...] | None, dict[str, str]],
+    fixes: bool | Path, summary: bool, faithfulness: bool, limit: int, out: Path | None,
 ) -> int:  # fmt: skip
     from mien.cli.output.explain_tables import attention_table, faithfulness_table
 
@@ -208,8 +209,8 @@ def _explain_data(
     classes, rename = wanted
     with progress_bar("explaining") as report:
         found = explain_dataset(
-            data, classes=classes, rename=rename, model=opened, attention=summary, faithfulness=faithfulness,
-            limit=limit, out=out, on_message=say_to_stderr, on_progress=report,
+            data, classes=classes, rename=rename, fixes=fixes, model=opened, attention=summary,
+            faithfulness=faithfulness, limit=limit, out=out, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip
     say(f"{found.images} images, {found.part}; model {found.model}")
     if found.attention:

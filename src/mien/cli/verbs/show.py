@@ -20,7 +20,7 @@ from mien.viz.mosaic import save_png
 #: The settings that change how samples are drawn.
 _SETTINGS = ("detect", "augment", *GROUPS["Augmentation"], "size", "colour", "seed")
 _HEADINGS = {
-    "Start here": ("out", "per_class", "classes", "rename"),
+    "Start here": ("out", "per_class", "classes", "rename", "fixes", "no_fixes"),
     "Augmentation": ("augment", *GROUPS["Augmentation"], "detect", "size", "colour", "config_file", "seed"),
 }
 
@@ -34,7 +34,7 @@ _HEADINGS = {
 @setting_options(_SETTINGS, {"augment": "light, if samples are augmented", "size": "48", "colour": "grey"})
 def command(
     data: Path, out: Path, per_class: int, classes: str | None, rename: tuple[str, ...],
-    config_file: Path | None, **flags: Any,
+    fixes: bool | Path, config_file: Path | None, **flags: Any,
 ) -> None:  # fmt: skip
     """Draw samples of DATA per class, with counts.
 
@@ -46,7 +46,7 @@ def command(
         raise ConfigError(f"--out {out}: must end in .png")
     names, renamed = parse_data_options(classes, rename)
     image = show(
-        data, per_class=per_class, classes=names, rename=renamed, config=config_file,
+        data, per_class=per_class, classes=names, rename=renamed, fixes=fixes, config=config_file,
         say=say_to_stderr, **flags,
     )  # fmt: skip
     save_png(image, out)

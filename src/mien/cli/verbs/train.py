@@ -26,7 +26,7 @@ from mien.training.train import train
 @training_options
 def command(
     data: Path | None, out: Path | None, resume: Path | None, folds: int | None, classes: str | None,
-    rename: tuple[str, ...], config_file: Path | None, **flags: Any,
+    rename: tuple[str, ...], fixes: bool | Path, config_file: Path | None, **flags: Any,
 ) -> None:  # fmt: skip
     """Train on DATA: check, split, train, evaluate and export, all into one run folder.
 
@@ -36,8 +36,8 @@ def command(
     names, renames = parse_data_options(classes, rename)
     with TrainingProgress() as progress:
         result = train(
-            data, out=out, classes=names, rename=renames, folds=folds or 0, resume=resume, config=config_file,
-            reporter=progress, **flags,
+            data, out=out, classes=names, rename=renames, folds=folds or 0, resume=resume, fixes=fixes,
+            config=config_file, reporter=progress, **flags,
         )  # fmt: skip
     _print(result)
 

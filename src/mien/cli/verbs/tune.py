@@ -73,6 +73,7 @@ def command(
     data: Path, out: Path | None, trials: int | None, minutes: float | None, search: str | None, fix: tuple[str, ...],
     config_file: Path | None, seed: int | None, pruner: str, storage: str | None, study: str | None,
     silent_after: int, json_target: str | None, detect: bool | None, classes: str | None, rename: tuple[str, ...],
+    fixes: bool | Path,
 ) -> None:  # fmt: skip
     """Search for settings with a better accuracy on the validation split of DATA. The test split is never opened.
 
@@ -91,7 +92,7 @@ def command(
     base = build_config(settings)
     make_space(resolved(settings, base), base, names)
     refuse_foreign(out, "study", SPLIT, ABOUT)
-    source = read_source(data, *parse_data_options(classes, rename))
+    source = read_source(data, *parse_data_options(classes, rename), fixes)
     require_optuna(storage)
     require_matplotlib()
     require_keras("tuning", base.deterministic)

@@ -6,8 +6,9 @@ Names and labels are those of the source; `mien.data.dataset` renames and select
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from mien.data.fixes.records import FILE_NAME
 from mien.data.layouts.folders import TABLE_NAME, find_root, from_folders
-from mien.data.layouts.found import BadEntry, FoundData
+from mien.data.layouts.found import BadEntry, FoundData, FoundSample
 from mien.data.layouts.listed import from_table
 from mien.data.layouts.parts import is_part
 from mien.data.layouts.source_tables import from_tables, read_source_table, search_tables
@@ -28,7 +29,23 @@ def read_layout(path: Path) -> FoundData:
     if path.suffix.lower() in TABLE_SUFFIXES | LIST_SUFFIXES and not is_folder(path):
         source = FolderSource(path.parent, listed=False)  # the table says which of its files count
         return from_table(read_table(_table_bytes(path), str(path)), source, PurePosixPath())
-    return _from_source(open_source(path), path)
+    return _from_source(_open(path), path)
+
+
+def read_unsorted(path: Path) -> FoundData:
+    """Return all images of a folder or an archive, without labels; DataError if it has none."""
+    source = _open(path)
+    found = FoundData(source, [FoundSample(name, None) for name in source.names if is_image_name(name)])
+    if not found.samples:
+        raise DataError(f"{path}: no images found in it")
+    return found
+
+
+def _open(path: Path) -> FileSource:
+    """Open a source; files of decisions about its images are not among its files."""
+    source = open_source(path)
+    source.names = [name for name in source.names if not name.endswith(FILE_NAME)]
+    return source
 
 
 def _table_bytes(path: Path) -> bytes:

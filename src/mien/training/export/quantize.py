@@ -124,7 +124,7 @@ def sample_crops(
     names = [sample.name for sample in manifest.samples if sample.split in (None, "train")]
     found = [
         crop(rgb, config.input_size, config.input_channels, None, config.resize, config.fit)
-        for rgb in sample_images(manifest, names, count, seed)
+        for _, rgb in sample_images(manifest, names, count, seed)
     ]
     if not found:
         raise DataError(f"{data}: has no readable image to set the ranges")

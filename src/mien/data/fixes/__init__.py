@@ -1,0 +1,6 @@
+"""Decisions of people about the images of a dataset: `mien.fixes.load(DATA)`, and what `mien fix` works with."""
+
+from mien.data.fixes.decisions import Fixes, load
+from mien.data.fixes.records import Fix
+
+__all__ = ["Fix", "Fixes", "load"]

@@ -1,0 +1,189 @@
+"""Estimate how many of the images that nobody looked at are still wrong, from those that were drawn by chance.
+
+The order of the queue puts what is probably wrong first, so the share of wrong ones among what was seen says little
+about the rest. Therefore some images are drawn by chance and asked between the others. Those of them that lie beyond
+the place that the person has reached are a random sample of all that lie there: a hypergeometric interval holds for any
+order, however good or bad the model is.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+
+import numpy as np
+
+from mien.arrays import Float64, Int64
+from mien.text import pluralize
+
+#: One image of so many is drawn by chance.
+EVERY = 5
+#: Nothing is estimated from fewer images drawn by chance.
+MIN_SAMPLED = 10
+#: It is enough if at most this fraction of the images that training uses is still wrong, or one of them.
+ENOUGH = 0.05
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """How many of the images that nobody looked at are probably still wrong.
+
+    Attributes:
+        undecided: how many nobody looked at, of those that training uses.
+        wrong: how many of these are wrong, the best estimate; None if too little was seen.
+        low: the lower end of the 95 % interval of that number.
+        high: the upper end.
+        sampled: the images drawn by chance that it rests on.
+        used: how many images training uses.
+        unsorted: whether these have no label yet: then nothing is wrong, and nothing is estimated.
+    """
+
+    undecided: int
+    wrong: float | None
+    low: int
+    high: int
+    sampled: int
+    used: int
+    unsorted: bool = False
+
+    @property
+    def enough(self) -> bool:
+        """Whether going on hardly pays: the upper end is small."""
+        return not self.unsorted and self.high <= max(1, ENOUGH * self.used)
+
+    @property
+    def sentence(self) -> str:
+        """The estimate in words."""
+        if not self.undecided:
+            return "you looked at every image that training uses"
+        if self.unsorted:
+            return f"{pluralize(self.undecided, 'image')} without a label"
+        if self.wrong is None:
+            return (
+                f"{pluralize(self.undecided, 'image')} to look at; how many of them are wrong can be said after "
+                f"{MIN_SAMPLED - self.sampled} more that are drawn by chance"
+            )
+        said = (
+            f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {self.wrong:.0f} are still wrong "
+            f"(95 % interval {self.low} to {self.high})"
+        )
+        return said + (": enough for now" if self.enough else "")
+
+
+def draw_order(names: Iterable[str], seed: int = 0) -> list[str]:
+    """Return names in an order of chance that depends on the seed and the names alone, not on their order.
+
+    So a person who comes back later, and another person, get the same images.
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode("utf-8", "surrogatepass")).digest())
+
+
+def interleave(ranked: Sequence[str], drawn: Sequence[str], every: int = EVERY) -> tuple[list[str], frozenset[str]]:
+    """Put an image drawn by chance at every `every`-th place of a ranked list.
+
+    Args:
+        ranked: all images, those in which a look pays most first.
+        drawn: some or all of these, in an order of chance.
+        every: the distance of two images drawn by chance.
+
+    Returns:
+        All images in the order in which to show them, and those that stand where they do by chance.
+
+    Examples:
+        >>> interleave(["a", "b", "c", "d"], ["d", "a", "c", "b"], every=3)[0]
+        ['a', 'b', 'd', 'c']
+    """
+    lists = {False: iter(ranked), True: iter(drawn)}
+    order: list[str] = []
+    shown: set[str] = set()
+    by_chance: set[str] = set()
+    while len(order) < len(ranked):
+        chance = len(order) % every == every - 1
+        name = next((one for one in lists[chance] if one not in shown), None)
+        if name is None:  # all that may be drawn were shown
+            chance, name = False, next(one for one in lists[False] if one not in shown)
+        if chance:
+            by_chance.add(name)
+        shown.add(name)
+        order.append(name)
+    return order, frozenset(by_chance)
+
+
+def estimate_remaining(ranked: Sequence[str], drawn: Sequence[str], wrong: Mapping[str, bool]) -> Remaining:
+    """Estimate how many of the images that nobody looked at are wrong.
+
+    Args:
+        ranked: the images that training uses, as ranked.
+        drawn: the same images in the order of chance in which they are drawn.
+        wrong: whether each image that somebody looked at was wrong.
+
+    Returns:
+        The estimate, with the interval of Clopper and Pearson for draws without replacement.
+    """
+    undecided = sum(name not in wrong for name in ranked)
+    # The first that nobody looked at. Beyond it, those that were drawn by chance are a sample of all.
+    frontier = next((place for place, name in enumerate(ranked) if name not in wrong), len(ranked))
+    beyond = set(ranked[frontier + 1 :])
+    sample = [wrong[name] for name in takewhile(wrong.__contains__, drawn) if name in beyond]
+    if not undecided:
+        return Remaining(0, 0.0, 0, 0, len(sample), len(ranked))
+    if len(sample) < MIN_SAMPLED:
+        return Remaining(undecided, None, 0, undecided, len(sample), len(ranked))
+    low, high = hypergeometric_interval(sum(sample), len(sample), len(beyond))
+    known = sum(wrong.get(name, False) for name in beyond)
+    low, high = max(low - known, 0), min(max(high - known, 0) + 1, undecided)  # the one at the frontier may be wrong
+    # Jeffreys' estimate of the share: none of 20 is not none of 1000.
+    share = (sum(sample) + 0.5) / (len(sample) + 1)
+    return Remaining(
+        undecided, min(max(share * len(beyond) - known, low), high), low, high, len(sample), len(ranked)
+    )  # fmt: skip
+
+
+def hypergeometric_interval(found: int, drawn: int, total: int, confidence: float = 0.95) -> tuple[int, int]:
+    """Return the interval for how many of `total` are wrong if `found` of `drawn` without replacement are.
+
+    It is exact (Clopper and Pearson, 1934, for draws without replacement): each end is the last number that a
+    one-sided test at half of the error does not refuse.
+
+    Examples:
+        >>> hypergeometric_interval(0, 20, 100)
+        (0, 14)
+    """
+    error = (1 - confidence) / 2
+    low, high = found, total - (drawn - found)
+    lowest, highest = low, high
+    while low < highest:  # the smallest number for which so many or more found are not too rare
+        middle = (low + highest) // 2
+        if _at_least(found, drawn, middle, total) > error:
+            highest = middle
+        else:
+            low = middle + 1
+    while lowest < high:  # the largest number for which so few or fewer found are not too rare
+        middle = (lowest + high + 1) // 2
+        if 1 - _at_least(found + 1, drawn, middle, total) > error:
+            lowest = middle
+        else:
+            high = middle - 1
+    return low, high
+
+
+def _at_least(found: int, drawn: int, wrong: int, total: int) -> float:
+    """Return the probability of at least `found` wrong ones among `drawn` of `total`, `wrong` of which are."""
+    counts: Int64 = np.arange(max(found, drawn - (total - wrong), 0), min(drawn, wrong) + 1)
+    if not len(counts) or found <= max(0, drawn - (total - wrong)):
+        return 1.0 if len(counts) else 0.0
+    logs = _log_choose(wrong, counts) + _log_choose(total - wrong, drawn - counts)
+    return float(min(1.0, np.exp(logs - _log_choose(total, np.array([drawn]))).sum()))
+
+
+def _log_choose(total: int, counts: Int64) -> Float64:
+    table = _log_factorials(1 << max(total, 1).bit_length())
+    found: Float64 = table[total] - table[counts] - table[total - counts]
+    return found
+
+
+@lru_cache(maxsize=4)
+def _log_factorials(count: int) -> Float64:
+    return np.array([math.lgamma(number + 1) for number in range(count + 1)])

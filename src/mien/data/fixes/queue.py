@@ -1,0 +1,177 @@
+"""Order the images of a dataset so that those in which a look pays most come first, each with the reason."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mien.data.dataset import Sample
+from mien.data.issues import ISSUE_KINDS, Issue
+from mien.data.look import Look
+from mien.results import Box
+
+#: What the model doubts comes before copies, images without a face, drawings and cut faces; then whatever is least
+#: certain. Kinds that are not here are no question for a person: files that cannot be read, for instance.
+ORDER = (
+    "label-conflict", "label-issue", "near-duplicate", "no-face", "not-a-photograph", "face-cut-off", "several-faces",
+    "face-too-small", "nested-folder",
+)  # fmt: skip
+#: A label that the model gives a probability below this is uncertain.
+_CERTAIN = 0.9
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to look at.
+
+    Attributes:
+        name: its name in the dataset.
+        kind: why a look pays: a kind of data issue, or `uncertain`, `certain` (the model agrees), `unseen` (the model
+            does not know the classes), `unlabelled`, `conflict` (people disagree), `changed` (since it was decided).
+        reason: the same in words.
+        label: its present label; empty if it has none.
+        suggestion: the class that the model would rather give; None if it is the label, or not known.
+        probabilities: of the classes, most probable first; empty if the model does not know them all.
+        faces: the boxes of the faces, in pixels of the upright image; the first is the one that is used.
+        group: near copies of it, itself among them, to look at side by side; empty if there are none.
+        copies: the other files with the same bytes, for which its decision counts, too.
+        left_out: the kind of issue for which training leaves it out already; None if training uses it.
+        sampled: whether it stands here by chance, for the estimate of what is left.
+    """
+
+    name: str
+    kind: str
+    reason: str
+    label: str = ""
+    suggestion: str | None = None
+    probabilities: tuple[tuple[str, float], ...] = ()
+    faces: tuple[Box, ...] = ()
+    group: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    left_out: str | None = None
+    sampled: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict."""
+        return {
+            "file": self.name, "kind": self.kind, "reason": self.reason, "label": self.label,
+            "suggestion": self.suggestion, "probabilities": dict(self.probabilities),
+            "faces": [box.to_dict() for box in self.faces], "group": list(self.group), "copies": list(self.copies),
+            "left_out": self.left_out, "sampled": self.sampled,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an audit found, as far as the order depends on it; the fields are those of `mien.data.audit.Audit`."""
+
+    classes: tuple[str, ...]
+    samples: Sequence[Sample]
+    issues: Sequence[Issue]
+    left_out: Mapping[str, str]
+    looks: Mapping[str, Look]
+    digests: Mapping[str, str]
+
+
+def rank(found: Findings) -> list[Item]:
+    """Return every image that a person can judge, those in which a look pays most first.
+
+    Label issues come first, the most confident before the others, then copies side by side, images without a face,
+    drawings, cut faces, and then all others, the least certain first. Of files with equal bytes the first stands for
+    all. Files that cannot be read are left out.
+    """
+    copies = _copies(found)
+    shown = {sample.name: sample for sample in found.samples}
+    shown = {name: sample for name, sample in shown.items() if name in copies}
+    items: dict[str, Item] = {}
+    for kind, name, note, group in _questions(found, copies):
+        if name in items or name not in shown:
+            continue
+        item = _item(found, shown[name], copies[name])
+        items[name] = replace(item, kind=kind, reason=_reason(kind, note, item), group=group)
+    rest = [_item(found, sample, copies[name]) for name, sample in shown.items() if name not in items]
+    return [*items.values(), *sorted(rest, key=doubt, reverse=True)]
+
+
+def doubt(item: Item) -> float:
+    """Return how unsure the model is of a label, in [0, 1]: 1 minus its probability; 0.5 if it does not know it.
+
+    Examples:
+        >>> doubt(Item("a.jpg", "uncertain", "", "sad", probabilities=(("happy", 0.75), ("sad", 0.25))))
+        0.75
+    """
+    if not item.probabilities:
+        return 0.5
+    by_class = dict(item.probabilities)
+    return 1 - by_class.get(item.label, item.probabilities[0][1])
+
+
+def answered(item: Item, probabilities: Mapping[str, float], kind: str = "") -> Item:
+    """Return an item with the probabilities of a model, and what follows from them; `kind` empty: nothing but them."""
+    ranked = tuple(sorted(probabilities.items(), key=lambda pair: -pair[1]))
+    suggestion = ranked[0][0] if ranked and ranked[0][0] != item.label else None
+    item = replace(item, probabilities=ranked, suggestion=suggestion)
+    if kind in ISSUE_KINDS and kind != "label-issue":
+        return item  # what was seen beside the label stays the reason
+    kind = kind if kind == "label-issue" else _kind(item)
+    return replace(item, kind=kind, reason=_reason(kind, "", item))
+
+
+def _copies(found: Findings) -> dict[str, tuple[str, ...]]:
+    """Return the files to show, each with the others of the same bytes: the first that training uses stands for all."""
+    of_content: dict[str, list[str]] = {}
+    for name in dict.fromkeys(sample.name for sample in found.samples):
+        if found.left_out.get(name) in (None, *ORDER, "exact-duplicate", "split-leak"):
+            of_content.setdefault(found.digests.get(name) or name, []).append(name)
+    chosen = {}
+    for names in of_content.values():
+        first = min(names, key=lambda name: name in found.left_out)
+        chosen[first] = tuple(name for name in names if name != first)
+    return chosen
+
+
+def _questions(
+    found: Findings, copies: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """Yield (kind, name, what was seen, group), best first."""
+    by_kind = {issue.kind: issue for issue in found.issues}
+    for kind in ORDER:
+        issue = by_kind.get(kind)
+        if issue is None:
+            continue
+        groups = [tuple(name for name in group if name in copies) for group in issue.groups]
+        if issue.groups:
+            for group in groups:
+                yield from ((kind, name, "", group if len(group) > 1 else ()) for name in group)
+        else:
+            yield from ((kind, name, issue.notes.get(name, ""), ()) for name in issue.files)
+
+
+def _item(found: Findings, sample: Sample, copies: tuple[str, ...]) -> Item:
+    look = found.looks.get(sample.name, Look())
+    item = Item(
+        sample.name, "", "", sample.label, faces=look.faces, copies=copies, left_out=found.left_out.get(sample.name)
+    )
+    return answered(item, dict(zip(found.classes, look.classes, strict=True)) if look.classes else {})
+
+
+def _kind(item: Item) -> str:
+    if not item.label:
+        return "unlabelled"
+    if not item.probabilities:
+        return "unseen"
+    return "certain" if doubt(item) <= 1 - _CERTAIN else "uncertain"
+
+
+def _reason(kind: str, note: str, item: Item) -> str:
+    labelled = f"labelled {item.label}" if item.label else "not labelled yet"
+    if kind in ISSUE_KINDS and kind != "label-issue":
+        return f"{note or ISSUE_KINDS[kind].title}; {labelled}"
+    if not item.probabilities:
+        return labelled
+    answer, probability = item.probabilities[0]
+    if not item.label:
+        return f"{labelled}, looks {answer} ({probability:.2f})"
+    if answer == item.label:
+        sure = "surely" if kind == "certain" else "perhaps"
+        return f"{labelled}, {sure} is ({probability:.2f})"
+    return f"{labelled}, looks {answer} ({probability:.2f})"

@@ -1,0 +1,107 @@
+"""Rows of decisions: every text comes back, and whatever damages the file, all whole rows are still read."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.data.fixes.records import COLUMNS, DECISIONS, Fix, new_file_bytes, parse_fixes
+from mien.errors import InputError
+from mien.results import Box
+
+TEXT = st.text(st.characters(), max_size=12)
+DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
+BOX = st.builds(Box, st.integers(-99, 9999), st.integers(-99, 9999), st.integers(1, 9999), st.integers(1, 9999))
+
+
+@st.composite
+def fixes(draw: st.DrawFn) -> Fix:
+    decision = draw(st.sampled_from(DECISIONS))
+    named = decision in ("keep", "relabel")
+    return Fix(
+        draw(DIGEST), draw(TEXT.filter(bool)), decision, draw(TEXT.filter(bool)) if named else "", draw(TEXT),
+        draw(st.none() | BOX) if named else None, draw(TEXT), draw(TEXT), draw(st.booleans()),
+    )  # fmt: skip
+
+
+def file_of(rows: list[Fix]) -> bytes:
+    return new_file_bytes() + b"".join(row.to_line() for row in rows)
+
+
+@given(st.lists(fixes(), max_size=6))
+def test_every_text_comes_back(rows: list[Fix]) -> None:
+    found = parse_fixes(file_of(rows))
+    assert found.fixes == tuple(rows)
+    assert (found.bad_rows, found.cut_short, found.own_form) == ((), False, True)
+    assert found.end == len(file_of(rows))
+
+
+@given(st.lists(fixes(), min_size=1, max_size=3), st.data())
+def test_a_cut_at_any_byte_leaves_all_whole_rows(rows: list[Fix], data: st.DataObject) -> None:
+    whole = file_of(rows)
+    cut = data.draw(st.integers(len(new_file_bytes()), len(whole)))
+    ends = [len(file_of(rows[:count])) for count in range(len(rows) + 1)]
+    expected = max(count for count, end in enumerate(ends) if end - 1 <= cut)  # the line break may be cut off
+    found = parse_fixes(whole[:cut])
+    assert found.fixes == tuple(rows[:expected])
+    assert (found.bad_rows, found.cut_short) == ((), found.end < cut)
+    # What is appended behind what counts is read.
+    begin = whole[: found.end]
+    added = parse_fixes(begin + b"\n" * (begin[-1:] != b"\n") + rows[0].to_line())
+    assert added.fixes == (*rows[:expected], rows[0])
+
+
+@given(st.lists(fixes(), min_size=1, max_size=4), TEXT.filter(lambda text: "\n" not in text and "\r" not in text))
+def test_a_damaged_row_costs_itself_alone(rows: list[Fix], junk: str) -> None:
+    bad = f'"{junk}'.encode("utf-8", "backslashreplace") + b"\n"
+    found = parse_fixes(new_file_bytes() + bad + b"".join(row.to_line() for row in rows))
+    assert set(rows) <= set(found.fixes)
+
+
+def test_what_is_no_row_is_told_with_its_line() -> None:
+    row = Fix("0" * 64, "a.jpg", "keep", "sad").to_line()
+    found = parse_fixes(file_of([]) + row + b"one,two\n" + row.replace(b"keep", b"kept"))
+    assert [(bad.line, bad.reason) for bad in found.bad_rows] == [
+        (3, "it has too few cells"), (4, "'kept' is no decision"),
+    ]  # fmt: skip
+    assert len(found.fixes) == 1
+
+
+def test_two_files_in_one_are_read() -> None:
+    rows = [Fix("0" * 64, "a.jpg", "keep", "sad"), Fix("1" * 64, "b.jpg", "leave-out")]
+    assert parse_fixes(file_of(rows[:1]) + file_of(rows[1:])).fixes == tuple(rows)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+def test_a_file_saved_by_a_spreadsheet_is_read(delimiter: str) -> None:
+    fix = Fix("0" * 64, 'sad, "or"; not\nof =it.jpg', "relabel", "happy", "sad", Box(1, 2, 3, 4), "2026", "Ada", True)
+    text = io.StringIO(newline="")
+    rows = csv.reader(io.StringIO(file_of([fix]).decode(), newline=""))
+    csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
+    found = parse_fixes(b"\xef\xbb\xbf" + text.getvalue().encode())
+    assert (found.fixes, found.own_form) == ((fix,), False)
+
+
+def test_another_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="its first line is not sha256,path"):
+        parse_fixes(b"file,label\na.jpg,sad\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [(("0", "a", "keep", "b"), "64 hexadecimal"), (("0" * 64, "a", "keep"), "a label"),
+     (("0" * 64, "", "leave-out"), "a path"), (("0" * 64, "a", "erase"), "no decision")],
+)  # fmt: skip
+def test_a_bad_decision_is_refused(values: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Fix(*values)  # type: ignore[arg-type]
+
+
+def test_the_sentences_say_what_was_decided() -> None:
+    one = Fix("0" * 64, "a.jpg", "keep", "sad", "sad", Box(0, 0, 9, 9))
+    assert one.sentence == "kept as sad, with the chosen face"
+    assert Fix("0" * 64, "a.jpg", "relabel", "sad").sentence == "labelled sad"
+    assert one.to_dict()["face"] == {"x": 0, "y": 0, "width": 9, "height": 9}
+    assert list(one.to_dict()) == list(COLUMNS)
