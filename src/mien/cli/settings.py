@@ -56,7 +56,7 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def training_headings(first: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Return the headings of the training options; the options `first` stand before the settings of the first one."""
     title = next(iter(GROUPS))
-    return {**GROUPS, title: (*first, *GROUPS[title]), "Data": ("folds", *GROUPS["Data"])}
+    return {**GROUPS, title: (*first, *GROUPS[title]), "Data": ("folds", "fixes", "no_fixes", *GROUPS["Data"])}
 
 
 def default_tables() -> Mapping[str, Sequence[str]]:

@@ -149,7 +149,7 @@ def hypergeometric_interval(found: int, drawn: int, total: int, confidence: floa
 
     Examples:
         >>> hypergeometric_interval(0, 20, 100)
-        (0, 14)
+        (0, 15)
     """
     error = (1 - confidence) / 2
     low, high = found, total - (drawn - found)
