@@ -14,6 +14,7 @@ from mien.data.audit import audit, with_findings
 from mien.data.contact_sheet import contact_sheet
 from mien.data.dataset import read_manifest
 from mien.data.issues import Finding
+from mien.data.look import Look
 from mien.results import Box
 from mien.viz.mosaic import mosaic
 
@@ -68,7 +69,7 @@ def test_of_a_doubtful_label_the_face_is_shown_not_the_photograph(
         photo.save(tmp_path / label / f"{label}.png")
     rows: dict[str, list[UInt8]] = {}
     monkeypatch.setattr(module, "mosaic", lambda found, *_, **__: rows.update(found))
-    known = replace(audit(read_manifest(tmp_path)), faces={"sad/sad.png": Box(900, 500, 40, 40)})
+    known = replace(audit(read_manifest(tmp_path)), looks={"sad/sad.png": Look((Box(900, 500, 40, 40),))})
     contact_sheet(with_findings(known, [Finding("sad/sad.png", "label-issue", "looks happy (0.90)")]))
     (shown,) = rows["label probably wrong, in sad: 1"]
     assert shown.shape[:2] == (80, 80) and (shown == 0).mean() == 0.25  # the face, half of the side, in the middle

@@ -73,8 +73,8 @@ def train(
     """
     reporter = reporter or (PrintReporter() if progress else QuietReporter())
     if resume is not None:
-        named = (data, out, classes, rename, folds, config, fixes is not True)
-        if any(named) or any(value is not None for value in settings.values()):
+        others = (data, out, classes, rename, folds, config, fixes is not True)
+        if any(others) or any(value is not None for value in settings.values()):
             raise ConfigError("`resume=`: takes the run's own data and settings; give it alone")
         return _resume(path_argument("resume", resume, "a run folder"), reporter)
     if data is None:

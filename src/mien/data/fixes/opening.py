@@ -57,9 +57,10 @@ def open_session(
     path = fixes_path(place) if out is None else path_argument("out", out, "a CSV")
     file = FixesFile(path)
     labelled = Fixes(path, file.found.fixes)
-    if classes is None and labelled.labels_unsorted:
-        classes = sorted({fix.label for fix in labelled if fix.label})
-    unsorted = is_unsorted(place, classes)
+    known = sorted({fix.label for fix in labelled if fix.label}) if labelled.labels_unsorted else None
+    unsorted = is_unsorted(place, classes or known)
+    if unsorted:
+        classes = classes or known
     if unsorted and rename:
         raise ConfigError("`rename=`: there are no classes to rename; the images have no labels yet")
     if unsorted and len(set(classes or ())) < 2:

@@ -1,0 +1,252 @@
+"""Measure `mien fix`: decisions until planted faults are seen, coverage of the estimate, labels of an unsorted folder.
+
+    python benchmarks/fix_folder.py --data $MIEN_DATA [--repeats 5] [--runs 100] [--train] [--share 1]
+
+`--data` is the folder that holds `small/` and `fer2013/`. A fifth of the files of `small/` is spoiled: labels are
+flipped, and drawings, textures and copies under the other label are added. A careful user, who knows what was planted,
+follows the queue.
+
+- Decisions until 90 % of the planted faults were seen, against the same files in random order, for each kind.
+- In `--runs` simulated sessions on ranked lists, how often the 95 % interval of what is left holds the truth; each is
+  asked at four fixed places, and when the estimate first says "enough".
+- Labels that an unsorted folder needs until the last layer reaches 95 % of its accuracy with all labels, on the half of
+  the files that is never labelled: in the order of `mien fix` against random order.
+- With `--train`: accuracy by 5-fold cross-validation of `mien train`, before and after the decisions (an hour or more).
+"""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from mien.data.dataset import read_manifest
+from mien.data.fixes.estimate import draw_order, estimate_remaining, interleave
+from mien.data.fixes.opening import open_session
+from mien.data.fixes.proposals import Proposer
+from mien.data.fixes.session import FixSession
+from mien.data.synthetic.faces import draw_face
+from mien.evaluation.scoring import score
+from mien.inference.reader import load
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+CLASSES = ("happy", "sad")
+#: The fraction of the files that is spoiled, and of the spoiled that must be seen.
+SPOILED, SEEN = 0.2, 0.9
+#: Of its accuracy with all labels, the last layer must reach this fraction.
+WANTED = 0.95
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A spoiled folder: the faults by name, with the kind of each, and the label that each image should have."""
+
+    folder: Path
+    kinds: dict[str, str]
+    truth: dict[str, str]
+
+
+def spoil(small: Path, folder: Path, seed: int, share: float) -> Planted:
+    """Copy a part of `small/` and spoil a fifth: half of that flipped, the rest drawings, textures and copies."""
+    rng = np.random.default_rng(seed)
+    files = [path for label in CLASSES for path in sorted((small / label).iterdir())]
+    files = [files[place] for place in sorted(rng.permutation(len(files))[: round(share * len(files))])]
+    flipped = set(rng.permutation(len(files))[: round(SPOILED / 2 * len(files))].tolist())
+    kinds: dict[str, str] = {}
+    truth: dict[str, str] = {}
+    for label in CLASSES:
+        (folder / label).mkdir(parents=True)
+    for place, path in enumerate(files):
+        right = path.parent.name
+        given = CLASSES[1 - CLASSES.index(right)] if place in flipped else right
+        name = f"{given}/{path.name}"
+        shutil.copy(path, folder / name)
+        truth[name] = right
+        if place in flipped:
+            kinds[name] = "flipped"
+    each = max(1, round(SPOILED / 6 * len(files)))
+    for number in range(each):
+        label = CLASSES[number % 2]
+        Image.fromarray(draw_face(label, seed * 1000 + number, 300)).save(folder / label / f"drawn-{number}.png")
+        kinds[f"{label}/drawn-{number}.png"] = "drawing"
+        Image.fromarray(_texture(rng)).save(folder / label / f"texture-{number}.jpg", quality=90)
+        kinds[f"{label}/texture-{number}.jpg"] = "texture"
+        original = files[int(rng.integers(len(files)))]
+        other = CLASSES[1 - CLASSES.index(original.parent.name)]
+        Image.open(original).convert("RGB").save(folder / other / f"copy-{number}.jpg", quality=60)
+        kinds[f"{other}/copy-{number}.jpg"] = "copy"
+        truth[f"{other}/copy-{number}.jpg"] = original.parent.name
+    return Planted(folder, kinds, truth)
+
+
+def _texture(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    coarse = Image.fromarray(rng.integers(0, 255, (24, 24, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((300, 300), Image.Resampling.BICUBIC))
+
+
+def decisions_until_seen(order: Sequence[str], wanted: set[str]) -> int:
+    """Return how many images are looked at until `SEEN` of the wanted ones were."""
+    found, need = 0, int(np.ceil(SEEN * len(wanted)))
+    for place, name in enumerate(order, 1):
+        found += name in wanted
+        if found >= need:
+            return place
+    return len(order)
+
+
+def seen_until(session: FixSession, planted: Planted, kind: str | None, rng: np.random.Generator) -> tuple[int, float]:
+    """Return the decisions in the order of the session, and the mean in random order."""
+    order = list(session.order)
+    wanted = {name for name, found in planted.kinds.items() if kind in (None, found)} & set(order)
+    chance = [decisions_until_seen([order[place] for place in rng.permutation(len(order))], wanted) for _ in range(50)]
+    return decisions_until_seen(order, wanted), float(np.mean(chance))
+
+
+def decide_carefully(session: FixSession, planted: Planted, count: int) -> None:
+    """Decide about the first images as someone would who sees what was planted."""
+    for item in session.items(0, count, decided=False):
+        right = planted.truth.get(item.name)
+        copied = planted.kinds.get(item.name) in ("copy", "drawing", "texture")
+        if copied or right is None:
+            session.decide(item.name, "leave-out")
+        else:
+            session.decide(item.name, "keep" if right == item.label else "relabel", right)
+
+
+#: How the rate of faults falls with the place in the list, in [0, 1].
+RATES: dict[str, Callable[[Floats], Floats]] = {
+    "falls steeply": lambda place: 0.9 * np.exp(-8 * place) + 0.02,
+    "falls slowly": lambda place: 0.4 * (1 - place),
+    "the same everywhere": lambda place: np.full(len(place), 0.2),
+    "rises (a model that is wrong)": lambda place: 0.4 * place,
+}
+
+
+def coverage(rate: Callable[[Floats], Floats], count: int, runs: int) -> tuple[int, int, int, int]:
+    """Return how often the interval held the truth at fixed places, of how many; and the same where it said enough."""
+    rng = np.random.default_rng(0)
+    names = [str(number) for number in range(count)]
+    held = asked = stopped_held = stopped = 0
+    for run in range(runs):
+        truth = dict(zip(names, (rng.random(count) < rate(np.arange(count) / count)).tolist(), strict=True))
+        drawn = draw_order(names, run)
+        order, _ = interleave(names, drawn)
+        wrong: dict[str, bool] = {}
+        done = False
+        for place, name in enumerate(order, 1):
+            wrong[name] = truth[name]
+            fixed = place in {round(part * count) for part in (0.3, 0.5, 0.7, 0.9)}
+            if not fixed and (done or place % 10):
+                continue
+            found = estimate_remaining(names, drawn, wrong)
+            left = sum(is_wrong for one, is_wrong in truth.items() if one not in wrong)
+            if fixed and found.wrong is not None:
+                asked += 1
+                held += found.low <= left <= found.high
+            if found.enough and not done:
+                done = True
+                stopped += 1
+                stopped_held += found.low <= left <= found.high
+    return held, asked, stopped_held, stopped
+
+
+def labels_needed(
+    features: Floats, known: Floats | None, labels: Ints, by_choice: bool, seed: int
+) -> tuple[int, float, int]:
+    """Return the labels until `WANTED` of the accuracy with all labels, that accuracy, and how many labels there are.
+
+    Half of the images are never labelled: they are what the accuracy is measured on.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    pool, test = order[: len(order) // 2], order[len(order) // 2 :]
+    classes = int(labels.max()) + 1
+    proposer = Proposer(features, known, classes)
+    proposer.fit({int(one): int(labels[one]) for one in pool})
+    goal = float((proposer.probabilities[test].argmax(axis=1) == labels[test]).mean())
+    proposer = Proposer(features, known, classes)
+    among = np.zeros(len(labels), bool)
+    among[pool] = True
+    labelled: list[int] = []
+    while len(labelled) < len(pool):
+        chosen = proposer.next(labelled, 5, among) if by_choice else pool[len(labelled) : len(labelled) + 5].tolist()
+        labelled += chosen
+        proposer.fit({one: int(labels[one]) for one in labelled})
+        if float((proposer.probabilities[test].argmax(axis=1) == labels[test]).mean()) >= WANTED * goal:
+            break
+    return len(labelled), goal, len(pool)
+
+
+def unsorted_rows(data: Path, repeats: int) -> Iterator[str]:
+    """Return a row of the table for each way of labelling: classes that the model knows, and others."""
+    reader = load(faces="largest")
+    scored = score(reader, read_manifest(data / "small", CLASSES, fixes=False))
+    if scored.crops is None:
+        return
+    features = reader.probabilities(scored.crops)
+    truth, known = np.asarray(scored.truth), np.asarray(scored.probabilities)
+    for title, start in (("happy and sad, proposed by the model", known), ("two names it does not know", None)):
+        for by_choice in (True, False):
+            found = [labels_needed(features, start, truth, by_choice, seed) for seed in range(repeats)]
+            needed = [one[0] for one in found]
+            goal = np.mean([one[1] for one in found])
+            way = "mien fix" if by_choice else "random"
+            yield (
+                f"| {title} | {way} | {np.mean(needed):.0f} ({min(needed)} to {max(needed)}) of {found[0][2]} | "
+                f"{100 * goal:.1f} % |"
+            )
+
+
+def accuracy(folder: Path, out: Path, fixes: bool) -> str:
+    """Return the accuracy of `mien train` by 5-fold cross-validation, with its interval."""
+    import mien
+
+    run = mien.train(folder, out=out, folds=5, fixes=fixes, progress=False)
+    return str(run.predictions.metrics.overall["accuracy"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds small/")
+    parser.add_argument("--repeats", type=int, default=5, help="spoiled folders, and halves of the files  [5]")
+    parser.add_argument("--runs", type=int, default=100, help="simulated sessions for the estimate  [100]")
+    parser.add_argument("--share", type=float, default=1.0, help="the fraction of the files to use  [1]")
+    parser.add_argument("--train", action="store_true", help="also train before and after the decisions")
+    options = parser.parse_args()
+    print("| rate of faults along the list | n | interval holds at fixed places | where it says enough |")
+    print("|---|---|---|---|")
+    for title, rate in RATES.items():
+        for count in (200, 1000):
+            held, asked, stopped_held, stopped = coverage(rate, count, options.runs)
+            print(f"| {title} | {count} | {held} of {asked} | {stopped_held} of {stopped} |", flush=True)
+    print("\n| unsorted folder | order | labels until 95 % of the accuracy of all | that accuracy |\n|---|---|---|---|")
+    for row in unsorted_rows(options.data, 4 * options.repeats):
+        print(row, flush=True)
+    print("\n| planted | decisions until 90 % were seen | in random order | times fewer |\n|---|---|---|---|")
+    rows: dict[str, list[tuple[int, float]]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for seed in range(options.repeats):
+            planted = spoil(options.data / "small", Path(scratch) / str(seed), seed, options.share)
+            session = open_session(planted.folder, classes=CLASSES)
+            for kind in (None, *dict.fromkeys(planted.kinds.values())):
+                found = seen_until(session, planted, kind, np.random.default_rng(seed))
+                rows.setdefault(kind or "all", []).append(found)
+            if options.train and seed == 0:
+                before = accuracy(planted.folder, Path(scratch) / "before", fixes=False)
+                decide_carefully(session, planted, decisions_until_seen(session.order, set(planted.kinds)))
+                after = accuracy(planted.folder, Path(scratch) / "after", fixes=True)
+                print(f"accuracy by the labels of each folder: {before} before, {after} after the decisions")
+    for name, every in rows.items():
+        ours, chance = np.mean([one[0] for one in every]), np.mean([one[1] for one in every])
+        print(f"| {name} | {ours:.0f} | {chance:.0f} | {chance / ours:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

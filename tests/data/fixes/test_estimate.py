@@ -1,0 +1,71 @@
+"""The interval of what is left holds the truth, whatever the order of the list is worth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.data.fixes.estimate import (
+    MIN_SAMPLED,
+    draw_order,
+    estimate_remaining,
+    hypergeometric_interval,
+    interleave,
+)
+
+RATES: list[Callable[[float], float]] = [lambda place: 0.9 * 0.01**place, lambda place: 0.2, lambda place: 0.4 * place]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_interval_holds_in_95_percent_of_sessions(rate: Callable[[float], float]) -> None:
+    rng = np.random.default_rng(0)
+    names = [str(number) for number in range(300)]
+    held = []
+    for session in range(300):
+        truth = {name: bool(rng.random() < rate(place / 300)) for place, name in enumerate(names)}
+        drawn = draw_order(names, session)
+        order, _ = interleave(names, drawn)
+        seen = {name: truth[name] for name in order[:180]}
+        found = estimate_remaining(names, drawn, seen)
+        left = sum(truth[name] for name in order[180:])
+        assert found.wrong is not None
+        held.append(found.low <= left <= found.high)
+    assert sum(held) >= 285
+
+
+@given(st.integers(1, 60), st.integers(2, 7), st.integers(0, 9))
+def test_every_image_is_shown_once_and_some_by_chance(count: int, every: int, seed: int) -> None:
+    names = [str(number) for number in range(count)]
+    drawn = draw_order(names, seed)
+    order, by_chance = interleave(names, drawn, every)
+    assert sorted(order) == sorted(names)
+    assert draw_order(reversed(names), seed) == drawn
+    assert len(by_chance) == count // every
+
+
+def test_the_end_and_the_beginning_are_said() -> None:
+    names = [str(number) for number in range(40)]
+    drawn = draw_order(names)
+    nothing = estimate_remaining(names, drawn, {})
+    assert (nothing.wrong, nothing.high, nothing.enough) == (None, 40, False)
+    assert f"after {MIN_SAMPLED} more" in nothing.sentence
+    everything = estimate_remaining(names, drawn, dict.fromkeys(names, False))
+    assert (everything.wrong, everything.high, everything.enough) == (0, 0, True)
+
+
+@given(st.data())
+def test_the_exact_interval_agrees_with_scipy(data: st.DataObject) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    total = data.draw(st.integers(1, 80))
+    drawn = data.draw(st.integers(1, total))
+    found = data.draw(st.integers(0, drawn))
+    low, high = hypergeometric_interval(found, drawn, total)
+    assert found <= low <= high <= total - (drawn - found)
+    for wrong in range(found, total - (drawn - found) + 1):
+        kept = (
+            stats.hypergeom.sf(found - 1, total, wrong, drawn) > 0.025
+            and stats.hypergeom.cdf(found, total, wrong, drawn) > 0.025
+        )
+        assert kept == (low <= wrong <= high)
