@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.cli import main as mien
-from mien.data.synthetic.faces import write_dataset
+from mien.data.synthetic.faces import draw_face, write_dataset
 
 IMAGES = Path(__file__).parent / "images"
 ROOT = Path(__file__).parents[1]
@@ -52,6 +52,7 @@ def draw(place: Path) -> None:
     call("show", drawn, "--per-class", 8, "--augment", "strong", "--size", 96, "--out", place / "augmented.png")
     if CHROMIUM.exists():
         screenshot(photo, place / "page.png")
+        screenshots_of_fix(place)
 
 
 def screenshot(photo: Path, out: Path) -> None:
@@ -69,6 +70,37 @@ def screenshot(photo: Path, out: Path) -> None:
             page.set_input_files("#files", photo)
             page.get_by_text("If forced to choose").wait_for()
             page.screenshot(path=out)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def screenshots_of_fix(place: Path) -> None:
+    """Run `mien fix` on drawn faces, a few under the wrong label, and take screenshots of one picture and of a grid."""
+    from playwright.sync_api import sync_playwright
+
+    data = place / "scraped"
+    for seed in range(24):
+        for name in ("happy", "sad"):
+            wrong = {"happy": "sad", "sad": "happy"}[name]
+            path = data / (wrong if seed % 4 == 0 else name) / f"{name}-{seed:02d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_face(name, 500 + seed, 384)).save(path, quality=95)
+    command = [sys.executable, "-m", "mien", "fix", str(data), "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        address = next(line for line in server.stdout or () if "http://" in line).split()[-1]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(address)
+            page.locator(".stage[data-state=shown]").first.wait_for()
+            page.screenshot(path=place / "fix.png")
+            page.keyboard.press("b")
+            page.locator(".tile img[src]").nth(3).wait_for()
+            page.locator(".tile").nth(1).click()
+            page.screenshot(path=place / "fix-many.png")
             browser.close()
     finally:
         server.terminate()

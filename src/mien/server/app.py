@@ -41,10 +41,14 @@ Output = TypeVar("Output")
 
 
 class PageFiles(StaticFiles):
-    """The files of the page. The browser asks each time if one changed, so a page never mixes two versions."""
+    """The files of a page. The browser asks each time if one changed, so a page never mixes two versions.
 
-    def __init__(self) -> None:
-        super().__init__(packages=[("mien.server", "page")])
+    Args:
+        package: the one whose folder `page` holds the files.
+    """
+
+    def __init__(self, package: str = "mien.server") -> None:
+        super().__init__(packages=[(package, "page")])
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file, or 304 if the browser's copy is current. Ranges cost more than the files, which are small."""
@@ -231,7 +235,7 @@ def create_app(
     )
     app.state.mien = api
     _add_routes(app, api)
-    add_error_handlers(app, api)
+    add_error_handlers(app, api.problem_response, "; see /docs")
     generate = app.openapi
     app.openapi = lambda: openapi.complete(generate())  # type: ignore[method-assign]
     app.add_middleware(LifecycleMiddleware, state=api.state, metrics=api.metrics)
@@ -268,18 +272,24 @@ def _add_routes(app: FastAPI, api: Api) -> None:
     app.mount(PUBLIC_PREFIX, api.page)
 
 
-def add_error_handlers(app: FastAPI, api: Api) -> None:
-    """Answer every error with a problem document."""
+def add_error_handlers(app: FastAPI, respond: Callable[[Problem], Response], advice: str = "") -> None:
+    """Answer every error with a problem document.
+
+    Args:
+        app: the application.
+        respond: makes the response of a problem, and counts it.
+        advice: what follows a sentence about an unknown address.
+    """
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, problem: Problem) -> Response:
-        return api.problem_response(problem)
+        return respond(problem)
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "")
             headers = {"Allow": "GET, HEAD" if allowed == "GET" else allowed}
-            detail = f"this address does not take {request.method}; see /docs"
-            return api.problem_response(Problem("method_not_allowed", detail, headers))
-        return api.problem_response(Problem("not_found", "there is no such address; see /docs"))
+            detail = f"this address does not take {request.method}{advice}"
+            return respond(Problem("method_not_allowed", detail, headers))
+        return respond(Problem("not_found", f"there is no such address{advice}"))

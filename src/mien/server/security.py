@@ -87,12 +87,14 @@ class SecurityMiddleware:
             always may.
         key: the API key.
         metrics: counts the refused requests.
+        extendable: whether `mien serve` runs it, whose options allow more hosts and origins.
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: ApiKey, metrics: ServerMetrics
-    ) -> None:
-        self._app, self._key, self._metrics = app, key, metrics
+        self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str], key: ApiKey,
+        metrics: ServerMetrics, extendable: bool = True,
+    ) -> None:  # fmt: skip
+        self._app, self._key, self._metrics, self._extendable = app, key, metrics, extendable
         self._hosts = None if hosts is None else frozenset(_header_form(host) for host in hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -127,13 +129,15 @@ class SecurityMiddleware:
         if self._hosts is not None and _host_name(host) not in self._hosts:
             raise Problem(
                 "forbidden_host",
-                f"this server is not called {(_host_name(host) or host)[:60]!r}; allow it with mien serve --allow-host",
+                f"this server is not called {(_host_name(host) or host)[:60]!r}"
+                + ("; allow it with mien serve --allow-host" if self._extendable else ""),
             )
         origin = headers.get("origin")
         if origin is not None and allowed is None and not _is_same_origin(origin, host):
             raise Problem(
                 "forbidden_origin",
-                f"pages of {origin[:60]!r} may not use this server; allow them with mien serve --allow-origin",
+                f"pages of {origin[:60]!r} may not use this server"
+                + ("; allow them with mien serve --allow-origin" if self._extendable else ""),
             )
         if scope.get("query_string", b"").count(b"&") >= _MAX_PARAMETERS:
             raise Problem("bad_parameter", f"the query has more than {_MAX_PARAMETERS} parameters")

@@ -65,6 +65,11 @@ let asking = null;
 /** The API key of this tab, or null. */
 export const currentKey = () => key;
 
+/** Use a key without storing it. */
+export function useKey(given) {
+  key = given;
+}
+
 /** Set the function that asks the user for the key. Its argument says whether the last key was wrong. */
 export function onKeyNeeded(question) {
   askForKey = question;

@@ -1,0 +1,131 @@
+// Connect the parts of the page: what the server says in, decisions out.
+
+import { onKeyNeeded, server, useKey } from "../api.js";
+import { colourScheme } from "../colours.js";
+import { announce, byId, setText, show } from "../dom.js";
+import { offer, offerNothing } from "./actions.js";
+import { leave, showItem } from "./card.js";
+import { alike, busy, decide, desk, first, later, refresh, state, undo } from "./desk.js";
+import { listen } from "./keys.js";
+import { prefetch } from "./pictures.js";
+import { itemText, progressText, refusedText } from "./text.js";
+import { leaveTiles, showTiles } from "./tiles.js";
+import { showTraining } from "./training.js";
+
+const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
+const OLD = "This address is of an earlier start of mien fix. Open the address that it has printed last.";
+
+let many = false;
+let colourOf = () => "";
+
+// --- the server -------------------------------------------------------------------------------------------------------
+
+useKey(decodeURIComponent(location.hash.slice(1)));
+addEventListener("hashchange", () => location.reload());
+
+onKeyNeeded(async () => {
+  showBanner(OLD);
+  return null;
+});
+
+server.addEventListener("state", ({ state: now }) => {
+  if (now === "unreachable") showBanner(DEAD);
+  else if (byId("banner-text").textContent === DEAD) show(byId("banner"), false);
+});
+
+function showBanner(text) {
+  if (show(byId("banner"), true) && byId("banner-text").textContent !== text) announce(text);
+  setText(byId("banner-text"), text);
+}
+
+/** Do what sends a request, and say what went wrong. */
+const guarded = (work) => async (...given) => {
+  if (busy()) return;
+  showAlert("");
+  try {
+    await work(...given);
+  } catch (error) {
+    if (error.code !== "unauthorized") showAlert(error.message);
+  }
+};
+
+function showAlert(text) {
+  if (show(byId("alert"), Boolean(text))) setText(byId("alert"), text);
+}
+
+// --- what is shown ----------------------------------------------------------------------------------------------------
+
+const around = () => ({
+  classes: state.classes,
+  colourOf,
+  canUndo: state.undo,
+  decide: guarded(decide),
+  later: guarded(later),
+  undo: guarded(undo),
+  close: () => setMany(false),
+  onGone,
+});
+
+desk.addEventListener("changed", () => {
+  colourOf = colourScheme(state.classes);
+  setText(byId("data"), state.data);
+  setText(byId("csv"), state.csv);
+  setText(byId("progress-text"), progressText(state.progress));
+  byId("progress").value = state.progress.decided / Math.max(1, state.progress.decided + state.progress.left);
+  setText(byId("estimate"), state.estimate);
+  byId("enough-open").classList.toggle("primary", state.enough);
+  if (state.refused.length) showAlert(refusedText(state.refused));
+  showTraining(state.training, state.estimate);
+  arrange();
+});
+
+function arrange() {
+  const item = first();
+  const view = !item ? "done" : many ? "many" : "single";
+  document.body.dataset.mode = view;
+  for (const name of ["single", "many", "done"]) show(byId(name), name === view);
+  if (view !== "single") leave();
+  if (view !== "many") leaveTiles();
+  if (view === "single" && showItem(item, around())) {
+    announce(itemText(item));
+    prefetch(state.queue.slice(1, 5).flatMap((next) => [next, ...next.copies]));
+  }
+  if (view === "many") showAlike();
+  if (view === "done") {
+    offerNothing();
+    offer(byId("done-actions"), state.undo ? [{ key: "u", text: "Undo", run: guarded(undo) }] : []);
+  }
+}
+
+const showAlike = guarded(async () => {
+  const batch = await alike();
+  if (!many || document.body.dataset.mode !== "many") return;
+  if (batch.items.length) {
+    showTiles(batch, around());
+    announce(batch.title);
+  } else {
+    setMany(false);
+    showAlert("No further pictures are alike: these come one by one.");
+  }
+});
+
+function setMany(on) {
+  many = on;
+  byId("many-open").setAttribute("aria-pressed", String(on));
+  if (state) arrange();
+}
+
+/** Go on after a file that has gone or changed: the server has taken it from the list. */
+async function onGone(error) {
+  if (error.code === "unauthorized") return;
+  await refresh();
+  showAlert(error.message);
+}
+
+byId("many-open").addEventListener("click", () => setMany(!many));
+listen({ b: () => first() && setMany(!many) });
+
+// Another tab, or another person, may have decided meanwhile.
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && state && !many && guarded(refresh)());
+
+guarded(refresh)();

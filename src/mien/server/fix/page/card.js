@@ -1,0 +1,179 @@
+// One picture: large, with its faces, why it is shown, and what can be decided.
+
+import { byId, make, setText, show } from "../dom.js";
+import { percent } from "../text.js";
+import { offer } from "./actions.js";
+import { faceBoxes } from "./faces.js";
+import { pictureOf } from "./pictures.js";
+import { itemText } from "./text.js";
+
+let shown = null; // the item on screen
+let face = 0; // index of the chosen face
+let marked = 0; // index of the marked copy; 0 is the item itself
+let context = null; // {classes, colourOf, decide, later, undo, canUndo, onGone}
+
+/** Show an item, or update what is shown of it. */
+export function showItem(item, around) {
+  context = around;
+  const changed = identity(item) !== (shown && identity(shown));
+  shown = item;
+  if (changed) {
+    face = 0;
+    marked = 0;
+    showPictures();
+  }
+  setText(byId("title"), item.name);
+  byId("title").title = item.name;
+  showSame(item);
+  setText(byId("reason"), item.title);
+  setText(byId("why"), item.why);
+  showPeople(item.people);
+  showModel(item);
+  offerActions();
+  return changed;
+}
+
+const identity = (item) => [item, ...item.copies].map(({ name, sha256 }) => `${sha256} ${name}`).join("\n");
+
+/** Forget the item, when another view takes its place. */
+export function leave() {
+  shown = null;
+  byId("pictures").replaceChildren();
+}
+
+function offerActions() {
+  const { classes, colourOf, canUndo } = context;
+  const copies = shown.copies.length > 0;
+  const actions = [];
+  if (shown.label) {
+    const text = copies ? "Keep all as they are" : `Keep ${shown.label}`;
+    actions.push({ key: "k", text, run: () => choose("keep"), primary: true, colour: copies ? "" : colourOf(shown.label) });
+  }
+  if (copies) actions.push({ key: "o", text: "Keep only the marked one", run: keepMarked });
+  classes.forEach((label, n) => {
+    const key = n < 9 ? String(n + 1) : `label-${label}`;
+    if (label === shown.label && !copies) return;
+    const text = copies ? `They are ${label}` : shown.label ? `It is ${label}` : label;
+    const primary = !shown.label && label === shown.suggested;
+    actions.push({ key, text, run: () => choose("relabel", label), primary, colour: colourOf(label) });
+  });
+  actions.push({ key: "x", text: copies ? "Leave all out" : "Leave out", run: () => choose("leave-out") });
+  if (shown.faces.length > 1) actions.push({ key: "f", text: "Next face", run: () => chooseFace((face + 1) % shown.faces.length) });
+  if (copies) actions.push({ key: "c", text: "Mark the next copy", run: () => mark((marked + 1) % (shown.copies.length + 1)) });
+  actions.push({ key: "l", text: "Later", run: () => context.later(shown) });
+  if (canUndo) actions.push({ key: "u", text: "Undo", run: context.undo });
+  offer(byId("actions"), actions);
+}
+
+/** Decide the item and its copies alike. A copy that has the label already is kept. */
+function choose(decision, label = null) {
+  const box = shown.faces.length > 1 && decision !== "leave-out" ? shown.faces[face] : null;
+  context.decide(open().map((item) => {
+    const stays = decision === "relabel" && label === item.label;
+    return one(item, stays ? "keep" : decision, stays ? null : label, item === shown ? box : null);
+  }));
+}
+
+function keepMarked() {
+  const kept = [shown, ...shown.copies][marked];
+  context.decide(open().map((item) => one(item, item === kept ? "keep" : "leave-out", null, null)));
+}
+
+/** Return the item and those of its copies that nobody has decided. */
+const open = () => [shown, ...shown.copies.filter((item) => !item.decided)];
+
+const one = ({ name, sha256 }, decision, label, box) => ({ name, sha256, decision, label, box });
+
+function chooseFace(number) {
+  face = number;
+  const stage = byId("pictures").querySelector(".stage");
+  const focused = stage.contains(document.activeElement);
+  showFaces(stage);
+  if (focused) stage.querySelectorAll(".face-box")[face].focus();
+}
+
+function mark(number) {
+  marked = number;
+  byId("pictures").querySelectorAll(".copy").forEach((copy, n) => {
+    copy.toggleAttribute("data-current", n === marked);
+    copy.querySelector("button")?.setAttribute("aria-pressed", String(n === marked));
+  });
+}
+
+function showFaces(stage) {
+  const [width, height] = [Number(stage.dataset.width), Number(stage.dataset.height)];
+  stage.querySelectorAll(".face-box").forEach((box) => box.remove());
+  stage.append(...faceBoxes(shown, { width, height }, face, context.colourOf, chooseFace));
+  const several = shown.faces.length > 1;
+  if (show(byId("faces-hint"), several)) setText(byId("faces-hint"), `${shown.faces.length} faces: the label is for face ${face + 1}.`);
+}
+
+function showPictures() {
+  const all = [shown, ...shown.copies];
+  const place = byId("pictures");
+  place.dataset.count = String(all.length);
+  place.replaceChildren(...all.map((item, n) => (all.length > 1 ? copyFigure(item, n) : stageOf(item))));
+  show(byId("faces-hint"), false);
+  mark(0);
+}
+
+function copyFigure(item, n) {
+  const label = item.label ? `${item.label}: ` : "";
+  const button = make("button", "", "Mark");
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  button.setAttribute("aria-label", `Mark ${item.name}`);
+  button.addEventListener("click", () => mark(n));
+  const decided = item.decided ? `, ${item.decided}` : "";
+  const caption = make("figcaption", "", make("b", "", label), `${item.name}${decided} `, button);
+  return make("figure", "copy", stageOf(item), caption);
+}
+
+function stageOf(item) {
+  const stage = make("div", "stage");
+  load(item, stage);
+  return stage;
+}
+
+async function load(item, stage) {
+  const owner = shown;
+  try {
+    const { image, width, height } = await pictureOf(item, "large");
+    if (shown?.name !== owner.name || !stage.isConnected) return;
+    image.alt = itemText({ ...shown, ...item });
+    stage.prepend(image);
+    stage.style.setProperty("--ratio", String(width / height));
+    stage.style.setProperty("--natural", String(width));
+    Object.assign(stage.dataset, { width, height });
+    if (item.name === shown.name) showFaces(stage);
+    stage.dataset.state = "shown";
+  } catch (error) {
+    if (shown?.name === owner.name) context.onGone(error, item);
+  }
+}
+
+function showPeople(people) {
+  if (!show(byId("people"), people.length > 1)) return;
+  byId("people").replaceChildren(...people.map((each) => {
+    const who = each.by || "somebody";
+    return make("li", "", make("b", "", who), `: ${each.sentence} (${each.when})`);
+  }));
+}
+
+function showSame({ same }) {
+  const text = same.map(({ name, label }) => (label ? `${name} (${label})` : name)).join(", ");
+  if (show(byId("same"), Boolean(text))) setText(byId("same"), `The same file: ${text}. One decision counts for all.`);
+}
+
+function showModel(item) {
+  const entries = Object.entries(item.probabilities ?? {});
+  if (!show(byId("model"), entries.length > 0)) return;
+  byId("bars").replaceChildren(...entries.map(([label, value]) => {
+    const name = make("span", "name", label);
+    name.title = label;
+    const fill = make("span", "fill");
+    fill.style.setProperty("--fraction", String(value));
+    fill.style.setProperty("--colour", context.colourOf(label));
+    return make("li", "", name, make("span", "track", fill), make("span", "value", percent(value)));
+  }));
+}

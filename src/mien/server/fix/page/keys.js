@@ -1,0 +1,54 @@
+// One key each. Whoever speaks to the computer, or types by accident, can turn the keys off.
+
+import { byId, make } from "../dom.js";
+import { actionOf } from "./actions.js";
+
+const STORAGE_KEY = "mien-fix-keys";
+const MEANINGS = [
+  ["K", "keep the label"],
+  ["1 – 9", "give another label"],
+  ["X", "leave the picture out"],
+  ["F", "choose the next face"],
+  ["C", "mark the next copy"],
+  ["O", "keep only the marked copy"],
+  ["L", "later: put it at the end"],
+  ["U", "undo the last decision"],
+  ["B", "many at once, and back"],
+];
+
+const dialog = byId("help");
+const on = byId("keys-on");
+
+/** Listen to keys. `also` has further functions by key. */
+export function listen(also) {
+  byId("help-keys").append(...MEANINGS.flatMap(([key, text]) => [make("dt", "", make("kbd", "", key)), make("dd", "", text)]));
+  on.checked = stored() !== "off";
+  on.addEventListener("change", () => store(on.checked ? "on" : "off"));
+  byId("help-open").addEventListener("click", () => dialog.showModal());
+  byId("help-close").addEventListener("click", () => dialog.close());
+  document.addEventListener("keydown", (event) => {
+    const typed = event.key.length === 1 ? event.key.toLowerCase() : "";
+    const other = event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat;
+    if (!typed || other || !on.checked || dialog.open) return;
+    const run = actionOf(typed)?.run ?? also[typed];
+    if (!run) return;
+    event.preventDefault();
+    run();
+  });
+}
+
+function stored() {
+  try {
+    return localStorage.getItem(STORAGE_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function store(value) {
+  try {
+    localStorage.setItem(STORAGE_KEY, value);
+  } catch {
+    // Without storage the choice lasts until the page is reloaded.
+  }
+}

@@ -1,0 +1,172 @@
+"""Train on what was decided: `mien train` in a process of its own, whose model then ranks the images anew.
+
+The room of training is above this one: it is started as a command, and says how far it is through its run folder.
+"""
+
+import logging
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mien.evaluation.predictions import SavedPredictions, read_predictions
+from mien.io.layout import FINAL, HISTORY, RUNS, is_finished
+from mien.server.fix.outcome import measure_outcome
+
+log = logging.getLogger("mien.server")
+
+#: Folds of the cross-validation: each image is answered by a model that was not trained on it.
+FOLDS = 3
+#: How long a training that was asked to stop may take before it is ended, in seconds.
+GRACE_SECONDS = 20.0
+_EPOCH = re.compile(r"\s*\d+(\s+[\d.]+)+\s*|epoch\s.*")
+
+Rank = Callable[[SavedPredictions], None]
+
+
+class Training:
+    """At most one training at a time.
+
+    Args:
+        data: what is trained on.
+        flags: of `mien train`, that say how the data is read.
+        fixes: the file of decisions; None if there is nothing to compare with, as without labels.
+        rank: receives the predictions of the finished run.
+        runs: the folder of all runs.
+    """
+
+    def __init__(
+        self, data: Path, flags: Sequence[str], fixes: Path, rank: Rank, *, comparable: bool, runs: Path = Path(RUNS)
+    ) -> None:
+        self._data, self._flags, self._fixes, self._rank, self._runs = data, tuple(flags), fixes, rank, runs
+        self._comparable = comparable
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._text, self._steps, self._step = "", 1, 0
+        self._folder: Path | None = None
+        self._before: Path | None = None
+        self._outcome: dict[str, Any] | None = None
+
+    def start(self, compare: bool) -> None:
+        """Start, unless a training runs. `compare` trains without the decisions first, if that was not done yet."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._stopped, self._outcome = False, None
+            self._text = "The training starts …"
+            first = compare and self._comparable and self._before is None
+            self._thread = threading.Thread(target=self._run, args=(first,), name="mien-fix-training", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the training, if one runs, and wait until it has ended."""
+        with self._lock:
+            self._stopped = True
+            process, thread = self._process, self._thread
+        if process is not None and process.poll() is None:
+            with suppress(OSError):
+                process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if thread is not None:
+            thread.join()
+
+    def state(self) -> dict[str, Any]:
+        """Return how far it is, as a JSON-serialisable dict."""
+        active = self._thread is not None and self._thread.is_alive()
+        return {
+            "active": active,
+            "text": self._text,
+            "done": (self._step + _fraction(self._folder)) / self._steps if active else 1.0,
+            "compared": self._before is not None or not self._comparable,
+            "outcome": self._outcome,
+        }
+
+    def _run(self, with_before: bool) -> None:
+        self._steps, self._step, self._folder = 1 + with_before, 0, None
+        try:
+            if with_before:
+                self._before = self._train("without the decisions", ["--no-fixes"])
+                self._step = 1
+            after = read_predictions(self._train("with the decisions", ["--fixes", str(self._fixes)]))
+            self._text = "Ordering the pictures by the answers of your own model …"
+            self._rank(after)
+            if self._before is not None:
+                self._outcome = measure_outcome(read_predictions(self._before), after)
+            self._text = (
+                f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}"
+            )
+        except _StoppedError:
+            self._text = "The training was stopped. The list is as it was."
+        except Exception as error:  # whatever it is, the page says it
+            log.exception("a training failed")
+            self._text = f"The training failed: {error}"
+
+    def _train(self, what: str, flags: Sequence[str]) -> Path:
+        """Run one training to its end, and return its run folder."""
+        self._folder = folder = _free_folder(self._runs, self._data)
+        command = [
+            sys.executable, "-m", "mien", "train", str(self._data), "--folds", str(FOLDS), "--out", str(folder),
+            *self._flags, *flags,
+        ]  # fmt: skip
+        with self._lock:
+            if self._stopped:
+                raise _StoppedError
+            self._process = process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                encoding="utf-8", errors="replace",
+            )  # fmt: skip
+        last: deque[str] = deque(maxlen=1)
+        assert process.stdout is not None  # noqa: S101 (it is a pipe)
+        for line in process.stdout:
+            if line.strip():
+                last.append(line.strip())
+                if not _EPOCH.fullmatch(line.rstrip()):
+                    self._text = f"Training {what}: {line.strip()[:200]}"
+        code = process.wait()
+        if self._stopped:
+            raise _StoppedError
+        if code:
+            raise OSError(last[0] if last else f"mien train ended with status {code}")
+        return folder
+
+
+class _StoppedError(Exception):
+    """The training was stopped by the user."""
+
+
+def _free_folder(runs: Path, data: Path) -> Path:
+    """Return a folder of runs that does not exist yet."""
+    number = 1
+    while (folder := runs / f"fix-{data.stem}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _fraction(folder: Path | None) -> float:
+    """Return how much of a cross-validation is done, in [0, 1): by its finished runs and the epochs of the present one.
+
+    How many epochs a run will have is not known: each takes it half way to the end of the run.
+    """
+    if folder is None:
+        return 0.0
+    done = 0.0
+    for part in [*(folder / f"fold-{number + 1}" for number in range(FOLDS)), folder / FINAL]:
+        if is_finished(part):
+            done += 1
+        else:
+            with suppress(OSError):
+                epochs = (part / HISTORY).read_bytes().count(b"\n") - 1
+                done += 1 - 0.8 ** max(epochs, 0)
+            break
+    return min(done / (FOLDS + 1), 0.99)

@@ -1,0 +1,170 @@
+"""Every key and button of the page, in Chromium: what is shown, and what is stored before it goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fix_tab import save
+from mien.data.fixes.opening import open_session
+
+FIRST = "happy/wrong-"
+
+
+@pytest.fixture
+def served(serve: Callable[..., Any]) -> Any:
+    return serve()
+
+
+@pytest.fixture
+def page(served: Any, browser: Any, visit: Callable[..., Any]) -> Any:
+    """The page, with its first picture: a sad face under `happy`."""
+    opened = visit(browser, served.url)
+    opened.tab.locator(".stage[data-state=shown]").wait_for()
+    assert opened.name.startswith(FIRST)
+    return opened
+
+
+def stored(served: Any) -> list[tuple[str, str, str]]:
+    return [(row["path"], row["decision"], row["label"]) for row in served.rows]
+
+
+def test_the_picture_its_reason_and_the_models_answer_are_shown(page: Any) -> None:
+    page.wait_for("#reason", "Label probably wrong")
+    page.wait_for("#why", "labelled happy, looks sad")
+    assert page.tab.locator("#bars .name").all_text_contents() == ["sad", "happy"]
+    assert page.tab.get_attribute(".stage img", "alt").startswith(f"{page.name}, labelled happy. Label probably wrong")
+    buttons = page.tab.locator("#actions button").all_text_contents()
+    assert buttons == ["KKeep happy", "2It is sad", "XLeave out", "LLater"]
+    page.wait_for("#progress-text", "0 decided, 35 left")
+
+
+@pytest.mark.parametrize(
+    ("key", "decision", "label"), [("k", "keep", "happy"), ("2", "relabel", "sad"), ("x", "leave-out", "")]
+)
+def test_a_key_stores_a_decision_and_shows_the_next_picture(
+    page: Any, served: Any, key: str, decision: str, label: str
+) -> None:
+    first = page.name
+    page.press(key)
+    page.wait_for("#progress-text", "1 decided, 34 left")
+    assert stored(served) == [(first, decision, label)]
+    assert page.name != first
+    page.wait_until_shown(page.name)
+
+
+def test_buttons_do_the_same(page: Any, served: Any) -> None:
+    first = page.name
+    page.tab.get_by_role("button", name="It is sad").click()
+    page.wait_for("#progress-text", "1 decided")
+    assert stored(served) == [(first, "relabel", "sad")]
+
+
+def test_undo_takes_the_last_decision_back(page: Any, served: Any) -> None:
+    first = page.name
+    page.press("x")
+    page.wait_for("#progress-text", "1 decided")
+    page.press("u")
+    page.wait_for("#progress-text", "0 decided")
+    page.wait_until_shown(first)
+    assert [row[1] for row in stored(served)] == ["leave-out", "undo"]
+    assert not page.tab.get_by_role("button", name="Undo").is_visible(), "nothing is left to undo"
+
+
+def test_later_puts_a_picture_at_the_end(page: Any, served: Any) -> None:
+    first = page.name
+    page.press("l")
+    page.wait_until_not(first)
+    assert stored(served) == []
+    left = [item["name"] for item in served.app.state.mien.desk.state()["queue"]]
+    assert first not in left
+
+
+def test_keys_can_be_turned_off_and_stay_off(page: Any, served: Any) -> None:
+    page.tab.click("#help-open")
+    page.tab.uncheck("#keys-on")
+    page.tab.click("#help-close")
+    page.press("x")
+    page.tab.reload()
+    page.tab.locator(".stage[data-state=shown]").wait_for()
+    page.press("x")
+    page.tab.get_by_role("button", name="Keep happy").click()
+    page.wait_for("#progress-text", "1 decided")
+    assert [row[1] for row in stored(served)] == ["keep"]
+
+
+def test_a_key_with_ctrl_is_the_browsers(page: Any, served: Any) -> None:
+    page.press("Control+k")
+    page.press("2")
+    page.wait_for("#progress-text", "1 decided")
+    assert [row[1] for row in stored(served)] == ["relabel"]
+
+
+def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
+    while not page.tab.locator(".copy").count():
+        done = int(page.tab.text_content("#progress-text").split()[0])
+        page.press("k")
+        page.wait_for("#progress-text", f"{done + 1} decided")
+    page.tab.locator(".copy .stage[data-state=shown]").nth(1).wait_for()
+    names = page.tab.locator(".copy figcaption").all_text_contents()
+    assert sorted(name.split()[1] for name in names) == ["sad/twin-small.png", "sad/twin.png"]
+    marked = page.tab.locator(".copy[data-current] figcaption")
+    first = marked.text_content()
+    page.press("c")
+    assert marked.text_content() != first
+    kept = marked.text_content().split()[1]
+    before = len(served.rows)
+    page.press("o")
+    page.wait_for("#progress-text", f"{before + 2} decided")
+    assert sorted((path == kept, decision) for path, decision, _ in stored(served)[before:]) == [
+        (False, "leave-out"), (True, "keep"),
+    ]  # fmt: skip
+    page.press("u")
+    page.wait_for("#progress-text", f"{before} decided")
+
+
+def test_one_of_several_faces_is_chosen(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], tmp_path: Path, two_people: Any
+) -> None:
+    save(tmp_path / "data" / "happy" / "two.png", two_people(0))
+    save(tmp_path / "data" / "sad" / "one.png", two_people(0, None, False))
+    served = serve(open_session(tmp_path / "data", detect=True))
+    page = visit(browser, served.url)
+    page.tab.locator(".stage[data-state=shown]").first.wait_for()
+    if page.name != "happy/two.png":
+        page.press("l")
+    page.wait_until_shown("happy/two.png")
+    boxes = page.tab.locator("button.face-box")
+    assert boxes.count() == 2
+    page.wait_for("#faces-hint", "2 faces: the label is for face 1.")
+    page.check_accessible()
+    page.press("f")
+    page.wait_for("#faces-hint", "2 faces: the label is for face 2.")
+    boxes.first.click()
+    page.wait_for("#faces-hint", "face 1.")
+    page.press("f")
+    page.press("k")
+    page.wait_for("#progress-text", "1 decided")
+    (row,) = served.rows
+    second = served.session.item("happy/two.png").faces[1]
+    assert [int(number) for number in row["face"].split()] == [
+        second.x, second.y, second.width, second.height,
+    ]  # fmt: skip
+
+
+def test_when_all_is_decided_the_page_says_so(page: Any, served: Any) -> None:
+    while not page.tab.is_visible("#done"):
+        done = int(page.tab.text_content("#progress-text").split()[0])
+        page.press("k")
+        page.wait_until_more_than(done)
+    page.wait_for("#progress-text", "35 decided, 0 left")
+    page.check_accessible()
+    page.press("u")
+    page.tab.locator("#single").wait_for()
+
+
+def test_the_picture_is_drawn_as_large_as_the_window_allows(page: Any) -> None:
+    width = page.tab.locator(".stage").bounding_box()["width"]
+    assert width >= 340
+    assert np.isclose(page.tab.locator(".stage img").bounding_box()["width"], width)

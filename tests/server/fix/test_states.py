@@ -1,0 +1,147 @@
+"""The truth is the server's file: reload, two tabs, two people, files that go, and a server that is killed."""
+
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fix_tab import read_rows
+from mien.data.fixes.opening import open_session
+
+
+def first_shown(page: Any) -> str:
+    page.tab.locator(".stage[data-state=shown]").first.wait_for()
+    return str(page.name)
+
+
+def test_a_reload_goes_on_where_one_was(serve: Callable[..., Any], browser: Any, visit: Callable[..., Any]) -> None:
+    served = serve()
+    page = visit(browser, served.url)
+    first = first_shown(page)
+    page.press("2")
+    page.wait_for("#progress-text", "1 decided")
+    second = page.name
+    page.tab.reload()
+    page.wait_until_shown(second)
+    page.wait_for("#progress-text", "1 decided")
+    page.press("u")
+    page.wait_until_shown(first)
+
+
+def test_two_tabs_agree_and_nothing_is_applied_twice(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any]
+) -> None:
+    served = serve()
+    one, two = visit(browser, served.url), visit(browser, served.url)
+    first = first_shown(one)
+    assert first_shown(two) == first
+    one.press("2")
+    one.wait_for("#progress-text", "1 decided")
+    two.press("x")  # on the picture that the other tab has decided
+    two.wait_for("#alert", f"{first}: was decided meanwhile (relabelled happy to sad), so nothing was stored.")
+    two.check_accessible()
+    two.wait_until_shown(one.name)
+    assert [(row["path"], row["decision"]) for row in served.rows] == [(first, "relabel")]
+    two.press("k")
+    two.wait_for("#progress-text", "2 decided")
+    assert two.tab.is_hidden("#alert")
+
+
+def test_a_request_that_is_sent_again_is_applied_once(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any]
+) -> None:
+    served = serve()
+    page = visit(browser, served.url)
+    first = first_shown(page)
+    lost = []
+
+    def lose_the_answer(route: Any) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(route.fetch())
+        route.abort()
+
+    page.tab.route("**/v1/fix/decisions", lose_the_answer)
+    page.press("2")
+    page.wait_for("#progress-text", "1 decided")
+    assert page.tab.is_hidden("#alert")
+    assert [(row["path"], row["decision"]) for row in served.rows] == [(first, "relabel")]
+    page.expect_errors("ERR_")
+
+
+def test_two_people_who_disagree_are_both_shown(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], session_of: Callable[..., Any]
+) -> None:
+    name = "happy/wrong-1.png"
+    session_of("ann").decide(name, "keep")
+    session_of("ben").decide(name, "relabel", "sad")
+    served = serve(session_of("cleo"))
+    page = visit(browser, served.url)
+    page.wait_until_shown(name)
+    page.wait_for("#reason", "Two people disagree")
+    people = page.tab.locator("#people li").all_text_contents()
+    assert [re.sub(r" \(.*", "", text) for text in people] == ["ann: kept as happy", "ben: relabelled happy to sad"]
+    page.check_accessible()
+    page.press("2")
+    page.wait_until_not(name)
+    assert served.session.disagreement(name) == ()
+    assert served.session.decision(name).label == "sad"
+
+
+def test_a_file_that_has_gone_or_changed_is_skipped_with_a_sentence(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], data: Path, drawn_bundle: Path
+) -> None:
+    served = serve(open_session(data, model=drawn_bundle, detect=False))
+    first, second, third = (item["name"] for item in served.app.state.mien.desk.state()["queue"][:3])
+    (data / first).unlink()
+    (data / second).write_bytes((data / third).read_bytes())
+    page = visit(browser, served.url)
+    page.wait_until_shown(third)
+    page.wait_for("#alert", "It is skipped")
+    page.press("k")
+    page.wait_for("#progress-text", "1 decided")
+    assert [row["path"] for row in served.rows] == [third]
+    page.expect_errors("422")
+
+
+def test_a_file_that_changes_while_it_is_on_screen_is_not_decided(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], data: Path, drawn_bundle: Path
+) -> None:
+    served = serve(open_session(data, model=drawn_bundle, detect=False))
+    page = visit(browser, served.url)
+    first = first_shown(page)
+    (data / first).write_bytes((data / "sad" / "sad-0.png").read_bytes())
+    page.press("2")
+    page.wait_for("#alert", first)
+    page.wait_until_not(first)
+    assert served.rows == []
+
+
+def test_a_killed_server_loses_nothing_and_a_new_address_goes_on(
+    command: Any, browser: Any, visit: Callable[..., Any], data: Path
+) -> None:
+    page = visit(browser, command.start())
+    first = first_shown(page)
+    page.press("2")
+    page.wait_for("#progress-text", "1 decided")
+    second = page.name
+    command.end(signal.SIGKILL)
+    page.press("x")
+    page.wait_for("#banner", "mien fix does not answer. All that you decided before this picture is stored.")
+    assert page.name == second, "the picture is not decided"
+    page.check_accessible()
+    assert [(row["path"], row["decision"]) for row in read_rows(data / "mien-fixes.csv")] == [(first, "relabel")]
+    old = command.url
+    command.start()
+    assert command.url != old, "each start has a secret of its own"
+    page.wait_for("#banner", "This address is of an earlier start of mien fix.")
+    page.check_accessible()
+    page.tab.goto(command.url)  # the same page, with another fragment
+    page.wait_until_shown(second)
+    page.wait_for("#progress-text", "1 decided")
+    page.press("k")
+    page.wait_for("#progress-text", "2 decided")
+    assert [row["path"] for row in read_rows(data / "mien-fixes.csv")] == [first, second]
+    page.expect_errors("ERR_", "401")

@@ -1,0 +1,70 @@
+"""Train and look again: a real `mien train` in a process of its own, its progress, its end, and what it changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.io.layout import FINAL, HISTORY, METRICS
+from mien.server.fix.training import FOLDS, _fraction, _free_folder
+
+
+def test_progress_is_that_of_the_run_folder(tmp_path: Path) -> None:
+    assert _fraction(None) == 0
+    assert _fraction(tmp_path) == 0
+    seen = [0.0]
+    for name in [*(f"fold-{number + 1}" for number in range(FOLDS)), FINAL]:
+        (tmp_path / name).mkdir()
+        for epochs in range(1, 4):
+            (tmp_path / name / HISTORY).write_text("header\n" + "row\n" * epochs)
+            seen.append(_fraction(tmp_path))
+        (tmp_path / name / METRICS).write_text("{}")
+        seen.append(_fraction(tmp_path))
+    assert seen == sorted(seen) and seen[-1] == 0.99
+    assert seen[4] == pytest.approx(1 / (FOLDS + 1))
+
+
+def test_each_training_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    first = _free_folder(tmp_path, Path("photos.zip"))
+    assert first == tmp_path / "fix-photos-1"
+    first.mkdir()
+    assert _free_folder(tmp_path, Path("photos.zip")).name == "fix-photos-2"
+
+
+@pytest.mark.slow
+def test_train_stop_train_and_look_again(command: Any, browser: Any, visit: Callable[..., Any], data: Path) -> None:
+    page = visit(browser, command.start())
+    page.tab.locator(".stage[data-state=shown]").wait_for()
+    for _ in range(3):
+        name = page.name
+        page.press("2")
+        page.wait_until_not(name)
+    page.tab.click("#enough-open")
+    page.tab.click("#train")
+    page.wait_for("#training-text", "Training without the decisions: fold 1 of 3")
+    page.check_accessible()
+    page.tab.click("#train-stop")
+    page.wait_for("#training-text", "The training was stopped.")
+    page.tab.click("#train")
+    page.wait_for("#training-text", "Training with the decisions")
+    page.press("k")  # one can go on meanwhile
+    page.wait_for("#progress-text", "4 decided")
+    page.wait_for("#training-text", "The pictures are in a new order")
+    page.wait_for("#outcome-text", "images")
+    page.check_accessible()
+    assert page.tab.locator("#outcome-table tbody tr").count() > 2
+    assert page.tab.is_hidden("#compare-field"), "what was trained without the decisions is kept"
+    runs = sorted(path.name for path in (data.parent / "mien-runs").iterdir())
+    assert runs == ["fix-data-1", "fix-data-2", "fix-data-3"]
+
+
+def test_a_training_that_fails_says_why(serve: Callable[..., Any], browser: Any, visit: Callable[..., Any]) -> None:
+    served = serve()
+    served.app.state.mien.training._flags = ("--epochs", "none")
+    page = visit(browser, served.url)
+    page.tab.click("#enough-open")
+    page.tab.click("#train")
+    page.wait_for("#training-text", "The training failed: ")
+    assert "epochs" in page.tab.text_content("#training-text")
+    assert page.tab.is_visible("#train")
