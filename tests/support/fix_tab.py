@@ -34,9 +34,9 @@ def save(path: Path, pixels: Any) -> None:
     Image.fromarray(np.asarray(pixels)).save(path)
 
 
-def write_data(folder: Path, right: int = 12) -> None:
-    """Write drawn faces: `right` of each class, nine with a wrong label, and two near copies."""
-    for number in range(right):
+def write_data(folder: Path) -> None:
+    """Write drawn faces: 12 of each class, nine with a wrong label, and two near copies."""
+    for number in range(12):
         save(folder / "happy" / f"happy-{number}.png", draw_face("happy", 1000 + number, SIZE))
         save(folder / "sad" / f"sad-{number}.png", draw_face("sad", 1100 + number, SIZE))
     for number, name in enumerate(WRONG):

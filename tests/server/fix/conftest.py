@@ -53,8 +53,8 @@ def serve(session_of: Callable[..., FixSession]) -> Iterator[Callable[..., Serve
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A small dataset of one test, which may change it."""
-    write_data(tmp_path / "data", right=3)
+    """A dataset of one test, which may change it."""
+    write_data(tmp_path / "data")
     return tmp_path / "data"
 
 

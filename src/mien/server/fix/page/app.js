@@ -38,15 +38,20 @@ function showBanner(text) {
   setText(byId("banner-text"), text);
 }
 
-/** Do what sends a request, and say what went wrong. */
-const guarded = (work) => async (...given) => {
-  if (busy()) return;
-  showAlert("");
+/** Return a function that does some work, and says what went wrong. */
+const reported = (work) => async (...given) => {
   try {
     await work(...given);
   } catch (error) {
     if (error.code !== "unauthorized") showAlert(error.message);
   }
+};
+
+/** Return a function that does what the user wants, unless a decision is on its way. */
+const guarded = (work) => async (...given) => {
+  if (busy()) return;
+  showAlert("");
+  await reported(work)(...given);
 };
 
 function showAlert(text) {
@@ -97,7 +102,7 @@ function arrange() {
   }
 }
 
-const showAlike = guarded(async () => {
+const showAlike = reported(async () => {
   const batch = await alike();
   if (!many || document.body.dataset.mode !== "many") return;
   if (batch.items.length) {
@@ -105,7 +110,7 @@ const showAlike = guarded(async () => {
     announce(batch.title);
   } else {
     setMany(false);
-    showAlert("No further pictures are alike: these come one by one.");
+    if (byId("alert").hidden) showAlert("No further pictures are alike: these come one by one.");
   }
 });
 

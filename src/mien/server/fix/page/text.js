@@ -7,8 +7,8 @@ export const progressText = ({ decided, left }) => `${decided} decided, ${left} 
 
 /** Say what the server did not store, and why. */
 export function refusedText(refused) {
-  if (refused.length === 1) return `${refused[0].name}: ${refused[0].detail}`;
-  return `${counted(refused.length, "picture")} not stored. ${refused[0].name}: ${refused[0].detail}`;
+  if (refused.length === 1) return `${refused[0].name}: ${refused[0].detail}.`;
+  return `${counted(refused.length, "picture")} not stored. ${refused[0].name}: ${refused[0].detail}.`;
 }
 
 /** Describe a picture for screen readers. */
