@@ -86,7 +86,7 @@ def screenshots_of_fix(place: Path) -> None:
             wrong = {"happy": "sad", "sad": "happy"}[name]
             path = data / (wrong if seed % 4 == 0 else name) / f"{name}-{seed:02d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(draw_face(name, 500 + seed, 384)).save(path, quality=95)
+            Image.fromarray(draw_face(name, 500 + seed + 100 * (name == "sad"), 384)).save(path, quality=95)
     command = [sys.executable, "-m", "mien", "fix", str(data), "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

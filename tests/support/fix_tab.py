@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from chromium import PATIENCE, Tab, sync_api
-from mien.data.fixes.session import FixSession
 from PIL import Image
 
+from mien.data.fixes.session import FixSession
 from mien.data.synthetic.faces import draw_face
 from mien.server.fix.app import create_fix_app
 from mien.server.limits import Limits

@@ -28,6 +28,7 @@ PURPOSES = {
     },
     "Prepare your own images": {
         "check": "list the issues of a dataset; write a clean copy",
+        "fix": "look at images one by one, and keep, relabel or leave out",
         "show": "draw samples of a dataset, also augmented",
     },
     "Train your own model": {

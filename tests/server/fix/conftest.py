@@ -11,6 +11,7 @@ from drawn import drawn_bundle
 pytest.importorskip("uvicorn", reason="the server is not installed: pip install 'mien[serve]'")
 
 from fix_tab import Command, Page, Served, write_data
+
 from mien.data.fixes.opening import open_session
 from mien.data.fixes.session import FixSession
 from mien.data.fixes.store import FixesFile

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fix_tab import save
+
 from mien.data.fixes.opening import open_session
 
 FIRST = "happy/wrong-"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fix_tab import read_rows
+
 from mien.data.fixes.opening import open_session
 
 

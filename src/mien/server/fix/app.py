@@ -33,9 +33,12 @@ class FixApi:
 
     def __init__(self, session: FixSession, token: str) -> None:
         self.desk, self.key = Desk(session), ApiKey(token)
+        choice = session.audit.detection
+        framing = () if choice is None else ("--detect", "yes" if choice.detect else "no")
         self.training = Training(
-            session.data, session.source_flags, session.store, self._rank, comparable=not session.unsorted
-        )
+            session.data, (*session.source_flags, *framing), session.store, self._rank,
+            comparable=not session.unsorted,
+        )  # fmt: skip
         self.metrics, self.state, self.ration = ServerMetrics(), ServerState(), Ration()
         self.shared, self.page = PageFiles("mien.server"), PageFiles("mien.server.fix")
 

@@ -1,0 +1,68 @@
+"""`mien fix`: parse options, audit the dataset, open the page. The page itself is in `mien.server.fix`."""
+
+import sys
+from pathlib import Path
+from signal import SIGINT
+
+import click
+
+from mien.cli.help import verb
+from mien.cli.options import (
+    BY_SAMPLE,
+    class_options,
+    detect_option,
+    device_option,
+    mirror_option,
+    model_option,
+    parse_data_options,
+)
+from mien.cli.output.progress import progress_bar
+from mien.cli.output.terminal import say, say_to_stderr
+from mien.data.fixes.opening import open_session
+from mien.runtime.memory import keep_freed_memory
+from mien.runtime.providers import Device
+
+
+@verb("fix")
+@click.argument("data", type=click.Path(path_type=Path))
+@class_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", show_default="mien-fixes.csv in DATA",
+              help="file of decisions; one that exists goes on")  # fmt: skip
+@click.option("--who", default="", metavar="NAME", help="your name, if several people decide", show_default="none")
+@detect_option(BY_SAMPLE)
+@model_option
+@device_option
+@mirror_option
+@click.option("--port", type=click.IntRange(0, 65535), show_default="any free one", metavar="N",
+              help="port of the page on this machine")  # fmt: skip
+@click.option("--no-browser", is_flag=True, help="print the address, and open no browser")
+def command(
+    data: Path, classes: str | None, rename: tuple[str, ...], out: Path | None, who: str, detect: bool | None,
+    model: str | None, device: Device, mirror: bool | None, port: int | None, no_browser: bool,
+) -> int:  # fmt: skip
+    """Look at the images of DATA and decide: keep, relabel or leave out, until Ctrl-C.
+
+    DATA is labelled as for mien check, or a folder of images that nobody sorted, with --classes happy,sad. A page opens
+    in the browser and shows first what is probably wrong. Only this machine can reach it.
+
+    Your files are never changed. Each decision is a row of mien-fixes.csv, which check, show, train and evaluate use.
+    """
+    from mien.server.fix import serve_fixes
+
+    wanted, renamed = parse_data_options(classes, rename)
+    with progress_bar("checking") as report:
+        session = open_session(
+            data, classes=wanted, rename=renamed, out=out, who=who, detect=detect, model=model, device=device,
+            mirror=mirror, on_message=say_to_stderr, on_progress=report,
+        )  # fmt: skip
+
+    def on_start(address: str) -> None:
+        # Programs that start the page wait for this line.
+        say(f"mien fix: open {address}")
+
+    # Let the event loop's thread get the interpreter lock sooner while others shrink images.
+    sys.setswitchinterval(0.001)
+    keep_freed_memory()
+    if serve_fixes(session, port=port or 0, open_page=not no_browser, on_start=on_start) == SIGINT:
+        say("mien: stopped", err=True)
+    return 0
