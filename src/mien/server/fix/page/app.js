@@ -9,7 +9,7 @@ import { alike, busy, decide, desk, first, later, refresh, state, undo } from ".
 import { listen } from "./keys.js";
 import { prefetch } from "./pictures.js";
 import { itemText, progressText, refusedText } from "./text.js";
-import { leaveTiles, showTiles } from "./tiles.js";
+import { awaitTiles, leaveTiles, showTiles } from "./tiles.js";
 import { showTraining } from "./training.js";
 
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
@@ -102,9 +102,13 @@ function arrange() {
   }
 }
 
+let asked = 0;
 const showAlike = reported(async () => {
+  asked += 1;
+  const turn = asked;
+  awaitTiles(around());
   const batch = await alike();
-  if (!many || document.body.dataset.mode !== "many") return;
+  if (turn !== asked || !many || document.body.dataset.mode !== "many") return;
   if (batch.items.length) {
     showTiles(batch, around());
     announce(batch.title);

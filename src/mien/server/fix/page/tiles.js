@@ -9,8 +9,8 @@ const odd = new Set(); // names of the marked pictures
 
 /** Show a grid of pictures: {title, items}. `around` is {classes, colourOf, decide, undo, canUndo, close, onGone}. */
 export function showTiles(batch, around) {
+  leaveTiles();
   items = batch.items;
-  odd.clear();
   setText(byId("many-title"), batch.title);
   setText(byId("many-text"), "Mark the odd ones out: they are left undecided and come back one by one.");
   byId("tiles").replaceChildren(...items.map((item) => make("li", "", tile(item, around))));
@@ -20,7 +20,14 @@ export function showTiles(batch, around) {
 /** Forget the grid. */
 export function leaveTiles() {
   items = [];
+  odd.clear();
   byId("tiles").replaceChildren();
+}
+
+/** Forget the grid while the next one is on its way: nothing of the old one can be decided again. */
+export function awaitTiles(around) {
+  leaveTiles();
+  offerAll(around);
 }
 
 function tile(item, around) {
@@ -35,7 +42,10 @@ function tile(item, around) {
     offerAll(around);
   });
   pictureOf(item, "tile").then(
-    ({ image }) => button.replaceChildren(image),
+    ({ image }) => {
+      image.alt = ""; // the button has the name
+      button.replaceChildren(image);
+    },
     (error) => items.includes(item) && around.onGone(error, item),
   );
   return button;
