@@ -87,8 +87,8 @@ def screenshots_of_fix(place: Path) -> None:
             path = data / (wrong if seed % 4 == 0 else name) / f"{name}-{seed:02d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(draw_face(name, 500 + seed + 100 * (name == "sad"), 384)).save(path, quality=95)
-    command = [sys.executable, "-m", "mien", "fix", str(data), "--no-browser"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "mien", "fix", data.name, "--no-browser"]
+    server = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True)
     try:
         address = next(line for line in server.stdout or () if "http://" in line).split()[-1]
         with sync_playwright() as playwright:
