@@ -55,7 +55,7 @@ def test_a_request_that_is_sent_again_is_applied_once(
     served = serve()
     page = visit(browser, served.url)
     first = first_shown(page)
-    lost = []
+    lost: list[Any] = []
 
     def lose_the_answer(route: Any) -> None:
         if lost:
