@@ -39,7 +39,7 @@ def test_the_interval_holds_in_95_percent_of_sessions(rate: Callable[[float], fl
 def test_every_image_is_shown_once_and_some_by_chance(count: int, every: int, seed: int) -> None:
     names = [str(number) for number in range(count)]
     drawn = draw_order(names, seed)
-    order, by_chance = interleave(names, drawn, every)
+    order, by_chance = interleave(names, drawn, every=every)
     assert sorted(order) == sorted(names)
     assert draw_order(reversed(names), seed) == drawn
     assert len(by_chance) == count // every

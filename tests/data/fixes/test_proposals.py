@@ -38,6 +38,15 @@ def test_what_the_model_knows_is_proposed_at_once_and_corrected() -> None:
     assert (proposer.probabilities[60:].argmax(axis=1) == truth[60:]).mean() > 0.8
 
 
+def test_a_model_that_is_very_sure_does_no_harm() -> None:
+    features, truth = drawn()
+    sure = np.where(np.eye(2)[truth] > 0, 1 - 1e-9, 1e-9)
+    sure[:12] = sure[:12, ::-1]  # and wrong about a tenth
+    proposer = Proposer(features, sure, 2)
+    proposer.fit({one: int(truth[one]) for one in range(60)})
+    assert (proposer.probabilities[60:].argmax(axis=1) == truth[60:]).mean() > 0.95
+
+
 def test_the_next_are_unsure_new_and_unlike_each_other() -> None:
     features, _ = drawn()
     known = np.full((120, 2), [0.99, 0.01])

@@ -18,8 +18,9 @@ import numpy as np
 from mien.arrays import Float64, Int64
 from mien.text import pluralize
 
-#: One image of so many is drawn by chance.
-EVERY = 5
+#: One image of so many is drawn by chance: few while there are data issues to look at, more after them. Each that is
+#: drawn delays the others, and before the issues are looked at nobody asks how much is left.
+EVERY_ISSUE, EVERY = 20, 4
 #: Nothing is estimated from fewer images drawn by chance.
 MIN_SAMPLED = 10
 #: It is enough if at most this fraction of the images that training uses is still wrong, or one of them.
@@ -80,13 +81,16 @@ def draw_order(names: Iterable[str], seed: int = 0) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode("utf-8", "surrogatepass")).digest())
 
 
-def interleave(ranked: Sequence[str], drawn: Sequence[str], every: int = EVERY) -> tuple[list[str], frozenset[str]]:
-    """Put an image drawn by chance at every `every`-th place of a ranked list.
+def interleave(
+    ranked: Sequence[str], drawn: Sequence[str], issues: int = 0, every: int = EVERY
+) -> tuple[list[str], frozenset[str]]:
+    """Put an image drawn by chance at every `every`-th place of a ranked list, and fewer before.
 
     Args:
         ranked: all images, those in which a look pays most first.
         drawn: some or all of these, in an order of chance.
-        every: the distance of two images drawn by chance.
+        issues: how many of the ranked have a data issue; among these, every `EVERY_ISSUE`-th place is drawn.
+        every: the distance of two images drawn by chance after these.
 
     Returns:
         All images in the order in which to show them, and those that stand where they do by chance.
@@ -100,7 +104,8 @@ def interleave(ranked: Sequence[str], drawn: Sequence[str], every: int = EVERY) 
     shown: set[str] = set()
     by_chance: set[str] = set()
     while len(order) < len(ranked):
-        chance = len(order) % every == every - 1
+        distance = EVERY_ISSUE if len(order) < issues else every
+        chance = len(order) % distance == distance - 1
         name = next((one for one in lists[chance] if one not in shown), None)
         if name is None:  # all that may be drawn were shown
             chance, name = False, next(one for one in lists[False] if one not in shown)

@@ -17,7 +17,7 @@ _AHEAD, _AGAIN = 20, 5
 
 
 class Ranking:
-    """The images of a labelled dataset, those in which a look pays most first, every fifth drawn by chance.
+    """The images of a labelled dataset, those in which a look pays most first, some drawn by chance.
 
     Args:
         items: as ranked.
@@ -34,7 +34,8 @@ class Ranking:
         ranked.sort(key=lambda name: name not in self._first)
         self._used = [name for name in ranked if self.items[name].left_out is None]
         self._drawn = draw_order(self._used, self._seed)
-        self.order, self.by_chance = interleave(ranked, self._drawn)
+        issues = sum(name in self._first or self.items[name].kind in ORDER for name in ranked)
+        self.order, self.by_chance = interleave(ranked, self._drawn, issues)
 
     def remaining(self, decisions: Mapping[str, Fix]) -> Remaining:
         """Estimate how many of the images without a decision are wrong."""

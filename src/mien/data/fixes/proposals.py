@@ -19,6 +19,8 @@ _STEPS = 20
 #: Images are compared with so many that were labelled last.
 _MEMORY = 500
 _SMALLEST = 1e-6
+#: What a model knows is doubted by so much: its answers on other images than its own are too sure.
+_DOUBT = 0.02
 
 
 class Proposer:
@@ -34,7 +36,7 @@ class Proposer:
         logs = np.log(np.maximum(features, _SMALLEST))
         spread = np.maximum(logs.std(axis=0), _SMALLEST) if len(logs) else 1.0
         self._features: Float64 = (logs - logs.mean(axis=0)) / spread if len(logs) else logs
-        self._offset = np.zeros((len(logs), classes)) if known is None else np.log(np.maximum(known, _SMALLEST))
+        self._offset = np.zeros((len(logs), classes)) if known is None else np.log(known + _DOUBT)
         self._known = known is not None
         self._weights = np.zeros((self._features.shape[1] + 1, classes))
         self.ready = self._known
@@ -113,7 +115,16 @@ def fit_layer(features: Float64, labels: Int64, offset: Float64, penalty: float 
             full[:, one, :, one] += hessian[:, one]
         matrix = full.reshape(size * classes, size * classes) + np.diag(np.repeat(strength, classes))
         step = np.linalg.solve(matrix, gradient.ravel()).reshape(size, classes)
-        weights -= step
+        before, length = _loss(weights, features, targets, offset, strength), 1.0
+        # A whole step may be too long where the offset is very sure.
+        while length > 1e-4 and _loss(weights - length * step, features, targets, offset, strength) > before:
+            length /= 2
+        weights -= length * step
         if np.abs(step).max() < 1e-6:
             break
     return weights
+
+
+def _loss(weights: Float64, features: Float64, targets: Float64, offset: Float64, strength: Float64) -> float:
+    answers = np.maximum(probabilities(offset + features @ weights), np.finfo(float).tiny)
+    return float(-(targets * np.log(answers)).sum() + (strength * weights**2).sum() / 2)
