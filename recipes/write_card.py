@@ -1,6 +1,7 @@
 """Write measured metrics into the model card, and copy the card into the shipped bundles.
 
-    python benchmarks/shipped_model.py --data $MIEN_DATA --model mien --model mien-int8 --json metrics.json
+    python benchmarks/shipped_model.py --data $MIEN_DATA --json metrics.json \\
+        --model mien --model mien-int8 --model mien-light
     python recipes/write_card.py metrics.json
 
 Only the tables between the two marks of `MODEL_CARD.md` are replaced. Without a file of metrics the card is copied as
@@ -14,17 +15,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from mien.inference.decision import AnswerRule
+from mien.labels import EXPRESSIONS
+
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "mien" / "models"
 BEGIN, END = "<!-- metrics: written by recipes/write_card.py -->", "<!-- end of metrics -->"
+RULE, END_OF_RULE = "<!-- rule: written by recipes/write_card.py -->", "<!-- end of rule -->"
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 #: The sections that the card shows, by the beginning of their names.
 SECTIONS = (
     "Accuracy",
     "Answers by arg-max",
     "Answers by the bundle's rule",
+    "Answers to expect on other faces",
     "Expected calibration error",
     "Robustness: change",
+    "Crying",
+    "Found and right",
     "Seven classes",
 )
 
@@ -45,6 +53,20 @@ def tables(models: list[dict[str, Any]]) -> str:
     return "\n\n".join(found)
 
 
+def replaced(text: str, begin: str, end: str, by: str) -> str:
+    """Return the text with what stands between two marks replaced."""
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n\n{by}\n\n{end}{rest.split(end)[1]}"
+
+
+def rule(model: dict[str, Any]) -> str:
+    """Return a line that says temperature, rule, and what to expect of it on other faces."""
+    said = AnswerRule(EXPRESSIONS, answer_from=model["answer_from"], answer_over=model["answer_over"]).describe()
+    rates = [row for row in model["rows"] if row["section"].startswith("Answers to expect") and row["wanted"]]
+    expected = ", ".join(f"{row['name']} {cell(row)}" for row in rates)
+    return f"- `{model['model']}`: temperature {model['temperature']:.2f}; {said}. Expected: {expected}."
+
+
 def cell(row: dict[str, Any]) -> str:
     """Return a value with its interval: changes as signed percentage points, everything else as a fraction."""
     form, unit = ("{:+.1f}", 100) if row["section"].startswith("Robustness: change") else ("{:.3f}", 1)
@@ -58,8 +80,8 @@ def main() -> None:
     text = card.read_text(encoding="utf-8")
     if len(sys.argv) > 1:
         models = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["models"]
-        before, rest = text.split(BEGIN)
-        text = f"{before}{BEGIN}\n\n{tables(models)}\n\n{END}{rest.split(END)[1]}"
+        text = replaced(text, BEGIN, END, tables(models))
+        text = replaced(text, RULE, END_OF_RULE, "\n".join(map(rule, models)))
         card.write_text(text, encoding="utf-8")
     for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
         # Images and link targets of the repository are not in a wheel.

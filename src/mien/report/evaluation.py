@@ -102,7 +102,7 @@ def evaluate(
     Examples:
         >>> import mien
         >>> print(mien.evaluate("data", metrics_only=True).metrics.overall["accuracy"])
-        0.875 [0.640, 0.965]
+        0.938 [0.717, 0.989]
     """
     groups = None if groups is None else path_argument("groups", groups, "a CSV")
     if data is not None:

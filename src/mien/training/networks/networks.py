@@ -74,7 +74,7 @@ def residual(
 ) -> Model:  # fmt: skip
     """Build a small ResNet (He et al., 2016) with squeeze-and-excitation (Hu et al., 2018).
 
-    A stem at full resolution and four blocks; three of them halve the side. Each image is standardised to mean 0 and
+    A stem at full resolution and six blocks; three of them halve the side. Each image is standardised to mean 0 and
     variance 1, so that exposure and contrast matter little. `width` does not change the stem. The
     arguments are those of `classic`. See `build` for input and output.
     """
@@ -82,7 +82,7 @@ def residual(
     x = _standardised(x)
     # Filters in multiples of 16 fill a CPU's vector registers; a stem of 24 halves the overall speed.
     x = _conv_block(x, 16, activation)
-    for filters, strides in ((64, 2), (96, 2), (96, 1), (192, 2)):
+    for filters, strides in ((64, 2), (96, 2), (96, 1), (96, 1), (192, 2), (192, 1)):
         x = _residual_block(x, _scaled(filters, width), strides, activation)
     return _finish("residual", image, _pooled(x, dropout), classes)
 
