@@ -20,7 +20,7 @@ from mien.text import did_you_mean, join_words
 Choice = TypeVar("Choice", bound=str)
 
 #: Arguments whose flag has another name, and those that the command takes without a flag.
-_FLAGS = {"rename": "map", "start_from": "from", "costs": "cost"}
+_FLAGS = {"rename": "map", "start_from": "from", "costs": "cost", "columns": "column"}
 _POSITIONAL = {"data": "DATA"}
 
 _CODE = re.compile(r"`([^`\n]{1,400})`")

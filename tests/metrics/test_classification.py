@@ -552,3 +552,19 @@ def test_the_names_of_groups_change_no_interval() -> None:
     numbered = classification_metrics(truth, probabilities, ("happy", "sad"), groups=group)
     named = classification_metrics(truth, probabilities, ("happy", "sad"), groups=[f"person {7 * g}" for g in group])
     assert numbered.to_dict() == named.to_dict()
+
+
+def test_answers_alone_have_no_metric_that_needs_probabilities() -> None:
+    truth, answers = [0, 1, 1, 0, 1], [0, 1, 0, 0, 1]
+    whole = classification_metrics(truth, np.eye(2)[answers], ["a", "b"], answers)
+    for unknown in (None, np.full((5, 2), np.nan)):
+        found = classification_metrics(truth, unknown, ["a", "b"], answers, groups=[0, 0, 1, 1, 2])
+        assert set(whole.overall) - set(found.overall) == {"roc_auc", "average_precision", "brier", "ece"}
+        assert set(found.per_class["a"].metrics) == {"precision", "recall", "f1"}
+        assert found.accuracy.value == whole.accuracy.value
+        with pytest.raises(AttributeError, match="has no metric 'roc_auc'"):
+            _ = found.roc_auc
+    with pytest.raises(InputError, match="and so are answers"):
+        classification_metrics(truth, None, ["a", "b"])
+    with pytest.raises(InputError, match="some are nan"):
+        classification_metrics(truth, [[0.5, 0.5]] * 4 + [[np.nan, 0.5]], ["a", "b"], answers)

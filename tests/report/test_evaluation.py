@@ -1,6 +1,7 @@
 """`mien.evaluate` gives what `mien evaluate` gives, writes it whole, and refuses what cannot be before long work."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -215,3 +216,98 @@ def test_arguments_of_another_type_are_clear_errors(faces: Path) -> None:
             call()
     with pytest.raises(mien.ConfigError, match="did you mean 'grad-cam'"):
         untyped.explain(faces, method="gradcam")
+
+
+# Given answers
+
+
+def given_answers(faces: Path, path: Path, wrong: int = 0) -> Path:
+    """Right answers without probabilities, but for the first `wrong`."""
+    names = sorted(one.relative_to(faces).as_posix() for one in faces.glob("*/*.*"))
+    other = {"happy": "sad", "sad": "happy"}
+    labels = [name.split("/")[0] for name in names]
+    rows = (
+        f"{name},{other[label] if number < wrong else label}\n"
+        for number, (name, label) in enumerate(zip(names, labels, strict=True))
+    )
+    path.write_text("file,label\n" + "".join(rows), "utf-8")
+    return path
+
+
+def test_given_answers_have_the_report_without_what_needs_probabilities(
+    call: Call, faces: Path, tmp_path: Path
+) -> None:
+    answers, groups = given_answers(faces, tmp_path / "rival.csv", wrong=3), groups_of(faces, tmp_path)
+    out = tmp_path / "report"
+    status, said, err = call("evaluate", faces, "--answers", answers, "--groups", groups, "--out", out)
+    assert (status, err) == (0, "")
+    assert "accuracy" in said
+    assert "ROC-AUC" not in said
+    found = json.loads((out / "metrics.json").read_text("utf-8"))
+    assert found["accuracy"]["value"] == pytest.approx(37 / 40)
+    assert found["groups"]["groupings"][0]["grouping"] == "camera"
+    assert not {"roc_auc", "average_precision", "brier", "ece"} & {*found, *found["per_class"]["sad"]}
+    assert (found["reliability"], found["risk_coverage"], found["thresholds"]) == (None, None, None)
+    assert found["about"]["model"] == "rival"
+    assert found["answers"]["rows"] == 40
+    page = (out / "report.html").read_text("utf-8")
+    assert "The answers have no probabilities: ROC-AUC, average precision, Brier score and ECE" in page
+    assert re.search(r"rival is right on 92.\d*.?%", page)
+    assert not {"roc.png", "reliability.png"} & {path.name for path in out.iterdir()}
+    assert not re.search(r"\bnan\b", page)
+
+
+def test_given_answers_are_compared_with_a_model(bundle: Path, faces: Path, tmp_path: Path) -> None:
+    model = mien.evaluate(faces, model=bundle, metrics_only=True)
+    bare = mien.evaluate(faces, answers=given_answers(faces, tmp_path / "rival.csv", 2), out=tmp_path / "rival")
+    sure = mien.evaluate(
+        faces, answers={name: {"happy": float("happy" in name), "sad": float("sad" in name)}
+                        for name in bare.predictions.names}, metrics_only=True,
+    )  # fmt: skip
+    found = mien.compare(model, tmp_path / "rival")
+    assert (found.n, found.models["rival"]) == (40, "rival")
+    assert [metric.key for metric in found.metrics] == ["accuracy", "balanced_accuracy", "macro_f1"]
+    assert list(found.differences[0].metrics) == ["accuracy", "balanced_accuracy", "macro_f1"]
+    assert found.notes[0].startswith("rival has answers without probabilities, so ROC-AUC, average precision and Brier score")
+    assert not any("different data" in note for note in found.notes)
+    assert "roc_auc" in mien.compare(model, sure).differences[0].metrics
+    mien.compare(model, bare, out=tmp_path / "compared")
+    assert len(mien.compare(model, bare).rows()) == 3
+
+
+def test_the_command_says_what_it_guessed_and_what_does_not_count(call: Call, faces: Path, tmp_path: Path) -> None:
+    names = sorted(one.relative_to(faces).as_posix() for one in faces.glob("*/*.*"))
+    path = tmp_path / "rival.csv"
+    rows = [f"{name},{'Joy' if 'happy' in name else 'sad'}\n" for name in names[:-1]]
+    path.write_text("img,guess,emotion\n" + "".join(f"{row.strip()},x\n" for row in rows) + ",sad,x\n", "utf-8")
+    command = ("evaluate", faces, "--answers", path, "--column", "label=guess", "--map", "Joy=happy")
+    status, out, err = call(*command)
+    assert status == 1
+    assert err.splitlines() == [
+        f"{path}: reads column 'img' as the file; --column file=img names others",
+        f"{path}: line 41: has no file",
+        f"{path}: 1 row cannot be used and does not count",
+        f"{path}: no answer for 1 of 40 images, like '{names[-1]}'; they do not count. If every image without an "
+        "answer counted as wrong, accuracy would be 0.975",
+    ]
+    assert "1.000" in out
+    status, _, err = call("evaluate", faces, "--answers", path, "--column", "label=guess", "--map", "joy=happy")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "has no class 'joy' to map" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": "mien"}, "`answers=` and `model=`"),
+        ({"robustness": True}, "`answers=` and `robustness=`"),
+        ({"detect": False}, "`answers=` and `detect=`"),
+        ({"data": None}, "`answers=`: needs `data=`"),
+        ({"answers": None, "columns": {"file": "x"}}, "`columns=`: names columns of `answers=`"),
+        ({"costs": {"sad": 2}}, "`costs=`: need probabilities"),
+    ],
+)
+def test_options_of_a_model_do_not_go_with_answers(faces: Path, arguments: dict[str, Any], words: str) -> None:
+    answers = {"happy/happy-00001.jpg": "happy"}
+    with pytest.raises(mien.ConfigError, match=words):
+        mien.evaluate(**{"data": faces, "answers": answers, "metrics_only": True, **arguments})

@@ -106,11 +106,9 @@ class Manifest:
 
 
 def read_manifest(
-    path: Path,
-    classes: Sequence[str] | None = None,
-    rename: Mapping[str, str] | None = None,
-    fixes: bool | str | Path | Fixes = True,
-) -> Manifest:
+    path: Path, classes: Sequence[str] | None = None, rename: Mapping[str, str] | None = None,
+    fixes: bool | str | Path | Fixes = True, foreign: Collection[str] = (),
+) -> Manifest:  # fmt: skip
     """Read a labelled source. An unsorted folder is one, too, as far as people decided the labels with `mien fix`.
 
     Args:
@@ -118,6 +116,7 @@ def read_manifest(
         classes: keep only these classes, in this order. Default: all, sorted by name.
         rename: maps class names of the source to the names to use, before `classes` selects.
         fixes: use the decisions in the source's `mien-fixes.csv` (True), no decisions (False), or these.
+        foreign: names that `rename` may map although the source has no such class.
 
     Raises:
         DataError: nothing labelled is found, a named class is absent, or the file of decisions cannot be read.
@@ -126,7 +125,7 @@ def read_manifest(
     if isinstance(classes, str):
         raise ConfigError(f"classes {classes!r:.40}: give a list of names, such as ['happy', 'sad']")
     chosen = chosen_fixes(path, fixes)
-    return _select(path, _read_layout(path, chosen), classes, rename or {}, chosen)
+    return _select(path, _read_layout(path, chosen), classes, rename or {}, chosen, foreign)
 
 
 def sample_images(manifest: Manifest, names: Sequence[str], count: int, seed: int) -> Iterator[tuple[str, RGB]]:
@@ -171,15 +170,16 @@ def _most_voted(names: Sequence[str], votes: Sequence[float]) -> str:
 
 
 def _select(
-    path: Path, found: FoundData, classes: Sequence[str] | None, rename: Mapping[str, str], fixes: Fixes | None
-) -> Manifest:
+    path: Path, found: FoundData, classes: Sequence[str] | None, rename: Mapping[str, str], fixes: Fixes | None,
+    foreign: Collection[str] = (),
+) -> Manifest:  # fmt: skip
     """Use what people decided, rename classes, keep the wanted ones, and turn votes into soft labels."""
     rename = {plain(old): new for old, new in rename.items()}
     classes = None if classes is None else [plain(name) for name in classes]
     if not found.samples and found.bad_entries:
         raise DataError(f"{path}: {_all_refused(found)}")
     rename = dict(_at_right_sign(old, new, found.classes | found.empty) for old, new in rename.items())
-    unknown = sorted(set(rename) - found.classes - found.empty)
+    unknown = sorted(set(rename) - found.classes - found.empty - set(map(plain, foreign)))
     if unknown:
         near = did_you_mean(unknown[0], found.classes | found.empty)
         raise DataError(f"{path}: has no class '{unknown[0]}' to map; {_listing(found)}{near}")

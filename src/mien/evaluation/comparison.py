@@ -1,7 +1,7 @@
 """Compare evaluations on the same images: differences of every compared metric, and whether they are significant."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from mien.evaluation.predictions import SavedPredictions
 from mien.markup import table, to_html
 from mien.metrics.classification import ClassificationMetrics, classification_metrics
 from mien.metrics.formatting import format_estimate
-from mien.metrics.registry import compared_metrics
+from mien.metrics.registry import Metric, compared_metrics
 from mien.metrics.samples import check_samples
 from mien.metrics.significance import holm_correction
 from mien.text import join_words, one_line, pluralize
@@ -37,6 +37,12 @@ class Comparison:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
+    @property
+    def metrics(self) -> list[Metric]:
+        """The compared metrics; those that need probabilities only if every report has these."""
+        every = self.evaluations.values()
+        return [one for one in compared_metrics() if all(one.key in found.overall for found in every)]
+
     def rows(self) -> list[tuple[str, ...]]:
         """Return one row per compared metric: its title, then its estimate in each report."""
         return [
@@ -44,7 +50,7 @@ class Comparison:
                 f"{metric.title} (lower is better)" if metric.lower_is_better else metric.title,
                 *(format_estimate(found.overall[metric.key]) for found in self.evaluations.values()),
             )
-            for metric in compared_metrics()
+            for metric in self.metrics
         ]
 
     def conclusion(self) -> str:
@@ -128,7 +134,7 @@ def compare_predictions(reports: Sequence[SavedPredictions], seed: int = 0) -> C
         {name: report.model for name, report in zip(names, reports, strict=True)},
         len(common),
         tuple(replace(one, p_value=p) for one, p in zip(found, corrected, strict=True)),
-        tuple(_notes(names, reports, evaluations[names[0]])),
+        tuple(_notes(names, reports, evaluations)),
     )
 
 
@@ -192,8 +198,16 @@ def _only_by_seed(first: SavedPredictions, second: SavedPredictions) -> bool:
     return {**one, "seed": None} == {**two, "seed": None}
 
 
-def _notes(names: list[str], reports: Sequence[SavedPredictions], evaluation: ClassificationMetrics) -> list[str]:
+def _notes(
+    names: list[str], reports: Sequence[SavedPredictions], evaluations: Mapping[str, ClassificationMetrics]
+) -> list[str]:  # fmt: skip
+    evaluation = evaluations[names[0]]
     n, notes = evaluation.n, []
+    bare = [name for name, found in evaluations.items() if "roc_auc" not in found.overall]
+    if bare:
+        have = "has" if len(bare) == 1 else "have"
+        lost = join_words([metric.title for metric in compared_metrics() if metric.needs_scores])
+        notes.append(f"{join_words(bare)} {have} answers without probabilities, so {lost} are not compared.")
     if len({report.data_sha256 for report in reports} - {None}) > 1:
         notes.append(
             "The reports come from different data, and images are paired by their names alone. If different images "

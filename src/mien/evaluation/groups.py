@@ -142,7 +142,7 @@ def _grouping(scored: Predictions, name: str, values: Sequence[str | None]) -> G
     gaps = [
         _gap(key, {result.name: result.metrics.overall[key] for result in large}, metric.bounds(len(scored.classes)))
         for key, metric in OVERALL.items()
-        if metric.in_gaps
+        if metric.in_gaps and all(key in result.metrics.overall for result in large)
     ]
     found = tuple(gap for gap in gaps if gap)
     return Grouping(name, results, found, _equalised_odds(scored.classes, large), list(values).count(None))

@@ -1,5 +1,6 @@
 """Read back the predictions that `mien evaluate --out` or a run has written."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class SavedPredictions:
         names: (N,) relative paths of the images, all different.
         truth: int64 (N,), the true class, in [0, K).
         answers: int64 (N,), the answered class, in [0, K).
-        probabilities: float64 (N, K), in [0, 1].
+        probabilities: float64 (N, K), in [0, 1]; all nan if there were only answers.
         groups: (N,) names of groups of near-duplicates; None if unknown.
         part: what was evaluated, in words.
         model: the model's name.
@@ -139,6 +140,8 @@ def _predictions(
 
 
 def _probabilities(path: Path, cells: Sequence[Sequence[str]]) -> Float64:
+    if not any(cell for row in cells for cell in row):
+        return np.full((len(cells), len(cells[0])), math.nan)
     try:
         found = np.array(cells, dtype=np.float64)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Score a model on a labelled dataset: its predictions beside the labels, and their metrics."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,10 +34,11 @@ class Predictions:
         names: N file names.
         truth: int64 (N,), the label of each image, as an index into `classes`.
         answers: int64 (N,), the answer to each image.
-        probabilities: float64 (N, K), rows sum to 1.
+        probabilities: float64 (N, K), rows sum to 1; all nan if there are only answers.
         skipped: files that could not be read, each with the reason.
         answer_field: the field of a face that was compared with the labels.
         no_face: files without a face.
+        no_answer: files that given answers do not have.
         crops: uint8 (N, S, S, C), [0, 255], the input of the network; None if it was not kept.
         detections: the face that each crop was cut from; None for a whole image.
         groups: int64 (N,), the group of near-duplicates of each image; None if it is not known.
@@ -54,12 +56,18 @@ class Predictions:
     skipped: tuple[tuple[str, str], ...] = ()
     answer_field: AnswerField = "answer"
     no_face: tuple[str, ...] = ()
+    no_answer: tuple[str, ...] = ()
     crops: UInt8 | None = None
     detections: tuple[Detection | None, ...] | None = None
     groups: Int64 | None = None
     sha256: str | None = None
     seed: int = 0
     photographs: int = 0
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether there are probabilities, and not only answers."""
+        return not math.isnan(self.probabilities[0, 0])
 
     @property
     def is_right(self) -> Bool:
@@ -188,7 +196,7 @@ def prediction_rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
             "file": name,
             "truth": predictions.classes[predictions.truth[index]],
             "answer": predictions.classes[predictions.answers[index]],
-            **{f"p_{label}": round(float(value), 6) for label, value in probabilities},
+            **{f"p_{label}": round(float(value), 6) for label, value in probabilities if predictions.has_probabilities},
             **({} if predictions.groups is None else {"group": int(predictions.groups[index])}),
         }
 

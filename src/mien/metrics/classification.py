@@ -29,7 +29,8 @@ class ClassMetrics:
     never occurs, the F1 of a class that does neither, and the ROC AUC if the class or the rest never occurs.
 
     Attributes:
-        metrics: an estimate for each key of `mien.metrics.registry.PER_CLASS`.
+        metrics: an estimate for each key of `mien.metrics.registry.PER_CLASS`; without probabilities, only for those
+            that need none.
         support: number of samples that truly are of this class.
     """
 
@@ -62,7 +63,8 @@ class ClassificationMetrics:
         n: number of samples.
         n_groups: number of independent groups; n if no groups are known.
         confusion: int64 (K, K), rows the truth and columns the answer; read-only.
-        overall: an estimate for each key of `mien.metrics.registry.OVERALL`.
+        overall: an estimate for each key of `mien.metrics.registry.OVERALL`; without probabilities, only for those
+            that need none.
         per_class: the metrics of each class by its name.
     """
 
@@ -99,7 +101,7 @@ def _attribute(of: object, field: str, key: str) -> Estimate:
 
 def classification_metrics(
     truth: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
+    probabilities: npt.ArrayLike | None,
     classes: Sequence[str],
     answers: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
@@ -110,7 +112,8 @@ def classification_metrics(
     Args:
         truth: (N,) integers in [0, K), the true class of each sample.
         probabilities: (N, K) finite floats, higher for likelier. The Brier score and the calibration error need rows in
-            [0, 1] that sum to 1; ROC AUC, average precision and the default answers only depend on their order.
+            [0, 1] that sum to 1; ROC AUC, average precision and the default answers only depend on their order. None,
+            or all nan, if there are only answers: metrics that need probabilities are then left out.
         classes: the K class names, all different.
         answers: (N,) integers in [0, K), the answered classes; by default the likeliest class, the first one on ties.
         groups: (N,) numbers or names; samples of one group (copies of an image, images of a person) are not
@@ -131,18 +134,25 @@ def classification_metrics(
     observed = Resamples(samples, np.ones((1, samples.n_groups), np.int64))
     per_class = {
         name: ClassMetrics(
-            {key: _estimate_class(metric, c, observed, replicates) for key, metric in PER_CLASS.items()},
+            {
+                key: _estimate_class(metric, c, observed, replicates)
+                for key, metric in PER_CLASS.items()
+                if metric.is_defined(samples)
+            },
             int(samples.support[c]),
         )
         for c, name in enumerate(classes)
     }
-    overall = {key: _estimate(metric, observed, replicates) for key, metric in OVERALL.items()}
+    overall = {
+        key: _estimate(metric, observed, replicates) for key, metric in OVERALL.items() if metric.is_defined(samples)
+    }
     return ClassificationMetrics(tuple(classes), samples.n, samples.n_groups, samples.confusion, overall, per_class)
 
 
 def _replicates(samples: Samples, seed: int) -> dict[AnyMetric, Float64]:
     """Return the bootstrap replicates of every metric whose interval needs them."""
-    metrics: list[AnyMetric] = [*OVERALL.values(), *PER_CLASS.values()]
+    registered: list[AnyMetric] = [*OVERALL.values(), *PER_CLASS.values()]
+    metrics = [metric for metric in registered if metric.is_defined(samples)]
     is_grouped = samples.n_groups < samples.n
     statistics: dict[AnyMetric, Callable[[Resamples], Float64]] = {
         metric: metric.compute for metric in metrics if metric.compute and (is_grouped or metric.estimate is None)

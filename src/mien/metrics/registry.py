@@ -35,6 +35,7 @@ class Metric:
         in_comparison: whether `mien compare` shows it and its differences.
         in_groups: whether the table of groups shows it.
         in_gaps: whether the largest gap between groups is reported.
+        needs_scores: whether it is computed from probabilities, so that answers alone do not have it.
     """
 
     key: str
@@ -49,6 +50,11 @@ class Metric:
     in_comparison: bool = True
     in_groups: bool = True
     in_gaps: bool = True
+    needs_scores: bool = False
+
+    def is_defined(self, samples: Samples) -> bool:
+        """Return whether these samples have what it is computed from."""
+        return samples.has_scores or not self.needs_scores
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class ClassMetric:
         groups: returns the number of groups that inform each class's value, (K,).
         mean: key of the overall metric that is its mean over the classes; empty for none.
         in_terminal: whether the terminal's table, which is narrow, has a column for it.
+        needs_scores: whether it is computed from probabilities, so that answers alone do not have it.
     """
 
     key: str
@@ -73,6 +80,11 @@ class ClassMetric:
     groups: Callable[[Samples], Int64] = scores.groups_involved
     mean: str = ""
     in_terminal: bool = True
+    needs_scores: bool = False
+
+    def is_defined(self, samples: Samples) -> bool:
+        """Return whether these samples have what it is computed from."""
+        return samples.has_scores or not self.needs_scores
 
 
 OVERALL: dict[str, Metric] = {
@@ -121,27 +133,27 @@ OVERALL: dict[str, Metric] = {
                 if samples.n_classes == 2
                 else scores.pooled_groups(scores.groups_on_both_sides(samples))
             ),
-            in_headline=True,
+            in_headline=True, needs_scores=True,
         ),
         Metric(
             "average_precision", "average precision", "mean precision over all recalls",
             compute=lambda resamples: scores.mean_with_zeros(resamples.average_precision),
             estimate=scores.macro_average_precision,
             groups=lambda samples: scores.pooled_groups(scores.groups_with_class(samples)),
-            in_gaps=False,
+            in_gaps=False, needs_scores=True,
         ),
         Metric(
             "brier", "Brier score", "squared error of the probabilities; 0 is best",
             compute=lambda resamples: resamples.mean_loss,
             estimate=scores.brier_score,
             bounds=scores.brier_bounds,
-            lower_is_better=True, in_headline=True, in_gaps=False,
+            lower_is_better=True, in_headline=True, in_gaps=False, needs_scores=True,
         ),
         Metric(
             "ece", "ECE", "expected calibration error: how far confidence is from accuracy; 0 is best",
             compute=None,
             estimate=scores.calibration_error,
-            lower_is_better=True, in_headline=True, in_gaps=False,
+            lower_is_better=True, in_headline=True, in_gaps=False, needs_scores=True,
         ),
     )
 }  # fmt: skip
@@ -160,11 +172,12 @@ PER_CLASS: dict[str, ClassMetric] = {
         ClassMetric("f1", "F1", lambda resamples: resamples.f1, scores.f1, scores.groups_involved, mean="macro_f1"),
         ClassMetric(
             "roc_auc", "ROC-AUC", lambda resamples: resamples.roc_auc, scores.roc_auc, scores.groups_on_both_sides,
-            mean="roc_auc",
+            mean="roc_auc", needs_scores=True,
         ),
         ClassMetric(
             "average_precision", "average precision", lambda resamples: resamples.average_precision,
             scores.average_precision, scores.groups_with_class, mean="average_precision", in_terminal=False,
+            needs_scores=True,
         ),
     )
 }  # fmt: skip

@@ -24,7 +24,7 @@ class Samples:
     Attributes:
         truth: int64 (N,), the true class, in [0, K).
         answers: int64 (N,), the answered class, in [0, K).
-        scores: float64 (N, K), higher for likelier.
+        scores: float64 (N, K), higher for likelier; all nan if a classifier gave only answers.
         group: int64 (N,), the index of each sample's group, from 0 without gaps.
         has_groups: False if no groups were given, so that each sample is its own.
     """
@@ -44,6 +44,11 @@ class Samples:
     def n_classes(self) -> int:
         """Number of classes."""
         return int(self.scores.shape[1])
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether there are scores, and not only answers."""
+        return not math.isnan(self.scores[0, 0])
 
     @cached_property
     def n_groups(self) -> int:
@@ -117,7 +122,7 @@ class Samples:
 
 def check_samples(
     truth: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
+    probabilities: npt.ArrayLike | None,
     classes: Sequence[str],
     answers: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
@@ -126,19 +131,24 @@ def check_samples(
 
     Args:
         truth: (N,) integers in [0, K).
-        probabilities: (N, K) finite floats, higher for likelier.
+        probabilities: (N, K) finite floats, higher for likelier; None, or all nan, if there are only answers.
         classes: the K class names, K >= 2, all different.
         answers: (N,) integers in [0, K); by default the likeliest class, the first one on ties.
         groups: (N,) numbers or names; samples of one group are not independent. By default each sample is.
 
     Raises:
         InputError: if there are no samples, shapes differ, indices are not integers in [0, K), class names repeat
-            or are too few, or probabilities are not finite numbers.
+            or are too few, some probabilities are not finite numbers, or there are neither these nor answers.
     """
     k = len(classes)
     if k < 2 or len(set(classes)) < k:
         raise InputError(f"classes: are {list(classes)!r}; give at least two different names")
-    scores = finite_array(probabilities, "probabilities")
+    if probabilities is None or _is_unknown(probabilities):
+        if answers is None:
+            raise InputError("probabilities: are missing, and so are answers; give one of them")
+        scores = np.full((len(np.atleast_1d(answers)), k), math.nan)
+    else:
+        scores = finite_array(probabilities, "probabilities")
     if scores.ndim != 2 or scores.shape[1] != k:
         raise InputError(f"probabilities: shape is {scores.shape}; give (N, {k}), one column per class")
     n = len(scores)
@@ -147,3 +157,9 @@ def check_samples(
     true = class_indices(truth, "truth", n, k)
     answered = scores.argmax(axis=1) if answers is None else class_indices(answers, "answers", n, k)
     return Samples(true, answered, scores, group_indices(groups, n), groups is not None)
+
+
+def _is_unknown(probabilities: npt.ArrayLike) -> bool:
+    """Whether an array of scores holds nan alone, as `Samples.scores` does without them."""
+    found = np.asarray(probabilities)
+    return found.dtype.kind == "f" and found.size > 0 and bool(np.isnan(found).all())

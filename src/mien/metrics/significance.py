@@ -148,7 +148,8 @@ def metric_differences(
         seed: seed of the resamplings.
 
     Returns:
-        The differences by metric key (`registry.compared_metrics`); undefined if either metric is.
+        The differences by metric key (`registry.compared_metrics`); undefined if either metric is. Metrics that need
+        probabilities are left out if either has none.
 
     Raises:
         InputError: if truths, groups or numbers of classes differ.
@@ -156,7 +157,8 @@ def metric_differences(
     alike = first.scores.shape == second.scores.shape
     if not alike or (first.truth != second.truth).any() or (first.group != second.group).any():
         raise InputError("metric_differences: give two classifiers on the same samples, classes and groups")
-    n_groups, metrics = first.n_groups, compared_metrics()
+    n_groups = first.n_groups
+    metrics = [one for one in compared_metrics() if one.is_defined(first) and one.is_defined(second)]
     statistics = {metric.key: metric.compute for metric in metrics if metric.compute}
     observed = [np.ones((1, n_groups), np.int64)]
     one, two = (

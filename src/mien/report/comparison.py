@@ -9,7 +9,6 @@ from mien.evaluation.predictions import SavedPredictions, read_predictions, save
 from mien.io.atomic import new_folder, write_text
 from mien.io.targets import to_json, write_output
 from mien.metrics.formatting import format_interval, format_p_value, format_points, format_value
-from mien.metrics.registry import compared_metrics
 from mien.report.document import Note, Section, Table
 from mien.report.html import Key, page
 from mien.report.report import Evaluation, require_report
@@ -90,7 +89,7 @@ def difference_table(found: Comparison) -> Table:
     """Return the difference of each report from the first in every compared metric, in percentage points."""
     rows = tuple(
         (metric.title, *(format_points(one.metrics[metric.key]) for one in found.differences))
-        for metric in compared_metrics()
+        for metric in found.metrics
     )
     first = found.differences[0].first
     columns = ("difference, points", *(f"{one.second} minus {first}" for one in found.differences))

@@ -9,24 +9,25 @@ import numpy as np
 
 from mien.arguments import path_argument
 from mien.data.audit import audit
-from mien.data.dataset import read_manifest
-from mien.errors import ConfigError, DataError
+from mien.errors import ConfigError
+from mien.evaluation.answer_rows import AnswerRows, Answers, read_answers
+from mien.evaluation.answers import GivenAnswers, no_answer_in_words, score_answers
 from mien.evaluation.groups import GroupMetrics, measure_groups
 from mien.evaluation.groups_file import read_groups
-from mien.evaluation.held_out import HeldOut, count_trained_on, held_out, held_out_of_run
+from mien.evaluation.held_out import HeldOut, count_trained_on
 from mien.evaluation.provenance import record_provenance, with_groups
 from mien.evaluation.robustness import Robustness, measure_robustness
 from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
-from mien.inference.bundle import SHIPPED, find_bundle, load_bundle
+from mien.inference.bundle import find_bundle
 from mien.inference.caution import overlooked_faces
-from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
 from mien.inference.reader_options import describe_mirror
 from mien.inference.thresholds import Threshold
+from mien.report.evaluation_options import check_options, held_out_images
 from mien.report.report import Evaluation, require_report
-from mien.runtime.providers import Device, require_device
+from mien.runtime.providers import Device
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -40,6 +41,8 @@ def evaluate(
     data: str | Path | None = None,
     *,
     model: str | Path | Reader | None = None,
+    answers: Answers | None = None,
+    columns: Mapping[str, str] | None = None,
     classes: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
     fixes: bool | str | Path = True,
@@ -58,7 +61,7 @@ def evaluate(
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
-    """Evaluate a model on labelled data, or on the held-out part of its own run.
+    """Evaluate a model on labelled data, or on the held-out part of its own run; or evaluate given answers.
 
     If the data has parts, the test part is used, or the validation part if it has no test part. A model that detects
     faces is judged by the largest face in each image, or by the one that a person chose. Images without a face, and
@@ -69,8 +72,14 @@ def evaluate(
         data: a folder of class folders (or of train/validation/test folders with these), a CSV, or a zip of either.
             Default: the held-out part of the run `model`.
         model: a shipped model, a bundle or run folder, or a reader. Default: the shipped model.
+        answers: evaluate these instead of a model: a CSV or a file of JSON lines with a file and an answer, or a
+            probability per class, in each row (rows of `mien predict` are such); or a mapping from file names to
+            answers or to mappings from classes to probabilities; or a sequence of rows or of results. Images without an
+            answer do not count, and `on_message` is told how many there are. Without probabilities, metrics that need
+            them are left out.
+        columns: the names of the columns `file` and `label` in the answers. Default: guessed.
         classes: use only these classes, in this order. Default: all.
-        rename: maps class names of the data to the names to use.
+        rename: maps class names of the data, and of the answers, to the names to use.
         fixes: use the decisions that people made with `mien fix`: those in the data's own `mien-fixes.csv` (True), none
             (False), or those in this file. A run is evaluated with those that it was trained with.
         detect: detect faces (True) or use whole images (False). Default: as the model was trained.
@@ -85,8 +94,8 @@ def evaluate(
         out: write the report into this new folder.
         json_target: write the metrics as JSON to this file, or to standard output for `-`.
         seed: fixes all that is drawn at random: resamples, perturbations, the images shown.
-        on_message: called with what was guessed about the layout, which device was chosen, and if photographs are read
-            whole.
+        on_message: called with what was guessed about the layout or the answers, which device was chosen, and if
+            photographs are read whole.
         on_progress: called with the fraction done, in [0, 1].
 
     Returns:
@@ -105,28 +114,26 @@ def evaluate(
         0.938 [0.717, 0.989]
     """
     groups = None if groups is None else path_argument("groups", groups, "a CSV")
-    if data is not None:
-        path_argument("data", data, "a labelled folder, CSV or zip")
-    require_device(device)
-    if isinstance(model, Reader):
-        refuse_device(device)
-    elif model is not None:
-        path_argument("model", model, "a shipped model, a bundle, a run folder or a reader")
-    if groups is not None and not groups.exists():
-        raise DataError(f"{groups}: no such file; give a CSV with a column file and one for each grouping")
-    if choose_threshold:
-        _require_threshold(model, threshold)
-    require_report(None if out is None else Path(out), json_target, data, groups)
-    chosen = _held_out(data, model, classes, rename, fixes, detect)
+    check_options(
+        data, model, answers, columns, groups, detect=detect, threshold=threshold, device=device, mirror=mirror,
+        robustness=robustness, choose_threshold=choose_threshold,
+    )  # fmt: skip
+    file = answers if isinstance(answers, str | Path) else None
+    require_report(None if out is None else Path(out), json_target, data, groups, file)
+    given = None if answers is None else read_answers(answers, columns)
+    chosen = held_out_images(data, model, classes, rename, fixes, detect, given)
     chosen.manifest.say_notes(None if data is None else on_message)  # a run was told when it began
     prices = check_costs(costs, chosen.manifest.classes) if costs else None
-    reader = _reader(model, detect, threshold, device, mirror)
-    if reader.device_note and on_message:
+    reader = None if given is not None else _reader(model, detect, threshold, device, mirror)
+    if reader and reader.device_note and on_message:
         on_message(reader.device_note)
     audits = chosen.groups is None or not metrics_only  # near-duplicates widen the intervals of every evaluation
     progress = _Progress(on_progress, _PREDICTING, _AUDITING if audits else 0, _PERTURBING if robustness else 0)
 
-    predictions = replace(score(reader, chosen.manifest, progress.stage(_PREDICTING)), seed=seed)
+    predictions, fit = _predict(reader, given, chosen, rename, progress.stage(_PREDICTING), on_message)
+    predictions = replace(predictions, seed=seed)
+    if prices and not predictions.has_probabilities:
+        raise ConfigError("`costs=`: need probabilities; these answers have none")
     if predictions.photographs and data is not None and on_message:
         count = len(predictions.names) + len(predictions.skipped)
         on_message(overlooked_faces(predictions.photographs, count))
@@ -143,14 +150,14 @@ def evaluate(
     if predictions.crops is not None and not metrics_only:
         by_attribute = measure_slices(predictions)
     by_group = _groups(predictions, groups)
-    perturbed = _robustness(reader, predictions, progress.stage(_PERTURBING)) if robustness else None
+    perturbed = _robustness(reader, predictions, progress.stage(_PERTURBING)) if reader and robustness else None
     # Near-duplicates are known by now, and which images show one person.
     thresholds = _thresholds(predictions, reader, prices)
     folder = None if model is None or isinstance(model, Reader) else Path(model)
     found = Evaluation(
         predictions,
         chosen.part,
-        _about(reader, data, model, seed),
+        _about(reader, given, data, model, seed),
         reader,
         run=folder,
         audit=issues,
@@ -161,6 +168,7 @@ def evaluate(
         robustness=perturbed,
         bundle=_bundle(model, thresholds) if choose_threshold else None,
         trained_on=count_trained_on(folder, chosen.manifest, predictions.names) if folder and data else 0,
+        answers=fit,
     )
     found.write(None if out is None else Path(out), json_target)
     return found
@@ -179,21 +187,6 @@ class _Progress:
         return lambda fraction: self._report((start + weight * fraction) / self._total)
 
 
-def _held_out(
-    data: str | Path | None, model: str | Path | Reader | None, classes: Sequence[str] | None,
-    rename: Mapping[str, str] | None, fixes: bool | str | Path, detect: bool | None,
-) -> HeldOut:  # fmt: skip
-    if data is not None:
-        return held_out(read_manifest(Path(data), classes, rename, fixes))
-    if model is None or isinstance(model, Reader):
-        raise ConfigError("give `data=` to evaluate the shipped model on; or `model=RUN`, which has its own")
-    if detect is not None:
-        raise ConfigError("`detect=`: needs `data=`; a run is evaluated on images as it was trained")
-    if classes or rename:
-        raise ConfigError("`classes=` and `rename=`: need `data=`; a run is evaluated on its own part")
-    return held_out_of_run(Path(model))
-
-
 def _reader(
     model: str | Path | Reader | None, detect: bool | None, threshold: Threshold | None, device: Device,
     mirror: bool | None,
@@ -201,19 +194,6 @@ def _reader(
     if isinstance(model, Reader):
         return model.variant(faces="largest", detect=detect, threshold=threshold, mirror=mirror)
     return load(model, faces="largest", detect=detect, threshold=threshold, device=device, mirror=mirror)
-
-
-def _require_threshold(model: str | Path | Reader | None, threshold: Threshold | None) -> None:
-    """Refuse a model whose threshold cannot be written, before long work starts."""
-    if threshold is not None:
-        raise ConfigError("`threshold=` and `choose_threshold=`: give only one of them")
-    if model is None or isinstance(model, Reader) or find_bundle(model).is_relative_to(SHIPPED):
-        raise ConfigError("`choose_threshold=`: the shipped model stays as it is; give `model=FOLDER`, of your own")
-    config = load_bundle(model).config
-    if len(config.labels) != 2 or config.answer_from is not None:
-        raise ConfigError(
-            f"`choose_threshold=`: is for models that answer one of two labels; {model} has {len(config.labels)}"
-        )
 
 
 def _groups(predictions: Predictions, table: Path | None) -> GroupMetrics | None:
@@ -226,9 +206,30 @@ def _robustness(reader: Reader, predictions: Predictions, on_progress: Callable[
     return measure_robustness(reader, predictions, on_progress=on_progress)
 
 
-def _thresholds(predictions: Predictions, reader: Reader, costs: Mapping[str, float] | None) -> Thresholds | None:
-    if len(predictions.classes) != 2:
+def _predict(
+    reader: Reader | None, given: AnswerRows | None, chosen: HeldOut, rename: Mapping[str, str] | None,
+    on_progress: Callable[[float], None], on_message: Callable[[str], None] | None,
+) -> tuple[Predictions, GivenAnswers | None]:  # fmt: skip
+    """Ask the model, or score the answers that were given and say how they fit the images."""
+    if reader is not None:
+        return score(reader, chosen.manifest, on_progress), None
+    if given is None:
+        raise ValueError("neither a model nor answers")
+    predictions, fit = score_answers(given, chosen.manifest, rename, on_progress)
+    missing = no_answer_in_words(predictions)
+    for note in (*fit.notes, *([f"{fit.source}: {missing}"] if missing else ())):
+        if on_message:
+            on_message(note)
+    return predictions, fit
+
+
+def _thresholds(
+    predictions: Predictions, reader: Reader | None, costs: Mapping[str, float] | None
+) -> Thresholds | None:  # fmt: skip
+    if len(predictions.classes) != 2 or not predictions.has_probabilities:
         return None
+    if reader is None:
+        return measure_thresholds(predictions, costs)
     labels = reader.config.labels
     own = predictions.answer_field == "answer" and len(labels) == 2
     return measure_thresholds(
@@ -243,7 +244,13 @@ def _bundle(model: str | Path | Reader | None, found: Thresholds | None) -> Path
     return find_bundle(model)
 
 
-def _about(reader: Reader, data: str | Path | None, model: str | Path | Reader | None, seed: int) -> dict[str, Any]:
+def _about(
+    reader: Reader | None, given: AnswerRows | None, data: str | Path | None, model: str | Path | Reader | None,
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    if reader is None:
+        source = "answers" if given is None else given.source
+        return {"model": Path(source).stem, "answers": source, "data": str(data), **record_provenance(seed)}
     return {
         "model": reader.config.name,
         "sha256": reader.config.sha256,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 from mien.data.audit import Audit
+from mien.evaluation.answers import GivenAnswers
 from mien.evaluation.baselines import Baselines
 from mien.evaluation.groups import GroupMetrics
 from mien.evaluation.robustness import Robustness
@@ -67,6 +68,7 @@ class Evaluation:
         bundle: the bundle that `write` sets the cheapest threshold in; None leaves the model as it is.
         trained_on: how many of these images the model was trained on, as far as is known.
         baselines: the numbers that a trained model must beat.
+        answers: how the answers fit the images, if they were given and no model was asked.
     """
 
     predictions: Predictions
@@ -83,10 +85,11 @@ class Evaluation:
     bundle: Path | None = None
     trained_on: int = 0
     baselines: Baselines | None = None
+    answers: GivenAnswers | None = None
 
     def __post_init__(self) -> None:
         """Measure the thresholds of two classes if they are not given."""
-        if self.thresholds is None and len(self.predictions.classes) == 2:
+        if self.thresholds is None and len(self.predictions.classes) == 2 and self.predictions.has_probabilities:
             object.__setattr__(self, "thresholds", measure_thresholds(self.predictions))
 
     @property
@@ -104,12 +107,14 @@ class Evaluation:
             "judged_by": predictions.answer_field,
             **self.metrics.to_dict(),
             **({"baselines": self.baselines.to_dict()} if self.baselines else {}),
-            "reliability": predictions.reliability.to_dict(),
-            "risk_coverage": calibration.risk_dict(predictions),
+            "reliability": predictions.reliability.to_dict() if predictions.has_probabilities else None,
+            "risk_coverage": calibration.risk_dict(predictions) if predictions.has_probabilities else None,
             "thresholds": self.thresholds.to_dict() if self.thresholds else None,
             **{name: found.to_dict() for name, found in optional.items() if found is not None},
             "skipped": [{"file": name, "reason": reason} for name, reason in predictions.skipped],
             "no_face": list(predictions.no_face),
+            **({"answers": self.answers.to_dict()} if self.answers else {}),
+            **({"no_answer": list(predictions.no_answer)} if predictions.no_answer else {}),
             "about": {**self.about, **sha256},
         }
 
@@ -202,15 +207,13 @@ def predictions_csv(predictions: Predictions) -> str:
 
 
 def _sections(evaluation: Evaluation) -> list[Section]:
-    predictions, metrics, reliability = evaluation.predictions, evaluation.metrics, evaluation.predictions.reliability
+    predictions, metrics = evaluation.predictions, evaluation.metrics
     thresholds, bundle = evaluation.thresholds, evaluation.bundle
     found = [
         baselines_section(evaluation.baselines, metrics) if evaluation.baselines else None,
         performance.metrics_section(predictions, metrics),
         performance.confusion_section(metrics),
-        performance.curves_section(predictions, metrics),
-        calibration.calibration_section(predictions, reliability),
-        calibration.abstention_section(predictions),
+        *(_sections_of_probabilities(predictions, metrics) if predictions.has_probabilities else ()),
         thresholds_section(thresholds, bundle, _takes_threshold(evaluation)) if thresholds else None,
         gallery_section(predictions, *_heatmaps(predictions, evaluation.reader)),
         slices_section(evaluation.slices) if evaluation.slices else None,
@@ -221,6 +224,15 @@ def _sections(evaluation: Evaluation) -> list[Section]:
         provenance_section(predictions, evaluation.part, evaluation.about),
     ]
     return [section for section in found if section is not None]
+
+
+def _sections_of_probabilities(predictions: Predictions, metrics: ClassificationMetrics) -> list[Section]:
+    """Return the sections that answers without probabilities leave out."""
+    return [
+        performance.curves_section(predictions, metrics),
+        calibration.calibration_section(predictions, predictions.reliability),
+        calibration.abstention_section(predictions),
+    ]
 
 
 def _takes_threshold(evaluation: Evaluation) -> bool:
@@ -240,7 +252,8 @@ def _page(evaluation: Evaluation, sections: list[Section]) -> str:
 
 def _verdict(evaluation: Evaluation) -> tuple[str, str]:
     predictions, beaten = evaluation.predictions, evaluation.baselines.in_short() if evaluation.baselines else ()
-    return performance.verdict(predictions, evaluation.metrics, predictions.reliability, _name(evaluation), beaten)
+    trust = predictions.reliability if predictions.has_probabilities else None
+    return performance.verdict(predictions, evaluation.metrics, trust, _name(evaluation), beaten)
 
 
 def _name(evaluation: Evaluation) -> str:

@@ -74,7 +74,8 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
 
     from mien.metrics.registry import OVERALL, PER_CLASS
 
-    columns = [metric for metric in PER_CLASS.values() if metric.in_terminal]
+    known = next(iter(found.per_class.values())).metrics
+    columns = [metric for key, metric in PER_CLASS.items() if metric.in_terminal and key in known]
     # Without padding at the edges it fits 120 columns up to 999,999 images.
     table = Table(title=Text(one_line(title), "bold"), title_justify="left", pad_edge=False)
     for name in ("", *(metric.title for metric in columns)):
@@ -91,7 +92,7 @@ def metrics_table(found: "ClassificationMetrics", title: str, note: str = "") ->
     table.add_section()
     shown = {metric.mean for metric in columns}
     for key, overall in OVERALL.items():
-        if key not in shown:
+        if key not in shown and key in found.overall:
             style = "bold" if key == "accuracy" else ""
             table.add_row(Text(overall.title, style), estimate_cell(str(found.overall[key]), style))
     table.caption = Text("95 % intervals in brackets" + (f"\n{one_line(note)}" if note else ""))

@@ -27,7 +27,6 @@ from mien.io.layout import REPORT
 from mien.runtime.providers import Device
 
 if TYPE_CHECKING:
-    from mien.evaluation.scoring import Predictions
     from mien.report.report import Evaluation
 
 #: So many images without a face, and so many unreadable ones, are named.
@@ -37,6 +36,10 @@ _NAMED = 5
 @verb("evaluate")
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @model_option
+@click.option("--answers", type=click.Path(path_type=Path), metavar="FILE",
+              help="evaluate these answers (CSV, JSON lines) instead of a model")  # fmt: skip
+@click.option("--column", "columns", multiple=True, metavar="file=NAME|label=NAME",
+              help="columns of --answers, if others than the guessed ones")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR",
     help="write report.html, metrics.json, predictions.csv and the charts as PNG",
@@ -57,18 +60,21 @@ _NAMED = 5
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="seed of all random choices")
 @data_options
 def command(
-    data: Path | None, model: str | None, out: Path | None, json_target: str | None, detect: bool | None,
-    threshold: Threshold | None, device: Device, mirror: bool | None, robustness: bool, groups: Path | None,
-    costs: tuple[str, ...], choose_threshold: bool, seed: int, classes: str | None, rename: tuple[str, ...],
-    fixes: bool | Path,
+    data: Path | None, model: str | None, answers: Path | None, columns: tuple[str, ...], out: Path | None,
+    json_target: str | None, detect: bool | None, threshold: Threshold | None, device: Device, mirror: bool | None,
+    robustness: bool, groups: Path | None, costs: tuple[str, ...], choose_threshold: bool, seed: int,
+    classes: str | None, rename: tuple[str, ...], fixes: bool | Path,
 ) -> int:  # fmt: skip
-    """Evaluate a model on DATA, or on the held-out part of its own run.
+    """Evaluate a model, or the answers in a file, on DATA; or a model on the held-out part of its own run.
 
     If DATA has parts, the test part is used, or the validation part if it has no test part. A model of
     seven expressions is judged by happy against sad if DATA has these two classes, by the most probable
     one if it has other expressions, and by its answer if it has happy, sad and neither. A model that
     detects faces is judged by the largest one in each image; images without a face do not count. Without
     DATA, images are read as the run was trained.
+
+    --answers takes a row per image: file, and label or a probability for each class, such as the rows of
+    mien predict. Images without an answer do not count. --map renames classes of both.
 
     --out writes report.html, one file that opens anywhere: metrics with their confidence intervals,
     confusions, calibration, the cost of each threshold, images to look at, issues of DATA.
@@ -81,8 +87,9 @@ def command(
     wanted, renamed = parse_data_options(classes, rename)
     with progress_bar("evaluating") as report:
         found = evaluate(
-            data, model=model, classes=wanted, rename=renamed, fixes=fixes, detect=detect, threshold=threshold,
-            device=device, mirror=mirror, robustness=robustness, groups=groups,
+            data, model=model, answers=answers, columns=_parse_columns(columns), classes=wanted, rename=renamed,
+            fixes=fixes, detect=detect, threshold=threshold, device=device, mirror=mirror, robustness=robustness,
+            groups=groups,
             costs=_parse_costs(costs), choose_threshold=choose_threshold, metrics_only=not (out or json_target),
             out=out, json_target=json_target, seed=seed, on_message=say_to_stderr, on_progress=report,
         )  # fmt: skip
@@ -92,14 +99,14 @@ def command(
             _print_threshold(found)
         if out:
             say(f"all results are in {out / REPORT}")
-    _warn_of_missing(found.predictions)
+    _warn_of_missing(found)
     if found.trained_on:
         say(
             f"mien: {found.trained_on} of these {len(found.predictions.names)} images were trained on, so the "
             "metrics are optimistic; leave DATA out to evaluate on the held-out part",
             err=True,
         )
-    return int(bool(found.predictions.skipped))
+    return int(bool(found.predictions.skipped or (found.answers and found.answers.bad)))
 
 
 def _parse_costs(given: tuple[str, ...]) -> dict[str, float]:
@@ -113,6 +120,16 @@ def _parse_costs(given: tuple[str, ...]) -> dict[str, float]:
         if not name or not (0 <= cost < math.inf):
             raise ConfigError(f"--cost {pair}: write it as CLASS=N, like sad=5, with a number of at least 0")
         found[name.strip()] = cost
+    return found
+
+
+def _parse_columns(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in given:
+        name, sign, column = pair.partition("=")
+        if not (name.strip() and sign and column.strip()):
+            raise ConfigError(f"--column {pair}: write it as file=NAME or label=NAME")
+        found[name.strip()] = column.strip()
     return found
 
 
@@ -135,13 +152,14 @@ def _print_threshold(found: "Evaluation") -> None:
     console().print(f"threshold {said}", soft_wrap=True)
 
 
-def _warn_of_missing(predictions: "Predictions") -> None:
+def _warn_of_missing(found: "Evaluation") -> None:
     """Name a few of the images without a face and of the unreadable ones on stderr, and count them."""
+    predictions, hint = found.predictions, "" if found.answers else ", --no-detect uses them whole"
     for name in predictions.no_face[:_NAMED]:
         say(f"mien: {name}: no face was found", err=True)
     if predictions.no_face:
         share = f"{len(predictions.no_face)} of {len(predictions.names) + len(predictions.no_face)}"
-        say(f"mien: no face was found in {share} images; they do not count, --no-detect uses them whole", err=True)
+        say(f"mien: no face was found in {share} images; they do not count{hint}", err=True)
     for name, reason in predictions.skipped[:_NAMED]:
         say(f"mien: {name}: {reason}", err=True)
     if predictions.skipped:

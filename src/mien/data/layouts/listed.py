@@ -1,11 +1,11 @@
 """Find the files that a table of labels names."""
 
 import re
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mien.data.layouts.found import BadEntry, FoundData, FoundSample, plain
+from mien.data.layouts.names import NameIndex
 from mien.data.layouts.parts import find_parts
 from mien.data.layouts.tables import LabelTable
 from mien.data.layouts.words import SPLIT_NAMES
@@ -13,8 +13,6 @@ from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
 from mien.text import pluralize
 
-#: What RAF-DB adds to the name of a cropped file (Li et al., 2017); its list names the file without it.
-_ALIGNED = "_aligned"
 _PART_NAME = re.compile(r"(train|valid|val|test)_\d", re.IGNORECASE)
 
 
@@ -61,22 +59,14 @@ def _split_by_name(found: FoundData) -> None:
 
 
 class _Names:
-    """Finds the files that a table names: as it names them, in another Unicode form, or by the base name alone."""
+    """Finds the files that a table names: as it names them, in another Unicode form, or by the end of the path."""
 
     def __init__(self, source: FileSource, root: PurePosixPath) -> None:
         self.guessed = 0
         self._source, self._root = source, root
         self._exact = set(source.names)
-        self._by_form = {plain(name): name for name in source.names}
+        self._index = NameIndex(source.names, filter(is_image_name, source.names))
         self._parts = find_parts({PurePosixPath(name).name for name in source.folders})
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        self._aligned: dict[str, list[str]] = defaultdict(list)
-        for name in filter(is_image_name, source.names):
-            path = PurePosixPath(plain(name))
-            self._by_base[path.name].append(name)
-            self._by_base[path.stem].append(name)
-            if path.stem.endswith(_ALIGNED):
-                self._aligned[path.stem.removesuffix(_ALIGNED) + path.suffix].append(name)
 
     def find(self, named: str, split: str | None) -> str | None:
         """Return the name of a file in the source, or the path itself of one outside; None if there is none.
@@ -91,10 +81,9 @@ class _Names:
         name = _inside(self._root, named)
         if name in self._exact or _outside_file(name, self._source):
             return name
-        if (found := self._by_form.get(plain(name))) is not None:
+        if (found := self._index.same(name)) is not None:
             return found
-        base = PurePosixPath(plain(name)).name
-        alike = self._by_base.get(base) or self._aligned.get(base, [])
+        alike = self._index.alike(name)
         if len(alike) > 1 and split is not None:  # the same number in each part, as in FER+
             alike = [one for one in alike if split in map(self._parts.get, PurePosixPath(one).parts[:-1])]
         if len(alike) != 1:

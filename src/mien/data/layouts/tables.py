@@ -20,7 +20,7 @@ from mien.labels import FER2013_CODES
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 #: Names of columns that other collections use, without spaces, hyphens and underscores; the first is mien's own.
-_ALIASES = {
+ALIASES = {
     "file": ("file", "filename", "image", "imagename", "imagefile", "img", "imgname", "path", "filepath", "imagepath",
              "imgpath", "pth", "subdirectoryfilepath", "imageid", "id"),
     "label": ("label", "class", "classname", "emotion", "expression", "category", "target", "labelname"),
@@ -106,11 +106,16 @@ def read_table(data: bytes, name: str) -> LabelTable:
     raise DataError(f"{name}: the header must be file,label[,split][,group] or emotion,pixels[,Usage]")
 
 
+def plain_heading(name: str) -> str:
+    """Return the name of a column in lower case, without spaces, hyphens and underscores."""
+    return _MARKS.sub("", name.lower())
+
+
 def _columns(header: list[str]) -> dict[str, int]:
     """Return the place of each known column. Of several names for one, the first of its aliases counts."""
-    plain = [_MARKS.sub("", cell.lower()) for cell in header]
+    plain = list(map(plain_heading, header))
     found = {}
-    for key, names in _ALIASES.items():
+    for key, names in ALIASES.items():
         for name in names:
             if name in plain:
                 found[key] = plain.index(name)
@@ -140,21 +145,29 @@ def is_list(data: bytes) -> bool:
 
 
 def csv_rows(data: bytes, name: str) -> Iterator[list[str]]:
-    """Yield the rows of a CSV, its header first; columns may be separated by commas, semicolons or tabs.
+    """Yield the rows of a CSV, its header first, as `numbered_csv_rows` does."""
+    return (cells for _, cells in numbered_csv_rows(data, name))
 
-    Text that `mien.io.cells` has marked is given as it was. Raises DataError, naming `name`, if it is not UTF-8 or not
-    a CSV.
+
+def numbered_csv_rows(data: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each row of a CSV begins, from 1, and its cells, the header first.
+
+    Columns may be separated by commas, semicolons or tabs. Text that `mien.io.cells` has marked is given as it was.
+    Raises DataError, naming `name`, if it is not UTF-8 or not a CSV.
     """
     text = _decode(data, name)
     first = _IN_QUOTES.sub("", re.split("[\r\n]", text, maxsplit=1)[0])
     delimiter = max(",;\t", key=first.count)
     if not first.count(delimiter) and _IMAGE_NAME.search(first.partition(" ")[0]):
         delimiter = " "  # a list such as RAF-DB's, `train_00001.jpg 5`
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
+    line = 1
     try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
-        yield from (list(map(from_cell, cells)) for cells in rows)
+        for cells in rows:
+            yield line, list(map(from_cell, cells))
+            line = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}: is not a readable CSV ({error})") from None
+        raise DataError(f"{name}: is not a readable CSV (line {line}: {error})") from None
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -70,7 +70,8 @@ def _blocks(grouping: Grouping, number: int) -> list[Block]:
 
 
 def _metrics(grouping: Grouping) -> Table:
-    shown = [metric for metric in OVERALL.values() if metric.in_groups]
+    known = grouping.results[0].metrics.overall
+    shown = [metric for key, metric in OVERALL.items() if metric.in_groups and key in known]
     rows = tuple(
         (
             result.name,
@@ -79,7 +80,8 @@ def _metrics(grouping: Grouping) -> Table:
         )
         for result in grouping.results
     )
-    caption = f"By {grouping.name}, with 95 % intervals in brackets. The ECE is biased upwards in small groups."
+    caption = f"By {grouping.name}, with 95 % intervals in brackets."
+    caption += " The ECE is biased upwards in small groups." if "ece" in known else ""
     return Table((grouping.name, "images", *(metric.title for metric in shown)), rows, caption)
 
 

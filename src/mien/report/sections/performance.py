@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from mien.evaluation.answers import no_answer_in_words
 from mien.evaluation.scoring import Predictions
 from mien.metrics.calibration import Reliability
 from mien.metrics.classification import ClassificationMetrics
@@ -18,7 +19,7 @@ from mien.metrics.registry import OVERALL, PER_CLASS, Metric
 from mien.report.document import Block, Note, Section, Table
 from mien.report.html import Key
 from mien.report.sections.calibration import FEW, calibration_in_words
-from mien.text import join_words, pluralize
+from mien.text import capitalise, join_words, pluralize
 from mien.viz.charts import plain
 from mien.viz.curves import precision_recall_curves, roc_curves
 from mien.viz.grids import MOST_NUMBERED, confusion_matrix
@@ -32,7 +33,7 @@ MOST_CURVES = 12
 
 
 def verdict(
-    scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability, name: str,
+    scored: Predictions, evaluation: ClassificationMetrics, trust: Reliability | None, name: str,
     against: Sequence[str] = (),
 ) -> tuple[str, str]:  # fmt: skip
     """Return the verdict on a model: one sentence, and a few that qualify it.
@@ -40,7 +41,7 @@ def verdict(
     Args:
         scored: its predictions.
         evaluation: their metrics.
-        trust: their calibration.
+        trust: their calibration; None if there are no probabilities.
         name: the model's.
         against: how it compares with baselines, as sentences. Default: with always the largest class.
     """
@@ -49,7 +50,8 @@ def verdict(
         f"{name} is right on {format_percent(right.value)} of {pluralize(evaluation.n, 'image')} "
         f"(95 % interval {format_percent_interval(right)})."
     )
-    rest = [*(against or [_against_majority(evaluation)]), _weakest(evaluation), calibration_in_words(scored, trust)]
+    rest = [*(against or [_against_majority(evaluation)]), _weakest(evaluation)]
+    rest += [] if trust is None else [calibration_in_words(scored, trust)]
     return first, " ".join(rest)
 
 
@@ -106,7 +108,7 @@ def headline(evaluation: ClassificationMetrics) -> list[Key]:
 
 
 def _overall(evaluation: ClassificationMetrics) -> list[tuple[Metric, Estimate]]:
-    return [(metric, evaluation.overall[key]) for key, metric in OVERALL.items()]
+    return [(metric, evaluation.overall[key]) for key, metric in OVERALL.items() if key in evaluation.overall]
 
 
 def metrics_section(scored: Predictions, evaluation: ClassificationMetrics) -> Section:
@@ -116,14 +118,16 @@ def metrics_section(scored: Predictions, evaluation: ClassificationMetrics) -> S
         for metric, found in _overall(evaluation)
     )
     per_class = tuple(
-        (name, f"{row.support:,}", *(format_estimate(row.metrics[key]) for key in PER_CLASS))
+        (name, f"{row.support:,}", *map(format_estimate, row.metrics.values()))
         for name, row in evaluation.per_class.items()
     )
-    columns = ("class", "images", *(metric.title for metric in PER_CLASS.values()))
+    known = next(iter(evaluation.per_class.values())).metrics
+    columns = ("class", "images", *(PER_CLASS[key].title for key in known))
     parts: list[Block] = [
         Table(("metric", "value", "95 % interval", "what it says"), rows),
         Table(columns, per_class, "Each class against the rest, with 95 % intervals."),
         Note(_intervals_in_words(evaluation)),
+        *_left_out(scored),
         *_not_counted(scored),
     ]
     f1 = {name: row.f1 for name, row in evaluation.per_class.items()}
@@ -146,8 +150,17 @@ def _intervals_in_words(evaluation: ClassificationMetrics) -> str:
     return "Intervals assume independent images (Wilson's for proportions); several of one person make them too narrow."
 
 
+def _left_out(scored: Predictions) -> list[Block]:
+    if scored.has_probabilities:
+        return []
+    titles = join_words([metric.title for metric in OVERALL.values() if metric.needs_scores])
+    return [Note(f"The answers have no probabilities: {titles}, calibration, abstention and thresholds are left out.")]
+
+
 def _not_counted(scored: Predictions) -> list[Block]:
     notes: list[Block] = []
+    if scored.no_answer:
+        notes.append(Note(f"{capitalise(no_answer_in_words(scored))}.", "warning"))
     if scored.no_face:
         without = f"{len(scored.no_face):,} of {len(scored.names) + len(scored.no_face):,} images"
         notes.append(Note(f"No face was found in {without}; they do not count.", "warning"))

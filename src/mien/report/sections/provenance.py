@@ -42,17 +42,23 @@ def data_section(predictions: Predictions, audit: Audit | None, audited: str) ->
     if audit is not None:
         biasing = len(audit.named(BIASING) & set(predictions.names))
         parts.append(_data_issues(audit, audited))
-    agreement = measure_agreement("", predictions.probabilities, predictions.truth)
-    if agreement.unchecked:
-        labels = f"labels were not judged: the model {agreement.agrees}, so it cannot tell which are wrong"
-    else:
-        doubtful = find_label_issues(predictions.probabilities, predictions.truth)
-        if doubtful:
-            parts.append(_label_issues(predictions, doubtful))
-        are = "is" if len(doubtful) == 1 else "are"
-        labels = f"the model {agreement.agrees}; {len(doubtful):,} {are} in doubt, because it contradicts them"
+    labels, doubtful = _judge_labels(predictions)
+    if doubtful:
+        parts.append(_label_issues(predictions, doubtful))
     repeated = f"; {pluralize(biasing, 'image')} repeated or under two labels" if biasing else ""
     return Section("data", "Issues of the data", f"{labels[0].upper()}{labels[1:]}{repeated}.", tuple(parts))
+
+
+def _judge_labels(predictions: Predictions) -> tuple[str, Sequence[LabelIssue]]:
+    """Return what the probabilities say of the labels, in words, and the label issues."""
+    if not predictions.has_probabilities:
+        return "labels were not judged: the answers have no probabilities", ()
+    agreement = measure_agreement("", predictions.probabilities, predictions.truth)
+    if agreement.unchecked:
+        return f"labels were not judged: the model {agreement.agrees}, so it cannot tell which are wrong", ()
+    doubtful = find_label_issues(predictions.probabilities, predictions.truth)
+    are = "is" if len(doubtful) == 1 else "are"
+    return f"the model {agreement.agrees}; {len(doubtful):,} {are} in doubt, because it contradicts them", doubtful
 
 
 def _data_issues(audit: Audit, audited: str) -> Table | Note:
