@@ -268,7 +268,9 @@ def test_given_answers_are_compared_with_a_model(bundle: Path, faces: Path, tmp_
     assert (found.n, found.models["rival"]) == (40, "rival")
     assert [metric.key for metric in found.metrics] == ["accuracy", "balanced_accuracy", "macro_f1"]
     assert list(found.differences[0].metrics) == ["accuracy", "balanced_accuracy", "macro_f1"]
-    assert found.notes[0].startswith("rival has answers without probabilities, so ROC-AUC, average precision and Brier score")
+    assert found.notes[0].startswith(
+        "rival has answers without probabilities, so ROC-AUC, average precision and Brier score"
+    )
     assert not any("different data" in note for note in found.notes)
     assert "roc_auc" in mien.compare(model, sure).differences[0].metrics
     mien.compare(model, bare, out=tmp_path / "compared")

@@ -160,6 +160,6 @@ def check_samples(
 
 
 def _is_unknown(probabilities: npt.ArrayLike) -> bool:
-    """Whether an array of scores holds nan alone, as `Samples.scores` does without them."""
-    found = np.asarray(probabilities)
-    return found.dtype.kind == "f" and found.size > 0 and bool(np.isnan(found).all())
+    """Whether this is an array of nan alone, as `Samples.scores` is without probabilities."""
+    known = isinstance(probabilities, np.ndarray) and probabilities.dtype.kind == "f" and probabilities.size > 0
+    return known and bool(np.isnan(probabilities).all())
