@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.faces.crop import crop
-from mien.faces.resize import Fit, ResizeMethod, resize, rounded
+from mien.faces.crop import crop, exact_crop, exact_crops
+from mien.faces.resize import Fit, ResizeMethod, resize, resize_many, rounded
 
 RAMP = np.repeat(np.arange(0, 160, 10, dtype=np.uint8)[:, np.newaxis], 16, axis=1)[..., np.newaxis]
 
@@ -56,3 +56,20 @@ def test_fits() -> None:
     padded = resize(image, 20, "nearest", "pad")[..., 0]
     assert (padded[5:15, 5:15] == 200).all() and padded[:5].max() == 0
     assert resize(image, 10, "nearest")[0].ravel().tolist() == [0] * 2 + [200] * 5 + [0] * 3
+
+
+@given(
+    st.sampled_from(get_args(ResizeMethod)), st.integers(1, 5), st.integers(1, 40), st.integers(1, 40),
+    st.sampled_from([1, 3]), st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_square_images_of_one_size_are_resized_as_each_is_alone(
+    method: ResizeMethod, count: int, side: int, size: int, channels: int, seed: int
+) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), np.uint8)
+    grey_or_rgb = images[..., :channels]
+    found = resize_many(grey_or_rgb, size, method)
+    alone = np.stack([resize(one, size, method) for one in grey_or_rgb])
+    assert found.dtype == alone.dtype
+    np.testing.assert_array_equal(found, alone)
+    whole = np.stack([exact_crop(one, size, channels, method=method) for one in images])
+    np.testing.assert_array_equal(exact_crops(images, size, channels, method), whole)

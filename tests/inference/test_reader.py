@@ -53,6 +53,60 @@ def shares(result: mien.ImageResult) -> list[float]:
 # The same image, however it comes
 
 
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+@pytest.mark.parametrize(
+    "shape", [(16, 16), (16, 16, 1), (16, 16, 3), (16, 16, 4), (20, 30, 3), (21, 21), (30, 20), (600, 600)]
+)
+@pytest.mark.parametrize("labels", [("happy", "sad"), EXPRESSIONS])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_of_one_size_are_read_as_each_is_alone(
+    make_bundle: MakeBundle, fit: Any, shape: tuple[int, ...], labels: tuple[str, ...], channels: int
+) -> None:
+    rule: dict[str, Any] = {"answer_from": {"happy": 0.3, "sad": 0.3}} if len(labels) > 2 else {}
+    found = mien.load(make_bundle(labels, channels=channels, fit=fit, **rule), threads=1, detect=False)
+    images = list(np.random.default_rng(0).integers(0, 256, (7, *shape), np.uint8))
+    rows = [result.to_dict() for result in found.predict_many(images, batch_size=3)]
+    for row, one in zip(rows, images, strict=True):
+        alone = found.predict(one).to_dict()
+        for face, other in zip(row["faces"], alone["faces"], strict=True):
+            for key in ("probabilities", "expressions", "two_way"):  # a batch may round its last bits differently
+                assert face.pop(key, {}) == pytest.approx(other.pop(key, {}), abs=1e-6)
+            assert face.pop("probability") == pytest.approx(other.pop("probability"), abs=1e-6)
+        assert row == alone
+
+
+def test_another_image_ends_a_run_of_arrays_and_is_read_in_order(rgb_reader: mien.Reader, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(image(9)))
+    sources: list[Any] = [image(0, 30), image(1, 30), path, image(2), b"", image(3, 20, 20), image(4)]
+    results = list(rgb_reader.predict_many(iter(sources), batch_size=2))
+    assert [result.status for result in results] == ["ok"] * 4 + ["unreadable"] + ["ok"] * 2
+    names = ["<array>", "<array>", str(path), "<array>", "<bytes>", "<array>", "<array>"]
+    assert [result.source for result in results] == names
+    for result, source in zip(results, sources, strict=True):
+        if result.status == "ok":
+            assert shares(result) == pytest.approx(shares(rgb_reader.predict(source)), abs=1e-6)
+    given: list[Any] = [image(0, 30), image(1, 30), np.zeros((2, 2)), image(2)]
+    read = rgb_reader.predict_many(iter(given))
+    assert [next(read).status, next(read).status] == ["ok", "ok"]
+    with pytest.raises(InputError, match="an array of float64"):
+        next(read)
+    assert list(rgb_reader.predict_many([])) == []
+
+
+def test_no_more_arrays_are_taken_ahead_than_a_batch(rgb_reader: mien.Reader) -> None:
+    taken = []
+
+    def sources() -> Iterator[RGB]:
+        for number in range(10):
+            taken.append(number)
+            yield image(number, 30)
+
+    results = rgb_reader.predict_many(sources(), batch_size=4)
+    next(results)
+    assert taken == [0, 1, 2, 3]
+
+
 def test_path_bytes_and_array_agree(reader: mien.Reader, tmp_path: Path) -> None:
     array = image(1)
     path = tmp_path / "a.png"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mien.arrays import RGB, Float32, Float64, UInt8
 from mien.errors import InputError
-from mien.faces.resize import Fit, ResizeMethod, resize, rounded
+from mien.faces.resize import Fit, ResizeMethod, resize, resize_many, rounded
 from mien.results import Box, Detection
 
 #: Side of the square around a face, as a multiple of the mean side of YuNet's box. With it a crop shows, on average,
@@ -131,6 +131,25 @@ def exact_crop(
         image = _to_image(rgb, channels)
     pixels = np.asarray(image)
     return resize(pixels.reshape(*pixels.shape[:2], channels), size, method, fit)
+
+
+def exact_crops(images: UInt8, size: int, channels: int, method: ResizeMethod = "pil-bilinear") -> UInt8 | Float32:
+    """Crop whole square images of one size, each as `exact_crop` does, in few calls.
+
+    Args:
+        images: uint8 (N, H, H, 3), RGB, or (N, H, H, 1) if the crops are grey, [0, 255].
+        size: pixels on a side of the crops.
+        channels: 3 (RGB) or 1 (grey).
+        method: how to resize.
+
+    Returns:
+        (N, size, size, channels).
+    """
+    count, height, width, given = images.shape
+    if given != channels:
+        grey = np.asarray(_to_image(images.reshape(count * height, width, given), channels))
+        images = grey.reshape(count, height, width, channels)
+    return resize_many(images, size, method)
 
 
 def _to_image(rgb: UInt8, channels: int) -> Image.Image:

@@ -54,6 +54,19 @@ class Postprocessor:
                 detect=self.detect,
             )
 
+    def whole(self, name: str, width: int, height: int, rows: Float64) -> Iterator[ImageResult]:
+        """Yield the results of images of one name and size, classified whole; `rows` (N, K) are their probabilities."""
+        box, labels, model = Box(0, 0, width, height), self.config.labels, self.config.name
+        caution, has_seven = self._caution(box, None), set(labels) == set(EXPRESSIONS)
+        for row, answer in zip(rows.tolist(), self.rule.decide(rows), strict=True):
+            by_label = dict(zip(labels, row, strict=True))
+            why = join_reasons(answer.why, caution) if caution else answer.why
+            face = Face(
+                box, None, answer.label, answer.probability, why, answer.probabilities, two_way(by_label),
+                by_label if has_seven else None,
+            )  # fmt: skip
+            yield ImageResult(name, "ok", None, width, height, model, (face,), detect=self.detect)
+
     def frame(
         self, image: PreparedImage, rows: Float64, people: Sequence[int | None], frame: TimedFrame, scene: int
     ) -> FrameResult:

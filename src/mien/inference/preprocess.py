@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+
 from mien.arrays import RGB, Float32, UInt8
 from mien.errors import ImageError
 from mien.faces.choice import chosen_first
-from mien.faces.crop import Region, exact_crop, face_region
+from mien.faces.crop import Region, exact_crop, exact_crops, face_region
 from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
 from mien.inference.caution import join_reasons
 from mien.io.images.decoding import Isolation, load_image, open_image
-from mien.io.images.pixels import MAX_READ_PIXELS
+from mien.io.images.pixels import MAX_READ_PIXELS, array_to_rgb
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
 
@@ -25,6 +27,9 @@ MIN_DETECTION_SIDE = 960
 
 #: Most faces of an image that are classified. A row says if there are more.
 MAX_FACES = 500
+
+#: Arrays of one size are prepared together if their sides have at most so many pixels: crops, not photographs.
+_MAX_STACKED_SIDE = 512
 
 #: The reason of an image without a face. It names no option: it stands in rows from the command, Python and HTTP.
 NO_FACE = "no face was found; if the image is a cropped face, use it whole, without detection"
@@ -189,6 +194,26 @@ class Preprocessor:
             return self._prepare(name, rgb, found, rgb.shape[1], rgb.shape[0], more)
         except ImageError as error:
             return PreparedImage(name, "unreadable", error.reason)
+
+    def takes(self, image: object) -> bool:
+        """Return whether `stack` takes images like this one: small square arrays, used whole."""
+        if self._detector is not None or type(image) is not np.ndarray or image.dtype != np.uint8:
+            return False
+        height, width, *channels = image.shape if image.ndim in (2, 3) else (0, 0)
+        return height == width and 0 < height <= _MAX_STACKED_SIDE and channels in ([], [1], [3], [4])
+
+    def stack(self, images: UInt8) -> UInt8 | Float32:
+        """Prepare square arrays of one size together, (N, H, H) or (N, H, H, C), as a call prepares each.
+
+        Returns the inputs of the network, (N, S, S, channels).
+        """
+        count, height, width, *channels = images.shape
+        if channels in ([], [1]) and self._channels == 1:
+            rgb = images.reshape(count, height, width, 1)
+        else:
+            below = array_to_rgb(images.reshape(count * height, width, *channels))
+            rgb = below.reshape(count, height, width, 3)
+        return exact_crops(rgb, self._size, self._channels, self._method)
 
     def for_many(self) -> "Preprocessor":
         """Return a preprocessor that decodes costly images in another process, if not all."""

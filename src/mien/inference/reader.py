@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mien.arrays import RGB, Float32, Float64, UInt8
-from mien.errors import ConfigError, ImageError, InputError
+from mien.errors import ConfigError, ImageError
 from mien.faces.crop import exact_crop, face_region
 from mien.faces.tracker import Tracker
+from mien.inference.alike import alike_batches, require_several
 from mien.inference.bundle import Bundle, load_bundle
 from mien.inference.bundle_config import BundleConfig
 from mien.inference.calibration import probabilities
@@ -23,7 +24,7 @@ from mien.inference.preprocess import PreparedImage, Preprocessor
 from mien.inference.reader_options import Faces, describe, detects, max_faces
 from mien.inference.thresholds import Threshold
 from mien.io.images.decoding import Isolation, load_image
-from mien.io.images.source import ImageSource, is_single_image, open_source
+from mien.io.images.source import ImageSource, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
 from mien.runtime.providers import Device
@@ -88,14 +89,9 @@ class Reader:
         self.detect = detects(config, detect)
         self._postprocess = Postprocessor(config, rule, self.detect, self.overlooks_faces)
         self._preprocess = Preprocessor(
-            config.input_size,
-            config.input_channels,
-            self.detector if self.detect else None,
-            max_faces,
-            config.resize,
-            config.fit,
-            isolated=isolated,
-        )
+            config.input_size, config.input_channels, self.detector if self.detect else None, max_faces, config.resize,
+            config.fit, isolated=isolated,
+        )  # fmt: skip
 
     def variant(
         self, *, faces: Faces | None = None, detect: bool | None = None, threads: int | None = None,
@@ -179,13 +175,17 @@ class Reader:
         They are taken from `sources` a little ahead, and about `batch_size` crops are classified at a time. Memory does
         not grow with their number. An array (N, H, W, 3) is N images. Raises InputError for one image alone.
         """
-        if not isinstance(sources, Iterable) or is_single_image(sources):
-            what = f", not an array of shape {sources.shape}" if isinstance(sources, np.ndarray) else ""
-            several = "; several in one array are (N, H, W, 3)" if what else ""
-            raise InputError(
-                f"predict_many takes several images{what}; put a single one into a list, or use predict{several}"
-            )
-        return self.predict_named(map(open_source, sources), batch_size)
+        require_several(sources)
+        return self._predict_alike(sources, max(batch_size, 1))
+
+    def _predict_alike(self, sources: Iterable[ImageSource], batch_size: int) -> Iterator[ImageResult]:
+        """Classify arrays of one size without an object for each step, and all images after them one by one."""
+        for found in alike_batches(sources, self._preprocess.takes, batch_size):
+            if isinstance(found, np.ndarray):
+                rows = self.probabilities(self._preprocess.stack(found))
+                yield from self._postprocess.whole(open_source(found[0])[0], found.shape[2], found.shape[1], rows)
+            else:
+                yield from self.predict_named(map(open_source, found), batch_size)
 
     def predict_named(
         self, sources: Iterable[tuple[str, ImageSource | ImageError]], batch_size: int = BATCH_SIZE
@@ -281,9 +281,9 @@ class Reader:
         return self._postprocess.images(images, rows)
 
     def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
-        if not crops:
-            return np.empty((0, len(self.config.labels)))
-        return self.probabilities(np.stack(crops).astype(np.float32))
+        return (
+            self.probabilities(np.stack(crops, dtype=np.float32)) if crops else np.empty((0, len(self.config.labels)))
+        )
 
 
 def load(
