@@ -49,8 +49,8 @@ def write_data(folder: Path) -> None:
 class Page(Tab):
     """The page in a browser tab, with what a test does on it."""
 
-    def wait_for(self, selector: str, text: str) -> None:
-        sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=PATIENCE)
+    def wait_for(self, selector: str, text: str, patience: float = PATIENCE) -> None:
+        sync_api.expect(self.tab.locator(selector)).to_contain_text(text, timeout=patience)
 
     def wait_until_shown(self, name: str) -> None:
         """Wait until a picture is on the stage, with its faces."""

@@ -9,6 +9,9 @@ import pytest
 from mien.io.layout import FINAL, HISTORY, METRICS
 from mien.server.fix.training import FOLDS, _fraction, _free_folder
 
+#: A training may take as long as it needs, in milliseconds.
+HOURS = 4 * 3_600_000
+
 
 def test_progress_is_that_of_the_run_folder(tmp_path: Path) -> None:
     assert _fraction(None) == 0
@@ -42,15 +45,15 @@ def test_train_stop_train_and_look_again(command: Any, browser: Any, visit: Call
         page.wait_until_not(name)
     page.tab.click("#enough-open")
     page.tab.click("#train")
-    page.wait_for("#training-text", "Training without the decisions: fold 1 of 3")
+    page.wait_for("#training-text", "Training without the decisions: fold 1 of 3", HOURS)
     page.check_accessible()
     page.tab.click("#train-stop")
     page.wait_for("#training-text", "The training was stopped.")
     page.tab.click("#train")
-    page.wait_for("#training-text", "Training with the decisions")
+    page.wait_for("#training-text", "Training with the decisions", HOURS)
     page.press("k")  # one can go on meanwhile
     page.wait_for("#progress-text", "4 decided")
-    page.wait_for("#training-text", "The pictures are in a new order")
+    page.wait_for("#training-text", "The pictures are in a new order", HOURS)
     page.wait_for("#outcome-text", "images")
     page.check_accessible()
     assert page.tab.locator("#outcome-table tbody tr").count() > 2

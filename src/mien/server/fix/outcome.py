@@ -46,7 +46,7 @@ def measure_outcome(before: SavedPredictions, after: SavedPredictions) -> dict[s
     found = compare_predictions([_only(before, same, BEFORE), _only(after, same, AFTER)])
     return {
         "sentence": found.conclusion(),
-        "columns": ["", "without the decisions", "with the decisions"],
+        "columns": ["metric", "without the decisions", "with the decisions"],
         "rows": [list(row) for row in found.rows()],
         "notes": [*notes, *found.notes],
     }
