@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from mien.arrays import Float64
+from mien.arrays import Float64, UInt8
 from mien.inference.answer_fields import two_way
 from mien.inference.bundle_config import BundleConfig
 from mien.inference.caution import join_reasons, small_face, whole_photograph
 from mien.inference.decision import Answer, AnswerRule
 from mien.inference.preprocess import PreparedImage
+from mien.io.images.source import open_source
 from mien.io.video.frames import TimedFrame
 from mien.labels import EXPRESSIONS
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
@@ -54,8 +55,9 @@ class Postprocessor:
                 detect=self.detect,
             )
 
-    def whole(self, name: str, width: int, height: int, rows: Float64) -> Iterator[ImageResult]:
-        """Yield the results of images of one name and size, classified whole; `rows` (N, K) are their probabilities."""
+    def arrays(self, images: UInt8, rows: Float64) -> Iterator[ImageResult]:
+        """Yield the results of arrays (N, H, W[, C]) classified whole; `rows` (N, K) are their probabilities."""
+        (name, _), (height, width) = open_source(images), images.shape[1:3]
         box, labels, model = Box(0, 0, width, height), self.config.labels, self.config.name
         caution, has_seven = self._caution(box, None), set(labels) == set(EXPRESSIONS)
         for row, answer in zip(rows.tolist(), self.rule.decide(rows), strict=True):

@@ -182,8 +182,7 @@ class Reader:
         """Classify arrays of one size without an object for each step, and all images after them one by one."""
         for found in alike_batches(sources, self._preprocess.takes, batch_size):
             if isinstance(found, np.ndarray):
-                rows = self.probabilities(self._preprocess.stack(found))
-                yield from self._postprocess.whole(open_source(found[0])[0], found.shape[2], found.shape[1], rows)
+                yield from self._postprocess.arrays(found, self.probabilities(self._preprocess.stack(found)))
             else:
                 yield from self.predict_named(map(open_source, found), batch_size)
 
@@ -277,13 +276,11 @@ class Reader:
 
     def _results(self, images: Sequence[PreparedImage]) -> Iterator[ImageResult]:
         """Classify the crops of some images together."""
-        rows = self._classify_crops([one for image in images for one in image.inputs])
-        return self._postprocess.images(images, rows)
+        return self._postprocess.images(images, self._classify_crops([one for image in images for one in image.inputs]))
 
     def _classify_crops(self, crops: Sequence[UInt8 | Float32]) -> Float64:
-        return (
-            self.probabilities(np.stack(crops, dtype=np.float32)) if crops else np.empty((0, len(self.config.labels)))
-        )
+        none = np.empty((0, len(self.config.labels)))
+        return self.probabilities(np.stack(crops, dtype=np.float32)) if crops else none
 
 
 def load(
