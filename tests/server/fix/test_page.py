@@ -42,7 +42,8 @@ def test_the_picture_its_reason_and_the_models_answer_are_shown(page: Any) -> No
 
 
 @pytest.mark.parametrize(
-    ("key", "decision", "label"), [("k", "keep", "happy"), ("2", "relabel", "sad"), ("x", "leave-out", "")]
+    ("key", "decision", "label"),
+    [("k", "keep", "happy"), ("1", "keep", "happy"), ("2", "relabel", "sad"), ("x", "leave-out", "")],
 )
 def test_a_key_stores_a_decision_and_shows_the_next_picture(
     page: Any, served: Any, key: str, decision: str, label: str

@@ -1,4 +1,5 @@
-// What can be decided: buttons and keys of the same actions. An action is {key, text, run, primary, colour}.
+// What can be decided: buttons and keys of the same actions. An action is {key, text, run, primary, colour}; one without
+// text is a key alone.
 
 import { make, show } from "../dom.js";
 
@@ -8,7 +9,7 @@ let current = [];
 export function offer(container, actions) {
   current = actions;
   const old = new Map([...container.children].map((button) => [button.dataset.key, button]));
-  actions.forEach((action, n) => {
+  actions.filter(({ text }) => text).forEach((action, n) => {
     const button = old.get(action.key) ?? newButton(action.key);
     old.delete(action.key);
     fill(button, action);

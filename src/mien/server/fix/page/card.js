@@ -52,7 +52,10 @@ function offerActions() {
   if (copies) actions.push({ key: "o", text: "Keep only the marked one", run: keepMarked });
   classes.forEach((label, n) => {
     const key = n < 9 ? String(n + 1) : `label-${label}`;
-    if (label === shown.label && !copies) return;
+    if (label === shown.label && !copies) {
+      actions.push({ key, run: () => choose("keep") });
+      return;
+    }
     const text = copies ? `They are ${label}` : shown.label ? `It is ${label}` : label;
     const primary = !shown.label && label === shown.suggested;
     actions.push({ key, text, run: () => choose("relabel", label), primary, colour: colourOf(label) });
