@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,8 +180,10 @@ def chosen_fixes(data: Path, fixes: "bool | str | Path | Fixes") -> Fixes | None
     if isinstance(fixes, Fixes):
         return fixes if fixes.rows else None
     if isinstance(fixes, bool):
-        path = fixes_path(data)
-        found = open_fixes(path) if fixes and path.exists() else None
+        path, there = fixes_path(data), False
+        with suppress(PermissionError):  # reading the data says what may not be looked at
+            there = fixes and path.exists()
+        found = open_fixes(path) if there else None
         return found if found is not None and (found.rows or found.bad_rows or found.cut_short) else None
     return open_fixes(path_argument("fixes", fixes, "True, False or a CSV of mien fix"))
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,10 @@ def fixes_path(data: Path) -> Path:
         >>> fixes_path(Path("faces.zip")).name
         'faces.zip.mien-fixes.csv'
     """
-    return data / FILE_NAME if data.is_dir() else data.with_name(f"{data.name}.{FILE_NAME}")
+    inside = False
+    with suppress(PermissionError):  # reading the data says what may not be looked at
+        inside = data.is_dir()
+    return data / FILE_NAME if inside else data.with_name(f"{data.name}.{FILE_NAME}")
 
 
 def read_fixes(path: Path) -> ParsedFixes:
