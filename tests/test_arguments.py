@@ -57,9 +57,12 @@ def test_a_setting_is_said_in_the_idiom_of_its_door() -> None:
     assert flag("start_from") == "--from"
 
 
-#: Rooms that only the command reaches, and texts that are read with no door open: reports and the advice on data.
+#: Rooms that only the command reaches, texts that are read with no door open (reports and the advice on data), and
+#: modules that put together a command.
 _MAY_NAME_FLAGS = (
     "cli/",
+    "data/fixes/opening.py",
+    "server/fix/",
     "report/sections/",
     "report/report.py",
     "data/issues.py",

@@ -54,7 +54,7 @@ def test_the_mirror_image_counts_in_every_interface(
     assert {name: row["faces"][0]["probabilities"] for name, row in rows.items()} == dict.fromkeys(rows, expected)
     assert face.to_dict()["probabilities"] == expected
     models = {model["name"]: model["mirror"] for model in server.get("/v1/models").json()["models"]}
-    assert models == {"mien": False, "brightness": False, "averaging": True}
+    assert models == {"mien": True, "brightness": False, "averaging": True}
 
 
 def test_every_interface_gives_the_same_row(
@@ -147,7 +147,7 @@ def test_models_are_described(server: Any, reader: Reader) -> None:
     assert (first["size"], first["channels"], first["framing"]) == (48, 1, "face")
     assert first["sha256"] == reader.config.sha256
     assert first["device"] == reader.device == "cpu"
-    assert first["mirror"] is reader.mirror is False
+    assert first["mirror"] is reader.mirror is True
 
 
 @pytest.mark.parametrize("view", ["overlay", "heat"])

@@ -17,7 +17,7 @@ from mien.server.schemas import ExplainParams, PredictParams, read_params
 def app(reader: Reader) -> FastAPI:
     """An application whose routes answer with the parameters that they got."""
     app = FastAPI()
-    add_error_handlers(app, create_app(reader).state.mien)
+    add_error_handlers(app, create_app(reader).state.mien.problem_response)
 
     @app.get("/predict")
     async def predict(request: Request) -> PredictParams:

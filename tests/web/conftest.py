@@ -14,6 +14,8 @@ from static_site import StaticSite
 from web_build import find_node, run_in_web
 from web_library import Browser
 
+from mien.inference.bundle import SHIPPED
+
 __all__ = ["drawn_bundle", "start_browser"]  # fixtures
 
 
@@ -33,10 +35,11 @@ def page_folder(library: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def site_folder(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a site with a page that has the library in `dist/`; tests add files of their own."""
+    """The folder of a site: a page, the library in `dist/`, the shipped models in `models/`; tests add files."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(Path(__file__).parent / "page", folder)
     (folder / "dist").symlink_to(library)
+    (folder / "models").symlink_to(SHIPPED)
     Image.new("RGB", (16, 16), "white").save(folder / "icon.png")
     return folder
 

@@ -9,7 +9,6 @@ from rows import check_row
 from static_site import StaticSite
 
 import mien
-from mien.inference.bundle import SHIPPED
 
 __all__ = ["open_firefox"]  # a fixture
 
@@ -20,7 +19,6 @@ READ_IN_PART = {"half a JPEG"}
 def test_every_picture_gets_the_same_row(
     open_firefox: Callable[[str], FirefoxTab], site: StaticSite, site_folder: Path
 ) -> None:  # fmt: skip
-    (site_folder / "models").symlink_to(SHIPPED)
     tab = open_firefox(site.url)
     assert tab.run("(bundle) => page.load(bundle)", "models/mien/")["name"] == "mien"
     reader = mien.load("mien", threads=1)

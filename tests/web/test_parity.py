@@ -17,7 +17,6 @@ from web_library import Browser
 
 import mien
 from mien.data.synthetic.faces import draw_face
-from mien.inference.bundle import SHIPPED
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +28,6 @@ def files(site_folder: Path) -> dict[str, bytes]:
     for number, data in enumerate(found.values()):
         (folder / str(number)).write_bytes(data)
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models(site_folder: Path) -> None:
-    """The shipped models, beside the page."""
-    (site_folder / "models").symlink_to(SHIPPED)
 
 
 def test_every_picture_gets_the_same_row(tab: Browser, files: dict[str, bytes]) -> None:
