@@ -1,56 +1,51 @@
 """`mien fix` without its page: the list of what to look at, merging, and one line for every mistake."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mien.cli import main
 from mien.data.fixes.records import FILE_NAME, Fix
 from mien.data.fixes.store import FixesFile, read_fixes
 
-Capture = pytest.CaptureFixture[str]
-
-
-def mien(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+Call = Callable[..., tuple[int, str, str]]
 
 
 def fix(decision: str, label: str = "", who: str = "") -> Fix:
     return Fix("1" * 64, "sad/a.png", decision, label, "sad", who=who)  # type: ignore[arg-type]
 
 
-def test_every_image_is_a_row_with_the_reason(faces: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert mien("fix", faces, "--jsonl", "-", "--no-detect", "--out", tmp_path / "fixes.csv") == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def test_every_image_is_a_row_with_the_reason(faces: Path, tmp_path: Path, call: Call) -> None:
+    status, out, _ = call("fix", faces, "--jsonl", "-", "--no-detect", "--out", tmp_path / "fixes.csv")
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
     assert len(rows) == 40
     assert all(row["kind"] and row["reason"] for row in rows)
     assert sum(row["sampled"] for row in rows) == 10
     assert not (faces / FILE_NAME).exists()
 
 
-def test_the_list_says_what_is_left(faces: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert mien("fix", faces, "--list", "--no-detect", "--out", tmp_path / "fixes.csv") == 0
-    out = capsys.readouterr().out
+def test_the_list_says_what_is_left(faces: Path, tmp_path: Path, call: Call) -> None:
+    status, out, _ = call("fix", faces, "--list", "--no-detect", "--out", tmp_path / "fixes.csv")
+    assert status == 0
     assert "40 images to look at" in out
     assert "labelled" in out
 
 
-def test_merging_shows_the_conflicts(tmp_path: Path, capsys: Capture) -> None:
+def test_merging_shows_the_conflicts(tmp_path: Path, call: Call) -> None:
     mine, other = tmp_path / FILE_NAME, tmp_path / "ben.csv"
     FixesFile(mine).append([fix("keep", "sad", "Ada")])
     FixesFile(other).append([fix("leave-out")])
-    assert mien("fix", tmp_path, "--merge", other) == 1
-    out, err = capsys.readouterr()
+    status, out, err = call("fix", tmp_path, "--merge", other)
+    assert status == 1
     assert "1 decision added from" in out
     assert "sad/a.png: people disagree: Ada: kept as sad; ben: left out" in out
     assert "people disagree about 1 image" in err
     assert len(read_fixes(mine).fixes) == 2
-    assert mien("fix", tmp_path, "--merge", other) == 1
-    assert "0 decisions added" in capsys.readouterr().out
+    status, out, _ = call("fix", tmp_path, "--merge", other)
+    assert status == 1
+    assert "0 decisions added" in out
 
 
 @pytest.mark.parametrize(
@@ -59,12 +54,11 @@ def test_merging_shows_the_conflicts(tmp_path: Path, capsys: Capture) -> None:
      (("--list",), "--classes")],
 )  # fmt: skip
 def test_a_bad_call_is_one_line(
-    arguments: tuple[str, ...], reason: str, faces: Path, tmp_path: Path, capsys: Capture
+    arguments: tuple[str, ...], reason: str, faces: Path, tmp_path: Path, call: Call
 ) -> None:
     for path in (faces / "sad").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    assert mien("fix", tmp_path, *arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
+    status, out, err = call("fix", tmp_path, *arguments)
+    assert (status, out) == (2, "")
     assert reason in err
     assert err.count("\n") == 1

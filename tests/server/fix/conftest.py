@@ -53,6 +53,12 @@ def serve(session_of: Callable[..., FixSession]) -> Iterator[Callable[..., Serve
 
 
 @pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    """A new session, served."""
+    return serve()
+
+
+@pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A dataset of one test, which may change it."""
     write_data(tmp_path / "data")

@@ -11,11 +11,6 @@ COUNT = 6
 
 
 @pytest.fixture
-def served(serve: Callable[..., Any]) -> Any:
-    return serve()
-
-
-@pytest.fixture
 def page(served: Any, browser: Any, visit: Callable[..., Any]) -> Any:
     """The page with a grid of the wrong labels."""
     opened = visit(browser, served.url)

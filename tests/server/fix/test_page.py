@@ -14,11 +14,6 @@ FIRST = "happy/wrong-"
 
 
 @pytest.fixture
-def served(serve: Callable[..., Any]) -> Any:
-    return serve()
-
-
-@pytest.fixture
 def page(served: Any, browser: Any, visit: Callable[..., Any]) -> Any:
     """The page, with its first picture: a sad face under `happy`."""
     opened = visit(browser, served.url)

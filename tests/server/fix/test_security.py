@@ -1,6 +1,5 @@
 """Nobody but the page that has the token reads or decides anything, and only under the names of this machine."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,11 +11,6 @@ ROUTES = [
     ("GET", "/v1/fix/training"), ("POST", "/v1/fix/training"), ("POST", "/v1/fix/decisions"), ("POST", "/v1/fix/undo"),
     ("POST", "/v1/fix/later"),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def served(serve: Callable[..., Any]) -> Any:
-    return serve()
 
 
 def ask(served: Any, method: str, path: str, token: str | None = TOKEN, **headers: str) -> httpx.Response:
