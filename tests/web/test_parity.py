@@ -19,7 +19,7 @@ import mien
 from mien.data.synthetic.faces import draw_face
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as long as the site: a worker may come back to this module
 def files(site_folder: Path) -> dict[str, bytes]:
     """All pictures, written to the site as `pictures/0` and so on."""
     folder = site_folder / "pictures"
