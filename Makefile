@@ -82,11 +82,20 @@ format: setup
 docs: setup
 	$(BIN)/zensical build --clean --strict
 
+# Every benchmark that the docs quote, which takes hours, then the quotes themselves. DATA=FOLDER also measures what needs
+# data (benchmarks/README.md). BENCHES="latency read_speed" runs some of the others.
+BENCHES ?= latency crop_overhead read_speed check_speed training_speed near_duplicates interval_coverage
+RECORD  := MIEN_RECORD=1 $(BIN)/python
+
 bench: setup
-	$(BIN)/python benchmarks/near_duplicates.py
-	$(BIN)/python benchmarks/interval_coverage.py
-	$(BIN)/python benchmarks/check_speed.py
-	$(BIN)/python benchmarks/training_speed.py
+	@for name in $(BENCHES); do echo "== $$name"; $(RECORD) benchmarks/$$name.py || exit 1; done
+ifdef DATA
+	mkdir -p build
+	MIEN_DATA='$(abspath $(DATA))' $(RECORD) benchmarks/shipped_model.py --json build/metrics.json \
+		--model mien --model mien-int8 --model mien-light
+endif
+	$(BIN)/python benchmarks/measured.py
+	$(BIN)/python recipes/write_card.py $(if $(DATA),build/metrics.json)
 
 # All files of a release, into dist/; uploads nothing. TAG=v0.2.0 also checks the tag and that all is committed.
 release: setup docs web

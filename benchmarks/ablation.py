@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from measured import data_option
 from mien.training.backend import require_keras
 from mien.training.loop.batches import TrainingArrays
 from shipped_model_data import HAPPY, SAD, UNDECIDED, Fold, read_fold
@@ -108,7 +109,7 @@ def measure(network: Any, fold: Fold) -> list[float]:
 def main() -> None:
     """Train and evaluate every variant, and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
+    data_option(parser, "fer2013/")
     parser.add_argument("--work", type=Path, required=True, help="where the runs go")
     parser.add_argument("--recipe", type=Path, required=True, help="where train_mien.py worked: its data/")
     parser.add_argument("--epochs", type=int, default=8)

@@ -16,7 +16,8 @@ from statistics import median
 import numpy as np
 
 import mien
-from latency import named, processor
+from latency import named
+from measured import processor
 from mien.data.synthetic.faces import draw_face
 from mien.faces.crop import crop
 from mien.inference.bundle import Bundle, shipped_models

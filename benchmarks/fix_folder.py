@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from measured import data_option
 from mien.data.dataset import read_manifest
 from mien.data.fixes.estimate import draw_order, estimate_remaining, interleave
 from mien.data.fixes.opening import open_session
@@ -231,7 +232,7 @@ def compare(before: dict[str, bool], after: dict[str, bool]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds small/")
+    data_option(parser, "small/")
     parser.add_argument("--repeats", type=int, default=5, help="spoiled folders, and halves of the files  [5]")
     parser.add_argument("--runs", type=int, default=100, help="simulated sessions for the estimate  [100]")
     parser.add_argument("--share", type=float, default=1.0, help="the fraction of the files to use  [1]")

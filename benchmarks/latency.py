@@ -18,7 +18,6 @@ model. A folder of bundles stands for all of them, so two releases are compared 
 import argparse
 import io
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ import numpy as np
 from PIL import Image
 
 import mien
+from measured import Row, processor, record
 from mien.data.synthetic.faces import draw_face
 from mien.faces.crop import crop
 from mien.inference.bundle import CONFIG_FILE, Bundle, load_bundle, shipped_models
@@ -38,23 +38,9 @@ from mien.inference.classifier import Classifier
 from mien.io.layout import BUNDLE
 from mien.runtime.sessions import open_session
 
-#: Instruction sets that decide the speed of float and integer convolutions on x86.
-FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8")
 WARM_UP = 30
 
 Call = Callable[[int], Any]
-
-
-def processor() -> str:
-    """Return the name of the processor and its relevant instruction sets."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
-    found = {key.strip(): value.strip() for key, value in lines.items()}
-    flags = [flag for flag in FLAGS if flag in found.get("flags", "").split()]
-    name = found.get("model name") or platform.processor() or platform.machine()
-    model = f" (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else ""
-    return f"{name}{model}; {', '.join(flags) or 'instruction sets unknown'}"
 
 
 def crops(size: int, channels: int) -> list[Any]:
@@ -180,9 +166,18 @@ def main() -> None:
             found[name][how] = options.batch / float(np.median(values)) * 1e3
     for name, values in measure(photos, options.calls // 10 or 1, options.rounds).items():
         found[name]["photo"] = float(np.median(values))
+    rows: list[Row] = []
     for name, row in found.items():
         photo = f"{row['photo']:11.2f}" if "photo" in row else ""
         print(f"{name:{width}}  {row['onnxruntime']:11.0f} {row['end to end']:11.0f}{photo}")
+        rows += [
+            (f"{name}: size of the graph", "MB", sizes[name] / 1e6),
+            (f"{name}: one face", "ms", float(np.median(times[name]))),
+            (f"{name}: crops, batches of {options.batch}", "crops/s", row["end to end"]),
+            (f"{name}: crops by onnxruntime alone", "crops/s", row["onnxruntime"]),
+        ]
+        rows += [(f"{name}: photograph of 512 pixels", "ms", row["photo"])] if "photo" in row else []
+    record("latency", rows)
 
 
 if __name__ == "__main__":

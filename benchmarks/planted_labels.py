@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from measured import data_option
 from mien.data.dataset import read_manifest
 from mien.data.label_issues import find_label_issues
 from mien.errors import MienError
@@ -100,7 +101,7 @@ def fer2013(reader: Reader, data: Path) -> tuple[Predictions, Bools]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/ and small/")
+    data_option(parser, "fer2013/ and small/")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="bundle or run  [the shipped model]")
     parser.add_argument("--share", type=float, default=0.1, help="fraction of the labels to flip  [0.1]")
     parser.add_argument("--repeats", type=int, default=20)

@@ -22,7 +22,7 @@ from PIL import Image, ImageEnhance
 from skimage.data import astronaut
 
 import mien
-from latency import processor
+from measured import processor
 from mien.faces.crop import crop, face_region
 from mien.io.images.decoding import load_image
 from mien.runtime.cores import available_cores

@@ -9,12 +9,12 @@ Prints in how many images a face is found, and the accuracy of happy vs sad with
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 import mien
+from measured import data_option
 from mien.arrays import RGB
 from mien.data.dataset import read_manifest
 from mien.labels import EXPRESSIONS
@@ -46,7 +46,7 @@ def compare(model: str | None, title: str, images: Sequence[RGB | str], labels: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    data_option(parser, "fer2013/ and small/")
     parser.add_argument("--model", metavar="NAME|FOLDER")
     parser.add_argument("--limit", type=int, metavar="N", help="images of each kind, sampled with a fixed seed  [all]")
     options = parser.parse_args()

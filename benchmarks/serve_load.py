@@ -34,7 +34,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from isolation_speed import processor_seconds
-from latency import processor
+from measured import processor
 
 IN_PROCESS = """
 import sys, time, mien

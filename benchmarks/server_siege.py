@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latency import processor
+from measured import processor
 from serve_load import Server, images, request
 from siege_attacks import HOST, NICENESS, besiege, connect
 

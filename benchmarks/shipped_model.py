@@ -20,7 +20,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from measured import Row, data_option, record
 from mien.errors import MienError
 from mien.inference.bundle import load_bundle
 from mien.inference.reader import Reader
@@ -112,11 +114,19 @@ def run(options: argparse.Namespace) -> None:
         write_text(options.json, json.dumps(report, indent=1, allow_nan=False))
     for model in found if options.plots else []:
         draw(options.plots, model)
+    record("shipped_model", [row for model in found for row in recorded(model.to_dict())])
+
+
+def recorded(model: dict[str, Any]) -> Iterator[Row]:
+    """Yield the accuracies of a model; the card holds all that was measured."""
+    for row in model["rows"]:
+        if row["section"] == "Accuracy":
+            yield f"{model['model']}: {row['name']}", "", f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds fer2013/")
+    data_option(parser, "fer2013/")
     parser.add_argument("--model", type=Path, action="append", metavar="FOLDER", help="bundle or run; may be repeated")
     parser.add_argument("--json", type=Path, metavar="OUT", help="every metric, for machines")
     parser.add_argument("--markdown", type=Path, metavar="OUT", help="the printed tables")

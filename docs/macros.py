@@ -8,6 +8,7 @@ import inspect
 import re
 from html import escape
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)]+)\)")
 
 def define_env(env: Any) -> None:
     """Tell the site generator which functions a page may call."""
-    for name, macro in {"settings": settings_tables, "commands": commands, "copied": copied}.items():
+    macros = {"settings": settings_tables, "commands": commands, "copied": copied, "measurements": measurements}
+    for name, macro in macros.items():
         env.macro(macro, name)
 
 
@@ -36,6 +38,14 @@ def copied(name: str) -> str:
     """Return a Markdown file of the repository, its links pointed at the site's pages."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("docs/images/", "images/")
     return _LINK.sub(_site_link, text)
+
+
+def measurements() -> str:
+    """Return every result of `benchmarks/results` as a heading and a table."""
+    spec: Any = spec_from_file_location("measured", ROOT / "benchmarks" / "measured.py")
+    module: Any = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.results_page(module.results()))
 
 
 def settings_tables() -> str:

@@ -36,3 +36,9 @@ def test_every_verb_has_its_help(macros: ModuleType) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| <code>")]
     assert len(rows) > 100
     assert all(row.count("|") == 3 for row in rows)
+
+
+def test_every_result_is_on_the_page_of_measurements(macros: ModuleType) -> None:
+    text: str = macros.measurements()
+    names = sorted(path.stem for path in (macros.ROOT / "benchmarks" / "results").glob("*.json"))
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == names

@@ -1,0 +1,72 @@
+"""What README, model card and pages say was measured is what the benchmarks recorded."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import measured
+from measured import PAGES, QUOTE, ROOT, number, quoted, record, results, results_page, updated
+
+FOUND = results()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_quote_is_the_recorded_figure(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert updated(text, FOUND) == text, "run python benchmarks/measured.py"
+
+
+def test_there_are_quotes() -> None:
+    assert {path.name for path in PAGES if QUOTE.search(path.read_text(encoding="utf-8"))} >= {
+        "README.md", "MODEL_CARD.md"
+    }  # fmt: skip
+
+
+def test_no_quote_inside_a_line_begins_one() -> None:
+    """Markdown takes a line that begins with a comment for HTML, and ends the paragraph there."""
+    for page in PAGES:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            assert not line.startswith("<!-- measured: ") or line.startswith("<!-- measured: table "), (page.name, line)
+
+
+def test_every_result_is_on_the_page_of_measurements() -> None:
+    text = results_page(FOUND)
+    for name, result in FOUND.items():
+        assert f"\n## {name}\n" in text
+        assert (ROOT / "benchmarks" / f"{name}.py").exists()
+        for what, figure in result["figures"].items():
+            assert f"| {what} | {number(figure['value'], 3)} {figure['unit']} |" in text
+
+
+def test_a_benchmark_records_only_if_it_is_asked_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(measured, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(measured, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["benchmarks/near.py", "--data", "/data/faces/fer2013"])
+    monkeypatch.setenv("MIEN_DATA", "/data/faces/")
+    monkeypatch.delenv("MIEN_RECORD", raising=False)
+    rows: list[measured.Row] = [
+        ("cold start", "s", [0.3, 0.2, 0.25123]),
+        ("graph", "MB", 3.52),
+        ("faces", "", "3 [2, 4]"),
+    ]
+    record("near", rows)
+    assert not (tmp_path / "results").exists()
+    monkeypatch.setenv("MIEN_RECORD", "1")
+    record("near", rows)
+    found = json.loads((tmp_path / "results" / "near.json").read_text())
+    assert found["command"] == "python benchmarks/near.py --data $MIEN_DATA/fer2013"
+    assert found["figures"]["cold start"] == {"unit": "s", "value": 0.2512, "minimum": 0.2, "maximum": 0.3, "runs": 3}
+    assert [quoted(f"near / {what}", {"near": found}) for what, _, _ in rows] == ["0.25 s", "3.5 MB", "3 [2, 4]"]
+    text = "It takes <!-- measured: near / cold start -->9 s<!-- end -->."
+    assert updated(text, {"near": found}) == "It takes <!-- measured: near / cold start -->0.25 s<!-- end -->."
+    with pytest.raises(KeyError):
+        updated("<!-- measured: near / warm start -->1 s<!-- end -->", {"near": found})
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(6557.0, 2, "6 600"), (0.2714, 2, "0.27"), (12.0, 3, "12"), (0.000123, 2, "0.00012"), (1234567, 3, "1 230 000")],
+)
+def test_numbers_have_significant_digits(value: float, digits: int, text: str) -> None:
+    assert number(value, digits) == text
