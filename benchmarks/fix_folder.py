@@ -1,24 +1,22 @@
-"""Measure `mien fix`: decisions until planted faults are seen, coverage of the estimate, labels of an unsorted folder.
+"""Measure `mien fix`: decisions until planted faults are seen, and the labels that an unsorted folder needs.
 
-    python benchmarks/fix_folder.py --data $MIEN_DATA [--repeats 5] [--runs 100] [--train] [--share 1]
+    python benchmarks/fix_folder.py --data $MIEN_DATA [--repeats 5] [--first 0] [--decisions-only] [--train] [--share 1]
 
 `--data` is the folder that holds `small/` and `fer2013/`. A fifth of the files of `small/` is spoiled: labels are
 flipped, and drawings, textures and copies under the other label are added. A careful user, who knows what was planted,
 follows the queue.
 
 - Decisions until 90 % of the planted faults were seen, against the same files in random order, for each kind.
-- In `--runs` simulated sessions on ranked lists, how often the 95 % interval of what is left holds the truth; each is
-  asked at four fixed places, and when the estimate first says "enough".
 - Labels that an unsorted folder needs until the last layer reaches 95 % of its accuracy with all labels, on the half of
   the files that is never labelled: in the order of `mien fix` against random order.
 - With `--train`: the accuracy of `mien train` by 5-fold cross-validation, before and after the decisions, by the labels
-  that the photographs should have (an hour or more).
+  that the photographs should have, in each folder (an hour or more for each).
 """
 
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +26,6 @@ from PIL import Image
 
 from measured import data_option
 from mien.data.dataset import read_manifest
-from mien.data.fixes.estimate import draw_order, estimate_remaining, interleave
 from mien.data.fixes.opening import open_session
 from mien.data.fixes.proposals import Proposer
 from mien.data.fixes.session import FixSession
@@ -123,43 +120,6 @@ def decide_carefully(session: FixSession, planted: Planted, count: int) -> None:
             session.decide(item.name, "keep" if right == item.label else "relabel", right)
 
 
-#: How the rate of faults falls with the place in the list, in [0, 1].
-RATES: dict[str, Callable[[Floats], Floats]] = {
-    "falls steeply": lambda place: 0.9 * np.exp(-8 * place) + 0.02,
-    "falls slowly": lambda place: 0.4 * (1 - place),
-    "the same everywhere": lambda place: np.full(len(place), 0.2),
-    "rises (a model that is wrong)": lambda place: 0.4 * place,
-}
-
-
-def coverage(rate: Callable[[Floats], Floats], count: int, runs: int) -> tuple[int, int, int, int]:
-    """Return how often the interval held the truth at fixed places, of how many; and the same where it said enough."""
-    rng = np.random.default_rng(0)
-    names = [str(number) for number in range(count)]
-    held = asked = stopped_held = stopped = 0
-    for run in range(runs):
-        truth = dict(zip(names, (rng.random(count) < rate(np.arange(count) / count)).tolist(), strict=True))
-        drawn = draw_order(names, run)
-        order, _ = interleave(names, drawn)
-        wrong: dict[str, bool] = {}
-        done = False
-        for place, name in enumerate(order, 1):
-            wrong[name] = truth[name]
-            fixed = place in {round(part * count) for part in (0.3, 0.5, 0.7, 0.9)}
-            if not fixed and (done or place % 10):
-                continue
-            found = estimate_remaining(names, drawn, wrong)
-            left = sum(is_wrong for one, is_wrong in truth.items() if one not in wrong)
-            if fixed and found.wrong is not None:
-                asked += 1
-                held += found.low <= left <= found.high
-            if found.enough and not done:
-                done = True
-                stopped += 1
-                stopped_held += found.low <= left <= found.high
-    return held, asked, stopped_held, stopped
-
-
 def labels_needed(
     features: Floats, known: Floats | None, labels: Ints, by_choice: bool, seed: int
 ) -> tuple[int, float, int]:
@@ -234,32 +194,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data_option(parser, "small/")
     parser.add_argument("--repeats", type=int, default=5, help="spoiled folders, and halves of the files  [5]")
-    parser.add_argument("--runs", type=int, default=100, help="simulated sessions for the estimate  [100]")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first spoiled folder  [0]")
+    parser.add_argument("--decisions-only", action="store_true", help="measure no unsorted folder")
     parser.add_argument("--share", type=float, default=1.0, help="the fraction of the files to use  [1]")
     parser.add_argument("--train", action="store_true", help="also train before and after the decisions")
     options = parser.parse_args()
-    print("| rate of faults along the list | n | interval holds at fixed places | where it says enough |")
-    print("|---|---|---|---|")
-    for title, rate in RATES.items():
-        for count in (200, 1000):
-            held, asked, stopped_held, stopped = coverage(rate, count, options.runs)
-            print(f"| {title} | {count} | {held} of {asked} | {stopped_held} of {stopped} |", flush=True)
-    print("\n| unsorted folder | order | labels until 95 % of the accuracy of all | that accuracy |\n|---|---|---|---|")
-    for row in unsorted_rows(options.data, 4 * options.repeats):
-        print(row, flush=True)
+    if not options.decisions_only:
+        print("| unsorted folder | order | labels until 95 % of the accuracy of all | that accuracy |")
+        print("|---|---|---|---|")
+        for row in unsorted_rows(options.data, 4 * options.repeats):
+            print(row, flush=True)
     print("\n| planted | decisions until 90 % were seen | in random order | times fewer |\n|---|---|---|---|")
     rows: dict[str, list[tuple[int, float]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in range(options.repeats):
+        for seed in range(options.first, options.first + options.repeats):
             planted = spoil(options.data / "small", Path(scratch) / str(seed), seed, options.share)
             session = open_session(planted.folder, classes=CLASSES)
             for kind in (None, *dict.fromkeys(planted.kinds.values())):
                 found = seen_until(session, planted, kind, np.random.default_rng(seed))
                 rows.setdefault(kind or "all", []).append(found)
-            if options.train and seed == 0:
-                before = right_answers(planted, Path(scratch) / "before", fixes=False)
+            if options.train:
+                before = right_answers(planted, Path(scratch) / f"{seed}-before", fixes=False)
                 decide_carefully(session, planted, decisions_until_seen(session.order, set(planted.kinds)))
-                after = right_answers(planted, Path(scratch) / "after", fixes=True)
+                after = right_answers(planted, Path(scratch) / f"{seed}-after", fixes=True)
                 print(compare(before, after), flush=True)
     for name, every in rows.items():
         ours, chance = np.mean([one[0] for one in every]), np.mean([one[1] for one in every])

@@ -8,7 +8,7 @@ order, however good or bad the model is.
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
@@ -20,7 +20,7 @@ from mien.text import pluralize
 
 #: One image of so many is drawn by chance: few while there are data issues to look at, more after them. Each that is
 #: drawn delays the others, and before the issues are looked at nobody asks how much is left.
-EVERY_ISSUE, EVERY = 20, 4
+EVERY_ISSUE, EVERY = 50, 4
 #: Nothing is estimated from fewer images drawn by chance.
 MIN_SAMPLED = 10
 #: It is enough if at most this fraction of the images that training uses is still wrong, or one of them.
@@ -116,33 +116,62 @@ def interleave(
     return order, frozenset(by_chance)
 
 
-def estimate_remaining(ranked: Sequence[str], drawn: Sequence[str], wrong: Mapping[str, bool]) -> Remaining:
+@dataclass(frozen=True)
+class Draws:
+    """Images that training uses, in two orders.
+
+    Attributes:
+        ranked: as ranked.
+        drawn: the same images in the order of chance in which they are drawn.
+        others: images that training uses, too, but that are not drawn.
+        reached: the place up to which they count as looked at in order, if they are shown in another order by now;
+            None: the first that nobody looked at.
+    """
+
+    ranked: Sequence[str]
+    drawn: Sequence[str]
+    others: Sequence[str] = ()
+    reached: int | None = None
+
+    def place(self, seen: Collection[str]) -> int:
+        """Return the place of the first image that nobody looked at, or the fixed place."""
+        if self.reached is not None:
+            return self.reached
+        return next((place for place, name in enumerate(self.ranked) if name not in seen), len(self.ranked))
+
+
+def estimate_remaining(draws: Draws, wrong: Mapping[str, bool], by_chance: Collection[str]) -> Remaining:
     """Estimate how many of the images that nobody looked at are wrong.
 
     Args:
-        ranked: the images that training uses, as ranked.
-        drawn: the same images in the order of chance in which they are drawn.
+        draws: the images.
         wrong: whether each image that somebody looked at was wrong.
+        by_chance: the images that were shown by chance, or will be.
 
     Returns:
         The estimate, with the interval of Clopper and Pearson for draws without replacement.
     """
-    undecided = sum(name not in wrong for name in ranked)
-    # The first that nobody looked at. Beyond it, those that were drawn by chance are a sample of all.
-    frontier = next((place for place, name in enumerate(ranked) if name not in wrong), len(ranked))
-    beyond = set(ranked[frontier + 1 :])
-    sample = [wrong[name] for name in takewhile(wrong.__contains__, drawn) if name in beyond]
+    everything = [*draws.ranked, *draws.others]
+    undecided = sum(name not in wrong for name in everything)
+    # Beyond this place, those that were drawn by chance are a sample of all.
+    beyond = set(draws.ranked[draws.place(wrong) + 1 :])
+    asked = list(takewhile(wrong.__contains__, draws.drawn))
+    # How far the draws have come must not depend on who was looked at for other reasons, as in a grid of alike images.
+    while asked and asked[-1] not in by_chance:
+        asked.pop()
+    sample = [wrong[name] for name in asked if name in beyond]
     if not undecided:
-        return Remaining(0, 0.0, 0, 0, len(sample), len(ranked))
+        return Remaining(0, 0.0, 0, 0, len(sample), len(everything))
     if len(sample) < MIN_SAMPLED:
-        return Remaining(undecided, None, 0, undecided, len(sample), len(ranked))
+        return Remaining(undecided, None, 0, undecided, len(sample), len(everything))
     low, high = hypergeometric_interval(sum(sample), len(sample), len(beyond))
     known = sum(wrong.get(name, False) for name in beyond)
-    low, high = max(low - known, 0), min(max(high - known, 0) + 1, undecided)  # the one at the frontier may be wrong
+    outside = sum(name not in wrong and name not in beyond for name in everything)  # each of them may be wrong
+    low, high = min(max(low - known, 0), undecided), min(max(high - known, 0) + outside, undecided)
     # Jeffreys' estimate of the share: none of 20 is not none of 1000.
     share = (sum(sample) + 0.5) / (len(sample) + 1)
     return Remaining(
-        undecided, min(max(share * len(beyond) - known, low), high), low, high, len(sample), len(ranked)
+        undecided, min(max(share * len(beyond) - known, low), high), low, high, len(sample), len(everything)
     )  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """The order in which images are shown: ranked, with some drawn by chance; of an unsorted folder, by what they teach."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mien.arrays import Float64
-from mien.data.fixes.estimate import Remaining, draw_order, estimate_remaining, interleave
+from mien.data.fixes.estimate import Draws, Remaining, draw_order, estimate_remaining, interleave
 from mien.data.fixes.proposals import Proposer
-from mien.data.fixes.queue import ORDER, Item, answered, doubt
+from mien.data.fixes.queue import ORDER, Item, answered, doubt, turn
 from mien.data.fixes.records import Fix
 from mien.data.label_issues import find_label_issues
 from mien.data.look import Look
@@ -28,22 +29,39 @@ class Ranking:
     def __init__(self, items: Sequence[Item], first: Collection[str], seed: int) -> None:
         self.items = {item.name: item for item in items}
         self._first, self._seed = frozenset(first), seed
-        self._arrange(list(self.items))
+        self.order: list[str] = []
+        self.by_chance: frozenset[str] = frozenset()
+        self._earlier: Draws | None = None
+        self._arrange(list(self.items), {})
 
-    def _arrange(self, ranked: list[str]) -> None:
+    def _arrange(self, ranked: list[str], decisions: Mapping[str, Fix]) -> None:
+        """Order the images that have no decision; those that have one come before them."""
         ranked.sort(key=lambda name: name not in self._first)
-        self._used = [name for name in ranked if self.items[name].left_out is None]
-        self._drawn = draw_order(self._used, self._seed)
+        done = [name for name in self.order if name in decisions]
+        ranked = [name for name in ranked if name not in decisions]
+        used = [name for name in ranked if self.items[name].left_out is None]
+        others = [name for name in done if self.items[name].left_out is None]
+        self._draws = Draws(used, draw_order(used, self._seed), others)
         issues = sum(name in self._first or self.items[name].kind in ORDER for name in ranked)
-        self.order, self.by_chance = interleave(ranked, self._drawn, issues)
+        order, by_chance = interleave(ranked, self._draws.drawn, issues)
+        self.order, self.by_chance = [*done, *order], self.by_chance.intersection(decisions) | by_chance
 
     def remaining(self, decisions: Mapping[str, Fix]) -> Remaining:
-        """Estimate how many of the images without a decision are wrong."""
-        wrong = {
+        """Estimate how many of the images without a decision are wrong.
+
+        After `rerank` too few of its draws were seen for a while: until then, those from before it count.
+        """
+        wrong = self._wrong(decisions)
+        found = estimate_remaining(self._draws, wrong, self.by_chance)
+        if found.wrong is None and self._earlier is not None:
+            return estimate_remaining(self._earlier, wrong, self.by_chance)
+        return found
+
+    def _wrong(self, decisions: Mapping[str, Fix]) -> dict[str, bool]:
+        return {
             name: fix.decision == "leave-out" or fix.label != self.items[name].label
             for name, fix in decisions.items() if name in self.items
         }  # fmt: skip
-        return estimate_remaining(self._used, self._drawn, wrong)
 
     def decided(self, decisions: Mapping[str, Fix]) -> bool:
         """Take note of decisions; return whether the order changed."""
@@ -52,8 +70,12 @@ class Ranking:
     def rerank(self, probabilities: Mapping[str, Mapping[str, float]], decisions: Mapping[str, Fix]) -> None:
         """Order the images by the answers of another model, for which the present labels are right or wrong.
 
-        Label issues are found anew; what else was found stays.
+        Label issues are found anew; what else was found stays. The model may know which images were seen, so what it
+        ranks first is a sample of nothing: the estimate begins again with the images that have no decision yet.
         """
+        seen = self._wrong(decisions)
+        if estimate_remaining(self._draws, seen, self.by_chance).wrong is not None:
+            self._earlier = replace(self._draws, reached=self._draws.place(seen))
         for name in probabilities.keys() & self.items.keys():
             item = self.items[name]
             kind = "" if item.kind == "label-issue" else item.kind
@@ -64,13 +86,13 @@ class Ranking:
             self.items[name] = answered(item, probabilities[name], "label-issue" if margin else item.kind)
         places = {name: place for place, name in enumerate(self.items)}
 
-        def key(name: str) -> tuple[int, float, int]:
+        def key(name: str) -> tuple[float, float, int]:
             item = self.items[name]
             if item.kind not in ORDER:
-                return len(ORDER), -doubt(item), 0
-            return ORDER.index(item.kind), -margins.get(name, 0.0), places[name]
+                return turn(item), -doubt(item), 0
+            return turn(item), -margins.get(name, 0.0), places[name]
 
-        self._arrange(sorted(self.items, key=key))
+        self._arrange(sorted(self.items, key=key), decisions)
 
     def _label_issues(
         self, probabilities: Mapping[str, Mapping[str, float]], decisions: Mapping[str, Fix]

@@ -1,0 +1,76 @@
+"""The order of images: what kind has its turn when, and how an estimate goes on after another model ranks them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mien.data.fixes.estimate import EVERY, EVERY_ISSUE, MIN_SAMPLED
+from mien.data.fixes.order import Ranking
+from mien.data.fixes.queue import Item
+from mien.data.fixes.records import Fix
+
+COUNT = 240
+
+
+def items_of(issues: int = 0, count: int = COUNT) -> list[Item]:
+    kinds = ["no-face" if place < issues else "certain" for place in range(count)]
+    return [Item(f"{place}.jpg", kind, "", "happy") for place, kind in enumerate(kinds)]
+
+
+def keep(names: Iterable[str], wrong: Iterable[str] = ()) -> dict[str, Fix]:
+    found = {name: Fix("0" * 64, name, "keep", "happy", "happy") for name in names}
+    return found | {name: Fix("0" * 64, name, "leave-out", "", "happy") for name in wrong}
+
+
+def answers(ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
+    """Return answers that put the images in another order."""
+    doubts = np.random.default_rng(seed).uniform(0, 0.4, COUNT).tolist()
+    return {name: {"happy": 1 - doubt, "sad": doubt} for name, doubt in zip(ranking.items, doubts, strict=True)}
+
+
+def test_few_images_are_drawn_among_issues_and_more_after_them() -> None:
+    ranking = Ranking(items_of(issues=120), (), 0)
+    places = [place for place, name in enumerate(ranking.order) if name in ranking.by_chance]
+    assert places[:2] == [EVERY_ISSUE - 1, 2 * EVERY_ISSUE - 1]
+    assert set(np.diff(places[2:]).tolist()) == {EVERY}
+
+
+def test_another_models_order_begins_behind_what_was_decided_and_is_drawn_from_at_once() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions = keep(ranking.order[:100])
+    before = ranking.order[:100]
+    ranking.rerank(answers(ranking, 1), decisions)
+    assert ranking.order[:100] == before
+    assert sorted(ranking.order) == sorted(ranking.items)
+    drawn = [place for place, name in enumerate(ranking.order[100:]) if name in ranking.by_chance]
+    assert drawn[:3] == [EVERY - 1, 2 * EVERY - 1, 3 * EVERY - 1]
+
+
+def test_the_estimate_goes_on_after_another_model_and_then_begins_anew() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions = keep(ranking.order[:100])
+    before = ranking.remaining(decisions)
+    assert before.wrong is not None
+    ranking.rerank(answers(ranking, 1), decisions)
+    after = ranking.remaining(decisions)
+    assert (after.low, after.high, after.sampled) == (before.low, before.high, before.sampled)
+    wrong = [name for name in ranking.order[100:115] if name not in ranking.by_chance][:10]
+    decisions |= keep((), wrong)  # known by now, and no longer among those that are left
+    assert ranking.remaining(decisions).undecided == before.undecided - 10
+    assert ranking.remaining(decisions).high <= before.high
+    decisions |= keep(name for name in ranking.order[100 : 100 + (MIN_SAMPLED + 6) * EVERY] if name not in decisions)
+    anew = ranking.remaining(decisions)
+    assert anew.wrong is not None
+    assert MIN_SAMPLED <= anew.sampled <= MIN_SAMPLED + 6
+    assert anew.used == COUNT
+
+
+def test_a_decision_that_is_taken_back_may_be_wrong() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions = keep(ranking.order[:100])
+    ranking.rerank(answers(ranking, 1), decisions)
+    decisions |= keep(ranking.order[100:])
+    assert ranking.remaining(decisions).high == 0
+    del decisions[ranking.order[3]]
+    found = ranking.remaining(decisions)
+    assert (found.undecided, found.low, found.high) == (1, 0, 1)
