@@ -2,11 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mien.data.fixes.decisions import Fixes
 from mien.data.fixes.records import COLUMNS, DECISIONS, Fix, new_file_bytes, parse_fixes
 from mien.errors import InputError
 from mien.results import Box
@@ -71,7 +74,20 @@ def test_what_is_no_row_is_told_with_its_line() -> None:
 
 def test_two_files_in_one_are_read() -> None:
     rows = [Fix("0" * 64, "a.jpg", "keep", "sad"), Fix("1" * 64, "b.jpg", "leave-out")]
-    assert parse_fixes(file_of(rows[:1]) + file_of(rows[1:])).fixes == tuple(rows)
+    found = parse_fixes(file_of(rows[:1]) + file_of(rows[1:]))
+    assert [(fix.path, fix.decision) for fix in found.fixes] == [("a.jpg", "keep"), ("b.jpg", "leave-out")]
+    assert not found.own_form, "what is appended would be taken for the second person's"
+
+
+def test_nobody_of_a_second_file_is_not_the_nobody_of_the_first() -> None:
+    begun = Fix("0" * 64, "a.jpg", "keep", "sad")
+    mine, theirs = Fix("1" * 64, "b.jpg", "leave-out"), Fix("1" * 64, "b.jpg", "keep", "sad")
+    named = replace(theirs, who="Ada")
+    joined = file_of([begun, mine]) + file_of([begun, theirs, named]) + file_of([begun, theirs])
+    assert [fix.who for fix in parse_fixes(joined).fixes] == ["", "", "", "file 2", "Ada", "", "file 3"]
+    fixes = Fixes(Path("mien-fixes.csv"), parse_fixes(joined).fixes)
+    assert fixes.decision(begun.sha256, "a.jpg") == begun
+    assert [fix.who for fix in fixes.disagreement(mine.sha256, "b.jpg")] == ["", "file 2", "Ada", "file 3"]
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", ","])

@@ -124,6 +124,15 @@ def test_a_file_that_a_spreadsheet_saved_is_written_anew_with_all_in_it(tmp_path
     assert [bad.reason for bad in found.bad_rows] == ["it has too few cells"]
 
 
+def test_a_decision_behind_two_joined_files_is_its_own_persons(tmp_path: Path) -> None:
+    path, other = tmp_path / FILE_NAME, tmp_path / "other.csv"
+    FixesFile(path).append([A])
+    FixesFile(other).append([B])
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    FixesFile(path).append([A])
+    assert [(fix.path, fix.who) for fix in read_fixes(path).fixes] == [(A.path, ""), (B.path, "file 2"), (A.path, "")]
+
+
 def test_merging_adds_what_is_new_once(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine" / FILE_NAME, tmp_path / "ben" / FILE_NAME
     FixesFile(mine).append([A])

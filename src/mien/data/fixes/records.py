@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from mien.errors import InputError
@@ -137,7 +137,10 @@ class ParsedFixes:
 
 
 def parse_fixes(data: bytes) -> ParsedFixes:
-    """Read the bytes of a file of decisions, all that can be read; two files in one, one after the other, are read.
+    """Read the bytes of a file of decisions, all that can be read.
+
+    Files of several people may stand one after the other. Rows of nobody behind the second first line are not taken
+    for those of the first nobody: they are of `file 2`, except those that both files have.
 
     Raises ValueError if the first line does not name the columns.
     """
@@ -147,16 +150,20 @@ def parse_fixes(data: bytes) -> ParsedFixes:
     fixes: list[Fix] = []
     bad: list[BadRow] = []
     offset, number = len(lines[0]), 1
+    part, before = 1, frozenset[Fix]()
     while number < len(lines):
         found, count = _row(lines, number, delimiter, columns)
         row = b"".join(lines[number : number + count])
         if isinstance(found, Fix):
-            fixes.append(found)
+            is_nobodys = part > 1 and not found.who and found not in before
+            fixes.append(replace(found, who=f"file {part}") if is_nobodys else found)
             whole = whole and not row.endswith(b"\r\n")
         elif found is not None:
             if number + count == len(lines) and not row.endswith((b"\n", b"\r")):
                 break  # cut short by whatever ended the process
             bad.append(BadRow(number + 1, row, found))
+        elif b"sha256" in row.lower():  # the first line of another file; other rows without a decision are blank
+            part, before, whole = part + 1, frozenset(fixes), False
         offset += len(row)
         number += count
     return ParsedFixes(tuple(fixes), tuple(bad), offset, whole, offset < len(data))
