@@ -1,6 +1,8 @@
 """Given answers: every form they may have, bad rows, which image and which class a row means."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 import mien
 from mien.data.dataset import read_manifest
+from mien.data.fixes.records import FILE_NAME, Fix
+from mien.data.fixes.store import FixesFile
 from mien.errors import ConfigError, DataError, MienError
 from mien.evaluation.answer_rows import read_answers
 from mien.evaluation.answers import GivenAnswers, no_answer_in_words, score_answers
@@ -198,6 +202,24 @@ def test_files_without_an_answer_and_other_files_are_said(data: Path) -> None:
     )
     assert fit.notes == ("answers: 2 answers are to files that are not evaluated, like 'train/sad/b.png'",)
     assert fit.to_dict()["of_other_files"] == ["train/sad/b.png", "x.png"]
+
+
+def test_the_truth_is_what_people_decided(faces: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(faces, tmp_path / "data"))
+    names = [path.relative_to(copy).as_posix() for path in sorted(copy.glob("*/*"))]
+    answers = {name: name.partition("/")[0] for name in names}
+    first, second = names[:2]
+    digests = [hashlib.sha256((copy / name).read_bytes()).hexdigest() for name in (first, second)]
+    FixesFile(copy / FILE_NAME).append(
+        [Fix(digests[0], first, "relabel", "sad", "happy"), Fix(digests[1], second, "leave-out", "", "happy")]
+    )
+    found = mien.evaluate(copy, answers=answers)
+    assert found.answers is not None
+    assert set(names) - set(found.predictions.names) == {second}
+    wrong = [name for name, right in zip(found.predictions.names, found.predictions.is_right, strict=True) if not right]
+    assert wrong == [first], "the answers know of no decision"
+    assert found.answers.notes[-1] == f"answers: 1 answer is to a file that is not evaluated, like '{second}'"
+    assert mien.evaluate(copy, answers=answers, fixes=False).predictions.is_right.all()
 
 
 def test_of_several_answers_the_first_counts(data: Path, tmp_path: Path) -> None:

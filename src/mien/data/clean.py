@@ -4,13 +4,14 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from mien.data.audit import Audit
 from mien.data.dataset import Manifest, Sample
+from mien.data.fixes.records import FILE_NAME, Fix, new_file_bytes
 from mien.data.inspection import FileFacts
 from mien.data.layouts.folders import TABLE_NAME
 from mien.data.layouts.parts import is_part
@@ -41,12 +42,14 @@ class CleanCopy:
         written: number of files of the copy by class.
         left_out: number of files that are not in it, by the kind of issue that is the reason, then by class; the most
             frequent reason comes first.
+        decisions: number of files of the copy that somebody looked at and kept; its own `mien-fixes.csv` says so.
     """
 
     path: Path
     files: Mapping[str, int]
     written: Mapping[str, int]
     left_out: Mapping[str, Mapping[str, int]]
+    decisions: int = 0
 
     def __len__(self) -> int:
         """Return the number of files written."""
@@ -64,7 +67,8 @@ def write_clean(
 
     Extensions are corrected. CMYK, palette, 16-bit, transparent and EXIF-rotated images are converted to upright
     RGB; all other files are copied byte by byte. The layout is class folders, inside split folders if the dataset
-    has splits; or `labels.csv` with `files/` if the dataset has groups or soft labels.
+    has splits; or `labels.csv` with `files/` if the dataset has groups or soft labels. Decisions of people about the
+    files go along, with the face that they chose.
 
     Args:
         audit: of the dataset. Files that it leaves out of training, files of the kinds LEFT_OUT and near
@@ -92,18 +96,26 @@ def write_clean(
     with new_folder(out) as folder:
         taken: set[str] = set()
         rows: list[tuple[str, Sample]] = []
+        fixes: list[Fix] = []
         for sample in kept:
             facts = audit.facts[sample.name]
             place = _free_name(_place(sample, facts, as_table, audit.manifest), taken)
             target = folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(_content(audit.manifest.read(sample.name), sample.name, facts))
+            content = _content(audit.manifest.read(sample.name), sample.name, facts)
+            target.write_bytes(content)
             rows.append((place, sample))
+            if (used := audit.manifest.fixes) and (
+                fix := used.carried(sample.name, facts.digest, place, content, sample.label)
+            ):
+                fixes.append(fix)
             if on_file:
                 on_file()
         if as_table:
             (folder / TABLE_NAME).write_bytes(to_bytes(_table(rows, audit.manifest)))
-    return _copy(audit.manifest, out, kept, reasons)
+        if fixes:
+            (folder / FILE_NAME).write_bytes(new_file_bytes() + b"".join(fix.to_line() for fix in fixes))
+    return replace(_copy(audit.manifest, out, kept, reasons), decisions=len(fixes))
 
 
 def _reasons(audit: Audit, kinds: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mien.data.audit import audit
 from mien.data.clean import write_clean
@@ -130,3 +131,39 @@ def test_the_clean_copy_is_as_decided(data: Path, tmp_path: Path) -> None:
     decide(data, second, "leave-out")
     copy = write_clean(audit(read_manifest(data)), tmp_path / "clean")
     assert copy.written == {"happy": 21, "sad": 18}
+    assert copy.decisions == 1
+
+
+def test_decisions_and_chosen_faces_go_along_into_the_clean_copy(data: Path, tmp_path: Path) -> None:
+    first, second, third, *_ = names(data, "sad")
+    with Image.open(data / third) as image:
+        image.convert("RGBA").save(data / "sad" / "clear.png")  # the copy is another file: RGB
+    decide(data, first, "relabel", "happy", face=Box(1, 2, 30, 40), who="Ada")
+    decide(data, second, "keep", "sad")
+    decide(data, third, "leave-out")
+    decide(data, "sad/clear.png", "keep", "sad", face=Box(3, 4, 50, 60))
+    before = read_manifest(data, rename={"happy": "joy"})
+    assert before.fixes is not None
+    copy = write_clean(audit(before), tmp_path / "clean")
+    after = read_manifest(tmp_path / "clean")
+    assert after.fixes is not None and copy.decisions == 3
+    moved = f"joy/{Path(first).name}"
+    assert (tmp_path / "clean" / "sad" / "clear.png").read_bytes() != (data / "sad" / "clear.png").read_bytes()
+    assert after.fixes.faces == {moved: Box(1, 2, 30, 40), "sad/clear.png": Box(3, 4, 50, 60)}
+    assert after.fixes.confirmed == {moved, second, "sad/clear.png"}
+    assert (after.counts(), after.fixes.changed, after.fixes.relabelled) == ({"joy": 21, "sad": 19}, (), 0)
+    assert [fix.who for fix in after.fixes.fixes if fix.path == moved] == ["Ada"]
+    assert read_manifest(tmp_path / "clean", fixes=False).counts() == after.counts()
+
+
+def test_decisions_go_along_into_a_table(data: Path, tmp_path: Path) -> None:
+    rows = [f"{name},{name.partition('/')[0]},{name[-5]}" for name in (*names(data, "sad"), *names(data, "happy"))]
+    (data / "labels.csv").write_text("\n".join(["file,label,group", *rows]))
+    first = names(data, "sad")[0]
+    decide(data, first, "relabel", "happy", face=Box(1, 2, 30, 40))
+    write_clean(audit(read_manifest(data)), tmp_path / "clean")
+    after = read_manifest(tmp_path / "clean")
+    assert after.fixes is not None
+    (name,) = after.fixes.faces
+    assert after.source.read(name) == (data / first).read_bytes()
+    assert after.counts() == {"happy": 21, "sad": 19}

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from mien.arguments import to_flags
 from mien.cli.output.tables import path_cell, plain
-from mien.cli.output.terminal import console
+from mien.cli.output.terminal import console, say
 from mien.data.clean import REPEATED
+from mien.data.fixes.records import FILE_NAME
 from mien.data.issues import ISSUE_KINDS
-from mien.text import list_counts
+from mien.text import list_counts, pluralize
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -81,7 +82,7 @@ def _print_files(issue: "Issue", found: "Audit") -> None:
 
 
 def print_clean(copy: "CleanCopy") -> None:
-    """Print how many files a clean copy has, and why the others are not in it, by class."""
+    """Print how many files a clean copy has, why the others are not in it, by class, and what was decided of them."""
     from rich.table import Table
     from rich.text import Text
 
@@ -99,6 +100,8 @@ def print_clean(copy: "CleanCopy") -> None:
         sign = "" if title in ("files", "written") else "-"
         table.add_row(Text(title, style), *(Text(f"{sign}{cell}" if cell else "", style) for cell in cells))
     console(err=True).print(table)
+    if copy.decisions:
+        say(f"{copy.path / FILE_NAME}: {pluralize(copy.decisions, 'decision')} went along", err=True)
 
 
 def _title(kind: str) -> str:

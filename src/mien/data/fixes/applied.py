@@ -44,6 +44,22 @@ class AppliedFixes:
         """The number of files with a decision that counts."""
         return len(self.confirmed) + len(self.left_out)
 
+    def carried(self, name: str, sha256: str, place: str, content: bytes, label: str) -> Fix | None:
+        """Return the decision about a file as one about a copy of it; None if nobody kept the file.
+
+        Args:
+            name: of the file.
+            sha256: of its bytes.
+            place: the name of the copy.
+            content: its bytes; it is of the same size in pixels.
+            label: the label of the copy.
+        """
+        fix = self.fixes.decision(sha256, name) if name in self.confirmed else None
+        if fix is None:
+            return None
+        digest = hashlib.sha256(content).hexdigest()
+        return replace(fix, sha256=digest, path=place, decision="keep", label=label, was=label, settles=False)
+
     @property
     def sentence(self) -> str:
         """How many decisions are used, how many are not and why, and what does without them."""
