@@ -25,8 +25,10 @@ from playwright.sync_api import sync_playwright
 from mien.data.synthetic.faces import draw_face
 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-precise-memory-info"]
-#: So many people are drawn; each stands in the data several times, with other pixels in a corner, flipped and scaled.
-_DRAWN = 200
+#: Side in which a face is drawn; it is scaled then.
+_DRAWN_SIDE = 96
+#: One image of so many is a near copy of the one before; one of so many others is under the wrong label.
+_COPY, _WRONG = 20, 10
 SHOWN = """name => new Promise((done) => {
   const look = () => {
     const stage = document.querySelector(".stage[data-state=shown]");
@@ -43,20 +45,19 @@ NOTE_KEY = """() => {
 
 
 def write_data(folder: Path, count: int) -> None:
-    """Write `count` images of drawn faces, one in ten under the wrong label."""
+    """Write `count` images of drawn faces of as many people, but for some near copies; some under the wrong label."""
     rng = np.random.default_rng(0)
-    for label in ("happy", "sad"):
+    other = {"happy": "sad", "sad": "happy"}
+    for label in other:
         (folder / label).mkdir(parents=True)
-    drawn = {(label, seed): draw_face(label, seed, 192) for label in ("happy", "sad") for seed in range(_DRAWN)}
     for number in range(count):
-        label = ("happy", "sad")[number % 2]
-        image = drawn[label, (number // 2) % _DRAWN].copy()
-        image = np.clip(image + rng.normal(0, 12, image.shape), 0, 255).astype(np.uint8)
-        if number % 3 == 0:
-            image = image[:, ::-1]
+        if not number or number % _COPY:
+            label = ("happy", "sad")[number % 2]
+            image = draw_face(label, number, _DRAWN_SIDE)
+        noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
         side = int(rng.integers(150, 640))
-        place = label if number % 10 else {"happy": "sad", "sad": "happy"}[label]
-        Image.fromarray(image).resize((side, side)).save(folder / place / f"{number:05d}.jpg", quality=90)
+        place = label if number % _WRONG else other[label]
+        Image.fromarray(noisy).resize((side, side)).save(folder / place / f"{number:05d}.jpg", quality=90)
 
 
 def resident(process: int) -> float:

@@ -23,9 +23,12 @@ class LingeringClose:
         """Write nothing more to a transport; return the timer that aborts it after `DISCARD_SECONDS`."""
         if self._timer is None:
             self.begun, self._transport, self._left = True, transport, DISCARD_BYTES
-            if transport.can_write_eof():
-                transport.write_eof()
             self._timer = asyncio.get_running_loop().call_later(DISCARD_SECONDS, transport.abort)
+            if transport.can_write_eof():
+                try:
+                    transport.write_eof()
+                except OSError:  # the client has reset the connection, which was not read yet
+                    transport.abort()
         return self._timer
 
     def discard(self, data: bytes) -> None:

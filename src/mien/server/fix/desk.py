@@ -24,6 +24,8 @@ from mien.text import capitalise
 AHEAD = 8
 #: Most images of a grid.
 GRID = 50
+#: Most near copies beside an image; those of a larger group follow.
+BESIDE = 11
 #: Requests that were applied are remembered, so that one which is sent again is not applied twice.
 _REMEMBERED = 256
 _PAGE = 64
@@ -194,13 +196,15 @@ class Desk:
                 yield self.session.item(name)
 
     def _describe(self, item: Item) -> dict[str, Any]:
-        beside = [name for name in item.group if name != item.name and name not in self._gone]
+        group = [name for name in item.group if name != item.name and name not in self._gone]
+        group.sort(key=lambda name: self.session.decision(name) is not None)
+        beside = group[:BESIDE]
         answer = item.probabilities[0][0] if item.probabilities else None
         return {
             **self._name(item),
             "kind": item.kind,
             "title": _title(item.kind),
-            "why": _why(item),
+            "why": _why(item, shown=len(beside) + 1, group=len(group) + 1),
             "suggested": item.suggestion,
             "answer": answer,
             "probabilities": dict(item.probabilities),
@@ -227,10 +231,11 @@ def _title(kind: str) -> str:
     return TITLES[kind] if kind in TITLES else capitalise(ISSUE_KINDS[kind].title)
 
 
-def _why(item: Item) -> str:
+def _why(item: Item, shown: int, group: int) -> str:
     if item.kind == "conflict":  # both decisions stand below
         return "Your decision settles it."
-    return item.reason + ("; drawn at random, for the estimate" if item.sampled else "")
+    more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
+    return item.reason + more + ("; drawn at random, for the estimate" if item.sampled else "")
 
 
 def _reason(error: Exception, name: str) -> str:
