@@ -44,6 +44,12 @@ NOTE_KEY = """() => {
 }"""
 
 
+def light(rng: np.random.Generator) -> np.ndarray:
+    """Return light and shadow of chance for an image: without them drawn faces are near copies of each other."""
+    spots = Image.fromarray(rng.uniform(-90, 90, (5, 5)).astype(np.float32))
+    return np.asarray(spots.resize((_DRAWN_SIDE, _DRAWN_SIDE), Image.Resampling.BICUBIC))[..., None]
+
+
 def write_data(folder: Path, count: int) -> None:
     """Write `count` images of drawn faces of as many people, but for some near copies; some under the wrong label."""
     rng = np.random.default_rng(0)
@@ -53,7 +59,7 @@ def write_data(folder: Path, count: int) -> None:
     for number in range(count):
         if not number or number % _COPY:
             label = ("happy", "sad")[number % 2]
-            image = draw_face(label, number, _DRAWN_SIDE)
+            image = draw_face(label, number, _DRAWN_SIDE) + light(rng)
         noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
         side = int(rng.integers(150, 640))
         place = label if number % _WRONG else other[label]
