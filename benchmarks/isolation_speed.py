@@ -5,7 +5,7 @@ of 12 megapixels, each as a folder and as a zip; then, with `--serve`, `mien ser
 ratio of a round is after / before. Its median is printed with the smallest and largest. Processor time, of all
 processes together, is compared, too: it moves less on a busy machine.
 
-    python benchmarks/isolation_speed.py [--before COMMIT [--weights FILE]] [--serve] [--rounds 5]
+    python benchmarks/isolation_speed.py [--before COMMIT [--weights FILE]] [--model FOLDER] [--serve] [--rounds 5]
 
 Before is this version with isolation switched off, or a commit, which is checked out for the time. Both take turns in
 which is first. Of these files, folders and zips isolate the large photos alone: with the switch, the other ratios show
@@ -53,7 +53,7 @@ archive = zipfile.ZipFile(place) if place.suffix == ".zip" else None
 names = archive.namelist() if archive else sorted(place.iterdir())
 def images(names):
     return (archive.read(name) if archive else name for name in names)
-reader = mien.load(detect=detect)
+reader = mien.load(sys.argv[4] or None, detect=detect)
 list(reader.predict_many(images(names[:4])))
 def decoders():
     pool = isolation and isolation._Shared.pool
@@ -67,10 +67,11 @@ print(time.perf_counter() - began, time.process_time() + decoders() - cpu, len(n
 
 
 class Version(NamedTuple):
-    """Where a version's modules are, and whether it decodes in processes."""
+    """Where a version's modules are, whether it decodes in processes, and the model to read with; its own if empty."""
 
     source: str
     isolate: bool = True
+    model: str = ""
 
 
 def environment(source: str) -> dict[str, str]:
@@ -79,7 +80,7 @@ def environment(source: str) -> dict[str, str]:
 
 def folder_rate(version: Version, place: Path, detect: str) -> tuple[float, float]:
     """Return images per second, and per second of processor time."""
-    command = [sys.executable, "-c", FOLDER, str(place), detect, "yes" if version.isolate else "no"]
+    command = [sys.executable, "-c", FOLDER, str(place), detect, "yes" if version.isolate else "no", version.model]
     done = subprocess.run(command, env=environment(version.source), capture_output=True, text=True, check=True)
     seconds, processor, count = map(float, done.stdout.split())
     return count / seconds, count / processor
@@ -117,7 +118,8 @@ def _request(body: bytes, query: str) -> bytes:
 
 def serve_rate(version: Version, bodies: list[bytes], query: str, count: int, connections: int) -> tuple[float, float]:
     """Return requests per second, and per second of the server's processor time."""
-    command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
+    model = ["--model", version.model] if version.model else []
+    command = [sys.executable, "-m", "mien", "serve", "--port", "0", *model]
     with subprocess.Popen(command, env=environment(version.source), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -153,10 +155,10 @@ def place_weights(faces: Path, commit: str, given: Path | None) -> None:
 
 
 @contextmanager
-def checked_out(commit: str | None, weights: Path | None) -> Iterator[Version]:
+def checked_out(commit: str | None, weights: Path | None, model: str) -> Iterator[Version]:
     """Give the version before: a commit, checked out with its face detector, or this one without isolation."""
     if commit is None:
-        yield Version(AFTER, isolate=False)
+        yield Version(AFTER, isolate=False, model=model)
         return
     root = Path(AFTER).parent
     with tempfile.TemporaryDirectory() as place:
@@ -164,7 +166,7 @@ def checked_out(commit: str | None, weights: Path | None) -> Iterator[Version]:
         subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], cwd=root, check=True)
         try:
             place_weights(tree / "src/mien/faces", commit, weights)
-            yield Version(str(tree / "src"))
+            yield Version(str(tree / "src"), model=model)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=root, check=True)
 
@@ -191,13 +193,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", metavar="COMMIT")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="face detector of COMMIT, if it has another one")
+    parser.add_argument("--model", default="", help="a bundle that both versions read, if they ship different ones")
     parser.add_argument("--serve", action="store_true", help="the server, too; needs --before")
     for name, value in (("photos", 100), ("crops", 3000), ("large", 30), ("requests", 300), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     if options.serve and not options.before:
         parser.error("--serve: needs --before COMMIT")
-    with tempfile.TemporaryDirectory() as work, checked_out(options.before, options.weights) as before:
+    with tempfile.TemporaryDirectory() as work, checked_out(options.before, options.weights, options.model) as before:
         counts = {"crops": options.crops, "photos": options.photos, "large photos": options.large}
         runs: dict[str, Callable[[Version], tuple[float, float]]] = {}
         for name, place in write_images(Path(work), counts).items():
@@ -222,7 +225,7 @@ def main() -> None:
 
 def in_turn(run: Callable[[Version], Rates], before: Version, number: int) -> tuple[Rates, Rates]:
     """Run both versions, the other one first in every second round; return the rates before and after."""
-    after = Version(AFTER)
+    after = Version(AFTER, model=before.model)
     if number % 2:
         later = run(after)
         return run(before), later
