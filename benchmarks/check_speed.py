@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from measured import record
 from mien.data.audit import audit
 from mien.data.dataset import read_manifest
 from mien.data.synthetic.corrupt import corrupt_dataset
@@ -78,6 +79,7 @@ def main() -> None:
         f"{files} files of {options.size} pixels on {available_cores()} cores: "
         f"{seconds:.1f} s, {files / seconds:.0f} files/s"
     )
+    record("check_speed", [(f"files of {options.size} pixels", "files/s", files / seconds), ("files", "", files)])
     for issue in found.issues:
         print(f"  {issue.severity:8s} {issue.kind:18s} {len(issue.files)}")
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import mien
 from latency import named
-from measured import processor
+from measured import Row, processor, record
 from mien.data.synthetic.faces import draw_face
 from mien.faces.crop import crop
 from mien.inference.bundle import Bundle, shipped_models
@@ -76,6 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{processor()}; one thread, {options.crops} crops, {options.rounds} rounds")
     print("overhead in ms per crop: median (minimum to maximum)")
+    rows: list[Row] = []
     for model, bundle in named(options.models or list(shipped_models())).items():
         times = measure(calls(bundle, options.crops, options.other_size), options.rounds)
         alone = times.pop(ALONE)
@@ -86,7 +87,9 @@ def main() -> None:
             pairs = list(zip(values, alone, strict=True))
             wall, used = ([(own[which] - base[which]) / options.crops * 1e3 for own, base in pairs] for which in (0, 1))
             ratio = median(own[1] / base[1] for own, base in pairs)
+            rows.append((f"{model}: {name}, beside onnxruntime", "ms", wall))
             print(f"{name:24} {shown(wall):29} {shown(used):29} {ratio:.2f}")
+    record("crop_overhead", rows)
 
 
 if __name__ == "__main__":

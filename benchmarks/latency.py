@@ -82,6 +82,26 @@ def photo_call(bundle: Bundle) -> Call | None:
     return lambda _: reader.predict(stream.getvalue())
 
 
+def large_photos() -> dict[str, bytes]:
+    """Return JPEGs of 12 megapixels by what they show: a face as large as in a portrait, or none."""
+    face, bare = Image.fromarray(draw_face("happy", 3, 512)), Image.linear_gradient("L").convert("RGB")
+    found = {}
+    for name, image in (("with a large face", face), ("without a face", bare)):
+        stream = io.BytesIO()
+        image.resize((4000, 3000), Image.Resampling.BICUBIC).save(stream, "JPEG", quality=90)
+        found[f"12 megapixels {name}"] = stream.getvalue()
+    return found
+
+
+def large_photo_calls(bundle: Bundle) -> dict[str, Call]:
+    reader = mien.load(bundle.path, threads=1)
+
+    def call(photo: bytes) -> Call:
+        return lambda _: reader.predict(photo)
+
+    return {name: call(photo) for name, photo in large_photos().items()}
+
+
 def named(models: Sequence[str]) -> dict[str, Bundle]:
     """Return the bundles; a folder that holds bundles gives each of them, named after the folder too."""
     found = {}
@@ -177,6 +197,10 @@ def main() -> None:
             (f"{name}: crops by onnxruntime alone", "crops/s", row["onnxruntime"]),
         ]
         rows += [(f"{name}: photograph of 512 pixels", "ms", row["photo"])] if "photo" in row else []
+    first = next(iter(bundles))
+    for what, values in measure(large_photo_calls(bundles[first]), 3, options.rounds).items():
+        print(f"{first}: {what}: {np.median(values) / 1e3:.3f} s")
+        rows.append((f"{first}: {what}", "s", [value / 1e3 for value in values]))
     record("latency", rows)
 
 

@@ -67,9 +67,6 @@ def record(benchmark: str, rows: Iterable[Row]) -> None:
     Args:
         benchmark: the name of its file, without `.py`.
         rows: what was measured, the unit, and the value. Of several runs, minimum, median and maximum are kept.
-
-    Examples:
-        >>> record("read_speed", [("cold start", "s", [0.27, 0.26, 0.29]), ("graph", "MB", 3.52)])
     """
     if not os.environ.get(RECORD):
         return
@@ -139,16 +136,11 @@ def results() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
 
 
-def number(value: float | str, digits: int = 2) -> str:
-    """Return a number for readers, with so many significant digits and spaces between thousands.
-
-    Examples:
-        >>> number(6557.0), number(0.2714), number(12.0, 3), number("0.95 [0.94, 0.96]")
-        ('6 600', '0.27', '12', '0.95 [0.94, 0.96]')
-    """
+def number(value: float | str) -> str:
+    """Return a number for readers, with three significant digits and spaces between thousands; a text as it is."""
     if isinstance(value, str):
         return value
-    rounded = float(f"{value:.{digits}g}")
+    rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}".replace(",", " ") if abs(rounded) >= 100 else f"{rounded:g}"
 
 
@@ -168,11 +160,12 @@ def speed_table(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Return size and speed of the shipped models, a column each, and how they were measured."""
     result = found["latency"]
     models = ("mien", "mien-int8", "mien-light")
-    names = [what.removeprefix("mien: ") for what in result["figures"] if what.startswith("mien: ")]
+    every = dict.fromkeys(what.partition(": ")[2] for what in result["figures"])
+    names = [name for name in every if all(f"{model}: {name}" in result["figures"] for model in models)]
     lines = ["| one core | " + " | ".join(models) + " |", "|---" * (len(models) + 1) + "|"]
     for name in names:
         cells = (result["figures"][f"{model}: {name}"] for model in models)
-        lines.append(f"| {name} | " + " | ".join(f"{number(one['value'], 3)} {one['unit']}" for one in cells) + " |")
+        lines.append(f"| {name} | " + " | ".join(f"{number(one['value'])} {one['unit']}" for one in cells) + " |")
     return "\n".join([*lines, "", said(result)])
 
 
@@ -193,9 +186,9 @@ def results_page(found: Mapping[str, Mapping[str, Any]]) -> str:
     for name, result in found.items():
         lines += ["", f"## {name}", "", _purpose(name), "", "| | | minimum to maximum |", "|---|---|---|"]
         for what, figure in result["figures"].items():
-            spread = " to ".join(number(figure[end], 3) for end in ("minimum", "maximum") if end in figure)
+            spread = " to ".join(number(figure[end]) for end in ("minimum", "maximum") if end in figure)
             runs = f" ({figure['runs']} runs)" if "runs" in figure else ""
-            lines.append(f"| {what} | {number(figure['value'], 3)} {figure['unit']} | {spread}{runs} |")
+            lines.append(f"| {what} | {number(figure['value'])} {figure['unit']} | {spread}{runs} |")
         lines += ["", said(result)]
     return "\n".join(lines)
 

@@ -22,13 +22,16 @@ from PIL import Image, ImageEnhance
 from skimage.data import astronaut
 
 import mien
-from measured import processor
+from measured import Row, processor, record
 from mien.faces.crop import crop, face_region
 from mien.io.images.decoding import load_image
 from mien.runtime.cores import available_cores
 
 WIDTH = 1024
 BATCH = 32
+
+#: What was measured, for the docs.
+ROWS: list[Row] = []
 
 #: Classifies a list of files several times and prints the peak memory in MiB.
 MEMORY = """
@@ -87,6 +90,7 @@ def one_image(model: str | None, calls: int) -> None:
     reader, image = mien.load(model, threads=1), astronaut()  # type: ignore[no-untyped-call]
     times = [seconds(lambda: reader.predict(image)) * 1e3 for _ in range(calls)][calls // 10 :]
     low, high = np.percentile(times, [5, 95])
+    ROWS.append(("photograph of 512 pixels in memory, one core", "ms", times))
     print(f"astronaut, 512 x 512, in memory, one thread: median {median(times):.1f} ms (5-95 %: {low:.1f}-{high:.1f})")
 
 
@@ -100,6 +104,8 @@ def folder_of_photographs(model: str | None, paths: Sequence[Path], rounds: int,
         wall = seconds(lambda: sum(1 for _ in together.predict_many(paths)))
         rates.append(len(paths) / wall / cores)
         shares.append(sum(split[-1]) / wall / cores)
+    where = "one core" if cores == 1 else "all cores, per core"
+    ROWS.append((f"photographs of {WIDTH} pixels, {where}", "images/s", rates))
     each = [median(times) / len(paths) * 1e3 for times in zip(*split, strict=True)]
     print(
         f"{len(paths)} photographs of {WIDTH} pixels, threads {cores}: {median(rates):.1f} images/s per core, "
@@ -112,12 +118,16 @@ def memory(model: str | None, folder: Path) -> None:
     for times in (1, 10):
         call = [sys.executable, "-c", MEMORY, model or "mien", str(folder), str(times)]
         count, peak = subprocess.run(call, check=True, capture_output=True, text=True).stdout.split()
+        ROWS.append(
+            (f"memory of one process, {'few' if times == 1 else 'ten times as many'} files", "MiB", float(peak))
+        )
         print(f"{count} files: at most {peak} MiB")
 
 
 def cold_start(model: str | None, path: Path, runs: int) -> None:
     call = [sys.executable, "-m", "mien", "predict", str(path), "--json", "-", "--model", model or "mien"]
     times = [seconds(lambda: subprocess.run(call, check=True, capture_output=True)) for _ in range(runs + 1)][1:]
+    ROWS.append(("cold start of mien predict", "s", times))
     print(f"mien predict one.jpg, a process of its own: median {median(times):.2f} s (of {runs})")
 
 
@@ -137,6 +147,7 @@ def main() -> None:
             folder_of_photographs(options.model, paths, options.rounds, cores)
         memory(options.model, Path(name))
         cold_start(options.model, paths[0], 10)
+    record("read_speed", ROWS)
 
 
 if __name__ == "__main__":

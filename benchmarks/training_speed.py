@@ -22,6 +22,8 @@ from pathlib import Path
 
 import psutil
 
+from measured import record
+
 NOTEBOOK = """
 import json, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -99,6 +101,13 @@ def main() -> None:
                 flush=True,
             )
     ratios = [ours["rate"] / theirs["rate"] for ours, theirs in pairs]
+    record("training_speed", [
+        ("mien train", "images/s", [ours["rate"] for ours, _ in pairs]),
+        ("the notebook", "images/s", [theirs["rate"] for _, theirs in pairs]),
+        ("mien train, times the notebook", "", ratios),
+        ("private memory of mien train", "MiB", [ours["peak"] for ours, _ in pairs]),
+        ("private memory of the notebook", "MiB", [theirs["peak"] for _, theirs in pairs]),
+    ])  # fmt: skip
     print(f"median ratio of throughput, mien / notebook: {statistics.median(ratios):.2f}")
 
 
