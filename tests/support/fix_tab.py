@@ -109,13 +109,13 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 class Command:
     """`mien fix` in its own process, which keeps its port when it is killed and started again."""
 
-    def __init__(self, folder: Path, *arguments: object) -> None:
+    def __init__(self, folder: Path, *arguments: object, browser: bool = False) -> None:
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held.bind(("127.0.0.1", 0))
         port = self._held.getsockname()[1]
-        self._command = [sys.executable, "-m", "mien", "fix", str(folder), "--no-browser", "--port", str(port)]
-        self._command += map(str, arguments)
+        self._command = [sys.executable, "-m", "mien", "fix", str(folder), "--port", str(port)]
+        self._command += [*map(str, arguments), *([] if browser else ["--no-browser"])]
         self._cwd = folder.parent
         self._process: subprocess.Popen[str] | None = None
         self.url = ""

@@ -1,14 +1,19 @@
 """The truth is the server's file: reload, two tabs, two people, files that go, and a server that is killed."""
 
+import json
 import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fix_tab import read_rows
 
+from mien.cli.output.fix_tables import to_jsonl
 from mien.data.fixes.opening import open_session
+from mien.data.fixes.records import FILE_NAME
+from mien.data.fixes.store import FixesFile
 
 
 def first_shown(page: Any) -> str:
@@ -89,6 +94,56 @@ def test_two_people_who_disagree_are_both_shown(
     page.wait_until_not(name)
     assert served.session.disagreement(name) == ()
     assert served.session.decision(name).label == "sad"
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["merged", "one-behind-the-other"])
+def test_two_files_that_disagree_are_settled_in_the_page(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], session_of: Callable[..., Any], tmp_path: Path,
+    joined: bool,
+) -> None:  # fmt: skip
+    """Neither of the two gave a name."""
+    first, second, third = "happy/wrong-1.png", "happy/wrong-2.png", "sad/sad-0.png"
+    other = tmp_path / "ben" / FILE_NAME
+    session_of("").decide_many([(first, "leave-out", None), (second, "relabel", "sad"), (third, "keep", None)])
+    other.parent.mkdir()
+    (tmp_path / FILE_NAME).rename(other)
+    session_of("").decide_many([(first, "relabel", "sad"), (second, "keep", None)])
+    if joined:
+        (tmp_path / FILE_NAME).write_bytes((tmp_path / FILE_NAME).read_bytes() + other.read_bytes())
+    else:
+        assert len(FixesFile(tmp_path / FILE_NAME).merge(other)) == 3
+    served = serve(session_of(""))
+    page = visit(browser, served.url)
+    name = "file 2" if joined else "ben"
+    page.wait_for("#reason", "Two people disagree")
+    page.wait_for("#progress-text", "1 decided")
+    said = {
+        first: {"somebody: relabelled happy to sad", f"{name}: left out"},
+        second: {"somebody: kept as happy", f"{name}: relabelled happy to sad"},
+    }
+    while said:
+        conflict = page.name
+        page.wait_until_shown(conflict)
+        people = page.tab.locator("#people li").all_text_contents()
+        assert {re.sub(r" \(.*", "", text) for text in people} == said.pop(conflict)
+        page.press("2")
+        page.wait_until_not(conflict)
+    assert page.tab.is_hidden("#people")
+    assert served.session.progress().conflicts == 0
+    assert [served.session.decision(one).label for one in (first, second, third)] == ["sad", "sad", "sad"]
+    assert [row["settles"] for row in served.rows[-2:]] == ["yes", "yes"]
+
+
+def test_the_page_shows_what_the_list_names(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], session_of: Callable[..., Any]
+) -> None:
+    listed = [json.loads(line) for line in to_jsonl(session_of()).splitlines()]
+    page = visit(browser, serve().url)
+    for row in [row for row in listed if not row["group"]][:3]:
+        page.wait_until_shown(row["file"])
+        page.wait_for("#why", row["reason"])
+        page.press("l")
+        page.wait_until_not(row["file"])
 
 
 def test_a_file_that_has_gone_or_changed_is_skipped_with_a_sentence(

@@ -38,11 +38,12 @@ def serve_fixes(
     token = secrets.token_urlsafe(32)
     app, limits = create_fix_app(session, token), Limits()
     listener = listen(HOST, port)
-    address = f"http://{HOST}:{listener.getsockname()[1]}/#{token}"
+    page = f"http://{HOST}:{listener.getsockname()[1]}/#"
 
     def start() -> None:
-        on_start(address)
+        on_start(page + token)
         if open_page:  # in a thread: some browsers return only once they are closed
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            opened = page + app.state.mien.handover.fragment
+            threading.Thread(target=webbrowser.open, args=(opened,), daemon=True).start()
 
     return run(app, limits, [listener], start)

@@ -13,8 +13,9 @@ from mien.evaluation.predictions import SavedPredictions
 from mien.server.app import PageFiles, add_error_handlers
 from mien.server.connections.ration import Ration
 from mien.server.fix.desk import Desk
+from mien.server.fix.handover import Handover
 from mien.server.fix.pictures import PictureSize
-from mien.server.fix.requests import Decisions, Numbered, PutOff, TrainingAction, read_body
+from mien.server.fix.requests import Code, Decisions, Numbered, PutOff, TrainingAction, read_body
 from mien.server.fix.training import Training
 from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.metrics import ServerMetrics
@@ -32,7 +33,7 @@ class FixApi:
     """
 
     def __init__(self, session: FixSession, token: str) -> None:
-        self.desk, self.key = Desk(session), ApiKey(token)
+        self.desk, self.key, self.handover = Desk(session), ApiKey(token), Handover(token)
         choice = session.audit.detection
         framing = () if choice is None else ("--detect", "yes" if choice.detect else "no")
         self.training = Training(
@@ -45,6 +46,15 @@ class FixApi:
     async def show_page(self, request: Request) -> Response:
         """Return the page. It holds no data."""
         return await self.page.get_response("index.html", request.scope)
+
+    async def hand_over(self, request: Request) -> Response:
+        """Return the token to the browser that was started with a code."""
+        body = await read_body(request, Code)
+        ends = [(request.scope.get(end) or ("", 0))[1] or 0 for end in ("client", "server")]
+        token = await run_in_threadpool(self.handover.take, body.code, *ends)
+        if token is None:
+            raise Problem("unauthorized", "the code was used, or is of another start or another user of this machine")
+        return Response(to_json({"token": token}), media_type="application/json")
 
     async def show_state(self) -> Response:
         """Return what comes next, how far one is, and the estimate of what is left."""
@@ -139,6 +149,7 @@ def create_fix_app(session: FixSession, token: str) -> FastAPI:
         ("GET", "/v1/fix/image", api.show_image),
         ("GET", "/v1/fix/training", api.show_training),
         ("POST", "/v1/fix/training", api.control_training),
+        ("POST", f"{PUBLIC_PREFIX}handover", api.hand_over),
         ("GET", "/healthz", api.check_health),
     ):
         app.add_api_route(path, endpoint, methods=[method])

@@ -56,6 +56,12 @@ class Decisions(Numbered):
     odd: list[str] = Field(default=[], max_length=200)
 
 
+class Code(Strict):
+    """The body of `/page/handover`."""
+
+    code: str = Field(max_length=64)
+
+
 class PutOff(Numbered):
     """The body of `/v1/fix/later`."""
 

@@ -1,6 +1,6 @@
 // Connect the parts of the page: what the server says in, decisions out.
 
-import { onKeyNeeded, server, useKey } from "../api.js";
+import { getJson, onKeyNeeded, server, useKey } from "../api.js";
 import { colourScheme } from "../colours.js";
 import { announce, byId, setText, show } from "../dom.js";
 import { offer, offerNothing } from "./actions.js";
@@ -15,18 +15,34 @@ import { showTraining } from "./training.js";
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
 const OLD = "This address is of an earlier start of mien fix. Open the address that it has printed last.";
 
+const USED = "The address that the browser was started with is good once. Open the one that mien fix has printed.";
+const CODE = "open=";
+
 let many = false;
 let colourOf = () => "";
 
 // --- the server -------------------------------------------------------------------------------------------------------
 
-useKey(decodeURIComponent(location.hash.slice(1)));
+const secret = decodeURIComponent(location.hash.slice(1));
+const code = secret.startsWith(CODE) ? secret.slice(CODE.length) : "";
+useKey(code ? null : secret);
 addEventListener("hashchange", () => location.reload());
 
 onKeyNeeded(async () => {
-  showBanner(OLD);
+  showBanner(code ? USED : OLD);
   return null;
 });
+
+/** Ask for the secret if the browser was started with a code, which is good once; a reload needs the secret. */
+async function begin() {
+  if (code) {
+    const body = new Blob([JSON.stringify({ code })], { type: "application/json" });
+    const { token } = await getJson("page/handover", { method: "POST", body });
+    useKey(token);
+    history.replaceState(null, "", `#${encodeURIComponent(token)}`);
+  }
+  await refresh();
+}
 
 server.addEventListener("state", ({ state: now }) => {
   if (now === "unreachable") showBanner(DEAD);
@@ -137,4 +153,4 @@ listen({ b: () => first() && setMany(!many) });
 // Another tab, or another person, may have decided meanwhile.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && state && !many && guarded(refresh)());
 
-guarded(refresh)();
+guarded(begin)();
