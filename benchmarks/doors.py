@@ -4,7 +4,8 @@
 
 CASES are folders of files: images, videos and archives go through the doors of images and of labelled data, a bundle
 (`model.onnx` or `config.json`) and a Keras file through those of models, a TOML file through that of settings, a folder
-of labelled images through those of data. `--large` adds images of the largest sizes that are answered, and larger ones.
+of labelled images through those of data, a CSV or JSON also through those of answers and decisions. `--large` adds
+images of the largest sizes that are answered, and larger ones.
 
 Seconds are those of the clock and of the processor. Memory is the largest sum over the processes of a command, of what
 each has for itself and its share of what is shared (PSS). `!` marks what breaks a limit: 10 seconds of the processor,
@@ -30,6 +31,7 @@ from typing import NamedTuple
 
 from isolation_speed import processor_seconds
 from large_images import LARGE
+from mien.data.fixes.records import FILE_NAME
 from mien.data.synthetic.faces import write_dataset
 
 MAX_SECONDS, MAX_MIB = 10.0, 600.0
@@ -56,6 +58,26 @@ from pathlib import Path
 from mien.data.dataset import read_manifest, sample_images
 found = read_manifest(Path(sys.argv[1]))
 print(sum(1 for _ in sample_images(found, [one.name for one in found.samples], 100, 0)), "images")
+"""
+#: The page of `mien fix`: what it knows of a dataset, and each image as it shows it.
+PAGE = """
+import json, sys
+from mien.data.fixes.opening import open_session
+from mien.errors import MienError
+from mien.server.fix.desk import Desk
+from mien.server.problems import Problem
+try:
+    desk = Desk(open_session(sys.argv[1], detect=False))
+    shown = 0
+    for name in desk.session.audit.facts:
+        for size in ("large", "tile"):
+            try:
+                shown += len(desk.picture(name, size).jpeg) > 0
+            except Problem as problem:
+                print("mien:", problem.detail, file=sys.stderr)
+    print(shown, "pictures,", len(json.dumps(desk.state())), "bytes of state")
+except MienError as error:
+    sys.exit(f"mien: {error}")
 """
 
 
@@ -262,7 +284,25 @@ class Doors:
             "evaluate": lambda path: self.mien("evaluate", self.labelled(path)),
             "train": lambda path: self.python(CACHE, self.labelled(path), "{new}/cache"),
             "show": lambda path: self.python(SAMPLES, self.labelled(path)),
+            "fix": lambda path: self.mien("fix", self.labelled(path), "--list"),
+            "page": lambda path: self.python(PAGE, self.labelled(path)),
         }
+
+    def of_tables(self) -> dict[str, Callable[[Path], Outcome]]:
+        """Return the doors of answers and of decisions."""
+        return {
+            "answers": lambda path: self.mien("evaluate", self._ordinary, "--answers", path),
+            "decided": lambda path: self.mien("check", self.decided(path)),
+            "decide": lambda path: self.mien("fix", self.decided(path), "--list"),
+            "merge": lambda path: self.mien("fix", self._ordinary, "--merge", path, "--out", "{new}/decisions.csv"),
+        }
+
+    def decided(self, path: Path) -> Path:
+        """Return a source that has this file as its decisions."""
+        place = self.place() / "data"
+        shutil.copytree(self._ordinary, place)
+        shutil.copy(path, place / FILE_NAME)
+        return place
 
     def of_bundles(self) -> dict[str, Callable[[Path], Outcome]]:
         """Return the doors of bundles."""
@@ -289,7 +329,10 @@ class Doors:
             return self.of_bundles() if (path / "config.json").exists() else self.of_data()
         if path.suffix in (".zip", ".csv"):
             others = ("folder", "serve", "explain", "draw")
-            return {name: door for name, door in self.of_images().items() if name not in others}
+            tables = self.of_tables() if path.suffix == ".csv" else {}
+            return {name: door for name, door in self.of_images().items() if name not in others} | tables
+        if path.suffix in (".json", ".jsonl"):
+            return self.of_tables()
         if path.suffix in _MODELS:
             return self.of_keras()
         if path.suffix == ".toml":

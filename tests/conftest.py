@@ -63,17 +63,22 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def as_nobody(tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+def as_nobody(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[None]]:  # fmt: skip
     """A context in which permissions hold: root, who may read everything, acts as another user in it."""
     if not hasattr(os, "geteuid"):
         pytest.skip("needs POSIX permissions")
+    # pytest makes these for its own user alone; below `pytest-of-root`, workers of xdist have one more each.
+    own = [place for place in tmp_path.parents if place.name.startswith(("pytest-", "popen-"))]
+    made = {tmp_path, tmp_path_factory.getbasetemp(), *own}
 
     @contextmanager
     def become() -> Iterator[None]:
         if os.geteuid() != 0:
             yield
             return
-        for place in (tmp_path, *tmp_path.parents[:2]):  # pytest makes all three for its own user alone
+        for place in made:
             place.chmod(0o755)  # each time: another pytest that begins closes the last one again
         os.seteuid(NOBODY)
         try:

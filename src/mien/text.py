@@ -13,6 +13,8 @@ from typing import Any
 
 #: Two names this alike (difflib's ratio, 0 to 1) may be one name and its misspelling.
 _ALIKE = 0.6
+#: Longer words, in characters, are no misspellings; comparing them takes time that grows with the square of it.
+_LONGEST_WORD = 100
 #: What no file of ours holds unescaped: controls other than tab and newline, marks that turn the direction of writing,
 #: other ends of lines, and bytes of file names that are not UTF-8 (Python keeps them as surrogates).
 UNSAFE = re.compile(
@@ -35,6 +37,16 @@ def one_line(text: str) -> str:
     return "".join(
         char if char.isprintable() or char in _SHOWN else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def shorten(text: str, most: int = 80) -> str:
+    """Return a text that a sentence quotes, cut if it is longer than `most` characters.
+
+    Examples:
+        >>> shorten("happy"), shorten("happiness", most=5)
+        ('happy', 'happi…')
+    """
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def html_text(text: str) -> str:
@@ -96,9 +108,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
         >>> nearest("hapy", ["happy", "sad"]), nearest("cat", ["happy", "sad"])
         ('happy', None)
     """
+    if len(word) > _LONGEST_WORD:
+        return None
     names: dict[str, str] = {}
     for name in known:
-        names.setdefault(name.casefold(), name)
+        if len(name) <= _LONGEST_WORD:
+            names.setdefault(name.casefold(), name)
     found = get_close_matches(word.casefold(), names, 1, _ALIKE)
     return names[found[0]] if found else None
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from steps import calls
 
 import mien
 from mien.data.dataset import read_manifest
 from mien.data.fixes.records import FILE_NAME, Fix
 from mien.data.fixes.store import FixesFile
 from mien.errors import ConfigError, DataError, MienError
+from mien.evaluation.answer_classes import AnswerClasses
 from mien.evaluation.answer_rows import read_answers
 from mien.evaluation.answers import GivenAnswers, no_answer_in_words, score_answers
 from mien.evaluation.scoring import Predictions
@@ -407,3 +410,44 @@ def test_probabilities_are_read_as_they_are_written(data: Path, rows: list[tuple
     for name, found in zip(predictions.names, predictions.probabilities, strict=True):
         one, two = first[name]
         assert found == pytest.approx([one / (one + two), two / (one + two)], abs=1e-9)
+
+
+# Hostile tables
+
+
+def test_whatever_is_in_a_table_of_answers_no_sentence_gets_long(data: Path, tmp_path: Path) -> None:
+    long = "x" * 100_000
+    cells = [f"test/happy/1.png,{long}", f"{long}.png,happy", "test/sad/1.png,sad", f"elsewhere/{long}/1.png,sad"]
+    predictions, found = scored(data, written(tmp_path, "\n".join(["file,answer", *cells])))
+    assert answered(predictions) == {"test/sad/1.png": "sad"}
+    assert found.bad
+    assert all(len(note) < 500 for note in (*found.notes, *(one.reason for one in found.bad)))
+    for text in (f"{long},{long}\n1,2\n", f"{long},answer\n1,2\n", f"file,{long}\ntest/sad/1.png,2\n"):
+        with pytest.raises(DataError) as caught:
+            scored(data, written(tmp_path, text))
+        assert len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
+def test_many_strange_answers_cost_no_comparison_each(tmp_path: Path) -> None:
+    rows = [f"test/happy/1.png,{'hap' * (number % 9)}{number}" for number in range(400)]
+    given = read_answers(written(tmp_path, "\n".join(["file,answer", *rows])))
+    classes = AnswerClasses(given, ("happy", "sad"), {})
+
+    def label(first: int) -> Callable[[], Any]:
+        def some() -> None:
+            for row in given.rows[first : first + 100]:
+                with suppress(ValueError):
+                    classes.label(row)
+
+        return some
+
+    compared = calls(label(0))
+    assert 2 * calls(label(300)) < compared
+
+
+def test_a_header_of_many_columns_is_read(data: Path, tmp_path: Path) -> None:
+    header = ",".join(["file", "answer", *(f"c{number}" for number in range(200_000))])
+    predictions, _ = scored(data, written(tmp_path, f"{header}\ntest/sad/1.png,sad{',' * 200_000}\n"))
+    assert answered(predictions) == {"test/sad/1.png": "sad"}
+    with pytest.raises(DataError, match="none of its rows can be used; the first is line 2: has 2 cells"):
+        scored(data, written(tmp_path, f"{header}\ntest/sad/1.png,sad\n"))

@@ -14,7 +14,7 @@ from fuzzing import run_campaign
 #: Cases of a slow campaign. The rest are 5 000 each.
 MANY = {"image": 100_000, "video": 10_000, "zip": 10_000, "csv": 10_000}
 #: Kinds that need no Keras, whose processes begin quickly.
-QUICK = ("video", "zip", "toml", "config", "run", "onnx", "journal")
+QUICK = ("video", "zip", "toml", "config", "run", "onnx", "journal", "answers", "decisions")
 
 
 def check(kind: str, count: int, folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzz_labels import answers, decisions
 from fuzzing import array_bytes, mutated, mutated_json, mutated_zip
 from PIL import Image
 from workplace import run as make_run
@@ -418,4 +419,5 @@ def study(folder: Path) -> Case:
 KINDS: dict[str, Callable[[Path], Case]] = {
     "image": image, "video": video, "zip": archive, "csv": table, "weights": weights, "checkpoint": checkpoint,
     "toml": toml, "config": config, "run": run_files, "onnx": onnx, "keras": keras, "journal": journal, "study": study,
+    "answers": answers, "decisions": decisions,
 }  # fmt: skip

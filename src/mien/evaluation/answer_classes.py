@@ -1,6 +1,7 @@
 """Say which class of a dataset an answer means, and which of its columns are the probabilities of the classes."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 from mien.data.layouts.found import plain
 from mien.errors import DataError
 from mien.evaluation.answer_rows import AnswerRows, RawRow
-from mien.text import join_words, nearest
+from mien.text import join_words, nearest, shorten
 
 #: Before the name of a class in mien's own columns.
 _PREFIX = "p_"
 #: A probability may be above 1, or 100 for percentages, by this share: it was rounded.
 _ROUNDING = 1e-3
+#: So many classes or columns are named.
+_NAMED = 20
+#: So many answers that are none of the classes get a suggestion each.
+_ADVISED = 100
 
 
 class AnswerClasses:
@@ -42,8 +47,9 @@ class AnswerClasses:
     def __init__(self, given: AnswerRows, classes: Sequence[str], rename: Mapping[str, str]) -> None:
         self.classes = tuple(classes)
         self._rename = {plain(old): new for old, new in rename.items()}
-        folded = [name.casefold() for name in classes]
-        self._folded = {name.casefold(): name for name in classes if folded.count(name.casefold()) == 1}
+        folded = Counter(name.casefold() for name in classes)
+        self._folded = {name.casefold(): name for name in classes if folded[name.casefold()] == 1}
+        self._unknown: dict[str, str] = {}
         self._respelt: dict[str, str] = {}
         self._own = given.own
         self._columns = self._probability_columns(given)
@@ -70,11 +76,7 @@ class AnswerClasses:
             return None
         if row.label is None:
             raise ValueError("has no answer")
-        near = nearest(row.label, self.classes) or self.classes[0]
-        raise ValueError(
-            f"its answer '{row.label}' is none of {join_words(list(self.classes))}; "
-            f"`rename={ {row.label: near} }` would map it"
-        )
+        raise ValueError(self._name_unknown(row.label))
 
     def scores(self, row: RawRow) -> list[float]:
         """Return the probability of each class, as it was given; empty without them. ValueError says what is wrong."""
@@ -94,6 +96,18 @@ class AnswerClasses:
         if not any(found) and not any(map(_number, row.scores.values())):
             raise ValueError("its probabilities are all 0")
         return found
+
+    def _name_unknown(self, label: str) -> str:
+        """Say that an answer is none of the classes; of many such answers the first ones get advice."""
+        if label not in self._unknown:
+            shown = shorten(label)
+            if len(self._unknown) >= _ADVISED:
+                return f"its answer '{shown}' is none of the classes"
+            near = nearest(label, self.classes) or self.classes[0]
+            self._unknown[label] = (
+                f"its answer '{shown}' is none of {_listed(self.classes)}; `rename={ {shown: near} }` would map it"
+            )
+        return self._unknown[label]
 
     def _resolve(self, name: str) -> str | None:
         name = plain(name)
@@ -125,14 +139,15 @@ class AnswerClasses:
     def _notes(self, missing: Sequence[str]) -> list[str]:
         notes = []
         if self._respelt:
-            said = join_words([f"'{old}' as {new}" for old, new in self._respelt.items()])
+            said = _listed([f"'{old}' as {new}" for old, new in self._respelt.items()])
             first, to = next(iter(self._respelt.items()))
             notes.append(f"reads {said}; `rename={ {first: to} }` maps names")
         if missing and len(missing) < len(self.classes):
-            notes.append(f"has no probability for {join_words(list(missing))}, so only its answers count")
+            notes.append(f"has no probability for {_listed(missing)}, so only its answers count")
         if self.strange is not None and self.has_scores:
             notes.append(
-                f"some answers are other classes, like '{self.strange}': the most probable of the data's counts"
+                f"some answers are other classes, like '{shorten(self.strange)}': "
+                "the most probable of the data's counts"
             )
         if self.percent:
             notes.append("reads its probabilities as percentages, since most are above 1")
@@ -142,15 +157,21 @@ class AnswerClasses:
 def _no_answers(given: AnswerRows, missing: Sequence[str], classes: Sequence[str]) -> DataError:
     if len(missing) < len(classes):
         return DataError(
-            f"{given.source}: has no probability for {join_words(list(missing))}; "
+            f"{given.source}: has no probability for {_listed(missing)}; "
             f"`rename={ {'NAME': missing[0]} }` says under which name"
         )
     has = list(dict.fromkeys(name for row in given.rows for name in row.scores))
-    listed = f" (it has {', '.join(has[:8])}{', …' if len(has) > 8 else ''})" if has else ""
+    listed = f" (it has {', '.join(map(shorten, has[:8]))}{', …' if len(has) > 8 else ''})" if has else ""
     return DataError(
-        f"{given.source}: has neither answers nor a probability for each of {join_words(list(classes))}{listed}; "
+        f"{given.source}: has neither answers nor a probability for each of {_listed(classes)}{listed}; "
         f"`columns={ {'label': 'NAME'} }` names the column of answers"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """List names as a sentence does; of many, the first ones."""
+    shown = [shorten(name) for name in names[:_NAMED]]
+    return join_words(shown if len(names) <= _NAMED else [*shown, f"{len(names) - _NAMED:,} more"])
 
 
 def _number(value: Any) -> float | None:

@@ -1,6 +1,7 @@
 """Read what anybody answered to images: a CSV, JSON lines, or rows in Python. `answers` finds the images."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from mien.data.layouts.tables import ALIASES, BadRow, numbered_csv_rows, plain_h
 from mien.errors import ConfigError, DataError
 from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import parse_json, read_bytes
+from mien.labels import MAX_LETTERS
 from mien.results import ImageResult
-from mien.text import did_you_mean, join_words
+from mien.text import did_you_mean, join_words, shorten
 
 #: What `columns` may name.
 FILE, LABEL = "file", "label"
@@ -126,9 +128,9 @@ def _bytes(path: Path) -> bytes:
 def _csv(data: bytes, name: str) -> list[tuple[int, _Found]]:
     rows = numbered_csv_rows(data, name)
     header = [cell.strip() for cell in next(rows, (1, []))[1]]
-    twice = next((one for one in header if one and header.count(one) > 1), None)
+    twice = next((one for one, count in Counter(header).items() if one and count > 1), None)
     if twice:
-        raise DataError(f"{name}: has two columns '{twice}'; name each once")
+        raise DataError(f"{name}: has two columns '{shorten(twice)}'; name each once")
     return [
         (line, dict(zip(header, cells, strict=True)) if len(cells) == len(header) else _of_other_length(cells, header))
         for line, cells in rows
@@ -202,6 +204,9 @@ def _assemble(
 ) -> AnswerRows:  # fmt: skip
     """Choose the columns of file and label, and take the rows apart."""
     header = list(dict.fromkeys(name for _, row in found if not isinstance(row, str) for name in row))
+    if not header and found:
+        number, reason = found[0]
+        raise DataError(f"{source}: none of its rows can be used; the first is {unit} {number}: {reason}")
     places = _choose(source, header, named)
     own = set(header) >= _OWN
     rows: list[RawRow] = []
@@ -249,7 +254,7 @@ def _choose(source: str, header: Sequence[str], named: Mapping[str, str]) -> dic
 
 
 def _listed(header: Sequence[str]) -> str:
-    return ", ".join(header[:8]) + (", …" if len(header) > 8 else "")
+    return ", ".join(map(shorten, header[:8])) + (", …" if len(header) > 8 else "")
 
 
 def _row(number: int, row: Mapping[str, Any], places: Mapping[str, str]) -> RawRow:
@@ -260,7 +265,7 @@ def _row(number: int, row: Mapping[str, Any], places: Mapping[str, str]) -> RawR
         raise ValueError(f"its answer is {_shown(label)}")
     status = row.get("status")
     scores = {name: value for name, value in row.items() if name not in places.values()}
-    text = None if label is None else str(label).strip()
+    text = None if label is None else str(label).strip()[: MAX_LETTERS + 1]
     return RawRow(
         number, str(file), text or None, scores, status if status in ("no_face", "unreadable") else "ok",
         str(row.get("reason") or ""),

@@ -20,7 +20,7 @@ from mien.evaluation.scoring import Predictions, SetDigest
 from mien.inference.answer_fields import AnswerField, renormalise
 from mien.labels import EXPRESSIONS
 from mien.metrics.formatting import format_value
-from mien.text import pluralize
+from mien.text import pluralize, shorten
 
 #: So many bad rows are named.
 NAMED = 5
@@ -142,7 +142,7 @@ def _nothing_scored(given: AnswerRows, manifest: Manifest, found: "_Matched", ba
     if bad and not found.others:
         first = f"{given.unit} {bad[0].number}: {bad[0].reason}"
         return DataError(f"{given.source}: none of its {pluralize(len(bad), 'row')} can be used; the first is {first}")
-    has = f"it has '{found.others[0]}', they have " if found.others else "they have "
+    has = f"it has '{shorten(found.others[0])}', they have " if found.others else "they have "
     return DataError(
         f"{given.source}: answers none of the {len(manifest.samples):,} images ({has}'{manifest.samples[0].name}'); "
         "give paths relative to the data"
@@ -211,7 +211,10 @@ class _Matched:
             name, alike = None, 0
         if name is None and alike > 1:
             self.bad.append(
-                BadRow(row.number, f"'{row.file}' may be {alike} files of the data; give paths relative to the data")
+                BadRow(
+                    row.number,
+                    f"'{shorten(row.file)}' may be {alike} files of the data; give paths relative to the data",
+                )
             )
         elif name is None or name not in self.wanted:
             self.others.append(row.file)
@@ -233,7 +236,9 @@ class _Matched:
             )
         if self.others:
             are = "is to a file that is" if len(self.others) == 1 else "are to files that are"
-            notes.append(f"{pluralize(len(self.others), 'answer')} {are} not evaluated, like '{self.others[0]}'")
+            notes.append(
+                f"{pluralize(len(self.others), 'answer')} {are} not evaluated, like '{shorten(self.others[0])}'"
+            )
         return notes
 
 

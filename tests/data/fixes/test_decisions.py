@@ -1,8 +1,11 @@
 """Of several decisions about an image the right one counts, and nothing is settled in silence."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from steps import grows_linearly
 
 import mien
 from mien.data.fixes.decisions import Fixes, chosen_fixes
@@ -69,6 +72,23 @@ def test_a_decision_counts_for_copies_unless_they_have_their_own() -> None:
     assert found.decision(ONE, "b.jpg") == rows[1]
     assert found.decision(ONE, "c.jpg") == rows[1]
     assert found.decision(OTHER, "a.jpg") is None
+
+
+def test_a_later_row_about_another_copy_counts_for_what_was_not_decided_itself() -> None:
+    found = Fixes(PATH, [fix("keep", "sad", path="b.jpg", when=2)])
+    assert found.decision(ONE, "c.jpg") == found.rows[0]
+    more = found.extended([fix("relabel", "happy", path="a.jpg", when=3)])
+    assert more.decision(ONE, "c.jpg") == more.rows[1]
+    assert more.decision(ONE, "b.jpg") == more.rows[0]
+    assert found.decision(ONE, "c.jpg") == found.rows[0]
+
+
+def test_many_decided_copies_of_one_file_cost_no_more_than_as_many_files() -> None:
+    def decide_all(count: int) -> Callable[[], Any]:
+        found = Fixes(PATH, [fix("keep", "sad", path=f"{number}.jpg") for number in range(count)])
+        return lambda: (len(found), found.conflicts)
+
+    assert grows_linearly(decide_all, 100)
 
 
 def test_rows_come_back_from_json_without_people() -> None:

@@ -1,10 +1,13 @@
 """Every way in which people write down labels."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from steps import grows_linearly
 
 from mien.data.layouts.tables import LabelTable, read_table
 from mien.errors import DataError
@@ -213,3 +216,12 @@ def test_tables_of_ferplus_without_a_header() -> None:
     assert (row.file, row.label) == ("a.jpg", "happy")
     with pytest.raises(DataError, match="has no header; write file,label"):
         table("a.jpg,happy,7\n")
+
+
+def test_a_wide_header_over_short_rows_costs_no_more_than_its_cells() -> None:
+    def parse(count: int) -> Callable[[], Any]:
+        header = ",".join(["file", "label", *(f"c{number}" for number in range(count))])
+        data = "\n".join([header, *(f"{number}.png,happy" for number in range(count))])
+        return lambda: table(data)
+
+    assert grows_linearly(parse, 100)

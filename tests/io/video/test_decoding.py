@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from steps import calls
 
 from mien.arrays import RGB
 from mien.errors import ConfigError, InputError, MissingExtraError
@@ -219,3 +220,32 @@ def test_what_stands_where_a_video_should_be_is_named(tmp_path: Path, data: byte
     path.write_bytes(data)
     with pytest.raises(InputError, match=reason):
         open_video(path)
+
+
+def scene(seed: int) -> RGB:
+    """Squares of random colours: they keep their contrast when a video is compressed."""
+    squares = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    return squares.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def test_as_many_frames_of_a_slow_motion_video_cost_no_more_than_others(
+    tmp_path: Path, write_video: WriteVideo
+) -> None:
+    def cost(rate: int) -> int:
+        path = tmp_path / f"{rate}.mkv"
+        write_video(path, [(number / rate, scene(number)) for number in range(120)])
+        return calls(lambda: read(path, 5))
+
+    assert cost(1000) < cost(30)
+
+
+def test_a_cut_of_a_slow_motion_video_is_found_at_the_frame_that_is_taken(
+    tmp_path: Path, write_video: WriteVideo
+) -> None:
+    for before in (174, 181, 182, 190):  # milliseconds; a frame is taken at 181
+        path = tmp_path / f"{before}.mkv"
+        write_video(path, [(n / 1000, scene(n >= before)) for n in range(700)])
+        with open_video(path) as video:
+            found = [(round(frame.time, 1), frame.cut) for frame in video.frames(5)]
+        first = 0.2 if before <= 181 else 0.4
+        assert found == [(n / 5, n / 5 == first) for n in range(4)], before

@@ -40,6 +40,7 @@ class Fixes:
     cut_short: bool = False
     _by_content: dict[str, dict[str, list[Fix]]] = field(init=False, repr=False, compare=False)
     _by_path: dict[str, set[str]] = field(init=False, repr=False, compare=False)
+    _of_all: dict[str, dict[str, Fix]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort the rows by content and path."""
@@ -60,7 +61,10 @@ class Fixes:
             paths[fix.path] = [*paths.get(fix.path, []), fix]
             contents[fix.sha256] = paths
             places[fix.path] = {*places.get(fix.path, ()), fix.sha256}
-        for name, value in (("rows", (*self.rows, *rows)), ("_by_content", contents), ("_by_path", places)):
+        again = {fix.sha256 for fix in rows}
+        of_all = {sha256: latest for sha256, latest in self._of_all.items() if sha256 not in again}
+        changed = {"rows": (*self.rows, *rows), "_by_content": contents, "_by_path": places, "_of_all": of_all}
+        for name, value in changed.items():
             object.__setattr__(found, name, value)
         return found
 
@@ -131,12 +135,18 @@ class Fixes:
 
     def _in_force(self, sha256: str, path: str) -> list[Fix]:
         """Return the latest decision of each person about a file, or about its copies; the latest is the last."""
-        latest: dict[str, Fix] = {}
-        for other, rows in self._by_content.get(sha256, {}).items():
-            for fix in _latest_of_each(rows):
-                known = latest.get(fix.who)
-                if known is None or other == path or (known.path != path and fix.when > known.when):
-                    latest[fix.who] = fix
+        paths = self._by_content.get(sha256)
+        if paths is None:
+            return []
+        if sha256 not in self._of_all:  # once for all copies: there may be many
+            of_all: dict[str, Fix] = {}
+            for rows in paths.values():
+                for fix in _latest_of_each(rows):
+                    known = of_all.get(fix.who)
+                    if known is None or fix.when > known.when:
+                        of_all[fix.who] = fix
+            self._of_all[sha256] = of_all
+        latest = self._of_all[sha256] | {fix.who: fix for fix in _latest_of_each(paths.get(path, ()))}
         found = sorted(latest.values(), key=lambda fix: fix.when)
         return found[max((number for number, fix in enumerate(found) if fix.settles), default=0) :]
 

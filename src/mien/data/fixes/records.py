@@ -12,6 +12,7 @@ from mien.errors import InputError
 from mien.io.atomic import to_bytes
 from mien.io.cells import csv_line, from_cell
 from mien.results import Box
+from mien.text import shorten
 
 #: keep: the label is right; relabel: it is another; leave-out: train on it no more; undo: the person's last row about
 #: this image does not count.
@@ -62,11 +63,15 @@ class Fix:
     def __post_init__(self) -> None:
         """Refuse what could not be read back."""
         if not _SHA256.fullmatch(self.sha256):
-            raise InputError(f"{self.path}: is told by {self.sha256!r:.80}; give a sha256, 64 hexadecimal digits")
+            raise InputError(
+                f"{shorten(self.path)}: is told by {self.sha256!r:.80}; give a sha256, 64 hexadecimal digits"
+            )
         if self.decision not in DECISIONS:
-            raise InputError(f"{self.path}: '{self.decision}' is no decision; give one of {', '.join(DECISIONS)}")
+            raise InputError(
+                f"{shorten(self.path)}: '{shorten(self.decision)}' is no decision; give one of {', '.join(DECISIONS)}"
+            )
         if not self.path or (self.decision in ("keep", "relabel") and not self.label):
-            raise InputError(f"{self.path}: to {self.decision} takes a path and a label")
+            raise InputError(f"{shorten(self.path)}: to {self.decision} takes a path and a label")
 
     @property
     def sentence(self) -> str:
@@ -104,7 +109,7 @@ class Fix:
         known = {name: cells[name] for name in ("sha256", "path", "label", "was", "when", "who")}
         decision = next((one for one in DECISIONS if one == cells["decision"]), None)
         if decision is None:
-            raise ValueError(f"'{cells['decision']}' is no decision")
+            raise ValueError(f"'{shorten(cells['decision'])}' is no decision")
         return cls(decision=decision, face=_face(cells["face"]), settles=cells["settles"] == "yes", **known)
 
 

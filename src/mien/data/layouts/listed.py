@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from mien.data.layouts.found import BadEntry, FoundData, FoundSample, plain
@@ -66,6 +67,7 @@ class _Names:
         self._source, self._root = source, root
         self._exact = set(source.names)
         self._index = NameIndex(source.names, filter(is_image_name, source.names))
+        self._splits_by_name: dict[str, frozenset[str | None]] = {}
         self._parts = find_parts({PurePosixPath(name).name for name in source.folders})
 
     def find(self, named: str, split: str | None) -> str | None:
@@ -85,11 +87,17 @@ class _Names:
             return found
         alike = self._index.alike(name)
         if len(alike) > 1 and split is not None:  # the same number in each part, as in FER+
-            alike = [one for one in alike if split in map(self._parts.get, PurePosixPath(one).parts[:-1])]
+            alike = list(islice((one for one in alike if split in self._splits(one)), 2))
         if len(alike) != 1:
             return None
         self.guessed += 1
         return alike[0]
+
+    def _splits(self, name: str) -> frozenset[str | None]:
+        """Return the parts of the data that the folders above a file name."""
+        if name not in self._splits_by_name:
+            self._splits_by_name[name] = frozenset(map(self._parts.get, PurePosixPath(name).parts[:-1]))
+        return self._splits_by_name[name]
 
 
 def _inside(root: PurePosixPath, name: str) -> str:

@@ -1,13 +1,18 @@
 """Find files by what others call them: in another Unicode form, or by the end of the path alone."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 from mien.data.layouts.found import plain
 
 #: What RAF-DB adds to the name of a cropped file (Li et al., 2017); its list names the file without it.
 _ALIGNED = "_aligned"
+#: The folders above a file, from the file up.
+_Folders: TypeAlias = tuple[str, ...]
 
 
 class NameIndex:
@@ -22,6 +27,7 @@ class NameIndex:
         self._by_form = {plain(name): name for name in names}
         self._by_base: dict[str, list[str]] = defaultdict(list)
         self._aligned: dict[str, list[str]] = defaultdict(list)
+        self._ordered: dict[str, tuple[list[_Folders], list[str]]] = {}
         for name in images:
             path = PurePosixPath(plain(name))
             self._by_base[path.name].append(name)
@@ -50,16 +56,23 @@ class NameIndex:
         found = self._by_base.get(path.name) or self._aligned.get(path.name, [])
         if len(found) < 2:
             return found
-        common = [_common_folders(path, PurePosixPath(plain(one))) for one in found]
-        return [one for one, count in zip(found, common, strict=True) if count == max(common)]
+        if path.name not in self._ordered:
+            ordered = sorted((_folders(PurePosixPath(plain(one))), one) for one in found)
+            self._ordered[path.name] = ([folders for folders, _ in ordered], [one for _, one in ordered])
+        every, names = self._ordered[path.name]
+        # Those with most in common stand side by side, where this one would stand.
+        own = _folders(path)
+        place = bisect_left(every, own)
+        most = max(_common(own, other) for other in every[max(place - 1, 0) : place + 1])
+        start, end = (find(every, own[:most], key=lambda other: other[:most]) for find in (bisect_left, bisect_right))
+        return names[start:end]
 
 
-def _common_folders(one: PurePosixPath, other: PurePosixPath) -> int:
+def _folders(path: PurePosixPath) -> _Folders:
+    return path.parts[-2::-1]
+
+
+def _common(one: _Folders, other: _Folders) -> int:
     """Return how many folders above two files have the same names, from the files up."""
-    pairs = zip(reversed(one.parts[:-1]), reversed(other.parts[:-1]), strict=False)
-    count = 0
-    for first, second in pairs:
-        if first != second:
-            break
-        count += 1
-    return count
+    same = (first == second for first, second in zip(one, other, strict=False))
+    return sum(1 for _ in takewhile(bool, same))

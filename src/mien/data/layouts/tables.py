@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -261,7 +262,8 @@ def _vote_columns(
 
     Beside a label column they count only if every label names one of them.
     """
-    numeric = [i for i in extra if 2 * sum(len(cells) > i and _is_number(cells[i]) for _, cells in lines) > len(lines)]
+    numbers = Counter(i for _, cells in lines for i, cell in enumerate(cells) if _is_number(cell))
+    numeric = [i for i in extra if 2 * numbers[i] > len(lines)]
     if label is None or not numeric:
         return numeric
     labels = {cells[label].strip() for _, cells in lines if len(cells) > label}

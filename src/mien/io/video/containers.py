@@ -1,9 +1,14 @@
 """Recognise videos by name and by their first bytes, and files that are shorter than they say."""
 
+import os
 import re
+import stat
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from mien.errors import InputError
+from mien.io.video.pyav import error_text
 
 #: Endings of video files, in lower case.
 VIDEO_SUFFIXES = frozenset(
@@ -15,6 +20,8 @@ VIDEO_SUFFIXES = frozenset(
 _OTHERS_TOO = frozenset((".ts", ".mts", ".mod", ".rm", ".dv", ".qt"))
 #: Endings of sound in the same containers.
 _SOUND = frozenset(".aac .aax .m4a .m4b .m4p .m4r .mka .mp3 .oga .ogg .opus .spx .wav .weba .wma".split())
+#: Bytes by which a file that is no video is named.
+_SHOWN = 4096
 #: First bytes that `begins_like_video` looks at.
 VIDEO_HEAD = 400
 
@@ -157,3 +164,22 @@ def _riff_ends(stream: BinaryIO, size: int) -> Iterator[int]:
             return
         start += 8 + length + length % 2
         yield start
+
+
+def look(stream: BinaryIO) -> tuple[bytes, int | None]:
+    """Return the first bytes of a file, and how many it lacks at its end."""
+    missing = missing_bytes(stream, stream.seek(0, os.SEEK_END))
+    stream.seek(0)
+    return stream.read(_SHOWN), missing
+
+
+def look_at_file(path: Path, name: str) -> tuple[bytes, int | None]:
+    """Do as `look` with a regular file; InputError if it is none, or cannot be read."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as stream:
+                return look(stream)
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error_text(error)})"
+        raise InputError(f"{name}: {reason}") from None
+    raise InputError(f"{name}: is not a regular file; give a video")

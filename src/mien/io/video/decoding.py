@@ -3,19 +3,18 @@
 import math
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from mien.arrays import RGB, UInt8
 from mien.errors import InputError
 from mien.io.sniffing import not_an_image
-from mien.io.video.containers import begins_like_video, missing_bytes
+from mien.io.video.containers import begins_like_video, look, look_at_file
 from mien.io.video.cuts import THUMBNAIL, find_cuts
 from mien.io.video.frames import FPS, TimedFrame, check_fps, turned
 from mien.io.video.pyav import error_text, require_av
@@ -38,9 +37,17 @@ _FORMATS = (
     "nut,rm,amv,mjpeg"
 )
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-#: Bytes by which a file that is no video is named.
-_HEAD = 4096
+#: Frames that follow sooner than this are not looked at for cuts, in seconds: those of 60 per second all are.
+_LOOK_SECONDS = 0.015
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+class _Due(NamedTuple):
+    """A frame, its time in seconds, and its number in the video, from 1."""
+
+    time: float
+    frame: "av.VideoFrame"
+    number: int
 
 
 class Video(AbstractContextManager["Video"]):
@@ -61,6 +68,7 @@ class Video(AbstractContextManager["Video"]):
         self._container, self._stream, self._live, self._missing = container, stream, live, missing
         self._matrices: dict[int, list[int] | None] = {}
         self._end = 0.0
+        self._count = 0
         stream.thread_type = "AUTO"
         self.duration = _duration(container, stream)
 
@@ -81,30 +89,42 @@ class Video(AbstractContextManager["Video"]):
             InputError: there is not a single frame.
         """
         check_fps(fps)
-        due, taken = 0.0, 0
-        early = 0.1 / fps  # a frame that is nearly due is taken: times in a file are rounded
-        number, cut = 0, False
-        for number, (time, frame, new_scene) in enumerate(self._with_cuts(self._timed()), 1):
+        taken, cut = 0, False
+        for found, new_scene in self._with_cuts(self._due_or_near(fps)):
             cut |= new_scene
-            if time + early < due:
+            if found is None:
                 continue
-            due = (math.floor((time + early) * fps) + 1) / fps
             taken += 1
-            rgb = self._upright(frame) if taken > skip else None
+            rgb = self._upright(found.frame) if taken > skip else None
             if rgb is not None:
-                yield TimedFrame(time, rgb, number, cut)
+                yield TimedFrame(found.time, rgb, found.number, cut)
             cut = False
-        if not number:
+        if not self._count:
             raise InputError(f"{self.name}: has no frame that can be decoded; is it damaged or cut short?")
         self._compare_length()
 
-    def _with_cuts(
-        self, frames: Iterable[tuple[float, "av.VideoFrame"]]
-    ) -> Iterator[tuple[float, "av.VideoFrame", bool]]:
+    def _due_or_near(self, fps: float) -> Iterator[tuple["_Due", bool]]:
+        """Yield the frames that are taken, and True; and others, and False, by which a cut between them is found.
+
+        Of a high rate few are looked at: those of a slow-motion video would wait for a cut's end by the gigabyte.
+        """
+        due, looked_at = 0.0, -math.inf
+        early = 0.1 / fps  # a frame that is nearly due is taken: times in a file are rounded
+        for time, frame in self._timed():
+            self._count += 1
+            is_due = time + early >= due
+            if is_due:
+                due = (math.floor((time + early) * fps) + 1) / fps
+            elif time - looked_at < _LOOK_SECONDS:
+                continue
+            looked_at = time
+            yield _Due(time, frame, self._count), is_due
+
+    def _with_cuts(self, frames: Iterable[tuple["_Due", bool]]) -> Iterator[tuple["_Due | None", bool]]:
+        """Yield the frames that are taken, None for others, and whether each is the first of a new scene."""
         if self._live:
-            return ((time, frame, False) for time, frame in frames)
-        looked_at = ((time, _thumbnail(frame), (time, frame)) for time, frame in frames)
-        return ((time, frame, cut) for (time, frame), cut in find_cuts(looked_at))
+            return ((found, False) for found, is_due in frames if is_due)
+        return find_cuts((one.time, _thumbnail(one.frame), one if is_due else None) for one, is_due in frames)
 
     def _compare_length(self) -> None:
         """Set `problem` if the file is shorter than it says, or its frames are and it does not say."""
@@ -210,11 +230,11 @@ def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = Non
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         name = name or path
-        head, missing = _look_at_file(Path(path), name)
+        head, missing = look_at_file(Path(path), name)
         file: Any = f"file:{path}"
     else:
         name = name or "video"
-        head, missing = _look(source)
+        head, missing = look(source)
         source.seek(0)
         file = source
     try:
@@ -226,13 +246,6 @@ def open_video(source: str | os.PathLike[str] | BinaryIO, name: str | None = Non
         reason = f"is not a video that can be read ({error_text(error)}); is it a video, and whole?"
         raise InputError(f"{name}: {reason}") from None
     return from_container(name, container, "has no video stream", missing=missing)
-
-
-def _look(stream: BinaryIO) -> tuple[bytes, int | None]:
-    """Return the first bytes of a file, and how many it lacks at its end."""
-    missing = missing_bytes(stream, stream.seek(0, os.SEEK_END))
-    stream.seek(0)
-    return stream.read(_HEAD), missing
 
 
 def from_container(name: str, container: Any, error: str, *, live: bool = False, missing: int | None = None) -> Video:
@@ -252,18 +265,6 @@ def from_container(name: str, container: Any, error: str, *, live: bool = False,
         raise InputError(f"{name}: {error}")
     chosen = max(small, key=lambda stream: stream.width * stream.height)
     return Video(name, container, chosen, live=live, missing=missing)
-
-
-def _look_at_file(path: Path, name: str) -> tuple[bytes, int | None]:
-    """Do as `_look` with a regular file; InputError if it is none, or cannot be read."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            with path.open("rb") as stream:
-                return _look(stream)
-    except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error_text(error)})"
-        raise InputError(f"{name}: {reason}") from None
-    raise InputError(f"{name}: is not a regular file; give a video")
 
 
 def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
