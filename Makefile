@@ -14,7 +14,7 @@ SMOKE := tests/test_golden.py tests/test_shipped.py tests/io/images tests/io/vid
 	tests/training/loop/test_muon.py tests/training/loop/test_tensorboard.py tests/training/export \
 	tests/training/search/test_tune.py tests/report/test_report.py tests/viz/test_charts.py
 
-.PHONY: setup demo notebook web test test-slow test-lowest test-newest check format docs bench lock release clean
+.PHONY: setup demo notebook web test test-slow test-lowest test-newest check format docs bench rivals lock release clean
 
 setup: $(VENV)/.ready
 
@@ -96,6 +96,11 @@ ifdef DATA
 endif
 	$(BIN)/python benchmarks/measured.py
 	$(BIN)/python recipes/write_card.py $(if $(DATA),build/metrics.json)
+
+# Other libraries on the same images, in environments of their own (8 GB); writes docs/rivals.md. Needs node and npm.
+rivals: setup
+	$(if $(DATA),,$(error name the images: make rivals DATA=folder))
+	$(BIN)/python benchmarks/compare_rivals.py --data $(DATA) $(ARGS)
 
 # All files of a release, into dist/; uploads nothing. TAG=v0.2.0 also checks the tag and that all is committed.
 release: setup docs web
