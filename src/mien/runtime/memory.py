@@ -44,17 +44,17 @@ class MemoryBudget:
                 self._changed.notify_all()
 
 
-def keep_freed_memory() -> None:
-    """Let the C library use freed memory again, up to `KEPT_BYTES` for each heap, where it can be told to.
+def keep_freed_memory(kept: int = KEPT_BYTES) -> None:
+    """Let the C library use freed memory again, up to `kept` bytes for each heap, where it can be told to.
 
     glibc gives back what is freed at the end of a heap. For photos of a megapixel, one after the other, it would give
     back and fault in the same pages for each: a third of the time to decode it. What is larger is mapped by itself,
-    and given back at once.
+    and given back at once. glibc accepts at most 32 MiB.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if set_option is not None:
-        set_option(_MMAP_THRESHOLD, KEPT_BYTES)
-        set_option(_TRIM_THRESHOLD, KEPT_BYTES)
+        set_option(_MMAP_THRESHOLD, kept)
+        set_option(_TRIM_THRESHOLD, kept)
 
 
 def release_freed_memory() -> None:
