@@ -1,6 +1,8 @@
 """Near duplicates: copies of an image are found, different images are not."""
 
 import io
+import tracemalloc
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -184,15 +186,34 @@ def test_equal_prints_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     original = np.bitwise_count
 
-    def counted(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    def counted(x: npt.NDArray[np.uint64], **options: Any) -> npt.NDArray[np.uint8]:
         sizes.append(x.size)
-        return np.asarray(original(x), dtype=np.uint8)
+        return np.asarray(original(x, **options), dtype=np.uint8)
 
     monkeypatch.setattr(np, "bitwise_count", counted)
     prints = [fingerprint(image(0)), fingerprint(image(1))] * 1500
     groups = near_duplicate_groups(prints)
     assert groups == [list(range(0, 3000, 2)), list(range(1, 3000, 2))]
     assert sum(sizes) <= 4
+
+
+def test_flat_images_between_copies_change_nothing() -> None:
+    flat = [np.full((40, 40), level, np.uint8) for level in (0, 60, 120, 180, 255)]
+    copies = [image(0), *flat[:3], image(1), *flat[3:], recompressed(image(1), 60), lit(image(0), 0.9)]
+    assert near_duplicate_groups([fingerprint(grey) for grey in copies]) == [[0, 8], [4, 7]]
+
+
+def test_an_image_takes_about_a_kilobyte_beside_its_print() -> None:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (6000, 8, 8), np.uint8)
+    prints = [fingerprint(grey) for grey in coarse]
+    peaks = []
+    for count in (3000, 6000):
+        tracemalloc.start()
+        near_duplicate_groups(prints[:count])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 3000 < 1500
 
 
 def test_many_copies_that_all_differ_form_one_group() -> None:

@@ -26,7 +26,7 @@ from mien.io.sources import FileSource
 from mien.text import did_you_mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class Sample:
     """One labelled file.
 

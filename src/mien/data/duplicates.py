@@ -10,13 +10,14 @@ Transformation Distance", 1993); the alignment is Lucas and Kanade's (1981) in t
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Bool, Float32, UInt8
 from mien.data.disjoint_sets import DisjointSets
-from mien.data.fingerprint import COSINES, SIDE, Fingerprint, low_frequencies
+from mien.data.fingerprint import BITS, COSINES, SIDE, Fingerprint, low_frequencies
 from mien.errors import InputError
 
 Ints = npt.NDArray[np.intp]
@@ -31,8 +32,9 @@ MIN_DETAIL = 0.92  # drawn faces of one silhouette reach a tone of 0.96, but a d
 FLAT_STD = 4.0  # grey levels; below it noise decides, so only equal thumbs match
 CLIPPED = 250.0  # grey level; a brighter thumbnail pixel may be an average of clipped white
 
-TILE_ROWS, TILE_COLUMNS = 256, 4096  # 8 MB of XOR at a time, for any number of images
-GATE_BATCH, ALIGN_BATCH = 1 << 16, 1 << 11  # pairs at a time
+TILE_ROWS, TILE_COLUMNS = 256, 4096  # 10 MB at a time, for any number of images
+GATE_BATCH, ALIGN_BATCH = 1 << 14, 1 << 11  # pairs at a time
+BLOCK = 1 << 10  # images at a time
 
 
 def near_duplicate_groups(
@@ -66,13 +68,11 @@ def near_duplicate_groups(
     if not prints:
         return []
     # Equal thumbnails count once; sorting them makes the result independent of the order of the input.
-    keys = [item.thumb.tobytes() for item in prints]
-    hash_of = {key: item.hash for key, item in zip(keys, prints, strict=True)}
-    place_of = {key: place for place, key in enumerate(sorted(hash_of))}
-    thumbs = np.frombuffer(b"".join(place_of), np.uint8).reshape(-1, SIDE, SIDE)
-    hashes = np.array([hash_of[key] for key in place_of], np.uint64)
-    sets = DisjointSets(len(thumbs))
-    _join_near(thumbs, hashes, sets, on_progress)
+    keys = [blake2b(item.thumb.tobytes(), digest_size=16).digest() for item in prints]
+    one_of = dict(zip(keys, prints, strict=True))
+    place_of = {key: place for place, key in enumerate(sorted(one_of))}
+    sets = DisjointSets(len(place_of))
+    _join_near([one_of[key] for key in place_of], sets, on_progress)
 
     groups: dict[int, list[int]] = {}
     for index, root in enumerate(sets.roots(np.array([place_of[key] for key in keys])).tolist()):
@@ -80,19 +80,20 @@ def near_duplicate_groups(
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _join_near(
-    thumbs: UInt8,
-    hashes: npt.NDArray[np.uint64],
-    sets: DisjointSets,
-    on_progress: Callable[[float], None] | None,
-) -> None:
-    """Join every verified pair of different thumbnails, uint8 (N, 32, 32)."""
-    blocks = [thumbs[start : start + TILE_COLUMNS] for start in range(0, len(thumbs), TILE_COLUMNS)]
-    kept = np.flatnonzero(np.concatenate([block.std(axis=(1, 2)) for block in blocks]) >= FLAT_STD)
-    low = np.concatenate([low_frequencies(block) for block in blocks])[kept]
+def _join_near(prints: Sequence[Fingerprint], sets: DisjointSets, on_progress: Callable[[float], None] | None) -> None:
+    """Join every verified pair of prints, which all differ."""
+    starts = range(0, len(prints), BLOCK)
+    flat = [thumbs_of(prints[start : start + BLOCK]).std(axis=(1, 2)) < FLAT_STD for start in starts]
+    kept = np.flatnonzero(~np.concatenate(flat))
+    hashes = np.array([prints[index].hash for index in kept.tolist()], np.uint64)
+    low = np.empty((len(kept), BITS), np.float32)
+    planes = np.empty((len(kept), 5, BITS), np.float16)  # the largest of all: 640 bytes an image
+    for start in range(0, len(kept), BLOCK):
+        block = thumbs_of([prints[index] for index in kept[start : start + BLOCK].tolist()])
+        low[start : start + BLOCK] = low_frequencies(block)
+        planes[start : start + BLOCK] = _tangent_planes(block)
     low /= np.linalg.norm(low, axis=1, keepdims=True) + 1e-9
-    planes = np.concatenate([_tangent_planes(block) for block in blocks])[kept]
-    for share, left, right in _close_hashes(hashes[kept]):
+    for share, left, right in _close_hashes(hashes):
         for start in range(0, len(left), GATE_BATCH):
             i, j = left[start : start + GATE_BATCH], right[start : start + GATE_BATCH]
             apart = sets.roots(kept[i]) != sets.roots(kept[j])
@@ -100,14 +101,19 @@ def _join_near(
             near = np.einsum("nk,nk->n", low[i], low[j]) >= MIN_LOW_CORRELATION
             i, j = i[near], j[near]
             alike = np.maximum(_in_plane(low[i], planes[j]), _in_plane(low[j], planes[i])) >= MIN_IN_PLANE
-            _join_verified(thumbs, kept[i[alike]], kept[j[alike]], sets)
+            _join_verified(prints, kept[i[alike]], kept[j[alike]], sets)
         if on_progress:
             on_progress(share)
     if on_progress:
         on_progress(1.0)
 
 
-def _join_verified(thumbs: UInt8, left: Ints, right: Ints, sets: DisjointSets) -> None:
+def thumbs_of(prints: Sequence[Fingerprint]) -> UInt8:
+    """Return the thumbnails of prints, uint8 (N, 32, 32)."""
+    return np.stack([item.thumb for item in prints])
+
+
+def _join_verified(prints: Sequence[Fingerprint], left: Ints, right: Ints, sets: DisjointSets) -> None:
     while True:
         # Pairs that are already joined are skipped: a thousand copies of one image cost about a thousand
         # alignments, not half a million.
@@ -116,7 +122,7 @@ def _join_verified(thumbs: UInt8, left: Ints, right: Ints, sets: DisjointSets) -
         if not len(left):
             return
         i, j = left[:ALIGN_BATCH], right[:ALIGN_BATCH]
-        a, b = thumbs[i].astype(np.float32), thumbs[j].astype(np.float32)
+        a, b = (thumbs_of([prints[index] for index in side.tolist()]).astype(np.float32) for side in (i, j))
         # Both ways: the whole image explains a crop better, and the unclipped image a clipped one.
         same = _same_image(a, b) | _same_image(b, a)
         for one, other in zip(i[same].tolist(), j[same].tolist(), strict=True):
@@ -143,19 +149,25 @@ def _tangent_planes(thumbs: UInt8) -> Float32:
     return np.ascontiguousarray(np.linalg.qr(stacked)[0].transpose(0, 2, 1), dtype=np.float32)
 
 
-def _in_plane(unit: Float32, planes: Float32) -> Float32:
+def _in_plane(unit: Float32, planes: npt.NDArray[np.float16]) -> Float32:
     """Return the squared part of each unit vector (N, 64) in its plane (N, 5, 64): float32 (N,), [0, 1]."""
-    return np.asarray(np.square(np.einsum("nk,ntk->nt", unit, planes)).sum(axis=1), dtype=np.float32)
+    return np.asarray(np.square(np.einsum("nk,ntk->nt", unit, planes.astype(np.float32))).sum(axis=1), dtype=np.float32)
 
 
 def _close_hashes(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[float, Ints, Ints]]:
     """Yield pairs i < j within MAX_HAMMING bits, tile by tile, with the fraction of pairs compared so far."""
     n = len(hashes)
+    # Made once: this loop is all that grows with the square of the number of images.
+    differing, distances, near = (np.empty((TILE_ROWS, TILE_COLUMNS), kind) for kind in (np.uint64, np.uint8, np.bool_))
     for top in range(0, n, TILE_ROWS):
         rows = hashes[top : top + TILE_ROWS, None]
         for start in range(top, n, TILE_COLUMNS):
-            distance = np.bitwise_count(rows ^ hashes[None, start : start + TILE_COLUMNS])
-            i, j = np.nonzero(distance <= MAX_HAMMING)
+            columns = hashes[None, start : start + TILE_COLUMNS]
+            tile = np.s_[: len(rows), : columns.shape[1]]
+            np.bitwise_xor(rows, columns, out=differing[tile])
+            np.bitwise_count(differing[tile], out=distances[tile])
+            np.less_equal(distances[tile], MAX_HAMMING, out=near[tile])
+            i, j = np.divmod(np.flatnonzero(near[tile]), columns.shape[1])
             i, j = i + top, j + start
             upper = i < j
             yield 1.0 - (1.0 - top / n) ** 2, i[upper], j[upper]

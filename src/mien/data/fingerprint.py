@@ -18,7 +18,7 @@ BITS = 64
 FREQUENCIES = 12  # per axis: the 64 lowest in zigzag order are among these
 
 
-@dataclass(frozen=True, eq=False)  # eq=False: arrays have no single truth value, so compare by identity
+@dataclass(frozen=True, eq=False, slots=True)  # eq=False: arrays have no single truth value, so compare by identity
 class Fingerprint:
     """The fingerprint of one image.
 
@@ -44,7 +44,7 @@ def fingerprint(grey: UInt8) -> Fingerprint:
         found = f"{grey.dtype} {grey.shape}"
         raise InputError(f"a fingerprint needs a grey uint8 image (H, W), got {found}; convert it first")
     small = Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    thumb = np.asarray(small)
+    thumb = np.array(small)  # a copy, which holds nothing of the image
     signs = low_frequencies(thumb[None])[0] > 0
     return Fingerprint(int.from_bytes(np.packbits(signs).tobytes(), "big"), thumb)
 

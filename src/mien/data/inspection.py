@@ -24,7 +24,7 @@ _TIFF_HEADS = (b"II*\0", b"MM\0*")
 _FINGERPRINT_SIDE = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class FileFacts:
     """What was found about one file.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mien.io.sources import FileSource
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class FoundSample:
     """A file as the source labels it; `label` is None if there are only `votes`, one per name in `vote_names`."""
 
