@@ -84,7 +84,8 @@ docs: setup
 
 # Every benchmark that the docs quote, which takes hours, then the quotes themselves. DATA=FOLDER also measures what needs
 # data (benchmarks/README.md). BENCHES="latency read_speed" runs some of the others.
-BENCHES ?= latency crop_overhead read_speed check_speed training_speed install_size near_duplicates interval_coverage
+BENCHES ?= latency crop_overhead read_speed check_speed training_speed cost_growth install_size near_duplicates \
+	interval_coverage
 RECORD  := MIEN_RECORD=1 $(BIN)/python
 
 bench: setup
