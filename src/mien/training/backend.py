@@ -90,6 +90,41 @@ def fused_batch_norm(x: Any, scale: Any, offset: Any, epsilon: float) -> tuple[A
     return result, mean, variance
 
 
+def fused_adam(
+    optimizer: Any, variable: Any, averages: tuple[Any, Any], gradient: Any, learning_rate: Any
+) -> bool:  # fmt: skip
+    """Update a variable and its averages as Keras's Adam does, in one kernel.
+
+    Args:
+        optimizer: a Keras Adam, of which the number of steps, the decays and epsilon are read.
+        variable: of single precision, as Keras passes it to `update_step`.
+        averages: the Keras variables of its momentum and velocity.
+        gradient: tensor in the shape of the variable.
+        learning_rate: scalar tensor.
+
+    Returns:
+        False, and nothing is changed, if the backend has no such kernel.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow" or optimizer.amsgrad:
+        return False
+    import tensorflow as tf
+
+    if not isinstance(gradient, tf.Tensor):  # rows of an embedding
+        return False
+    target, momentum, velocity = (
+        one.value.handle if isinstance(one, keras.Variable) else one.handle for one in (variable, *averages)
+    )
+    steps = tf.cast(optimizer.iterations.value + 1, tf.float32)
+    tf.raw_ops.ResourceApplyAdam(
+        var=target, m=momentum, v=velocity, beta1_power=tf.pow(optimizer.beta_1, steps),
+        beta2_power=tf.pow(optimizer.beta_2, steps), lr=tf.cast(learning_rate, tf.float32), beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2, epsilon=optimizer.epsilon, grad=tf.cast(gradient, tf.float32),
+    )  # fmt: skip
+    return True
+
+
 def grouped_convolution(x: Any, kernel: Any, strides: Any, padding: str, dilation: Any) -> Any:
     """Convolve channels in groups by the backend's plain operation, which converters know.
 

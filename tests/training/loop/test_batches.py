@@ -26,6 +26,16 @@ def test_an_epoch_holds_every_image_once_with_its_label() -> None:
     np.testing.assert_array_equal(targets, images // 2 % 2)
 
 
+def test_images_are_copied_as_bytes_unless_mixup_blends_them(tmp_path: Path) -> None:
+    whole = split()
+    np.save(tmp_path / "crops.npy", whole.crops)
+    stored = TrainingArrays(np.load(tmp_path / "crops.npy", mmap_mode="r"), whole.rows, whole.targets, whole.weights)
+    for mixup, kind in ((0.0, np.uint8), (1.0, np.float32)):
+        images, targets, weights = BatchLoader(stored, 4, seed=3, epoch=0, one_unit=True, mixup=mixup).batch(0)
+        assert type(images) is np.ndarray
+        assert (images.dtype, targets.dtype, weights.dtype) == (kind, np.float32, np.float32)
+
+
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     def order(seed: int, epoch: int | None) -> list[float]:
         loader = BatchLoader(split(), 10, seed, epoch, one_unit=False)

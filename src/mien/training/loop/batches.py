@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.arrays import Float32, Int64, UInt8
 
-Batch: TypeAlias = tuple[Float32, Float32, Float32]
+Batch: TypeAlias = tuple[UInt8 | Float32, Float32, Float32]
 
 _PREFETCHED = 2
 
@@ -51,7 +51,10 @@ class TrainingArrays:
 
 
 class BatchLoader:
-    """Iterate once over a split in batches of (images, targets, weights), all float32.
+    """Iterate once over a split in batches of (images, targets, weights).
+
+    Images are uint8, a quarter of the bytes to copy, and the network makes them floating-point; after mixup they are
+    float32, as targets and weights are.
 
     The next batches are made on another thread while the network computes. `waited` is the number of seconds spent
     waiting for them.
@@ -89,7 +92,7 @@ class BatchLoader:
         """Return batch `index`."""
         # Sorted rows read the file forwards; the order within a batch does not matter.
         chosen = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
-        images = self._split.crops[self._split.rows[chosen]].astype(np.float32)
+        images = np.asarray(self._split.crops[self._split.rows[chosen]])
         batch = images, self._targets[chosen], self._split.weights[chosen]
         return self._mixed(batch, index) if self._mixup else batch
 
@@ -98,7 +101,7 @@ class BatchLoader:
         rng, count = np.random.default_rng((*self._key, index)), len(batch[0])
         fraction, others = rng.beta(self._mixup, self._mixup, count).astype(np.float32), rng.permutation(count)
 
-        def blend(values: Float32) -> Float32:
+        def blend(values: UInt8 | Float32) -> Float32:
             own = fraction.reshape(-1, *(1,) * (values.ndim - 1))
             return own * values + (1 - own) * values[others]
 

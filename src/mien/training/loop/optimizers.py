@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from mien.training.config import TrainConfig
+from mien.training.loop.adam import Adam, AdamW
 from mien.training.loop.muon import Muon
 from mien.training.networks.pretrained import HEAD
 
@@ -41,12 +42,12 @@ def make_optimizer(config: TrainConfig) -> Any:
             weight_decay=config.weight_decay or None,
         )  # fmt: skip
     if config.optimizer == "adam":
-        return keras.optimizers.Adam(config.learning_rate)
+        return Adam(config.learning_rate)
     decay = config.weight_decay
     if config.optimizer == "muon":
         found = Muon(config.learning_rate, weight_decay=decay, adam_weight_decay=decay, exclude_layers=[HEAD])
     else:
-        found = keras.optimizers.AdamW(config.learning_rate, weight_decay=decay)
+        found = AdamW(config.learning_rate, weight_decay=decay)
     found.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return found
 

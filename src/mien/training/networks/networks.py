@@ -16,6 +16,7 @@ from mien.errors import ConfigError
 from mien.training.config import TrainConfig
 from mien.training.networks.backbone import features
 from mien.training.networks.batchnorm import FusedBatchNormalization
+from mien.training.networks.pooling import POOLED, movable_poolings
 
 Model = Any  # keras.Model; Keras ships no types
 
@@ -137,11 +138,14 @@ def _with_backbone(config: TrainConfig, classes: int) -> Model:
 
 
 def training_copy(network: Model, precision: str = "float32") -> Model:
-    """Return a copy of a network for training, with fused batch normalisation.
+    """Return a copy of a network for training, with fused batch normalisation and max pooling before activations.
 
     Its variables have the order, shapes and single precision of the network's. With precision `bfloat16`, all layers
     compute in it but the head and the ones before the first convolution.
     """
+
+    poolings = movable_poolings(network)
+    moved = {pooling.name for pooling in poolings.values()}
 
     def copy(layer: Any) -> Any:
         kind = FusedBatchNormalization if type(layer) is layers.BatchNormalization else type(layer)
@@ -150,6 +154,10 @@ def training_copy(network: Model, precision: str = "float32") -> Model:
             return kind.from_config(config)
         if precision == "bfloat16" and layer.name not in _HEAD and not isinstance(layer, _SINGLE):
             config["dtype"] = "mixed_bfloat16"
+        if layer.name in poolings:
+            return POOLED[kind](poolings[layer.name], **config)
+        if layer.name in moved:
+            return layers.Identity(name=layer.name, dtype=config["dtype"])
         return kind.from_config(config)
 
     found = keras.models.clone_model(network, clone_function=copy)
