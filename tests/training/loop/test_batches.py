@@ -33,7 +33,7 @@ def test_images_are_copied_as_bytes_unless_mixup_blends_them(tmp_path: Path) -> 
     for mixup, kind in ((0.0, np.uint8), (1.0, np.float32)):
         images, targets, weights = BatchLoader(stored, 4, seed=3, epoch=0, one_unit=True, mixup=mixup).batch(0)
         assert type(images) is np.ndarray
-        assert (images.dtype, targets.dtype, weights.dtype) == (kind, np.float32, np.float32)
+        assert [str(one.dtype) for one in (images, targets, weights)] == [np.dtype(kind).name, "float32", "float32"]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:

@@ -15,7 +15,7 @@ class _OnePass:
         index = self._get_variable_index(variable)
         averages = self._momentums[index], self._velocities[index]
         if not fused_adam(self, variable, averages, gradient, learning_rate):
-            super().update_step(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]  # of the class beside it
 
 
 class Adam(_OnePass, keras.optimizers.Adam):  # type: ignore[misc]  # Keras ships no types

@@ -27,7 +27,7 @@ class _Pooled:
 
     def compute_output_shape(self: Any, input_shape: Any) -> Any:
         """Return the shape after pooling."""
-        whole = super().compute_output_shape(input_shape)
+        whole = super().compute_output_shape(input_shape)  # type: ignore[misc]  # of the class beside it
         size, strides, padding = self.window
         return layers.MaxPooling2D(size, strides, padding).compute_output_shape(whole)
 
