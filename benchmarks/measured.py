@@ -33,11 +33,14 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 #: Set by `make bench`: only then is a result replaced.
 RECORD = "MIEN_RECORD"
-#: What the docs quote from; the logs and the changelog say what was measured in their time.
+#: Where figures are quoted. Logs and changelog say what was measured in their time; `make rivals` writes its page
+#: as a whole.
 PAGES = [
     ROOT / "README.md",
     ROOT / "MODEL_CARD.md",
-    *sorted(path for path in (ROOT / "docs").rglob("*.md") if not path.name.startswith(("lab-log", "changelog"))),
+    *sorted(
+        path for path in (ROOT / "docs").rglob("*.md") if not path.name.startswith(("lab-log", "changelog", "rivals"))
+    ),
 ]
 QUOTE = re.compile(r"(<!-- measured: ([^>]+?) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -184,7 +187,9 @@ def results_page(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Return all results as Markdown: a heading and a table for each benchmark."""
     lines = []
     for name, result in found.items():
-        lines += ["", f"## {name}", "", _purpose(name), "", "| | | minimum to maximum |", "|---|---|---|"]
+        image = ROOT / "docs" / "images" / f"{name.replace('_', '-')}.png"
+        drawn = [f"![{name}, as a plot](images/{image.name})", ""] if image.exists() else []
+        lines += ["", f"## {name}", "", _purpose(name), "", *drawn, "| | | minimum to maximum |", "|---|---|---|"]
         for what, figure in result["figures"].items():
             spread = " to ".join(number(figure[end]) for end in ("minimum", "maximum") if end in figure)
             runs = f" ({figure['runs']} runs)" if "runs" in figure else ""
