@@ -24,7 +24,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -97,8 +96,9 @@ def _argument(text: str) -> str:
 def _versions() -> dict[str, str]:
     found = {"Python": platform.python_version()}
     for name in _LIBRARIES:
-        if {"pillow": "PIL"}.get(name, name) in sys.modules:
-            found[name] = metadata.version(name)
+        module = sys.modules.get({"pillow": "PIL"}.get(name, name))
+        if module is not None:  # its wheel may have another name
+            found[name] = module.__version__
     return found
 
 
