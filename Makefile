@@ -98,7 +98,7 @@ endif
 	$(BIN)/python benchmarks/measured.py
 	$(BIN)/python recipes/write_card.py $(if $(DATA),build/metrics.json)
 
-# Other libraries on the same images, in environments of their own (8 GB); writes docs/rivals.md. Needs node and npm.
+# Other libraries on the same images, in environments of their own (6 GB); writes docs/rivals.md. Needs node and npm.
 rivals: setup
 	$(if $(DATA),,$(error name the images: make rivals DATA=folder))
 	$(BIN)/python benchmarks/compare_rivals.py --data $(DATA) $(ARGS)

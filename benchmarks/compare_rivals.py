@@ -5,7 +5,7 @@
     python benchmarks/compare_rivals.py --only speed               # measure speed again, with the rest as it was
     python benchmarks/compare_rivals.py --only page                # write the page from the last results
 
-Each library runs in an environment of its own, made from pinned versions in build/rivals/environments (8 GB, once). The
+Each library runs in an environment of its own, made from pinned versions in build/rivals/environments (6 GB, once). The
 page of the docs keeps its results in benchmarks/rivals/results.json.
 """
 
@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--readers", metavar="A,B", help=f"some of {', '.join(one.key for one in READERS)}  [all]")
     parser.add_argument("--map", action="append", default=[], metavar="OLD=NEW", help="rename a class of your folder")
     parser.add_argument("--what", choices=("crop", "photo"), help="what your images are  [by their size]")
+    parser.add_argument("--reuse", action="store_true", help="score the answers in build/rivals/answers as they are")
+    parser.add_argument("--cores", type=int, action="append", choices=(1, 2), help="speed on so many alone  [both]")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cold-rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn  [0.4]")
@@ -83,13 +85,13 @@ def measure(options: argparse.Namespace, readers: tuple[Reader, ...], results: d
     about["made"] = datetime.now(UTC).date().isoformat()
     if sets:
         results["accuracy"] = {
-            images.key: accuracy.measure(images, readers, environments, WHERE, rename) for images in sets
+            images.key: accuracy.measure(images, readers, environments, WHERE, rename, options.reuse) for images in sets
         }
         about["accuracy"] = {"date": about["made"], "mien": __version__}
     if options.only != "accuracy":
-        results["speed"] = speed.measure(
+        results["speed"] |= speed.measure(
             readers, environments, astronaut(WHERE), drawn_crops(WHERE), WHERE / "adapters.log",
-            options.rounds, options.cold_rounds, options.seconds,
+            options.rounds, options.cold_rounds, options.seconds, options.cores or (1, 2),
         )  # fmt: skip
         node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
         about["speed"] = {

@@ -19,14 +19,26 @@ from rivals.worker import running
 
 def measure(
     images: ImageSet, readers: Sequence[Reader], environments: Mapping[str, Environment], where: Path,
-    rename: Mapping[str, str],
+    rename: Mapping[str, str], reuse: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the accuracy of every reader that reads such images, by each question, JSON-ready."""
+    """Return the accuracy of every reader that reads such images, by each question, JSON-ready.
+
+    Args:
+        images: what is read.
+        readers: who reads.
+        environments: by name.
+        where: gets the answers.
+        rename: class names of the data that differ from mien's.
+        reuse: score complete answers of an earlier run as they are.
+    """
     able = [reader for reader in readers if (reader.crops if images.what == "crop" else reader.photos)]
     files = {}
     for reader in able:
+        path = files[reader.key] = where / "answers" / f"{images.key}-{reader.key}.jsonl"
+        if reuse and path.is_file() and len(path.read_bytes().splitlines()) == len(images.names):
+            continue
         print(f"{images.key}: {reader.key} reads {len(images.names)} images", flush=True)
-        files[reader.key] = answer(images, reader, environments[reader.environment], where)
+        answer(images, reader, environments[reader.environment], path, where / "adapters.log")
     return {
         "what": images.what,
         "images": len(images.names),
@@ -34,14 +46,11 @@ def measure(
     }
 
 
-def answer(images: ImageSet, reader: Reader, environment: Environment, where: Path) -> Path:
+def answer(images: ImageSet, reader: Reader, environment: Environment, path: Path, log: Path) -> None:
     """Write the answers of a reader as JSON lines, which `mien evaluate DATA --answers FILE` reads, too."""
-    path = where / "answers" / f"{images.key}-{reader.key}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    cores = sorted(os.sched_getaffinity(0))
-    with running(reader, environment, cores, where / "adapters.log") as worker:
+    with running(reader, environment, sorted(os.sched_getaffinity(0)), log) as worker:
         write_rows(path, images, worker.answers(images.what, images.files))
-    return path
 
 
 def write_rows(path: Path, images: ImageSet, rows: Iterable[Mapping[str, Any]]) -> None:

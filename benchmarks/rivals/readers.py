@@ -58,19 +58,21 @@ READERS = (
         "`FER().detect_emotions(image)` takes a photograph: Haar cascade and quantised network, both its defaults. "
         "`face_rectangles` names the face of a crop. By default 10 pixels are added on each side and filled with "
         "grey, so a crop of 48 pixels is framed too widely. That costs points.",
+        batches=False,  # in one image its crops would take in pixels of their neighbours
     ),
     Reader(
         "fer-unpadded", "fer, unpadded", "fer", "fer.py",
-        "As fer, with `offsets=(0, 0)`: nothing is added to a crop.", {"padded": False}, photos=False,
+        "As fer, with `offsets=(0, 0)`: nothing is added to a crop. All faces of one image are one call, so a batch of "
+        "crops is one tall image.",
+        {"padded": False}, photos=False,
     ),
     Reader(
         "fer-keras", "fer, Keras", "fer", "fer.py",
-        "As fer, with `use_tflite=False`. All faces of one image are one batch of its network, so a batch of crops is "
-        "one tall image.",
-        {"keras": True},
+        "As fer, with `use_tflite=False`.", {"keras": True}, crops=False,
     ),
     Reader(
-        "fer-keras-unpadded", "fer, Keras, unpadded", "fer", "fer.py", "Both of these.",
+        "fer-keras-unpadded", "fer, Keras, unpadded", "fer", "fer.py",
+        "Both of these. All faces of one image are one batch of this network.",
         {"keras": True, "padded": False}, photos=False,
     ),
     Reader(

@@ -20,7 +20,7 @@ BATCHES = (16, 64, 256)
 
 def measure(
     readers: Sequence[Reader], environments: Mapping[str, Environment], photo: Path, crops: Sequence[Path], log: Path,
-    rounds: int, cold_rounds: int, seconds: float,
+    rounds: int, cold_rounds: int, seconds: float, counts: Sequence[int] = (1, 2),
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Return what each reader takes, by the number of cores, JSON-ready.
 
@@ -33,10 +33,11 @@ def measure(
         rounds: each gives the median of the calls of one turn.
         cold_rounds: processes that are started for each reader.
         seconds: length of a turn.
+        counts: numbers of cores.
     """
     available = sorted(os.sched_getaffinity(0))
     found = {}
-    for count in (1, 2):
+    for count in counts:
         if len(available) < count:
             print(f"only {len(available)} core is there: {count} are not measured")
             continue

@@ -1,5 +1,6 @@
 """The comparison with other libraries: rows of adapters, scores, the order of tables, the page."""
 
+import json
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from rivals.sets import ImageSet, Question, drawn_crops, image_sets
 from rivals.tables import NOTHING, accuracy_columns, arrange, speed_columns, spread
 from rivals.worker import running
 
+ROOT = Path(__file__).parents[2]
 BY_KEY = {reader.key: reader for reader in READERS}
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -185,6 +187,14 @@ def test_the_page_is_written_from_results_alone(tmp_path: Path) -> None:
     assert "### Happy or sad, photographs\n\n| | accuracy |" in text
     assert "| human, with mesh |" in text
     assert "facex |" not in text
+
+
+def test_the_page_of_the_docs_is_what_the_command_writes(tmp_path: Path) -> None:
+    results = json.loads((ROOT / "benchmarks" / "rivals" / "results.json").read_text(encoding="utf-8"))
+    write_page(results, READERS, tmp_path / "rivals.md")
+    assert (ROOT / "docs" / "rivals.md").read_text(encoding="utf-8") == (tmp_path / "rivals.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_every_environment_is_pinned_without_cuda_and_without_addresses() -> None:

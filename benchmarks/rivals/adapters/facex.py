@@ -12,8 +12,6 @@ from rivals.adapters.protocol import Answer, serve
 class Facex:
     """A pool of one classifier: it reads one image at a time."""
 
-    batches = False
-
     def __init__(self) -> None:
         self._pool = facex.PoolManager(pool_size=1)
         self._classifier = facex.EmotionClassifier(self._pool.model_path)

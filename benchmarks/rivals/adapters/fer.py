@@ -18,8 +18,6 @@ from rivals.adapters.protocol import Answer, serve
 class Fer:
     """FER with its default network (TensorFlow Lite, quantised), or with its Keras network."""
 
-    batches = True
-
     def __init__(self, keras: bool = False, padded: bool = True) -> None:
         offsets = {} if padded else {"offsets": (0, 0)}
         self._detector = FER(use_tflite=not keras, **offsets)

@@ -14,8 +14,6 @@ from rivals.adapters.protocol import Answer, serve
 class Mien:
     """A shipped model, with the largest face of a photograph."""
 
-    batches = True
-
     def __init__(self, model: str) -> None:
         self._model = model
 

@@ -43,8 +43,12 @@ async function serve(open) {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const request = JSON.parse(line);
     if (request.do === "answer") {
-      for (const file of request.files) {
-        say(row(file, request.what === "photo" ? await adapter.readPhoto(file) : await adapter.readCrop(await pixels(file))));
+      const { files, what, batch } = request;
+      for (let first = 0; first < files.length; first += batch) {
+        const part = files.slice(first, first + batch);
+        const crops = what === "photo" ? [] : await Promise.all(part.map(pixels));
+        const answers = what === "photo" ? [await adapter.readPhoto(part[0])] : batch === 1 ? [await adapter.readCrop(crops[0])] : await adapter.readBatch(crops);
+        part.forEach((file, index) => say(row(file, answers[index])));
       }
       say({ done: true });
     } else say({ milliseconds: await timed(adapter, request, opened) });

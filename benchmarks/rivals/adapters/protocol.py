@@ -17,13 +17,7 @@ Answer = Mapping[str, float] | None
 
 
 class Adapter(Protocol):
-    """What a rival does with files and crops.
-
-    Attributes:
-        batches: whether it has a way to read several crops in one call.
-    """
-
-    batches: bool
+    """What a rival does with files and crops."""
 
     def read_photo(self, file: str) -> Answer:
         """Decode a photograph, find its faces and read the largest."""
@@ -45,8 +39,8 @@ def serve(open_adapter: Callable[..., Adapter]) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "answer":
-            for file in request["files"]:
-                say(answer_row(file, _read(adapter, request["what"], file)))
+            for file, answer in _answers(adapter, request):
+                say(answer_row(file, answer))
             say({"done": True})
         else:
             say({"milliseconds": list(_timed(adapter, request, opened))})
@@ -64,8 +58,17 @@ def answer_row(file: str, answer: Answer) -> dict[str, Any]:
     return {"file": file, "status": "ok", **{name: float(value) for name, value in answer.items()}}
 
 
-def _read(adapter: Adapter, what: str, file: str) -> Answer:
-    return adapter.read_photo(file) if what == "photo" else adapter.read_crop(adapter.open_crop(file))
+def _answers(adapter: Adapter, request: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
+    """Yield each file with its answer; crops are read in batches of `batch`, if it is above 1."""
+    files, size = request["files"], request["batch"]
+    if request["what"] == "photo":
+        yield from ((file, adapter.read_photo(file)) for file in files)
+    elif size == 1:
+        yield from ((file, adapter.read_crop(adapter.open_crop(file))) for file in files)
+    else:
+        for first in range(0, len(files), size):
+            part = files[first : first + size]
+            yield from zip(part, adapter.read_batch([adapter.open_crop(file) for file in part]), strict=True)
 
 
 def _timed(adapter: Adapter, request: Mapping[str, Any], opened: dict[str, Any]) -> Iterator[float]:
