@@ -51,7 +51,7 @@ def test_the_end_and_the_beginning_are_said() -> None:
     draws = Draws(names, draw_order(names))
     nothing = estimate_remaining(draws, {}, ())
     assert (nothing.wrong, nothing.high, nothing.enough) == (None, 40, False)
-    assert f"after {MIN_SAMPLED} more" in nothing.sentence
+    assert f"once you saw {MIN_SAMPLED} drawn by chance (0 so far)" in nothing.sentence
     everything = estimate_remaining(draws, dict.fromkeys(names, False), ())
     assert (everything.wrong, everything.high, everything.enough) == (0, 0, True)
 

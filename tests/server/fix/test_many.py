@@ -74,3 +74,17 @@ def test_b_goes_back_to_one_by_one(page: Any) -> None:
     page.press("b")
     page.tab.locator(".stage[data-state=shown]").wait_for()
     assert page.tab.is_hidden("#many")
+
+
+def test_the_decisions_stay_in_sight(served: Any, browser: Any, visit: Callable[..., Any]) -> None:
+    page = visit(browser, served.url, viewport={"width": 390, "height": 560})
+    page.tab.locator(".stage[data-state=shown]").wait_for()
+    page.tab.click("#many-open")
+    page.tab.locator(".tile img[src]").nth(COUNT - 1).wait_for()
+    keep = page.tab.get_by_role("button", name="Keep all 6 as labelled")
+    box = keep.bounding_box()
+    assert box["y"] + box["height"] <= 560, "without scrolling"
+    page.tab.locator(".tile").last.focus()
+    tile = page.tab.locator(".tile").last.bounding_box()
+    assert tile["y"] + tile["height"] <= page.tab.locator("#many-actions").bounding_box()["y"]
+    page.check_accessible()

@@ -33,6 +33,7 @@ def test_the_picture_its_reason_and_the_models_answer_are_shown(page: Any) -> No
     assert page.tab.get_attribute(".stage img", "alt").startswith(f"{page.name}, labelled happy. Label probably wrong")
     buttons = page.tab.locator("#actions button").all_text_contents()
     assert buttons == ["KKeep happy", "2It is sad", "XLeave out", "LLater"]
+    assert page.tab.locator("#actions button.primary").count() == 0, "the model doubts the label: the eye decides"
     page.wait_for("#progress-text", "0 decided, 35 left")
 
 

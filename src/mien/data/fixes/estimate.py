@@ -63,8 +63,8 @@ class Remaining:
             return f"{pluralize(self.undecided, 'image')} without a label"
         if self.wrong is None:
             return (
-                f"{pluralize(self.undecided, 'image')} to look at; how many of them are wrong can be said after "
-                f"{MIN_SAMPLED - self.sampled} more that are drawn by chance"
+                f"{pluralize(self.undecided, 'image')} to look at; how many are wrong is estimated once you saw "
+                f"{MIN_SAMPLED} drawn by chance ({self.sampled} so far)"
             )
         said = (
             f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {self.wrong:.0f} are still wrong "

@@ -47,7 +47,8 @@ function offerActions() {
   const actions = [];
   if (shown.label) {
     const text = copies ? "Keep all as they are" : `Keep ${shown.label}`;
-    actions.push({ key: "k", text, run: () => choose("keep"), primary: true, colour: copies ? "" : colourOf(shown.label) });
+    const primary = !shown.suggested; // if the model doubts the label, no button stands out: the eye decides
+    actions.push({ key: "k", text, run: () => choose("keep"), primary, colour: copies ? "" : colourOf(shown.label) });
   }
   if (copies) actions.push({ key: "o", text: "Keep only the marked one", run: keepMarked });
   classes.forEach((label, n) => {
