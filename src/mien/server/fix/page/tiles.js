@@ -62,7 +62,7 @@ function offerAll(around) {
         : { name, sha256, decision, label, box: null }), [...odd]);
   const actions = [];
   if (rest.length) {
-    if (rest.every((item) => item.label)) actions.push({ key: "k", text: `Keep ${what} as labelled`, run: decide("keep"), primary: true });
+    if (rest.every((item) => item.label)) actions.push({ key: "k", text: `Keep ${what} as labelled`, run: decide("keep"), primary: !rest.some((item) => item.suggested) });
     classes.forEach((label, n) => {
       const key = n < 9 ? String(n + 1) : `label-${label}`;
       actions.push({ key, text: `${what} ${rest.length === 1 ? "is" : "are"} ${label}`.replace(/^./, (a) => a.toUpperCase()), run: decide("relabel", label), colour: colourOf(label) });
