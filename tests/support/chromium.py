@@ -139,6 +139,7 @@ def watch_tabs(kind: Callable[..., TabKind]) -> Iterator[Callable[..., TabKind]]
     yield open_tab
     for tab in tabs:
         tab.context.close()
-        assert tab.unexpected_errors() == []
+        errors = tab.unexpected_errors()
+        assert not errors, errors
         foreign = tab.foreign_requests()
         assert not foreign, foreign

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,25 @@ def site(site_folder: Path) -> Iterator[StaticSite]:
 
 
 @pytest.fixture
-def open_tab() -> Iterator[Callable[..., Browser]]:
+def start_host() -> Iterator[Callable[..., StaticSite]]:
+    """Return a function that serves a folder until the end of the test, as `StaticSite` does."""
+    with ExitStack() as stack:
+
+        def start(folder: Path, **options: Any) -> StaticSite:
+            return stack.enter_context(closing(StaticSite(folder, **options)))
+
+        yield start
+
+
+# The tabs close before the hosts: a service worker that still fetches files from a closed host logs an error.
+@pytest.fixture
+def open_tab(start_host: Callable[..., StaticSite]) -> Iterator[Callable[..., Browser]]:
     """Return a function that opens the page in a browser, as `watch_tabs` does."""
     yield from watch_tabs(Browser)
 
 
 @pytest.fixture
-def visit() -> Iterator[Callable[..., Visit]]:
+def visit(start_host: Callable[..., StaticSite]) -> Iterator[Callable[..., Visit]]:
     """Return a function that opens the static page in a browser, as `watch_tabs` does."""
     yield from watch_tabs(Visit)
 
@@ -72,15 +85,12 @@ def tab(start_browser: Callable[..., Any], open_tab: Callable[..., Browser], sit
 
 @pytest.fixture
 def open_page(
-    start_browser: Callable[..., Any], visit: Callable[..., Visit], page_folder: Path
-) -> Iterator[Callable[..., Visit]]:
+    start_browser: Callable[..., Any], visit: Callable[..., Visit], start_host: Callable[..., StaticSite],
+    page_folder: Path,
+) -> Callable[..., Visit]:  # fmt: skip
     """Return a function that opens the page, or that of another folder, in a browser."""
-    sites = []
 
     def start(folder: Path = page_folder, browser: Any = None, **options: Any) -> Visit:
-        sites.append(StaticSite(folder))
-        return visit(browser or start_browser("--deny-permission-prompts"), sites[-1].url, **options)
+        return visit(browser or start_browser("--deny-permission-prompts"), start_host(folder).url, **options)
 
-    yield start
-    for site in sites:
-        site.close()
+    return start

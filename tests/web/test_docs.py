@@ -32,17 +32,18 @@ def folder(page_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_the_ten_lines_answer(
-    folder: Path, start_browser: Callable[..., Any], open_tab: Callable[..., Browser], tmp_path: Path
+    folder: Path,
+    start_browser: Callable[..., Any],
+    open_tab: Callable[..., Browser],
+    start_host: Callable[..., StaticSite],
+    tmp_path: Path,
 ) -> None:
     assert len((folder / "app.js").read_text("utf-8").splitlines()) <= 10
     ASTRONAUT.save(tmp_path / "photo.png")
-    site = StaticSite(folder)
-    try:
-        tab = open_tab(start_browser(), site.url)
-        tab.tab.set_input_files("#photo", tmp_path / "photo.png")
-        sync_api.expect(tab.tab.locator("#answer")).to_contain_text("happy 1.00", timeout=PATIENCE)
-    finally:
-        site.close()
+    site = start_host(folder)
+    tab = open_tab(start_browser(), site.url)
+    tab.tab.set_input_files("#photo", tmp_path / "photo.png")
+    sync_api.expect(tab.tab.locator("#answer")).to_contain_text("happy 1.00", timeout=PATIENCE)
 
 
 #: Files of each row of the table of sizes, by how their paths begin; the last has the others.

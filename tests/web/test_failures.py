@@ -112,29 +112,26 @@ def test_a_bundle_that_is_not_there(tab: Browser) -> None:
 
 def test_files_of_the_library_that_were_changed_or_lost(
     site_folder: Path, library: Path, start_browser: Callable[..., Any], open_tab: Callable[..., Browser],
-    tmp_path: Path,
+    start_host: Callable[..., StaticSite], tmp_path: Path,
 ) -> None:  # fmt: skip
     shutil.copytree(site_folder, tmp_path / "site", symlinks=True)
     dist = tmp_path / "site" / "dist"
     dist.unlink()
     shutil.copytree(library, dist)
     (dist / "yunet_2023mar.onnx").write_bytes(b"another detector")
-    site = StaticSite(tmp_path / "site")
-    try:
-        tab = open_tab(start_browser(), site.url)
-        check_refused(tab.load("dist/models/mien-int8/"), "wrong-hash", "yunet_2023mar.onnx: sha256 is")
-        assert tab.load("dist/models/mien-int8/", detect=False)["detect"] is False
-        for lost, words in (
-            ("ort-wasm-simd-threaded.wasm", "onnxruntime-web cannot be started"),
-            ("worker.js", "worker.js: the worker has failed"),
-        ):
-            (dist / lost).unlink()
-            tab = open_tab(start_browser(), site.url)  # nothing of it is in a cache
-            found = tab.load("dist/models/mien-int8/", detect=False)
-            tab.errors.clear()  # the browser and onnxruntime say so on the console, too
-            check_refused(found, "failed", words)
-    finally:
-        site.close()
+    site = start_host(tmp_path / "site")
+    tab = open_tab(start_browser(), site.url)
+    check_refused(tab.load("dist/models/mien-int8/"), "wrong-hash", "yunet_2023mar.onnx: sha256 is")
+    assert tab.load("dist/models/mien-int8/", detect=False)["detect"] is False
+    for lost, words in (
+        ("ort-wasm-simd-threaded.wasm", "onnxruntime-web cannot be started"),
+        ("worker.js", "worker.js: the worker has failed"),
+    ):
+        (dist / lost).unlink()
+        tab = open_tab(start_browser(), site.url)  # nothing of it is in a cache
+        found = tab.load("dist/models/mien-int8/", detect=False)
+        tab.errors.clear()  # the browser and onnxruntime say so on the console, too
+        check_refused(found, "failed", words)
 
 
 @pytest.mark.parametrize(

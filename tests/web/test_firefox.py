@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from firefox import FirefoxTab, open_firefox
 from pictures import pictures
 from rows import check_row
@@ -16,6 +17,7 @@ __all__ = ["open_firefox"]  # a fixture
 READ_IN_PART = {"half a JPEG"}
 
 
+@pytest.mark.slow
 def test_every_picture_gets_the_same_row(
     open_firefox: Callable[[str], FirefoxTab], site: StaticSite, site_folder: Path
 ) -> None:  # fmt: skip

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,9 @@ def folder(page_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(folder: Path) -> Iterator[StaticSite]:
+def site(folder: Path, start_host: Callable[..., StaticSite]) -> StaticSite:
     """A host of that copy."""
-    found = StaticSite(folder)
-    yield found
-    found.close()
+    return start_host(folder)
 
 
 @pytest.fixture

@@ -67,18 +67,19 @@ def test_options_are_those_of_python(tab: Browser, files: dict[str, bytes], opti
 
 
 def test_several_threads_change_nothing(
-    start_browser: Callable[..., Any], open_tab: Callable[..., Browser], site_folder: Path, files: dict[str, bytes]
+    start_browser: Callable[..., Any],
+    open_tab: Callable[..., Browser],
+    start_host: Callable[..., StaticSite],
+    site_folder: Path,
+    files: dict[str, bytes],
 ) -> None:
-    isolated = StaticSite(site_folder, isolated=True)
-    try:
-        tab = open_tab(start_browser(), isolated.url)
-        assert tab.load("models/mien/", threads=2)["isolated"] is True
-        reader = mien.load("mien", threads=1)
-        for name in ("several faces", "rolled by 38"):
-            row = tab.predict(f"pictures/{list(files).index(name)}", name)
-            check_row(row, {**reader.predict(files[name]).to_dict(), "source": name})
-    finally:
-        isolated.close()
+    isolated = start_host(site_folder, isolated=True)
+    tab = open_tab(start_browser(), isolated.url)
+    assert tab.load("models/mien/", threads=2)["isolated"] is True
+    reader = mien.load("mien", threads=1)
+    for name in ("several faces", "rolled by 38"):
+        row = tab.predict(f"pictures/{list(files).index(name)}", name)
+        check_row(row, {**reader.predict(files[name]).to_dict(), "source": name})
 
 
 def test_a_bundle_of_whole_images_that_was_trained_here(tab: Browser, site_folder: Path, drawn_bundle: Path) -> None:
