@@ -217,6 +217,27 @@ def test_a_crop_and_its_mirror_image_run_together(make_bundle: MakeBundle, monke
     assert classifier.logits(CROPS[:0]).shape == (0, 2)
 
 
+def test_large_images_run_a_few_at_a_time_with_the_same_answer(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load_bundle(make_bundle(graph=convolving(), maps=True, mirror=True))
+    together = Classifier(bundle, threads=1)
+    monkeypatch.setattr("mien.inference.classifier._PIXELS", 3 * 16 * 16 + 5)
+    apart = Classifier(bundle, threads=1)
+    run, counts = apart._session.run, list[int]()
+
+    def counted(outputs: Any, inputs: dict[str, Any]) -> Any:
+        counts.append(len(inputs["image"]))
+        return run(outputs, inputs)
+
+    monkeypatch.setattr(apart._session, "run", counted)
+    (logits, maps), (found, found_maps) = together(CROPS), apart(CROPS)
+    assert counts == [3, 3, 3, 1], "five images and their mirror images"
+    np.testing.assert_allclose(found, logits, atol=1e-6)
+    assert maps is not None and found_maps is not None
+    np.testing.assert_allclose(found_maps, maps, atol=1e-6)
+
+
 @pytest.mark.parametrize("mirror", ["no", 1, 0.0])
 def test_another_word_for_mirror_is_refused(make_bundle: MakeBundle, mirror: Any) -> None:
     with pytest.raises(ConfigError, match=r"`mirror=.*`: give True, False or None"):

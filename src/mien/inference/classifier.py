@@ -6,7 +6,7 @@ and nowhere else, so that everything that asks a model gets the same answer.
 Probabilities: `calibration`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -21,6 +21,10 @@ from mien.text import first_line
 
 #: Images, and crops, that are classified together.
 BATCH_SIZE = 32
+
+#: Pixels that go through the graph at once on the CPU. The first maps of a large input take tens of megabytes for each
+#: image, and many images together are no faster.
+_PIXELS = BATCH_SIZE * 96 * 96
 
 Item = TypeVar("Item")
 
@@ -53,6 +57,7 @@ class Classifier:
             raise BundleError(
                 f"{self._name}: the graph cannot be loaded ({first_line(error)}); export the model again"
             ) from None
+        self._largest_block = max(1, _PIXELS // bundle.config.input_size**2)
         self._outputs = ["logits", "maps"] if bundle.config.maps else ["logits"]
         self._check_tensors()
 
@@ -101,7 +106,9 @@ class Classifier:
         images = crops.astype(np.float32)
         if self.mirror:
             images = np.concatenate([images, images[:, :, ::-1]])
-        logits, maps = self._run(images)
+        step = self._largest_block if self.device == "cpu" else max(len(images), 1)
+        parts = [self._run(images[start : start + step]) for start in range(0, max(len(images), 1), step)]
+        logits, maps = parts[0] if len(parts) == 1 else _joined(parts)
         if not self.mirror:
             return logits, maps
         # A strided convolution with `same` padding pads one side more, so that maps lie up to half a cell, a pixel or
@@ -151,6 +158,12 @@ class Classifier:
         if not np.isfinite(found).all():
             raise BundleError(f"{self._config.name}: the network gives maps that are not numbers; train it again")
         return found
+
+
+def _joined(parts: Sequence[tuple[Float32, Float32 | None]]) -> tuple[Float32, Float32 | None]:
+    """Join the logits, and the maps, of blocks of one batch."""
+    maps = [maps for _, maps in parts if maps is not None]
+    return np.concatenate([logits for logits, _ in parts]), np.concatenate(maps) if maps else None
 
 
 def _halves_averaged(values: Float32, mirrored: bool = False) -> Float32:

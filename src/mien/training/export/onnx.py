@@ -1,6 +1,7 @@
 """Export a Keras network as a bundle, after checking that ONNX and Keras agree on real crops."""
 
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -191,6 +192,7 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     finally:
         logging.disable(logging_level)
         path.unlink(missing_ok=True)
+        gc.collect()  # what the converter leaves refers to itself, with several copies of all weights
 
 
 def _rewritten(path: Path, network: Any) -> bytes:
