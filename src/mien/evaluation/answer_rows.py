@@ -15,6 +15,10 @@ from mien.labels import MAX_LETTERS
 from mien.results import ImageResult
 from mien.text import did_you_mean, join_words, shorten
 
+#: Rows that cannot be used, beyond which a file holds no answers.
+_MAX_BAD = 100_000
+#: A JSON array is parsed as a whole, which takes twenty times its size or more. Lines have no such limit.
+_MAX_ARRAY = 32 * 2**20
 #: What `columns` may name.
 FILE, LABEL = "file", "label"
 #: Names of the columns, as `mien.data.layouts.tables` knows those of labels. A table may have labels beside answers.
@@ -92,15 +96,15 @@ def read_answers(answers: Answers, columns: Mapping[str, str] | None = None) -> 
         data = _bytes(Path(answers))
         start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
         if start == b"{":
-            return _assemble(str(answers), "line", list(_json_lines(data)), named)
+            return _assemble(str(answers), "line", _json_lines(data), named)
         if start == b"[":
-            return _assemble(str(answers), "entry", list(_json_array(data, str(answers))), named)
+            return _assemble(str(answers), "entry", _json_array(data, str(answers)), named)
         return _assemble(str(answers), "line", _csv(data, str(answers)), named)
     if isinstance(answers, Mapping):
-        return _assemble("answers", "entry", list(enumerate(map(_pair, answers.items()), 1)), named)
+        return _assemble("answers", "entry", enumerate(map(_pair, answers.items()), 1), named)
     if not isinstance(answers, Iterable) or isinstance(answers, bytes):
         raise ConfigError(f"`answers=`: give a file, a mapping or rows, not {type(answers).__name__}")
-    return _assemble("answers", "entry", [(number, _entry(one)) for number, one in enumerate(answers, 1)], named)
+    return _assemble("answers", "entry", enumerate(map(_entry, answers), 1), named)
 
 
 def class_names(given: AnswerRows) -> set[str]:
@@ -125,17 +129,17 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _csv(data: bytes, name: str) -> list[tuple[int, _Found]]:
+def _csv(data: bytes, name: str) -> Iterator[tuple[int, _Found]]:
     rows = numbered_csv_rows(data, name)
     header = [cell.strip() for cell in next(rows, (1, []))[1]]
     twice = next((one for one, count in Counter(header).items() if one and count > 1), None)
     if twice:
         raise DataError(f"{name}: has two columns '{shorten(twice)}'; name each once")
-    return [
+    return (
         (line, dict(zip(header, cells, strict=True)) if len(cells) == len(header) else _of_other_length(cells, header))
         for line, cells in rows
         if any(cell.strip() for cell in cells)
-    ]
+    )
 
 
 def _of_other_length(cells: Sequence[str], header: Sequence[str]) -> str:
@@ -155,6 +159,8 @@ def _json_lines(data: bytes) -> Iterator[tuple[int, _Found]]:
 
 
 def _json_array(data: bytes, name: str) -> Iterator[tuple[int, _Found]]:
+    if len(data) > _MAX_ARRAY:
+        raise DataError(f"{name}: is one array of more than {_MAX_ARRAY >> 20} MiB; write one object per line")
     try:
         found = parse_json(data)
     except ValueError as error:
@@ -200,12 +206,22 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _assemble(
-    source: str, unit: str, found: Sequence[tuple[int, _Found]], named: Mapping[str, str]
+    source: str, unit: str, given: Iterable[tuple[int, _Found]], named: Mapping[str, str]
 ) -> AnswerRows:  # fmt: skip
     """Choose the columns of file and label, and take the rows apart."""
+    found: list[tuple[int, _Found]] = []
+    unusable = 0
+    for number, row in given:
+        unusable += isinstance(row, str)
+        if unusable > _MAX_BAD:
+            raise DataError(
+                f"{source}: more than {_MAX_BAD:,} of its rows cannot be used; the last is {unit} {number}: {row}"
+            )
+        found.append((number, row))
     header = list(dict.fromkeys(name for _, row in found if not isinstance(row, str) for name in row))
     if not header and found:
-        number, reason = found[0]
+        number, first = found[0]
+        reason = first if isinstance(first, str) else "is empty"
         raise DataError(f"{source}: none of its rows can be used; the first is {unit} {number}: {reason}")
     places = _choose(source, header, named)
     own = set(header) >= _OWN

@@ -26,6 +26,8 @@ _HEADER = to_bytes(csv_line(COLUMNS))
 _SHA256 = re.compile("[0-9a-f]{64}")
 #: A row whose cells hold line breaks is looked for in so many lines; the rest is found again after a stray quote.
 _MAX_LINES = 64
+#: Bytes of the first line that are looked at.
+_MAX_HEADING = 4096
 #: What spreadsheets put between cells, our own first.
 _DELIMITERS = (",", ";", "\t")
 
@@ -150,7 +152,7 @@ def parse_fixes(data: bytes) -> ParsedFixes:
     Raises ValueError if the first line does not name the columns.
     """
     lines = data.splitlines(keepends=True)
-    delimiter, columns = _heading(lines[0] if lines else b"")
+    delimiter, columns = _heading(lines[0][:_MAX_HEADING] if lines else b"")
     whole = delimiter == "," and tuple(columns) == COLUMNS and lines[0] == _HEADER
     fixes: list[Fix] = []
     bad: list[BadRow] = []
