@@ -56,8 +56,12 @@ SAMPLES = """
 import sys
 from pathlib import Path
 from mien.data.dataset import read_manifest, sample_images
-found = read_manifest(Path(sys.argv[1]))
-print(sum(1 for _ in sample_images(found, [one.name for one in found.samples], 100, 0)), "images")
+from mien.errors import MienError
+try:
+    found = read_manifest(Path(sys.argv[1]))
+    print(sum(1 for _ in sample_images(found, [one.name for one in found.samples], 100, 0)), "images")
+except MienError as error:
+    sys.exit(f"mien: {error}")
 """
 #: The page of `mien fix`: what it knows of a dataset, and each image as it shows it.
 PAGE = """

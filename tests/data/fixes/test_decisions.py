@@ -128,3 +128,11 @@ def test_what_is_used(tmp_path: Path) -> None:
         chosen_fixes(tmp_path, tmp_path / "none.csv")
     with pytest.raises(ConfigError, match="fixes"):
         chosen_fixes(tmp_path, 3)  # type: ignore[arg-type]
+
+
+def test_many_people_who_decided_copies_of_one_file_are_compared_once() -> None:
+    def decide_all(count: int) -> Callable[[], Any]:
+        found = Fixes(PATH, [fix("keep", "sad", path=f"{n}.jpg", who=f"w{n}") for n in range(count)])
+        return lambda: (len(found), found.conflicts)
+
+    assert grows_linearly(decide_all, 100)

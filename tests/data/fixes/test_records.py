@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mien.data.fixes.decisions import Fixes
@@ -45,6 +45,7 @@ def test_every_text_comes_back(rows: list[Fix]) -> None:
 def test_a_cut_at_any_byte_leaves_all_whole_rows(rows: list[Fix], data: st.DataObject) -> None:
     whole = file_of(rows)
     cut = data.draw(st.integers(len(new_file_bytes()), len(whole)))
+    assume(not whole[cut:].startswith(b"yes\n"))  # then the row is whole but settles nothing: people are asked again
     ends = [len(file_of(rows[:count])) for count in range(len(rows) + 1)]
     expected = max(count for count, end in enumerate(ends) if end - 1 <= cut)  # the line break may be cut off
     found = parse_fixes(whole[:cut])

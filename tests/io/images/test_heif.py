@@ -200,6 +200,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
 def test_files_that_cost_more_than_they_show_are_refused_at_once(case: tuple[str, bytes, str]) -> None:
     """Without a look at them, some of these would be opened or decoded for hours."""
     _, stored, problem = case
+    inspect_file("a.heic", stored)
     if problem:
         with pytest.raises(ImageError, match=problem) as caught:
             load_image(stored)

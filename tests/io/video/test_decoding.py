@@ -249,3 +249,18 @@ def test_a_cut_of_a_slow_motion_video_is_found_at_the_frame_that_is_taken(
             found = [(round(frame.time, 1), frame.cut) for frame in video.frames(5)]
         first = 0.2 if before <= 181 else 0.4
         assert found == [(n / 5, n / 5 == first) for n in range(4)], before
+
+
+def test_frames_larger_than_those_of_8k_are_refused_by_the_header(tmp_path: Path, write_video: WriteVideo) -> None:
+    path = tmp_path / "video.avi"
+    write_video(path, numbered(1), codec="ffv1")
+    stored = bytearray(path.read_bytes())
+    size = stored.index(b"strf") + 12
+    for width, height in ((7680, 4320), (8192, 4320), (7000, 6000), (12_000, 8000)):
+        stored[size : size + 8] = width.to_bytes(4, "little") + height.to_bytes(4, "little")
+        path.write_bytes(stored)
+        if width * height < 36_000_000:
+            open_video(path).close()
+        else:
+            with pytest.raises(InputError, match=f"its frames have {width}x{height} pixels, which is too large"):
+                open_video(path)

@@ -1,7 +1,7 @@
 """Which decision counts for an image, when it was decided several times, by several people, or lies there twice."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -40,7 +40,9 @@ class Fixes:
     cut_short: bool = False
     _by_content: dict[str, dict[str, list[Fix]]] = field(init=False, repr=False, compare=False)
     _by_path: dict[str, set[str]] = field(init=False, repr=False, compare=False)
-    _of_all: dict[str, dict[str, Fix]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _of_all: dict[str, tuple[dict[str, Fix], tuple[Fix, ...], bool]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         """Sort the rows by content and path."""
@@ -70,13 +72,13 @@ class Fixes:
 
     def decision(self, sha256: str, path: str) -> Fix | None:
         """Return the decision that counts for a file; None if there is none, or people disagree."""
-        found = self._in_force(sha256, path)
-        return found[-1] if found and not _disagree(found) else None
+        found, agree = self._in_force(sha256, path)
+        return found[-1] if found and agree else None
 
     def disagreement(self, sha256: str, path: str) -> tuple[Fix, ...]:
         """Return what people decided about a file if they do not agree, else nothing."""
-        found = self._in_force(sha256, path)
-        return tuple(found) if _disagree(found) else ()
+        found, agree = self._in_force(sha256, path)
+        return () if agree else found
 
     @property
     def conflicts(self) -> tuple[tuple[Fix, ...], ...]:
@@ -133,11 +135,14 @@ class Fixes:
     def _keys(self) -> Iterable[tuple[str, str]]:
         return ((sha256, path) for sha256, paths in self._by_content.items() for path in paths)
 
-    def _in_force(self, sha256: str, path: str) -> list[Fix]:
-        """Return the latest decision of each person about a file, or about its copies; the latest is the last."""
+    def _in_force(self, sha256: str, path: str) -> tuple[tuple[Fix, ...], bool]:
+        """Return the latest decision of each person about a file, or about its copies, and whether they agree.
+
+        The latest is the last.
+        """
         paths = self._by_content.get(sha256)
         if paths is None:
-            return []
+            return (), True
         if sha256 not in self._of_all:  # once for all copies: there may be many
             of_all: dict[str, Fix] = {}
             for rows in paths.values():
@@ -145,10 +150,12 @@ class Fixes:
                     known = of_all.get(fix.who)
                     if known is None or fix.when > known.when:
                         of_all[fix.who] = fix
-            self._of_all[sha256] = of_all
-        latest = self._of_all[sha256] | {fix.who: fix for fix in _latest_of_each(paths.get(path, ()))}
-        found = sorted(latest.values(), key=lambda fix: fix.when)
-        return found[max((number for number, fix in enumerate(found) if fix.settles), default=0) :]
+            self._of_all[sha256] = (of_all, *_standing(of_all.values()))
+        of_all, found, agree = self._of_all[sha256]
+        own = {fix.who: fix for fix in _latest_of_each(paths.get(path, ()))}
+        if all(of_all[who] is fix for who, fix in own.items()):
+            return found, agree
+        return _standing((of_all | own).values())
 
 
 def load(data: str | Path, fixes: str | Path | None = None) -> Fixes:
@@ -207,6 +214,13 @@ def _latest_of_each(rows: Sequence[Fix]) -> list[Fix]:
         elif stacks[fix.who]:
             stacks[fix.who].pop()
     return [stack[-1] for stack in stacks.values() if stack]
+
+
+def _standing(latest: Collection[Fix]) -> tuple[tuple[Fix, ...], bool]:
+    """Return what counts of the latest decision of each person, in the order of time, and whether they agree."""
+    found = sorted(latest, key=lambda fix: fix.when)
+    found = found[max((number for number, fix in enumerate(found) if fix.settles), default=0) :]
+    return tuple(found), not _disagree(found)
 
 
 def _disagree(found: Sequence[Fix]) -> bool:

@@ -11,7 +11,7 @@ from mien.data.layouts.words import is_bystander, is_expression
 from mien.errors import DataError
 from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
-from mien.text import pluralize
+from mien.text import pluralize, shorten
 
 #: The table that decides if it lies beside class folders.
 TABLE_NAME = "labels.csv"
@@ -148,7 +148,7 @@ def _groups(tree: Tree, prefix: str) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return ", ".join(map(shorten, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
 
 
 def _note_layout(found: FoundData, parts: Mapping[str, str], images: Collection[str]) -> None:

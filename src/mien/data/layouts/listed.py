@@ -12,7 +12,7 @@ from mien.data.layouts.tables import LabelTable
 from mien.data.layouts.words import SPLIT_NAMES
 from mien.io.sniffing import is_image_name
 from mien.io.sources import FileSource
-from mien.text import pluralize
+from mien.text import pluralize, shorten
 
 _PART_NAME = re.compile(r"(train|valid|val|test)_\d", re.IGNORECASE)
 
@@ -35,7 +35,9 @@ def from_table(table: LabelTable, source: FileSource, root: PurePosixPath) -> Fo
         if row.image is not None:
             found.pixels[name or ""] = row.image
         elif name is None:
-            found.bad_entries.append(BadEntry(f"row {row.number}", f"file '{row.file.strip()}' does not exist"))
+            found.bad_entries.append(
+                BadEntry(f"row {row.number}", f"file '{shorten(row.file.strip())}' does not exist")
+            )
             continue
         found.samples.append(FoundSample(name or "", row.label and plain(row.label), row.split, row.group, row.votes))
     _split_by_name(found)

@@ -51,8 +51,11 @@ def is_avif(head: bytes) -> bool:
 
 
 def has_still_image(data: bytes) -> bool:
-    """Return whether a file has a still image, not a sequence (`.heics`) alone."""
-    return any(kind == b"meta" for kind, _ in _boxes(memoryview(data)))
+    """Return whether a file has a still image, not a sequence (`.heics`) alone; True if its boxes are damaged."""
+    try:
+        return any(kind == b"meta" for kind, _ in _boxes(memoryview(data)))
+    except ValueError:
+        return True
 
 
 def open_heif(data: bytes) -> Image.Image:

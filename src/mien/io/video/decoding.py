@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 #: it is. A last frame may be held, and sound may go on.
 _MISSING_SECONDS = 0.5
 #: Frames with more pixels are refused: a header can ask for gigabytes. 8K has 33 million.
-_MAX_PIXELS = 100_000_000
+_MAX_PIXELS = 36_000_000
+#: Frames with more pixels are decoded one after another, in slices: at once, each thread would hold one. 4K has 9.
+_MAX_AT_ONCE = 10_000_000
 #: Pixels that are not square are stretched, within reason.
 _MAX_STRETCH = 3.0
 #: Formats that hold frames themselves. Playlists, which name other files or addresses, are left out.
@@ -69,7 +71,7 @@ class Video(AbstractContextManager["Video"]):
         self._matrices: dict[int, list[int] | None] = {}
         self._end = 0.0
         self._count = 0
-        stream.thread_type = "AUTO"
+        stream.thread_type = "AUTO" if stream.width * stream.height <= _MAX_AT_ONCE else "SLICE"
         self.duration = _duration(container, stream)
 
     def frames(self, fps: float = FPS, skip: int = 0) -> Iterator[TimedFrame]:
@@ -187,6 +189,7 @@ class Video(AbstractContextManager["Video"]):
 
         ratio = float(self._stream.sample_aspect_ratio or 1)
         width = round(frame.width * ratio) if 1 / _MAX_STRETCH <= ratio <= _MAX_STRETCH else frame.width
+        width = width if width * frame.height <= _MAX_PIXELS else frame.width
         try:
             pixels = frame.to_ndarray(format="rgb24", width=max(width, 1), height=frame.height)
         except (av.FFmpegError, ValueError) as error:

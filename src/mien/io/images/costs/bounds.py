@@ -22,9 +22,10 @@ MAX_SECONDS = 5.0
 MAX_BYTES = 416 * 2**20
 
 #: Pillow's loops in Python, in seconds: a JPEG segment, a byte between segments, a PNG chunk, a GIF sub-block, a byte
-#: of a PPM's text, a value of a PPM that is scaled, a byte or pixel of a BMP that is packed, a JPEG 2000 box.
+#: of a PPM's header (which is read more than once) and of its numbers, a value of a PPM that is scaled, a byte or pixel
+#: of a BMP that is packed, a JPEG 2000 box.
 _SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 1e-5, 2e-6, 8e-6, 2e-6
-_LETTER, _SCALED, _PACKED, _BOX = 1.7e-7, 6e-7, 3e-7, 8e-6
+_HEADER_LETTER, _LETTER, _SCALED, _PACKED, _BOX = 6e-7, 1.7e-7, 6e-7, 3e-7, 8e-6
 #: A scan of a JPEG visits every block of 8x8, empty or not, in seconds.
 _SCANNED_BLOCK = 1e-7
 #: A byte unpacks to so many at most (zlib); Pillow stops at so many of a PNG's text, and of all its texts; seconds for
@@ -34,6 +35,10 @@ _DEFLATE, _TEXT_BYTES, _TEXTS_BYTES, _UNPACKED = 1032, 2**20, 2**26, 1e-9
 _JOINED_BYTES = 5e9
 _PPM_HEADER = re.compile(rb"P[4-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
 _PPM_HEADER_BYTES = 65536
+#: What Pillow opens as a PPM; headers of two numbers (bits) and of three. Whatever else is in one is read byte by byte.
+_PPM_KIND = re.compile(rb"P([1-6fF]|0CMYK|yP|yRGBA|yCMYK)\s")
+_PPM_NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+[^\s#]+"
+_PPM_HEADERS = {True: re.compile(rb"P\S+" + _PPM_NUMBER * 2), False: re.compile(rb"P\S+" + _PPM_NUMBER * 3)}
 _FILL = re.compile(rb"\xff+")
 
 
@@ -165,14 +170,17 @@ def bmp_cost(data: bytes) -> Cost:
 
 
 def ppm_cost(data: bytes) -> Cost:
-    """Bound the numbers that Pillow reads or scales in Python."""
-    if data[1:2] in b"123":
+    """Bound the numbers that Pillow reads or scales in Python, and what stands between those of the header."""
+    kind = _PPM_KIND.match(data)
+    if kind is None:
+        return NOTHING
+    if not _PPM_HEADERS[kind[1] in (b"1", b"4")].match(data, 0, _PPM_HEADER_BYTES):
+        return Cost(len(data) * _HEADER_LETTER, 0, "its header")
+    if kind[1] in (b"1", b"2", b"3"):
         return Cost(len(data) * _LETTER, 8 * len(data), "numbers as text")
     found = _PPM_HEADER.match(data, 0, _PPM_HEADER_BYTES)
     if found is None:
-        # P4 has no largest value; its header is as short.
-        head = data[:_PPM_HEADER_BYTES]
-        return Cost(len(data) * _LETTER, 0, "its header") if b"#" in head else NOTHING
+        return NOTHING
     width, height, largest = (int(number[:12]) for number in found.groups())
     values = min(width * height * 3, len(data)) if largest not in (255, 65535) else 0
     return Cost(values * _SCALED, 0, f"values up to {largest}")
