@@ -35,7 +35,7 @@ from mien.data.fixes.records import FILE_NAME
 from mien.data.synthetic.faces import write_dataset
 
 MAX_SECONDS, MAX_MIB = 10.0, 600.0
-_END_AFTER = 1800.0
+_END_AFTER = 600.0
 _SAMPLED_SECONDS = 0.02
 _ORDINARY = re.compile("happy-|sad-|ordinary.png")
 _MODELS = {".keras", ".h5"}

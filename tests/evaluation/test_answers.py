@@ -453,7 +453,9 @@ def test_a_header_of_many_columns_is_read(data: Path, tmp_path: Path) -> None:
         scored(data, written(tmp_path, f"{header}\ntest/sad/1.png,sad\n"))
 
 
-@pytest.mark.parametrize("text", ["file,answer\n" + "1\n" * 100_001, "[" + "0," * 100_001 + "0]", "{}x\n" * 100_001])
+@pytest.mark.parametrize(
+    "text", ["file,answer\n" + "1\n" * 100_001, "[" + "0," * 100_001 + "0]", "{}x\n" * 100_001, "{}\n" * 100_001]
+)
 def test_of_a_file_that_holds_something_else_not_every_row_is_kept(data: Path, tmp_path: Path, text: str) -> None:
     with pytest.raises(
         DataError, match=r"more than 100,000 of its rows cannot be used; the last is (line|entry) 10000\d: "
@@ -464,3 +466,5 @@ def test_of_a_file_that_holds_something_else_not_every_row_is_kept(data: Path, t
 def test_an_array_that_is_too_large_to_be_parsed_at_once_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is one array of more than 32 MiB; write one object per line"):
         scored(data, written(tmp_path, "[" + " " * 2**25 + "]"))
+    with pytest.raises(DataError, match="is one array of more than 3,000,000 values; write one object per line"):
+        scored(data, written(tmp_path, "[" + "[]," * 1_500_000 + "[]]"))

@@ -1,5 +1,6 @@
 """Read what anybody answered to images: a CSV, JSON lines, or rows in Python. `answers` finds the images."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,8 @@ from mien.text import did_you_mean, join_words, shorten
 
 #: Rows that cannot be used, beyond which a file holds no answers.
 _MAX_BAD = 100_000
-#: A JSON array is parsed as a whole, which takes twenty times its size or more. Lines have no such limit.
-_MAX_ARRAY = 32 * 2**20
+#: Bytes and values of a JSON array, which is parsed as a whole: a value takes 60 bytes or more. Lines have no limit.
+_MAX_ARRAY, _MAX_VALUES = 32 * 2**20, 3_000_000
 #: What `columns` may name.
 FILE, LABEL = "file", "label"
 #: Names of the columns, as `mien.data.layouts.tables` knows those of labels. A table may have labels beside answers.
@@ -147,7 +148,7 @@ def _of_other_length(cells: Sequence[str], header: Sequence[str]) -> str:
 
 
 def _json_lines(data: bytes) -> Iterator[tuple[int, _Found]]:
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(io.BytesIO(data), 1):
         if not line.strip():
             continue
         try:
@@ -161,6 +162,8 @@ def _json_lines(data: bytes) -> Iterator[tuple[int, _Found]]:
 def _json_array(data: bytes, name: str) -> Iterator[tuple[int, _Found]]:
     if len(data) > _MAX_ARRAY:
         raise DataError(f"{name}: is one array of more than {_MAX_ARRAY >> 20} MiB; write one object per line")
+    if sum(map(data.count, (b"[", b"{", b","))) > _MAX_VALUES:
+        raise DataError(f"{name}: is one array of more than {_MAX_VALUES:,} values; write one object per line")
     try:
         found = parse_json(data)
     except ValueError as error:
@@ -212,11 +215,10 @@ def _assemble(
     found: list[tuple[int, _Found]] = []
     unusable = 0
     for number, row in given:
-        unusable += isinstance(row, str)
+        unusable += isinstance(row, str) or not row
         if unusable > _MAX_BAD:
-            raise DataError(
-                f"{source}: more than {_MAX_BAD:,} of its rows cannot be used; the last is {unit} {number}: {row}"
-            )
+            last = f"{unit} {number}: {row or 'is empty'}"
+            raise DataError(f"{source}: more than {_MAX_BAD:,} of its rows cannot be used; the last is {last}")
         found.append((number, row))
     header = list(dict.fromkeys(name for _, row in found if not isinstance(row, str) for name in row))
     if not header and found:

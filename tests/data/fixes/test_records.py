@@ -122,3 +122,29 @@ def test_the_sentences_say_what_was_decided() -> None:
     assert Fix("0" * 64, "a.jpg", "relabel", "sad").sentence == "labelled sad"
     assert one.to_dict()["face"] == {"x": 0, "y": 0, "width": 9, "height": 9}
     assert list(one.to_dict()) == list(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("\n" * 2_100_000, "it has far more lines than decisions"),
+        ("1\n" * 100_001, "more than 100,000 of its rows cannot be read; the last is line 100002"),
+    ],
+)
+def test_a_file_of_something_else_is_not_kept_whole(rows: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_fixes(new_file_bytes() + rows.encode())
+
+
+def test_blank_lines_of_a_spreadsheet_are_passed_over() -> None:
+    rows = [Fix("0" * 64, "a.jpg", "keep", "sad", "sad")]
+    assert parse_fixes(file_of(rows) + b",,,,,,,,\n" * 10_000).fixes == tuple(rows)
+
+
+def test_copies_that_thousands_decided_are_refused_before_all_are_compared() -> None:
+    def decided(count: int) -> bytes:
+        return file_of([Fix("0" * 64, f"{n}.jpg", "keep", "sad", "sad", who=f"w{n}") for n in range(count)])
+
+    assert len(parse_fixes(decided(1400)).fixes) == 1400
+    with pytest.raises(ValueError, match="1,500 people decided about 1,500 copies of one image, sha256 000"):
+        parse_fixes(decided(1500))

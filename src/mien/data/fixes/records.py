@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,12 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_LINES = 64
 #: Bytes of the first line that are looked at.
 _MAX_HEADING = 4096
+#: Rows that cannot be read, and lines beyond those that decisions may fill, with which a file is another one. A
+#: spreadsheet may add a million blank lines.
+_MAX_BAD, _MAX_BLANK = 100_000, 2_000_000
+#: Names of copies times people, summed over all images, beyond what the rows tell themselves: each name is compared
+#: with what each person decided.
+_MAX_COMPARED = 2_000_000
 #: What spreadsheets put between cells, our own first.
 _DELIMITERS = (",", ";", "\t")
 
@@ -149,10 +156,12 @@ def parse_fixes(data: bytes) -> ParsedFixes:
     Files of several people may stand one after the other. Rows of nobody behind the second first line are not taken
     for those of the first nobody: they are of `file 2`, except those that both files have.
 
-    Raises ValueError if the first line does not name the columns.
+    Raises ValueError if the first line does not name the columns, or most lines or decisions cannot be those of people.
     """
+    delimiter, columns = _heading(data[:_MAX_HEADING].partition(b"\n")[0].partition(b"\r")[0])
+    if max(map(data.count, (b"\n", b"\r"))) > _MAX_BLANK + len(data) // len(_HEADER):
+        raise ValueError("it has far more lines than decisions")
     lines = data.splitlines(keepends=True)
-    delimiter, columns = _heading(lines[0][:_MAX_HEADING] if lines else b"")
     whole = delimiter == "," and tuple(columns) == COLUMNS and lines[0] == _HEADER
     fixes: list[Fix] = []
     bad: list[BadRow] = []
@@ -169,16 +178,33 @@ def parse_fixes(data: bytes) -> ParsedFixes:
             if number + count == len(lines) and not row.endswith((b"\n", b"\r")):
                 break  # cut short by whatever ended the process
             bad.append(BadRow(number + 1, row, found))
+            if len(bad) > _MAX_BAD:
+                raise ValueError(f"more than {_MAX_BAD:,} of its rows cannot be read; the last is line {number + 1}")
         elif b"sha256" in row.lower():  # the first line of another file; other rows without a decision are blank
             part, before, whole = part + 1, frozenset(fixes), False
         offset += len(row)
         number += count
+    _check_copies(fixes)
     return ParsedFixes(tuple(fixes), tuple(bad), offset, whole, offset < len(data))
 
 
 def new_file_bytes() -> bytes:
     """Return what a file of decisions begins with."""
     return _HEADER
+
+
+def _check_copies(fixes: Sequence[Fix]) -> None:
+    """Raise ValueError if so many people decided so many copies that comparing them would take minutes."""
+    paths: dict[str, set[str]] = defaultdict(set)
+    people: dict[str, set[str]] = defaultdict(set)
+    for fix in fixes:
+        paths[fix.sha256].add(fix.path)
+        people[fix.sha256].add(fix.who)
+    if sum(len(paths[one]) * len(people[one]) for one in paths) > _MAX_COMPARED + 10 * len(fixes):
+        worst = max(paths, key=lambda one: len(paths[one]) * len(people[one]))
+        raise ValueError(
+            f"{len(people[worst]):,} people decided about {len(paths[worst]):,} copies of one image, sha256 {worst}"
+        )
 
 
 def _heading(line: bytes) -> tuple[str, list[str]]:

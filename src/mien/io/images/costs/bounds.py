@@ -22,10 +22,10 @@ MAX_SECONDS = 5.0
 MAX_BYTES = 416 * 2**20
 
 #: Pillow's loops in Python, in seconds: a JPEG segment, a byte between segments, a PNG chunk, a GIF sub-block, a byte
-#: of a PPM's header (which is read more than once) and of its numbers, a value of a PPM that is scaled, a byte or pixel
+#: of a PPM's header (which the server reads twice) and of its numbers, a value of a PPM that is scaled, a byte or pixel
 #: of a BMP that is packed, a JPEG 2000 box.
 _SEGMENT, _STRAY_BYTE, _CHUNK, _SUB_BLOCK = 1e-5, 2e-6, 8e-6, 2e-6
-_HEADER_LETTER, _LETTER, _SCALED, _PACKED, _BOX = 6e-7, 1.7e-7, 6e-7, 3e-7, 8e-6
+_HEADER_LETTER, _LETTER, _SCALED, _PACKED, _BOX = 1.2e-6, 1.7e-7, 6e-7, 3e-7, 8e-6
 #: A scan of a JPEG visits every block of 8x8, empty or not, in seconds.
 _SCANNED_BLOCK = 1e-7
 #: A byte unpacks to so many at most (zlib); Pillow stops at so many of a PNG's text, and of all its texts; seconds for
