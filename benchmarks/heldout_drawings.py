@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mien.data.drawings import BIAS, DRAWING_THRESHOLD, WEIGHTS, measure_face
 from mien.errors import ImageError
 from mien.faces.detector import Detector
-from mien.inference.preprocess import open_and_detect
+from mien.inference.detection import open_and_detect
 from mien.io.images.source import read_file
 from mien.io.sniffing import is_image_name
 from mien.metrics.intervals import wilson_interval

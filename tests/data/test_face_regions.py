@@ -16,6 +16,7 @@ from mien.data.fixes.records import FILE_NAME, Fix
 from mien.data.fixes.store import FixesFile
 from mien.evaluation.scoring import score
 from mien.faces.choice import same_face
+from mien.faces.crop import face_region
 from mien.faces.detector import Detector
 from mien.inference.reader import load
 from mien.results import Box
@@ -93,3 +94,18 @@ def test_a_run_keeps_the_decisions_that_it_began_with(folder: Path) -> None:
     assert again.fixes is not None
     assert again.fixes.faces == {TWO: Box(1, 2, 30, 40)}
     assert TrainingSource(folder, fixes=False).to_dict()["fixes"] == []
+
+
+def test_the_region_to_train_on_is_that_of_the_face_that_is_read(tmp_path: Path) -> None:
+    """A photograph that one quick look is enough for, to find its largest face."""
+    head = Image.fromarray(skimage.data.astronaut()).crop((60, 0, 460, 400)).resize((1024, 1024))  # type: ignore[no-untyped-call]
+    for label, image in (("happy", head), ("sad", head.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+        (tmp_path / label).mkdir()
+        image.save(tmp_path / label / "photo.jpg", quality=90)
+    _, regions = find_faces(audit(read_manifest(tmp_path)), Detector(threads=1))
+    (found,) = load(faces="largest", detect=True).preprocess(tmp_path / "sad" / "photo.jpg").detections
+    assert found is not None
+    assert regions["sad/photo.jpg"] == face_region(found)
+    (usual,) = load(detect=True).preprocess(tmp_path / "sad" / "photo.jpg").detections
+    assert usual is not None
+    assert same_face(found.box, usual.box)

@@ -13,8 +13,12 @@ from mien.faces.tiling import (
     MAX_TILES,
     MIN_INPUT_SIDE,
     MIN_LONG_SIDE,
+    QUICK_SIDE,
     View,
+    close_window,
     render,
+    render_quick,
+    render_window,
     tile_views,
     turned_views,
     whole_view,
@@ -198,3 +202,50 @@ def test_a_very_large_image_is_averaged_not_sampled(turns: int) -> None:
     painted = render(image, [whole_view((3200, 3200), turns)])
     assert painted.std() < 45
     assert painted.mean() == pytest.approx(127.5, abs=2)
+
+
+@settings(max_examples=60)
+@given(size=st.tuples(st.integers(1, 1500), st.integers(1, 1500)), data=st.data())
+def test_a_window_shows_what_the_whole_input_shows_there(size: tuple[int, int], data: st.DataObject) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    view = whole_view(size)
+    whole = render(image, [view])
+    left, right = sorted(data.draw(st.tuples(*2 * [st.floats(-9, size[0] + 9)])))
+    top, bottom = sorted(data.draw(st.tuples(*2 * [st.floats(-9, size[1] + 9)])))
+    x, y, width, height = window = close_window(view, (left, top, right, bottom))
+    assert all(value % INPUT_MULTIPLE == 0 for value in window)
+    assert 0 <= x < x + width <= whole.shape[3]
+    assert 0 <= y < y + height <= whole.shape[2]
+    shown, part = render_window(image, view, window)
+    assert shown.shape[2:] == (height, width)
+    # Pillow takes the edges of a box in single precision.
+    assert np.abs(shown - whole[:, :, y : y + height, x : x + width]).max() <= 1
+    point = np.array([[width / 2, height / 2]], np.float32)
+    assert part.points(point) == pytest.approx(view.points(point + np.array([x, y], np.float32)), abs=0.01)
+
+
+@settings(max_examples=40)
+@given(size=st.tuples(st.integers(1, 3000), st.integers(1, 3000)))
+def test_a_quick_look_shows_the_whole_image_small(size: tuple[int, int]) -> None:
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    image[-1, -1] = image[size[1] // 2, size[0] // 2] = 255
+    shown, view = render_quick(image)
+    assert all(side % INPUT_MULTIPLE == 0 for side in shown.shape[2:])
+    assert max(view.extent) <= QUICK_SIDE
+    assert max(view.extent) > 2 / 3 * QUICK_SIDE or max(size) < 2 * QUICK_SIDE
+    assert view.width - size[0] < view.width / view.columns
+    assert view.height - size[1] < view.height / view.rows
+    assert (shown[0, :, view.rows :] == BACKGROUND).all()
+    assert (shown[0, :, :, view.columns :] == BACKGROUND).all()
+
+
+def test_what_a_quick_look_shows_lies_where_its_view_says() -> None:
+    for side, factor in ((200, 1), (512, 2), (700, 3), (1000, 4), (1100, 6), (3000, 12)):
+        image = np.zeros((side, side, 3), np.uint8)
+        image[side // 4 : side // 2, side // 2 : side * 3 // 4] = 200
+        shown, view = render_quick(image)
+        assert view.width / view.columns == factor
+        rows, columns = np.nonzero(shown[0, 0, : view.rows, : view.columns] > 100)
+        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]], np.float32)
+        expected = np.array([[side // 2, side // 4], [side * 3 // 4, side // 2]], np.float32)
+        assert view.points(corners) == pytest.approx(expected, abs=factor)

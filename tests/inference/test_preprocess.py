@@ -19,7 +19,8 @@ from mien.arrays import RGB
 from mien.errors import ImageError, InputError
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
-from mien.inference.preprocess import MAX_FACES, MIN_DETECTION_SIDE, NO_FACE, Preprocessor
+from mien.inference.detection import MAX_FACES, MIN_DETECTION_SIDE
+from mien.inference.preprocess import NO_FACE, Preprocessor
 from mien.io.images.decoding import decode, load_image
 from mien.io.images.isolation import DECODING_BUDGET
 from mien.results import Box, Detection
@@ -156,11 +157,15 @@ class Watched:
     """A face detector that remembers the sizes of what it was shown."""
 
     def __init__(self, detector: Detector) -> None:
-        self.detector, self.shown = detector, list[tuple[int, ...]]()
+        self.detector, self.shown, self.quick = detector, list[tuple[int, ...]](), list[tuple[int, ...]]()
 
     def __call__(self, rgb: npt.NDArray[np.uint8], /, *, tiles: bool = True) -> list[Detection]:
         self.shown.append(rgb.shape[:2])
         return self.detector(rgb, tiles=tiles)
+
+    def find_largest(self, rgb: npt.NDArray[np.uint8], /, full: tuple[int, int] | None = None) -> Detection | None:
+        self.quick.append(rgb.shape[:2])
+        return self.detector.find_largest(rgb, full)
 
 
 @pytest.fixture
@@ -318,6 +323,106 @@ def test_what_cannot_be_read(detector: Detector, tmp_path: Path) -> None:
         prepare(("a", 5))  # type: ignore[arg-type]
 
 
+# The largest face alone
+
+
+def test_a_portrait_is_decoded_at_half_its_size_for_its_largest_face(
+    detector: Detector, decodings: list[tuple[int, int]]
+) -> None:
+    data = jpeg(photograph(1024, 180))
+    every = Preprocessor(48, 1, detector)(("a", data))
+    assert decodings == [(1024, 1024)]
+    decodings.clear()
+    watched = Watched(detector)
+    found = Preprocessor(48, 1, watched, max_faces=1)(("a", data))
+    assert decodings == [(512, 512)]
+    assert (watched.quick, watched.shown) == ([(512, 512)], [])
+    assert (found.status, found.reason, found.width, found.height) == ("ok", None, 1024, 1024)
+    assert same_box(found.boxes[0], every.boxes[0], 0.05)
+    assert np.abs(found.crops[0].astype(int) - every.crops[0]).mean() < 8
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(64, [(512, 512)]), (96, [(512, 512), (1024, 1024)])])
+def test_a_crop_that_needs_more_pixels_is_taken_from_more_of_them(
+    detector: Detector, decodings: list[tuple[int, int]], size: int, wanted: list[tuple[int, int]]
+) -> None:
+    watched = Watched(detector)
+    found = Preprocessor(size, 1, watched, max_faces=1)(("a", jpeg(photograph(1024, 180))))
+    assert decodings == wanted
+    assert watched.shown == [], "the face is known"
+    exact = crop(photograph(1024, 180), size, 1, face_region(found.detections[0]))  # type: ignore[arg-type]
+    assert np.abs(found.crops[0].astype(int) - exact).mean() < 4
+
+
+def test_a_large_photograph_is_decoded_as_small_as_its_crop_allows(
+    detector: Detector, decodings: list[tuple[int, int]]
+) -> None:
+    found = Preprocessor(96, 1, detector, max_faces=1)(("a", jpeg(photograph(3200, 560))))
+    assert decodings == [(400, 400), (800, 800)]
+    assert found.status == "ok"
+
+
+def test_without_a_certain_face_an_image_is_searched_as_for_all(
+    detector: Detector, decodings: list[tuple[int, int]]
+) -> None:
+    for image, sizes in (
+        (photograph(2000, 60), [(500, 500), (1000, 1000), (2000, 2000)]),
+        (np.rot90(photograph(1024, 180)), [(512, 512), (1024, 1024)]),
+        (photograph(320, 50), [(320, 320)]),
+    ):
+        data = jpeg(np.ascontiguousarray(image))
+        every = Preprocessor(48, 1, detector)(("a", data))
+        decodings.clear()
+        found = Preprocessor(48, 1, detector, max_faces=1)(("a", data))
+        assert decodings == sizes
+        assert found.detections == every.detections[:1]
+        assert np.array_equal(found.crops[0], every.crops[0])
+
+
+def test_for_all_faces_there_is_no_quick_look(detector: Detector) -> None:
+    watched = Watched(detector)
+    image = photograph(1024, 180)
+    for source in (image, jpeg(image)):
+        for most in (None, 2):
+            assert Preprocessor(48, 1, watched, max_faces=most)(("a", source)).status == "ok"
+    assert watched.quick == []
+    assert watched.shown == 4 * [(1024, 1024)]
+
+
+def test_a_chosen_face_is_looked_for_among_all(detector: Detector, decodings: list[tuple[int, int]]) -> None:
+    watched = Watched(detector)
+    image = photograph(1200, 200)
+    image[40:260, 60:280] = np.asarray(Image.fromarray(astronaut()[20:240, 120:340]))  # type: ignore[no-untyped-call]
+    data = jpeg(image)
+    largest, other = Preprocessor(48, 1, watched)(("a", data)).boxes
+    watched.shown.clear()
+    found = Preprocessor(48, 1, watched, max_faces=1, chosen={"a": other})(("a", data))
+    assert found.boxes == [other]
+    assert watched.quick == []
+    assert same_box(Preprocessor(48, 1, watched, max_faces=1)(("a", data)).boxes[0], largest, 0.05)
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (700, 900)])
+def test_arrays_files_and_photographs_show_the_same_largest_face(detector: Detector, shape: tuple[int, int]) -> None:
+    image = photograph(1024, 180)[-shape[0] :, -shape[1] :]
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    read = Preprocessor(48, 1, detector, max_faces=1)
+    array, file, photo = (read(("a", source)) for source in (image, buffer.getvalue(), jpeg(image)))
+    assert array.detections == file.detections
+    assert np.array_equal(array.crops[0], file.crops[0])
+    assert same_box(array.boxes[0], photo.boxes[0], 0.03)
+
+
+def same_box(one: Box, other: Box, tolerance: float) -> bool:
+    """Whether all edges agree, in sides of the box."""
+    edges = (
+        (one.x, other.x), (one.y, other.y), (one.x + one.width, other.x + other.width),
+        (one.y + one.height, other.y + other.height),
+    )  # fmt: skip
+    return all(abs(a - b) <= tolerance * one.height for a, b in edges)
+
+
 # Crowds
 
 
@@ -332,10 +437,15 @@ def test_of_a_crowd_the_largest_faces_are_read_and_the_row_says_so(door: str) ->
     elif door == "jpeg":
         source = jpeg(image)
 
-    def crowd(rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
-        side = rgb.shape[1] // 30
-        return [Detection(Box(0, 0, side, side + 900 - number), ((1.0, 1.0),) * 5, 0.9) for number in range(900)]
+    class Crowd:
+        def __call__(self, rgb: RGB, /, *, tiles: bool = True) -> list[Detection]:
+            side = rgb.shape[1] // 30
+            return [Detection(Box(0, 0, side, side + 900 - number), ((1.0, 1.0),) * 5, 0.9) for number in range(900)]
 
+        def find_largest(self, rgb: RGB, /, full: tuple[int, int] | None = None) -> None:
+            """Never be certain."""
+
+    crowd = Crowd()
     found = Preprocessor(8, 1, crowd)(("crowd", source))  # type: ignore[arg-type]
     assert len(found.crops) == len(found.detections) == MAX_FACES
     assert (found.status, found.reason) == ("ok", "only the largest 500 of 900 faces were read")

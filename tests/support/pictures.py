@@ -67,6 +67,8 @@ def _sizes(photograph: Image.Image) -> Iterator[tuple[str, bytes]]:
     yield "tiny faces in a large JPEG", as_file(_crowd((3000, 2000), 60, 45), "JPEG", quality=92)
     yield "tiny faces in a large PNG", as_file(_crowd((1900, 1300), 44, 60), "PNG", compress_level=1)
     yield "a face at the edge", as_file(photograph.crop((215, 60, 512, 400)), "PNG")
+    filled = photograph.crop((165, 55, 285, 185)).resize((900, 975), Image.Resampling.BICUBIC)
+    yield "a face that fills the frame", as_file(filled, "PNG", compress_level=1)
     yield "one pixel", as_file(Image.new("RGB", (1, 1), (9, 99, 199)), "PNG")
     yield "no face", as_file(Image.new("RGB", (300, 200), (90, 120, 30)), "PNG")
 

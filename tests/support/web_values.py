@@ -14,7 +14,16 @@ from mien.explanation.saliency import class_activation, heatmaps
 from mien.faces.crop import Region, crop, face_region
 from mien.faces.detector import to_detections
 from mien.faces.resize import Fit, ResizeMethod, resize
-from mien.faces.tiling import View, render, tile_views, turned_views, whole_view
+from mien.faces.tiling import (
+    View,
+    close_window,
+    render,
+    render_quick,
+    render_window,
+    tile_views,
+    turned_views,
+    whole_view,
+)
 from mien.faces.tracker import Tracker
 from mien.faces.yunet import STRIDES, decode_outputs, non_max_suppression
 from mien.inference.bundle_config import parse_config
@@ -32,7 +41,7 @@ def all_values() -> dict[str, list[Any]]:
     """Return the cases of every test of `web/test/python.test.ts`, JSON-serialisable."""
     makers = (
         _numbers, _resize, _reduce, _gap, _grey, _orientation, _crop, _region, _rescaled, _yunet, _views, _render,
-        _decision, _config, _tracker, _heat, _colours,
+        _quick, _window, _decision, _config, _tracker, _heat, _colours,
     )  # fmt: skip
     return {make.__name__.removeprefix("_"): list(make()) for make in makers}
 
@@ -180,7 +189,11 @@ def _views() -> Iterator[Case]:
             whole = [vars(whole_view(size, turns)) for turns in range(4)]
             turned = [vars(view) for view in turned_views(size, around)]
             tiles = [vars(view) for view in tile_views(size)]
-            yield {"size": size, "around": around, "whole": whole, "turned": turned, "tiles": tiles}
+            window = None if around is None else close_window(whole_view(size), around)
+            yield {
+                "size": size, "around": around, "whole": whole, "turned": turned, "tiles": tiles,
+                "window": window,
+            }  # fmt: skip
 
 
 def _render() -> Iterator[Case]:
@@ -196,6 +209,31 @@ def _render() -> Iterator[Case]:
         yield {
             "image": _image(image), "views": [vars(view) for view in views], "width": found.shape[3],
             "height": found.shape[2], "wanted": _base64(found[0].astype(np.uint8)),
+        }  # fmt: skip
+
+
+def _quick() -> Iterator[Case]:
+    rng = RNG(15)
+    for width, height in ((200, 130), (500, 301), (90, 701), (1000, 77), (33, 1100), (1, 2900)):
+        image = _noise(rng, height, width, 3)
+        found, view = render_quick(image)
+        yield {"image": _image(image), "view": vars(view), "wanted": _base64(found[0].astype(np.uint8))}
+
+
+def _window() -> Iterator[Case]:
+    rng = RNG(14)
+    for size, box in (
+        ((900, 500), [200.0, 150.0, 320.0, 240.0]),
+        ((700, 300), [10.0, -20.0, 90.0, 80.0]),
+        ((480, 600), [400.0, 500.0, 480.0, 590.0]),
+        ((2700, 120), [600.0, 10.0, 700.0, 110.0]),
+    ):
+        image, view = _noise(rng, size[1], size[0], 3), whole_view(size)
+        window = close_window(view, box)
+        found, part = render_window(image, view, window)
+        yield {
+            "image": _image(image), "view": vars(view), "window": window, "part": vars(part),
+            "wanted": _base64(found[0].astype(np.uint8)),
         }  # fmt: skip
 
 

@@ -66,6 +66,16 @@ def test_options_are_those_of_python(tab: Browser, files: dict[str, bytes], opti
         check_row(row, {**reader.predict(files[name]).to_dict(), "source": name})
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a large PNG", "a face that fills the frame", "rolled by 38", "tiny faces in a large JPEG", "a strip", "no face"],
+)
+def test_the_largest_face_alone_is_that_of_python(tab: Browser, files: dict[str, bytes], name: str) -> None:
+    tab.load("models/mien/", faces="largest")
+    row = tab.predict(f"pictures/{list(files).index(name)}", name)
+    check_row(row, {**mien.load("mien", threads=1, faces="largest").predict(files[name]).to_dict(), "source": name})
+
+
 def test_several_threads_change_nothing(
     start_browser: Callable[..., Any],
     open_tab: Callable[..., Browser],

@@ -15,7 +15,9 @@ import { reduce } from "./pillow.js";
 import { emptyRaster, type Raster } from "./raster.js";
 
 /** A large JPEG is decoded smaller for detection, never below this many pixels on a side. */
-const MIN_DETECTION_SIDE = 960;
+export const MIN_DETECTION_SIDE = 960;
+/** The same for a quick look for the largest face alone. */
+export const MIN_QUICK_SIDE = 340;
 /** Files with more pixels than this are shrunk by a whole number once decoded. */
 const MAX_READ_PIXELS = 24_000_000;
 const MAX_PIXELS = 178_956_970;
@@ -44,10 +46,10 @@ export class Picture {
     [this.width, this.height] = orientation >= 5 ? [height, width] : [width, height];
   }
 
-  /** The pixels to detect faces in first, and whether there are more of them to look at if that is not enough. */
-  first(): { rgb: Raster; small: boolean } {
+  /** The pixels of a JPEG decoded at no less than `side`, and whether there are more of them to look at. */
+  first(side: number): { rgb: Raster; small: boolean } {
     if (this.#kind !== "jpeg") return { rgb: this.full(), small: false };
-    const draft = draftFactor(this, MIN_DETECTION_SIDE, MIN_DETECTION_SIDE);
+    const draft = draftFactor(this, side, side);
     return { rgb: limited(this.#read(draft)), small: draft > 1 };
   }
 

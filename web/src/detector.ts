@@ -3,8 +3,11 @@
 import { round } from "./numbers.js";
 import type { Raster } from "./raster.js";
 import type { Box, Detection, Point, Size } from "./results.js";
-import { type DetectorInput, render, tileViews, toImage, turnedViews, type View, wholeView } from "./tiling.js";
-import { type Candidate, suppress } from "./yunet.js";
+import {
+  closeWindow, type DetectorInput, QUICK_SIDE, render, renderQuick, renderWindow, tileViews, toImage,
+  turnedViews, type View, wholeView,
+} from "./tiling.js";
+import { type Candidate, iou, suppress } from "./yunet.js";
 
 const THRESHOLD = 0.65;
 /** Below this score a face may be turned. */
@@ -14,6 +17,20 @@ const TURNED_MARGIN = 0.2;
 const TILE_MARGIN = 0.1;
 /** A face is tiny if its longer side is shorter than this in the network's input, in pixels. */
 const TINY_SIDE = 20;
+/** A quick look saves time if the first run's input is at least so many times as wide and high. */
+const MIN_QUICK_GAIN = 2;
+/** In a quick look, all that scores as much may be a face. */
+const QUICK_SCORE = 0.4;
+/** In a quick look, the largest face is certain from this side on, and if others have at most this part of its area. */
+const MIN_QUICK_FACE = 28;
+const MAX_OTHER_AREA = 0.6;
+/** A face whose longer side is this fraction of the image's is too large for the first run, or may be. */
+const TOO_LARGE = 0.8;
+const PERHAPS_TOO_LARGE = 0.5;
+/** Such a face must score as much in the quick look. */
+const TOO_LARGE_SCORE = 0.92;
+/** Two boxes show the same face if they share at least this fraction of what both cover. */
+const SAME_FACE = 0.5;
 
 /** Runs the network on an input and returns its candidates of at least this score, in pixels of the input. */
 export type Network = (input: DetectorInput, threshold: number) => Promise<Candidate[]>;
@@ -35,6 +52,25 @@ export class Detector {
     const all = [...found];
     for (const view of tileViews(size)) all.push(...(await this.#run(rgb, [view], TILE_MARGIN))[0]!);
     return toDetections(suppress(all), size);
+  }
+
+  /** Return the largest face if a quick look shows it for certain; `full` is the size of an image decoded smaller. */
+  async findLargest(rgb: Raster, full: Size): Promise<Detection | null> {
+    const size: Size = [rgb.width, rgb.height];
+    const whole = { ...wholeView(full), width: rgb.width, height: rgb.height };
+    if (Math.max(whole.columns, whole.rows) < MIN_QUICK_GAIN * QUICK_SIDE) return null;
+    const quick = renderQuick(rgb);
+    const seen = toImage(quick.view, await this.#network(quick.input, QUICK_SCORE));
+    const face = clearlyLargest(seen, (MIN_QUICK_FACE * Math.max(...size)) / QUICK_SIDE);
+    if (!face) return null;
+    const [left, top, right, bottom] = face.box;
+    const side = Math.max(right - left, bottom - top) / Math.max(...size);
+    const enough = face.score >= TOO_LARGE_SCORE ? [face] : [];
+    if (side >= TOO_LARGE) return toDetections(enough, size)[0] ?? null;
+    const { input, view } = renderWindow(rgb, whole, closeWindow(whole, face.box));
+    const close = toImage(view, await this.#network(input, CONFIDENT_SCORE));
+    const same = close.filter(({ box }) => iou(face.box, box) >= SAME_FACE);
+    return toDetections(same.length || side < PERHAPS_TOO_LARGE ? same : enough, size)[0] ?? null;
   }
 
   /** Run the network once over an input that shows all of `views`; the candidates of each, in the image. */
@@ -82,6 +118,15 @@ export function toDetections(found: readonly Candidate[], size: Size): Detection
       return clipped ? [{ box: clipped, landmarks: points, score }] : [];
     })
     .sort((a, b) => b.box.width * b.box.height - a.box.width * a.box.height);
+}
+
+/** Return the largest candidate if it is confident, not small, and no other is nearly as large. */
+function clearlyLargest(found: readonly Candidate[], minSide: number): Candidate | null {
+  const area = ({ box }: Candidate): number => (box[2] - box[0]) * (box[3] - box[1]);
+  const [first, second] = [...found].sort((a, b) => area(b) - area(a));
+  if (!first || first.score < CONFIDENT_SCORE) return null;
+  if (Math.max(first.box[2] - first.box[0], first.box[3] - first.box[1]) < minSide) return null;
+  return second && area(second) > MAX_OTHER_AREA * area(first) ? null : first;
 }
 
 /** Return whether an image has no face, or only faces that are tiny in its first run. */

@@ -3,7 +3,7 @@
 import { fetchBundle, fetchChecked } from "./bundle.js";
 import { cropShape } from "./config.js";
 import { cornersOf, cropTo, faceRegion } from "./crop.js";
-import { decodeFile, Picture, takePixels, Unreadable } from "./decode.js";
+import { decodeFile, MIN_DETECTION_SIDE, MIN_QUICK_SIDE, Picture, takePixels, Unreadable } from "./decode.js";
 import { probabilitiesOf, withThreshold } from "./decision.js";
 import { Detector, onlyTiny } from "./detector.js";
 import { MienError } from "./errors.js";
@@ -21,6 +21,8 @@ import { DETECTOR_FILE, DETECTOR_SHA256 } from "./yunet.js";
 /** Most faces of an image that are classified, and explained. A row says if there are more. */
 const MAX_FACES = 500;
 const MAX_EXPLAINED_FACES = 100;
+/** A crop is taken from an image decoded for a quick look if it has this many times the pixels it needs, on a side. */
+const MIN_CROP_GAIN = 1.5;
 
 /** What the network takes of an image, and the detection that each crop shows (null: the whole image). */
 interface Prepared {
@@ -147,9 +149,13 @@ export class Engine {
     };
   }
 
-  /** Detect faces in as few pixels as will do, as `open_and_detect` in src/mien/inference/preprocess.py. */
+  /** Detect faces in as few pixels as will do, as `open_and_detect` in src/mien/inference/detection.py. */
   async #detect(picture: Picture, detector: Detector, minSide: number) {
-    const { rgb, small } = picture.first();
+    if (this.#maxFaces === 1) {
+      const found = await this.#detectLargest(picture, detector, minSide);
+      if (found) return found;
+    }
+    const { rgb, small } = picture.first(MIN_DETECTION_SIDE);
     const first = this.#largest(await detector.detect(rgb, !small));
     const search = onlyTiny(first.faces, [rgb.width, rgb.height]);
     if (!small || !(search || first.faces.some((face) => faceRegion(face).side < minSide))) return { rgb, ...first };
@@ -157,6 +163,18 @@ export class Engine {
     if (search) return { rgb: full, ...this.#largest(await detector.detect(full)) };
     const sizes = [[rgb.width, rgb.height], [full.width, full.height]] as const;
     return { rgb: full, faces: first.faces.map((face) => rescaled(face, ...sizes)), note: first.note };
+  }
+
+  /** The largest face, if a quick look shows it for certain. */
+  async #detectLargest(picture: Picture, detector: Detector, minSide: number) {
+    const { rgb, small } = picture.first(MIN_QUICK_SIDE);
+    const face = await detector.findLargest(rgb, [picture.width, picture.height]);
+    if (!face) return null;
+    const wanted = (MIN_CROP_GAIN * minSide) / faceRegion(face).side;
+    if (!small || wanted <= 1) return { rgb, faces: [face], note: null };
+    const closer = picture.first(Math.ceil(Math.min(rgb.width, rgb.height) * wanted)).rgb;
+    const sizes = [[rgb.width, rgb.height], [closer.width, closer.height]] as const;
+    return { rgb: closer, faces: [rescaled(face, ...sizes)], note: null };
   }
 
   #largest(faces: readonly Detection[]): { faces: readonly Detection[]; note: string | null } {

@@ -1,7 +1,7 @@
 // Lay views of an image into the detector's input, and map points back, as src/mien/faces/tiling.py does.
 
 import { round } from "./numbers.js";
-import { resizeWithGap } from "./pillow.js";
+import { type Edges, reduce, resizePillow, resizeWithGap } from "./pillow.js";
 import { cut, type Raster, rot90 } from "./raster.js";
 import type { Size } from "./results.js";
 import { type Candidate, INPUT_MULTIPLE, INPUT_SIDE } from "./yunet.js";
@@ -9,6 +9,10 @@ import { type Candidate, INPUT_MULTIPLE, INPUT_SIDE } from "./yunet.js";
 const MIN_LONG_SIDE = 320;
 const MIN_INPUT_SIDE = 384;
 const COPY_SIDE = 256;
+/** Longer side of the image in a quick look, at most. */
+export const QUICK_SIDE = 256;
+/** Side of a close look, in longer sides of the face. */
+const CLOSE_REACH = 1.6;
 const BACKGROUND = 128;
 const MIN_TILE_GAIN = 1.4;
 const USUAL_TILES = 24;
@@ -77,6 +81,23 @@ export function wholeView(size: Size, turns = 0): View {
   return { left: 0, top: 0, width: size[0], height: size[1], columns, rows, x, y, turns };
 }
 
+/** The part of a view's input around a face: left, top, width and height, multiples of 32. */
+export function closeWindow(view: View, box: Candidate["box"]): Rectangle {
+  const [across, down] = [view.columns / view.width, view.rows / view.height];
+  const reach = (CLOSE_REACH * Math.max((box[2] - box[0]) * across, (box[3] - box[1]) * down)) / 2;
+  const middle = [
+    Math.min(Math.max((box[0] + box[2]) / 2 - view.left, 0) * across, view.columns - 1) + view.x,
+    Math.min(Math.max((box[1] + box[3]) / 2 - view.top, 0) * down, view.rows - 1) + view.y,
+  ];
+  const [[left, width], [top, height]] = inputSize([view]).map((length, axis): Pair => {
+    const cells = length / INPUT_MULTIPLE;
+    const start = Math.min(Math.max(Math.floor((middle[axis]! - reach) / INPUT_MULTIPLE), 0), cells - 1);
+    const end = Math.max(Math.min(Math.ceil((middle[axis]! + reach) / INPUT_MULTIPLE), cells), start + 1);
+    return [start * INPUT_MULTIPLE, (end - start) * INPUT_MULTIPLE];
+  }) as [Pair, Pair];
+  return [left, top, width, height];
+}
+
 /** Show one piece four times in one input, in 0, 1, 2 and 3 quarter turns: all, or the surroundings of a box. */
 export function turnedViews(size: Size, around: Candidate["box"] | null): View[] {
   const piece = around === null ? ([0, 0, ...size] as const) : surroundings(size, around);
@@ -99,35 +120,95 @@ export function tileViews(size: Size): View[] {
 
 /** Lay views of an RGB image into one input, as small as they allow. */
 export function render(rgb: Raster, views: readonly View[]): DetectorInput {
+  const input = emptyInput(...inputSize(views));
+  for (const view of views) lay(rot90(resized(rgb, view), view.turns), input, view.x, view.y);
+  return input;
+}
+
+/** Show the whole image small, reduced by a whole number; and the view that this is. */
+export function renderQuick(rgb: Raster): { input: DetectorInput; view: View } {
+  const { width, height } = rgb;
+  let factor = Math.ceil(Math.max(width, height) / QUICK_SIDE);
+  if (factor > 3) factor += factor % 2;
+  // Of a very large image, the means of 2 x 2 pixels are enough.
+  const step = factor > 3 ? factor / 2 : 1;
+  const small = reduce(cut(rgb, 0, 0, width, height, step), factor / step);
+  const [columns, rows] = [small.width, small.height];
+  const [wide, high] = [columns * factor, rows * factor];
+  const view = { left: 0, top: 0, width: wide, height: high, columns, rows, x: 0, y: 0, turns: 0 };
+  const input = emptyInput(...inputSize([view], INPUT_MULTIPLE));
+  lay(small, input, 0, 0);
+  return { input, view };
+}
+
+/** Render a part of what `render` makes of a view that is not turned; and the view in that part. */
+export function renderWindow(rgb: Raster, view: View, window: Rectangle): { input: DetectorInput; view: View } {
+  const [left, top, width, height] = window;
+  const input = emptyInput(width, height);
+  const [x, y] = [Math.max(view.x, left), Math.max(view.y, top)];
+  const right = Math.min(view.x + view.columns, left + width);
+  const bottom = Math.min(view.y + view.rows, top + height);
+  const part = resizedPart(rgb, view, [x - view.x, y - view.y, right - view.x, bottom - view.y]);
+  lay(part, input, x - left, y - top);
+  return { input, view: { ...view, x: view.x - left, y: view.y - top } };
+}
+
+/** Width and height of the smallest input that holds the views. */
+function inputSize(views: readonly View[], minSide = MIN_INPUT_SIDE): Pair {
   const ends = views.map((view) => [view.x + extentOf(view)[0], view.y + extentOf(view)[1]] as Pair);
-  const [width, height] = [0, 1].map((axis) => {
+  return [0, 1].map((axis) => {
     const end = Math.max(...ends.map((each) => each[axis]!));
-    return Math.max(Math.ceil(end / INPUT_MULTIPLE) * INPUT_MULTIPLE, MIN_INPUT_SIDE);
+    return Math.max(Math.ceil(end / INPUT_MULTIPLE) * INPUT_MULTIPLE, minSide);
   }) as Pair;
+}
+
+function emptyInput(width: number, height: number): DetectorInput {
+  return { data: new Float32Array(3 * width * height).fill(BACKGROUND), width, height };
+}
+
+/** Lay pixels into an input, their upper left corner at (left, top). */
+function lay(shown: Raster, { data, width, height }: DetectorInput, left: number, top: number): void {
   const plane = width * height;
-  const data = new Float32Array(3 * plane).fill(BACKGROUND);
-  for (const view of views) {
-    const shown = rot90(resized(rgb, view), view.turns);
-    for (let y = 0, from = 0; y < shown.height; y += 1) {
-      for (let x = 0, to = (view.y + y) * width + view.x; x < shown.width; x += 1, to += 1, from += 3) {
-        data[to] = shown.data[from + 2]!;
-        data[to + plane] = shown.data[from + 1]!;
-        data[to + 2 * plane] = shown.data[from]!;
-      }
+  for (let y = 0, from = 0; y < shown.height; y += 1) {
+    for (let x = 0, to = (top + y) * width + left; x < shown.width; x += 1, to += 1, from += 3) {
+      data[to] = shown.data[from + 2]!;
+      data[to + plane] = shown.data[from + 1]!;
+      data[to + 2 * plane] = shown.data[from]!;
     }
   }
-  return { data, width, height };
 }
 
 /** The view's piece of the image at its size in the input, not yet turned. */
 function resized(rgb: Raster, view: View): Raster {
-  // Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels.
-  const ratio = Math.min(Math.floor(view.width / view.columns), Math.floor(view.height / view.rows));
-  const step = Math.max(Math.floor(ratio / 2), 1);
-  return resizeWithGap(cut(rgb, view.left, view.top, view.width, view.height, step), view.columns, view.rows);
+  return resizeWithGap(cut(rgb, view.left, view.top, view.width, view.height, stepOf(view)), view.columns, view.rows);
 }
 
-type Rectangle = readonly [number, number, number, number];
+/** Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels. */
+function stepOf(view: View): number {
+  const ratio = Math.min(Math.floor(view.width / view.columns), Math.floor(view.height / view.rows));
+  return Math.max(Math.floor(ratio / 2), 1);
+}
+
+/** A part (left, top, right, bottom) of `resized`, from the pixels that have a weight in it. */
+function resizedPart(rgb: Raster, view: View, [left, top, right, bottom]: Edges): Raster {
+  const step = stepOf(view);
+  const [wide, high] = [Math.ceil(view.width / step), Math.ceil(view.height / step)];
+  const [across, down] = [wide / view.columns, high / view.rows];
+  const x = Math.max(Math.floor(left * across - across) - 1, 0);
+  const y = Math.max(Math.floor(top * down - down) - 1, 0);
+  const endX = Math.min(Math.ceil(right * across + across) + 1, wide);
+  const endY = Math.min(Math.ceil(bottom * down + down) + 1, high);
+  const [pixelsX, pixelsY] = [endX - x, endY - y];
+  const [cutX, cutY] = [view.left + x * step, view.top + y * step];
+  const piece = cut(rgb, cutX, cutY, (pixelsX - 1) * step + 1, (pixelsY - 1) * step + 1, step);
+  const box: Edges = [
+    left * across - x, top * down - y, Math.min(right * across - x, pixelsX), Math.min(bottom * down - y, pixelsY),
+  ];
+  return resizePillow(piece, right - left, bottom - top, "bilinear", box);
+}
+
+/** Left, top, width and height. */
+export type Rectangle = readonly [number, number, number, number];
 
 function copy([left, top, width, height]: Rectangle, turns: number, x: number, y: number): View {
   const [columns, rows] = scaled([width, height], COPY_SIDE);

@@ -15,7 +15,9 @@ import { reduce, resizeWithGap } from "../src/pillow.js";
 import { toGrey } from "../src/raster.js";
 import { type Fit, resize } from "../src/resize.js";
 import { type Box, type Detection, rescaled, type Size } from "../src/results.js";
-import { render, tileViews, turnedViews, type View, wholeView } from "../src/tiling.js";
+import {
+  closeWindow, type Rectangle, render, renderQuick, renderWindow, tileViews, turnedViews, type View, wholeView,
+} from "../src/tiling.js";
 import { Tracker } from "../src/tracker.js";
 import { type Candidate, decodeOutputs } from "../src/yunet.js";
 import { assertClose, eachCase, type Image, toFloats, toRaster } from "./values.js";
@@ -103,17 +105,39 @@ interface Views {
   whole: View[];
   turned: View[];
   tiles: View[];
+  window: Rectangle | null;
 }
-eachCase<Views>("views", ({ size, around, whole, turned, tiles }) => {
+eachCase<Views>("views", ({ size, around, whole, turned, tiles, window }) => {
   assert.deepEqual([0, 1, 2, 3].map((turns) => wholeView(size, turns)), whole);
   assert.deepEqual(turnedViews(size, around), turned);
   assert.deepEqual(tileViews(size), tiles);
+  if (around) assert.deepEqual(closeWindow(wholeView(size), around), window);
 });
 
 eachCase<{ image: Image; views: View[]; width: number; height: number; wanted: string }>("render", (one, label) => {
   const found = render(toRaster(one.image), one.views);
   assert.deepEqual([found.width, found.height], [one.width, one.height]);
   assertClose(found.data, Buffer.from(one.wanted, "base64"), 0, label);
+});
+
+eachCase<{ image: Image; view: View; wanted: string }>("quick", (one, label) => {
+  const { input, view } = renderQuick(toRaster(one.image));
+  assert.deepEqual(view, one.view);
+  assertClose(input.data, Buffer.from(one.wanted, "base64"), 0, label);
+});
+
+interface Window {
+  image: Image;
+  view: View;
+  window: Rectangle;
+  part: View;
+  wanted: string;
+}
+eachCase<Window>("window", (one, label) => {
+  const { input, view } = renderWindow(toRaster(one.image), one.view, one.window);
+  assert.deepEqual([input.width, input.height], one.window.slice(2));
+  assert.deepEqual(view, one.part);
+  assertClose(input.data, Buffer.from(one.wanted, "base64"), 0, label);
 });
 
 interface Decision {

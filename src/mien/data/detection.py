@@ -16,7 +16,7 @@ from mien.data.dataset import Manifest, Sample
 from mien.errors import DataError, ImageError
 from mien.faces.detector import Detector
 from mien.inference.bundle_config import Content
-from mien.inference.preprocess import FaceDetector, open_and_detect
+from mien.inference.detection import FaceDetector, open_and_detect
 from mien.runtime.cores import available_cores
 from mien.runtime.threads import map_in_order
 

@@ -17,7 +17,8 @@ from mien.data.look import Look
 from mien.errors import ImageError
 from mien.faces.crop import crop, face_region
 from mien.inference.answer_fields import choose_field, renormalise
-from mien.inference.preprocess import DecodedImage, Preprocessor
+from mien.inference.detection import DecodedImage
+from mien.inference.preprocess import Preprocessor
 from mien.inference.reader import Reader
 from mien.results import Box, Detection
 from mien.runtime.cores import available_cores

@@ -10,7 +10,7 @@ from mien.data.issues import Finding, kind_of
 from mien.errors import ImageError
 from mien.faces.crop import Region, face_region
 from mien.faces.detector import Detector
-from mien.inference.preprocess import DecodedImage, open_and_detect
+from mien.inference.detection import DecodedImage, open_and_detect
 from mien.runtime.cores import available_cores
 from mien.runtime.threads import map_in_order
 
@@ -40,7 +40,7 @@ def find_faces(
 
     def find(sample: Sample) -> tuple[str, Region | Finding]:
         return sample.name, open_sample(
-            known, sample, detector, lambda seen: face_region(seen.full_size_faces()[0]), whole=_middle
+            known, sample, detector, lambda seen: face_region(seen.full_size_faces()[0]), whole=_middle, max_faces=1
         )
 
     with closing(map_in_order(find, samples, available_cores())) as found:
@@ -60,16 +60,17 @@ def _middle(seen: DecodedImage) -> Region:
 
 def open_sample(
     known: Audit, sample: Sample, detector: Detector, use: Callable[[DecodedImage], Found], side: int = 0,
-    whole: Callable[[DecodedImage], Found] | None = None,
+    whole: Callable[[DecodedImage], Found] | None = None, max_faces: int | None = None,
 ) -> Found | Finding:  # fmt: skip
     """Open an image and `use` it; a finding if it has no face or can no longer be read.
 
-    The face that a person chose is the first. An image without a face that somebody kept is used `whole`.
+    The face that a person chose is the first; `max_faces` as in `open_and_detect`. An image without a face that
+    somebody kept is used `whole`.
     """
     name, fixes = sample.name, known.manifest.fixes
     try:
         data, chosen = known.manifest.read(name), fixes.faces.get(name) if fixes else None
-        with open_and_detect(data, name, detector, side, isolated="costly", chosen=chosen) as seen:
+        with open_and_detect(data, name, detector, side, max_faces, isolated="costly", chosen=chosen) as seen:
             if seen.faces:
                 return use(seen)
             if whole is None or fixes is None or name not in fixes.confirmed:

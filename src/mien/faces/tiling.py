@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,10 @@ MIN_LONG_SIDE = 320
 MIN_INPUT_SIDE = 384
 #: Longer side of each of four copies in one input; each copy has a cell of half the longest side.
 COPY_SIDE = 256
+#: Longer side of the image in a quick look, at most.
+QUICK_SIDE = 256
+#: Side of a close look, in longer sides of the face: the network judges a face by what is around it, too.
+CLOSE_REACH = 1.6
 #: Grey value around an image in the input.
 BACKGROUND = 128
 #: Tiles are used if they gain at least this factor in scale. There are about `USUAL_TILES` of a very large image, and
@@ -95,6 +99,26 @@ def whole_view(size: Size, turns: int = 0) -> View:
     return View(0, 0, *size, columns, rows, x, y, turns)
 
 
+def close_window(view: View, box: Sequence[float]) -> Rectangle:
+    """Return the part of a view's input around a face: left, top, width and height, multiples of 32.
+
+    Args:
+        view: not turned.
+        box: left, top, right and bottom of the face, in the image's pixels.
+    """
+    across, down = view.columns / view.width, view.rows / view.height
+    reach = CLOSE_REACH * max((box[2] - box[0]) * across, (box[3] - box[1]) * down) / 2
+    x = min(max((box[0] + box[2]) / 2 - view.left, 0) * across, view.columns - 1) + view.x
+    y = min(max((box[1] + box[3]) / 2 - view.top, 0) * down, view.rows - 1) + view.y
+    starts, lengths = [], []
+    for middle, length in zip((x, y), _input_size([view]), strict=True):
+        start = min(max(math.floor((middle - reach) / INPUT_MULTIPLE), 0), length // INPUT_MULTIPLE - 1)
+        end = max(min(math.ceil((middle + reach) / INPUT_MULTIPLE), length // INPUT_MULTIPLE), start + 1)
+        starts.append(start * INPUT_MULTIPLE)
+        lengths.append((end - start) * INPUT_MULTIPLE)
+    return starts[0], starts[1], lengths[0], lengths[1]
+
+
 def turned_views(size: Size, around: Sequence[float] | None = None) -> list[View]:
     """Show one piece four times in one input, small, in 0, 1, 2 and 3 quarter turns counter-clockwise.
 
@@ -127,26 +151,79 @@ def render(rgb: UInt8, views: Sequence[View]) -> Float32:
     H' and W' are multiples of 32, at least `MIN_INPUT_SIDE`, and as small as the views allow: the network's time
     grows with its pixels.
     """
-    ends = ((view.y + view.extent[1], view.x + view.extent[0]) for view in views)
-    height, width = (
-        max(math.ceil(max(axis) / INPUT_MULTIPLE) * INPUT_MULTIPLE, MIN_INPUT_SIDE) for axis in zip(*ends, strict=True)
-    )
+    width, height = _input_size(views)
     canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
     for view in views:
         width, height = view.extent
         canvas[view.y : view.y + height, view.x : view.x + width] = np.rot90(_resized(rgb, view), view.turns)
+    return _to_input(canvas)
+
+
+def render_quick(rgb: UInt8) -> tuple[Float32, View]:
+    """Show the whole image small, reduced by a whole number; return the input, as `render` does, and the view."""
+    height, width = rgb.shape[:2]
+    factor = math.ceil(max(width, height) / QUICK_SIDE)
+    factor += factor % 2 if factor > 3 else 0
+    # Of a very large image, the means of 2 x 2 pixels are enough.
+    step = factor // 2 if factor > 3 else 1
+    image = Image.fromarray(np.ascontiguousarray(rgb[::step, ::step])).reduce(factor // step)
+    view = View(0, 0, image.width * factor, image.height * factor, image.width, image.height)
+    canvas = np.full((*_input_size([view], INPUT_MULTIPLE)[::-1], 3), BACKGROUND, np.uint8)
+    canvas[: image.height, : image.width] = np.asarray(image)
+    return _to_input(canvas), view
+
+
+def render_window(rgb: UInt8, view: View, window: Rectangle) -> tuple[Float32, View]:
+    """Return a part of what `render` makes of a view that is not turned, and the view in that part."""
+    left, top, width, height = window
+    canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
+    x, y = max(view.x, left), max(view.y, top)
+    right, bottom = min(view.x + view.columns, left + width), min(view.y + view.rows, top + height)
+    part = (x - view.x, y - view.y, right - view.x, bottom - view.y)
+    canvas[y - top : bottom - top, x - left : right - left] = _resized(rgb, view, part)
+    return _to_input(canvas), replace(view, x=view.x - left, y=view.y - top)
+
+
+def _input_size(views: Sequence[View], min_side: int = MIN_INPUT_SIDE) -> Size:
+    """Return width and height of the smallest input that holds the views."""
+    ends = ((view.x + view.extent[0], view.y + view.extent[1]) for view in views)
+    width, height = (
+        max(math.ceil(max(axis) / INPUT_MULTIPLE) * INPUT_MULTIPLE, min_side) for axis in zip(*ends, strict=True)
+    )
+    return width, height
+
+
+def _to_input(canvas: UInt8) -> Float32:
     return canvas[np.newaxis, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
 
 
-def _resized(rgb: UInt8, view: View) -> UInt8:
-    """Return the view's piece of the image at its size in the input, not yet turned: uint8 (rows, columns, 3)."""
+def _resized(rgb: UInt8, view: View, part: tuple[int, int, int, int] | None = None) -> UInt8:
+    """Return the view's piece of the image at its size in the input, not yet turned: uint8 (rows, columns, 3).
+
+    `part` is what is wanted of that: left, top, right and bottom.
+    """
     # Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels.
     step = max(min(view.width // view.columns, view.height // view.rows) // 2, 1)
     piece = rgb[view.top : view.top + view.height : step, view.left : view.left + view.width : step]
+    if part is not None:
+        return _resized_part(piece, (view.columns, view.rows), part)
     if piece.shape[:2] == (view.rows, view.columns):
         return piece
     image = Image.fromarray(np.ascontiguousarray(piece))
     return np.asarray(image.resize((view.columns, view.rows), Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def _resized_part(piece: UInt8, size: Size, part: tuple[int, int, int, int]) -> UInt8:
+    """Resize an image to `size`, but only a part of the result: left, top, right and bottom."""
+    left, top, right, bottom = part
+    across, down = piece.shape[1] / size[0], piece.shape[0] / size[1]
+    # So many pixels more than the part shows have a weight in its pixels.
+    x, y = (max(math.floor(start * scale - scale) - 1, 0) for start, scale in ((left, across), (top, down)))
+    ends = (math.ceil(end * scale + scale) + 1 for end, scale in ((bottom, down), (right, across)))
+    image = Image.fromarray(np.ascontiguousarray(piece[tuple(map(slice, (y, x), ends))]))
+    box = (left * across - x, top * down - y, right * across - x, bottom * down - y)
+    box = (*box[:2], min(box[2], image.width), min(box[3], image.height))  # rounding
+    return np.asarray(image.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box))
 
 
 def _copy(piece: Rectangle, turns: int, x: int, y: int) -> View:

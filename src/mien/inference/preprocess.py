@@ -1,121 +1,27 @@
 """Preprocess images for the network: decode, detect faces, crop. Inference and the face audit share it."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import numpy as np
 
 from mien.arrays import RGB, Float32, UInt8
 from mien.errors import ImageError
-from mien.faces.choice import chosen_first
 from mien.faces.crop import Region, exact_crop, exact_crops, face_region
-from mien.faces.detector import only_tiny
 from mien.faces.resize import Fit, ResizeMethod, rounded
-from mien.inference.caution import join_reasons
+from mien.inference.detection import FaceDetector, detect_faces, open_and_detect
 from mien.io.images.decoding import Isolation, load_image, open_image
 from mien.io.images.pixels import MAX_READ_PIXELS, array_to_rgb
 from mien.io.images.source import EncodedImage, ImageSource
 from mien.results import Box, Detection, Status
-
-#: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size for detection, never below this many pixels on a side.
-MIN_DETECTION_SIDE = 960
-
-#: Most faces of an image that are classified. A row says if there are more.
-MAX_FACES = 500
 
 #: Arrays of one size are prepared together if their sides have at most so many pixels: crops, not photographs.
 _MAX_STACKED_SIDE = 512
 
 #: The reason of an image without a face. It names no option: it stands in rows from the command, Python and HTTP.
 NO_FACE = "no face was found; if the image is a cropped face, use it whole, without detection"
-
-
-class FaceDetector(Protocol):
-    """Detects the faces of an image, largest first, as `mien.faces.detector.Detector` does."""
-
-    def __call__(self, rgb: RGB, /, *, tiles: bool = True) -> Sequence[Detection]:
-        """Detect faces in uint8 (H, W, 3), RGB; `tiles`: also search a large image in parts if only tiny ones show."""
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedImage:
-    """A decoded image and its faces, largest first.
-
-    `rgb` is uint8 (H, W, 3), perhaps smaller than the image in full, and the `faces` are in its pixels. `width` and
-    `height` are pixels of the upright image in full. `note` says what is unusual about a file that was read.
-    """
-
-    rgb: RGB
-    faces: Sequence[Detection]
-    width: int
-    height: int
-    note: str | None = None
-
-    def full_size_faces(self) -> list[Detection]:
-        """Return the faces in pixels of the image in full."""
-        return [face.rescaled(self.rgb.shape, (self.height, self.width)) for face in self.faces]
-
-
-@contextmanager
-def open_and_detect(
-    source: EncodedImage, name: str, detector: FaceDetector, min_side: int = 0, max_faces: int | None = None,
-    *, isolated: Isolation = "unbounded", chosen: Box | None = None,
-) -> Iterator[DecodedImage]:  # fmt: skip
-    """Decode an image as small as will do and detect its faces.
-
-    A large JPEG is decoded small first. If that shows no face or only tiny ones, it is decoded again, at up to
-    `MAX_READ_PIXELS`, and searched as any other image is. If it shows a face in too few pixels, it is decoded
-    again for that face's pixels, and not searched. Memory is reserved while the block runs, as in `open_image`.
-
-    Args:
-        source: the path or the bytes of an image file.
-        name: what errors call it.
-        detector: detects the faces.
-        min_side: pixels that the side of each face's crop should have, if the file has them.
-        max_faces: take at most so many faces, the largest; None takes `MAX_FACES`, and a note says if there are more.
-        isolated: as in `open_image`.
-        chosen: the face that comes first, in pixels of the upright image in full; None puts the largest first.
-
-    Raises:
-        ImageError: the image cannot be decoded.
-    """
-    decoder = partial(open_image, source, name, max_pixels=MAX_READ_PIXELS, isolated=isolated)
-    with decoder(shrink_to=MIN_DETECTION_SIDE) as (rgb, width, height, note, file_format):
-        small = file_format in ("JPEG", "MPO") and rgb.shape[1] < width
-        full, shape = (height, width), rgb.shape
-        faces, more = _ordered(detector(rgb, tiles=not small), max_faces, chosen, full, shape)
-        search = only_tiny(faces, shape)
-        if not small or not (search or any(face_region(face).side < min_side for face in faces)):
-            yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
-            return
-        del rgb
-    with decoder() as (rgb, width, height, note, _):
-        if search:
-            faces, more = _ordered(detector(rgb), max_faces, chosen, full, rgb.shape)
-        else:
-            faces = [face.rescaled(shape, rgb.shape) for face in faces]
-        yield DecodedImage(rgb, faces, width, height, join_reasons(note, more))
-
-
-def _ordered(
-    found: Sequence[Detection], max_faces: int | None, chosen: Box | None, full: tuple[int, int], shape: tuple[int, ...]
-) -> tuple[Sequence[Detection], str | None]:
-    """Return faces as `_largest`, but the chosen one first, whose box is in pixels of the size `full`."""
-    if chosen is not None:
-        found = chosen_first(found, Detection(chosen, (), 1.0).rescaled(full, shape).box)
-    return _largest(found, max_faces)
-
-
-def _largest(found: Sequence[Detection], max_faces: int | None) -> tuple[Sequence[Detection], str | None]:
-    """Return the largest faces, and a note if not all of them were asked for but there are too many."""
-    if max_faces is not None or len(found) <= MAX_FACES:
-        return found[:max_faces], None
-    return found[:MAX_FACES], f"only the largest {MAX_FACES} of {len(found):,} faces were read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +96,7 @@ class Preprocessor:
             rgb = load_image(source)
             if self._detector is None:
                 return self._prepare(name, rgb, [None], rgb.shape[1], rgb.shape[0])
-            found, more = _largest(self._detector(rgb), self._max_faces)
+            found, more = detect_faces(self._detector, rgb, self._max_faces)
             return self._prepare(name, rgb, found, rgb.shape[1], rgb.shape[0], more)
         except ImageError as error:
             return PreparedImage(name, "unreadable", error.reason)

@@ -14,6 +14,7 @@ from mien.errors import DataError
 from mien.faces.choice import chosen_first
 from mien.faces.crop import crop, face_region
 from mien.faces.detector import Detector
+from mien.inference.detection import detect_faces
 from mien.results import Detection
 from mien.training.config import TrainConfig, merge_settings
 from mien.training.networks.pretrained import build_config
@@ -102,9 +103,10 @@ def _crops(manifest: Manifest, label: str, wanted: int, config: TrainConfig, det
     names = _names(manifest, label)
     chosen = manifest.fixes.faces if manifest.fixes else {}
     for name, rgb in sample_images(manifest, names, len(names), config.seed):
-        faces: Sequence[Detection] = detector(rgb)
         if name in chosen:
-            faces = chosen_first(faces, chosen[name])
+            faces: Sequence[Detection] = chosen_first(detector(rgb), chosen[name])
+        else:
+            faces, _ = detect_faces(detector, rgb, 1)
         if faces:
             found.append(crop(rgb, config.size, config.channels, face_region(faces[0])))
         if len(found) == wanted:
