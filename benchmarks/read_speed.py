@@ -5,10 +5,15 @@ one face each. The folder's time is divided into the sum of its parts (decode, d
 one thread in the same round. A ratio of 1 means that the composition costs nothing and keeps the cores busy. Memory is
 that of a separate process, for N files and for ten times as many.
 
-    python benchmarks/read_speed.py [--model NAME|FOLDER] [--files 200] [--rounds 3] [--calls 100]
+    python benchmarks/read_speed.py [--model NAME|FOLDER] [--faces all] [--files 200] [--rounds 3] [--calls 100]
+    python benchmarks/read_speed.py --compare OTHER_TREE [--faces largest] [--cores 1] [--rounds 9]
+
+`--compare` reads the photos with another source tree and with this one in turn, in processes that stay open, and prints
+the ratio of the images per second and of the processor time. It moves less on a busy machine.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,6 +47,20 @@ paths = sorted(Path(folder).iterdir())
 count = sum(1 for _ in mien.load(model).predict_many(path for _ in range(int(times)) for path in paths))
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(count, int(status["VmHWM"].split()[0]) // 1024)
+"""
+
+#: Classifies the photos of a folder once per line of its input; prints seconds and seconds of processor time.
+READING = """
+import sys, time, mien
+from pathlib import Path
+model, faces, threads, folder = sys.argv[1:]
+reader = mien.load(model, faces=faces, threads=int(threads), device="cpu")
+paths = sorted(Path(folder).iterdir())
+list(reader.predict_many(paths[:8]))
+for _ in sys.stdin:
+    began, cost = time.perf_counter(), time.process_time()
+    count = sum(1 for _ in reader.predict_many(paths))
+    print(time.perf_counter() - began, time.process_time() - cost, flush=True)
 """
 
 
@@ -94,8 +113,9 @@ def one_image(model: str | None, calls: int) -> None:
     print(f"astronaut, 512 x 512, in memory, one thread: median {median(times):.1f} ms (5-95 %: {low:.1f}-{high:.1f})")
 
 
-def folder_of_photographs(model: str | None, paths: Sequence[Path], rounds: int, cores: int) -> None:
-    alone, together = mien.load(model, threads=1), mien.load(model, threads=cores)
+def folder_of_photographs(options: argparse.Namespace, paths: Sequence[Path], cores: int) -> None:
+    rounds = options.rounds
+    alone, together = (mien.load(options.model, threads=threads, faces=options.faces) for threads in (1, cores))
     for reader in (alone, together):
         list(reader.predict_many(paths[:4]))
     shares, rates, split = [], [], []
@@ -112,6 +132,39 @@ def folder_of_photographs(model: str | None, paths: Sequence[Path], rounds: int,
         f"{median(shares):.2f} of its parts ({', '.join(f'{share:.2f}' for share in shares)}); "
         "decode {:.1f}, detect {:.1f}, classify {:.1f} ms per image".format(*each)
     )
+
+
+def compare(options: argparse.Namespace, folder: Path) -> None:
+    """Read the photos with another source tree and with this one in turn."""
+    trees = {"before": Path(options.compare), "after": Path(__file__).parents[1]}
+    call = [sys.executable, "-c", READING, options.model or "mien", options.faces, str(options.cores), str(folder)]
+    running = {
+        name: subprocess.Popen(
+            call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(tree.resolve() / "src")},
+        )
+        for name, tree in trees.items()
+    }  # fmt: skip
+    times: dict[str, list[list[float]]] = {name: [] for name in trees}
+    for turn in range(options.rounds):
+        for name in (list(trees), list(trees)[::-1])[turn % 2]:
+            process = running[name]
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            times[name].append([float(value) for value in process.stdout.readline().split()])
+    for process in running.values():
+        process.communicate()
+    for name, found in times.items():
+        rates = [options.files / wall for wall, _ in found]
+        costs = [1e3 * cost / options.files for _, cost in found]
+        print(
+            f"{name}: {median(rates):.1f} images/s ({min(rates):.1f} to {max(rates):.1f}), "
+            f"{median(costs):.1f} ms of processor time per image ({min(costs):.1f} to {max(costs):.1f})"
+        )
+    for number, what in enumerate(("images/s", "processor time")):
+        ratios = [one[number] / other[number] for one, other in zip(times["before"], times["after"], strict=True)]
+        print(f"ratio of {what}: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def memory(model: str | None, folder: Path) -> None:
@@ -134,17 +187,23 @@ def cold_start(model: str | None, path: Path, runs: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", metavar="NAME|FOLDER", help="a shipped model, a bundle or a run folder  [mien]")
+    parser.add_argument("--faces", choices=["all", "largest"], default="all")
+    parser.add_argument("--compare", metavar="TREE", help="a checkout of another version")
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--cores", type=int, default=available_cores())
     options = parser.parse_args()
     print(processor())
-    one_image(options.model, options.calls)
+    if not options.compare:
+        one_image(options.model, options.calls)
     with tempfile.TemporaryDirectory() as name:
         paths = write_photographs(Path(name), options.files)
+        if options.compare:
+            compare(options, Path(name))
+            return
         for cores in sorted({1, options.cores}):
-            folder_of_photographs(options.model, paths, options.rounds, cores)
+            folder_of_photographs(options, paths, cores)
         memory(options.model, Path(name))
         cold_start(options.model, paths[0], 10)
     record("read_speed", ROWS)
