@@ -218,8 +218,8 @@ def test_a_window_shows_what_the_whole_input_shows_there(size: tuple[int, int], 
     assert 0 <= y < y + height <= whole.shape[2]
     shown, part = render_window(image, view, window)
     assert shown.shape[2:] == (height, width)
-    # Pillow takes the edges of a box in single precision.
-    assert np.abs(shown - whole[:, :, y : y + height, x : x + width]).max() <= 1
+    # Pillow takes the edges of a box in single precision, and rounds after each of two passes.
+    assert np.abs(shown - whole[:, :, y : y + height, x : x + width]).max() <= 2
     point = np.array([[width / 2, height / 2]], np.float32)
     assert part.points(point) == pytest.approx(view.points(point + np.array([x, y], np.float32)), abs=0.01)
 
