@@ -175,7 +175,7 @@ def parse_fixes(data: bytes) -> ParsedFixes:
             fixes.append(replace(found, who=f"file {part}") if is_nobodys else found)
             whole = whole and not row.endswith(b"\r\n")
         elif found is not None:
-            if number + count == len(lines) and not row.endswith((b"\n", b"\r")):
+            if number + count == len(lines) and _is_torn(row):
                 break  # cut short by whatever ended the process
             bad.append(BadRow(number + 1, row, found))
             if len(bad) > _MAX_BAD:
@@ -234,8 +234,13 @@ def _row(lines: Sequence[bytes], start: int, delimiter: str, columns: Sequence[s
     if quotes % 2 or count > 1:
         first = _parse(lines[start], delimiter, columns)
         reason = first if isinstance(first, str) else reason
-    torn = start + count == len(lines) and not lines[-1].endswith((b"\n", b"\r"))
+    torn = start + count == len(lines) and _is_torn(b"".join(lines[start:]))
     return reason, count if torn and not any(map(_begins_row, lines[start + 1 :])) else 1
+
+
+def _is_torn(row: bytes) -> bool:
+    """Whether a last row may have been cut short: it has no line break, or one inside a quoted cell."""
+    return not row.endswith((b"\n", b"\r")) or (_begins_row(row) and row.count(b'"') % 2 == 1)
 
 
 def _begins_row(line: bytes) -> bool:
