@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mien.data.fixes.estimate import (
     MIN_SAMPLED,
     Draws,
+    Remaining,
     draw_order,
     estimate_remaining,
     hypergeometric_interval,
@@ -51,7 +52,9 @@ def test_the_end_and_the_beginning_are_said() -> None:
     draws = Draws(names, draw_order(names))
     nothing = estimate_remaining(draws, {}, ())
     assert (nothing.wrong, nothing.high, nothing.enough) == (None, 40, False)
-    assert f"once you saw {MIN_SAMPLED} drawn by chance (0 so far)" in nothing.sentence
+    assert f"estimated from {MIN_SAMPLED} images picked at random (0 so far)" in nothing.sentence
+    assert "about 1 is still wrong (" in Remaining(40, 1.2, 0, 3, 20, 100).sentence
+    assert "about 0 are still wrong (" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
     everything = estimate_remaining(draws, dict.fromkeys(names, False), ())
     assert (everything.wrong, everything.high, everything.enough) == (0, 0, True)
 

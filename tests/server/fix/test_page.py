@@ -1,5 +1,6 @@
 """Every key and button of the page, in Chromium: what is shown, and what is stored before it goes on."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fix_tab import save
+from PIL import Image
 
 from mien.data.fixes.opening import open_session
+from mien.data.synthetic.faces import draw_face
 
 FIRST = "happy/wrong-"
 
@@ -111,6 +114,8 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
     first = marked.text_content()
     page.press("c")
     assert marked.text_content() != first
+    assert page.tab.locator(".copy button").all_text_contents().count("Marked") == 1
+    assert marked.get_by_role("button", name="Marked").is_visible()
     kept = marked.text_content().split()[1]
     before = len(served.rows)
     page.press("o")
@@ -120,6 +125,36 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
     ]  # fmt: skip
     page.press("u")
     page.wait_for("#progress-text", f"{before} decided")
+
+
+def test_one_picture_under_two_labels_has_no_button_that_stands_out(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], data: Path, drawn_bundle: Path
+) -> None:
+    """To keep both would keep a mistake."""
+    with Image.open(data / "sad" / "twin.png") as twin:
+        save(data / "happy" / "twin-again.png", twin.resize((80, 80)))
+    served = serve(open_session(data, model=drawn_bundle, detect=False))
+    page = visit(browser, served.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.wait_for("#reason", "Same image under two labels")
+    assert page.tab.text_content("#why") == "labelled happy and sad"
+    page.tab.locator(".copy .stage[data-state=shown]").nth(2).wait_for()
+    assert page.tab.locator("#actions button.primary").count() == 0
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
+    page.check_accessible()
+    page.tab.get_by_role("button", name="They are sad").tap()
+    page.wait_for("#progress-text", "3 decided")
+    assert sorted(stored(served)) == [
+        ("happy/twin-again.png", "relabel", "sad"),
+        ("sad/twin-small.png", "keep", "sad"), ("sad/twin.png", "keep", "sad"),
+    ]  # fmt: skip
+
+
+def test_keep_stands_out_where_nothing_is_in_doubt(page: Any) -> None:
+    while page.tab.text_content("#reason") != "The model agrees with the label":
+        name = page.name
+        page.press("l")
+        page.wait_until_not(name)
+    assert page.tab.locator("#actions button.primary").all_text_contents() == [f"KKeep {page.name.split('/')[0]}"]
 
 
 def test_one_of_several_faces_is_chosen(
@@ -158,6 +193,10 @@ def test_when_all_is_decided_the_page_says_so(page: Any, served: Any) -> None:
         page.wait_until_more_than(done)
     page.wait_for("#progress-text", "35 decided, 0 left")
     page.check_accessible()
+    page.tab.get_by_role("button", name="Go on to the training").click()
+    page.tab.get_by_role("button", name="Train and look again").wait_for()
+    page.check_accessible()
+    page.tab.click("#enough-close")
     page.press("u")
     page.tab.locator("#single").wait_for()
 
@@ -166,3 +205,26 @@ def test_the_picture_is_drawn_as_large_as_the_window_allows(page: Any) -> None:
     width = page.tab.locator(".stage").bounding_box()["width"]
     assert width >= 340
     assert np.isclose(page.tab.locator(".stage img").bounding_box()["width"], width)
+
+
+def test_a_phone_shows_a_whole_portrait_above_the_decisions(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], data: Path, drawn_bundle: Path
+) -> None:
+    shutil.rmtree(data)
+    for number in range(3):
+        tall = Image.new("RGB", (240, 384), (90, 90, 90))
+        tall.paste(Image.fromarray(draw_face("sad", number, 240)), (0, 72))
+        save(data / "happy" / f"{number}.png", tall)
+        save(data / "sad" / f"{number}.png", draw_face("happy", 50 + number, 240))
+    served = serve(open_session(data, model=drawn_bundle, detect=False))
+    page = visit(browser, served.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.tab.locator(".stage[data-state=shown]").first.wait_for()
+    while not page.name.startswith("happy"):
+        name = page.name
+        page.tab.get_by_role("button", name="Later").tap()
+        page.wait_until_not(name)
+    page.wait_until_shown(page.name)
+    picture = page.tab.locator(".stage img").bounding_box()
+    assert picture["height"] > 300
+    assert picture["y"] + picture["height"] <= page.tab.locator("#actions").bounding_box()["y"]
+    assert page.tab.evaluate("document.documentElement.scrollWidth") == 390

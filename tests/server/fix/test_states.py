@@ -201,3 +201,28 @@ def test_a_killed_server_loses_nothing_and_a_new_address_goes_on(
     page.wait_for("#progress-text", "2 decided")
     assert [row["path"] for row in read_rows(data / "mien-fixes.csv")] == [first, second]
     page.expect_errors("ERR_", "401")
+
+
+def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
+    command: Any, browser: Any, visit: Callable[..., Any], data: Path
+) -> None:
+    page = visit(browser, command.start())
+    first_shown(page)
+    page.press("b")
+    page.tab.locator(".tile img[src]").nth(5).wait_for()
+    page.tab.locator(".tile").first.click()
+    page.press("2")
+    page.wait_for("#progress-text", "5 decided")
+    page.tab.locator(".tile img[src]").first.wait_for()
+    command.end(signal.SIGKILL)
+    page.press("x")
+    page.wait_for("#banner", "mien fix does not answer. All that you decided before this picture is stored.")
+    rows = read_rows(data / "mien-fixes.csv")
+    assert [(row["decision"], row["label"]) for row in rows] == [("relabel", "sad")] * 5
+    page.tab.goto(command.start())
+    page.wait_for("#progress-text", "5 decided")
+    first_shown(page)
+    page.press("u")  # an undo takes a grid back whole as long as mien fix runs; a new start knows single decisions
+    page.wait_for("#progress-text", "4 decided")
+    assert [row["decision"] for row in read_rows(data / "mien-fixes.csv")[5:]] == ["undo"]
+    page.expect_errors("ERR_", "401")

@@ -63,11 +63,12 @@ class Remaining:
             return f"{pluralize(self.undecided, 'image')} without a label"
         if self.wrong is None:
             return (
-                f"{pluralize(self.undecided, 'image')} to look at; how many are wrong is estimated once you saw "
-                f"{MIN_SAMPLED} drawn by chance ({self.sampled} so far)"
+                f"how many of the rest are wrong is estimated from {MIN_SAMPLED} images picked at random "
+                f"({self.sampled} so far), most of them behind the data issues"
             )
+        wrong = f"{self.wrong:.0f} {'is' if round(self.wrong) == 1 else 'are'}"
         said = (
-            f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {self.wrong:.0f} are still wrong "
+            f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {wrong} still wrong "
             f"(95 % interval {self.low} to {self.high})"
         )
         return said + (": enough for now" if self.enough else "")

@@ -152,14 +152,16 @@ def _questions(
 ) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     """Yield (kind, name, what was seen, group), best first."""
     by_kind = {issue.kind: issue for issue in found.issues}
+    labels = {sample.name: sample.label for sample in found.samples}
     for kind in ORDER:
         issue = by_kind.get(kind)
         if issue is None:
             continue
-        groups = [tuple(name for name in group if name in copies) for group in issue.groups]
         if issue.groups:
-            for group in groups:
-                yield from ((kind, name, "", group if len(group) > 1 else ()) for name in group)
+            for names in issue.groups:
+                group = tuple(name for name in names if name in copies)
+                note = " and ".join(sorted({labels[name] for name in names})) if kind == "label-conflict" else ""
+                yield from ((kind, name, note, group if len(group) > 1 else ()) for name in group)
         else:
             yield from ((kind, name, issue.notes.get(name, ""), ()) for name in issue.files)
 
@@ -182,6 +184,8 @@ def _kind(item: Item) -> str:
 
 def _reason(kind: str, note: str, item: Item) -> str:
     labelled = f"labelled {item.label}" if item.label else "not labelled yet"
+    if kind == "label-conflict":
+        return f"{ISSUE_KINDS[kind].title}; labelled {note}"
     if kind in ISSUE_KINDS and kind != "label-issue":
         return f"{note or ISSUE_KINDS[kind].title}; {labelled}"
     if not item.probabilities:

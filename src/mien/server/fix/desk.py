@@ -235,7 +235,9 @@ def _why(item: Item, shown: int, group: int) -> str:
     if item.kind == "conflict":  # both decisions stand below
         return "Your decision settles it."
     more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
-    return item.reason + more + ("; drawn at random, for the estimate" if item.sampled else "")
+    # What stands above as the title is not said again.
+    reason = item.reason if item.kind in TITLES else item.reason.removeprefix(f"{ISSUE_KINDS[item.kind].title}; ")
+    return reason + more + ("; picked at random, for the estimate" if item.sampled else "")
 
 
 def _reason(error: Exception, name: str) -> str:

@@ -10,7 +10,7 @@ import { listen } from "./keys.js";
 import { prefetch } from "./pictures.js";
 import { itemText, progressText, refusedText } from "./text.js";
 import { awaitTiles, leaveTiles, showTiles } from "./tiles.js";
-import { showTraining } from "./training.js";
+import { openEnough, showTraining } from "./training.js";
 
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
 const OLD = "This address is of an earlier start of mien fix. Open the address that it has printed last.";
@@ -114,7 +114,8 @@ function arrange() {
   if (view === "many") showAlike();
   if (view === "done") {
     offerNothing();
-    offer(byId("done-actions"), state.undo ? [{ key: "u", text: "Undo", run: guarded(undo) }] : []);
+    const training = { key: "training", text: "Go on to the training", run: () => openEnough(true), primary: true };
+    offer(byId("done-actions"), [training, ...(state.undo ? [{ key: "u", text: "Undo", run: guarded(undo) }] : [])]);
   }
 }
 

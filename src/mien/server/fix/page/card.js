@@ -2,7 +2,7 @@
 
 import { byId, make, setText, show } from "../dom.js";
 import { percent } from "../text.js";
-import { offer } from "./actions.js";
+import { keepStandsOut, offer } from "./actions.js";
 import { faceBoxes } from "./faces.js";
 import { pictureOf } from "./pictures.js";
 import { itemText } from "./text.js";
@@ -47,8 +47,7 @@ function offerActions() {
   const actions = [];
   if (shown.label) {
     const text = copies ? "Keep all as they are" : `Keep ${shown.label}`;
-    const primary = !shown.suggested; // if the model doubts the label, no button stands out: the eye decides
-    actions.push({ key: "k", text, run: () => choose("keep"), primary, colour: copies ? "" : colourOf(shown.label) });
+    actions.push({ key: "k", text, run: () => choose("keep"), primary: keepStandsOut(shown), colour: copies ? "" : colourOf(shown.label) });
   }
   if (copies) actions.push({ key: "o", text: "Keep only the marked one", run: keepMarked });
   classes.forEach((label, n) => {
@@ -100,7 +99,10 @@ function mark(number) {
   marked = number;
   byId("pictures").querySelectorAll(".copy").forEach((copy, n) => {
     copy.toggleAttribute("data-current", n === marked);
-    copy.querySelector("button")?.setAttribute("aria-pressed", String(n === marked));
+    const button = copy.querySelector("button");
+    if (!button) return;
+    setText(button, n === marked ? "Marked" : "Mark");
+    button.setAttribute("aria-label", `${button.textContent} ${button.dataset.name}`);
   });
 }
 
@@ -125,8 +127,7 @@ function copyFigure(item, n) {
   const label = item.label ? `${item.label}: ` : "";
   const button = make("button", "", "Mark");
   button.type = "button";
-  button.setAttribute("aria-pressed", "false");
-  button.setAttribute("aria-label", `Mark ${item.name}`);
+  button.dataset.name = item.name;
   button.addEventListener("click", () => mark(n));
   const decided = item.decided ? `, ${item.decided}` : "";
   const caption = make("figcaption", "", make("b", "", label), `${item.name}${decided} `, button);

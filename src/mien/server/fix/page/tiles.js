@@ -1,7 +1,7 @@
 // Many at once: a grid of pictures that are shown for the same reason. The odd ones out are marked, the rest decided.
 
 import { byId, make, setText } from "../dom.js";
-import { offer } from "./actions.js";
+import { keepStandsOut, offer } from "./actions.js";
 import { pictureOf } from "./pictures.js";
 
 let items = [];
@@ -62,7 +62,7 @@ function offerAll(around) {
         : { name, sha256, decision, label, box: null }), [...odd]);
   const actions = [];
   if (rest.length) {
-    if (rest.every((item) => item.label)) actions.push({ key: "k", text: `Keep ${what} as labelled`, run: decide("keep"), primary: !rest.some((item) => item.suggested) });
+    if (rest.every((item) => item.label)) actions.push({ key: "k", text: `Keep ${what} as labelled`, run: decide("keep"), primary: rest.every(keepStandsOut) });
     classes.forEach((label, n) => {
       const key = n < 9 ? String(n + 1) : `label-${label}`;
       actions.push({ key, text: `${what} ${rest.length === 1 ? "is" : "are"} ${label}`.replace(/^./, (a) => a.toUpperCase()), run: decide("relabel", label), colour: colourOf(label) });
