@@ -468,3 +468,9 @@ def test_an_array_that_is_too_large_to_be_parsed_at_once_is_refused(data: Path, 
         scored(data, written(tmp_path, "[" + " " * 2**25 + "]"))
     with pytest.raises(DataError, match="is one array of more than 3,000,000 values; write one object per line"):
         scored(data, written(tmp_path, "[" + "[]," * 1_500_000 + "[]]"))
+
+
+@pytest.mark.parametrize("text", ["file,answer" + ",x" * 1_000_001, "file,answer\n" + "," * 1_000_001])
+def test_a_line_of_millions_of_cells_is_refused_before_it_is_taken_apart(data: Path, tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match=r"is not a readable CSV \(line [12]: has more than 1,000,000 cells\)"):
+        scored(data, written(tmp_path, text))

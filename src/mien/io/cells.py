@@ -25,6 +25,9 @@ _FORMULA = re.compile("'*(?:[\\s\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\uf
 #: What must stand in quotes: separators of some spreadsheet, and spaces that readers cut off.
 _QUOTED = re.compile('[",;\t\n]|^[\\s\ufeff]|[\\s\ufeff]$')
 
+#: A cell takes many times its bytes, so a line with more of them is refused.
+_MAX_CELLS = 1_000_000
+
 
 def escape(text: str) -> str:
     r"""Return a text without control characters, marks of direction and bytes that are not UTF-8; see `unescape`.
@@ -103,6 +106,21 @@ def read_csv(text: str) -> Iterator[dict[str, str]]:
     for cells in rows:
         if cells:
             yield dict(zip(columns, map(from_cell, cells), strict=True))
+
+
+def bounded_lines(text: str, delimiter: str) -> Iterator[str]:
+    """Yield the lines of a CSV to be taken apart.
+
+    Raises csv.Error at a line of more than a million cells.
+
+    Examples:
+        >>> list(bounded_lines("file,label\\na.jpg,sad", ","))
+        ['file,label\\n', 'a.jpg,sad']
+    """
+    for line in io.StringIO(text, newline=""):
+        if line.count(delimiter) >= _MAX_CELLS:
+            raise csv.Error(f"has more than {_MAX_CELLS:,} cells")
+        yield line
 
 
 def _quoted(value: Any) -> str:

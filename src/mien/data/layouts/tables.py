@@ -14,7 +14,7 @@ from PIL import Image
 
 from mien.data.layouts.words import SPLIT_NAMES, bare
 from mien.errors import DataError
-from mien.io.cells import from_cell
+from mien.io.cells import bounded_lines, from_cell
 from mien.labels import FER2013_CODES
 
 #: Endings of tables, and of lists without a header such as RAF-DB's.
@@ -161,7 +161,7 @@ def numbered_csv_rows(data: bytes, name: str) -> Iterator[tuple[int, list[str]]]
     delimiter = max(",;\t", key=first.count)
     if not first.count(delimiter) and _IMAGE_NAME.search(first.partition(" ")[0]):
         delimiter = " "  # a list such as RAF-DB's, `train_00001.jpg 5`
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter == " ")
+    rows = csv.reader(bounded_lines(text, delimiter), delimiter=delimiter, skipinitialspace=delimiter == " ")
     line = 1
     try:
         for cells in rows:
