@@ -64,7 +64,7 @@ class Remaining:
         if self.wrong is None:
             return (
                 f"how many of the rest are wrong is estimated from {MIN_SAMPLED} images picked at random "
-                f"({self.sampled} so far), most of them behind the data issues"
+                f"({self.sampled} so far), most of them after the data issues"
             )
         wrong = f"{self.wrong:.0f} {'is' if round(self.wrong) == 1 else 'are'}"
         said = (
