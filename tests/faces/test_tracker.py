@@ -145,7 +145,7 @@ def returns(pauses: Sequence[float], missed: Sequence[bool]) -> bool:
     return people == {1}
 
 
-@given(st.lists(st.floats(0.01, LONGEST_GAP_SECONDS), min_size=1, max_size=20))
+@given(st.lists(st.floats(0.01, LONGEST_GAP_SECONDS - 1e-6), min_size=1, max_size=20))  # their sum is rounded
 def test_whoever_is_in_every_frame_is_one_person_however_slowly_frames_come(pauses: list[float]) -> None:
     assert returns(pauses, [False] * len(pauses))
 
