@@ -203,8 +203,8 @@ def test_with_mirror_both_outputs_are_the_average_of_two_passes(make_bundle: Mak
     np.testing.assert_array_equal(mirrored.with_mirror(False).logits(CROPS), there)
 
 
-def test_a_crop_and_its_mirror_image_run_together(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = Classifier(load_bundle(make_bundle(mirror=True)), threads=1)
+def count_images(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of images of each run from now on."""
     run, counts = classifier._session.run, list[int]()
 
     def counted(outputs: Any, inputs: dict[str, Any]) -> Any:
@@ -212,6 +212,12 @@ def test_a_crop_and_its_mirror_image_run_together(make_bundle: MakeBundle, monke
         return run(outputs, inputs)
 
     monkeypatch.setattr(classifier._session, "run", counted)
+    return counts
+
+
+def test_a_crop_and_its_mirror_image_run_together(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier(load_bundle(make_bundle(mirror=True)), threads=1)
+    counts = count_images(classifier, monkeypatch)
     assert classifier.logits(CROPS, batch_size=2).shape == (5, 2)
     assert counts == [4, 4, 2]
     assert classifier.logits(CROPS[:0]).shape == (0, 2)
@@ -224,13 +230,7 @@ def test_large_images_run_a_few_at_a_time_with_the_same_answer(
     together = Classifier(bundle, threads=1)
     monkeypatch.setattr("mien.inference.classifier._PIXELS", 3 * 16 * 16 + 5)
     apart = Classifier(bundle, threads=1)
-    run, counts = apart._session.run, list[int]()
-
-    def counted(outputs: Any, inputs: dict[str, Any]) -> Any:
-        counts.append(len(inputs["image"]))
-        return run(outputs, inputs)
-
-    monkeypatch.setattr(apart._session, "run", counted)
+    counts = count_images(apart, monkeypatch)
     (logits, maps), (found, found_maps) = together(CROPS), apart(CROPS)
     assert counts == [3, 3, 3, 1], "five images and their mirror images"
     np.testing.assert_allclose(found, logits, atol=1e-6)
