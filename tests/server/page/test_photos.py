@@ -261,6 +261,27 @@ def test_cells(page: Any) -> None:
     assert page.tab.evaluate(script, texts) == [csv_line([text]).removesuffix("\n") for text in texts]
 
 
+def test_rows_of_a_webcam_come_back_whole_from_a_fiftieth_of_their_size(page: Any) -> None:
+    script = """async (count) => {
+      const { KeptRows } = await import('/page/kept-rows.js');
+      const kept = new KeptRows();
+      const row = (n) => ({ frame: n, faces: [{ box: { x: n / 7, y: null }, answer: "é" }], note: "same".repeat(99) });
+      for (let n = 0; n < count; n += 1) kept.add(row(n));
+      const late = kept.all();
+      kept.add(row(count));
+      const rows = await late;
+      const same = rows.every((one) => JSON.stringify(one) === JSON.stringify(row(one.frame)));
+      const packed = (await Promise.all(kept.packed)).reduce((sum, block) => sum + block.byteLength, 0);
+      return { frames: rows.map((one) => one.frame), same, ratio: packed / JSON.stringify(rows).length };
+    }"""
+    for count, oldest in ((0, 0), (3, 0), (1000, 0), (36_499, 0), (36_500, 500), (37_001, 1000)):
+        found = page.tab.evaluate(script, count)
+        assert found["frames"] == list(range(oldest, count)), "those added before the question, in order"
+        assert found["same"]
+        if count >= 1000:
+            assert found["ratio"] < 1 / 50
+
+
 def test_labels_stay_inside_and_never_overlap(page: Any) -> None:
     rng = np.random.default_rng(0)
     for count in (1, 3, 12, 40):

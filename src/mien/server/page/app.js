@@ -86,9 +86,9 @@ byId("clear").addEventListener("click", () => {
   arrange();
   byId("choose").focus();
 });
-byId("csv").addEventListener("click", () => {
-  const text = live ? csvText(live.rows, true) : csvText(rows());
-  saveText(text, live ? "webcam-mien.csv" : "photos-mien.csv", "text/csv");
+byId("csv").addEventListener("click", async () => {
+  if (live) saveText(csvText(await live.rows.all(), true), "webcam-mien.csv", "text/csv");
+  else saveText(csvText(rows()), "photos-mien.csv", "text/csv");
 });
 
 // --- the webcam ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import { Stream } from "./backend.js";
 import { announce, byId, setText, show } from "./dom.js";
+import { KeptRows } from "./kept-rows.js";
 import { choice, colourOf } from "./settings.js";
 import * as stage from "./stage.js";
 import { faceText, problemText, rowText } from "./text.js";
@@ -11,7 +12,6 @@ import { cards } from "./viewer.js";
 const SIDES = [640, 480, 320]; // longest side of a sent frame in pixels, largest first
 const SLOW = 400; // round trip in milliseconds above which frames become smaller
 const LATE = 150; // round trip in milliseconds above which the answered frame is shown, not the live video
-const MAX_ROWS = 36_000; // kept for the CSV
 const STEADY = 1200; // milliseconds that an answer must last before it is announced
 const CARD_INTERVAL = 100; // milliseconds between updates of the cards
 
@@ -19,7 +19,7 @@ const CARD_INTERVAL = 100; // milliseconds between updates of the cards
 class Webcam {
   /** `onEnd(text)` is called when the webcam ends; `text` is the reason, "" if the user closed it. */
   constructor(media, onEnd) {
-    Object.assign(this, { media, onEnd, rows: [], arrivals: [], roundTrips: [], inferenceTimes: [], side: 0, busy: false, slow: 0 });
+    Object.assign(this, { media, onEnd, rows: new KeptRows(), arrivals: [], roundTrips: [], inferenceTimes: [], side: 0, busy: false, slow: 0 });
     this.canvas = document.createElement("canvas");
     this.started = performance.now();
     this.timeline = new Timeline();
@@ -82,8 +82,7 @@ class Webcam {
       return;
     }
     const now = performance.now();
-    this.rows.push({ ...row, time: Math.round(now - this.started) / 1000, source: "webcam" });
-    if (this.rows.length > MAX_ROWS) this.rows.splice(0, MAX_ROWS / 10);
+    this.rows.add({ ...row, time: Math.round(now - this.started) / 1000, source: "webcam" });
     this.measure(now, trip, milliseconds);
     stage.showNote(row.faces.length ? "" : "No face in this frame");
     const late = frame && trip > LATE;
