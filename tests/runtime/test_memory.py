@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.runtime.memory import MemoryBudget, release_freed_memory
+from mien.runtime.memory import MemoryBudget, private_memory, release_freed_memory, release_pages
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -125,3 +125,14 @@ def test_the_budget_is_free_again_after_an_error() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="no image"), budget.reserve(100):
             raise ValueError("no image")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told which pages it may have")
+def test_pages_without_content_go_back_to_the_system() -> None:
+    block = np.ones(64 * 2**20, np.uint8)
+    assert release_pages(block.ctypes.data, block.nbytes) > 60 * 2**20
+    assert not block[4096:-4096].any()
+    assert release_pages(block.ctypes.data, 100) == 0
+    before = private_memory()
+    block[:] = 1
+    assert private_memory() - before > 60 * 2**20

@@ -1,10 +1,12 @@
 """Share memory between threads, and give it back to the system."""
 
 import ctypes
+import mmap
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 #: Freed memory that `keep_freed_memory` lets each heap keep, in bytes: what a photo of a megapixel takes to decode.
 KEPT_BYTES = 16 * 2**20
@@ -66,3 +68,31 @@ def release_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def release_pages(address: int, size: int) -> int:
+    """Return whole pages of private memory to the system; whoever reads them next finds zeros.
+
+    Args:
+        address: where the memory begins. Nobody may need its content.
+        size: in bytes.
+
+    Returns:
+        By how many bytes the private memory of the process shrank: less, if pages had never been used. 0 on other
+        systems than Linux.
+    """
+    if sys.platform != "linux":
+        return 0
+    page = mmap.PAGESIZE
+    begin, end = -(-address // page) * page, (address + size) // page * page
+    before = private_memory()
+    if end > begin:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
+    return max(0, before - private_memory())
+
+
+def private_memory() -> int:
+    """Return the bytes of memory that are this process's own, without mapped files; 0 on other systems than Linux."""
+    path = Path("/proc/self/status")
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines() if path.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)

@@ -51,7 +51,7 @@ from mien.io.targets import to_json
 from mien.report.report import Evaluation, write_report
 from mien.text import list_counts
 from mien.training.augmentation.preview import draw_samples
-from mien.training.backend import versions
+from mien.training.backend import release_memory, versions
 from mien.training.config import TrainConfig, read_settings
 from mien.training.data_split import DataSplit
 from mien.training.export.artifacts import draw_curves, require_exportable, save_bundle, save_keras
@@ -210,6 +210,7 @@ def _continue(folder: Path, about: Mapping[str, Any], reporter: Reporter) -> Tra
                 past = load_checkpoint(folder / CHECKPOINT).history if is_begun(folder) else []
                 listener = stack.enter_context(contextlib.closing(EventLog(folder, past, reporter)))
             history = fit(network, config, training, validation, folder, listener)
+        release_memory()  # before the converter needs as much again
         reporter.say(_kept_epoch(config, history))
         draw_curves(folder, history)
         save_keras(folder, network)
@@ -242,9 +243,7 @@ def _evaluate(
     about |= {"detection": to_flags(split.detection.sentence), **record_provenance(config.seed)}
     about["calibration"] = _uncalibrated(validation) or f"temperature {reader.config.temperature:.3f}"
     about |= describe_mirror(reader.config, reader.mirror)
-    evaluation = Evaluation(
-        judged.predictions, judged.part, about, reader, run=folder, baselines=judged.baselines
-    )  # fmt: skip
+    evaluation = Evaluation(judged.predictions, judged.part, about, reader, run=folder, baselines=judged.baselines)
     write_report(evaluation, folder)
     return judged
 

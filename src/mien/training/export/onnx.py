@@ -1,14 +1,14 @@
 """Export a Keras network as a bundle, after checking that ONNX and Keras agree on real crops."""
 
 import contextlib
-import gc
 import hashlib
 import io
 import json
 import logging
+import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,15 @@ from mien.inference.bundle_config import BundleConfig, Content, Framing
 from mien.io.atomic import new_folder
 from mien.runtime.stderr import quiet_stderr
 from mien.text import one_line
+from mien.training.backend import release_memory
 from mien.training.export.agreement import Agreement, compare, keras_probabilities
 from mien.training.export.graph import fuse_standardisation, halve_weights, replace_erfc
 from mien.training.export.scaling import Scaling
 from mien.training.networks.flat import FlatGraph, flatten
 from mien.training.networks.head import LINEAR, activation, add_logits
+
+#: Read by tf2onnx.
+_CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 
 
 def export_bundle(
@@ -182,7 +186,11 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), quiet_stderr():
             warnings.simplefilter("ignore")
-            model.export(path, format="onnx", verbose=False)
+            try:
+                with _without_copies():
+                    model.export(path, format="onnx", verbose=False)
+            except Exception:  # of many kinds: one of its steps failed, which it now leaves out
+                model.export(path, format="onnx", verbose=False)
         return _rewritten(path, model)
     except ExportError:
         raise
@@ -192,7 +200,23 @@ def _onnx_bytes(model: Any, folder: Path) -> bytes:
     finally:
         logging.disable(logging_level)
         path.unlink(missing_ok=True)
-        gc.collect()  # what the converter leaves refers to itself, with several copies of all weights
+        release_memory()  # what the converter leaves refers to itself, with several copies of all weights
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """Let the converter change its graph in place.
+
+    It would copy graph and weights before each of a dozen steps, in several rounds, to go on without a step that
+    fails: 330 MiB for `classic`. In place, a step that fails ends the conversion.
+    """
+    before = os.environ.get(_CATCH_ERRORS)
+    os.environ[_CATCH_ERRORS] = before or "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CATCH_ERRORS]
 
 
 def _rewritten(path: Path, network: Any) -> bytes:
