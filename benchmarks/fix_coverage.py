@@ -58,8 +58,8 @@ class Session:
     def decide_many(self) -> None:
         """Decide about a grid as far as it is alike: the wrong ones come back one by one, or the right ones do."""
         passed = {*self.decisions, *self.ranking.by_chance}
-        found = first_batch((self.ranking.items[name] for name in self.ranking.order if name not in passed), 50)
-        names = [item.name for item in found.items] if found else []
+        items = first_batch((self.ranking.items[name] for name in self.ranking.order if name not in passed), 50)
+        names = [item.name for item in items]
         mostly_wrong = 2 * sum(self.truth[name] for name in names) > len(names)
         for name in names:
             if self.truth[name] == mostly_wrong:

@@ -1,6 +1,7 @@
 """The interval of what is left holds the truth, whatever the order of the list is worth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,7 +53,10 @@ def test_the_end_and_the_beginning_are_said() -> None:
     draws = Draws(names, draw_order(names))
     nothing = estimate_remaining(draws, {}, ())
     assert (nothing.wrong, nothing.high, nothing.enough) == (None, 40, False)
-    assert f"estimated from {MIN_SAMPLED} images picked at random (0 so far)" in nothing.sentence
+    assert nothing.sentence == "too few images are left to estimate how many are wrong: look at all of them"
+    first = replace(nothing, doubtful=1, coming=12).sentence
+    assert first.startswith("1 doubtful image first; from others, picked at random after them, is estimated")
+    assert f"estimated after {MIN_SAMPLED} more images picked at random" in replace(nothing, coming=12).sentence
     assert "about 1 is still wrong (" in Remaining(40, 1.2, 0, 3, 20, 100).sentence
     assert "about 0 are still wrong (" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
     everything = estimate_remaining(draws, dict.fromkeys(names, False), ())

@@ -8,7 +8,7 @@ import pytest
 from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
 from mien.data.fixes.opening import open_session
-from mien.data.fixes.session import ChangedFileError, FixSession
+from mien.data.fixes.session import ChangedFileError, Choice, FixSession
 from mien.errors import ConfigError, DataError, InputError
 
 
@@ -48,7 +48,7 @@ def test_undo_goes_back_step_by_step(session: FixSession) -> None:
     session.decide(first, "keep")
     session.decide(second, "leave-out")
     assert [fix.path for fix in session.undo()] == [second]
-    assert [fix.path for fix in session.undo(5)] == [first]
+    assert [fix.path for fix in session.undo()] == [first]
     assert session.undo() == []
     following = session.next()
     assert following is not None
@@ -95,11 +95,30 @@ def test_a_grid_is_decided_at_once(session: FixSession) -> None:
     assert batch is not None
     assert len({(item.label, item.kind) for item in batch.items}) == 1
     assert not any(item.sampled for item in batch.items)
-    session.decide_many([(item.name, "keep", None) for item in batch.items])
+    session.decide_many([Choice(item.name, "keep") for item in batch.items])
     assert session.progress().kept == len(batch.items)
     other = session.batch(8, skip=[item.name for item in session.items(0, 40)])
     assert other is None
-    assert len(session.undo(8)) == len(batch.items)
+
+
+def test_one_undo_takes_a_grid_back_also_after_a_new_start(session: FixSession, data: Path) -> None:
+    first, *grid = session.order[:6]
+    session.decide(first, "keep")
+    stored, failed = session.decide_many([Choice(name, "leave-out") for name in grid])
+    assert (len(stored), failed) == (5, [])
+    again = begin(data)
+    again.decide(again.order[6], "keep")
+    assert [fix.path for fix in again.undo()] == [again.order[6]]
+    assert [fix.path for fix in again.undo()] == grid
+    assert [fix.path for fix in begin(data).undo()] == [first]
+
+
+def test_what_cannot_be_decided_is_named_and_the_rest_of_the_grid_is_stored(session: FixSession, data: Path) -> None:
+    gone, kept = session.order[:2]
+    (data / gone).unlink()
+    stored, failed = session.decide_many([Choice(gone, "keep"), Choice(kept, "keep"), Choice("none.jpg", "keep")])
+    assert [fix.path for fix in stored] == [kept]
+    assert [name for name, _ in failed] == [gone, "none.jpg"]
 
 
 @pytest.mark.parametrize(

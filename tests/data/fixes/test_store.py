@@ -36,7 +36,7 @@ def test_a_clock_that_was_put_back_does_not_turn_the_order(tmp_path: Path) -> No
     path = tmp_path / FILE_NAME
     FixesFile(path).append([A])
     path.write_text("".join([*path.read_text().splitlines(True)[:1], A_FAR]))
-    assert FixesFile(path).append([B])[0].when == "2999-01-01T00:00:00.001Z"
+    assert FixesFile(path).append([B])[0].when == "2999-01-01T00:00:00.002Z"
 
 
 A_FAR = Fix(A.sha256, A.path, "keep", "sad", "sad", when="2999-01-01T00:00:00.000Z").to_line().decode()

@@ -13,6 +13,7 @@ from fix_tab import read_rows
 from mien.cli.output.fix_tables import to_jsonl
 from mien.data.fixes.opening import open_session
 from mien.data.fixes.records import FILE_NAME
+from mien.data.fixes.session import Choice
 from mien.data.fixes.store import FixesFile
 
 
@@ -104,10 +105,10 @@ def test_two_files_that_disagree_are_settled_in_the_page(
     """Neither of the two gave a name."""
     first, second, third = "happy/wrong-1.png", "happy/wrong-2.png", "sad/sad-0.png"
     other = tmp_path / "ben" / FILE_NAME
-    session_of("").decide_many([(first, "leave-out", None), (second, "relabel", "sad"), (third, "keep", None)])
+    session_of("").decide_many([Choice(first, "leave-out"), Choice(second, "relabel", "sad"), Choice(third, "keep")])
     other.parent.mkdir()
     (tmp_path / FILE_NAME).rename(other)
-    session_of("").decide_many([(first, "relabel", "sad"), (second, "keep", None)])
+    session_of("").decide_many([Choice(first, "relabel", "sad"), Choice(second, "keep")])
     if joined:
         (tmp_path / FILE_NAME).write_bytes((tmp_path / FILE_NAME).read_bytes() + other.read_bytes())
     else:

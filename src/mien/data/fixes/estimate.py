@@ -39,6 +39,8 @@ class Remaining:
         sampled: the images drawn by chance that it rests on.
         used: how many images training uses.
         unsorted: whether these have no label yet: then nothing is wrong, and nothing is estimated.
+        doubtful: the images that are shown before most of those that are drawn by chance.
+        coming: the images drawn by chance that nobody looked at.
     """
 
     undecided: int
@@ -48,6 +50,8 @@ class Remaining:
     sampled: int
     used: int
     unsorted: bool = False
+    doubtful: int = 0
+    coming: int = 0
 
     @property
     def enough(self) -> bool:
@@ -62,16 +66,28 @@ class Remaining:
         if self.unsorted:
             return f"{pluralize(self.undecided, 'image')} without a label"
         if self.wrong is None:
-            return (
-                f"how many of the rest are wrong is estimated from {MIN_SAMPLED} images picked at random "
-                f"({self.sampled} so far), most of them after the data issues"
-            )
+            return self._why_unknown
         wrong = f"{self.wrong:.0f} {'is' if round(self.wrong) == 1 else 'are'}"
         said = (
             f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {wrong} still wrong "
             f"(95 % interval {self.low} to {self.high})"
         )
         return said + (": enough for now" if self.enough else "")
+
+    @property
+    def _why_unknown(self) -> str:
+        if self.doubtful:
+            return (
+                f"{pluralize(self.doubtful, 'doubtful image')} first; from others, picked at random after them, is "
+                "estimated how many of the rest are wrong"
+            )
+        missing = MIN_SAMPLED - self.sampled
+        if missing > self.coming:
+            return "too few images are left to estimate how many are wrong: look at all of them"
+        return (
+            f"how many of the rest are wrong is estimated after {missing} more images picked at random, "
+            "which come one by one and are in no grid"
+        )
 
 
 def draw_order(names: Iterable[str], seed: int = 0) -> list[str]:

@@ -15,6 +15,7 @@ from mien.errors import ConfigError
 from mien.inference.reader import Reader
 from mien.io.targets import require_writable
 from mien.runtime.providers import Device, require_device
+from mien.text import pluralize
 
 
 def open_session(
@@ -71,6 +72,8 @@ def open_session(
     )  # fmt: skip
     require_writable(path)
     manifest.say_notes(on_message)
+    if on_message:
+        on_message(f"reading {pluralize(len(manifest.samples), 'image')} of {place} ...")
     found: Audit = check_images(
         manifest, detect, opened, device, mirror, always=unsorted, on_message=on_message, on_progress=on_progress
     )

@@ -77,13 +77,10 @@ class Ranking:
         if estimate_remaining(self._draws, seen, self.by_chance).wrong is not None:
             self._earlier = replace(self._draws, reached=self._draws.place(seen))
         for name in probabilities.keys() & self.items.keys():
-            item = self.items[name]
-            kind = "" if item.kind == "label-issue" else item.kind
-            self.items[name] = answered(item, probabilities[name], kind)
+            self.items[name] = answered(self.items[name], probabilities[name])
         margins = self._label_issues(probabilities, decisions)
         for name, margin in margins.items():
-            item = self.items[name]
-            self.items[name] = answered(item, probabilities[name], "label-issue" if margin else item.kind)
+            self.items[name] = answered(self.items[name], probabilities[name], label_issue=margin > 0)
         places = {name: place for place, name in enumerate(self.items)}
 
         def key(name: str) -> tuple[float, float, int]:
@@ -158,9 +155,7 @@ class Labelling:
         if self._proposer.ready:
             rows = self._proposer.probabilities.tolist()
             for name, row in zip(self._names, rows, strict=True):
-                self.items[name] = answered(
-                    self.items[name], dict(zip(self._classes, row, strict=True)), self.items[name].kind
-                )
+                self.items[name] = answered(self.items[name], dict(zip(self._classes, row, strict=True)))
         return True
 
     def remaining(self, decisions: Mapping[str, Fix]) -> Remaining:

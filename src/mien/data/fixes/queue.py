@@ -30,7 +30,7 @@ class Item:
         name: its name in the dataset.
         kind: why a look pays: a kind of data issue, or `uncertain`, `certain` (the model agrees), `unseen` (the model
             does not know the classes), `unlabelled`, `conflict` (people disagree), `changed` (since it was decided).
-        reason: the same in words.
+        reason: all that speaks for a look, in words, the most telling first.
         label: its present label; empty if it has none.
         suggestion: the class that the model would rather give; None if it is the label, or not known.
         probabilities: of the classes, most probable first; empty if the model does not know them all.
@@ -39,6 +39,8 @@ class Item:
         copies: the other files with the same bytes, for which its decision counts, too.
         left_out: the kind of issue for which training leaves it out already; None if training uses it.
         sampled: whether it stands here by chance, for the estimate of what is left.
+        notes: the kinds of data issue that were seen beside the label, the most telling first, each with what was seen.
+        detail: the reason without what the kind is called, for a page on which that is the title.
     """
 
     name: str
@@ -52,6 +54,13 @@ class Item:
     copies: tuple[str, ...] = ()
     left_out: str | None = None
     sampled: bool = False
+    notes: tuple[tuple[str, str], ...] = ()
+    detail: str = ""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is a data issue, or people disagree, or its file has changed."""
+        return self.kind in ORDER or self.kind in ("conflict", "changed")
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
@@ -59,7 +68,7 @@ class Item:
             "file": self.name, "kind": self.kind, "reason": self.reason, "label": self.label,
             "suggestion": self.suggestion, "probabilities": dict(self.probabilities),
             "faces": [box.to_dict() for box in self.faces], "group": list(self.group), "copies": list(self.copies),
-            "left_out": self.left_out, "sampled": self.sampled,
+            "left_out": self.left_out, "sampled": self.sampled, "notes": dict(self.notes),
         }  # fmt: skip
 
 
@@ -88,12 +97,17 @@ def rank(found: Findings) -> list[Item]:
     shown = {name: sample for name, sample in shown.items() if name in copies}
     items: dict[str, Item] = {}
     for kind, name, note, group in _questions(found, copies):
-        if name in items or name not in shown:
+        if name not in shown:
             continue
-        item = _item(found, shown[name], copies[name])
-        items[name] = replace(item, kind=kind, reason=_reason(kind, note, item), group=group)
+        known = items.get(name)
+        if known is not None and kind == "near-duplicate":
+            continue  # its copy has a turn of its own, with this one beside it
+        item = known or replace(_item(found, shown[name], copies[name]), kind=kind, group=group)
+        # Of a label issue the label and the answer tell all.
+        items[name] = item if kind == "label-issue" else replace(item, notes=(*item.notes, (kind, note)))
+    asked = [_worded(item) for item in items.values()]
     rest = [_item(found, sample, copies[name]) for name, sample in shown.items() if name not in items]
-    return [*sorted(items.values(), key=turn), *sorted(rest, key=doubt, reverse=True)]
+    return [*sorted(asked, key=turn), *sorted(rest, key=doubt, reverse=True)]
 
 
 def turn(item: Item) -> float:
@@ -123,15 +137,19 @@ def doubt(item: Item) -> float:
     return 1 - by_class.get(item.label, item.probabilities[0][1])
 
 
-def answered(item: Item, probabilities: Mapping[str, float], kind: str = "") -> Item:
-    """Return an item with the probabilities of a model, and what follows from them; `kind` empty: nothing but them."""
+def answered(item: Item, probabilities: Mapping[str, float], *, label_issue: bool = False) -> Item:
+    """Return an item with the probabilities of a model, and what follows from them.
+
+    Args:
+        item: what was seen beside the label stays.
+        probabilities: of each class.
+        label_issue: whether the label is probably wrong by them.
+    """
     ranked = tuple(sorted(probabilities.items(), key=lambda pair: -pair[1]))
     suggestion = ranked[0][0] if ranked and ranked[0][0] != item.label else None
     item = replace(item, probabilities=ranked, suggestion=suggestion)
-    if kind in ISSUE_KINDS and kind != "label-issue":
-        return item  # what was seen beside the label stays the reason
-    kind = kind if kind == "label-issue" else _kind(item)
-    return replace(item, kind=kind, reason=_reason(kind, "", item))
+    kind = "label-issue" if label_issue else next((kind for kind, _ in item.notes), None) or _kind(item)
+    return _worded(replace(item, kind=kind))
 
 
 def _copies(found: Findings) -> dict[str, tuple[str, ...]]:
@@ -182,18 +200,24 @@ def _kind(item: Item) -> str:
     return "certain" if doubt(item) <= 1 - _CERTAIN else "uncertain"
 
 
-def _reason(kind: str, note: str, item: Item) -> str:
-    labelled = f"labelled {item.label}" if item.label else "not labelled yet"
-    if kind == "label-conflict":
-        return f"{ISSUE_KINDS[kind].title}; labelled {note}"
-    if kind in ISSUE_KINDS and kind != "label-issue":
-        return f"{note or ISSUE_KINDS[kind].title}; {labelled}"
+def _worded(item: Item) -> Item:
+    """Return an item with its reason in words: what its kind says, then the label, then what else was seen."""
+    notes = dict(item.notes)
+    own = notes.pop(item.kind, "")
+    labels = own if item.kind == "label-conflict" else item.label
+    first = "" if item.kind == "label-conflict" else own
+    others = (note or ISSUE_KINDS[kind].title for kind, note in notes.items())
+    detail = "; ".join(filter(None, [first, _verdict(item, labels), *others]))
+    unsaid = item.kind in ISSUE_KINDS and item.kind != "label-issue" and not first
+    return replace(item, reason=f"{ISSUE_KINDS[item.kind].title}; {detail}" if unsaid else detail, detail=detail)
+
+
+def _verdict(item: Item, labels: str) -> str:
+    """Say which label an item has, and what the model answers."""
+    labelled = f"labelled {labels}" if labels else "not labelled yet"
     if not item.probabilities:
         return labelled
     answer, probability = item.probabilities[0]
-    if not item.label:
+    if answer != labels:
         return f"{labelled}, looks {answer} ({probability:.2f})"
-    if answer == item.label:
-        sure = "surely" if kind == "certain" else "perhaps"
-        return f"{labelled}, {sure} is ({probability:.2f})"
-    return f"{labelled}, looks {answer} ({probability:.2f})"
+    return f"{labelled}, {'surely' if doubt(item) <= 1 - _CERTAIN else 'perhaps'} is ({probability:.2f})"

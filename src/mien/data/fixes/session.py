@@ -3,8 +3,9 @@
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from mien.data.audit import Audit
 from mien.data.fixes.decisions import Fixes
@@ -14,14 +15,23 @@ from mien.data.fixes.queue import Item
 from mien.data.fixes.records import Decision, Fix
 from mien.data.fixes.standing import Standing
 from mien.data.fixes.store import FixesFile
-from mien.data.fixes.views import BATCH, Batch, Progress, count_progress, first_batch
-from mien.errors import InputError
+from mien.data.fixes.views import BATCH, Batch, Progress, count_progress, first_batch, make_batch
+from mien.errors import ImageError, InputError, MienError
 from mien.results import Box
 from mien.text import did_you_mean
 
 
 class ChangedFileError(InputError):
     """A file is not what it was when the session began; it must be looked at again."""
+
+
+class Choice(NamedTuple):
+    """What a person chose for an image; the arguments of `FixSession.decide`."""
+
+    name: str
+    decision: Decision
+    label: str | None = None
+    face: Box | None = None
 
 
 class FixSession:
@@ -37,8 +47,7 @@ class FixSession:
         seed: of what is drawn by chance.
 
     Attributes:
-        data: the dataset.
-        store: the file of decisions.
+        data: the dataset; `store`: the file of decisions.
     """
 
     def __init__(
@@ -81,9 +90,10 @@ class FixSession:
                 item = replace(item, sampled=True)
             if name in self._standing.conflicts:
                 said = "; ".join(f"{fix.who or 'somebody'}: {fix.sentence}" for fix in self.disagreement(name))
-                return replace(item, kind="conflict", reason=f"people disagree: {said}")
+                return replace(item, kind="conflict", reason=f"people disagree: {said}", detail=item.reason)
             if name in self._standing.changed:
-                return replace(item, kind="changed", reason=f"the file has changed since; {item.reason}")
+                told = f"the file has changed since; {item.reason}"
+                return replace(item, kind="changed", reason=told, detail=item.reason)
             return item
 
     def items(self, start: int = 0, count: int = BATCH, decided: bool | None = None) -> list[Item]:
@@ -111,8 +121,7 @@ class FixSession:
         """Return the next image without a decision, after another one if that is named; None at the end."""
         with self._lock:
             begin = self._start if after is None else self._places.get(after, -1) + 1
-            order = self._ranking.order
-            return next((self.item(name) for name in order[begin:] if name not in self._standing.decisions), None)
+            return next(self._open(begin), None)
 
     def decision(self, name: str) -> Fix | None:
         """Return the decision that counts for an image; None if there is none, or people disagree."""
@@ -138,50 +147,80 @@ class FixSession:
             OutputError: the decision cannot be written.
         """
         with self._lock:
-            return self._append([self._fix(name, decision, label, face)])[0]
+            return self._append([self._fix(Choice(name, decision, label, face))])[0]
 
-    def decide_many(self, decisions: Sequence[tuple[str, Decision, str | None]]) -> list[Fix]:
-        """Decide about several images, all of them or none; see `decide`."""
+    def decide_many(self, choices: Sequence[Choice]) -> tuple[list[Fix], list[tuple[str, MienError]]]:
+        """Decide about several images in one step, which one undo takes back.
+
+        Returns:
+            The decisions, which are on the disk, and the names of the images about which none was made, with the
+            reason: see `decide`.
+
+        Raises:
+            OutputError: the decisions cannot be written; none of them is kept.
+        """
         with self._lock:
-            return self._append([self._fix(name, decision, label, None) for name, decision, label in decisions])
+            fixes: list[Fix] = []
+            failed: list[tuple[str, MienError]] = []
+            for choice in choices:
+                try:
+                    fixes.append(self._fix(choice))
+                except (ImageError, InputError) as error:
+                    failed.append((choice.name, error))
+            return self._append(fixes) if fixes else [], failed
 
-    def undo(self, count: int = 1) -> list[Fix]:
-        """Take back the last decisions of this person, also those of an earlier day; return them, latest first."""
+    def undo(self) -> list[Fix]:
+        """Take back the last step of this person: one decision, or all of a grid; also one of an earlier day.
+
+        Returns:
+            The decisions that were taken back, in their order.
+        """
         with self._lock:
             self.refresh()
-            last = self._standing.last_of(self.who, count)
+            last = self._standing.last_step(self.who)
             if last:
-                self._append([Fix(fix.sha256, fix.path, "undo", who=self.who) for fix in last])
+                self._append([Fix(fix.sha256, fix.path, "undo", who=self.who) for fix in reversed(last)])
             return last
 
-    def batch(self, size: int = BATCH, skip: Collection[str] = ()) -> Batch | None:
-        """Return the next images without a decision that are alike; None if there are too few for a grid.
+    def batch(self, size: int = BATCH, skip: Collection[str] = (), like: Item | None = None) -> Batch | None:
+        """Return images without a decision that are alike; None if there are too few for a grid.
 
-        Images with near copies, several faces, or about which people disagree need a look of their own. So do those
-        that are drawn by chance, since what is left is estimated from them.
+        Some need a look of their own, such as near copies; so do those drawn by chance.
 
         Args:
             size: how many at most.
             skip: names that are not offered.
+            like: those that are like this image, if there are any; else the next that are alike.
         """
         with self._lock:
             passed = {*skip, *self._standing.decisions, *self._standing.conflicts, *self._standing.changed}
             passed |= self._ranking.by_chance
             names = self._ranking.order[self._start :]
-            return first_batch((self._ranking.items[name] for name in names if name not in passed), size)
+            items = first_batch((self._ranking.items[name] for name in names if name not in passed), size, like)
+            return make_batch({item.name for item in items}, self._open())
+
+    def batch_of(self, names: Collection[str]) -> Batch | None:
+        """Return those of the named images that have no decision, as a grid; None if there is none."""
+        with self._lock:
+            return make_batch(names, self._open())
+
+    def _open(self, begin: int | None = None) -> Iterator[Item]:
+        """Yield the images without a decision in order, from a place on."""
+        order = self._ranking.order[self._start if begin is None else begin :]
+        return (self.item(name) for name in order if name not in self._standing.decisions)
 
     def progress(self) -> Progress:
         """Return how far the person has come."""
         with self._lock:
             standing = self._standing
-            return count_progress(
-                self._ranking.items, standing.decisions, len(standing.conflicts), len(standing.changed)
-            )
+            return count_progress(self._ranking.items, standing.decisions, standing.conflicts, standing.changed)
 
     def remaining(self) -> Remaining:
         """Estimate how many of the images that nobody looked at are wrong."""
         with self._lock:
-            return self._ranking.remaining(self._standing.decisions)
+            found, chance = self._ranking.remaining(self._standing.decisions), self._ranking.by_chance
+            coming = sum(name not in self._standing.decisions for name in chance)
+            return replace(found, doubtful=self.progress().doubtful, coming=coming)
 
     def counts(self) -> dict[str, int]:
         """Return the number of images per class that training would use now, by decision or by present label."""
@@ -218,7 +257,8 @@ class FixSession:
             self._ranking.rerank(probabilities, self._standing.decisions)
             self._reorder()
 
-    def _fix(self, name: str, decision: Decision, label: str | None, face: Box | None) -> Fix:
+    def _fix(self, choice: Choice) -> Fix:
+        name, decision, label, face = choice
         item = self.item(name)
         if decision not in ("keep", "relabel", "leave-out"):
             raise InputError(f"{name}: '{decision}' is no decision; give keep, relabel or leave-out")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mien.data.fixes.decisions import Fixes
 from mien.data.fixes.records import Fix
-from mien.data.fixes.store import FixesFile
+from mien.data.fixes.store import FixesFile, added_together
 
 
 class Standing:
@@ -61,8 +61,8 @@ class Standing:
         self._judge(self.digests)
         return True
 
-    def last_of(self, who: str, count: int) -> list[Fix]:
-        """Return the last decisions of a person that were not undone, latest first."""
+    def last_step(self, who: str) -> list[Fix]:
+        """Return the decisions of a person's last step that were not undone, in order: one, or all of a grid."""
         stacks: dict[tuple[str, str], list[Fix]] = defaultdict(list)
         for fix in sorted((fix for fix in self.fixes.rows if fix.who == who), key=lambda fix: fix.when):
             stack = stacks[fix.sha256, fix.path]
@@ -71,7 +71,12 @@ class Standing:
             elif stack:
                 stack.pop()
         standing = sorted((fix for stack in stacks.values() for fix in stack), key=lambda fix: fix.when)
-        return standing[::-1][:count]
+        step = standing[-1:]
+        for fix in standing[-2::-1]:
+            if not added_together(fix, step[0]):
+                break
+            step.insert(0, fix)
+        return step
 
     def _read(self) -> Fixes:
         found = self._file.found

@@ -14,6 +14,8 @@ from mien.io.atomic import LOCK, locked, readable_errors, temporary_path
 from mien.io.bounded import read_bytes
 
 _HEADER = new_file_bytes()
+#: Rows that were added together are one of these apart, and at least two from those before: so the file tells steps.
+_TICK = timedelta(milliseconds=1)
 #: Seconds between two tries while another process adds a row.
 _WAIT = 0.02
 
@@ -152,11 +154,11 @@ class FixesFile:
         return (status.st_size, status.st_mtime_ns)
 
     def _with_times(self, fixes: Sequence[Fix]) -> list[Fix]:
-        """Date decisions, a millisecond apart, and later than every row that is known: a clock may be put back."""
+        """Date decisions later than every row that is known: a clock may be put back."""
         start = datetime.now(UTC)
         if self._latest is not None:
-            start = max(start, self._latest + timedelta(milliseconds=1))
-        return [replace(fix, when=_text(start + timedelta(milliseconds=number))) for number, fix in enumerate(fixes)]
+            start = max(start, self._latest + 2 * _TICK)
+        return [replace(fix, when=_text(start + number * _TICK)) for number, fix in enumerate(fixes)]
 
     def _write_anew(self) -> None:
         """Write the file in mien's own form; what could not be read stays behind the rows as it was."""
@@ -170,6 +172,12 @@ class FixesFile:
                 os.fsync(stream.fileno())
             part.replace(self.path)
         self.refresh()
+
+
+def added_together(earlier: Fix, later: Fix) -> bool:
+    """Return whether two decisions that follow each other were made in one step, such as those of a grid."""
+    first, second = _moment(earlier.when), _moment(later.when)
+    return first is not None and second is not None and second - first == _TICK
 
 
 def _parse(path: Path, data: bytes) -> ParsedFixes:

@@ -1,15 +1,15 @@
 """What a person sees beside the image: how far the work has come, and images that are alike, for a grid."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from mien.data.fixes.queue import Item
+from mien.data.fixes.queue import ORDER, Item
 from mien.data.fixes.records import Fix
 from mien.text import pluralize
 
-#: Images in a grid of batch mode, and the fewest that are worth one.
-BATCH, FEWEST = 50, 6
+#: Images in a grid of batch mode, the fewest that are worth one, and the fewest if they are doubtful or asked for.
+BATCH, FEWEST, PAIR = 50, 6, 2
 #: Kinds that need a look of their own: others of these images are alike only by name.
 _ALONE = frozenset({"several-faces", "conflict", "changed", "label-conflict", "near-duplicate"})
 
@@ -26,6 +26,7 @@ class Progress:
         left_out: of these, those that are left out.
         conflicts: those about which people disagree.
         changed: those whose file has changed since it was decided.
+        doubtful: those without a decision that have a data issue, or about which people disagree, or that changed.
     """
 
     total: int
@@ -35,43 +36,103 @@ class Progress:
     left_out: int
     conflicts: int
     changed: int
+    doubtful: int
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that are alike: the same label and the same reason or likely answer."""
+    """Images that are alike: shown for the same reason, which may be that the model doubts the same label.
 
-    kind: str
-    label: str
-    suggestion: str | None
+    Attributes:
+        items: the images.
+        before: the doubtful images without a decision that come before them.
+        after: the doubtful images without a decision that come after the first of them.
+    """
+
     items: tuple[Item, ...]
+    before: int = 0
+    after: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Why a look at them pays."""
+        return self.items[0].kind
 
     @property
     def sentence(self) -> str:
         """What they have in common."""
-        looks = f", look {self.suggestion}" if self.suggestion else ""
-        return f"{pluralize(len(self.items), 'image')} labelled {self.label or 'nothing yet'}{looks}"
+        labels = sorted({item.label or "nothing yet" for item in self.items})
+        suggestions = {item.suggestion for item in self.items}
+        only = next(iter(suggestions)) if len(suggestions) == 1 else None
+        looks = f", look {only}" if only and not _is_seen(self.kind) else ""
+        return f"{pluralize(len(self.items), 'image')} labelled {' or '.join(labels)}{looks}"
 
 
-def count_progress(items: Mapping[str, Item], decisions: Mapping[str, Fix], conflicts: int, changed: int) -> Progress:
+def count_progress(
+    items: Mapping[str, Item], decisions: Mapping[str, Fix], conflicts: Collection[str], changed: Collection[str]
+) -> Progress:
     """Count images by what was decided; see `Progress`."""
     kinds = Counter(
         "left out" if fix.decision == "leave-out" else "kept" if fix.label == items[name].label else "relabelled"
         for name, fix in decisions.items()
     )
-    return Progress(
-        len(items), len(decisions), kinds["kept"], kinds["relabelled"], kinds["left out"], conflicts, changed
+    doubtful = sum(
+        name not in decisions and (item.kind in ORDER or name in conflicts or name in changed)
+        for name, item in items.items()
     )
+    return Progress(
+        len(items), len(decisions), kinds["kept"], kinds["relabelled"], kinds["left out"], len(conflicts), len(changed),
+        doubtful,
+    )  # fmt: skip
 
 
-def first_batch(items: Iterable[Item], size: int) -> Batch | None:
-    """Return the first images of a list that are alike; None if there are too few for a grid.
+def first_batch(items: Iterable[Item], size: int, like: Item | None = None) -> tuple[Item, ...]:
+    """Return images of a list that are alike; nothing if there are too few for a grid.
 
     Images with near copies or several faces need a look of their own.
+
+    Args:
+        items: in the order in which they are shown.
+        size: how many at most.
+        like: those that are like this image, if there are any; else the first that are alike.
     """
-    alike: dict[tuple[str, str, str | None], list[Item]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in items:
-        if not item.group and item.kind not in _ALONE:
-            alike[item.kind, item.label, item.suggestion].append(item)
-    found = next((tuple(group[:size]) for group in alike.values() if len(group) >= FEWEST), None)
-    return None if found is None else Batch(found[0].kind, found[0].label, found[0].suggestion, found)
+        if key := _likeness(item):
+            alike[key].append(item)
+    wanted = alike.get(_likeness(like), []) if like is not None else []
+    if len(wanted) < PAIR:
+        groups = alike.values()
+        wanted = next((one for one in groups if len(one) >= (PAIR if one[0].doubtful else FEWEST)), [])
+    return tuple(wanted[:size])
+
+
+def make_batch(names: Collection[str], items: Iterable[Item]) -> Batch | None:
+    """Return the named images as a grid; None if there is none.
+
+    Args:
+        names: of the images.
+        items: all images without a decision, in the order in which they are shown.
+    """
+    inside: list[Item] = []
+    places: list[bool] = []  # of the other doubtful images: whether after the first of the grid
+    for item in items:
+        if item.name in names:
+            inside.append(item)
+        elif item.doubtful:
+            places.append(bool(inside))
+    return Batch(tuple(inside), places.count(False), places.count(True)) if inside else None
+
+
+def _likeness(item: Item) -> tuple[str, ...]:
+    """Return what images that are alike have in common; nothing if it needs a look of its own."""
+    if item.group or item.kind in _ALONE or any(kind in _ALONE for kind, _ in item.notes):
+        return ()
+    if _is_seen(item.kind):
+        return (item.kind,)  # noise is noise under any label
+    return item.kind, item.label, item.suggestion or ""
+
+
+def _is_seen(kind: str) -> bool:
+    """Return whether a kind is about what an image shows, not about its label."""
+    return kind in ORDER and kind != "label-issue"

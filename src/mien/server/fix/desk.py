@@ -1,22 +1,22 @@
 """The list of images to decide, as all tabs of the page see it: what comes next, and what was decided meanwhile.
 
 The session (`mien.data.fixes`) ranks the images and stores the decisions. What is of the page alone is here: images put
-off, files that have gone, how much one undo takes back.
+off, files that have gone, the grids that an undo brings back.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from mien.data.fixes.queue import Item
-from mien.data.fixes.session import ChangedFileError, FixSession
-from mien.data.issues import ISSUE_KINDS
-from mien.errors import ImageError, InputError, MienError
+from mien.data.fixes.session import ChangedFileError, Choice, FixSession
+from mien.errors import ImageError, MienError
 from mien.server.fix.pictures import Picture, Pictures, PictureSize
 from mien.server.fix.requests import OneDecision
+from mien.server.fix.words import marks_in_words, reason_of, title_of, undone_in_words, why_shown
 from mien.server.problems import Problem
 from mien.text import capitalise
 
@@ -30,15 +30,13 @@ BESIDE = 11
 _REMEMBERED = 256
 _PAGE = 64
 
-#: What stands above an image that is not shown for a data issue.
-TITLES = {
-    "uncertain": "The model doubts the label",
-    "certain": "The model agrees with the label",
-    "unseen": "The model does not know these classes",
-    "conflict": "Two people disagree",
-    "changed": "The file has changed since it was decided",
-    "unlabelled": "No label yet",
-}
+
+@dataclass(frozen=True)
+class Grid:
+    """The images of a grid that is shown again, and those that were marked."""
+
+    names: frozenset[str]
+    odd: tuple[str, ...]
 
 
 class Desk:
@@ -48,14 +46,25 @@ class Desk:
         self.session, self.pictures = session, Pictures(session.read)
         self._lock = threading.RLock()
         self._labels = {sample.name: sample.label for sample in session.audit.manifest.samples}
+        self._names = frozenset(session.order)
         self._later: OrderedDict[str, None] = OrderedDict()
+        self._first: list[str] = []  # before all others: those marked in a grid, and those whose decision was undone
         self._gone: set[str] = set()
         self._odd: set[str] = set()
-        self._steps: list[int] = []
+        self._marked: dict[str, tuple[str, ...]] = {}  # in each grid, by the time of its first decision
+        self._again: Grid | None = None
         self._applied: OrderedDict[str, None] = OrderedDict()
 
-    def state(self, refused: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
-        """Return what the page shows, as a JSON-serialisable dict; `refused` are decisions that were not stored."""
+    def state(
+        self, refused: Sequence[dict[str, str]] = (), undone: str | None = None, is_grid: bool = False
+    ) -> dict[str, Any]:
+        """Return what the page shows, as a JSON-serialisable dict.
+
+        Args:
+            refused: decisions that were not stored.
+            undone: what was undone, in words.
+            is_grid: whether that was a grid, which is shown again.
+        """
         with self._lock:
             self.session.refresh()
             progress, remaining = self.session.progress(), self.session.remaining()
@@ -66,63 +75,80 @@ class Desk:
                 "progress": {
                     "decided": progress.decided,
                     "left": max(progress.total - progress.decided - len(self._gone), 0),
+                    "doubtful": progress.doubtful,
                 },
                 "estimate": f"{capitalise(remaining.sentence)}.",
                 "enough": remaining.enough,
                 "queue": [self._describe(item) for item in islice(self._open(), AHEAD)],
-                "undo": bool(self._steps) or progress.decided > 0,
+                "undo": progress.decided > 0,
+                "undone": None if undone is None else {"text": undone, "grid": is_grid},
                 "refused": list(refused),
             }
 
-    def decide(self, number: str, decisions: Sequence[OneDecision], odd: Collection[str] = ()) -> dict[str, Any]:
+    def decide(self, number: str, decisions: Sequence[OneDecision], odd: Sequence[str] | None = None) -> dict[str, Any]:
         """Store decisions durably, except those on images that were decided meanwhile, have gone or changed.
 
         Args:
             number: of the request; one that was applied before is not applied again.
             decisions: what to store.
-            odd: names of images that are in no further grid.
+            odd: names of the images that were marked in a grid: they come next, and are in no further grid. None if the
+                decisions are of no grid.
         """
         with self._lock:
             if self._is_repeated(number):
                 return self.state()
-            self._odd.update(odd)
             self.session.refresh()
-            refused: list[dict[str, str]] = []
-            rows: list[OneDecision] = []
-            for one in decisions:
-                if reason := self._why_refused(one):
-                    refused.append({"name": one.name, "detail": reason})
-                else:
-                    rows.append(one)
-            stored = self._store(rows, refused)
-            if stored:
-                self._steps.append(stored)
-            return self.state(refused)
-
-    def _store(self, rows: Sequence[OneDecision], refused: list[dict[str, str]]) -> int:
-        """Store decisions, all at once if that is possible; return how many, and add the others to `refused`."""
-        if len(rows) > 1 and not any(row.face for row in rows):
-            # One of the files may have gone or changed: then one by one.
-            with suppress(ImageError, InputError):
-                return len(self.session.decide_many([(row.name, row.decision, row.label) for row in rows]))
-        stored = 0
-        for row in rows:
+            refused = {one.name: reason for one in decisions if (reason := self._why_refused(one))}
+            choices = [
+                Choice(one.name, one.decision, one.label, one.face) for one in decisions if one.name not in refused
+            ]
             try:
-                self.session.decide(row.name, row.decision, row.label, row.face)
-                stored += 1
-            except (ImageError, ChangedFileError) as error:
-                self._gone.add(row.name)
-                refused.append({"name": row.name, "detail": _reason(error, row.name)})
-            except MienError as error:
-                refused.append({"name": row.name, "detail": _reason(error, row.name)})
-        return stored
+                stored, failed = self.session.decide_many(choices)
+            except MienError as error:  # the file of decisions cannot be written
+                stored, failed = [], [(choice.name, error) for choice in choices]
+            for name, problem in failed:
+                refused[name] = reason_of(problem, name)
+                if isinstance(problem, (ImageError, ChangedFileError)):
+                    self._gone.add(name)
+            if stored and odd is not None:
+                self._marked[stored[0].when] = tuple(odd)
+                self._odd.update(odd)
+                self._put_first(odd)
+            self._again = None if stored else self._again
+            return self.state([{"name": name, "detail": reason} for name, reason in refused.items()])
 
     def undo(self, number: str) -> dict[str, Any]:
-        """Take the last step back: one decision, or those of a grid."""
+        """Take the last step back: one decision, or those of a grid, which is shown again with its marks."""
         with self._lock:
-            if not self._is_repeated(number):
-                self.session.undo(self._steps.pop() if self._steps else 1)
-            return self.state()
+            if self._is_repeated(number):
+                return self.state()
+            undone = self.session.undo()
+            if not undone:
+                return self.state(undone="Nothing to undo: these decisions are of other people")
+            self._again = None
+            names = [fix.path for fix in undone]
+            odd = self._marked.pop(undone[0].when, None)
+            is_grid = odd is not None or not self._are_copies(names)
+            text = f"Undone: {undone_in_words(undone)}"
+            if is_grid:
+                self._again = Grid(frozenset([*names, *(odd or ())]), odd or ())
+                self._odd.difference_update(odd or ())
+                self._first = [name for name in self._first if name not in self._again.names]
+                text += ". The grid is back" + marks_in_words(odd)
+            else:
+                self._put_first(names)
+            return self.state(undone=text, is_grid=is_grid)
+
+    def _are_copies(self, names: Sequence[str]) -> bool:
+        """Return whether these are one image, or copies that stand side by side."""
+        # One that is no longer in the dataset may have been decided.
+        return len(names) == 1 or (names[0] in self._names and set(names) <= set(self.session.item(names[0]).group))
+
+    def _put_first(self, names: Sequence[str]) -> None:
+        others = (name for name in self._first if name not in names and self.session.decision(name) is None)
+        self._first = [*(name for name in names if name in self._names), *others]
+        for name in names:
+            self._later.pop(name, None)
 
     def put_off(self, number: str, name: str) -> dict[str, Any]:
         """Put an image at the end of the list."""
@@ -130,17 +156,31 @@ class Desk:
             if not self._is_repeated(number):
                 self._later.pop(name, None)
                 self._later[name] = None
+                self._first = [other for other in self._first if other != name]
             return self.state()
 
     def alike(self) -> dict[str, Any]:
-        """Return up to `GRID` undecided images that are shown for the same reason, as the first is."""
+        """Return up to `GRID` undecided images that are shown for the same reason, as the first is, for a grid.
+
+        A grid that was undone comes again as it was.
+        """
         with self._lock:
             self.session.refresh()
-            batch = self.session.batch(GRID, self._odd | self._gone)
+            again = self._again or Grid(frozenset(), ())
+            batch = self.session.batch_of(again.names - self._gone)
             if batch is None:
-                return {"title": "", "items": []}
-            title = f"{_title(batch.kind)}: {batch.sentence}"
-            return {"title": title, "items": [self._describe(item) for item in batch.items]}
+                first = next(self._open(), None)
+                batch = self.session.batch(GRID, self._odd | self._gone, first)
+            if batch is None:
+                return {"title": "", "items": [], "odd": [], "before": 0, "after": 0, "doubtful": False}
+            return {
+                "title": f"{title_of(batch.kind)}: {batch.sentence}",
+                "items": [self._describe(item) for item in batch.items],
+                "odd": [item.name for item in batch.items if item.name in again.odd],
+                "before": batch.before,
+                "after": batch.after,
+                "doubtful": batch.items[0].doubtful,
+            }
 
     def picture(self, name: str, size: PictureSize) -> Picture:
         """Return an image for the page.
@@ -164,6 +204,7 @@ class Desk:
         with self._lock:
             self.session.rerank(probabilities)
             self._later.clear()
+            self._again = None
 
     def _is_repeated(self, number: str) -> bool:
         """Return whether a request with this number was applied before, and remember it."""
@@ -186,12 +227,17 @@ class Desk:
         return None
 
     def _open(self) -> Iterator[Item]:
-        """Yield the undecided images in order; those that were put off come last."""
+        """Yield the undecided images in order: those that come before all others, and last those that were put off."""
+        yield from self._undecided(self._first)
+        passed = {*self._first, *self._later, *self._gone}
         start = 0
         while items := self.session.items(start, _PAGE, decided=False):
-            yield from (item for item in items if item.name not in self._later and item.name not in self._gone)
+            yield from (item for item in items if item.name not in passed)
             start += len(items)
-        for name in self._later:
+        yield from self._undecided(self._later)
+
+    def _undecided(self, names: Collection[str]) -> Iterator[Item]:
+        for name in names:
             if name not in self._gone and self.session.decision(name) is None:
                 yield self.session.item(name)
 
@@ -203,8 +249,8 @@ class Desk:
         return {
             **self._name(item),
             "kind": item.kind,
-            "title": _title(item.kind),
-            "why": _why(item, shown=len(beside) + 1, group=len(group) + 1),
+            "title": title_of(item.kind),
+            "why": why_shown(item, shown=len(beside) + 1, group=len(group) + 1),
             "suggested": item.suggestion,
             "answer": answer,
             "probabilities": dict(item.probabilities),
@@ -225,21 +271,3 @@ class Desk:
             "label": item.label,
             "decided": decided.sentence if decided is not None else None,
         }
-
-
-def _title(kind: str) -> str:
-    return TITLES[kind] if kind in TITLES else capitalise(ISSUE_KINDS[kind].title)
-
-
-def _why(item: Item, shown: int, group: int) -> str:
-    if item.kind == "conflict":  # both decisions stand below
-        return "Your decision settles it."
-    more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
-    # What stands above as the title is not said again.
-    reason = item.reason if item.kind in TITLES else item.reason.removeprefix(f"{ISSUE_KINDS[item.kind].title}; ")
-    return reason + more + ("; picked at random, for the estimate" if item.sampled else "")
-
-
-def _reason(error: Exception, name: str) -> str:
-    """Return what is wrong without the name, which stands before it on the page."""
-    return error.reason if isinstance(error, ImageError) else str(error).removeprefix(f"{name}: ")

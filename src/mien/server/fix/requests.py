@@ -50,10 +50,10 @@ class Numbered(Strict):
 
 
 class Decisions(Numbered):
-    """The body of `/v1/fix/decisions`; `odd` names those of a grid that are to come back one by one."""
+    """The body of `/v1/fix/decisions`; `odd` names those that were marked in a grid, if they are of one."""
 
     decisions: list[OneDecision] = Field(min_length=1, max_length=200)
-    odd: list[str] = Field(default=[], max_length=200)
+    odd: list[str] | None = Field(default=None, max_length=200)
 
 
 class Code(Strict):

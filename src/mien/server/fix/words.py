@@ -1,0 +1,53 @@
+"""Words of the page of `mien fix` that depend on the data and the decisions."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from mien.data.fixes.queue import Item
+from mien.data.fixes.records import Fix
+from mien.data.issues import ISSUE_KINDS
+from mien.errors import ImageError
+from mien.text import capitalise
+
+#: What stands above an image that is not shown for a data issue.
+TITLES = {
+    "uncertain": "The model doubts the label",
+    "certain": "The model agrees with the label",
+    "unseen": "The model does not know these classes",
+    "conflict": "Two people disagree",
+    "changed": "The file has changed since it was decided",
+    "unlabelled": "No label yet",
+}
+
+
+def title_of(kind: str) -> str:
+    """Return what stands above an image."""
+    return TITLES[kind] if kind in TITLES else capitalise(ISSUE_KINDS[kind].title)
+
+
+def why_shown(item: Item, shown: int, group: int) -> str:
+    """Say why an image is shown, below its title; `shown` of its `group` of near copies are beside it."""
+    if item.kind == "conflict":  # both decisions stand below
+        return "Your decision settles it."
+    more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
+    return item.detail + more + ("; picked at random, for the estimate" if item.sampled else "")
+
+
+def undone_in_words(undone: Sequence[Fix]) -> str:
+    """Say what was undone."""
+    if len(undone) == 1:
+        return f"{undone[0].path} was {undone[0].sentence}"
+    counts = Counter(fix.sentence for fix in undone)
+    return f"{len(undone)} pictures: {', '.join(f'{count} {sentence}' for sentence, count in counts.items())}"
+
+
+def marks_in_words(odd: Collection[str] | None) -> str:
+    """Say what of a grid is marked again; None if it was decided before this start of `mien fix`."""
+    if odd is None:
+        return "; marks are forgotten when mien fix is started again"
+    return f", with {len(odd)} marked" if odd else ""
+
+
+def reason_of(error: Exception, name: str) -> str:
+    """Return what is wrong without the name, which stands before it on the page."""
+    return error.reason if isinstance(error, ImageError) else str(error).removeprefix(f"{name}: ")
