@@ -93,7 +93,7 @@ def screenshots_of_fix(place: Path) -> None:
         address = next(line for line in server.stdout or () if "http://" in line).split()[-1]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
             page.goto(address)
             page.locator(".stage[data-state=shown]").first.wait_for()
             page.screenshot(path=place / "fix.png")

@@ -27,8 +27,9 @@ def test_every_image_is_a_row_with_the_reason(faces: Path, tmp_path: Path, call:
 
 
 def test_the_list_says_what_is_left(faces: Path, tmp_path: Path, call: Call) -> None:
-    status, out, _ = call("fix", faces, "--list", "--no-detect", "--out", tmp_path / "fixes.csv")
+    status, out, err = call("fix", faces, "--list", "--no-detect", "--out", tmp_path / "fixes.csv")
     assert status == 0
+    assert f"reading 40 images of {faces} ..." in err, "it takes a while until anything else is printed"
     assert "how many of the rest are wrong" in out
     assert "labelled" in out
 

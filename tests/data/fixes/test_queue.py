@@ -11,7 +11,9 @@ LOOKS = "looks drawn ({:.2f})"
 
 def items() -> dict[str, Item]:
     issues = [
-        make_issue("not-a-photograph", [DRAWN, BOTH], [], {}, notes={DRAWN: LOOKS.format(0.87), BOTH: LOOKS.format(0.9)}),
+        make_issue(
+            "not-a-photograph", [DRAWN, BOTH], [], {}, notes={DRAWN: LOOKS.format(0.87), BOTH: LOOKS.format(0.9)}
+        ),
         make_issue("label-issue", [BOTH], [], {}, notes={BOTH: "labelled happy, looks sad (0.97)"}),
         make_issue("no-face", [FACELESS], [], {}),
     ]  # fmt: skip

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from mien.data.fixes.opening import open_session
+from mien.data.fixes.session import FixSession
+from mien.data.fixes.store import FixesFile
 from mien.data.synthetic.faces import draw_face
 from mien.server.fix.desk import BESIDE, Desk
 from mien.server.fix.requests import OneDecision
@@ -51,3 +53,18 @@ def test_a_large_group_of_near_copies_is_shown_in_parts(desk: Desk) -> None:
             item["name"], [OneDecision(name=one["name"], sha256=one["sha256"], decision="keep") for one in fresh]
         )
     assert seen == {f"happy/copy-{number:02d}.png" for number in range(_COPIES)}
+
+
+def test_what_was_undone_is_shown_next_and_other_people_are_left_alone(desk: Desk) -> None:
+    first, second = desk.state()["queue"][0], desk.state()["queue"][1]
+    desk.put_off("put-it-off", second["name"])
+    keep = OneDecision(name=second["name"], sha256=second["sha256"], decision="keep")
+    desk.decide("keep-it-1", [keep])
+    state = desk.undo("undo-it-1")
+    assert state["undone"] == {"text": f"Undone: {second['name']} was kept as {second['label']}", "grid": False}
+    assert [item["name"] for item in state["queue"][:2]] == [second["name"], first["name"]]
+    assert desk.undo("undo-it-1")["undone"] is None, "a request that is sent again"
+    other = FixSession(desk.session.audit, FixesFile(desk.session.store), "ben", desk.session.classes, False)
+    other.decide(first["name"], "leave-out")
+    assert "of other people" in desk.undo("undo-it-2")["undone"]["text"]
+    assert desk.state()["progress"]["decided"] == 1

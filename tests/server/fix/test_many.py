@@ -1,10 +1,15 @@
 """Many at once: a grid of alike pictures, the odd ones out marked by click or keyboard, one key for the rest."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from fix_tab import WRONG
+from chromium import sync_api
+from fix_tab import SIZE, WRONG, save, write_data
+
+from mien.data.fixes.opening import open_session
 
 #: The labels that are surely wrong.
 COUNT = 6
@@ -34,31 +39,124 @@ def test_the_rest_is_decided_by_one_key_and_the_odd_one_comes_alone(page: Any, s
     page.wait_for("#progress-text", "5 decided")
     stored = [(row["path"], row["decision"], row["label"]) for row in served.rows]
     assert stored == [(name, "relabel", "sad") for name in names if name != names[1]]
-    page.tab.locator(f".tile[title='{names[1]}']").wait_for(state="detached")
-    if page.tab.is_visible("#many"):
-        page.tab.click("#many-open")
+    page.wait_until_shown(names[1])
+    page.wait_for("#said", "The picture that you marked.")
+    assert page.tab.is_hidden("#many")
+
+
+def test_one_undo_brings_the_grid_back_with_its_marks(page: Any, served: Any) -> None:
+    names = [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()]
+    page.tab.locator(".tile").nth(1).click()
+    page.press("x")
+    page.wait_for("#progress-text", "5 decided")
+    page.wait_until_shown(names[1])
+    page.press("2")
+    page.wait_for("#progress-text", "6 decided")
+    page.tab.reload()
+    page.wait_for("#progress-text", "6 decided")
+    page.tab.locator(".stage[data-state=shown]").first.wait_for()
+    page.press("u")
+    page.wait_for("#said", f"Undone: {names[1]} was relabelled happy to sad.")
+    page.wait_until_shown(names[1])
+    page.press("u")
+    page.wait_for("#said", "Undone: 5 pictures were left out. The grid is back, with 1 marked.")
+    page.wait_for("#progress-text", "0 decided")
+    page.tab.locator(".tile img[src]").nth(COUNT - 1).wait_for()
+    assert [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()] == names
+    marked = [tile.get_attribute("title") for tile in page.tab.locator(".tile[aria-pressed=true]").all()]
+    assert marked == [names[1]]
+    page.check_accessible()
+    page.press("2")
+    page.wait_for("#progress-text", "5 decided")
     page.wait_until_shown(names[1])
 
 
-def test_one_undo_takes_the_grid_back(page: Any, served: Any) -> None:
-    page.press("x")
-    page.wait_for("#progress-text", "6 decided")
-    page.press("u")
-    page.wait_for("#progress-text", "0 decided")
-    assert [row["decision"] for row in served.rows] == ["leave-out"] * COUNT + ["undo"] * COUNT
-
-
 def test_the_grid_works_by_keyboard_alone(page: Any, served: Any) -> None:
-    first = page.tab.locator(".tile").first
-    first.focus()
+    tiles = page.tab.locator(".tile")
+    page.press("ArrowRight")  # the first key shows where one is
+    sync_api.expect(tiles.nth(0)).to_be_focused()
+    page.press("ArrowRight")
+    sync_api.expect(tiles.nth(1)).to_be_focused()
     page.press("Space")
-    assert first.get_attribute("aria-pressed") == "true"
+    assert tiles.nth(1).get_attribute("aria-pressed") == "true"
+    page.press("End")
+    sync_api.expect(tiles.nth(COUNT - 1)).to_be_focused()
+    page.press("ArrowRight")  # there is none
+    page.press("Home")
+    sync_api.expect(tiles.nth(0)).to_be_focused()
+    width = tiles.nth(0).bounding_box()["width"]
+    page.press("+")
+    page.press("+")
+    assert tiles.nth(0).bounding_box()["width"] > 1.5 * width
+    tops = [tile.bounding_box()["y"] for tile in tiles.all()]
+    columns = tops.count(tops[0])
+    page.press("ArrowDown")
+    sync_api.expect(tiles.nth(columns)).to_be_focused()
+    page.press("ArrowUp")
+    sync_api.expect(tiles.nth(0)).to_be_focused()
+    page.press("ArrowRight")
     page.press("Space")
-    assert first.get_attribute("aria-pressed") == "false"
-    page.press("k")
+    page.press("-")
+    page.wait_for("#many-text", "Mark the odd ones out")
+    page.press("1")  # of their own class, as K
     page.wait_for("#progress-text", "6 decided")
     assert {row["decision"] for row in served.rows} == {"keep"}
     page.tab.locator("#single:not([hidden]), #many:not([hidden])").first.wait_for()
+
+
+def test_a_picture_of_the_grid_is_enlarged_by_key_click_and_marked_there(page: Any) -> None:
+    dialog, tiles = page.tab.locator("#zoom"), page.tab.locator(".tile")
+    page.press("z")
+    page.tab.locator("#zoom img").wait_for()
+    first = tiles.first.get_attribute("title")
+    assert page.tab.text_content("#zoom-title") == first
+    page.wait_for("#zoom-why", "labelled happy, looks sad")
+    page.check_accessible()
+    assert page.tab.locator("#zoom img").bounding_box()["width"] > 1.5 * tiles.first.bounding_box()["width"]
+    page.press("x")  # decides nothing while one looks closely
+    page.press("ArrowRight")
+    sync_api.expect(page.tab.locator("#zoom-title")).to_have_text(tiles.nth(1).get_attribute("title"))
+    page.press("Space")
+    sync_api.expect(page.tab.locator("#zoom-mark")).to_have_attribute("aria-pressed", "true")
+    page.press("Escape")
+    dialog.wait_for(state="hidden")
+    sync_api.expect(tiles.nth(1)).to_be_focused()
+    assert tiles.nth(1).get_attribute("aria-pressed") == "true"
+    page.tab.get_by_role("button", name=f"Enlarge {first}").click()
+    sync_api.expect(page.tab.locator("#zoom-title")).to_have_text(first)
+    page.press("z")
+    dialog.wait_for(state="hidden")
+    page.wait_for("#progress-text", "0 decided")
+
+
+def test_noise_under_both_labels_is_one_grid_that_says_what_waits_beside_it(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], tmp_path: Path, drawn_bundle: Path
+) -> None:
+    write_data(tmp_path / "data")
+    noise = [f"{('happy', 'sad')[number % 2]}/noise-{number}.png" for number in range(4)]
+    for number, name in enumerate(noise):
+        save(tmp_path / "data" / name, np.random.default_rng(number).integers(0, 255, (SIZE, SIZE, 3), np.uint8))
+    served = serve(open_session(tmp_path / "data", model=drawn_bundle, detect=True, classes=["happy", "sad"]))
+    page = visit(browser, served.url, viewport={"width": 1280, "height": 800})
+    page.tab.locator(".stage[data-state=shown]").first.wait_for()
+    while page.name not in noise:
+        name = page.name
+        page.press("l")
+        page.wait_until_not(name)
+    page.press("b")
+    page.wait_for("#many-title", "No face found: ")
+    page.tab.locator(".tile img[src]").nth(3).wait_for()
+    names = {tile.get_attribute("title") for tile in page.tab.locator(".tile").all()}
+    assert names >= set(noise)
+    page.wait_for("#many-title", "images labelled happy or sad")
+    batch = served.session.batch_of(names)
+    page.wait_for("#many-left", f"{batch.before + batch.after} other doubtful pictures wait")
+    bar, row = page.tab.locator("#many-actions").bounding_box(), page.tab.locator("#tiles").bounding_box()
+    assert row["y"] + row["height"] <= bar["y"] and bar["y"] + bar["height"] <= 800, "nothing is behind the decisions"
+    page.check_accessible()
+    page.press("x")
+    page.wait_for("#progress-text", f"{len(names)} decided")
+    assert {(row["path"], row["decision"]) for row in served.rows} == {(name, "leave-out") for name in names}
 
 
 def test_a_picture_of_the_grid_that_was_decided_elsewhere_is_left_as_it_is(page: Any, served: Any) -> None:
@@ -82,7 +180,7 @@ def test_the_decisions_stay_in_sight(served: Any, browser: Any, visit: Callable[
     page.tab.locator(".stage[data-state=shown]").wait_for()
     page.tab.click("#many-open")
     page.tab.locator(".tile img[src]").nth(COUNT - 1).wait_for()
-    keep = page.tab.get_by_role("button", name="Keep all 6 as labelled")
+    keep = page.tab.get_by_role("button", name="Keep all 6 as happy")
     box = keep.bounding_box()
     assert box["y"] + box["height"] <= 560, "without scrolling"
     page.tab.locator(".tile").last.focus()

@@ -34,10 +34,14 @@ def test_the_picture_its_reason_and_the_models_answer_are_shown(page: Any) -> No
     page.wait_for("#why", "labelled happy, looks sad")
     assert page.tab.locator("#bars .name").all_text_contents() == ["sad", "happy"]
     assert page.tab.get_attribute(".stage img", "alt").startswith(f"{page.name}, labelled happy. Label probably wrong")
+    assert page.tab.locator(".face-box").count() == 0, "these images are not searched for faces"
+    assert page.tab.text_content("#labelled") == "labelled happy"
     buttons = page.tab.locator("#actions button").all_text_contents()
-    assert buttons == ["KKeep happy", "2It is sad", "XLeave out", "LLater"]
+    assert buttons == ["K1Keep happy", "2It is sad", "XLeave out neutral face, neither, unusable", "LLater"]
+    assert page.tab.get_attribute("#actions button[data-key=k]", "aria-keyshortcuts") == "k 1"
     assert page.tab.locator("#actions button.primary").count() == 0, "the model doubts the label: the eye decides"
-    page.wait_for("#progress-text", "0 decided, 35 left")
+    page.wait_for("#progress-text", "0 decided, 35 left (")
+    page.wait_for("#estimate", "doubtful images to look at first; images picked at random after them then tell")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +73,7 @@ def test_undo_takes_the_last_decision_back(page: Any, served: Any) -> None:
     page.press("u")
     page.wait_for("#progress-text", "0 decided")
     page.wait_until_shown(first)
+    page.wait_for("#said", f"Undone: {first} was left out.")
     assert [row[1] for row in stored(served)] == ["leave-out", "undo"]
     assert not page.tab.get_by_role("button", name="Undo").is_visible(), "nothing is left to undo"
 
@@ -83,7 +88,12 @@ def test_later_puts_a_picture_at_the_end(page: Any, served: Any) -> None:
 
 
 def test_keys_can_be_turned_off_and_stay_off(page: Any, served: Any) -> None:
+    page.tab.click("#enough-open")
+    page.press("Escape")
+    page.tab.locator("#enough").wait_for(state="hidden")
+    assert page.tab.evaluate("document.activeElement.id") == "enough-open"
     page.tab.click("#help-open")
+    page.wait_for("#help-keys", "leave it out: a neutral face")
     page.tab.uncheck("#keys-on")
     page.tab.click("#help-close")
     page.press("x")
@@ -109,14 +119,18 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
         page.wait_for("#progress-text", f"{done + 1} decided")
     page.tab.locator(".copy .stage[data-state=shown]").nth(1).wait_for()
     names = page.tab.locator(".copy figcaption").all_text_contents()
-    assert sorted(name.split()[1] for name in names) == ["sad/twin-small.png", "sad/twin.png"]
+    assert sorted(name.split()[2] for name in names) == ["sad/twin-small.png", "sad/twin.png"]
+    assert page.tab.locator("#actions button").all_text_contents()[:4] == [
+        "OKeep the marked one as sad the other left out", "K2Keep both as sad", "1Both are happy 2 relabelled",
+        "XLeave both out neutral face, neither, unusable",
+    ], "what keeps one copy comes first"  # fmt: skip
     marked = page.tab.locator(".copy[data-current] figcaption")
     first = marked.text_content()
     page.press("c")
     assert marked.text_content() != first
     assert page.tab.locator(".copy button").all_text_contents().count("Marked") == 1
     assert marked.get_by_role("button", name="Marked").is_visible()
-    kept = marked.text_content().split()[1]
+    kept = marked.text_content().split()[2]
     before = len(served.rows)
     page.press("o")
     page.wait_for("#progress-text", f"{before + 2} decided")
@@ -139,9 +153,13 @@ def test_one_picture_under_two_labels_has_no_button_that_stands_out(
     assert page.tab.text_content("#why") == "labelled happy and sad"
     page.tab.locator(".copy .stage[data-state=shown]").nth(2).wait_for()
     assert page.tab.locator("#actions button.primary").count() == 0
+    names = [button.inner_text().replace("\n", " ") for button in page.tab.locator("#actions button").all()]
+    assert names[:2] == ["All 3 are happy 1 kept, 2 relabelled", "All 3 are sad 2 kept, 1 relabelled"]
+    assert names[4] == "Keep all 3 labels differ: 1 happy, 2 sad", "after all that leaves one label"
+    assert "the other 2 left out" in names[2]
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 390
     page.check_accessible()
-    page.tab.get_by_role("button", name="They are sad").tap()
+    page.tab.get_by_role("button", name="All 3 are sad").tap()
     page.wait_for("#progress-text", "3 decided")
     assert sorted(stored(served)) == [
         ("happy/twin-again.png", "relabel", "sad"),
@@ -154,7 +172,9 @@ def test_keep_stands_out_where_nothing_is_in_doubt(page: Any) -> None:
         name = page.name
         page.press("l")
         page.wait_until_not(name)
-    assert page.tab.locator("#actions button.primary").all_text_contents() == [f"KKeep {page.name.split('/')[0]}"]
+    assert page.tab.locator("#actions button.primary").all_text_contents() == [
+        f"K{'1' if page.name.startswith('happy') else '2'}Keep {page.name.split('/')[0]}"
+    ]
 
 
 def test_one_of_several_faces_is_chosen(
@@ -170,6 +190,9 @@ def test_one_of_several_faces_is_chosen(
     page.wait_until_shown("happy/two.png")
     boxes = page.tab.locator("button.face-box")
     assert boxes.count() == 2
+    answer, probability = served.session.item("happy/two.png").probabilities[0]
+    assert boxes.first.text_content() == f"1 model: {answer} {probability:.2f}"
+    assert page.tab.text_content("#labelled") == "labelled happy"
     page.wait_for("#faces-hint", "2 faces: the label is for face 1.")
     page.check_accessible()
     page.press("f")

@@ -42,7 +42,7 @@ def test_pictures_are_shrunk_and_say_how_large_the_image_is(pictures: Pictures, 
     large = pictures.get("a.jpg", digest, "large")
     assert (large.width, large.height) == (2000, 1000)
     assert pixels_of(large.jpeg).shape == (640, SIDES["large"], 3)
-    assert pixels_of(pictures.get("a.jpg", digest, "tile").jpeg).shape == (120, SIDES["tile"], 3)
+    assert pixels_of(pictures.get("a.jpg", digest, "tile").jpeg).shape == (180, SIDES["tile"], 3)
 
 
 def test_an_image_is_turned_upright(folder: Path, pictures: Pictures) -> None:
@@ -59,7 +59,7 @@ def test_an_image_is_turned_upright(folder: Path, pictures: Pictures) -> None:
 def test_the_face_is_shown_with_what_is_around_it(folder: Path) -> None:
     stored(folder / "a.jpg")
     shown = pixels_of(shrink((folder / "a.jpg").read_bytes(), "a.jpg", "tile", Box(1500, 100, 200, 200)).jpeg)
-    assert shown.shape == (240, 240, 3)
+    assert shown.shape == (SIDES["tile"], SIDES["tile"], 3)
     red = (shown[..., 0] > 128).mean()
     assert red == pytest.approx(0.25, abs=0.02), "the face is half as wide as what is shown"
 

@@ -49,7 +49,7 @@ def test_labels_are_given_by_key_and_then_proposed(served: Any, browser: Any, vi
     page.wait_for("#progress-text", "0 decided, 40 left")
     page.wait_for("#estimate", "40 images without a label")
     assert page.tab.locator("#actions button:visible").all_text_contents() == [
-        "1glad", "2blue", "XLeave out", "LLater",
+        "1glad", "2blue", "XLeave out neutral face, neither, unusable", "LLater",
     ]  # fmt: skip
     assert page.tab.is_hidden("#model"), "nothing is proposed yet"
     page.check_accessible()

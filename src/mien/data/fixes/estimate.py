@@ -78,8 +78,8 @@ class Remaining:
     def _why_unknown(self) -> str:
         if self.doubtful:
             return (
-                f"{pluralize(self.doubtful, 'doubtful image')} first; from others, picked at random after them, is "
-                "estimated how many of the rest are wrong"
+                f"{pluralize(self.doubtful, 'doubtful image')} to look at first; images picked at random after them "
+                "then tell how many of the rest are wrong"
             )
         missing = MIN_SAMPLED - self.sampled
         if missing > self.coming:

@@ -19,7 +19,7 @@ from mien.runtime.cores import available_cores
 #: `large` is all of an image, `tile` what is around its face, for many at once.
 PictureSize = Literal["large", "tile"]
 #: Longest side of a picture, in pixels.
-SIDES: dict[PictureSize, int] = {"large": 1280, "tile": 240}
+SIDES: dict[PictureSize, int] = {"large": 1280, "tile": 360}
 #: Memory of the pictures that are kept, in bytes.
 CACHE_BYTES = 64 * 2**20
 #: What is shown around a face, in sides of its box.

@@ -38,6 +38,8 @@ def undone_in_words(undone: Sequence[Fix]) -> str:
     if len(undone) == 1:
         return f"{undone[0].path} was {undone[0].sentence}"
     counts = Counter(fix.sentence for fix in undone)
+    if len(counts) == 1:
+        return f"{len(undone)} pictures were {undone[0].sentence}"
     return f"{len(undone)} pictures: {', '.join(f'{count} {sentence}' for sentence, count in counts.items())}"
 
 

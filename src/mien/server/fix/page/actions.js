@@ -1,5 +1,5 @@
-// What can be decided: buttons and keys of the same actions. An action is {key, text, run, primary, colour}; one without
-// text is a key alone.
+// What can be decided: buttons and keys of the same actions. An action is {key, also, text, note, run, primary, colour}:
+// `also` is a second key, `note` says in small what the text leaves open.
 
 import { make, show } from "../dom.js";
 
@@ -9,7 +9,7 @@ let current = [];
 export function offer(container, actions) {
   current = actions;
   const old = new Map([...container.children].map((button) => [button.dataset.key, button]));
-  actions.filter(({ text }) => text).forEach((action, n) => {
+  actions.forEach((action, n) => {
     const button = old.get(action.key) ?? newButton(action.key);
     old.delete(action.key);
     fill(button, action);
@@ -25,7 +25,13 @@ export function offer(container, actions) {
 export const keepStandsOut = ({ kind, suggested }) => !suggested && ["certain", "uncertain", "unseen"].includes(kind);
 
 /** Return what a key does now, or undefined. */
-export const actionOf = (key) => current.find((action) => action.key === key);
+export const actionOf = (key) => current.find((action) => action.key === key || action.also === key);
+
+/** Return the key of a class: its number, or a name that no key has if there are more than nine. "" if it is none. */
+export function labelKey(classes, label) {
+  const n = classes.indexOf(label);
+  return n < 0 ? "" : n < 9 ? String(n + 1) : `label-${label}`;
+}
 
 /** Forget the actions, while nothing can be decided. */
 export function offerNothing() {
@@ -40,20 +46,22 @@ function newButton(key) {
   return button;
 }
 
-function fill(button, { key, text, primary, colour }) {
+function fill(button, { key, also, text, note, primary, colour }) {
   const parts = [];
-  if (key.length === 1) {
-    const hint = make("kbd", "", key.toUpperCase());
-    hint.setAttribute("aria-hidden", "true");
-    button.setAttribute("aria-keyshortcuts", key);
-    parts.push(hint);
+  const keys = [key, also ?? ""].filter((one) => one.length === 1);
+  button.removeAttribute("aria-keyshortcuts");
+  if (keys.length) {
+    const hints = make("span", "hints", ...keys.map((one) => make("kbd", "", one.toUpperCase())));
+    hints.setAttribute("aria-hidden", "true");
+    button.setAttribute("aria-keyshortcuts", keys.join(" "));
+    parts.push(hints);
   }
   if (colour) {
     const dot = make("span", "dot");
     dot.style.setProperty("--colour", colour);
     parts.push(dot);
   }
-  button.replaceChildren(...parts, make("span", "", text));
+  button.replaceChildren(...parts, make("span", "", text, ...(note ? [" ", make("small", "", note)] : [])));
   button.className = primary ? "primary" : "";
   show(button, true);
 }

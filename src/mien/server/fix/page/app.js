@@ -9,7 +9,7 @@ import { alike, busy, decide, desk, first, later, refresh, state, undo } from ".
 import { listen } from "./keys.js";
 import { prefetch } from "./pictures.js";
 import { itemText, progressText, refusedText } from "./text.js";
-import { awaitTiles, leaveTiles, showTiles } from "./tiles.js";
+import { awaitTiles, leaveTiles, resize, showTiles, zoom } from "./tiles.js";
 import { openEnough, showTraining } from "./training.js";
 
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
@@ -19,6 +19,7 @@ const USED = "The address that the browser was started with is good once. Open t
 const CODE = "open=";
 
 let many = false;
+let onward = false; // whether the next grid comes by itself, after one that was decided
 let colourOf = () => "";
 
 // --- the server -------------------------------------------------------------------------------------------------------
@@ -67,12 +68,35 @@ const reported = (work) => async (...given) => {
 const guarded = (work) => async (...given) => {
   if (busy()) return;
   showAlert("");
+  say("");
   await reported(work)(...given);
 };
 
 function showAlert(text) {
   if (show(byId("alert"), Boolean(text))) setText(byId("alert"), text);
 }
+
+/** Say what has happened, until the next step. */
+function say(text) {
+  if (!show(byId("said"), Boolean(text))) return;
+  setText(byId("said"), text);
+  announce(text);
+}
+
+const decideMany = guarded(async (decisions, odd) => {
+  onward = true;
+  await decide(decisions, odd);
+  if (!odd.length || !first()) return;
+  setMany(false);
+  say(odd.length === 1 ? "The picture that you marked." : `The ${odd.length} pictures that you marked come next.`);
+});
+
+const takeBack = guarded(async () => {
+  const { undone } = await undo();
+  if (!undone) return;
+  setMany(undone.grid);
+  say(`${undone.text}.`);
+});
 
 // --- what is shown ----------------------------------------------------------------------------------------------------
 
@@ -81,8 +105,9 @@ const around = () => ({
   colourOf,
   canUndo: state.undo,
   decide: guarded(decide),
+  decideMany,
   later: guarded(later),
-  undo: guarded(undo),
+  undo: takeBack,
   close: () => setMany(false),
   onGone,
 });
@@ -115,7 +140,7 @@ function arrange() {
   if (view === "done") {
     offerNothing();
     const training = { key: "training", text: "Go on to the training", run: () => openEnough(true), primary: true };
-    offer(byId("done-actions"), [training, ...(state.undo ? [{ key: "u", text: "Undo", run: guarded(undo) }] : [])]);
+    offer(byId("done-actions"), [training, ...(state.undo ? [{ key: "u", text: "Undo", run: takeBack }] : [])]);
   }
 }
 
@@ -126,17 +151,18 @@ const showAlike = reported(async () => {
   awaitTiles(around());
   const batch = await alike();
   if (turn !== asked || !many || document.body.dataset.mode !== "many") return;
-  if (batch.items.length) {
+  const others = !batch.doubtful && batch.before + batch.after > 0;
+  if (!batch.items.length || (onward && others)) {
+    setMany(false);
+    say(batch.items.length ? "The other doubtful pictures come one by one." : "No further pictures are alike: these come one by one.");
+  } else {
     showTiles(batch, around());
     announce(batch.title);
-  } else {
-    setMany(false);
-    if (byId("alert").hidden) showAlert("No further pictures are alike: these come one by one.");
   }
 });
 
 function setMany(on) {
-  many = on;
+  [many, onward] = [on, false];
   byId("many-open").setAttribute("aria-pressed", String(on));
   if (state) arrange();
 }
@@ -149,7 +175,14 @@ async function onGone(error) {
 }
 
 byId("many-open").addEventListener("click", () => setMany(!many));
-listen({ b: () => first() && setMany(!many) });
+const inGrid = (work) => () => many && work();
+listen({
+  b: () => first() && setMany(!many),
+  z: inGrid(zoom),
+  "+": inGrid(() => resize(1)),
+  "=": inGrid(() => resize(1)),
+  "-": inGrid(() => resize(-1)),
+});
 
 // Another tab, or another person, may have decided meanwhile.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && state && !many && guarded(refresh)());

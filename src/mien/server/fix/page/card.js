@@ -2,10 +2,11 @@
 
 import { byId, make, setText, show } from "../dom.js";
 import { percent } from "../text.js";
-import { keepStandsOut, offer } from "./actions.js";
+import { keepStandsOut, labelKey, offer } from "./actions.js";
+import { copyActions } from "./copies.js";
 import { faceBoxes } from "./faces.js";
 import { pictureOf } from "./pictures.js";
-import { itemText } from "./text.js";
+import { itemText, outNote } from "./text.js";
 
 let shown = null; // the item on screen
 let face = 0; // index of the chosen face
@@ -24,6 +25,7 @@ export function showItem(item, around) {
   }
   setText(byId("title"), item.name);
   byId("title").title = item.name;
+  showLabel(item);
   showSame(item);
   setText(byId("reason"), item.title);
   setText(byId("why"), item.why);
@@ -44,28 +46,30 @@ export function leave() {
 function offerActions() {
   const { classes, colourOf, canUndo } = context;
   const copies = shown.copies.length > 0;
-  const actions = [];
-  if (shown.label) {
-    const text = copies ? "Keep all as they are" : `Keep ${shown.label}`;
-    actions.push({ key: "k", text, run: () => choose("keep"), primary: keepStandsOut(shown), colour: copies ? "" : colourOf(shown.label) });
-  }
-  if (copies) actions.push({ key: "o", text: "Keep only the marked one", run: keepMarked });
-  classes.forEach((label, n) => {
-    const key = n < 9 ? String(n + 1) : `label-${label}`;
-    if (label === shown.label && !copies) {
-      actions.push({ key, run: () => choose("keep") });
-      return;
-    }
-    const text = copies ? `They are ${label}` : shown.label ? `It is ${label}` : label;
-    const primary = !shown.label && label === shown.suggested;
-    actions.push({ key, text, run: () => choose("relabel", label), primary, colour: colourOf(label) });
-  });
-  actions.push({ key: "x", text: copies ? "Leave all out" : "Leave out", run: () => choose("leave-out") });
+  const actions = copies ? copyActions(open(), [shown, ...shown.copies][marked], classes, colourOf, choose, keepMarked) : actionsOfOne();
   if (shown.faces.length > 1) actions.push({ key: "f", text: "Next face", run: () => chooseFace((face + 1) % shown.faces.length) });
   if (copies) actions.push({ key: "c", text: "Mark the next copy", run: () => mark((marked + 1) % (shown.copies.length + 1)) });
   actions.push({ key: "l", text: "Later", run: () => context.later(shown) });
   if (canUndo) actions.push({ key: "u", text: "Undo", run: context.undo });
   offer(byId("actions"), actions);
+}
+
+function actionsOfOne() {
+  const { classes, colourOf } = context;
+  const actions = [];
+  const { label: own } = shown;
+  if (own) {
+    // The key of its class keeps the label, too.
+    const [also, colour] = [labelKey(classes, own), colourOf(own)];
+    actions.push({ key: "k", also, text: `Keep ${own}`, run: () => choose("keep"), primary: keepStandsOut(shown), colour });
+  }
+  classes.filter((label) => label !== own).forEach((label) => {
+    const primary = !own && label === shown.suggested;
+    const text = own ? `It is ${label}` : label;
+    actions.push({ key: labelKey(classes, label), text, run: () => choose("relabel", label), primary, colour: colourOf(label) });
+  });
+  actions.push({ key: "x", text: "Leave out", note: outNote(classes), run: () => choose("leave-out") });
+  return actions;
 }
 
 /** Decide the item and its copies alike. A copy that has the label already is kept. */
@@ -104,6 +108,7 @@ function mark(number) {
     setText(button, n === marked ? "Marked" : "Mark");
     button.setAttribute("aria-label", `${button.textContent} ${button.dataset.name}`);
   });
+  offerActions(); // these name the marked one
 }
 
 function showFaces(stage) {
@@ -124,13 +129,13 @@ function showPictures() {
 }
 
 function copyFigure(item, n) {
-  const label = item.label ? `${item.label}: ` : "";
+  const label = item.label ? `labelled ${item.label}` : "";
   const button = make("button", "", "Mark");
   button.type = "button";
   button.dataset.name = item.name;
   button.addEventListener("click", () => mark(n));
   const decided = item.decided ? `, ${item.decided}` : "";
-  const caption = make("figcaption", "", make("b", "", label), `${item.name}${decided} `, button);
+  const caption = make("figcaption", "", make("b", "", label), ` ${item.name}${decided} `, button);
   return make("figure", "copy", stageOf(item), caption);
 }
 
@@ -155,6 +160,14 @@ async function load(item, stage) {
   } catch (error) {
     if (shown?.name === owner.name) context.onGone(error, item);
   }
+}
+
+/** Say the label beside the name: what stands on the face is the model's answer. */
+function showLabel({ label, copies }) {
+  if (!show(byId("labelled"), !copies.length)) return; // each copy has its own
+  const dot = make("span", "dot");
+  dot.style.setProperty("--colour", label ? context.colourOf(label) : "transparent");
+  byId("labelled").replaceChildren(...(label ? [dot, make("span", "", "labelled "), make("b", "", label)] : ["no label yet"]));
 }
 
 function showPeople(people) {

@@ -41,17 +41,17 @@ async function send(path, body) {
 
 /**
  * Store decisions {name, sha256, decision, label, box}. The state's `refused` says which were not, and why. `odd` names
- * those of a grid that are to come back one by one.
+ * those that were marked in a grid, and come next; null if they are of no grid.
  */
-export const decide = (decisions, odd = []) => send("v1/fix/decisions", { decisions, odd });
+export const decide = (decisions, odd = null) => send("v1/fix/decisions", { decisions, odd });
 
-/** Take the last decision of this page back. */
+/** Take the last step back. The state's `undone` says what that was: {text, grid}. */
 export const undo = () => send("v1/fix/undo", {});
 
 /** Put a picture at the end of the list. */
 export const later = ({ name }) => send("v1/fix/later", { name });
 
-/** Return up to 50 pictures like the first: {title, items}. */
+/** Return up to 50 pictures like the first: {title, items, odd, before, after, doubtful}. */
 export const alike = () => getJson("v1/fix/alike");
 
 /** Start a training, or stop it. */

@@ -18,6 +18,7 @@ export function faceBoxes(item, size, chosen, colourOf, choose) {
     style.setProperty("--h", String(box.height / size.height));
     style.setProperty("--colour", n === chosen && item.answer ? colourOf(item.answer) : "#f0e442");
     if (box.y / size.height < 0.1) element.dataset.high = "";
+    if (box.x + box.width / 2 > size.width / 2) element.dataset.right = ""; // the caption has room to its left
     if (several) {
       element.type = "button";
       element.setAttribute("aria-pressed", String(n === chosen));
@@ -30,6 +31,6 @@ export function faceBoxes(item, size, chosen, colourOf, choose) {
 
 function caption(item, n, chosen, several) {
   const parts = several ? [String(n + 1)] : [];
-  if (n === 0 && item.answer) parts.push(item.answer);
+  if (n === 0 && item.answer) parts.push(`model: ${item.answer} ${item.probabilities[item.answer].toFixed(2)}`);
   return parts.length ? [make("span", "", parts.join(" "))] : [];
 }

@@ -6,14 +6,19 @@ import { actionOf } from "./actions.js";
 const STORAGE_KEY = "mien-fix-keys";
 const MEANINGS = [
   ["K", "keep the label"],
-  ["1 – 9", "give another label"],
-  ["X", "leave the picture out"],
+  ["1 – 9", "it is this class; of its own class: keep"],
+  ["X", "leave it out: a neutral face, no face, none of the classes, unusable"],
   ["F", "choose the next face"],
   ["C", "mark the next copy"],
-  ["O", "keep only the marked copy"],
+  ["O", "keep only the marked copy, leave the others out"],
   ["L", "later: put it at the end"],
-  ["U", "undo the last decision"],
+  ["U", "undo the last decision, or a whole grid"],
   ["B", "many at once, and back"],
+  ["← ↑ → ↓", "in a grid: go to a picture"],
+  ["Space", "in a grid: mark it as odd, or not"],
+  ["Z", "in a grid: enlarge it, and back"],
+  ["+ −", "in a grid: larger or smaller pictures"],
+  ["Esc", "close what is open above the pictures"],
 ];
 
 const dialog = byId("help");
@@ -29,7 +34,7 @@ export function listen(also) {
   document.addEventListener("keydown", (event) => {
     const typed = event.key.length === 1 ? event.key.toLowerCase() : "";
     const other = event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat;
-    if (!typed || other || !on.checked || dialog.open) return;
+    if (!typed || other || !on.checked || document.querySelector("dialog[open]")) return;
     const run = actionOf(typed)?.run ?? also[typed];
     if (!run) return;
     event.preventDefault();

@@ -1,75 +1,187 @@
 // Many at once: a grid of pictures that are shown for the same reason. The odd ones out are marked, the rest decided.
 
 import { byId, make, setText } from "../dom.js";
-import { keepStandsOut, offer } from "./actions.js";
+import { keepStandsOut, labelKey, offer } from "./actions.js";
 import { pictureOf } from "./pictures.js";
+import { leftText, outNote, sentence } from "./text.js";
+import { closeZoom, openZoom } from "./zoom.js";
+
+const SIZES = [0.7, 1, 1.5, 2.2]; // of the pictures, times the usual size
+const SIZE_KEY = "mien-fix-tiles";
 
 let items = [];
+let context = null; // {classes, colourOf, decideMany, undo, canUndo, close, onGone}
+let current = 0; // index of the tile that the arrow keys have reached
 const odd = new Set(); // names of the marked pictures
 
-/** Show a grid of pictures: {title, items}. `around` is {classes, colourOf, decide, undo, canUndo, close, onGone}. */
+/** Show a grid of pictures: {title, items, odd, before, after, doubtful}. */
 export function showTiles(batch, around) {
   leaveTiles();
+  context = around;
   items = batch.items;
+  batch.odd.forEach((name) => odd.add(name));
   setText(byId("many-title"), batch.title);
-  setText(byId("many-text"), "Mark the odd ones out: they are left undecided and come back one by one.");
-  byId("tiles").replaceChildren(...items.map((item) => make("li", "", tile(item, around))));
-  offerAll(around);
+  setText(byId("many-left"), leftText(batch));
+  byId("tiles").replaceChildren(...items.map((item, n) => make("li", "", tile(item, n), enlarge(item, n))));
+  byId("tiles").scrollTop = 0;
+  offerAll();
 }
 
 /** Forget the grid. */
 export function leaveTiles() {
   items = [];
+  current = 0;
   odd.clear();
+  closeZoom();
   byId("tiles").replaceChildren();
 }
 
 /** Forget the grid while the next one is on its way: nothing of the old one can be decided again. */
 export function awaitTiles(around) {
   leaveTiles();
-  offerAll(around);
+  context = around;
+  offerAll();
 }
 
-function tile(item, around) {
+/** Enlarge the tile that the arrow keys have reached. */
+export const zoom = () => items.length && zoomAt(current);
+
+/** Make the pictures larger (1) or smaller (-1). */
+export function resize(step) {
+  const now = SIZES.indexOf(size());
+  store(SIZES[Math.min(Math.max(now + step, 0), SIZES.length - 1)]);
+  applySize();
+}
+
+function tile(item, n) {
   const button = make("button", "tile");
   button.type = "button";
   button.setAttribute("aria-label", item.label ? `${item.name}, labelled ${item.label}` : item.name);
   button.title = item.name;
-  button.setAttribute("aria-pressed", "false");
-  button.addEventListener("click", () => {
-    if (!odd.delete(item.name)) odd.add(item.name);
-    button.setAttribute("aria-pressed", String(odd.has(item.name)));
-    offerAll(around);
-  });
+  button.setAttribute("aria-pressed", String(odd.has(item.name)));
+  button.tabIndex = n === current ? 0 : -1;
+  button.addEventListener("click", () => mark(n));
+  button.addEventListener("focus", () => reach(n));
+  const owner = items;
   pictureOf(item, "tile").then(
     ({ image }) => {
       image.alt = ""; // the button has the name
       button.replaceChildren(image);
     },
-    (error) => items.includes(item) && around.onGone(error, item),
+    (error) => items === owner && context.onGone(error, item),
   );
   return button;
 }
 
-function offerAll(around) {
-  const { classes, colourOf, canUndo } = around;
+function enlarge(item, n) {
+  const button = make("button", "enlarge", "⤢");
+  button.type = "button";
+  button.setAttribute("aria-label", `Enlarge ${item.name}`);
+  button.tabIndex = n === current ? 0 : -1;
+  button.addEventListener("click", () => zoomAt(n));
+  return button;
+}
+
+const tiles = () => [...byId("tiles").querySelectorAll(".tile")];
+
+function mark(n) {
+  const { name } = items[n];
+  if (!odd.delete(name)) odd.add(name);
+  tiles()[n].setAttribute("aria-pressed", String(odd.has(name)));
+  offerAll();
+}
+
+/** Let the Tab key find one tile and its button, not fifty. */
+function reach(n) {
+  current = n;
+  for (const [place, entry] of [...byId("tiles").children].entries()) {
+    for (const button of entry.children) button.tabIndex = place === n ? 0 : -1;
+  }
+}
+
+function zoomAt(n) {
+  reach(n);
+  openZoom(items, n, { colourOf: context.colourOf, isOdd: (item) => odd.has(item.name), mark, onGone: context.onGone,
+    closed: (at) => tiles()[at]?.focus() });
+}
+
+document.addEventListener("keydown", (event) => {
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns(), Home: -items.length, End: items.length };
+  const free = document.activeElement === document.body || byId("tiles").contains(document.activeElement);
+  if (!items.length || !(event.key in steps) || !free || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const inside = byId("tiles").contains(document.activeElement);
+  const wanted = inside ? current + steps[event.key] : current; // the first key shows where one is
+  if (wanted >= 0 && wanted < items.length) reach(wanted);
+  else if (["Home", "End"].includes(event.key)) reach(event.key === "Home" ? 0 : items.length - 1);
+  tiles()[current].focus();
+});
+
+/** Return how many tiles stand in a row. */
+function columns() {
+  const [first, ...others] = byId("tiles").children;
+  const next = others.findIndex((other) => other.offsetTop > first.offsetTop);
+  return next < 0 ? Math.max(items.length, 1) : next + 1;
+}
+
+function offerAll() {
+  const { classes, colourOf, canUndo } = context;
   const rest = items.filter((item) => !odd.has(item.name));
   const what = odd.size ? `the other ${rest.length}` : rest.length === 1 ? "this one" : `all ${rest.length}`;
+  setText(byId("many-text"), odd.size
+    ? `${odd.size} marked: left undecided, ${odd.size === 1 ? "it comes" : "they come"} right after this grid, one by one.`
+    : "Mark the odd ones out: they are left undecided and come right after this grid, one by one.");
   const decide = (decision, label = null) => () =>
-    around.decide(rest.map(({ name, sha256, label: own }) =>
+    context.decideMany(rest.map(({ name, sha256, label: own }) =>
       decision === "relabel" && own === label
         ? { name, sha256, decision: "keep", label: null, box: null }
         : { name, sha256, decision, label, box: null }), [...odd]);
   const actions = [];
   if (rest.length) {
-    if (rest.every((item) => item.label)) actions.push({ key: "k", text: `Keep ${what} as labelled`, run: decide("keep"), primary: rest.every(keepStandsOut) });
-    classes.forEach((label, n) => {
-      const key = n < 9 ? String(n + 1) : `label-${label}`;
-      actions.push({ key, text: `${what} ${rest.length === 1 ? "is" : "are"} ${label}`.replace(/^./, (a) => a.toUpperCase()), run: decide("relabel", label), colour: colourOf(label) });
+    const labels = new Set(rest.map((item) => item.label));
+    const only = labels.size === 1 ? rest[0].label : ""; // then its key keeps it, too
+    if (!labels.has("")) {
+      actions.push({ key: "k", also: labelKey(classes, only), text: `Keep ${what} as ${only || "labelled"}`, run: decide("keep"),
+        primary: rest.every(keepStandsOut), colour: only && colourOf(only) });
+    }
+    classes.filter((label) => label !== only).forEach((label) => {
+      const text = sentence(`${what} ${rest.length === 1 ? "is" : "are"} ${label}`);
+      actions.push({ key: labelKey(classes, label), text, run: decide("relabel", label), colour: colourOf(label) });
     });
-    actions.push({ key: "x", text: `Leave ${what} out`, run: decide("leave-out") });
+    actions.push({ key: "x", text: `Leave ${what} out`, note: outNote(classes), run: decide("leave-out") });
   }
-  if (canUndo) actions.push({ key: "u", text: "Undo", run: around.undo });
-  actions.push({ key: "b", text: "Back to one by one", run: around.close });
+  if (canUndo) actions.push({ key: "u", text: "Undo", run: context.undo });
+  actions.push({ key: "b", text: "Back to one by one", run: context.close });
   offer(byId("many-actions"), actions);
 }
+
+// --- the size of the pictures -----------------------------------------------------------------------------------------
+
+function size() {
+  try {
+    const kept = Number(localStorage.getItem(SIZE_KEY));
+    return SIZES.includes(kept) ? kept : 1;
+  } catch {
+    return Number(byId("tiles").style.getPropertyValue("--times")) || 1;
+  }
+}
+
+function store(times) {
+  byId("tiles").style.setProperty("--times", String(times));
+  try {
+    localStorage.setItem(SIZE_KEY, String(times));
+  } catch {
+    // Without storage the choice lasts until the page is reloaded.
+  }
+}
+
+function applySize() {
+  const times = size();
+  byId("tiles").style.setProperty("--times", String(times));
+  byId("smaller").disabled = times === SIZES[0];
+  byId("larger").disabled = times === SIZES.at(-1);
+}
+
+byId("smaller").addEventListener("click", () => resize(-1));
+byId("larger").addEventListener("click", () => resize(1));
+applySize();

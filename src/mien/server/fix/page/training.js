@@ -62,10 +62,16 @@ function cell(tag, text, scope) {
   return element;
 }
 
-byId("enough-open").addEventListener("click", () => openEnough(byId("enough").hidden));
-byId("enough-close").addEventListener("click", () => {
+function close() {
   openEnough(false);
   byId("enough-open").focus();
+}
+
+byId("enough-open").addEventListener("click", () => openEnough(byId("enough").hidden));
+byId("enough-close").addEventListener("click", close);
+document.addEventListener("keydown", (event) => {
+  const inDialog = document.querySelector("dialog[open]");
+  if (event.key === "Escape" && !inDialog && !byId("enough").hidden) close();
 });
 byId("train").addEventListener("click", trying(() => train(byId("compare").checked)));
 byId("train-stop").addEventListener("click", trying(stopTraining));
