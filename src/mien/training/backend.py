@@ -17,8 +17,8 @@ from mien.runtime.providers import installed_runtimes
 from mien.runtime.stderr import quiet_stderr
 from mien.version import __version__
 
-#: Free memory is taken in pieces of at least so many bytes.
-_LEAST_TAKEN = 2**20
+#: Free memory is taken in pieces of at least so many bytes, and of fewer than so many.
+_LEAST_TAKEN, _MOST_TAKEN = 2**20, 2**31
 
 
 def require_keras(what: str, deterministic: bool = False) -> None:
@@ -73,17 +73,18 @@ def release_memory() -> None:
 def _release_kept_tensors() -> None:
     import tensorflow as tf
 
-    try:
-        found = tf.config.experimental.get_memory_info("CPU:0")
-    except (ValueError, tf.errors.OpError):
-        return  # its memory is that of the C library
-    size, taken = 1 << int(found["peak"]).bit_length(), []
-    with tf.device("CPU:0"):
-        while (size := size // 2) >= _LEAST_TAKEN:
-            released = size
-            while released > size // 2:  # else it was fresh memory, because no free piece was as large
-                taken.append(tf.raw_ops.Empty(shape=[size], dtype=tf.uint8, init=False))
-                released = release_pages(np.asarray(taken[-1]).ctypes.data, size)  # NumPy sees the tensor's own memory
+    with suppress(ValueError, tf.errors.OpError):  # its memory is that of the C library, or there is no more to take
+        peak, taken = tf.config.experimental.get_memory_info("CPU:0")["peak"], []
+        size = min(1 << int(peak).bit_length(), _MOST_TAKEN)
+        with tf.device("CPU:0"):
+            while (size := size // 2) >= _LEAST_TAKEN:
+                released = size
+                while released > size // 2:  # else it was fresh memory, because no free piece was as large
+                    taken.append(tf.raw_ops.Empty(shape=[size], dtype=tf.uint8, init=False))
+                    # NumPy sees the tensor's own memory.
+                    released = release_pages(np.asarray(taken[-1]).ctypes.data, size)
+        taken.clear()
+        tf.config.experimental.reset_memory_stats("CPU:0")  # or the next call would take what this one took, and more
 
 
 def versions() -> dict[str, str]:
