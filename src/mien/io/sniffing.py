@@ -12,7 +12,7 @@ from posixpath import splitext
 from typing import NamedTuple
 
 from mien.io.images.formats import FORMAT_SUFFIXES
-from mien.io.images.heif import HEIF_HEAD, has_still_image, is_avif, is_heif
+from mien.io.images.heif import HEIF_HEAD, is_avif, is_heif, is_sequence_alone
 from mien.io.video.containers import VIDEO_HEAD, begins_like_video, is_clear_video_name, is_sound_name, is_video_name
 
 #: Endings of image files, in lower case; also of some that are not opened, so that a row says so.
@@ -148,7 +148,7 @@ def not_an_image(data: bytes, wanted: str = "an image") -> NotAnImage | None:
         return NotAnImage("unsupported-type", "is an SVG drawing", _CONVERT)
     if element.startswith(_PAGE):
         return NotAnImage("html", f"is a web page, not {wanted}", f"download the {noun} itself")
-    if is_heif(data[:HEAD]) and not has_still_image(data):
+    if is_heif(data[:HEAD]) and is_sequence_alone(data):
         return NotAnImage("unsupported-type", "is a HEIF sequence without a still image", _CONVERT)
     for start, words in _HEADS.items():
         if data.startswith(start):

@@ -155,6 +155,15 @@ def test_a_sequence_without_a_still_image_is_said_so() -> None:
     assert inspect_file("a.heics", moov).kinds == ("unsupported-type",)
 
 
+@pytest.mark.parametrize("rest", [b"\0\0\0\x04meta", b"\0\0\0\x01moov", b""], ids=["of 4 bytes", "cut short", "none"])
+def test_damaged_boxes_are_no_sequence(rest: bytes) -> None:
+    damaged = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + rest
+    with pytest.raises(ImageError) as caught:
+        load_image(damaged)
+    assert "sequence" not in str(caught.value) and caught.value.code == "damaged"
+    assert inspect_file("a.heic", damaged).kinds == ("truncated",)
+
+
 def test_check_finds_nothing_wrong_with_photographs() -> None:
     for kind in ("heic", "thumbnail", "burst", "avif"):
         found = inspect_file(f"happy/a.{'avif' if kind == 'avif' else 'heic'}", KINDS[kind]())

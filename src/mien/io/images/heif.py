@@ -50,12 +50,13 @@ def is_avif(head: bytes) -> bool:
     return _begins(head, _AVIF) or (_begins(head, _ANY) and _lists_avif(head))
 
 
-def has_still_image(data: bytes) -> bool:
-    """Return whether a file has a still image, not a sequence (`.heics`) alone; True if its boxes are damaged."""
+def is_sequence_alone(data: bytes) -> bool:
+    """Return whether a file has a sequence (`.heics`) and no still image; False if its boxes are damaged."""
     try:
-        return any(kind == b"meta" for kind, _ in _boxes(memoryview(data)))
-    except ValueError:
-        return True
+        kinds = {kind for kind, _ in _boxes(memoryview(data))}
+    except (ValueError, IndexError):
+        return False
+    return b"moov" in kinds and b"meta" not in kinds
 
 
 def open_heif(data: bytes) -> Image.Image:
@@ -66,7 +67,7 @@ def open_heif(data: bytes) -> Image.Image:
         ValueError: damaged boxes, images laid on each other, or parts that are far more than the image.
         SyntaxError: whatever libheif refuses.
     """
-    if not has_still_image(data):
+    if is_sequence_alone(data):
         raise UnidentifiedImageError
     try:
         _Items(data).check()
