@@ -145,6 +145,41 @@ def test_merging_adds_what_is_new_once(tmp_path: Path) -> None:
     assert parse_fixes(other.read_bytes()).fixes == tuple(theirs)  # the other file stays as it was
 
 
+def people_and_copies(first: int) -> list[Fix]:
+    """A thousand people who each decided about another copy of one image."""
+    return [Fix("c" * 64, f"{number}.jpg", "keep", "sad", who=f"{number}") for number in range(first, first + 1000)]
+
+
+def test_a_merge_that_could_not_be_read_again_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    mine, other = tmp_path / FILE_NAME, tmp_path / "other.csv"
+    FixesFile(mine).append(people_and_copies(0))
+    FixesFile(other).append(people_and_copies(1000))
+    before, file = mine.read_bytes(), FixesFile(mine)
+    words = (
+        f"^{mine}: 1,000 further decisions would make a file that is not read again .2,000 people decided about 2,000"
+    )
+    with pytest.raises(OutputError, match=words):
+        file.merge(other)
+    with pytest.raises(OutputError, match=words):
+        file.append(people_and_copies(1000))
+    assert mine.read_bytes() == before
+    assert len(FixesFile(mine).append([A])) == 1, "others can be added"
+    assert len(read_fixes(mine).fixes) == 1001
+
+
+def test_a_file_that_would_be_too_large_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a bound that takes no half gigabyte to reach."""
+    monkeypatch.setattr("mien.data.fixes.store.MAX_LARGE_BYTES", 2**20)
+    file = FixesFile(tmp_path / FILE_NAME)
+    rows = [Fix(f"{number:064x}", f"{number}-{'x' * 400}.jpg", "keep", "sad") for number in range(1500)]
+    file.append(rows)
+    with pytest.raises(OutputError, match=r"1,500 further decisions would make a file .* larger than 1 MiB"):
+        file.append(rows)
+    assert len(read_fixes(file.path).fixes) == 1500
+
+
 def test_places_of_the_file(tmp_path: Path) -> None:
     assert fixes_path(tmp_path) == tmp_path / "mien-fixes.csv"
     assert fixes_path(tmp_path / "faces.zip") == tmp_path / "faces.zip.mien-fixes.csv"

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mien.data.fixes.records import FILE_NAME, Fix, ParsedFixes, new_file_bytes, parse_fixes
-from mien.errors import DataError
+from mien.data.fixes.records import FILE_NAME, Fix, ParsedFixes, check_copies, new_file_bytes, parse_fixes
+from mien.errors import DataError, OutputError
 from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.atomic import LOCK, locked, readable_errors, temporary_path
 from mien.io.bounded import read_bytes
+from mien.text import pluralize
 
 _HEADER = new_file_bytes()
 #: Rows that were added together are one of these apart, and at least two from those before: so the file tells steps.
@@ -77,7 +78,7 @@ class FixesFile:
             The decisions with the time, which is later than that of every row before.
 
         Raises:
-            OutputError: the file cannot be written; none of them is kept.
+            OutputError: the file cannot be written, or could not be read again; none of them is kept.
         """
         with self._alone():
             self.refresh()
@@ -97,7 +98,7 @@ class FixesFile:
 
         Raises:
             DataError: the other file cannot be read.
-            OutputError: this file cannot be written.
+            OutputError: this file cannot be written, or could not be read again.
         """
         others = read_fixes(other).fixes
         with self._alone():
@@ -122,6 +123,7 @@ class FixesFile:
         """Write behind the last row that is whole, and force it onto the disk; take back what was written in part."""
         end = self.found.end
         rows = b"".join(fix.to_line() for fix in fixes)
+        self._require_readable(fixes, len(rows))
         with readable_errors(self.path):
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
             try:
@@ -144,6 +146,18 @@ class FixesFile:
         self.found = replace(self.found, fixes=(*self.found.fixes, *fixes), end=end + len(rows), cut_short=False)
         self._stamp = self._now()
         self._latest = max(filter(None, (self._latest, *(_moment(fix.when) for fix in fixes))), default=None)
+
+    def _require_readable(self, fixes: Sequence[Fix], size: int) -> None:
+        """Raise OutputError if further rows would make a file that `read_fixes` refuses."""
+        try:
+            check_copies((*self.found.fixes, *fixes))
+            if self.found.end + size + len(_HEADER) + 1 > MAX_LARGE_BYTES:
+                raise ValueError(f"it would be larger than {MAX_LARGE_BYTES >> 20} MiB")
+        except ValueError as error:
+            raise OutputError(
+                f"{self.path}: {pluralize(len(fixes), 'further decision')} would make a file that is not read again "
+                f"({error}); keep them apart"
+            ) from None
 
     def _now(self) -> tuple[int, int]:
         """Return what changes when the file does; zeros if there is none."""
