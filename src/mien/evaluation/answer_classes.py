@@ -10,6 +10,7 @@ import numpy as np
 from mien.data.layouts.found import plain
 from mien.errors import DataError
 from mien.evaluation.answer_rows import AnswerRows, RawRow
+from mien.io.cells import columns_of
 from mien.text import join_words, nearest, shorten
 
 #: Before the name of a class in mien's own columns.
@@ -121,7 +122,7 @@ class AnswerClasses:
 
     def _probability_columns(self, given: AnswerRows) -> list[list[str]]:
         """Return the columns that hold the probability of each class."""
-        header = list(dict.fromkeys(name for row in given.rows for name in row.scores))
+        header = columns_of(row.scores for row in given.rows)
         prefixed = {name: name.removeprefix(_PREFIX) for name in header if name.startswith(_PREFIX)}
         names = prefixed if any(map(self._resolve, prefixed.values())) else dict(zip(header, header, strict=True))
         found: list[list[str]] = [[] for _ in self.classes]
@@ -160,7 +161,7 @@ def _no_answers(given: AnswerRows, missing: Sequence[str], classes: Sequence[str
             f"{given.source}: has no probability for {_listed(missing)}; "
             f"`rename={ {'NAME': missing[0]} }` says under which name"
         )
-    has = list(dict.fromkeys(name for row in given.rows for name in row.scores))
+    has = columns_of(row.scores for row in given.rows)
     listed = f" (it has {', '.join(map(shorten, has[:8]))}{', …' if len(has) > 8 else ''})" if has else ""
     return DataError(
         f"{given.source}: has neither answers nor a probability for each of {_listed(classes)}{listed}; "

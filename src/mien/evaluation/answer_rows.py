@@ -3,15 +3,16 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mien.data.layouts.tables import ALIASES, BadRow, numbered_csv_rows, plain_heading
 from mien.errors import ConfigError, DataError
 from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.bounded import parse_json, read_bytes
+from mien.io.cells import columns_of
 from mien.labels import MAX_LETTERS
 from mien.results import ImageResult
 from mien.text import did_you_mean, join_words, shorten
@@ -35,8 +36,7 @@ _OWN = frozenset({"source", "status", "answer", "probability"})
 Answers = str | Path | Mapping[str, Any] | Iterable[Any]
 
 
-@dataclass(frozen=True)
-class RawRow:
+class RawRow(NamedTuple):  # made a million times
     """What one row says, as it was written.
 
     Attributes:
@@ -110,10 +110,8 @@ def read_answers(answers: Answers, columns: Mapping[str, str] | None = None) -> 
 
 def class_names(given: AnswerRows) -> set[str]:
     """Return every name that may be a class of the answers: of an answer, or of a column of probabilities."""
-    found = {row.label for row in given.rows if row.label}
-    for row in given.rows:
-        found.update(row.scores, (name.removeprefix("p_") for name in row.scores))
-    return found
+    scores = columns_of(row.scores for row in given.rows)
+    return {row.label for row in given.rows if row.label}.union(scores, (name.removeprefix("p_") for name in scores))
 
 
 #: A row by its columns, or why it is none.
@@ -137,14 +135,13 @@ def _csv(data: bytes, name: str) -> Iterator[tuple[int, _Found]]:
     if twice:
         raise DataError(f"{name}: has two columns '{shorten(twice)}'; name each once")
     return (
-        (line, dict(zip(header, cells, strict=True)) if len(cells) == len(header) else _of_other_length(cells, header))
-        for line, cells in rows
-        if any(cell.strip() for cell in cells)
-    )
-
-
-def _of_other_length(cells: Sequence[str], header: Sequence[str]) -> str:
-    return f"has {len(cells)} cells, the header has {len(header)}"
+        (
+            line,
+            dict(zip(header, cells, strict=True)) if len(cells) == len(header)
+            else f"has {len(cells)} cells, the header has {len(header)}",
+        )
+        for line, cells in rows if any(map(str.strip, cells))
+    )  # fmt: skip
 
 
 def _json_lines(data: bytes) -> Iterator[tuple[int, _Found]]:
@@ -195,9 +192,10 @@ def _flat(row: Mapping[Any, Any]) -> dict[str, Any]:
     faces = row.get("faces")
     if isinstance(faces, list) and isinstance(row.get("status"), str):  # a row of mien, its largest face first
         first = faces[0] if faces and isinstance(faces[0], Mapping) else {}
-        kept = {name: first.get(name) for name in ("answer", "probability")}
         scores = {**_object(first.get("expressions")), **_object(first.get("probabilities"))}
-        return {**row, **kept, **{f"p_{name}": value for name, value in scores.items()}}
+        own = {name: value for name, value in row.items() if name != "faces"}  # a million rows would keep them
+        own |= {"answer": first.get("answer"), "probability": first.get("probability")}
+        return own | {f"p_{name}": value for name, value in scores.items()}
     found: dict[str, Any] = {}
     for name, value in row.items():
         found.update(_object(value) if isinstance(value, Mapping) else {str(name): value})
@@ -220,13 +218,13 @@ def _assemble(
             last = f"{unit} {number}: {row or 'is empty'}"
             raise DataError(f"{source}: more than {_MAX_BAD:,} of its rows cannot be used; the last is {last}")
         found.append((number, row))
-    header = list(dict.fromkeys(name for _, row in found if not isinstance(row, str) for name in row))
+    header = columns_of(row for _, row in found if not isinstance(row, str))
     if not header and found:
         number, first = found[0]
-        reason = first if isinstance(first, str) else "is empty"
-        raise DataError(f"{source}: none of its rows can be used; the first is {unit} {number}: {reason}")
+        why = f"{unit} {number}: {first or 'is empty'}"
+        raise DataError(f"{source}: none of its rows can be used; the first is {why}")
     places = _choose(source, header, named)
-    own = set(header) >= _OWN
+    own, taken = set(header) >= _OWN, frozenset(places.values())
     rows: list[RawRow] = []
     bad: list[BadRow] = []
     for number, row in found:
@@ -235,7 +233,7 @@ def _assemble(
                 raise ValueError(row)
             if own and str(row.get("face") or 1) != "1":
                 continue  # a CSV has a line for each face, the largest first
-            rows.append(_row(number, row, places))
+            rows.append(_row(number, row, places, taken))
         except ValueError as error:
             bad.append(BadRow(number, str(error)))
     chosen = {key: place for key, place in places.items() if key not in named and place.lower() != key and not own}
@@ -275,19 +273,17 @@ def _listed(header: Sequence[str]) -> str:
     return ", ".join(map(shorten, header[:8])) + (", …" if len(header) > 8 else "")
 
 
-def _row(number: int, row: Mapping[str, Any], places: Mapping[str, str]) -> RawRow:
+def _row(number: int, row: Mapping[str, Any], places: Mapping[str, str], taken: Collection[str]) -> RawRow:
     file, label = row.get(places[FILE]), row.get(places.get(LABEL, ""))
     if not isinstance(file, str | Path) or not str(file).strip():
         raise ValueError("has no file" if file in (None, "") or isinstance(file, str) else "its file is no text")
     if not (label is None or isinstance(label, str) or type(label) is int):
         raise ValueError(f"its answer is {_shown(label)}")
     status = row.get("status")
-    scores = {name: value for name, value in row.items() if name not in places.values()}
+    scores = {name: value for name, value in row.items() if name not in taken}
     text = None if label is None else str(label).strip()[: MAX_LETTERS + 1]
-    return RawRow(
-        number, str(file), text or None, scores, status if status in ("no_face", "unreadable") else "ok",
-        str(row.get("reason") or ""),
-    )  # fmt: skip
+    status = status if status in ("no_face", "unreadable") else "ok"
+    return RawRow(number, str(file), text or None, scores, status, str(row.get("reason") or ""))
 
 
 def _shown(value: Any) -> str:

@@ -4,14 +4,14 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.arrays import Float64
 from mien.data.dataset import Manifest
-from mien.data.layouts.names import NameIndex
+from mien.data.layouts.names import NameIndex, simple_path
 from mien.data.layouts.tables import BadRow
 from mien.errors import DataError, ImageError
 from mien.evaluation.answer_classes import AnswerClasses
@@ -168,6 +168,7 @@ class _Files:
         self._index = NameIndex(self._exact, self._exact)
         root = manifest.source.path
         self._root = os.path.abspath(root) + os.sep  # noqa: PTH100  # as written: links are not followed
+        self._here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118
 
     def find(self, named: str) -> tuple[str | None, int]:
         """Return the name in the dataset, or None, and how many images the end of the path alone would fit.
@@ -176,16 +177,17 @@ class _Files:
         """
         if named in self._exact:
             return named, 0
-        name = named.strip().replace("\\", "/")
-        name = PurePosixPath(name).as_posix()
-        inside = os.path.abspath(named)  # noqa: PTH100
+        name = simple_path(named.strip().replace("\\", "/"))
+        absolute = os.path.isabs(named)  # noqa: PTH117
+        plainly = name == named and not absolute and "/../" not in f"/{name}/" and os.sep == "/"
+        inside = self._here + name if plainly else os.path.abspath(named)  # noqa: PTH100  # which takes longer
         within = inside.removeprefix(self._root).replace(os.sep, "/") if inside.startswith(self._root) else name
         for one in (name, within):
             if one in self._exact:
                 return one, 0
             if (same := self._index.same(one)) is not None:
                 return same, 0
-        if within != name or (Path(named).is_absolute() and Path(named).exists()):
+        if within != name or (absolute and Path(named).exists()):
             return None, 0  # another file, though its name may end as one of these
         alike = self._index.alike(name)
         return (alike[0] if len(alike) == 1 else None), len(alike)

@@ -23,7 +23,8 @@ from mien.text import first_line
 MAX_TEXT = 16 * 2**20
 #: Levels of nesting, and digits of a whole number, beyond those of any file of ours.
 _MAX_DEPTH, _MAX_DIGITS = 64, 19
-_TOO_LONG = "a whole number has too many digits"
+_TOO_LARGE = 10**_MAX_DIGITS
+_TOO_LONG, _NOT_FINITE = "a whole number has too many digits", "a number is not finite"
 #: Reading TOML takes time that grows with the square of a long key.
 _MAX_TOML = 64 * 2**10
 #: Arrays are stored as they are: a file of them that unpacks to more than this many times its size is a bomb.
@@ -90,11 +91,21 @@ def parse_json(data: bytes | str) -> Any:
         ValueError: a number is not finite
     """
     try:
-        found = json.loads(data, parse_float=_finite, parse_constant=_finite, parse_int=_whole)
+        found = _parse(data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass"))
     except RecursionError:
         raise _too_deep() from None
+    except (json.JSONDecodeError, UnicodeError):
+        raise
+    except ValueError as error:  # Python's own limit of digits, which a user need not change
+        raise ValueError(_TOO_LONG if "digits" in str(error) else str(error)) from None
     _check_values(found)
     return found
+
+
+def _parse(text: str) -> Any:
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("begins with a byte order mark", text, 0)
+    return _DECODER.decode(text)
 
 
 def parse_toml(data: bytes) -> dict[str, Any]:
@@ -109,7 +120,7 @@ def parse_toml(data: bytes) -> dict[str, Any]:
         raise
     except ValueError:  # Python's own limit, which a user need not change
         raise ValueError(_TOO_LONG) from None
-    _check_values(found)
+    _check_values(found, finite=False)
     return found
 
 
@@ -151,35 +162,35 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _check_values(value: Any) -> None:
-    """Raise ValueError for deep nesting and huge whole numbers, which neither JSON nor repr can write again."""
+def _check_values(value: Any, finite: bool = True) -> None:
+    """Raise ValueError for deep nesting and numbers that JSON or repr cannot write again."""
     level: Iterable[Any] = [value]
     for _ in range(_MAX_DEPTH):
         inside: list[Any] = []
         for one in level:
-            if isinstance(one, dict):
+            kind = type(one)
+            if kind is str:
+                continue
+            if kind is dict:
                 inside += one.values()
-            elif isinstance(one, list):
+            elif kind is list:
                 inside += one
-            elif isinstance(one, int) and abs(one) >= 10**_MAX_DIGITS:
+            elif kind is int and not -_TOO_LARGE < one < _TOO_LARGE:
                 raise ValueError(_TOO_LONG)
+            elif kind is float and not math.isfinite(one) and finite:
+                raise ValueError(_NOT_FINITE)
         if not inside:
             return
         level = inside
     raise _too_deep()
 
 
-def _whole(text: str) -> int:
-    if len(text.removeprefix("-")) > _MAX_DIGITS:
-        raise ValueError(_TOO_LONG)
-    return int(text)
+def _refuse(_: str) -> float:
+    raise ValueError(_NOT_FINITE)
 
 
-def _finite(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
-        raise ValueError("a number is not finite")
-    return found
+#: Made once: a file of answers has a text in every line.
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _too_deep() -> ValueError:

@@ -92,6 +92,20 @@ def csv_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return csv_line(columns) + "".join(csv_line(row.get(name) for name in columns) for row in rows)
 
 
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return every column of some rows once, in the order in which they come first.
+
+    Examples:
+        >>> columns_of([{"file": "a.jpg"}, {"file": "b.jpg", "label": "sad"}])
+        ['file', 'label']
+    """
+    found: dict[str, None] = {}
+    for row in rows:
+        if not row.keys() <= found.keys():  # of a million rows nearly all have the same
+            found |= dict.fromkeys(row)
+    return list(found)
+
+
 def read_csv(text: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV that mien wrote, with the text of each cell by its column.
 

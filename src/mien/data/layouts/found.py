@@ -64,4 +64,4 @@ def plain(name: str) -> str:
         >>> plain("mu\u0308de") == "m\u00fcde"
         True
     """
-    return unicodedata.normalize("NFC", name).strip() or name
+    return (name if name.isascii() else unicodedata.normalize("NFC", name)).strip() or name

@@ -52,20 +52,42 @@ class NameIndex:
             >>> NameIndex(names, names).alike("elsewhere/sad/1.jpg")
             ['test/sad/1.jpg']
         """
-        path = PurePosixPath(plain(name))
-        found = self._by_base.get(path.name) or self._aligned.get(path.name, [])
+        base = base_name(plain(name))
+        found = self._by_base.get(base) or self._aligned.get(base, [])
         if len(found) < 2:
             return found
-        if path.name not in self._ordered:
+        if base not in self._ordered:
             ordered = sorted((_folders(PurePosixPath(plain(one))), one) for one in found)
-            self._ordered[path.name] = ([folders for folders, _ in ordered], [one for _, one in ordered])
-        every, names = self._ordered[path.name]
+            self._ordered[base] = ([folders for folders, _ in ordered], [one for _, one in ordered])
+        every, names = self._ordered[base]
         # Those with most in common stand side by side, where this one would stand.
-        own = _folders(path)
+        own = _folders(PurePosixPath(plain(name)))
         place = bisect_left(every, own)
         most = max(_common(own, other) for other in every[max(place - 1, 0) : place + 1])
         start, end = (find(every, own[:most], key=lambda other: other[:most]) for find in (bisect_left, bisect_right))
         return names[start:end]
+
+
+def simple_path(name: str) -> str:
+    """Return a path as `PurePosixPath` writes it, which takes many times as long.
+
+    Examples:
+        >>> simple_path("./a//b/"), simple_path("a/b.png")
+        ('a/b', 'a/b.png')
+    """
+    odd = "//" in name or "/." in name or name[:1] == "." or name[-1:] == "/" or not name
+    return PurePosixPath(name).as_posix() if odd else name
+
+
+def base_name(name: str) -> str:
+    """Return the last part of a path, as `PurePosixPath.name` does.
+
+    Examples:
+        >>> base_name("happy/1.png"), base_name("happy/")
+        ('1.png', 'happy')
+    """
+    base = name.rpartition("/")[2]
+    return base if base not in ("", ".") else PurePosixPath(name).name
 
 
 def _folders(path: PurePosixPath) -> _Folders:
