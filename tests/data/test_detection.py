@@ -120,6 +120,8 @@ def test_the_sample_is_balanced_and_decided_by_the_names(tmp_path: Path) -> None
     shuffled = list(manifest.samples)
     random.Random(0).shuffle(shuffled)
     assert choose_sample(type(manifest)(**{**vars(manifest), "samples": tuple(shuffled)}), 8) == sample
+    often = (*manifest.samples, *[one for one in manifest.samples if one in sample] * 9)
+    assert choose_sample(type(manifest)(**{**vars(manifest), "samples": often}), 8) == sample, "rows are no images"
 
 
 @pytest.mark.parametrize("choice", [DetectionChoice(True, "photos", 64, 61), DetectionChoice(False)], ids=str)

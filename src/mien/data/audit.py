@@ -1,19 +1,27 @@
 """Audit a labelled dataset: list all issues, worst first, and decide which files training leaves out."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from mien.data.dataset import Manifest, Sample
+from mien.data.dataset import Manifest, Sample, rows_by_name
 from mien.data.detection import DetectionChoice
 from mien.data.duplicates import near_duplicate_groups
-from mien.data.fingerprint import Fingerprint, fingerprint
+from mien.data.facts import FactTable
+from mien.data.fingerprint import Fingerprint, Fingerprints, fingerprint
 from mien.data.fixes.queue import Findings, Item, rank
 from mien.data.inspection import FileFacts, inspect_file
-from mien.data.issue_collector import Collector, class_issues, judge_copies, judge_rows, make_issue, usable_rows
+from mien.data.issue_collector import (
+    Collector,
+    class_issues,
+    judge_copies,
+    judge_rows,
+    make_issue,
+    usable_rows,
+)
 from mien.data.issues import ISSUE_KINDS, Finding, Issue, Severity, kind_of
 from mien.data.label_issues import LabelCheck
 from mien.data.look import Look
@@ -48,7 +56,7 @@ class Audit:
     issues: tuple[Issue, ...]
     left_out: dict[str, str]
     copies: tuple[tuple[str, ...], ...]
-    facts: dict[str, FileFacts] = field(repr=False)
+    facts: Mapping[str, FileFacts] = field(repr=False)
     detection: DetectionChoice | None = None
     looks: Mapping[str, Look] = field(default_factory=dict, repr=False)
     labels: LabelCheck | None = None
@@ -135,15 +143,16 @@ def audit(manifest: Manifest, *, strict_extensions: bool = False, on_progress: P
         on_progress: called with the fraction done, in [0, 1].
     """
     report = on_progress or (lambda fraction: None)
-    facts: dict[str, FileFacts] = {}
-    prints: dict[str, Fingerprint] = {}
-    names = list(dict.fromkeys(sample.name for sample in manifest.samples))
+    facts, prints, printed = FactTable(), Fingerprints(), array("Q")
+    names = [name for name, _ in rows_by_name(manifest.samples)]
     for found, mark in _inspect_all(manifest, names, strict_extensions):
-        facts[found.name] = found
         if mark is not None:
-            prints[found.name] = mark
+            printed.append(len(facts))
+            prints.append(mark)
+        facts.append(found)
         report(0.9 * len(facts) / len(names))
-    copies = _group_copies(facts, prints, lambda fraction: report(0.9 + 0.1 * fraction))
+    groups = near_duplicate_groups(prints, lambda fraction: report(0.9 + 0.1 * fraction))
+    copies = sorted(tuple(names[printed[index]] for index in group) for group in groups)
     report(1.0)
     return _conclude(manifest, facts, copies)
 
@@ -169,42 +178,25 @@ def _inspect_all(manifest: Manifest, names: list[str], strict: bool) -> Iterator
             yield from pool.map(inspect, names[start : start + _BLOCK])
 
 
-def _group_copies(
-    facts: dict[str, FileFacts], prints: dict[str, Fingerprint], report: Progress
-) -> list[tuple[str, ...]]:
-    """Group the names of identical and near-identical images; identical files are compared once."""
-    same_bytes: dict[str, list[str]] = defaultdict(list)
-    for name in prints:
-        same_bytes[facts[name].digest].append(name)
-    first = [names[0] for names in same_bytes.values()]
-    groups = near_duplicate_groups([prints[name] for name in first], report)
-    near = {first[index]: number for number, group in enumerate(groups) for index in group}
-    merged: dict[object, list[str]] = defaultdict(list)
-    for names in same_bytes.values():
-        merged[near.get(names[0], names[0])] += names
-    return sorted(tuple(sorted(names)) for names in merged.values() if len(names) > 1)
-
-
 def _conclude(
-    manifest: Manifest, facts: dict[str, FileFacts], copies: Sequence[tuple[str, ...]], findings: Sequence[Finding] = ()
-) -> Audit:
-    samples: dict[str, list[Sample]] = defaultdict(list)
-    for sample in manifest.samples:
-        samples[sample.name].append(sample)
+    manifest: Manifest, facts: Mapping[str, FileFacts], copies: Sequence[tuple[str, ...]],
+    findings: Sequence[Finding] = (),
+) -> Audit:  # fmt: skip
+    paired = {name for group in copies for name in group}
+    samples, several = _rows_of(manifest, paired)
     found = Collector(manifest.fixes.confirmed if manifest.fixes else ())
-    for one in facts.values():
+    for one in facts.unusual() if isinstance(facts, FactTable) else facts.values():
         for kind in one.kinds:
             if one.usable:
                 found.files[kind].append(one.name)
         if not one.usable:
             found.leave_out(one.kinds[0], [one.name])
-    repeated = [name for name, rows in samples.items() if len(rows) > 1 and name not in found.left_out]
-    paired = {name for group in copies for name in group}
+    repeated = [name for name in several if name not in found.left_out]
     for group in [*copies, *((name,) for name in repeated if name not in paired)]:
         judge_copies(group, samples, facts, found)
     for name in repeated:
         judge_rows(name, samples[name], found)
-    found.files["nested-folder"] += [name for name in samples if name in manifest.nested]
+    found.files["nested-folder"] += sorted(manifest.nested.intersection(sample.name for sample in manifest.samples))
     for finding in findings:
         found.notes[finding.kind][finding.name] = finding.note
         if ISSUE_KINDS[finding.kind].severity is Severity.ERROR:
@@ -222,3 +214,17 @@ def _conclude(
         issues.append(make_issue("bad-entry", [entry.name for entry in manifest.bad_entries], [], {}, reasons))
     issues.sort(key=lambda issue: (issue.severity.rank, -len(issue.files), issue.kind))
     return Audit(manifest, tuple(issues), found.left_out, tuple(copies), facts)
+
+
+def _rows_of(manifest: Manifest, paired: Collection[str]) -> tuple[dict[str, list[Sample]], list[str]]:
+    """Return the rows of files that have copies or several rows, by name, and the names of those with several.
+
+    Of a million files these are few: the others are not kept by name.
+    """
+    samples, several = dict[str, list[Sample]](), list[str]()
+    for name, rows in rows_by_name(manifest.samples):
+        if len(rows) > 1:
+            several.append(name)
+        if len(rows) > 1 or name in paired:
+            samples[name] = rows
+    return samples, several

@@ -7,9 +7,12 @@ Known layouts, in a folder or a zip archive: class folders (`happy/`, `sad/`), s
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from sys import intern
 
 import numpy as np
 
@@ -103,6 +106,12 @@ class Manifest:
         """Return the number of samples per class, in class order."""
         found = Counter(sample.label for sample in self.samples)
         return {name: found[name] for name in self.classes}
+
+
+def rows_by_name(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
+    """Yield each file once with its rows, sorted by name; a table may name a file several times."""
+    name = attrgetter("name")
+    return ((one, list(rows)) for one, rows in groupby(sorted(samples, key=name), key=name))
 
 
 def read_manifest(
@@ -205,7 +214,8 @@ def _select(
     for label, one in zip(labels, found_samples, strict=True):
         if label in kept:
             target = _target(votes, one.votes, kept) if one.votes is not None else None
-            samples.append(Sample(one.name, label, one.split, one.group, target))
+            group = one.group and intern(one.group)  # one object for all of a million files, not one each
+            samples.append(Sample(one.name, intern(label), one.split, group, target))
     if not samples:
         fix = used.sentence if used else "expected class folders like happy/ and sad/, or a CSV"
         raise DataError(f"{path}: no labelled images found; {fix}")

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
 from typing import Any, get_args
 
-from mien.data.dataset import Manifest, Sample
+from mien.data.dataset import Manifest, Sample, rows_by_name
 from mien.errors import DataError, ImageError
 from mien.faces.detector import Detector
 from mien.inference.bundle_config import Content
@@ -144,9 +145,14 @@ def choose_sample(manifest: Manifest, count: int = SAMPLE) -> list[Sample]:
         >>> len(choose_sample(read_manifest(Path("data")), 4))
         4
     """
-    classes: dict[str, list[Sample]] = defaultdict(list)
-    for sample in sorted({one.name: one for one in manifest.samples}.values(), key=_order):
-        classes[sample.label].append(sample)
+    # More than `count` of one class are never chosen, so that of a million names few are kept.
+    labels = {sample.label for sample in manifest.samples}
+    classes = {
+        label: nsmallest(
+            count, (rows[-1] for _, rows in rows_by_name(manifest.samples) if rows[-1].label == label), key=_order
+        )
+        for label in labels
+    }
     rounds = sorted(
         ((number, _order(one), one) for found in classes.values() for number, one in enumerate(found)),
         key=lambda row: row[:2],

@@ -9,16 +9,19 @@ Transformation Distance", 1993); the alignment is Lucas and Kanade's (1981) in t
 ("Lucas-Kanade 20 Years On", 2004), with gain and offset in the same step.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.arrays import Bool, Float32, UInt8
 from mien.data.disjoint_sets import DisjointSets
-from mien.data.fingerprint import BITS, COSINES, SIDE, Fingerprint, low_frequencies
-from mien.errors import InputError
+from mien.data.fingerprint import BITS, COSINES, SIDE, Fingerprint, Fingerprints, low_frequencies
+from mien.io.spooled import SpooledRows
+from mien.runtime.cores import available_cores
+from mien.runtime.threads import map_in_order
 
 Ints = npt.NDArray[np.intp]
 
@@ -32,19 +35,21 @@ MIN_DETAIL = 0.92  # drawn faces of one silhouette reach a tone of 0.96, but a d
 FLAT_STD = 4.0  # grey levels; below it noise decides, so only equal thumbs match
 CLIPPED = 250.0  # grey level; a brighter thumbnail pixel may be an average of clipped white
 
-TILE_ROWS, TILE_COLUMNS = 256, 4096  # 10 MB at a time, for any number of images
+TILE_ROWS, TILE_COLUMNS = 256, 4096  # images by images, which a thread compares in one go
+STRIP = 64  # rows of a tile at a time: 2 MB, which stay in the cache of a core
 GATE_BATCH, ALIGN_BATCH = 1 << 14, 1 << 11  # pairs at a time
 BLOCK = 1 << 10  # images at a time
 
 
 def near_duplicate_groups(
-    prints: Sequence[Fingerprint], on_progress: Callable[[float], None] | None = None
+    prints: Sequence[Fingerprint] | Fingerprints, on_progress: Callable[[float], None] | None = None
 ) -> list[list[int]]:
     """Return groups of indices into `prints` that show the same image.
 
     Finds copies after recompression, resizing, up to about 5 % cropped off each side, brightening or darkening (0.7 to
     1.4 times), a mild change of contrast, and loss of colour; not after mirroring or turning. Nearly flat images match
-    only if their thumbnails are equal. Time grows with the square of the number of different images, memory linearly.
+    only if their thumbnails are equal. Time grows with the square of the number of different images. Memory grows by
+    some tens of bytes an image: what else is compared, 2 KB an image, lies in temporary files if there are many.
 
     Args:
         prints: one per image; their order changes only the indices.
@@ -62,37 +67,28 @@ def near_duplicate_groups(
         >>> near_duplicate_groups([fingerprint(stripes), fingerprint(stripes.T), fingerprint(stripes)])
         [[0, 2]]
     """
-    for index, item in enumerate(prints):
-        if item.thumb.dtype != np.uint8 or item.thumb.shape != (SIDE, SIDE):
-            raise InputError(f"print {index}: its thumb must be uint8 (32, 32); make it with fingerprint()")
-    if not prints:
+    found = prints if isinstance(prints, Fingerprints) else Fingerprints(prints)
+    if not len(found):
         return []
     # Equal thumbnails count once; sorting them makes the result independent of the order of the input.
-    keys = [blake2b(item.thumb.tobytes(), digest_size=16).digest() for item in prints]
-    one_of = dict(zip(keys, prints, strict=True))
-    place_of = {key: place for place, key in enumerate(sorted(one_of))}
-    sets = DisjointSets(len(place_of))
-    _join_near([one_of[key] for key in place_of], sets, on_progress)
+    _, different, places = np.unique(found.digests, return_index=True, return_inverse=True)
+    sets = DisjointSets(len(different))
+    _join_near(found, different, sets, on_progress)
 
+    roots = sets.roots(places)
+    shared = np.bincount(roots, minlength=len(different)) > 1
     groups: dict[int, list[int]] = {}
-    for index, root in enumerate(sets.roots(np.array([place_of[key] for key in keys])).tolist()):
-        groups.setdefault(root, []).append(index)
-    return [group for group in groups.values() if len(group) > 1]
+    for index in np.flatnonzero(shared[roots]).tolist():
+        groups.setdefault(int(roots[index]), []).append(index)
+    return list(groups.values())
 
 
-def _join_near(prints: Sequence[Fingerprint], sets: DisjointSets, on_progress: Callable[[float], None] | None) -> None:
-    """Join every verified pair of prints, which all differ."""
-    starts = range(0, len(prints), BLOCK)
-    flat = [thumbs_of(prints[start : start + BLOCK]).std(axis=(1, 2)) < FLAT_STD for start in starts]
-    kept = np.flatnonzero(~np.concatenate(flat))
-    hashes = np.array([prints[index].hash for index in kept.tolist()], np.uint64)
-    low = np.empty((len(kept), BITS), np.float32)
-    planes = np.empty((len(kept), 5, BITS), np.float16)  # the largest of all: 640 bytes an image
-    for start in range(0, len(kept), BLOCK):
-        block = thumbs_of([prints[index] for index in kept[start : start + BLOCK].tolist()])
-        low[start : start + BLOCK] = low_frequencies(block)
-        planes[start : start + BLOCK] = _tangent_planes(block)
-    low /= np.linalg.norm(low, axis=1, keepdims=True) + 1e-9
+def _join_near(
+    prints: Fingerprints, different: Ints, sets: DisjointSets, on_progress: Callable[[float], None] | None
+) -> None:
+    """Join every verified pair of the prints that differ; `sets` numbers these, and `different` says which they are."""
+    kept, low, planes = _compared(prints.thumbs, different)
+    hashes = prints.hashes[different[kept]]
     for share, left, right in _close_hashes(hashes):
         for start in range(0, len(left), GATE_BATCH):
             i, j = left[start : start + GATE_BATCH], right[start : start + GATE_BATCH]
@@ -101,19 +97,29 @@ def _join_near(prints: Sequence[Fingerprint], sets: DisjointSets, on_progress: C
             near = np.einsum("nk,nk->n", low[i], low[j]) >= MIN_LOW_CORRELATION
             i, j = i[near], j[near]
             alike = np.maximum(_in_plane(low[i], planes[j]), _in_plane(low[j], planes[i])) >= MIN_IN_PLANE
-            _join_verified(prints, kept[i[alike]], kept[j[alike]], sets)
+            _join_verified(prints.thumbs, different, kept[i[alike]], kept[j[alike]], sets)
         if on_progress:
             on_progress(share)
     if on_progress:
         on_progress(1.0)
 
 
-def thumbs_of(prints: Sequence[Fingerprint]) -> UInt8:
-    """Return the thumbnails of prints, uint8 (N, 32, 32)."""
-    return np.stack([item.thumb for item in prints])
+def _compared(thumbs: UInt8, different: Ints) -> tuple[Ints, Float32, npt.NDArray[np.float16]]:
+    """Return which thumbnails are not flat, (K,), their low frequencies (K, 64) and their tangent planes (K, 5, 64)."""
+    textured: list[Ints] = []
+    low, planes = SpooledRows((BITS,), np.dtype(np.float32)), SpooledRows((5, BITS), np.dtype(np.float16))
+    for start in range(0, len(different), BLOCK):
+        block = thumbs[different[start : start + BLOCK]]
+        inside = np.flatnonzero(block.std(axis=(1, 2)) >= FLAT_STD)
+        block = block[inside]
+        frequencies = low_frequencies(block)
+        low.append(frequencies / (np.linalg.norm(frequencies, axis=1, keepdims=True) + np.float32(1e-9)))
+        planes.append(_tangent_planes(block).astype(np.float16))
+        textured.append(start + inside)
+    return np.concatenate(textured), low.array(), planes.array()
 
 
-def _join_verified(prints: Sequence[Fingerprint], left: Ints, right: Ints, sets: DisjointSets) -> None:
+def _join_verified(thumbs: UInt8, different: Ints, left: Ints, right: Ints, sets: DisjointSets) -> None:
     while True:
         # Pairs that are already joined are skipped: a thousand copies of one image cost about a thousand
         # alignments, not half a million.
@@ -122,7 +128,7 @@ def _join_verified(prints: Sequence[Fingerprint], left: Ints, right: Ints, sets:
         if not len(left):
             return
         i, j = left[:ALIGN_BATCH], right[:ALIGN_BATCH]
-        a, b = (thumbs_of([prints[index] for index in side.tolist()]).astype(np.float32) for side in (i, j))
+        a, b = (thumbs[different[side]].astype(np.float32) for side in (i, j))
         # Both ways: the whole image explains a crop better, and the unclipped image a clipped one.
         same = _same_image(a, b) | _same_image(b, a)
         for one, other in zip(i[same].tolist(), j[same].tolist(), strict=True):
@@ -156,21 +162,29 @@ def _in_plane(unit: Float32, planes: npt.NDArray[np.float16]) -> Float32:
 
 def _close_hashes(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[float, Ints, Ints]]:
     """Yield pairs i < j within MAX_HAMMING bits, tile by tile, with the fraction of pairs compared so far."""
-    n = len(hashes)
-    # Made once: this loop is all that grows with the square of the number of images.
-    differing, distances, near = (np.empty((TILE_ROWS, TILE_COLUMNS), kind) for kind in (np.uint64, np.uint8, np.bool_))
-    for top in range(0, n, TILE_ROWS):
-        rows = hashes[top : top + TILE_ROWS, None]
-        for start in range(top, n, TILE_COLUMNS):
-            columns = hashes[None, start : start + TILE_COLUMNS]
-            tile = np.s_[: len(rows), : columns.shape[1]]
-            np.bitwise_xor(rows, columns, out=differing[tile])
-            np.bitwise_count(differing[tile], out=distances[tile])
-            np.less_equal(distances[tile], MAX_HAMMING, out=near[tile])
-            i, j = np.divmod(np.flatnonzero(near[tile]), columns.shape[1])
-            i, j = i + top, j + start
-            upper = i < j
-            yield 1.0 - (1.0 - top / n) ** 2, i[upper], j[upper]
+    n, buffers = len(hashes), threading.local()
+
+    def compare(corner: tuple[int, int]) -> tuple[float, Ints, Ints]:
+        top, start = corner
+        if not hasattr(buffers, "found"):
+            # Made once in a thread: this is all that grows with the square of the number of images.
+            buffers.found = [np.empty((STRIP, TILE_COLUMNS), kind) for kind in (np.uint64, np.uint8, np.bool_)]
+        columns, near = hashes[None, start : start + TILE_COLUMNS], list[Ints]()
+        for strip in range(top, min(top + TILE_ROWS, n), STRIP):
+            rows = hashes[strip : strip + STRIP, None]
+            differing, distances, close = (buffer[: len(rows), : columns.shape[1]] for buffer in buffers.found)
+            np.bitwise_xor(rows, columns, out=differing)
+            np.bitwise_count(differing, out=distances)
+            np.less_equal(distances, MAX_HAMMING, out=close)
+            near.append(np.flatnonzero(close) + (strip - top) * columns.shape[1])
+        places = np.divmod(np.concatenate(near), columns.shape[1])
+        i, j = places[0] + top, places[1] + start
+        upper = i < j
+        return 1.0 - (1.0 - top / n) ** 2, i[upper], j[upper]
+
+    corners = ((top, start) for top in range(0, n, TILE_ROWS) for start in range(top, n, TILE_COLUMNS))
+    with closing(map_in_order(compare, corners, available_cores())) as compared:
+        yield from compared
 
 
 # --- verification

@@ -3,7 +3,10 @@
 The hash follows pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
 """
 
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,11 @@ from PIL import Image
 
 from mien.arrays import Float32, Float64, UInt8
 from mien.errors import InputError
+from mien.io.spooled import SpooledRows
 
 SIDE = 32  # pixels of a thumbnail
 BITS = 64
+_DIGEST = 16  # bytes
 FREQUENCIES = 12  # per axis: the 64 lowest in zigzag order are among these
 
 
@@ -29,6 +34,52 @@ class Fingerprint:
 
     hash: int
     thumb: UInt8
+
+
+class Fingerprints:
+    """The fingerprints of many images in 24 bytes of memory each; the thumbnails of many lie in a temporary file.
+
+    Examples:
+        >>> prints = Fingerprints([fingerprint(np.zeros((100, 80), np.uint8))])
+        >>> len(prints), prints.thumbs.shape
+        (1, (1, 32, 32))
+    """
+
+    def __init__(self, prints: Iterable[Fingerprint] = ()) -> None:
+        self._hashes = array("Q")
+        self._digests = bytearray()
+        self._thumbs = SpooledRows((SIDE, SIDE), np.dtype(np.uint8))
+        self._read: UInt8 | None = None
+        for one in prints:
+            self.append(one)
+
+    def append(self, one: Fingerprint) -> None:
+        """Append one; InputError if its thumbnail is not uint8 (32, 32). Not after `thumbs` was read."""
+        if one.thumb.dtype != np.uint8 or one.thumb.shape != (SIDE, SIDE):
+            raise InputError(f"print {len(self)}: its thumb must be uint8 (32, 32); make it with fingerprint()")
+        self._hashes.append(one.hash)
+        self._digests += blake2b(one.thumb.tobytes(), digest_size=_DIGEST).digest()
+        self._thumbs.append(one.thumb[None])
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    @property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """The hash of each, uint64 (N,)."""
+        return np.frombuffer(self._hashes, np.uint64)
+
+    @property
+    def digests(self) -> npt.NDArray[np.bytes_]:
+        """Bytes that only equal thumbnails share, (N,)."""
+        return np.frombuffer(self._digests, f"S{_DIGEST}")
+
+    @property
+    def thumbs(self) -> UInt8:
+        """The thumbnails, uint8 (N, 32, 32)."""
+        if self._read is None:
+            self._read = self._thumbs.array()
+        return self._read
 
 
 def fingerprint(grey: UInt8) -> Fingerprint:

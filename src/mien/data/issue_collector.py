@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from mien.data.dataset import Manifest, Sample
+from mien.data.dataset import Manifest, Sample, rows_by_name
 from mien.data.inspection import FileFacts
 from mien.data.issues import ISSUE_KINDS, Issue
 from mien.data.layouts.reading import one_class_hint
@@ -33,7 +33,7 @@ class Collector:
 
 
 def judge_copies(
-    group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], found: Collector
+    group: tuple[str, ...], samples: Mapping[str, list[Sample]], facts: Mapping[str, FileFacts], found: Collector
 ) -> None:
     """Decide which copies of one image are kept, and which issue the others have."""
     doubtful = _in_conflict(group, samples, facts, found.confirmed)
@@ -67,7 +67,10 @@ def judge_copies(
 
 
 def _in_conflict(
-    group: tuple[str, ...], samples: dict[str, list[Sample]], facts: dict[str, FileFacts], confirmed: Collection[str]
+    group: tuple[str, ...],
+    samples: Mapping[str, list[Sample]],
+    facts: Mapping[str, FileFacts],
+    confirmed: Collection[str],
 ) -> list[str]:
     """Return the copies whose label cannot be trusted, because others have another that nobody doubts.
 
@@ -100,19 +103,17 @@ def judge_rows(name: str, rows: list[Sample], found: Collector) -> None:
 
 def usable_rows(manifest: Manifest, left_out: dict[str, str]) -> tuple[Sample, ...]:
     """Return one sample per file that is not left out; if it has several rows, the one in the held-out part."""
-    best: dict[str, Sample] = {}
-    for sample in manifest.samples:
-        known = best.get(sample.name)
-        if sample.name not in left_out and (known is None or _PART_RANK[sample.split] > _PART_RANK[known.split]):
-            best[sample.name] = sample
-    return tuple(best.values())
+    return tuple(
+        max(rows, key=lambda row: _PART_RANK[row.split])
+        for name, rows in rows_by_name(manifest.samples) if name not in left_out
+    )  # fmt: skip
 
 
 def make_issue(
     kind: str,
     names: list[str],
     groups: list[tuple[str, ...]],
-    facts: dict[str, FileFacts],
+    facts: Mapping[str, FileFacts],
     detail: str = "",
     notes: Mapping[str, str] | None = None,
 ) -> Issue:

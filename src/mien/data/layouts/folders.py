@@ -74,6 +74,7 @@ def from_folders(tree: Tree, prefix: str) -> FoundData:
     images: set[str] = set()
     filled: set[str] = set()
     left_out: dict[str, list[str]] = {}
+    labels: dict[str, str] = {}
     for name in source.names:
         if not name.startswith(prefix):
             continue
@@ -83,7 +84,7 @@ def from_folders(tree: Tree, prefix: str) -> FoundData:
             if is_image_name(name):
                 left_out.setdefault(top, []).append("/".join(place))
             continue
-        label = plain(place[depth - 1])
+        label = labels.get(place[depth - 1]) or labels.setdefault(place[depth - 1], plain(place[depth - 1]))
         filled.add(label)
         part = parts[top] if parts else inner.get(place[1])
         found.samples.append(FoundSample(name, label, part, top if groups else None))
