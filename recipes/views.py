@@ -125,11 +125,11 @@ class TaughtViews(TrainingArrays):
         return TrainingArrays(view, self.rows, self.taught[number], self.weights)
 
 
-def read_views(faces: Faces, folder: Path, teachers: Sequence[str]) -> TaughtViews:
-    """Return the training faces with all their views and the teachers' answers."""
+def read_views(faces: Faces, folder: Path, teachers: Sequence[str], first: int = 0) -> TaughtViews:
+    """Return the training faces with their views, from number `first` on, and the teachers' answers."""
     views, taught = [], []
     own = faces.train_targets()
-    for number in range(len(list(folder.glob("view-*.npy")))):
+    for number in range(first, len(list(folder.glob("view-*.npy")))):
         views.append(np.load(folder / f"view-{number}.npy", mmap_mode="r"))
         said: Mapping[str, Any] = {name: np.load(folder / f"{name}-{number}.npy") for name in teachers}
         shares = [answers / answers.sum(axis=1, keepdims=True, dtype=np.float32) for answers in said.values()]

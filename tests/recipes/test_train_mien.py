@@ -154,6 +154,10 @@ def test_a_student_sees_view_after_view_and_what_was_said_of_each(tmp_path: Path
         share = views.TEACHERS_SHARE
         np.testing.assert_allclose(split.targets, share * said + (1 - share) * faces.train_targets(), atol=4e-3)
         np.testing.assert_allclose(split.targets.sum(axis=1), 1, atol=1e-5)
+    late = views.read_views(faces, tmp_path, ["one", "two"], first=2)
+    for epoch in (0, 2):
+        np.testing.assert_array_equal(late.of_epoch(epoch).crops, np.load(tmp_path / "view-2.npy"))
+    np.testing.assert_array_equal(late.of_epoch(1).targets, taught.of_epoch(2).targets)
 
 
 def test_what_teachers_said_is_known_by_the_views(tmp_path: Path) -> None:
@@ -177,10 +181,16 @@ def test_what_teachers_said_is_known_by_the_views(tmp_path: Path) -> None:
 
 def test_every_training_of_the_recipe_can_be_configured() -> None:
     """A misspelt setting would only be found after hours of training."""
-    for settings in (*(teacher.settings for teacher in train_mien.TEACHERS), *train_mien.STUDENTS.values()):
+    students = itertools.product(train_mien.STUDENTS.values(), train_mien.STAGES)
+    for settings in (
+        *(teacher.settings for teacher in train_mien.TEACHERS), *({**own, **stage.settings} for own, stage in students)
+    ):  # fmt: skip
         assert TrainConfig.make({**train_mien.COMMON, **settings}).size == 48
     assert {teacher.name for teacher in train_mien.TEACHERS} == set(face_networks.SOURCES)
-    assert train_mien.STUDENTS["mien"]["epochs"] % len(train_mien.VIEWS) == 0, "the last epochs see the last views"
+    for own, stage in itertools.product(train_mien.STUDENTS.values(), train_mien.STAGES):
+        seen = len(train_mien.VIEWS) - stage.first
+        assert {**own, **stage.settings}["epochs"] % seen == 0, "the last epochs see the last views"
+        assert stage.targets in train_mien.TARGETS
 
 
 def an_archive(folder: Path) -> None:
@@ -248,8 +258,8 @@ def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(
     monkeypatch.setattr(face_networks, "SOURCES", small)
     extra = {"epochs": 1, "width": 0.25, "batch_size": 32, "precision": "float32"}
     train_mien.train_all(tmp_path, work, extra)
-    for name in train_mien.STUDENTS:
-        made = work / "runs" / name / "model.keras"
+    for name, stage in itertools.product(train_mien.STUDENTS, train_mien.STAGES):
+        made = work / "runs" / stage.folder.format(name) / "model.keras"
         assert keras.saving.load_model(made).output.shape[-1] == len(EXPRESSIONS)
     for mirror in (True, False):
         settings = {**train_mien.STUDENTS["mien"], **extra}
