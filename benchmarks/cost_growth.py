@@ -9,9 +9,10 @@ only.
 
     python benchmarks/cost_growth.py [--files 100 10000 1000000] [--doors check cache predict] [--plot FILE.png]
 
-A million files take 9 GB of disk, and about half an hour on two cores that do
-nothing else: two minutes to write and link them, a quarter of an hour for `check`, four minutes for the cache and ten
-for `predict`. `--doors` runs one of them. Under `make bench` the plot of the docs is drawn, too.
+A million files were not run yet. By what a hundred thousand took, expect 9 GB of disk, and about half an hour on two
+cores that do nothing else: two minutes to write and link them, a quarter of an hour for `check`, four minutes for the
+cache and ten for `predict`. `--doors` runs one of them. Under `make bench` the plot of the docs
+is drawn, too.
 """
 
 import argparse
