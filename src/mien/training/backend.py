@@ -81,8 +81,10 @@ def _release_kept_tensors() -> None:
                 released = size
                 while released > size // 2:  # else it was fresh memory, because no free piece was as large
                     taken.append(tf.raw_ops.Empty(shape=[size], dtype=tf.uint8, init=False))
-                    # NumPy sees the tensor's own memory.
-                    released = release_pages(np.asarray(taken[-1]).ctypes.data, size)
+                    memory = np.asarray(taken[-1])
+                    if memory.flags.owndata:  # a copy, in a version that does not share the tensor's own memory
+                        return
+                    released = release_pages(memory.ctypes.data, size)
         taken.clear()
         tf.config.experimental.reset_memory_stats("CPU:0")  # or the next call would take what this one took, and more
 
