@@ -42,11 +42,11 @@ def test_a_wrong_label_does_not_hide_that_it_looks_drawn() -> None:
 def test_a_reason_without_a_note_is_called_by_its_kind_and_a_title_is_not_said_twice() -> None:
     noise = items()[FACELESS]
     assert (noise.reason, noise.detail) == ("no face found; labelled sad", "labelled sad")
-    assert items()[SURE].reason == "labelled sad, surely is (0.98)"
+    assert items()[SURE].reason == "labelled sad, and the model says so too (0.98)"
 
 
 def test_what_was_seen_stays_when_another_model_answers() -> None:
     doubted = answered(items()[DRAWN], {"happy": 0.01, "sad": 0.99}, label_issue=True)
     assert (doubted.kind, doubted.reason) == ("label-issue", "labelled happy, looks sad (0.99); looks drawn (0.87)")
     agreed = answered(doubted, {"happy": 0.95, "sad": 0.05})
-    assert (agreed.kind, agreed.reason) == ("not-a-photograph", "looks drawn (0.87); labelled happy, surely is (0.95)")
+    assert (agreed.kind, agreed.reason) == ("not-a-photograph", "looks drawn (0.87); labelled happy, and the model says so too (0.95)")

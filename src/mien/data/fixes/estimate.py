@@ -81,12 +81,12 @@ class Remaining:
                 f"{pluralize(self.doubtful, 'doubtful image')} to look at first; images picked at random after them "
                 "then tell how many of the rest are wrong"
             )
-        missing = MIN_SAMPLED - self.sampled
-        if missing > self.coming:
+        if MIN_SAMPLED - self.sampled > self.coming:
             return "too few images are left to estimate how many are wrong: look at all of them"
+        # No number: it also rises, since only images beyond the place that was reached count.
         return (
-            f"how many of the rest are wrong is estimated after {missing} more images picked at random, "
-            "which come one by one and are in no grid"
+            "how many of the rest are wrong is estimated after some more images picked at random, which come one by "
+            "one and are in no grid"
         )
 
 

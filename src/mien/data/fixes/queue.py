@@ -220,4 +220,4 @@ def _verdict(item: Item, labels: str) -> str:
     answer, probability = item.probabilities[0]
     if answer != labels:
         return f"{labelled}, looks {answer} ({probability:.2f})"
-    return f"{labelled}, {'surely' if doubt(item) <= 1 - _CERTAIN else 'perhaps'} is ({probability:.2f})"
+    return f"{labelled}, and the model says so too ({probability:.2f})"

@@ -16,7 +16,7 @@ from mien.data.fixes.session import ChangedFileError, Choice, FixSession
 from mien.errors import ImageError, MienError
 from mien.server.fix.pictures import Picture, Pictures, PictureSize
 from mien.server.fix.requests import OneDecision
-from mien.server.fix.words import marks_in_words, reason_of, title_of, undone_in_words, why_shown
+from mien.server.fix.words import headed, marks_in_words, reason_of, title_of, undone_in_words, why_shown
 from mien.server.problems import Problem
 from mien.text import capitalise
 
@@ -174,7 +174,7 @@ class Desk:
             if batch is None:
                 return {"title": "", "items": [], "odd": [], "before": 0, "after": 0, "doubtful": False}
             return {
-                "title": f"{title_of(batch.kind)}: {batch.sentence}",
+                "title": headed(title_of(batch.kind), batch.sentence),
                 "items": [self._describe(item) for item in batch.items],
                 "odd": [item.name for item in batch.items if item.name in again.odd],
                 "before": batch.before,

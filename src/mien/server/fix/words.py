@@ -11,7 +11,7 @@ from mien.text import capitalise
 
 #: What stands above an image that is not shown for a data issue.
 TITLES = {
-    "uncertain": "The model doubts the label",
+    "uncertain": "The model is not sure",
     "certain": "The model agrees with the label",
     "unseen": "The model does not know these classes",
     "conflict": "Two people disagree",
@@ -25,6 +25,11 @@ def title_of(kind: str) -> str:
     return TITLES[kind] if kind in TITLES else capitalise(ISSUE_KINDS[kind].title)
 
 
+def headed(title: str, text: str) -> str:
+    """Return a title and what follows it; a question ends itself."""
+    return f"{title} {text}" if title.endswith("?") else f"{title}: {text}"
+
+
 def why_shown(item: Item, shown: int, group: int) -> str:
     """Say why an image is shown, below its title; `shown` of its `group` of near copies are beside it."""
     if item.kind == "conflict":  # both decisions stand below
@@ -36,10 +41,10 @@ def why_shown(item: Item, shown: int, group: int) -> str:
 def undone_in_words(undone: Sequence[Fix]) -> str:
     """Say what was undone."""
     if len(undone) == 1:
-        return f"{undone[0].path} was {undone[0].sentence}"
+        return f"{undone[0].path} had been {undone[0].sentence}"
     counts = Counter(fix.sentence for fix in undone)
     if len(counts) == 1:
-        return f"{len(undone)} pictures were {undone[0].sentence}"
+        return f"{len(undone)} pictures had been {undone[0].sentence}"
     return f"{len(undone)} pictures: {', '.join(f'{count} {sentence}' for sentence, count in counts.items())}"
 
 

@@ -3,6 +3,7 @@
 import { getJson, onKeyNeeded, server, useKey } from "../api.js";
 import { colourScheme } from "../colours.js";
 import { announce, byId, setText, show } from "../dom.js";
+import { counted } from "../text.js";
 import { offer, offerNothing } from "./actions.js";
 import { leave, showItem } from "./card.js";
 import { alike, busy, decide, desk, first, later, refresh, state, undo } from "./desk.js";
@@ -20,6 +21,7 @@ const CODE = "open=";
 
 let many = false;
 let onward = false; // whether the next grid comes by itself, after one that was decided
+let said = ""; // of the grid before, to be said above the next
 let colourOf = () => "";
 
 // --- the server -------------------------------------------------------------------------------------------------------
@@ -86,7 +88,11 @@ function say(text) {
 const decideMany = guarded(async (decisions, odd) => {
   onward = true;
   await decide(decisions, odd);
-  if (!odd.length || !first()) return;
+  if (!first()) return;
+  if (!odd.length) {
+    said = `${counted(decisions.length, "picture")} decided.`;
+    return;
+  }
   setMany(false);
   say(odd.length === 1 ? "The picture that you marked." : `The ${odd.length} pictures that you marked come next.`);
 });
@@ -154,9 +160,10 @@ const showAlike = reported(async () => {
   const others = !batch.doubtful && batch.before + batch.after > 0;
   if (!batch.items.length || (onward && others)) {
     setMany(false);
-    say(batch.items.length ? "The other doubtful pictures come one by one." : "No further pictures are alike: these come one by one.");
+    say(batch.items.length ? "The other doubtful pictures come one by one." : "The next pictures come one by one.");
   } else {
     showTiles(batch, around());
+    if (onward && said) say(`${said} These are others.`);
     announce(batch.title);
   }
 });

@@ -8,10 +8,11 @@ export const progressText = ({ decided, left, doubtful }) =>
 
 /** Say which doubtful pictures wait beside a grid, and how to come to them. */
 export function leftText({ before, after, doubtful }) {
-  if (!before && !after) return doubtful ? "These are the last doubtful pictures." : "No doubtful picture is left.";
+  if (!before && !after) return doubtful ? "These are the last doubtful pictures." : "All doubtful pictures were looked at.";
   const where = before && after ? `${before} before this grid and ${after} after it` : before ? "before this grid" : "after this grid";
-  const wait = before + after === 1 ? "waits" : "wait";
-  const how = before ? "“Back to one by one” begins with them." : "They come when these are decided.";
+  const one = before + after === 1;
+  const wait = one ? "waits" : "wait";
+  const how = before ? `“Back to one by one” begins with ${one ? "it" : "them"}.` : `${one ? "It comes" : "They come"} when these are decided.`;
   return `${counted(before + after, "other doubtful picture")} ${wait}${before && after ? ": " : " "}${where}. ${how}`;
 }
 

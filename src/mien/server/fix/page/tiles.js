@@ -22,7 +22,8 @@ export function showTiles(batch, around) {
   batch.odd.forEach((name) => odd.add(name));
   setText(byId("many-title"), batch.title);
   setText(byId("many-left"), leftText(batch));
-  byId("tiles").replaceChildren(...items.map((item, n) => make("li", "", tile(item, n), enlarge(item, n))));
+  const mixed = new Set(items.map((item) => item.label)).size > 1;
+  byId("tiles").replaceChildren(...items.map((item, n) => make("li", "", tile(item, n), enlarge(item, n), ...(mixed ? [make("span", "own-label", item.label || "no label")] : []))));
   byId("tiles").scrollTop = 0;
   offerAll();
 }
@@ -127,7 +128,7 @@ function columns() {
 function offerAll() {
   const { classes, colourOf, canUndo } = context;
   const rest = items.filter((item) => !odd.has(item.name));
-  const what = odd.size ? `the other ${rest.length}` : rest.length === 1 ? "this one" : `all ${rest.length}`;
+  const what = odd.size ? `the other ${rest.length}` : ["", "this one", "both"][rest.length] ?? `all ${rest.length}`;
   setText(byId("many-text"), odd.size
     ? `${odd.size} marked: left undecided, ${odd.size === 1 ? "it comes" : "they come"} right after this grid, one by one.`
     : "Mark the odd ones out: they are left undecided and come right after this grid, one by one.");

@@ -74,4 +74,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !inDialog && !byId("enough").hidden) close();
 });
 byId("train").addEventListener("click", trying(() => train(byId("compare").checked)));
-byId("train-stop").addEventListener("click", trying(stopTraining));
+byId("train-stop").addEventListener("click", trying(() => {
+  setText(byId("training-text"), "The training stops …");
+  return stopTraining();
+}));
