@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.data.fixes.estimate import (
-    MIN_SAMPLED,
     Draws,
     Remaining,
     draw_order,

@@ -49,4 +49,7 @@ def test_what_was_seen_stays_when_another_model_answers() -> None:
     doubted = answered(items()[DRAWN], {"happy": 0.01, "sad": 0.99}, label_issue=True)
     assert (doubted.kind, doubted.reason) == ("label-issue", "labelled happy, looks sad (0.99); looks drawn (0.87)")
     agreed = answered(doubted, {"happy": 0.95, "sad": 0.05})
-    assert (agreed.kind, agreed.reason) == ("not-a-photograph", "looks drawn (0.87); labelled happy, and the model says so too (0.95)")
+    assert (agreed.kind, agreed.reason) == (
+        "not-a-photograph",
+        "looks drawn (0.87); labelled happy, and the model says so too (0.95)",
+    )
