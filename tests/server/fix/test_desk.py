@@ -61,7 +61,8 @@ def test_what_was_undone_is_shown_next_and_other_people_are_left_alone(desk: Des
     keep = OneDecision(name=second["name"], sha256=second["sha256"], decision="keep")
     desk.decide("keep-it-1", [keep])
     state = desk.undo("undo-it-1")
-    assert state["undone"] == {"text": f"Undone: {second['name']} was kept as {second['label']}", "grid": False}
+    said = f"Undone: {second['name']} is undecided again; it was kept as {second['label']}"
+    assert state["undone"] == {"text": said, "grid": False}
     assert [item["name"] for item in state["queue"][:2]] == [second["name"], first["name"]]
     assert desk.undo("undo-it-1")["undone"] is None, "a request that is sent again"
     other = FixSession(desk.session.audit, FixesFile(desk.session.store), "ben", desk.session.classes, False)

@@ -56,10 +56,11 @@ def test_one_undo_brings_the_grid_back_with_its_marks(page: Any, served: Any) ->
     page.wait_for("#progress-text", "6 decided")
     page.tab.locator(".stage[data-state=shown]").first.wait_for()
     page.press("u")
-    page.wait_for("#said", f"Undone: {names[1]} had been relabelled happy to sad.")
+    page.wait_for("#said", f"Undone: {names[1]} is undecided again; it was relabelled happy to sad.")
     page.wait_until_shown(names[1])
     page.press("u")
-    page.wait_for("#said", "Undone: 5 pictures had been left out. The grid is back, with 1 marked.")
+    page.wait_for("#said", "Undone: 5 pictures are undecided again; they were left out.")
+    page.wait_for("#said", "The grid is back, with 1 marked.")
     page.wait_for("#progress-text", "0 decided")
     page.tab.locator(".tile img[src]").nth(COUNT - 1).wait_for()
     assert [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()] == names

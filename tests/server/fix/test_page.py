@@ -73,7 +73,7 @@ def test_undo_takes_the_last_decision_back(page: Any, served: Any) -> None:
     page.press("u")
     page.wait_for("#progress-text", "0 decided")
     page.wait_until_shown(first)
-    page.wait_for("#said", f"Undone: {first} had been left out.")
+    page.wait_for("#said", f"Undone: {first} is undecided again; it was left out.")
     assert [row[1] for row in stored(served)] == ["leave-out", "undo"]
     assert not page.tab.get_by_role("button", name="Undo").is_visible(), "nothing is left to undo"
 

@@ -224,7 +224,8 @@ def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
     page.wait_for("#progress-text", "5 decided")
     first_shown(page)
     page.press("u")  # the file tells which rows are of one grid, but not what was marked
-    page.wait_for("#said", "Undone: 5 pictures had been relabelled happy to sad. The grid is back; marks are forgotten")
+    page.wait_for("#said", "Undone: 5 pictures are undecided again; they were relabelled happy to sad.")
+    page.wait_for("#said", "The grid is back; marks are forgotten")
     page.wait_for("#progress-text", "0 decided")
     page.tab.locator(".tile img[src]").nth(4).wait_for()
     assert [row["decision"] for row in read_rows(data / "mien-fixes.csv")[5:]] == ["undo"] * 5

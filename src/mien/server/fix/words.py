@@ -41,11 +41,12 @@ def why_shown(item: Item, shown: int, group: int) -> str:
 def undone_in_words(undone: Sequence[Fix]) -> str:
     """Say what was undone."""
     if len(undone) == 1:
-        return f"{undone[0].path} had been {undone[0].sentence}"
+        return f"{undone[0].path} is undecided again; it was {undone[0].sentence}"
     counts = Counter(fix.sentence for fix in undone)
     if len(counts) == 1:
-        return f"{len(undone)} pictures had been {undone[0].sentence}"
-    return f"{len(undone)} pictures: {', '.join(f'{count} {sentence}' for sentence, count in counts.items())}"
+        return f"{len(undone)} pictures are undecided again; they were {undone[0].sentence}"
+    said = ", ".join(f"{count} {sentence}" for sentence, count in counts.items())
+    return f"{len(undone)} pictures are undecided again; {said}"
 
 
 def marks_in_words(odd: Collection[str] | None) -> str:
