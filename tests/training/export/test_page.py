@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -145,6 +146,22 @@ def test_without_the_extra_it_is_one_sentence(no_clone: None, tmp_path: Path, ca
     (tmp_path / "build.mjs").touch()
     _, _, err = call("export", "--page", tmp_path / "site")
     assert err.startswith("mien: exporting a page, unless make web has built it in this clone, needs an optional part")
+
+
+def test_a_page_older_than_a_source_is_refused(clone: Path, tmp_path: Path, call: Call) -> None:
+    built = (clone / "index.html").stat().st_mtime_ns
+    sources = [path for source in module.SOURCES for path in (source, *source.rglob("*")) if path.is_file()]
+    names = {path.name for path in sources}
+    assert {"webcam.js", "backend.js", "service-worker.js", "mien.ts", "build.mjs", "package-lock.json"} <= names
+    before = sorted(tmp_path.iterdir())
+    oldest = min(path.stat().st_mtime_ns for path in sources)
+    os.utime(clone / "index.html", ns=(oldest - 1, oldest - 1))
+    code, out, err = call("export", "--page", tmp_path / "site")
+    assert (code, out) == (2, "")
+    assert err == f"mien: {clone}: was built before {min(sources)} changed; run make web\n"
+    assert sorted(tmp_path.iterdir()) == before
+    os.utime(clone / "index.html", ns=(built, built))
+    assert find_page() == clone
 
 
 def test_the_package_is_found_in_the_version_of_mien_alone(

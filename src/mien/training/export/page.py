@@ -26,6 +26,11 @@ from mien.version import __version__
 DEFAULT_MODEL = "mien-int8"
 #: In a clone: where `make web` writes the page.
 CLONE = Path(__file__).parents[4] / "web" / "site"
+#: In a clone: what that page is built from.
+SOURCES = (
+    Path(__file__).parents[2] / "server" / "page",
+    *(CLONE.parent / name for name in ("page", "root", "src", "build.mjs", "package-lock.json")),
+)
 PACKAGE = "mien-web"
 INDEX, MODELS, LIBRARY = "index.html", "models", "mien"
 LISTING, MODEL_LISTING, SETTINGS = "files.json", "models.json", "site.json"
@@ -75,7 +80,7 @@ def export_page(
 
     Raises:
         MissingExtraError: the page is not installed.
-        ExportError: the page that is installed belongs to another version of mien.
+        ExportError: the page in `web/site` is older than its sources, or the installed one is of another version.
         BundleError: a model cannot be read.
         DetectorError: the weights of the face detector are missing or damaged.
         ConfigError: two models have one name.
@@ -111,9 +116,10 @@ def find_page() -> Path:
 
     Raises:
         MissingExtraError: there is none.
-        ExportError: the package belongs to another version of mien.
+        ExportError: the clone's page is older than its sources, or the package is of another version of mien.
     """
     if (CLONE / INDEX).is_file():
+        _refuse_old(CLONE)
         return CLONE
     try:
         import mien_web
@@ -127,6 +133,15 @@ def find_page() -> Path:
             f"pip install '{PACKAGE}=={__version__}'"
         )
     return Path(mien_web.SITE)
+
+
+def _refuse_old(page: Path) -> None:
+    """Refuse a page that was built before one of its sources changed: it would be taken for the page of this clone."""
+    built = (page / INDEX).stat().st_mtime_ns
+    sources = (path for source in SOURCES for path in (source, *source.rglob("*")) if path.is_file())
+    changed = sorted(path for path in sources if path.stat().st_mtime_ns > built)
+    if changed:
+        raise ExportError(f"{page}: was built before {changed[0]} changed; run make web")
 
 
 def _by_name(models: Sequence[str | os.PathLike[str]]) -> dict[str, Bundle]:
