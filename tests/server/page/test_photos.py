@@ -282,6 +282,26 @@ def test_rows_of_a_webcam_come_back_whole_from_a_fiftieth_of_their_size(page: An
             assert found["ratio"] < 1 / 50
 
 
+def test_packed_rows_of_a_webcam_are_freed(page: Any) -> None:
+    script = """async (count) => {
+      const { KeptRows } = await import('/page/kept-rows.js');
+      globalThis.kept = new KeptRows();
+      globalThis.added = [];
+      for (let n = 0; n < count; n += 1) {
+        const row = { frame: n, faces: [{ box: { x: n / 7 } }] };
+        added.push(new WeakRef(row));
+        kept.add(row);
+      }
+      await Promise.all(kept.packed);
+    }"""
+    page.tab.evaluate(script, 5 * 500 + 100)
+    devtools = page.tab.context.new_cdp_session(page.tab)
+    devtools.send("HeapProfiler.collectGarbage")
+    held = page.tab.evaluate("added.filter((row) => row.deref()).length")
+    assert 100 <= held < 500, "those of the block that is not full yet, not all 2600"
+    assert page.tab.evaluate("kept.all().then((rows) => rows.length)") == 2600
+
+
 def test_labels_stay_inside_and_never_overlap(page: Any) -> None:
     rng = np.random.default_rng(0)
     for count in (1, 3, 12, 40):

@@ -74,6 +74,7 @@ def test_the_page_shows_both_answers_in_turn(page: Any) -> None:
     }"""
     # Orange above the middle, blue below it. Only answers that come fast one after the other are joined by a line.
     wait_until(lambda: page.tab.evaluate(drawn), 180)
+    assert page.tab.get_attribute("#csv", "title") == "The latest 36,000 frames"
     for name in ("#fps", "#latency", "#inference"):
         sync_api.expect(page.tab.locator(name)).to_have_text(re.compile(r"^\d+$"), timeout=PATIENCE)
     assert page.tab.evaluate("document.getElementById('video').classList.contains('mirror')")

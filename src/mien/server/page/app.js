@@ -6,6 +6,7 @@ import { csvText } from "./csv.js";
 import { announce, byId, setText, show } from "./dom.js";
 import { saveText } from "./download.js";
 import { onDrop } from "./drop.js";
+import { MOST } from "./kept-rows.js";
 import { addFiles, album, photos, predictAgain, removePhoto, rows, setMaxBytes, startAfter } from "./photos.js";
 import { detectsFaces, loadModels, settings } from "./settings.js";
 import { cameraErrorText, counted, rowText } from "./text.js";
@@ -26,6 +27,7 @@ function arrange() {
   show(byId("snapshot"), Boolean(live));
   show(byId("remove"), !live);
   show(byId("csv"), any);
+  byId("csv").title = live ? `The latest ${MOST.toLocaleString("en")} frames` : "";
   show(byId("clear"), photos.length > 0 && !live);
   setText(byId("webcam"), live ? "Close the webcam" : "Open the webcam");
   setText(byId("choose"), photos.length ? "Add photos" : "Choose photos");

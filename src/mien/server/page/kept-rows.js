@@ -1,7 +1,8 @@
 // The rows of a webcam, kept for its CSV. They are packed in blocks: as objects, an hour of them takes 27 MB.
 
 const BLOCK = 500;
-const MOST = 36_000;
+/** So many rows are kept, an hour at 10 frames per second. */
+export const MOST = 36_000;
 
 /** The latest rows, oldest first: at least MOST of them if there were as many. */
 export class KeptRows {
