@@ -1,4 +1,7 @@
-"""The memory of a tab, for `browser.py`: the process as the system counts it, page and workers as the browser does."""
+"""The memory of a tab, for `browser.py`: the process as the system counts it, page and workers as the browser does.
+
+The heap of the page is counted after a full garbage collection: what is left is held.
+"""
 
 import time
 from typing import Any
@@ -32,6 +35,7 @@ def print_memory(title: str, page: Any, minutes: float, every: float) -> None:
     devtools = page.context.new_cdp_session(page)
     while time.monotonic() - begin < 60 * minutes + 1:
         measured = page.evaluate("performance.measureUserAgentSpecificMemory().then(({ bytes }) => bytes / 1e6)")
+        devtools.send("HeapProfiler.collectGarbage")
         heap = devtools.send("Runtime.getHeapUsage")["usedSize"] / 1e6
         rows.append(((time.monotonic() - begin) / 60, *resident(), measured, heap))
         print("| {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.1f} |".format(*rows[-1]), flush=True)
