@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from mien.data.duplicates import near_duplicate_groups
-from mien.data.fingerprint import Fingerprint, Fingerprints, fingerprint
+from mien.data.fingerprint import Fingerprint, Fingerprints, fingerprint, fingerprints
 from mien.errors import InputError
 
 Grey = npt.NDArray[np.uint8]
@@ -262,6 +262,15 @@ def test_a_fingerprint_holds_a_64_bit_hash_and_a_small_grey_thumb() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (3, 2), (900, 700)])
 def test_any_size_has_a_fingerprint(shape: tuple[int, int]) -> None:
     assert fingerprint(np.full(shape, 7, np.uint8)).thumb.tolist() == [[7] * 32] * 32
+
+
+def test_prints_of_several_images_are_those_of_each() -> None:
+    greys = [image(seed, side) for seed, side in enumerate((24, 32, 128, 47, 300))]
+    alone = [fingerprint(grey) for grey in greys]
+    together = fingerprints(greys)
+    assert [one.hash for one in together] == [one.hash for one in alone]
+    assert all(np.array_equal(one.thumb, other.thumb) for one, other in zip(together, alone, strict=True))
+    assert fingerprints([]) == []
 
 
 def test_copies_have_close_hashes_and_different_images_have_not() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
+from os.path import isabs
 from pathlib import Path
 from sys import intern
 
@@ -80,7 +81,7 @@ class Manifest:
         """Return the bytes of one sample's file; ImageError if it cannot be read."""
         if name in self.pixels:
             return self.pixels[name]
-        if Path(name).is_absolute():
+        if isabs(name):  # noqa: PTH117 - a path takes five times as long to make
             return read_file(Path(name))
         return self.source.read(name)
 

@@ -35,8 +35,8 @@ MIN_DETAIL = 0.92  # drawn faces of one silhouette reach a tone of 0.96, but a d
 FLAT_STD = 4.0  # grey levels; below it noise decides, so only equal thumbs match
 CLIPPED = 250.0  # grey level; a brighter thumbnail pixel may be an average of clipped white
 
-TILE_ROWS, TILE_COLUMNS = 256, 4096  # images by images, which a thread compares in one go
-STRIP = 64  # rows of a tile at a time: 2 MB, which stay in the cache of a core
+TILE_ROWS, TILE_COLUMNS = 256, 8192  # images by images, which a thread compares in one go
+STRIP = 8  # rows of a tile at a time: 0.6 MB, which stay in the cache of a core
 GATE_BATCH, ALIGN_BATCH = 1 << 14, 1 << 11  # pairs at a time
 BLOCK = 1 << 10  # images at a time
 

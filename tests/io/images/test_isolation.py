@@ -21,7 +21,7 @@ from polling import wait_until
 from mien.data.inspection import inspect_file
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError
-from mien.io.images import isolation
+from mien.io.images import examination, isolation
 from mien.io.images.decoder_process import CPU_SECONDS
 from mien.io.images.decoding import decode, load_image, open_image
 from mien.io.images.formats import FORMATS
@@ -188,7 +188,7 @@ def test_decoders_end_with_their_parent(how: signal.Signals, tmp_path: Path) -> 
     (tmp_path / "a.tif").write_bytes(encode(FACE, "TIFF"))
     code = """
         import sys, time
-        from mien.io.images import isolation
+        from mien.io.images import examination, isolation
         from mien.io.images.decoding import decode
         decode(sys.argv[1], "a")
         print(*[one._process.pid for one in isolation._Shared.pool._all], flush=True)
@@ -256,10 +256,25 @@ def test_a_forked_process_gets_decoders_of_its_own() -> None:
 
 def test_check_judges_the_same_way_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [LARGE, encode(FACE, "GIF"), encode(FACE, "PNG")[:3000], encode(FACE.convert("CMYK"), "JPEG"), b"text"]
-    there = [inspect_file("a.jpg", data) for data in files]
+    with monkeypatch.context() as all_isolated:
+        all_isolated.setattr(examination, "CHEAP", 0)
+        there = [inspect_file("a.jpg", data) for data in files]
     monkeypatch.setattr(isolation._Shared, "works", False)
     monkeypatch.setattr(isolation._Shared, "pool", None)
     for data, facts in zip(files, there, strict=True):
         here = inspect_file("a.jpg", data)
         assert (here.kinds, here.reason, here.width) == (facts.kinds, facts.reason, facts.width)
         assert np.array_equal(here.grey, facts.grey)  # type: ignore[arg-type]
+
+
+def test_check_starts_no_decoder_for_images_that_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million crops of faces would each wait for a process. The frames of a GIF are counted in one, however many."""
+    monkeypatch.setattr(isolation._Shared, "pool", None)
+    assert inspect_file("a.png", encode(FACE, "PNG")).usable
+    assert not inspect_file("a.png", encode(FACE, "PNG")[:3000]).usable
+    assert isolation._Shared.pool is None
+    try:
+        assert inspect_file("a.gif", encode(FACE, "GIF")).usable
+        assert isolation._Shared.pool is not None
+    finally:
+        isolation._close()

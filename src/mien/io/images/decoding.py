@@ -19,10 +19,10 @@ from mien.io.sniffing import head_of
 from mien.runtime.memory import release_freed_memory
 
 #: Which images are decoded in a process of their own: none but those whose header does not bound the cost; also those
-#: that may cost more than `_CHEAP`; all but tiny ones, `_TINY`, which wait for a process as long as for their decoder.
+#: that may cost more than `CHEAP`; all but tiny ones, `_TINY`, which wait for a process as long as for their decoder.
 Isolation = Literal["unbounded", "costly", "all"]
 #: Bytes and pixels, each, of an image that is decoded at once. What it costs beside them is little, too.
-_CHEAP, _TINY = 2**21, 2**16
+CHEAP, _TINY = 2**21, 2**16
 
 #: Memory for decoding is returned to the system if it was more than this, in bytes.
 _RELEASE_ABOVE = 32 * 2**20
@@ -86,9 +86,7 @@ def open_image(
     """
     options = {"shrink_to": shrink_to, "max_pixels": max_pixels}
     with ExitStack() as held:
-        small = (
-            None if isolated == "unbounded" else _open_small(source, name, _CHEAP if isolated == "costly" else _TINY)
-        )
+        small = None if isolated == "unbounded" else open_small(source, name, CHEAP if isolated == "costly" else _TINY)
         here = small is not None or (isolated == "unbounded" and _is_here(source))
         reply = None if here else run_isolated("decode", source, name, options, held)
         if reply is not None and reply.pixels is not None:
@@ -115,7 +113,7 @@ def _is_here(source: EncodedImage) -> bool:
     return not is_unbounded(source if isinstance(source, bytes) else head_of(Path(source)))
 
 
-def _open_small(source: EncodedImage, name: str, limit: int) -> tuple[OpenedImage, bytes] | None:
+def open_small(source: EncodedImage, name: str, limit: int) -> tuple[OpenedImage, bytes] | None:
     """Open the header of an image that has so few bytes and pixels, and costs little by its header; None for others."""
     if not isinstance(source, bytes):
         try:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mien.arrays import UInt8
 from mien.errors import ImageError, ImageErrorCode
+from mien.io.images.decoding import CHEAP, open_small
 from mien.io.images.headers import open_header
 from mien.io.images.isolation import DECODING_BUDGET, run_isolated
 from mien.io.images.loading import load_stored
@@ -48,7 +49,7 @@ class Examined(NamedTuple):
 
 def examine(
     data: bytes, name: str, *, min_side: int, max_aspect: float, grey_side: int,
-    reserve: Callable[[int], None] = lambda needed: None,
+    reserve: Callable[[int], None] = lambda needed: None, header: Image.Image | None = None,
 ) -> tuple[UInt8 | None, dict[str, Any]]:  # fmt: skip
     """Open an image file, and decode it if it is no animation and its sides are within limits.
 
@@ -59,6 +60,7 @@ def examine(
         max_aspect: nor is one that is longer than this many times its short side.
         grey_side: the grey version is shrunk by a whole number to at least this many pixels on its short side.
         reserve: called with the bytes that decoding takes, before it.
+        header: that of the file, if it was opened already.
 
     Returns:
         The grey version, uint8 (h, w), or None; and the fields of `Examined` by name.
@@ -66,7 +68,7 @@ def examine(
     Raises:
         ImageError: the header cannot be read.
     """
-    header = open_header(data, name)
+    header = open_header(data, name) if header is None else header
     found = Examined(header.format or "", header.width, header.height)
     try:
         if header.format not in {"MPO", "TIFF", "HEIF"}:
@@ -94,15 +96,21 @@ def examine(
 def examine_isolated(
     data: bytes, name: str, min_side: int, max_aspect: float, grey_side: int
 ) -> tuple[UInt8 | None, Examined]:  # fmt: skip
-    """Do what `examine` does in a process of its own, and in this one if there is none."""
+    """Do what `examine` does: at once for an image that costs little, in a process of its own for others.
+
+    An image that would be decoded at once if it was one of many (`images.decoding`) is so here. A GIF is not: all its
+    frames may be decoded to count them.
+    """
     options: dict[str, Any] = {"min_side": min_side, "max_aspect": max_aspect, "grey_side": grey_side}
     with ExitStack() as held:
-        reply = run_isolated("examine", data, name, options, held)
+        small = open_small(data, name, CHEAP)
+        header = small[0].image if small and small[0].image.format != "GIF" else None
+        reply = None if header else run_isolated("examine", data, name, options, held)
         if reply is not None:
             return reply.pixels, Examined(**reply.facts)
         reserve = partial(_reserve, held)
         try:
-            grey, facts = examine(data, name, reserve=reserve, **options)
+            grey, facts = examine(data, name, reserve=reserve, header=header, **options)
         except MemoryError:
             raise ImageError(name, "takes more memory than there is; shrink it", "too-much-memory") from None
         return grey, Examined(**facts)
