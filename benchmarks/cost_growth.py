@@ -7,16 +7,19 @@ all its processes; per file, it is that beyond the run on the fewest files, whic
 largest sum of what the processes have for themselves; mapped files do not count. Both hold on a busy machine. Linux
 only.
 
-    python benchmarks/cost_growth.py [--files 100 10000 1000000] [--doors check cache predict] [--plot FILE.png]
+    python benchmarks/cost_growth.py [--files 100 10000 1000000] [--only check cache predict] [--plot FILE.png]
+    python benchmarks/cost_growth.py --only check --files 1000000     # a part, beside what was recorded before
+    python benchmarks/cost_growth.py --files                          # draw what was recorded
 
-A million files were not run yet. By what a hundred thousand took, expect 9 GB of disk, and about half an hour on two
-cores that do nothing else: two minutes to write and link them, a quarter of an hour for `check`, four minutes for the
-cache and ten for `predict`. `--doors` runs one of them. Under `make bench` the plot of the docs
-is drawn, too.
+With MIEN_RECORD=1, as under `make bench`, figures are added to those that were recorded before, and the plot of the
+docs is drawn of all. A million files take up to 6.5 GB of disk: 4 for the pictures, and 2.3 for the cache or 2 for what
+`check` compares; the links and rows of `predict` take 1.5 GB. They lie in the folder for temporary files ($TMPDIR) and
+are deleted after each count, unless `--folder` names another: it keeps the pictures for the next part.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,12 +31,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from measured import RECORD, ROOT, Row, processor, record
+from measured import RECORD, ROOT, Row, processor, record, results
 
 SIDE, CELLS = 24, 6  # pixels, and squares of one grey on a side
 FOLDER = 1000  # files in a folder
 LINKED = 100  # files that the links lead to
 PLOT = ROOT / "docs" / "images" / "cost-growth.png"
+DOORS = ("check", "cache", "predict")
 
 CACHE = """
 import sys
@@ -100,29 +104,37 @@ def private(process: psutil.Popen) -> float:
     return found
 
 
-def doors(place: Path, count: int) -> dict[str, Callable[[], Cost]]:
-    """Return what measures each door on so many files below `place`."""
-    drawn, linked = place / f"drawn-{count}", place / f"linked-{count}"
+def through(door: str, place: Path, count: int) -> Cost:
+    """Measure a door on so many files, which are made in `place` unless they are there already."""
+    pictures = place / (f"linked-{count}" if door == "predict" else f"drawn-{count}")
+    if not pictures.exists():
+        draw(pictures, count) if door != "predict" else link(pictures, count, few(place))
+    with tempfile.TemporaryDirectory(dir=place) as out:
+        light = ("--no-detect", "--model", "mien-light", "--csv", f"{out}/rows.csv")
+        calls: dict[str, tuple[str | Path, ...]] = {
+            "check": ("-m", "mien", "check", "--quick", pictures),
+            "cache": ("-c", CACHE, pictures, out),
+            "predict": ("-m", "mien", "predict", pictures, *light),
+        }
+        return measured(count, calls[door])
 
-    def given() -> Path:
-        if not drawn.exists():
-            draw(drawn, count)
-        return drawn
 
-    def links() -> Path:
-        few = place / "few"
-        if not few.exists():
-            draw(few, LINKED)
-        if not linked.exists():
-            link(linked, count, sorted(few.rglob("*.pgm")))
-        return linked
+def few(place: Path) -> list[Path]:
+    """Return the files that links lead to."""
+    if not (place / "few").exists():
+        draw(place / "few", LINKED)
+    return sorted((place / "few").rglob("*.pgm"))
 
-    predict = ("--no-detect", "--model", "mien-light", "--csv", place / f"rows-{count}.csv")
-    return {
-        "check": lambda: measured(count, ["-m", "mien", "check", "--quick", given()]),
-        "cache": lambda: measured(count, ["-c", CACHE, given(), place / f"cache-{count}"]),
-        "predict": lambda: measured(count, ["-m", "mien", "predict", links(), *predict]),
-    }
+
+def recorded() -> dict[str, dict[int, Cost]]:
+    """Return what was recorded before, by door and number of files."""
+    figures = results().get("cost_growth", {"figures": {}})["figures"]
+    found: dict[str, dict[int, Cost]] = {door: {} for door in DOORS}
+    for name, figure in figures.items():
+        if match := re.fullmatch(r"(\w+), ([\d ]+) files", name):
+            files = int(match[2].replace(" ", ""))
+            found[match[1]][files] = Cost(files, figure["value"], figures[f"{name}: memory"]["value"])
+    return found
 
 
 def each(costs: Sequence[Cost]) -> list[tuple[int, float, float]]:
@@ -142,7 +154,10 @@ def plot(found: dict[str, list[Cost]], path: Path) -> None:
     def panel(ylabel: str, points: Callable[[list[Cost]], list[tuple[int, float]]]) -> Callable[[Axes], None]:
         def drawn(axis: Axes) -> None:
             for number, (door, costs) in enumerate(found.items()):
-                axis.plot(*zip(*points(costs), strict=True), marker="o", markersize=3, label=door, **line_style(number))
+                if len(costs) > 1:
+                    axis.plot(
+                        *zip(*points(costs), strict=True), marker="o", markersize=3, label=door, **line_style(number)
+                    )
             axis.set_xscale("log")
             axis.set_xlabel("files")
             axis.set_ylabel(ylabel)
@@ -162,35 +177,45 @@ def plot(found: dict[str, list[Cost]], path: Path) -> None:
     ).save(path)  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = tuple(doors(Path(), 0))
-    parser.add_argument("--files", type=int, nargs="+", default=[100, 10_000, 1_000_000], metavar="N")
-    parser.add_argument("--doors", nargs="+", choices=names, default=names)
-    parser.add_argument("--plot", type=Path, metavar="FILE.png")
-    options = parser.parse_args()
-    counts = sorted(options.files)
-    print(processor())
-    found: dict[str, list[Cost]] = {door: [] for door in options.doors}
-    with tempfile.TemporaryDirectory() as folder:
-        for count in counts:
-            for door in options.doors:
-                cost = doors(Path(folder), count)[door]()
-                found[door].append(cost)
-                print(
-                    f"{door:8} {count:9} files: {cost.seconds:9.1f} s of the processor, {cost.memory:6.0f} MiB",
-                    flush=True,
-                )
+def rows_of(found: dict[str, list[Cost]]) -> list[Row]:
+    """Return all figures: what `recorded` reads, and what they are for each file."""
     rows: list[Row] = []
     for door, costs in found.items():
-        for files, spent, held in each(costs):
-            rows += [(f"{door}: {files:,} files".replace(",", " "), "ms per file", spent)]
-            rows += [(f"{door}: memory of {files:,} files, each".replace(",", " "), "bytes", max(held, 0.0))]
+        names = [f"{door}, {f'{cost.files:,}'.replace(',', ' ')} files" for cost in costs]
+        for name, cost in zip(names, costs, strict=True):
+            rows += [(name, "s of the processor", cost.seconds), (f"{name}: memory", "MiB", cost.memory)]
+        for name, (_, spent, held) in zip(names[1:], each(costs), strict=True):
+            rows += [(f"{name}: each", "ms", spent), (f"{name}: memory for each", "bytes", max(held, 0.0))]
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, nargs="*", default=[100, 10_000, 1_000_000], metavar="N")
+    parser.add_argument("--only", nargs="+", choices=DOORS, default=DOORS)
+    parser.add_argument("--folder", type=Path, help="make the files here, and keep them for the next call")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    options = parser.parse_args()
+    print(processor())
+    found = recorded()
+    for count in sorted(options.files):
+        with tempfile.TemporaryDirectory() as folder:
+            place = options.folder or Path(folder)
+            place.mkdir(parents=True, exist_ok=True)
+            for door in options.only:
+                one = found[door][count] = through(door, place, count)
+                print(
+                    f"{door:8} {count:9} files: {one.seconds:9.1f} s of the processor, {one.memory:6.0f} MiB",
+                    flush=True,
+                )
+    listed = {door: [costs[count] for count in sorted(costs)] for door, costs in found.items() if costs}
+    rows = rows_of(listed)
     for what, unit, value in rows:
         print(f"{what}: {value:.3g} {unit}")
-    record("cost_growth", rows)
+    if options.files:
+        record("cost_growth", rows, "Figures of other `--files` and `--only` are of earlier calls.")
     if options.plot or os.environ.get(RECORD):
-        plot(found, options.plot or PLOT)
+        plot(listed, options.plot or PLOT)
 
 
 if __name__ == "__main__":

@@ -63,12 +63,13 @@ def processor() -> str:
     return f"{name}{model}; {', '.join(flags) or 'instruction sets unknown'}"
 
 
-def record(benchmark: str, rows: Iterable[Row]) -> None:
+def record(benchmark: str, rows: Iterable[Row], note: str = "") -> None:
     """Keep the figures of a benchmark for the docs; does nothing unless MIEN_RECORD is set.
 
     Args:
         benchmark: the name of its file, without `.py`.
         rows: what was measured, the unit, and the value. Of several runs, minimum, median and maximum are kept.
+        note: a sentence that readers get beside the figures.
     """
     if not os.environ.get(RECORD):
         return
@@ -80,6 +81,7 @@ def record(benchmark: str, rows: Iterable[Row]) -> None:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "versions": _versions(),
         "commit": _commit(),
+        **({"note": note} if note else {}),
         "figures": {what: _figure(unit, value) for what, unit, value in rows},
     }
     RESULTS.mkdir(exist_ok=True)

@@ -211,8 +211,9 @@ def _select(
         raise DataError(f"{path}: class '{absent[0]}' has no images; {_listing(found)}")
     if absent:
         raise DataError(f"{path}: has no class '{absent[0]}'; {_listing(found)}{did_you_mean(absent[0], names)}")
-    samples = []
-    for label, one in zip(labels, found_samples, strict=True):
+    samples, found.samples = [], found_samples
+    while found_samples:  # each is let go once it is selected: there may be a million
+        label, one = labels.pop(), found_samples.pop()
         if label in kept:
             target = _target(votes, one.votes, kept) if one.votes is not None else None
             group = one.group and intern(one.group)  # one object for all of a million files, not one each
@@ -220,7 +221,8 @@ def _select(
     if not samples:
         fix = used.sentence if used else "expected class folders like happy/ and sad/, or a CSV"
         raise DataError(f"{path}: no labelled images found; {fix}")
-    samples.sort(key=lambda sample: sample.name)
+    samples.reverse()
+    samples.sort(key=attrgetter("name"))
     unfilled = tuple(sorted(empty)) if classes is None else ()
     return Manifest(
         path, tuple(kept), tuple(samples), found.source, tuple(found.bad_entries), unfilled, found.pixels,

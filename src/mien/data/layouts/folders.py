@@ -37,7 +37,7 @@ def find_root(tree: Tree) -> tuple[PurePosixPath, list[str]]:
         inner = [one for one in below if tree.holds_data(one)] or [one for one in below if tree.has_table(one)]
         if find_parts([one.name for one in below]) or tree.has_empty_folder(root):
             return root, notes
-        if (root / TABLE_NAME).as_posix() in tree.names or (tree.has_table(root) and not inner):
+        if (root / TABLE_NAME).as_posix() in tree.tables or (tree.has_table(root) and not inner):
             return root, notes
         if len(below) == 1 and not tree.direct[root]:
             if not (
@@ -179,13 +179,14 @@ def _note_left_out(left_out: Mapping[str, Sequence[str]], parts: Collection[str]
 
 def _parts_in_classes(source: FileSource, prefix: str) -> dict[str, str]:
     """Return the parts inside class folders (`happy/train`), if every class folder holds nothing else."""
-    images = [
-        name[len(prefix) :].split("/") for name in source.names if name.startswith(prefix) and is_image_name(name)
-    ]
-    images = [place for place in images if len(place) > 1]
-    inner = find_parts({place[1] for place in images if len(place) > 2})
-    classes = {place[0] for place in images}
-    whole = len(classes) > 1 and all(len(place) > 2 and place[1] in inner for place in images)
+    folders = {
+        name[len(prefix) :].rpartition("/")[0]
+        for name in source.names if name.startswith(prefix) and is_image_name(name)
+    }  # fmt: skip
+    places = [folder.split("/") for folder in folders if folder]
+    inner = find_parts({place[1] for place in places if len(place) > 1})
+    classes = {place[0] for place in places}
+    whole = len(classes) > 1 and all(len(place) > 1 and place[1] in inner for place in places)
     return inner if whole and "train" in inner.values() else {}
 
 

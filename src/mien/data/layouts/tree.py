@@ -12,7 +12,7 @@ from mien.io.sources import FileSource
 class Tree:
     """How many images each folder of a source holds: `direct` in itself, `total` with its folders.
 
-    `names` are those of all files.
+    `tables` are the names of the CSVs.
     """
 
     def __init__(self, source: FileSource) -> None:
@@ -20,7 +20,7 @@ class Tree:
         self.direct: dict[PurePosixPath, int] = defaultdict(int)
         self.total: dict[PurePosixPath, int] = defaultdict(int)
         self._below: dict[PurePosixPath, set[PurePosixPath]] = defaultdict(set)
-        self.names = frozenset(source.names)
+        self.tables: set[str] = set()
         # Paths are made for folders only: a source may have a million files.
         files, images, tables = set(), Counter[str](), set()
         for name in source.names:
@@ -29,6 +29,7 @@ class Tree:
             if is_image_name(name):
                 images[folder] += 1
             elif name.lower().endswith(".csv"):
+                self.tables.add(name)
                 tables.add(folder)
         filled = _with_parents(files)
         self._with_empty = {one.parent for one in map(PurePosixPath, source.folders) if one not in filled}
