@@ -130,7 +130,7 @@ def test_the_name_of_a_stream_is_text() -> None:
 def test_a_reader_says_what_it_is(make_bundle: Callable[..., Path]) -> None:
     assert repr(mien.load(threads=1)) == (
         "<mien.Reader mien: angry, disgust, fear, happy, neutral, sad, surprise; reads each face (found first) "
-        "with their mirror images; answers happy from 0.45, sad from 0.2 and 2.5 times neutral, else neither>"
+        "with their mirror images; answers happy from 0.45, sad from 0.2 and 2.75 times neutral, else neither>"
     )
     own = mien.load(make_bundle(), threads=1, threshold={"sad": 0.7}, faces="largest")
     assert repr(own) == (

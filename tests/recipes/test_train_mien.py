@@ -181,16 +181,18 @@ def test_what_teachers_said_is_known_by_the_views(tmp_path: Path) -> None:
 
 def test_every_training_of_the_recipe_can_be_configured() -> None:
     """A misspelt setting would only be found after hours of training."""
-    students = itertools.product(train_mien.STUDENTS.values(), train_mien.STAGES)
+    assert train_mien.STAGES.keys() == train_mien.STUDENTS.keys()
+    students = [(own, stage) for name, own in train_mien.STUDENTS.items() for stage in train_mien.STAGES[name]]
     for settings in (
         *(teacher.settings for teacher in train_mien.TEACHERS), *({**own, **stage.settings} for own, stage in students)
     ):  # fmt: skip
         assert TrainConfig.make({**train_mien.COMMON, **settings}).size == 48
     assert {teacher.name for teacher in train_mien.TEACHERS} == set(face_networks.SOURCES)
-    for own, stage in itertools.product(train_mien.STUDENTS.values(), train_mien.STAGES):
+    for own, stage in students:
         seen = len(train_mien.VIEWS) - stage.first
         assert {**own, **stage.settings}["epochs"] % seen == 0, "the last epochs see the last views"
         assert stage.targets in train_mien.TARGETS
+    assert all(stages[-1].folder == name for name, stages in train_mien.STAGES.items())
 
 
 def an_archive(folder: Path) -> None:
@@ -258,8 +260,8 @@ def test_every_training_of_the_recipe_runs_after_the_other_and_only_once(
     monkeypatch.setattr(face_networks, "SOURCES", small)
     extra = {"epochs": 1, "width": 0.25, "batch_size": 32, "precision": "float32"}
     train_mien.train_all(tmp_path, work, extra)
-    for name, stage in itertools.product(train_mien.STUDENTS, train_mien.STAGES):
-        made = work / "runs" / stage.folder.format(name) / "model.keras"
+    for stage in itertools.chain(*train_mien.STAGES.values()):
+        made = work / "runs" / stage.folder / "model.keras"
         assert keras.saving.load_model(made).output.shape[-1] == len(EXPRESSIONS)
     for mirror in (True, False):
         settings = {**train_mien.STUDENTS["mien"], **extra}
