@@ -42,8 +42,8 @@ from shipped_model_data import UNDECIDED, Fold, read_fold, what_is_missing
 #: If the crowd is sure, it says more about what a face shows than the search term that found it. If it is not, the
 #: label is the better guide to the label, and the crowd's opinion to the crowd's: of dlib's network, the label alone
 #: made 0.964 nats against labels instead of 0.987, and 0.815 right by FER+ instead of 0.835. So the teachers know the
-#: labels, and the students hear the crowd, too; in the end `mien` hears nothing else where it is sure. `mien-light` ends
-#: without: what it gained by the crowd it lost by the labels, to fewer than fer's network names.
+#: labels, and the students hear the crowd, too; in the end `mien` hears nothing else where it is sure. `mien-light`
+#: ends without: what it gained by the crowd it lost by the labels, to fewer than fer's network names.
 TARGETS = {
     "teachers": Mix(decided=0.35, undecided=1.0),
     "students": Mix(decided=0.35, undecided=0.65),
