@@ -198,16 +198,20 @@ def _files_below(
     top: Path, exclude: Path | None, depth: int | None = None, wanted: Callable[[str], bool] = bool
 ) -> Iterator[InputItem]:
     unreadable: list[InputItem] = []
+    before = str(top / "x")[:-1]
+
+    def name_of(place: str) -> str:
+        return before + place.replace("/", os.sep)
 
     def refuse(place: str, error: OSError) -> None:
         if not place:
             raise InputError(f"{top}: the folder cannot be read ({error.strerror})")
-        unreadable.append(InputItem(str(top / place), problem=f"the folder cannot be read ({error.strerror})"))
+        unreadable.append(InputItem(name_of(place), problem=f"the folder cannot be read ({error.strerror})"))
 
     empty: str | None = None  # a folder named like an image is a row if it has none
     for place, folder in walk(top, refuse, depth, exclude):
         if empty is not None and not place.startswith(f"{empty}/"):
-            yield InputItem(str(top / empty))
+            yield InputItem(name_of(empty))
             empty = None
         yield from unreadable
         unreadable.clear()
@@ -215,17 +219,17 @@ def _files_below(
             continue
         if folder:
             empty = place if is_image_name(place) else None
-        elif _is_wanted(top / place):
+        elif _is_wanted(name := name_of(place)):
             empty = None
-            yield InputItem(str(top / place))
+            yield InputItem(name)
     if empty is not None:
-        yield InputItem(str(top / empty))
+        yield InputItem(name_of(empty))
     yield from unreadable
 
 
-def _is_wanted(path: Path) -> bool:
+def _is_wanted(name: str) -> bool:
     """Return whether a file is named like an image or a video, or begins like one."""
-    return is_clear_name(path.name) or begins_like_either(path.name, head_of(path))
+    return is_clear_name(name) or begins_like_either(name, head_of(name))
 
 
 def _is_wanted_member(source: ZipSource, member: str) -> bool:

@@ -4,6 +4,7 @@ The formats of videos: `mien.io.video.containers`.
 """
 
 import codecs
+import os
 import re
 import stat
 from itertools import chain
@@ -79,7 +80,7 @@ def is_video(name: str) -> bool:
         >>> is_video("party.MP4")
         True
     """
-    return looks_like_video(name, head_of(Path(name)))
+    return looks_like_video(name, head_of(name))
 
 
 def looks_like_video(name: str, head: bytes) -> bool:
@@ -109,12 +110,13 @@ def is_image_name(name: str) -> bool:
     return splitext(name)[1].lower() in _SUFFIXES
 
 
-def head_of(path: Path) -> bytes:
+def head_of(path: str | Path) -> bytes:
     """Return the first bytes of a file; nothing if it cannot be read or is not a regular file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        # There may be a million names: to make a path of each takes as long as to read it.
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
             return b""
-        with path.open("rb") as stream:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
             return stream.read(HEAD)
     except (OSError, ValueError):
         return b""

@@ -74,7 +74,7 @@ def same_file(name: str | Path, target: str | Path) -> bool:
     if os.path.abspath(name) == os.path.abspath(target):  # noqa: PTH100
         return True
     try:
-        return os.path.samefile(name, target)  # noqa: PTH121
+        return os.path.samefile(target, name)  # noqa: PTH121 - the target first: it hardly ever exists
     except (OSError, ValueError):
         return False
 

@@ -1,5 +1,6 @@
 """Decode images of any kind to upright RGB: in this process what is known to cost little, in others the rest."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -110,7 +111,7 @@ def open_image(
 
 def _is_here(source: EncodedImage) -> bool:
     """Return whether the format of an image bounds its cost, so that it may be decoded in this process."""
-    return not is_unbounded(source if isinstance(source, bytes) else head_of(Path(source)))
+    return not is_unbounded(source if isinstance(source, bytes) else head_of(os.fsdecode(source)))
 
 
 def open_small(source: EncodedImage, name: str, limit: int) -> tuple[OpenedImage, bytes] | None:
