@@ -103,13 +103,13 @@ def examine_isolated(
     """
     options: dict[str, Any] = {"min_side": min_side, "max_aspect": max_aspect, "grey_side": grey_side}
     with ExitStack() as held:
-        small = open_small(data, name, CHEAP)
-        header = small[0].image if small and small[0].image.format != "GIF" else None
-        reply = None if header else run_isolated("examine", data, name, options, held)
-        if reply is not None:
-            return reply.pixels, Examined(**reply.facts)
-        reserve = partial(_reserve, held)
         try:
+            small = open_small(data, name, CHEAP)
+            header = small[0].image if small and small[0].image.format != "GIF" else None
+            reply = None if header else run_isolated("examine", data, name, options, held)
+            if reply is not None:
+                return reply.pixels, Examined(**reply.facts)
+            reserve = partial(_reserve, held)
             grey, facts = examine(data, name, reserve=reserve, header=header, **options)
         except MemoryError:
             raise ImageError(name, "takes more memory than there is; shrink it", "too-much-memory") from None
