@@ -49,9 +49,12 @@ $(WEB_READY): web/package.json web/package-lock.json web/.npmrc
 	@touch $@
 
 # Needs no network, except once for the packages of web/, whose tests are skipped without them. The two workers share the tests evenly: one takes over tests from the other when it has none left.
+# Commands that tests start read compiled code, also where nobody else may write it. Plugins that no test needs would
+# have their hundreds of modules rewritten in each worker.
 test: setup
 	@$(MAKE) --no-print-directory $(WEB_READY) || echo "the packages of web/ cannot be installed: its tests are skipped"
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' --durations 10
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --disable-plugin-autoload -p xdist -p hypothesispytest \
+		-n 2 --dist worksteal -m 'not slow' --durations 10
 
 test-slow: $(VENV)/.ready-slow
 	$(BIN)/python -m pytest -m slow

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from mien.data.synthetic.faces import write_dataset
 
@@ -24,6 +22,9 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
     """Return a function that runs a notebook in `tmp_path`, a line replaced if given, and returns its text."""
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.setenv("HOME", str(tmp_path))
+
+    import nbformat  # seconds, which only the worker that runs a notebook needs to spend
+    from nbclient import NotebookClient
 
     def run(name: str, line: str = "", changed: str = "") -> str:
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)  # type: ignore[no-untyped-call]
