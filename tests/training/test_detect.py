@@ -125,7 +125,7 @@ def test_where_faces_are_small_the_default_beats_whole_images_by_far(tmp_path: P
 
     data = write(tmp_path / "data", ("bright", "dark"), small)
     new = [(label, np.asarray(small(label, 5000 + seed))) for seed in range(10) for label in ("bright", "dark")]
-    settings, share = {**TINY, "epochs": 25, "learning_rate": 3e-3}, {}
+    settings, share = {**TINY, "epochs": 15, "learning_rate": 3e-3}, {}
     for detect in (None, False):
         config = TrainConfig.make({**settings, "detect": detect})
         reader = mien.load(train_source(TrainingSource(data), config, tmp_path / f"run-{detect}").folder)
@@ -182,7 +182,7 @@ def test_a_resumed_run_keeps_what_was_decided(photos: Path, tmp_path: Path) -> N
     assert config.detect is None
     start_run(source, config, tmp_path / "run", split_data(audited, config), QuietReporter())
     for number in range(80):
-        texture(200 + number).save(data / ("bright", "dark")[number % 2] / f"more{number}.png")
+        texture(200 + number, (160, 120)).save(data / ("bright", "dark")[number % 2] / f"more{number}.png")
     assert not audit_source(TrainingSource(data), QuietReporter()).detection.detect
     result = resume_run(tmp_path / "run")
     assert result.detection == audited.detection

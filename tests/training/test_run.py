@@ -15,6 +15,7 @@ from pathlib import Path
 import killing
 import numpy as np
 import pytest
+from PIL import Image
 from reporters import RecordingReporter
 
 import mien
@@ -30,12 +31,17 @@ from mien.training.result import TrainingResult
 from mien.training.run import failure_noted, start_run
 from mien.training.run_data import open_crops
 from mien.training.runs import read_run
-from mien.training.source import TrainingSource, audit_source
+from mien.training.source import AuditedSource, TrainingSource, audit_source
 from mien.training.train import resume_training, train_source
 
-#: The classic network is the quickest to build; one run, and the one that is killed, have deeper ones.
-TINY = {"network": "classic", "size": 24, "width": 0.25, "batch_size": 16, "augment": "light", "label_smoothing": 0.0}
+#: The classic network is the quickest to build; the ones that are killed and that learn are deeper. Whether faces are
+#: found first is decided in test_detect.py, from a sample whose search takes as long as such a training.
+TINY = {
+    "network": "classic", "size": 24, "width": 0.25, "batch_size": 16, "augment": "light", "label_smoothing": 0.0,
+    "detect": False,
+}  # fmt: skip
 COMMAND = [sys.executable, "-m", "mien"]
+Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     """A finished tiny run, for the tests that only look at one."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    return train_source(TrainingSource(data), TrainConfig.make({**TINY, "network": "residual", "epochs": 2}), out)
+    return train_source(TrainingSource(data), TrainConfig.make({**TINY, "colour": "grey", "epochs": 2}), out)
 
 
 def mien_command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -58,7 +64,12 @@ def mien_command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.
 
 
 def flags(settings: dict[str, object]) -> list[str]:
-    return [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    words = {name: "no" if value is False else str(value) for name, value in settings.items()}
+    return [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+def audited(folder: Path) -> AuditedSource:
+    return audit_source(TrainingSource(folder), QuietReporter(), detect=False)
 
 
 def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> None:
@@ -89,7 +100,7 @@ def test_a_run_folder_holds_everything(finished: TrainingResult, data: Path) -> 
     assert 0 <= low < metrics["accuracy"]["value"] <= high <= 1
 
 
-@pytest.mark.parametrize(("each", "fitted"), [(40, False), (250, True)])
+@pytest.mark.parametrize(("each", "fitted"), [(20, False), (170, True)])
 def test_too_few_images_to_fit_a_temperature_are_said(tmp_path: Path, each: int, fitted: bool) -> None:
     write_dataset(tmp_path / "drawn", each, seed=5, size=32)
     reporter = RecordingReporter()
@@ -115,8 +126,7 @@ def test_too_few_images_to_fit_a_temperature_are_said(tmp_path: Path, each: int,
 
 def test_the_same_seed_gives_the_same_split_and_another_gives_another(data: Path, tmp_path: Path) -> None:
     def splits(seed: int) -> tuple[str, ...]:
-        audited = audit_source(TrainingSource(data), QuietReporter())
-        return split_data(audited, TrainConfig(seed=seed)).splits
+        return split_data(audited(data), TrainConfig(seed=seed)).splits
 
     assert splits(1) == splits(1)
     assert splits(1) != splits(2)
@@ -145,35 +155,32 @@ def _crop(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return crop(load_image(path), TINY["size"], 1)  # type: ignore[arg-type]
 
 
-def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: TrainingResult, data: Path) -> None:
-    found = mien_command("evaluate", data, "--model", finished.folder)
-    assert found.returncode == 0
+def test_judging_a_run_on_what_it_was_trained_on_is_said(finished: TrainingResult, data: Path, call: Call) -> None:
+    status, _, said = call("evaluate", data, "--model", finished.folder)
+    assert status == 0
     with (finished.folder / "split.csv").open() as stream:
         count = sum(row["part"] == "train" for row in csv.DictReader(stream))
-    assert found.stderr.startswith(f"mien: {count} of these 120 ")
-    held_out = mien_command("evaluate", "--model", finished.folder)
-    assert "trained on" not in held_out.stderr
+    assert said.startswith(f"mien: {count} of these 120 ")
 
 
-def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: TrainingResult) -> None:
-    found = mien_command("evaluate", "--model", finished.folder, "--json", "-")
-    assert found.returncode == 0, found.stderr
+def test_evaluating_a_run_needs_no_arguments_and_gives_its_own_figures(finished: TrainingResult, call: Call) -> None:
+    status, printed, said = call("evaluate", "--model", finished.folder, "--json", "-")
+    assert status == 0, said
+    assert "trained on" not in said
     stored = json.loads((finished.folder / "metrics.json").read_text())
-    assert json.loads(found.stdout)["accuracy"] == stored["accuracy"]
+    assert json.loads(printed)["accuracy"] == stored["accuracy"]
 
 
 @pytest.mark.parametrize("optimizer", [pytest.param("adam", marks=pytest.mark.slow), "muon"])
 def test_a_trained_network_beats_chance_by_a_margin(tmp_path: Path, optimizer: str) -> None:
     """Upright against upside-down faces: a tiny network learns it in seconds, and only by learning."""
-    from PIL import Image
-
     write_dataset(tmp_path / "drawn", 120, seed=11, size=48)
     for label, turned in (("upright", False), ("upside-down", True)):
         (tmp_path / "data" / label).mkdir(parents=True)
         for path in (tmp_path / "drawn" / ("sad" if turned else "happy")).iterdir():
             with Image.open(path) as image:
                 (image.rotate(180) if turned else image).save(tmp_path / "data" / label / f"{path.stem}.png")
-    settings = {**TINY, "network": "residual", "epochs": 8, "augment": "none", "learning_rate": 3e-3}
+    settings = {**TINY, "network": "light", "epochs": 8, "augment": "none", "learning_rate": 3e-3}
     config = TrainConfig.make({**settings, "optimizer": optimizer})
     done = train_source(TrainingSource(tmp_path / "data"), config, tmp_path / "run")
     assert done.predictions.metrics.accuracy.low >= 0.6
@@ -201,7 +208,7 @@ def test_sgd_and_several_classes_and_soft_labels_train(faces: Path, tmp_path: Pa
 
 
 def test_killed_twice_and_resumed_a_run_has_the_history_of_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
-    settings = {**TINY, "network": "stack", "epochs": 6, "dropout": 0.3, "augment": "strong"}
+    settings = {**TINY, "network": "stack", "epochs": 4, "dropout": 0.3, "augment": "strong"}
     options = ["--deterministic", *flags(settings)]
     whole = mien_command("train", data, "--out", tmp_path / "whole", *options)
     assert whole.returncode == 0, whole.stderr
@@ -209,9 +216,9 @@ def test_killed_twice_and_resumed_a_run_has_the_history_of_an_uninterrupted_one(
     begun = killing.run(tmp_path / "killed", ["train", data, "--out", tmp_path / "killed", *options], step=20)
     assert killing.killed(begun)
     assert (tmp_path / "killed" / "augmented.png").exists() and not read_history(tmp_path / "killed")
-    begun = killing.run(tmp_path / "killed", ["train", "--resume", tmp_path / "killed"], step=68)  # in the fourth epoch
+    begun = killing.run(tmp_path / "killed", ["train", "--resume", tmp_path / "killed"], step=48)  # in the third epoch
     assert killing.killed(begun)
-    assert 2 <= len(read_history(tmp_path / "killed")) < 6
+    assert 2 <= len(read_history(tmp_path / "killed")) < 4
     resumed = mien_command("train", "--resume", tmp_path / "killed")
     assert resumed.returncode == 0, resumed.stderr
     expected, found = read_history(tmp_path / "whole"), read_history(tmp_path / "killed")
@@ -221,9 +228,6 @@ def test_killed_twice_and_resumed_a_run_has_the_history_of_an_uninterrupted_one(
         )
     ours, theirs = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("killed", "whole"))
     assert ours["accuracy"] == theirs["accuracy"]
-    again = mien_command("train", "--resume", tmp_path / "killed")
-    assert again.returncode == 2
-    assert "this run is finished" in again.stderr
 
 
 def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path) -> None:
@@ -243,9 +247,7 @@ def test_ctrl_c_is_one_line_that_says_how_to_continue(data: Path, tmp_path: Path
     assert not list((tmp_path / "run").glob("*.part*"))
 
 
-def test_a_folder_whose_name_looks_like_markup(
-    data: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_a_folder_whose_name_looks_like_markup(data: Path, tmp_path: Path, call: Call) -> None:
     out = tmp_path / "[" / "b]x"
     code, said, _ = call("train", data, "--out", out, *flags({**TINY, "epochs": 1}))
     assert code == 0
@@ -311,8 +313,6 @@ def test_cross_validation_judges_every_image_once(data: Path, tmp_path: Path) ->
 
 
 def test_given_parts_are_used_as_given_and_leaked_copies_are_not_trained_on(data: Path, tmp_path: Path) -> None:
-    import shutil
-
     for label in ("happy", "sad"):
         files = sorted((data / label).iterdir())
         for part, chosen in (("train", files[:30]), ("val", files[30:45])):
@@ -362,9 +362,9 @@ def test_bad_calls_are_one_line_and_leave_nothing(data: Path, tmp_path: Path, fa
 
 def test_a_run_whose_images_have_gone_says_so(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", 20, seed=1, size=48)
-    audited = audit_source(TrainingSource(tmp_path / "d"), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    start_run(TrainingSource(tmp_path / "d"), config, tmp_path / "r", split_data(audited, config), QuietReporter())
+    split = split_data(audited(tmp_path / "d"), config)
+    start_run(TrainingSource(tmp_path / "d"), config, tmp_path / "r", split, QuietReporter())
     next((tmp_path / "d" / "sad").iterdir()).unlink()
     with pytest.raises(
         TrainingError, match=r"is no longer there \(1 file in all\); put back what it was, or train anew"
@@ -378,9 +378,7 @@ def test_a_run_whose_images_have_changed_says_so_and_goes_on_once_they_are_as_be
     write_dataset(tmp_path / "d", 20, seed=1, size=48)
     (tmp_path / "d" / "sad" / "broken.png").write_bytes(b"none")
     config, source = TrainConfig.make({**TINY, "epochs": 1}), TrainingSource(tmp_path / "d")
-    start_run(
-        source, config, tmp_path / "r", split_data(audit_source(source, QuietReporter()), config), QuietReporter()
-    )
+    start_run(source, config, tmp_path / "r", split_data(audited(tmp_path / "d"), config), QuietReporter())
     open_crops(tmp_path / "r")
     first, second, *_ = sorted((tmp_path / "d" / "happy").iterdir())
     before, times = first.read_bytes(), first.stat()
@@ -411,7 +409,7 @@ def test_a_run_whose_labels_have_changed_says_so(tmp_path: Path) -> None:
     ):
         table.write_text("\n".join([header, *(f"{name},{label}" for name, label in rows.items())]))
         source, run = TrainingSource(table), tmp_path / kind
-        start_run(source, config, run, split_data(audit_source(source, QuietReporter()), config), QuietReporter())
+        start_run(source, config, run, split_data(audited(table), config), QuietReporter())
         table.write_text("\n".join([header, *(f"{name},{label}" for name, label in {**rows, names[3]: other}.items())]))
         with pytest.raises(TrainingError) as caught:
             resume_training(run)
@@ -419,18 +417,16 @@ def test_a_run_whose_labels_have_changed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_said_so(data: Path, tmp_path: Path) -> None:
-    audited = audit_source(TrainingSource(data), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited, config), QuietReporter())
+    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited(data), config), QuietReporter())
     (tmp_path / "r" / "checkpoint.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(TrainingError, match=r"checkpoint\.npz: the checkpoint is damaged"):
         resume_training(tmp_path / "r")
 
 
 def test_a_run_that_is_being_trained_is_not_resumed_by_another_process(data: Path, tmp_path: Path) -> None:
-    audited = audit_source(TrainingSource(data), QuietReporter())
     config = TrainConfig.make({**TINY, "epochs": 1})
-    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited, config), QuietReporter())
+    start_run(TrainingSource(data), config, tmp_path / "r", split_data(audited(data), config), QuietReporter())
     before = sorted(path.name for path in (tmp_path / "r").iterdir())
     with locked(tmp_path / "r" / LOCK):
         assert read_run(tmp_path / "r").state == "training"
@@ -458,17 +454,17 @@ def test_what_cannot_be_written_says_what_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounts a small disk")
-def test_a_full_disk_is_one_line_and_training_can_go_on_elsewhere(data: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_nothing_half_written_is_left(data: Path, tmp_path: Path, call: Call) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(disk)], check=False)
     if mounted.returncode:
         pytest.skip("no right to mount")
     try:
-        found = mien_command("train", data, "--out", disk / "run", *flags({**TINY, "epochs": 1}))
-        assert found.returncode == 2
-        assert "cannot be written (No space left on device)" in found.stderr.splitlines()[-1]
-        assert "Traceback" not in found.stderr
+        status, _, said = call("train", data, "--out", disk / "run", *flags({**TINY, "epochs": 1}))
+        assert status == 2
+        assert "cannot be written (No space left on device)" in said.splitlines()[-1]
+        assert "Traceback" not in said
         assert not list(disk.rglob("*.part*"))
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)  # this process may hold a file of it

@@ -54,7 +54,7 @@ def test_a_result_is_json_and_a_table(result: TrainingResult) -> None:
 
 
 def test_names_in_a_table_are_escaped(faces: Path, tmp_path: Path) -> None:
-    found = mien.train(faces, out=tmp_path / "<b>", rename={"happy": "<i>"}, **TINY)
+    found = mien.train(faces, out=tmp_path / "<b>", rename={"happy": "<i>"}, detect=False, **TINY)
     assert "&lt;b&gt;, evaluated" in found._repr_html_()
     assert "<i>" not in found._repr_html_()
 
@@ -63,7 +63,7 @@ def test_the_default_folder_is_named_by_data_and_network(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert mien.train(faces, **TINY).folder == Path("mien-runs") / "faces-classic"
+    assert mien.train(faces, detect=False, **TINY).folder == Path("mien-runs") / "faces-classic"
     reporter = RecordingReporter()
     with pytest.raises(
         OutputError, match=r"holds a finished run; give another name, such as `out='mien-runs/faces-c.*-2'`"
@@ -74,7 +74,7 @@ def test_the_default_folder_is_named_by_data_and_network(
 
 def test_settings_override_those_of_a_file(faces: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('network = "classic"\nsize = 32\nwidth = 0.1\nepochs = 3\n')
-    found = mien.train(faces, out=tmp_path / "run", config=tmp_path / "settings.toml", epochs=1)
+    found = mien.train(faces, out=tmp_path / "run", config=tmp_path / "settings.toml", epochs=1, detect=False)
     assert len(found.history) == 1
     assert "size = 32" in (found.folder / CONFIG).read_text()
 
@@ -87,7 +87,7 @@ class Interrupt(QuietReporter):
 
 
 def test_an_interrupted_run_is_resumed(faces: Path, tmp_path: Path) -> None:
-    settings = {**TINY, "epochs": 2}
+    settings = {**TINY, "epochs": 2, "detect": False}
     with pytest.raises(KeyboardInterrupt):
         mien.train(faces, out=tmp_path / "run", reporter=Interrupt(), **settings)
     assert not (tmp_path / "run" / FAILED).exists()
@@ -136,7 +136,7 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(
 
 def test_the_numbers_to_beat_are_printed_and_reported(faces: Path, tmp_path: Path, call: Call) -> None:
     flags = [f"--{name}={value}" for name, value in TINY.items() if name != "deterministic"]
-    status, said, errors = call("train", faces, "--out", tmp_path / "run", *flags)
+    status, said, errors = call("train", faces, "--out", tmp_path / "run", "--no-detect", *flags)
     assert status == 0, errors
     stored = json.loads((tmp_path / "run" / METRICS).read_text())
     shipped, largest = stored["baselines"]["shipped"], stored["baselines"]["largest_class"]

@@ -37,10 +37,10 @@ def drawn(number: int, channels: int) -> Any:
 CROPS = drawn(240, 1)
 
 
-def trained(network: str, crops: Any, folder: Path) -> Path:
+def trained(network: str, crops: Any, folder: Path, width: float = 0.25) -> Path:
     """Train a small network on drawn faces until it knows most of them, and export it with words of its own."""
     keras.utils.set_random_seed(0)
-    settings = {"network": network, "size": SIDE, "width": 0.25, "colour": "grey" if crops.shape[3] == 1 else "rgb"}
+    settings = {"network": network, "size": SIDE, "width": width, "colour": "grey" if crops.shape[3] == 1 else "rgb"}
     model = build(TrainConfig.make(settings), 2)
     model.compile("adam", "binary_crossentropy")
     model.fit(crops.astype(np.float32), np.arange(len(crops)) % 2, batch_size=16, epochs=6, verbose=0)
@@ -51,7 +51,8 @@ def trained(network: str, crops: Any, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained("residual", CROPS, tmp_path_factory.mktemp("residual"))
+    """A network with shortcuts and maps; one that scales its channels, too, is in test_pretrained_kernels.py."""
+    return trained("light", CROPS, tmp_path_factory.mktemp("light"), 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_the_words_stay(bundle: Path, tmp_path: Path) -> None:
         for config in (before, after)
     ]
     assert unchanged[0] == unchanged[1]
-    assert after.about["network"] == "residual"
+    assert after.about["network"] == "light"
     assert after.about["quantised"]["from_sha256"] == before.sha256
     card = (tmp_path / "int8" / "CARD.md").read_text()
     assert card.startswith("# smaller\n")

@@ -320,7 +320,7 @@ def test_a_large_dataset_trains_what_was_asked_for(
 def test_a_begun_run_resumes_without_its_source_of_weights_and_a_new_one_cannot(weights: Path, tmp_path: Path) -> None:
     write_dataset(tmp_path / "drawn", 12, seed=1, size=48)
     source = shutil.copytree(weights, tmp_path / "source")
-    config = build_config({"start_from": str(source), "epochs": 2})
+    config = build_config({"start_from": str(source), "epochs": 2, "detect": False})
     for name, epochs in (("begun", 1), ("new", 0)):
         with pytest.raises(KeyboardInterrupt):
             train_source(

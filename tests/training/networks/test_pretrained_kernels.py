@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,19 @@ def network() -> Any:
     return found
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["single", "half"])
-def bundle(network: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out: Path = tmp_path_factory.mktemp("bundle") / "own"
-    export_bundle(network, LABELS, CROPS, out, half=request.param)
-    write_weights(network, CONFIG, out / WEIGHTS_FILE, load_bundle(out).model)
-    return out
+@pytest.fixture(scope="module")
+def bundles(network: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Its bundles in single and in half precision, with weights; copy one before changing it."""
+    found = {name: tmp_path_factory.mktemp("bundle") / name for name in ("single", "half")}
+    for name, out in found.items():
+        export_bundle(network, LABELS, CROPS, out, half=name == "half")
+        write_weights(network, CONFIG, out / WEIGHTS_FILE, load_bundle(out).model)
+    return found
+
+
+@pytest.fixture(params=["single", "half"])
+def bundle(bundles: dict[str, Path], request: pytest.FixtureRequest) -> Path:
+    return bundles[request.param]
 
 
 def loaded(folder: Path) -> Any:
@@ -92,23 +100,19 @@ def test_a_kernel_whose_factor_vanished_is_stored(network: Any, tmp_path: Path) 
             np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=2**-10, atol=2e-6)
 
 
-def test_half_precision_halves_the_file_and_keeps_the_answers(network: Any, tmp_path: Path) -> None:
-    sizes, answers = [], []
-    for half in (False, True):
-        out = tmp_path / str(half)
-        export_bundle(network, LABELS, CROPS, out, half=half)
-        sizes.append((out / "model.onnx").stat().st_size)
-        answers.append(Classifier(load_bundle(out), device="cpu").logits(CROPS))
+def test_half_precision_halves_the_file_and_keeps_the_answers(bundles: dict[str, Path]) -> None:
+    folders = [bundles["single"], bundles["half"]]
+    sizes = [(folder / "model.onnx").stat().st_size for folder in folders]
+    answers = [Classifier(load_bundle(folder), device="cpu").logits(CROPS) for folder in folders]
     assert sizes[1] < 0.6 * sizes[0]
     np.testing.assert_allclose(answers[0], answers[1], atol=0.01)
     assert np.abs(answers[0] - answers[1]).max() > 0
 
 
-def test_a_bundle_in_half_precision_is_quantised(network: Any, tmp_path: Path) -> None:
-    for half in (False, True):
-        export_bundle(network, LABELS, CROPS, tmp_path / str(half), half=half)
-        quantize_bundle(tmp_path / str(half), CROPS, tmp_path / f"int8 {half}", name="int8")
-    sizes = [len(load_bundle(tmp_path / f"int8 {half}").model) for half in (False, True)]
+def test_a_bundle_in_half_precision_is_quantised(bundles: dict[str, Path], tmp_path: Path) -> None:
+    for name, folder in bundles.items():
+        quantize_bundle(folder, CROPS, tmp_path / name, name="int8")
+    sizes = [len(load_bundle(tmp_path / name).model) for name in ("single", "half")]
     assert abs(sizes[1] / sizes[0] - 1) < 0.01
 
 
@@ -145,11 +149,9 @@ def no_graph(folder: Path) -> None:
     ],
 )
 def test_a_graph_that_lacks_them_is_one_line(
-    network: Any, tmp_path: Path, change: Callable[[Path], Any], words: str
+    bundles: dict[str, Path], tmp_path: Path, change: Callable[[Path], Any], words: str
 ) -> None:
-    folder = tmp_path / "own"
-    export_bundle(network, LABELS, CROPS, folder)
-    write_weights(network, CONFIG, folder / WEIGHTS_FILE, load_bundle(folder).model)
+    folder = shutil.copytree(bundles["single"], tmp_path / "own")
     change(folder)
     with pytest.raises(BundleError) as caught:
         loaded(folder)

@@ -17,6 +17,7 @@ from mien.training.source import TrainingSource
 
 Call = Callable[..., tuple[int, str, str]]
 BASE = {"network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 1, "batch_size": 16}
+BASE["detect"] = False  # test_detect.py lets an experiment decide whether faces are found first
 TOML = """
 title = "Which rate?"
 seeds = 1
@@ -27,6 +28,7 @@ width = 0.1
 colour = "grey"
 epochs = 1
 batch_size = 16
+detect = false
 [grid]
 learning_rate = [0.001, 0.01]
 """

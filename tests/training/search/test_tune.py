@@ -23,14 +23,18 @@ from mien.errors import DataError, OutputError, TrainingError
 from mien.training.config import TrainConfig
 from mien.training.reporter import QuietReporter
 from mien.training.search.results import Trial, TuningResult, read_result, write_result
-from mien.training.search.study import Budget
+from mien.training.search.study import Budget, run_trials
 from mien.training.search.tune import Options, Tuning, tune
 from mien.training.source import TrainingSource
 
 optuna = pytest.importorskip("optuna")
 
-#: A network that is built and trained in a second.
-TINY = {"network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 2, "batch_size": 16}
+#: A network that is built and trained in a second; test_detect.py lets a study decide whether faces are found first.
+TINY = {
+    "network": "classic", "size": 32, "width": 0.1, "colour": "grey", "epochs": 2, "batch_size": 16, "detect": False,
+}  # fmt: skip
+#: The same as flags.
+FIXED = [part for name, value in TINY.items() if name != "detect" for part in ("--fix", f"{name}={value}")]
 #: Each step multiplies the weights by -9, so that the loss overflows.
 DIVERGING = {
     **TINY, "optimizer": "sgd", "learning_rate": 10.0, "weight_decay": 1.0, "activation": "leaky_relu", "batch_size": 2,
@@ -57,7 +61,7 @@ def accuracies(found: Tuning) -> list[float | None]:
 
 @pytest.fixture(scope="module")
 def finished(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
-    found = run(parts, tmp_path_factory.mktemp("runs") / "study", 5)
+    found = run(parts, tmp_path_factory.mktemp("runs") / "study", 3)
     write_result(read_result(found), found.folder)
     return found
 
@@ -66,12 +70,12 @@ def test_the_folder_says_everything(finished: Tuning) -> None:
     names = {path.name for path in finished.folder.iterdir()}
     assert {"best.toml", "trials.csv", "summary.json", "history.png", "split.csv", "study.db", "trials"} <= names
     summary = json.loads((finished.folder / "summary.json").read_text())
-    assert len(summary["trials"]) == 5
+    assert len(summary["trials"]) == 3
     assert summary["trials"][0]["default"] is True
     assert summary["validation"] == 24
     assert summary["best_accuracy"] == max(row["accuracy"] for row in summary["trials"] if row["accuracy"] is not None)
     assert "significant" in summary["conclusion"] or "nothing better was found" in summary["conclusion"]
-    assert len((finished.folder / "trials.csv").read_text().splitlines()) == 6
+    assert len((finished.folder / "trials.csv").read_text().splitlines()) == 4
     assert (finished.folder / "history.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -103,8 +107,8 @@ def test_trials_train_only_on_train_and_are_judged_only_on_validation(finished: 
 def test_every_trial_says_what_it_came_to(
     parts: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:
-    fixed = [part for name, value in TINY.items() for part in ("--fix", f"{name}={value}")]
-    code, _, errors = call("tune", parts, "--out", tmp_path / "study", *fixed, "--search", "dropout", "--trials", 3)
+    options = (*FIXED, "--no-detect", "--search", "dropout", "--trials", 3)
+    code, _, errors = call("tune", parts, "--out", tmp_path / "study", *options)
     assert code == 0, errors
     trials = json.loads((tmp_path / "study" / "summary.json").read_text())["trials"]
     said = [line for line in errors.splitlines() if "best so far" in line]
@@ -118,8 +122,8 @@ def test_every_trial_says_what_it_came_to(
 
 def test_the_same_call_says_what_was_finished_before(finished: Tuning, parts: Path) -> None:
     reporter = RecordingReporter()
-    tune(TrainingSource(parts), TINY, finished.folder, Options(Budget(5)), SEARCH, reporter)
-    assert reporter.said == ["resuming: 5 trials finished before"]
+    tune(TrainingSource(parts), TINY, finished.folder, Options(Budget(3)), SEARCH, reporter)
+    assert reporter.said == ["resuming: 3 trials finished before"]
 
 
 def test_a_trial_that_failed_says_why(parts: Path, tmp_path: Path) -> None:
@@ -161,28 +165,25 @@ def test_the_test_part_changes_nothing(parts: Path, tmp_path: Path) -> None:
     assert accuracies(run(data, tmp_path / "unreadable")) == plain
 
 
-def test_no_file_of_the_test_part_is_opened_by_trials(parts: Path, tmp_path: Path) -> None:
-    code = f"""
-import sys
-from pathlib import Path
-opened = []
-sys.addaudithook(lambda event, what: opened.append(str(what[0])) if event == "open" else None)
-from mien.training.search import tune as module
-real = module.run_trials
-def watched(*arguments):
-    del opened[:]
-    real(*arguments)
-module.run_trials = watched
-from mien.training.source import TrainingSource
-from mien.training.search.study import Budget
-source, out = TrainingSource(Path({str(parts)!r})), Path({str(tmp_path / "study")!r})
-module.tune(source, {TINY!r}, out, module.Options(Budget(1)), {SEARCH!r})
-images = [name for name in opened if {str(parts)!r} in name]
-print(sum("/test/" in name for name in images), sum("/train/" in name for name in images))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0", "48"]
+def test_no_file_of_the_test_part_is_opened_by_trials(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    watching: list[bool] = []
+    sys.addaudithook(lambda event, what: opened.append(str(what[0])) if watching and event == "open" else None)
+
+    def watched(*arguments: Any) -> None:
+        watching.append(True)
+        try:
+            run_trials(*arguments)
+        finally:
+            watching.clear()  # a hook stays as long as the process
+
+    monkeypatch.setattr("mien.training.search.tune.run_trials", watched)
+    run(parts, tmp_path / "study", 1)
+    images = [name for name in opened if str(parts) in name]
+    assert sum("/test/" in name for name in images) == 0
+    assert sum("/train/" in name for name in images) == 48
 
 
 def test_the_split_is_the_one_that_training_makes(faces: Path, tmp_path: Path) -> None:
@@ -273,9 +274,8 @@ def test_data_that_cannot_be_used_leave_no_folder(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command_is_killed_and_goes_on_and_two_share_it(parts: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    fixed = [part for name, value in {**TINY, "epochs": 12}.items() for part in ("--fix", f"{name}={value}")]
-    command = [sys.executable, "-m", "mien", "tune", str(parts), "--out", str(out), *fixed, "--silent-after", "12",
-               "--search", "learning_rate,dropout", "--trials", "6"]  # fmt: skip
+    command = [sys.executable, "-m", "mien", "tune", str(parts), "--out", str(out), *FIXED, "--fix", "epochs=12",
+               "--no-detect", "--silent-after", "12", "--search", "learning_rate,dropout", "--trials", "6"]  # fmt: skip
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(out.glob("trials/*/checkpoint.npz")):
         assert first.poll() is None
