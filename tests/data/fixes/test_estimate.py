@@ -1,6 +1,6 @@
 """The interval of what is left holds the truth, whatever the order of the list is worth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.data.fixes.estimate import (
-    Draws,
-    Remaining,
-    draw_order,
-    estimate_remaining,
-    hypergeometric_interval,
-    interleave,
-)
+from mien.data.fixes.estimate import Draws, Remaining, draw_order, estimate_remaining, interleave
 
 RATES: list[Callable[[float], float]] = [lambda place: 0.9 * 0.01**place, lambda place: 0.2, lambda place: 0.4 * place]
+
+
+def shown(ranked: Sequence[str], drawn: Sequence[str], issues: int = 0) -> Draws:
+    """Return the order in which images are shown, some drawn by chance."""
+    order, by_chance = interleave(ranked, drawn, issues)
+    return Draws(order, [place for place, name in enumerate(order) if name in by_chance])
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -28,10 +27,10 @@ def test_the_interval_holds_in_95_percent_of_sessions(rate: Callable[[float], fl
     for session in range(300):
         truth = {name: bool(rng.random() < rate(place / 300)) for place, name in enumerate(names)}
         drawn = draw_order(names, session)
-        order, by_chance = interleave(names, drawn, issues=60)
-        seen = {name: truth[name] for name in order[:180]}
-        found = estimate_remaining(Draws(names, drawn), seen, by_chance)
-        left = sum(truth[name] for name in order[180:])
+        draws = [shown(names, drawn, issues=60)]
+        seen = {name: truth[name] for name in draws[0].order[:180]}
+        found = estimate_remaining(draws, seen, names)
+        left = sum(truth[name] for name in draws[0].order[180:])
         assert found.wrong is not None
         held.append(found.low <= left <= found.high)
     assert sum(held) >= 285
@@ -48,48 +47,92 @@ def test_every_image_is_shown_once_and_some_by_chance(count: int, every: int, se
 
 
 def test_the_end_and_the_beginning_are_said() -> None:
-    names = [str(number) for number in range(40)]
-    draws = Draws(names, draw_order(names))
-    nothing = estimate_remaining(draws, {}, ())
-    assert (nothing.wrong, nothing.high, nothing.enough) == (None, 40, False)
+    names = [str(number) for number in range(60)]
+    draws = [shown(names, draw_order(names))]
+    nothing = estimate_remaining(draws, {}, names)
+    assert (nothing.wrong, nothing.high, nothing.enough) == (None, 60, False)
     assert nothing.sentence == "too few images are left to estimate how many are wrong: look at all of them"
     first = replace(nothing, doubtful=1, coming=12).sentence
     assert first.startswith("1 doubtful image to look at first; images picked at random after them then tell how")
-    assert "estimated after some more images picked at random" in replace(nothing, coming=12).sentence
+    assert "estimated after 10 more images picked at random" in replace(nothing, coming=12).sentence
+    last = estimate_remaining(draws, dict.fromkeys(draws[0].names[:9], False), names)
+    assert "estimated after 1 more image picked at random" in replace(last, coming=3).sentence
     assert "about 1 is still wrong (" in Remaining(40, 1.2, 0, 3, 20, 100).sentence
     assert "about 0 are still wrong (" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
-    everything = estimate_remaining(draws, dict.fromkeys(names, False), ())
+    everything = estimate_remaining(draws, dict.fromkeys(names, False), names)
     assert (everything.wrong, everything.high, everything.enough) == (0, 0, True)
+
+
+@given(st.data())
+def test_only_a_wrong_image_that_was_drawn_raises_what_may_be_wrong(data: st.DataObject) -> None:
+    """In whatever order one decides: many at once, some put off, and in another order after a training."""
+    names = [str(number) for number in range(data.draw(st.integers(44, 70)))]
+    wrong = {name: data.draw(st.booleans(), label=f"{name} is wrong") for name in names[:20]}
+    draws = [shown(names, draw_order(names, data.draw(st.integers(0, 9))))]
+    todo = data.draw(st.permutations(names)) if data.draw(st.booleans()) else list(draws[0].order)
+    seen: dict[str, bool] = {}
+    before = estimate_remaining(draws, seen, names)
+    for name in todo:
+        seen[name] = wrong.get(name, False)
+        after = estimate_remaining(draws, seen, names)
+        by_chance = any(name in each.names for each in draws)
+        if not (seen[name] and by_chance):
+            assert after.high <= max(before.high - seen[name], 0), name
+            assert before.wrong is None or after.wrong is None or after.wrong <= before.wrong + 1e-9
+        assert after.sampled >= before.sampled, "the number that are missing never rises"
+        if len(seen) == len(names) // 2:
+            rest = [other for other in reversed(names) if other not in seen]
+            draws.append(shown(rest, draw_order(rest, 10)))
+            after = estimate_remaining(draws, seen, names)
+        before = after
 
 
 def test_what_was_looked_at_for_other_reasons_is_no_sample() -> None:
     names = [str(number) for number in range(100)]
-    drawn = draw_order(names)
-    by_chance = set(drawn[:12])
-    seen = dict.fromkeys(drawn[:12], False)
-    before = estimate_remaining(Draws(names, drawn), seen, by_chance)
-    grid = dict.fromkeys(drawn[12:20], True)  # the next draws, but chosen from a grid because they are wrong
-    after = estimate_remaining(Draws(names, drawn), seen | grid, by_chance)
+    draws = [shown(names, draw_order(names))]
+    seen = dict.fromkeys(draws[0].names[:12], False)
+    before = estimate_remaining(draws, seen, names)
+    grid = dict.fromkeys([name for name in names if name not in draws[0].names][:8], True)
+    after = estimate_remaining(draws, seen | grid, names)
     assert (before.sampled, after.sampled) == (12, 12)
-    assert (after.low, after.undecided) == (0, 80)
+    assert (after.high, after.undecided) == (before.high - 8, 80), "those that are known are no longer left"
 
 
-def test_images_beside_the_draws_may_be_wrong() -> None:
+def test_images_that_were_put_off_end_the_sample_unless_a_wrong_one_follows() -> None:
+    names = [str(number) for number in range(100)]
+    draws = [shown(names, draw_order(names))]
+    first, *others = draws[0].names[:13]
+    seen = dict.fromkeys(others, False)
+    assert estimate_remaining(draws, seen, names).sampled == 0
+    found = estimate_remaining(draws, seen | {others[-1]: True}, names)
+    both = estimate_remaining(draws, seen | {others[-1]: True, first: True}, names)
+    assert found.sampled == both.sampled == 13
+    assert found.high == both.high + 1, "it may be wrong, too"
+    assert estimate_remaining(draws, seen | {others[-1]: True, first: False}, names).high < both.high
+
+
+def test_a_decision_that_is_taken_back_is_left_whatever_order_it_was_shown_in() -> None:
     names = [str(number) for number in range(60)]
-    seen = dict.fromkeys(names[:59], False)
-    alone = estimate_remaining(Draws(names[:50], draw_order(names[:50]), reached=0), seen, names)
-    both = estimate_remaining(Draws(names[:50], draw_order(names[:50]), names[50:], reached=0), seen, names)
-    assert (alone.undecided, alone.high) == (0, 0)
-    assert (both.undecided, both.high, both.used) == (1, 1, 60)
+    draws = [shown(names, draw_order(names))]
+    seen = dict.fromkeys(draws[0].order[:50], False)
+    rest = [name for name in names if name not in seen]
+    draws.append(shown(rest, draw_order(rest, 1)))
+    seen |= dict.fromkeys(rest, False)
+    del seen[draws[0].order[0]]
+    found = estimate_remaining(draws, seen, names)
+    assert (found.undecided, found.low, found.high, found.used) == (1, 0, 1, 60)
 
 
 @given(st.data())
-def test_the_exact_interval_agrees_with_scipy(data: st.DataObject) -> None:
+def test_if_all_are_drawn_the_interval_is_that_of_clopper_and_pearson(data: st.DataObject) -> None:
     stats = pytest.importorskip("scipy.stats")
-    total = data.draw(st.integers(1, 80))
-    drawn = data.draw(st.integers(1, total))
+    total = data.draw(st.integers(11, 80))
+    drawn = data.draw(st.integers(10, total - 1))
     found = data.draw(st.integers(0, drawn))
-    low, high = hypergeometric_interval(found, drawn, total)
+    names = [str(number) for number in range(total)]
+    seen = {name: place < found for place, name in enumerate(data.draw(st.permutations(names[:drawn])))}
+    remaining = estimate_remaining([Draws(names, range(drawn))], seen, names)
+    low, high = remaining.low + found, remaining.high + found
     assert found <= low <= high <= total - (drawn - found)
     for wrong in range(found, total - (drawn - found) + 1):
         least = min(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mien.data.fixes.estimate import EVERY, EVERY_ISSUE, MIN_SAMPLED
+from mien.data.fixes.estimate import EVERY, EVERY_ISSUE
 from mien.data.fixes.order import Ranking
 from mien.data.fixes.queue import Item
 from mien.data.fixes.records import Fix
@@ -46,23 +46,24 @@ def test_another_models_order_begins_behind_what_was_decided_and_is_drawn_from_a
     assert drawn[:3] == [EVERY - 1, 2 * EVERY - 1, 3 * EVERY - 1]
 
 
-def test_the_estimate_goes_on_after_another_model_and_then_begins_anew() -> None:
+def test_the_estimate_goes_on_after_another_model() -> None:
     ranking = Ranking(items_of(), (), 0)
     decisions = keep(ranking.order[:100])
     before = ranking.remaining(decisions)
     assert before.wrong is not None
-    ranking.rerank(answers(ranking, 1), decisions)
-    after = ranking.remaining(decisions)
-    assert (after.low, after.high, after.sampled) == (before.low, before.high, before.sampled)
+    drawn = ranking.by_chance.difference(decisions)
+    for seed in (1, 2):
+        ranking.rerank(answers(ranking, seed), decisions)
+        assert ranking.remaining(decisions) == before
+    assert ranking.by_chance.difference(decisions) != drawn, "what will be drawn may be known from grids"
     wrong = [name for name in ranking.order[100:115] if name not in ranking.by_chance][:10]
     decisions |= keep((), wrong)  # known by now, and no longer among those that are left
-    assert ranking.remaining(decisions).undecided == before.undecided - 10
-    assert ranking.remaining(decisions).high <= before.high
-    decisions |= keep(name for name in ranking.order[100 : 100 + (MIN_SAMPLED + 6) * EVERY] if name not in decisions)
-    anew = ranking.remaining(decisions)
-    assert anew.wrong is not None
-    assert MIN_SAMPLED <= anew.sampled <= MIN_SAMPLED + 6
-    assert anew.used == COUNT
+    after = ranking.remaining(decisions)
+    assert (after.undecided, after.high) == (before.undecided - 10, before.high - 10)
+    decisions |= keep(name for name in ranking.order[100:180] if name not in decisions)
+    later = ranking.remaining(decisions)
+    assert later.sampled == before.sampled + sum(name in ranking.by_chance for name in ranking.order[100:180])
+    assert later.high < after.high
 
 
 def test_a_decision_that_is_taken_back_may_be_wrong() -> None:

@@ -1,21 +1,18 @@
 """Estimate how many of the images that nobody looked at are still wrong, from those that were drawn by chance.
 
 The order of the queue puts what is probably wrong first, so the share of wrong ones among what was seen says little
-about the rest. Therefore some images are drawn by chance and asked between the others. Those of them that lie beyond
-the place that the person has reached are a random sample of all that lie there: a hypergeometric interval holds for any
-order, however good or bad the model is.
+about the rest. Therefore some images are drawn by chance and asked between the others, each from all that come after
+it. The interval holds for any order, however good or bad the model is. It gets narrower with every image that turns out
+right, and wider only if one that was drawn is wrong.
 """
 
 import hashlib
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import takewhile
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mien.arrays import Float64, Int64
+from mien.data.fixes.trials import Trials, likely, lower_end, upper_end
 from mien.text import pluralize
 
 #: One image of so many is drawn by chance: few while there are data issues to look at, more after them. Each that is
@@ -83,10 +80,10 @@ class Remaining:
             )
         if MIN_SAMPLED - self.sampled > self.coming:
             return "too few images are left to estimate how many are wrong: look at all of them"
-        # No number: it also rises, since only images beyond the place that was reached count.
+        missing = pluralize(MIN_SAMPLED - self.sampled, "more image")
         return (
-            "how many of the rest are wrong is estimated after some more images picked at random, which come one by "
-            "one and are in no grid"
+            f"how many of the rest are wrong is estimated after {missing} picked at random, which come one by one and "
+            "are in no grid"
         )
 
 
@@ -135,106 +132,81 @@ def interleave(
 
 @dataclass(frozen=True)
 class Draws:
-    """Images that training uses, in two orders.
+    """Images in the order in which they are shown, some of them drawn by chance.
 
     Attributes:
-        ranked: as ranked.
-        drawn: the same images in the order of chance in which they are drawn.
-        others: images that training uses, too, but that are not drawn.
-        reached: the place up to which they count as looked at in order, if they are shown in another order by now;
-            None: the first that nobody looked at.
+        order: the images that training uses.
+        places: of those that were drawn, each from all that come after it.
     """
 
-    ranked: Sequence[str]
-    drawn: Sequence[str]
-    others: Sequence[str] = ()
-    reached: int | None = None
+    order: Sequence[str]
+    places: Sequence[int]
 
-    def place(self, seen: Collection[str]) -> int:
-        """Return the place of the first image that nobody looked at, or the fixed place."""
-        if self.reached is not None:
-            return self.reached
-        return next((place for place, name in enumerate(self.ranked) if name not in seen), len(self.ranked))
+    @property
+    def names(self) -> list[str]:
+        """Those that were drawn."""
+        return [self.order[place] for place in self.places]
 
 
-def estimate_remaining(draws: Draws, wrong: Mapping[str, bool], by_chance: Collection[str]) -> Remaining:
+def count_sampled(draws: Iterable[Draws], wrong: Mapping[str, bool]) -> int:
+    """Return how many of the drawn images count: up to the first that nobody looked at, or to the last wrong one.
+
+    A sample without those that were put off would be one of easy images.
+    """
+    names = [name for each in draws for name in each.names]
+    first = next((place for place, name in enumerate(names) if name not in wrong), len(names))
+    last = max((place for place, name in enumerate(names) if wrong.get(name)), default=-1)
+    return max(first, last + 1)
+
+
+def first_draws(draws: Iterable[Draws], count: int) -> list[Draws]:
+    """Return the first `count` images that were drawn."""
+    found = []
+    for each in draws:
+        found.append(replace(each, places=each.places[:count]))
+        count -= len(found[-1].places)
+    return [each for each in found if each.places]
+
+
+def estimate_remaining(draws: Sequence[Draws], wrong: Mapping[str, bool], used: Collection[str]) -> Remaining:
     """Estimate how many of the images that nobody looked at are wrong.
 
     Args:
-        draws: the images.
+        draws: the orders in which images were shown, one after the other. A later one has those that were not decided.
         wrong: whether each image that somebody looked at was wrong.
-        by_chance: the images that were shown by chance, or will be.
+        used: the images that training uses.
 
     Returns:
-        The estimate, with the interval of Clopper and Pearson for draws without replacement.
+        The estimate. Its interval is that of Clopper and Pearson if all images are drawn by chance. An image that is
+        right never raises the upper end, and a wrong one that was not drawn lowers it.
     """
-    everything = [*draws.ranked, *draws.others]
-    undecided = sum(name not in wrong for name in everything)
-    # Beyond this place, those that were drawn by chance are a sample of all.
-    beyond = set(draws.ranked[draws.place(wrong) + 1 :])
-    asked = list(takewhile(wrong.__contains__, draws.drawn))
-    # How far the draws have come must not depend on who was looked at for other reasons, as in a grid of alike images.
-    while asked and asked[-1] not in by_chance:
-        asked.pop()
-    sample = [wrong[name] for name in asked if name in beyond]
+    undecided = sum(name not in wrong for name in used)
+    sampled = count_sampled(draws, wrong)
     if not undecided:
-        return Remaining(0, 0.0, 0, 0, len(sample), len(everything))
-    if len(sample) < MIN_SAMPLED:
-        return Remaining(undecided, None, 0, undecided, len(sample), len(everything))
-    low, high = hypergeometric_interval(sum(sample), len(sample), len(beyond))
-    known = sum(wrong.get(name, False) for name in beyond)
-    outside = sum(name not in wrong and name not in beyond for name in everything)  # each of them may be wrong
-    low, high = min(max(low - known, 0), undecided), min(max(high - known, 0) + outside, undecided)
-    # Jeffreys' estimate of the share: none of 20 is not none of 1000.
-    share = (sum(sample) + 0.5) / (len(sample) + 1)
-    return Remaining(
-        undecided, min(max(share * len(beyond) - known, low), high), low, high, len(sample), len(everything)
-    )  # fmt: skip
+        return Remaining(0, 0.0, 0, 0, sampled, len(used))
+    if sampled < MIN_SAMPLED:
+        return Remaining(undecided, None, 0, undecided, sampled, len(used))
+    draws = first_draws(draws, sampled)
+    # Those that were put off are wrong at worst, right at best.
+    missing = {name for each in draws for name in each.names}.difference(wrong)
+    open_ones = undecided - len(missing)
+    worst, best = (_trials(draws, {**wrong, **dict.fromkeys(missing, end)}, open_ones) for end in (True, False))
+    high = min(upper_end(worst), open_ones) + len(missing)
+    low = min(lower_end(best), high)
+    middle = min(max(likely(worst) + len(missing), low), high)
+    return Remaining(undecided, middle, low, high, sampled, len(used))
 
 
-def hypergeometric_interval(found: int, drawn: int, total: int, confidence: float = 0.95) -> tuple[int, int]:
-    """Return the interval for how many of `total` are wrong if `found` of `drawn` without replacement are.
-
-    It is exact (Clopper and Pearson, 1934, for draws without replacement): each end is the last number that a
-    one-sided test at half of the error does not refuse.
-
-    Examples:
-        >>> hypergeometric_interval(0, 20, 100)
-        (0, 15)
-    """
-    error = (1 - confidence) / 2
-    low, high = found, total - (drawn - found)
-    lowest, highest = low, high
-    while low < highest:  # the smallest number for which so many or more found are not too rare
-        middle = (low + highest) // 2
-        if _at_least(found, drawn, middle, total) > error:
-            highest = middle
-        else:
-            low = middle + 1
-    while lowest < high:  # the largest number for which so few or fewer found are not too rare
-        middle = (lowest + high + 1) // 2
-        if 1 - _at_least(found + 1, drawn, middle, total) > error:
-            lowest = middle
-        else:
-            high = middle - 1
-    return low, high
-
-
-def _at_least(found: int, drawn: int, wrong: int, total: int) -> float:
-    """Return the probability of at least `found` wrong ones among `drawn` of `total`, `wrong` of which are."""
-    counts: Int64 = np.arange(max(found, drawn - (total - wrong), 0), min(drawn, wrong) + 1)
-    if not len(counts) or found <= max(0, drawn - (total - wrong)):
-        return 1.0 if len(counts) else 0.0
-    logs = _log_choose(wrong, counts) + _log_choose(total - wrong, drawn - counts)
-    return float(min(1.0, np.exp(logs - _log_choose(total, np.array([drawn]))).sum()))
-
-
-def _log_choose(total: int, counts: Int64) -> Float64:
-    table = _log_factorials(1 << max(total, 1).bit_length())
-    found: Float64 = table[total] - table[counts] - table[total - counts]
-    return found
-
-
-@lru_cache(maxsize=4)
-def _log_factorials(count: int) -> Float64:
-    return np.array([math.lgamma(number + 1) for number in range(count + 1)])
+def _trials(draws: Iterable[Draws], wrong: Mapping[str, bool], open_ones: int) -> Trials:
+    """Return what is known of each drawn image; `open_ones` is how many images nobody looked at."""
+    rows: list[tuple[int, int, int, int]] = []
+    before = 0  # wrong ones that were drawn
+    for each in draws:
+        known = np.array([wrong.get(name, False) for name in each.order])
+        unknown = np.array([name not in wrong for name in each.order])
+        from_here = [flags[::-1].cumsum()[::-1].tolist() for flags in (known, unknown)]  # at this place and after it
+        for place in each.places:
+            found = int(known[place])
+            rows.append((len(each.order) - place, from_here[0][place] + before, open_ones - from_here[1][place], found))
+            before += found
+    return Trials(*zip(*rows, strict=True))

@@ -1,12 +1,19 @@
 """The order in which images are shown: ranked, with some drawn by chance; of an unsorted folder, by what they teach."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from mien.arrays import Float64
-from mien.data.fixes.estimate import Draws, Remaining, draw_order, estimate_remaining, interleave
+from mien.data.fixes.estimate import (
+    Draws,
+    Remaining,
+    count_sampled,
+    draw_order,
+    estimate_remaining,
+    first_draws,
+    interleave,
+)
 from mien.data.fixes.proposals import Proposer
 from mien.data.fixes.queue import ORDER, Item, answered, doubt, turn
 from mien.data.fixes.records import Fix
@@ -31,7 +38,8 @@ class Ranking:
         self._first, self._seed = frozenset(first), seed
         self.order: list[str] = []
         self.by_chance: frozenset[str] = frozenset()
-        self._earlier: Draws | None = None
+        self._draws: list[Draws] = []
+        self._arranged = 0  # how often
         self._arrange(list(self.items), {})
 
     def _arrange(self, ranked: list[str], decisions: Mapping[str, Fix]) -> None:
@@ -40,22 +48,19 @@ class Ranking:
         done = [name for name in self.order if name in decisions]
         ranked = [name for name in ranked if name not in decisions]
         used = [name for name in ranked if self.items[name].left_out is None]
-        others = [name for name in done if self.items[name].left_out is None]
-        self._draws = Draws(used, draw_order(used, self._seed), others)
+        # Which of these were drawn before, but not shown, may be known from what was not in a grid: draw anew.
+        drawn = draw_order(used, self._seed + self._arranged)
+        self._arranged += 1
         issues = sum(name in self._first or self.items[name].kind in ORDER for name in ranked)
-        order, by_chance = interleave(ranked, self._draws.drawn, issues)
+        order, by_chance = interleave(ranked, drawn, issues)
+        shown = [name for name in order if self.items[name].left_out is None]
+        self._draws.append(Draws(shown, [place for place, name in enumerate(shown) if name in by_chance]))
         self.order, self.by_chance = [*done, *order], self.by_chance.intersection(decisions) | by_chance
 
     def remaining(self, decisions: Mapping[str, Fix]) -> Remaining:
-        """Estimate how many of the images without a decision are wrong.
-
-        After `rerank` too few of its draws were seen for a while: until then, those from before it count.
-        """
-        wrong = self._wrong(decisions)
-        found = estimate_remaining(self._draws, wrong, self.by_chance)
-        if found.wrong is None and self._earlier is not None:
-            return estimate_remaining(self._earlier, wrong, self.by_chance)
-        return found
+        """Estimate how many of the images without a decision are wrong."""
+        used = [name for name, item in self.items.items() if item.left_out is None]
+        return estimate_remaining(self._draws, self._wrong(decisions), used)
 
     def _wrong(self, decisions: Mapping[str, Fix]) -> dict[str, bool]:
         return {
@@ -70,12 +75,11 @@ class Ranking:
     def rerank(self, probabilities: Mapping[str, Mapping[str, float]], decisions: Mapping[str, Fix]) -> None:
         """Order the images by the answers of another model, for which the present labels are right or wrong.
 
-        Label issues are found anew; what else was found stays. The model may know which images were seen, so what it
-        ranks first is a sample of nothing: the estimate begins again with the images that have no decision yet.
+        Label issues are found anew; what else was found stays. So do the images that were drawn by chance and looked
+        at; those to come are drawn anew from the images without a decision, since the model may know which were seen.
         """
         seen = self._wrong(decisions)
-        if estimate_remaining(self._draws, seen, self.by_chance).wrong is not None:
-            self._earlier = replace(self._draws, reached=self._draws.place(seen))
+        self._draws = first_draws(self._draws, count_sampled(self._draws, seen))
         for name in probabilities.keys() & self.items.keys():
             self.items[name] = answered(self.items[name], probabilities[name])
         margins = self._label_issues(probabilities, decisions)
