@@ -14,22 +14,25 @@ CERTAIN = alike("certain", FEWEST)
 ALL = [ALONE, *alike("label-issue", 3, "sad", "happy"), *NOISE, *CERTAIN]
 
 
-def test_a_grid_holds_those_that_are_like_the_image_on_screen() -> None:
+def test_a_grid_begins_with_the_image_on_screen() -> None:
     assert first_batch(ALL, 50, NOISE[0]) == tuple(NOISE), "noise under either label"
-    assert first_batch(ALL, 50, ALL[1]) == tuple(ALL[1:4])
+    assert first_batch(ALL, 50, ALL[2]) == (ALL[2], ALL[1], ALL[3])
     assert first_batch(ALL, 3, NOISE[0]) == tuple(NOISE[:3])
+    assert first_batch(ALL[2:], 50, ALL[1]) == tuple(ALL[1:4]), "also if it is picked at random, or was marked"
 
 
-def test_where_nothing_is_like_it_the_first_grid_that_is_worth_one_is_shown() -> None:
-    assert first_batch(ALL, 50, ALONE) == first_batch(ALL, 50) == tuple(ALL[1:4])
-    assert first_batch([ALL[1], *CERTAIN], 50, ALONE) == tuple(CERTAIN), "one alone is no grid"
-    assert first_batch([ALONE, *CERTAIN[1:]], 50, ALONE) == ()
+def test_an_image_that_nothing_is_like_is_in_no_grid() -> None:
+    assert first_batch(ALL, 50) == tuple(ALL[1:4])
+    assert first_batch(ALL, 50, ALONE) == (), "copies need a look of their own"
+    assert first_batch([ALL[1], *CERTAIN], 50, ALL[1]) == ()
+    assert first_batch([ALL[1], *CERTAIN], 50) == tuple(CERTAIN), "one alone is no grid"
+    assert first_batch([ALONE, *CERTAIN[1:]], 50) == ()
 
 
-def test_a_grid_knows_the_doubtful_images_around_it() -> None:
-    batch = make_batch({item.name for item in NOISE[1:]}, [*ALL, *alike("face-cut-off", 1)])
+def test_a_grid_knows_how_many_other_images_are_doubtful() -> None:
+    batch = make_batch({item.name for item in NOISE[1:]}, [*ALL, *alike("face-cut-off", 1)], NOISE[2].name)
     assert batch is not None
-    assert (batch.items, batch.before, batch.after) == (tuple(NOISE[1:]), 5, 1)
+    assert (batch.items, batch.others) == ((NOISE[2], NOISE[1], NOISE[3]), 6)
     assert batch.sentence == "3 images labelled happy or sad"
     wrong = make_batch({item.name for item in ALL[1:4]}, ALL)
     assert wrong is not None and wrong.sentence == "3 images labelled sad, look happy"

@@ -10,6 +10,7 @@ from chromium import sync_api
 from fix_tab import SIZE, WRONG, save, write_data
 
 from mien.data.fixes.opening import open_session
+from mien.data.fixes.session import Choice
 
 #: The labels that are surely wrong.
 COUNT = 6
@@ -23,6 +24,10 @@ def page(served: Any, browser: Any, visit: Callable[..., Any]) -> Any:
     opened.press("b")
     opened.tab.locator(".tile img[src]").nth(COUNT - 1).wait_for()
     return opened
+
+
+def titles(page: Any) -> list[str]:
+    return [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()]
 
 
 def test_the_rest_is_decided_by_one_key_and_the_odd_one_comes_alone(page: Any, served: Any) -> None:
@@ -99,10 +104,37 @@ def test_the_grid_works_by_keyboard_alone(page: Any, served: Any) -> None:
     page.press("Space")
     page.press("-")
     page.wait_for("#many-text", "Mark the odd ones out")
+    assert page.tab.locator(".own-label").count() == 0, "all have the same"
     page.press("1")  # of their own class, as K
     page.wait_for("#progress-text", "6 decided")
     assert {row["decision"] for row in served.rows} == {"keep"}
-    page.tab.locator("#single:not([hidden]), #many:not([hidden])").first.wait_for()
+    page.wait_for("#said", "6 pictures decided. The")
+
+
+def test_a_grid_begins_with_the_picture_on_screen_and_says_why_there_is_none(page: Any, served: Any) -> None:
+    desk = served.app.state.mien.desk
+    page.press("b")
+    while not page.tab.locator(".copy").count():
+        name = page.name
+        page.wait_until_shown(name)
+        page.press("b")
+        page.tab.locator(".tile").nth(1).wait_for()
+        assert titles(page)[0] == name
+        page.press("b")
+        page.wait_until_shown(name)
+        page.press("l")
+        page.wait_until_not(name)
+    page.press("b")
+    page.wait_for("#said", "This picture needs a look of its own: it is in no grid.")
+    assert page.tab.is_hidden("#many")
+    while (first := desk.state()["queue"][0])["kind"] != "certain":
+        desk.put_off(f"later-{first['name']}", first["name"])
+    last = desk.session.items(0, 40, decided=False)
+    served.session.decide_many([Choice(item.name, "keep") for item in last if item.name != first["name"]])
+    page.tab.reload()
+    page.wait_until_shown(first["name"])
+    page.press("b")
+    page.wait_for("#said", "No other picture is like this one: there is no grid.")
 
 
 def test_a_picture_of_the_grid_is_enlarged_by_key_click_and_marked_there(page: Any) -> None:
@@ -144,6 +176,7 @@ def test_noise_under_both_labels_is_one_grid_that_says_what_waits_beside_it(
         name = page.name
         page.press("l")
         page.wait_until_not(name)
+    on_screen = page.name
     page.press("b")
     page.wait_for("#many-title", "No face found: ")
     page.tab.locator(".tile img[src]").nth(3).wait_for()
@@ -151,7 +184,10 @@ def test_noise_under_both_labels_is_one_grid_that_says_what_waits_beside_it(
     assert names >= set(noise)
     page.wait_for("#many-title", "images labelled happy or sad")
     batch = served.session.batch_of(names)
-    page.wait_for("#many-left", f"{batch.before + batch.after} other doubtful pictures wait")
+    assert page.tab.locator(".tile").first.get_attribute("title") == on_screen
+    page.wait_for("#many-left", f"{batch.others} other doubtful pictures wait. They come after these.")
+    labels = [name.split("/")[0] for name in titles(page)]
+    assert page.tab.locator(".own-label").all_text_contents() == labels, "of several labels each is shown"
     bar, row = page.tab.locator("#many-actions").bounding_box(), page.tab.locator("#tiles").bounding_box()
     assert row["y"] + row["height"] <= bar["y"] and bar["y"] + bar["height"] <= 800, "nothing is behind the decisions"
     page.check_accessible()

@@ -6,26 +6,10 @@ from typing import Any
 
 import pytest
 
-from mien.io.layout import FINAL, HISTORY, METRICS
-from mien.server.fix.training import FOLDS, _fraction, _free_folder
+from mien.server.fix.training import _free_folder
 
 #: A training may take as long as it needs, in milliseconds.
 HOURS = 4 * 3_600_000
-
-
-def test_progress_is_that_of_the_run_folder(tmp_path: Path) -> None:
-    assert _fraction(None) == 0
-    assert _fraction(tmp_path) == 0
-    seen = [0.0]
-    for name in [*(f"fold-{number + 1}" for number in range(FOLDS)), FINAL]:
-        (tmp_path / name).mkdir()
-        for epochs in range(1, 4):
-            (tmp_path / name / HISTORY).write_text("header\n" + "row\n" * epochs)
-            seen.append(_fraction(tmp_path))
-        (tmp_path / name / METRICS).write_text("{}")
-        seen.append(_fraction(tmp_path))
-    assert seen == sorted(seen) and seen[-1] == 0.99
-    assert seen[4] == pytest.approx(1 / (FOLDS + 1))
 
 
 def test_each_training_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -45,16 +29,21 @@ def test_train_stop_train_and_look_again(command: Any, browser: Any, visit: Call
         page.wait_until_not(name)
     page.tab.click("#enough-open")
     page.tab.click("#train")
-    page.wait_for("#training-text", "Training without the decisions: fold 1 of 3", HOURS)
+    page.wait_for("#training-text", "Training on your decisions: fold 1 of 3", HOURS)
+    page.wait_for("#training-text", "left", HOURS)
     page.check_accessible()
     page.tab.click("#train-stop")
     page.wait_for("#training-text", "The training was stopped.")
     page.tab.click("#train")
-    page.wait_for("#training-text", "Training with the decisions", HOURS)
+    page.wait_for("#training-text", "Training on your decisions", HOURS)
     page.press("k")  # one can go on meanwhile
     page.wait_for("#progress-text", "4 decided")
     page.wait_for("#training-text", "The pictures are in a new order", HOURS)
-    page.wait_for("#outcome-text", "images")
+    page.wait_for("#training-text", "Now training without the decisions, to compare", HOURS)
+    page.wait_for("#training-text", "left", HOURS)
+    page.check_accessible()
+    page.wait_for("#outcome-text", "images", HOURS)
+    page.wait_for("#training-text", "The pictures are in a new order")
     page.check_accessible()
     assert page.tab.locator("#outcome-table tbody tr").count() > 2
     assert page.tab.is_hidden("#compare-field"), "what was trained without the decisions is kept"

@@ -1,10 +1,14 @@
 """Progress bars on stderr, shown only on a terminal."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mien.cli.output.terminal import console, say
+
+#: Seconds between two lines, if there is no terminal for a bar.
+SELDOM = 10.0
 
 
 def _visible() -> bool:
@@ -12,10 +16,15 @@ def _visible() -> bool:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar; gives a function to call with the fraction done, 0 to 1."""
+def progress_bar(what: str, *, lines: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show a bar; gives a function to call with the fraction done, 0 to 1.
+
+    Args:
+        what: is done.
+        lines: without a terminal, print a line now and then.
+    """
     if not _visible():
-        yield lambda fraction: None
+        yield _print_seldom(what) if lines else lambda fraction: None
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -24,6 +33,18 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def _print_seldom(what: str) -> Callable[[float], None]:
+    printed = time.monotonic()
+
+    def report(fraction: float) -> None:
+        nonlocal printed
+        if time.monotonic() - printed >= SELDOM:
+            printed = time.monotonic()
+            say(f"{what}: {fraction:.0%}", err=True)
+
+    return report
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def command(
     if not only_list:
         from mien.server.fix import serve_fixes  # before the audit: it may not be installed
     wanted, renamed = parse_data_options(classes, rename)
-    with progress_bar("checking") as report:
+    with progress_bar("reading the images", lines=True) as report:
         session = open_session(
             data, classes=wanted, rename=renamed, out=out, who=who, detect=detect, model=model, device=device,
             mirror=mirror, on_message=say_to_stderr, on_progress=report,

@@ -190,14 +190,14 @@ class FixSession:
         Args:
             size: how many at most.
             skip: names that are not offered.
-            like: those that are like this image, if there are any; else the next that are alike.
+            like: begins the grid, before those that are like it; None: the first that are alike.
         """
         with self._lock:
             passed = {*skip, *self._standing.decisions, *self._standing.conflicts, *self._standing.changed}
             passed |= self._ranking.by_chance
             names = self._ranking.order[self._start :]
             items = first_batch((self._ranking.items[name] for name in names if name not in passed), size, like)
-            return make_batch({item.name for item in items}, self._open())
+            return make_batch({item.name for item in items}, self._open(), like.name if like else None)
 
     def batch_of(self, names: Collection[str]) -> Batch | None:
         """Return those of the named images that have no decision, as a grid; None if there is none."""

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from mien.data.fixes.queue import ORDER, Item
 from mien.data.fixes.records import Fix
@@ -45,13 +46,11 @@ class Batch:
 
     Attributes:
         items: the images.
-        before: the doubtful images without a decision that come before them.
-        after: the doubtful images without a decision that come after the first of them.
+        others: how many other doubtful images have no decision.
     """
 
     items: tuple[Item, ...]
-    before: int = 0
-    after: int = 0
+    others: int = 0
 
     @property
     def kind(self) -> str:
@@ -94,39 +93,47 @@ def first_batch(items: Iterable[Item], size: int, like: Item | None = None) -> t
     Args:
         items: in the order in which they are shown.
         size: how many at most.
-        like: those that are like this image, if there are any; else the first that are alike.
+        like: comes first, then those that are like it; None: the first that are alike.
     """
+    if like is not None:
+        others = (item for item in items if item.name != like.name and _likeness(item) == _likeness(like))
+        found = () if is_alone(like) else (like, *islice(others, size - 1))
+        return found if len(found) >= PAIR else ()
     alike: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for item in items:
         if key := _likeness(item):
             alike[key].append(item)
-    wanted = alike.get(_likeness(like), []) if like is not None else []
-    if len(wanted) < PAIR:
-        groups = alike.values()
-        wanted = next((one for one in groups if len(one) >= (PAIR if one[0].doubtful else FEWEST)), [])
-    return tuple(wanted[:size])
+    groups = alike.values()
+    return tuple(next((one for one in groups if len(one) >= (PAIR if one[0].doubtful else FEWEST)), [])[:size])
 
 
-def make_batch(names: Collection[str], items: Iterable[Item]) -> Batch | None:
+def make_batch(names: Collection[str], items: Iterable[Item], first: str | None = None) -> Batch | None:
     """Return the named images as a grid; None if there is none.
 
     Args:
         names: of the images.
         items: all images without a decision, in the order in which they are shown.
+        first: the name of the image that begins the grid, whatever that order is.
     """
     inside: list[Item] = []
-    places: list[bool] = []  # of the other doubtful images: whether after the first of the grid
+    others = 0
     for item in items:
         if item.name in names:
             inside.append(item)
-        elif item.doubtful:
-            places.append(bool(inside))
-    return Batch(tuple(inside), places.count(False), places.count(True)) if inside else None
+        else:
+            others += item.doubtful
+    inside.sort(key=lambda item: item.name != first)
+    return Batch(tuple(inside), others) if inside else None
+
+
+def is_alone(item: Item) -> bool:
+    """Return whether an image needs a look of its own, and is in no grid."""
+    return bool(item.group) or item.kind in _ALONE or any(kind in _ALONE for kind, _ in item.notes)
 
 
 def _likeness(item: Item) -> tuple[str, ...]:
     """Return what images that are alike have in common; nothing if it needs a look of its own."""
-    if item.group or item.kind in _ALONE or any(kind in _ALONE for kind, _ in item.notes):
+    if is_alone(item):
         return ()
     if _is_seen(item.kind):
         return (item.kind,)  # noise is noise under any label

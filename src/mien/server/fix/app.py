@@ -75,9 +75,10 @@ class FixApi:
         body = await read_body(request, PutOff)
         return self._answer(await run_in_threadpool(self.desk.put_off, body.id, body.name))
 
-    async def show_alike(self) -> Response:
+    async def show_alike(self, request: Request) -> Response:
         """Return the images of a grid."""
-        return Response(to_json(await run_in_threadpool(self.desk.alike)), media_type="application/json")
+        found = await run_in_threadpool(self.desk.alike, "onward" in request.query_params)
+        return Response(to_json(found), media_type="application/json")
 
     async def show_image(self, request: Request) -> Response:
         """Return a shrunken image as JPEG, with the size of the upright one in its headers."""

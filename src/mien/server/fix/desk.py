@@ -16,7 +16,7 @@ from mien.data.fixes.session import ChangedFileError, Choice, FixSession
 from mien.errors import ImageError, MienError
 from mien.server.fix.pictures import Picture, Pictures, PictureSize
 from mien.server.fix.requests import OneDecision
-from mien.server.fix.words import headed, marks_in_words, reason_of, title_of, undone_in_words, why_shown
+from mien.server.fix.words import headed, marks_in_words, reason_of, title_of, undone_in_words, why_alone, why_shown
 from mien.server.problems import Problem
 from mien.text import capitalise
 
@@ -159,27 +159,31 @@ class Desk:
                 self._first = [other for other in self._first if other != name]
             return self.state()
 
-    def alike(self) -> dict[str, Any]:
-        """Return up to `GRID` undecided images that are shown for the same reason, as the first is, for a grid.
+    def alike(self, onward: bool = False) -> dict[str, Any]:
+        """Return a grid: the first undecided image, and others that are shown for the same reason, up to `GRID`.
 
-        A grid that was undone comes again as it was.
+        A grid that was undone comes again as it was. If there is none, `alone` says why.
+
+        Args:
+            onward: after a grid: begin with the next image that is not picked at random, which come one by one.
         """
         with self._lock:
             self.session.refresh()
             again = self._again or Grid(frozenset(), ())
             batch = self.session.batch_of(again.names - self._gone)
-            if batch is None:
-                first = next(self._open(), None)
+            first = next((item for item in self._open() if not (onward and item.sampled)), None)
+            if batch is None and first is not None:
                 batch = self.session.batch(GRID, self._odd | self._gone, first)
             if batch is None:
-                return {"title": "", "items": [], "odd": [], "before": 0, "after": 0, "doubtful": False}
+                empty = {"title": "", "items": [], "odd": [], "others": 0, "doubtful": False}
+                return {**empty, "alone": why_alone(first)}
             return {
-                "title": headed(title_of(batch.kind), batch.sentence),
+                "title": headed(title_of(batch.items[0]), batch.sentence),
                 "items": [self._describe(item) for item in batch.items],
                 "odd": [item.name for item in batch.items if item.name in again.odd],
-                "before": batch.before,
-                "after": batch.after,
+                "others": batch.others,
                 "doubtful": batch.items[0].doubtful,
+                "alone": "",
             }
 
     def picture(self, name: str, size: PictureSize) -> Picture:
@@ -249,7 +253,7 @@ class Desk:
         return {
             **self._name(item),
             "kind": item.kind,
-            "title": title_of(item.kind),
+            "title": title_of(item),
             "why": why_shown(item, shown=len(beside) + 1, group=len(group) + 1),
             "suggested": item.suggestion,
             "answer": answer,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from mien.evaluation.predictions import SavedPredictions, read_predictions
-from mien.io.layout import FINAL, HISTORY, RUNS, is_finished
+from mien.io.layout import RUNS
 from mien.server.fix.outcome import measure_outcome
+from mien.server.fix.training_time import FOLDS, fraction_done, time_left
 
 log = logging.getLogger("mien.server")
 
-#: Folds of the cross-validation: each image is answered by a model that was not trained on it.
-FOLDS = 3
 #: How long a training that was asked to stop may take before it is ended, in seconds.
 GRACE_SECONDS = 20.0
 _EPOCH = re.compile(r"\s*\d+(\s+[\d.]+)+\s*|epoch\s.*")
@@ -50,20 +50,23 @@ class Training:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
-        self._text, self._steps, self._step = "", 1, 0
-        self._folder: Path | None = None
+        self._text, self._done = "", ""  # what runs, and what was reached before
+        self._folder: Path | None = None  # of the training that runs
+        self._began = 0.0
+        self._took: float | None = None  # seconds of the last one
+        self._ranked = 0
         self._before: Path | None = None
         self._outcome: dict[str, Any] | None = None
 
     def start(self, compare: bool) -> None:
-        """Start, unless a training runs. `compare` trains without the decisions first, if that was not done yet."""
+        """Start, unless a training runs. `compare` then trains without the decisions, too, if that was not done yet."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
             self._stopped, self._outcome = False, None
-            self._text = "The training starts …"
-            first = compare and self._comparable and self._before is None
-            self._thread = threading.Thread(target=self._run, args=(first,), name="mien-fix-training", daemon=True)
+            self._text, self._done, self._folder = "The training starts …", "", None
+            then = compare and self._comparable and self._before is None
+            self._thread = threading.Thread(target=self._run, args=(then,), name="mien-fix-training", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -82,39 +85,47 @@ class Training:
             thread.join()
 
     def state(self) -> dict[str, Any]:
-        """Return how far it is, as a JSON-serialisable dict."""
-        active = self._thread is not None and self._thread.is_alive()
+        """Return how far it is, as a JSON-serialisable dict; `ranked` counts how often the images were ordered anew."""
+        active, folder = self._thread is not None and self._thread.is_alive(), self._folder
+        done, text = 1.0, self._text
+        if active and folder is not None:
+            done = fraction_done(folder)
+            text = f"{text}. {time_left(done, time.monotonic() - self._began, self._took)}."
         return {
             "active": active,
-            "text": self._text,
-            "done": (self._step + _fraction(self._folder)) / self._steps if active else 1.0,
+            "text": " ".join(filter(None, [self._done, text])),
+            "done": done if active else 1.0,
+            "ranked": self._ranked,
             "compared": self._before is not None or not self._comparable,
             "outcome": self._outcome,
         }
 
-    def _run(self, with_before: bool) -> None:
-        self._steps, self._step, self._folder = 1 + with_before, 0, None
+    def _run(self, compare: bool) -> None:
         try:
-            if with_before:
-                self._before = self._train("without the decisions", ["--no-fixes"])
-                self._step = 1
-            after = read_predictions(self._train("with the decisions", ["--fixes", str(self._fixes)]))
+            after = read_predictions(self._train("Training on your decisions", ["--fixes", str(self._fixes)]))
             self._text = "Ordering the pictures by the answers of your own model …"
             self._rank(after)
+            self._ranked += 1
+            self._text, self._done = (
+                "",
+                (f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}."),
+            )
+            if compare:
+                self._before = self._train("Now training without the decisions, to compare", ["--no-fixes"])
             if self._before is not None:
                 self._outcome = measure_outcome(read_predictions(self._before), after)
-            self._text = (
-                f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}"
-            )
+            self._text = ""
         except _StoppedError:
-            self._text = "The training was stopped. The list is as it was."
+            self._text = (
+                "The comparison was stopped." if self._done else "The training was stopped. The list is as it was."
+            )
         except Exception as error:  # whatever it is, the page says it
             log.exception("a training failed")
-            self._text = f"The training failed: {error}"
+            self._text = f"The {'comparison' if self._done else 'training'} failed: {error}"
 
     def _train(self, what: str, flags: Sequence[str]) -> Path:
         """Run one training to its end, and return its run folder."""
-        self._folder = folder = _free_folder(self._runs, self._data)
+        folder = _free_folder(self._runs, self._data)
         command = [
             sys.executable, "-m", "mien", "train", str(self._data), "--folds", str(FOLDS), "--out", str(folder),
             *self._flags, *flags,
@@ -126,18 +137,21 @@ class Training:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 encoding="utf-8", errors="replace",
             )  # fmt: skip
+        self._text, self._began, self._folder = what, time.monotonic(), folder
         last: deque[str] = deque(maxlen=1)
         assert process.stdout is not None  # noqa: S101 (it is a pipe)
         for line in process.stdout:
             if line.strip():
                 last.append(line.strip())
                 if not _EPOCH.fullmatch(line.rstrip()):
-                    self._text = f"Training {what}: {line.strip()[:200]}"
+                    self._text = f"{what}: {line.strip()[:200].rstrip('.')}"
         code = process.wait()
+        self._folder = None
         if self._stopped:
             raise _StoppedError
         if code:
             raise OSError(last[0] if last else f"mien train ended with status {code}")
+        self._took = time.monotonic() - self._began
         return folder
 
 
@@ -151,22 +165,3 @@ def _free_folder(runs: Path, data: Path) -> Path:
     while (folder := runs / f"fix-{data.stem}-{number}").exists():
         number += 1
     return folder
-
-
-def _fraction(folder: Path | None) -> float:
-    """Return how much of a cross-validation is done, in [0, 1): by its finished runs and the epochs of the present one.
-
-    How many epochs a run will have is not known: each takes it half way to the end of the run.
-    """
-    if folder is None:
-        return 0.0
-    done = 0.0
-    for part in [*(folder / f"fold-{number + 1}" for number in range(FOLDS)), folder / FINAL]:
-        if is_finished(part):
-            done += 1
-        else:
-            with suppress(OSError):
-                epochs = (part / HISTORY).read_bytes().count(b"\n") - 1
-                done += 1 - 0.8 ** max(epochs, 0)
-            break
-    return min(done / (FOLDS + 1), 0.99)

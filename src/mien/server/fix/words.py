@@ -5,13 +5,14 @@ from collections.abc import Collection, Sequence
 
 from mien.data.fixes.queue import Item
 from mien.data.fixes.records import Fix
+from mien.data.fixes.views import is_alone
 from mien.data.issues import ISSUE_KINDS
 from mien.errors import ImageError
 from mien.text import capitalise
 
 #: What stands above an image that is not shown for a data issue.
 TITLES = {
-    "uncertain": "The model is not sure",
+    "uncertain": "The model agrees, but is not sure",
     "certain": "The model agrees with the label",
     "unseen": "The model does not know these classes",
     "conflict": "Two people disagree",
@@ -20,9 +21,11 @@ TITLES = {
 }
 
 
-def title_of(kind: str) -> str:
+def title_of(item: Item) -> str:
     """Return what stands above an image."""
-    return TITLES[kind] if kind in TITLES else capitalise(ISSUE_KINDS[kind].title)
+    if item.kind == "uncertain" and item.suggestion:
+        return "The model answers otherwise"
+    return TITLES[item.kind] if item.kind in TITLES else capitalise(ISSUE_KINDS[item.kind].title)
 
 
 def headed(title: str, text: str) -> str:
@@ -36,6 +39,13 @@ def why_shown(item: Item, shown: int, group: int) -> str:
         return "Your decision settles it."
     more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
     return item.detail + more + ("; picked at random, for the estimate" if item.sampled else "")
+
+
+def why_alone(item: Item | None) -> str:
+    """Say why there is no grid that begins with an image."""
+    if item is not None and is_alone(item):
+        return "This picture needs a look of its own: it is in no grid."
+    return "No other picture is like this one: there is no grid."
 
 
 def undone_in_words(undone: Sequence[Fix]) -> str:

@@ -22,7 +22,7 @@ export function offer(container, actions) {
 }
 
 /** Whether keeping a label is what one expects: nobody doubts it, and no data issue asks. Else no button stands out. */
-export const keepStandsOut = ({ kind, suggested }) => !suggested && ["certain", "uncertain", "unseen"].includes(kind);
+export const keepStandsOut = ({ kind, suggested }) => !suggested && ["certain", "unseen"].includes(kind);
 
 /** Return what a key does now, or undefined. */
 export const actionOf = (key) => current.find((action) => action.key === key || action.also === key);

@@ -21,7 +21,7 @@ const CODE = "open=";
 
 let many = false;
 let onward = false; // whether the next grid comes by itself, after one that was decided
-let said = ""; // of the grid before, to be said above the next
+let said = ""; // of the grid before, to be said with what follows it
 let colourOf = () => "";
 
 // --- the server -------------------------------------------------------------------------------------------------------
@@ -86,13 +86,9 @@ function say(text) {
 }
 
 const decideMany = guarded(async (decisions, odd) => {
-  onward = true;
+  [onward, said] = [true, `${counted(decisions.length, "picture")} decided.`];
   await decide(decisions, odd);
-  if (!first()) return;
-  if (!odd.length) {
-    said = `${counted(decisions.length, "picture")} decided.`;
-    return;
-  }
+  if (!odd.length || !first()) return;
   setMany(false);
   say(odd.length === 1 ? "The picture that you marked." : `The ${odd.length} pictures that you marked come next.`);
 });
@@ -155,16 +151,17 @@ const showAlike = reported(async () => {
   asked += 1;
   const turn = asked;
   awaitTiles(around());
-  const batch = await alike();
+  const batch = await alike(onward);
   if (turn !== asked || !many || document.body.dataset.mode !== "many") return;
-  const others = !batch.doubtful && batch.before + batch.after > 0;
-  if (!batch.items.length || (onward && others)) {
+  const follows = onward;
+  if (!batch.items.length || (follows && !batch.doubtful && batch.others)) {
     setMany(false);
-    say(batch.items.length ? "The other doubtful pictures come one by one." : "The next pictures come one by one.");
+    if (!follows) say(batch.alone);
+    else say(`${said} The ${batch.items.length ? "other doubtful" : "next"} pictures come one by one.`);
   } else {
     showTiles(batch, around());
-    if (onward && said) say(`${said} These are others.`);
     announce(batch.title);
+    if (follows) say(`${said} These are others.`);
   }
 });
 

@@ -51,8 +51,11 @@ export const undo = () => send("v1/fix/undo", {});
 /** Put a picture at the end of the list. */
 export const later = ({ name }) => send("v1/fix/later", { name });
 
-/** Return up to 50 pictures like the first: {title, items, odd, before, after, doubtful}. */
-export const alike = () => getJson("v1/fix/alike");
+/**
+ * Return up to 50 pictures, the first and those like it: {title, items, odd, others, doubtful, alone}. If there are no
+ * items, `alone` says why. `onward`: after another grid, pass over what comes one by one.
+ */
+export const alike = (onward) => getJson(`v1/fix/alike${onward ? "?onward" : ""}`);
 
 /** Start a training, or stop it. */
 export const train = (compare) => send("v1/fix/training", { action: "start", compare });

@@ -6,14 +6,11 @@ import { counted } from "../text.js";
 export const progressText = ({ decided, left, doubtful }) =>
   `${decided} decided, ${left} left${doubtful ? ` (${doubtful} doubtful)` : ""}`;
 
-/** Say which doubtful pictures wait beside a grid, and how to come to them. */
-export function leftText({ before, after, doubtful }) {
-  if (!before && !after) return doubtful ? "These are the last doubtful pictures." : "All doubtful pictures were looked at.";
-  const where = before && after ? `${before} before this grid and ${after} after it` : before ? "before this grid" : "after this grid";
-  const one = before + after === 1;
-  const wait = one ? "waits" : "wait";
-  const how = before ? `“Back to one by one” begins with ${one ? "it" : "them"}.` : `${one ? "It comes" : "They come"} when these are decided.`;
-  return `${counted(before + after, "other doubtful picture")} ${wait}${before && after ? ": " : " "}${where}. ${how}`;
+/** Say how many doubtful pictures wait beside a grid. */
+export function leftText({ others, doubtful }) {
+  if (!others) return doubtful ? "These are the last doubtful pictures." : "What is most doubtful was looked at.";
+  const wait = others === 1 ? "waits. It comes" : "wait. They come";
+  return `${counted(others, "other doubtful picture")} ${wait} after these.`;
 }
 
 /** Say what is left out: which pictures belong to none of the classes. */

@@ -14,7 +14,7 @@ let context = null; // {classes, colourOf, decideMany, undo, canUndo, close, onG
 let current = 0; // index of the tile that the arrow keys have reached
 const odd = new Set(); // names of the marked pictures
 
-/** Show a grid of pictures: {title, items, odd, before, after, doubtful}. */
+/** Show a grid of pictures: {title, items, odd, others, doubtful}. */
 export function showTiles(batch, around) {
   leaveTiles();
   context = around;
@@ -23,7 +23,10 @@ export function showTiles(batch, around) {
   setText(byId("many-title"), batch.title);
   setText(byId("many-left"), leftText(batch));
   const mixed = new Set(items.map((item) => item.label)).size > 1;
-  byId("tiles").replaceChildren(...items.map((item, n) => make("li", "", tile(item, n), enlarge(item, n), ...(mixed ? [make("span", "own-label", item.label || "no label")] : []))));
+  byId("tiles").replaceChildren(...items.map((item, n) => {
+    const label = mixed ? [make("span", "own-label", item.label || "no label")] : [];
+    return make("li", "", tile(item, n), enlarge(item, n), ...label);
+  }));
   byId("tiles").scrollTop = 0;
   offerAll();
 }
@@ -96,7 +99,7 @@ function mark(n) {
 function reach(n) {
   current = n;
   for (const [place, entry] of [...byId("tiles").children].entries()) {
-    for (const button of entry.children) button.tabIndex = place === n ? 0 : -1;
+    for (const button of entry.querySelectorAll("button")) button.tabIndex = place === n ? 0 : -1;
   }
 }
 

@@ -7,6 +7,7 @@ import { refresh, stopTraining, train } from "./desk.js";
 const POLL = 1000; // milliseconds
 let timer = 0;
 let active = false;
+let ranked = 0; // how often the pictures were ordered anew
 
 /** Open or close the panel. */
 export function openEnough(open) {
@@ -15,7 +16,7 @@ export function openEnough(open) {
   if (open) byId("enough").focus();
 }
 
-/** Show what the server said of the training: {active, text, done, failed, outcome, compared}. */
+/** Show what the server said of the training: {active, text, done, ranked, outcome, compared}. */
 export function showTraining(training, estimate) {
   setText(byId("enough-text"), estimate || "Decide some pictures first: then mien estimates how many of the rest are wrong.");
   const { active: now, text, done } = training;
@@ -26,14 +27,15 @@ export function showTraining(training, estimate) {
   if (show(byId("training-progress"), now)) byId("training-progress").value = done;
   showOutcome(training.outcome);
   if (active && !now) announce(text);
-  active = now;
+  if (training.ranked > ranked && now) announce(text);
+  [active, ranked] = [now, training.ranked];
   clearTimeout(timer);
   if (now) timer = setTimeout(poll, POLL);
 }
 
 const poll = trying(async () => {
   const training = await getJson("v1/fix/training");
-  if (training.active) showTraining(training, byId("enough-text").textContent);
+  if (training.active && training.ranked === ranked) showTraining(training, byId("enough-text").textContent);
   else await refresh(); // the order of the pictures is a new one
 });
 
