@@ -22,6 +22,7 @@ from mien.io.images.decoder_process import CPU_SECONDS
 from mien.io.images.examination import examine
 from mien.io.images.loading import decode_with_size
 from mien.io.images.messages import read_exactly, read_message, write_message
+from mien.io.images.pixel_memory import open_pixel_memory
 from mien.io.images.source import read_file
 from mien.runtime.memory import keep_freed_memory, release_freed_memory
 
@@ -78,7 +79,8 @@ def _address_space() -> int | None:
 
 
 class _Server:
-    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+    def __init__(self, requests: BinaryIO, replies: BinaryIO, shared: int | None) -> None:
+        self._memory = open_pixel_memory(shared)  # before the limits, which allow what is there beside an image
         self._requests, self._replies, self._limits = requests, replies, _Limits()
 
     def run(self) -> None:
@@ -108,7 +110,9 @@ class _Server:
             pixels, facts = decoded.rgb, decoded._asdict()
             del facts["rgb"]
         shape = None if pixels is None else pixels.shape
-        write_message(self._replies, {"shape": shape, "facts": facts}, _flat(pixels))
+        lent = request["lend"] and pixels is not None and self._memory is not None and self._memory.store(pixels)
+        reply = {"shape": shape, "facts": facts, "lent": lent}
+        write_message(self._replies, reply, _flat(None if lent else pixels))
         if self._limits.allowed > _RELEASE_ABOVE:
             del pixels, data
             release_freed_memory()
@@ -138,8 +142,13 @@ def _end_with(lifeline: int, end: Callable[[int], None] = os._exit) -> None:
     threading.Thread(target=wait, name="mien-lifeline", daemon=True).start()
 
 
-def main(lifeline: int | None = None) -> None:
-    """Serve requests on standard input and output, and end with the parent."""
+def main(lifeline: int | None = None, shared: int | None = None) -> None:
+    """Serve requests on standard input and output, and end with the parent.
+
+    Args:
+        lifeline: the descriptor of a pipe whose other end the parent holds.
+        shared: that of memory for pixels.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the parent ends this process, once it needs it no longer
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -151,5 +160,5 @@ def main(lifeline: int | None = None) -> None:
         _end_with(lifeline)
     keep_freed_memory(_KEPT)
     with contextlib.suppress(BrokenPipeError, SystemExit):
-        _Server(requests, replies).run()
+        _Server(requests, replies, shared).run()
     os._exit(0)

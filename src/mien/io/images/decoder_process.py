@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.arrays import UInt8
 from mien.io.images.messages import fill, read_message, write_fully, write_message
+from mien.io.images.pixel_memory import create_pixel_memory, open_pixel_memory
 from mien.runtime.memory import MemoryBudget
 
 #: Longest CPU time for one image, in seconds. A decoder limits itself to it where the system can.
@@ -25,7 +26,7 @@ _START_SECONDS = 60.0
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "PYTHONUTF8": "1"}
 #: Size of the pipe that pixels come through, in bytes: the usual one makes both sides wait for each other.
 _PIPE_BYTES = 2**20
-_CODE = "import sys; sys.path[:] = sys.argv[2:]; from mien.io.images.decoder import main; main({})"
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from mien.io.images.decoder import main; main({})"
 
 
 def niceness() -> int:
@@ -53,15 +54,18 @@ class DecoderProcess:
         self.niceness = niceness()
         self._overdue = False
         kept, given = os.pipe() if sys.platform != "win32" else (None, None)
+        shared = create_pixel_memory()
+        self._memory = open_pixel_memory(shared)
+        passed = [one for one in (kept, shared) if one is not None]
         if given is None:
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined]
         else:
             # A group of its own: Ctrl-C is for the parent, which may still need it to finish.
-            options |= {"pass_fds": (kept,), "process_group": 0}
-        code = _CODE.format("int(sys.argv[1])" if kept is not None else "")
+            options |= {"pass_fds": passed, "process_group": 0}
+        code = _CODE.format(", ".join(map(str, passed)))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", code, str(kept), *path], bufsize=0, stdin=subprocess.PIPE,
+                [sys.executable, "-I", "-S", "-c", code, *path], bufsize=0, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **_ENVIRONMENT}, **options,
             )  # fmt: skip
         except (OSError, ValueError) as error:
@@ -69,8 +73,8 @@ class DecoderProcess:
                 os.close(given)
             raise CannotStartError(str(error)) from None
         finally:
-            if kept is not None:
-                os.close(kept)
+            for one in passed:
+                os.close(one)
         self._lifeline = given
         self._in, self._out = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         if sys.platform == "linux":
@@ -106,12 +110,24 @@ class DecoderProcess:
             raise DiedError(self.end())
         return reply
 
-    def pixels(self, shape: list[int]) -> UInt8:
-        """Read the pixels that follow a reply."""
+    @property
+    def lends(self) -> bool:
+        """Whether pixels can be lent, in memory that this process shares with the decoder."""
+        return self._memory is not None
+
+    def pixels(self, shape: list[int], lent: bool) -> UInt8:
+        """Read the pixels that follow a reply; those that are lent must not be used once another image is asked for."""
+        if lent and self._memory is not None:
+            return self._memory.view(shape)
         found = np.empty(shape, np.uint8)
         if not fill(self._out, found.reshape(-1).data):
             raise DiedError(self.end())
         return found
+
+    def release(self) -> None:
+        """Take back the pixels that were lent."""
+        if self._memory is not None:
+            self._memory.trim()
 
     def kill(self, overdue: bool = False) -> None:
         """End the process at once; any thread may call this."""

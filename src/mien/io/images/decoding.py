@@ -61,18 +61,21 @@ def load_image(
         raise plain
     if isinstance(plain, np.ndarray):
         return array_to_rgb(plain)
-    with open_image(plain, name, shrink_to=shrink_to, max_pixels=max_pixels, isolated=isolated) as image:
+    with open_image(
+        plain, name, shrink_to=shrink_to, max_pixels=max_pixels, isolated=isolated, lend=False
+    ) as image:  # fmt: skip
         return image.rgb
 
 
 @contextmanager
 def open_image(
     source: EncodedImage, name: str, *, shrink_to: int | None = None, max_pixels: int | None = None,
-    isolated: Isolation = "unbounded",
+    isolated: Isolation = "unbounded", lend: bool = True,
 ) -> Iterator[Decoded]:  # fmt: skip
     """Decode as `decode_with_size` does, when the process has memory for it; reserve that while the block runs.
 
-    Decode nothing else in the block: it would wait for ever.
+    Decode nothing else in the block: it would wait for ever. Keep no view of the pixels: after the block, they may be
+    those of another image.
 
     Args:
         source: the path or the bytes of an image file.
@@ -81,6 +84,7 @@ def open_image(
         max_pixels: as in `decode_with_size`.
         isolated: which images are decoded in a process of their own (`images.isolation`), so that one which takes too
             much time or memory ends that. It takes a moment to start, so it is for many images and those of others.
+        lend: False: the pixels stay what they are after the block. That costs a copy of those of a decoder.
 
     Raises:
         ImageError: the image cannot be decoded.
@@ -89,7 +93,7 @@ def open_image(
     with ExitStack() as held:
         small = None if isolated == "unbounded" else open_small(source, name, CHEAP if isolated == "costly" else _TINY)
         here = small is not None or (isolated == "unbounded" and _is_here(source))
-        reply = None if here else run_isolated("decode", source, name, options, held)
+        reply = None if here else run_isolated("decode", source, name, options, held, lend)
         if reply is not None and reply.pixels is not None:
             yield Decoded(reply.pixels, **reply.facts)
             return
@@ -133,5 +137,7 @@ def open_small(source: EncodedImage, name: str, limit: int) -> tuple[OpenedImage
 
 def decode(source: EncodedImage, name: str, *, shrink_to: int | None = None) -> RGB:
     """Decode one of many images as `open_image` does, at most `MAX_READ_PIXELS`, isolated if it is costly."""
-    with open_image(source, name, shrink_to=shrink_to, max_pixels=MAX_READ_PIXELS, isolated="costly") as image:
+    with open_image(
+        source, name, shrink_to=shrink_to, max_pixels=MAX_READ_PIXELS, isolated="costly", lend=False
+    ) as image:  # fmt: skip
         return image.rgb

@@ -35,7 +35,7 @@ DECODERS_PER_CORE = 2
 
 
 class Reply(NamedTuple):
-    """What a decoder found: pixels, and facts about the file."""
+    """What a decoder found: pixels, and facts about the file. Lent pixels are those of another image later."""
 
     pixels: UInt8 | None
     facts: dict[str, Any]
@@ -54,15 +54,20 @@ class Decoders:
     def __init__(self, count: int, budget: MemoryBudget) -> None:
         self._budget = budget
         self._slots = threading.Semaphore(count)
+        # The others always serve: threads of low priority may keep the pixels that they were lent for long.
+        self._loans = threading.Semaphore(max(count // 2, 1))
         self._lock = threading.Lock()
         self._idle: dict[int, list[DecoderProcess]] = defaultdict(list)
         self._all: set[DecoderProcess] = set()
         self._watching = False
 
     def run(
-        self, task: str, source: EncodedImage, name: str, options: dict[str, Any], held: ExitStack
+        self, task: str, source: EncodedImage, name: str, options: dict[str, Any], held: ExitStack, lend: bool = False
     ) -> Reply:  # fmt: skip
         """Have a decoder do a task on the bytes or the path of an image; its memory is reserved until `held` ends.
+
+        `lend`: the pixels are used no longer than that. Then large ones need no copy: they may lie in memory that the
+        decoder shares, which serves nobody else until `held` ends. At most half of the decoders lend at a time.
 
         Raises:
             ImageError: the image cannot be decoded, or takes too much time or memory.
@@ -73,14 +78,19 @@ class Decoders:
         request = {"task": task, "path": path, "size": len(data), "options": options}
         ends: list[str] = []
         while True:
-            with self._slots, ExitStack() as reserved:
+            with ExitStack() as reserved, ExitStack() as used:
+                used.enter_context(self._slots)
                 process = self._take()
                 try:
                     process.wait_until_ready()
                     process.deadline = time.monotonic() + WALL_SECONDS
+                    request["lend"] = lend and process.lends and self._loans.acquire(blocking=False)
+                    if request["lend"]:
+                        used.callback(self._loans.release)
                     reply = process.ask(request, data, self._budget, reserved)
                     if "shape" in reply:
-                        pixels = None if reply["shape"] is None else process.pixels(reply["shape"])
+                        pixels = None if reply["shape"] is None else process.pixels(reply["shape"], reply["lent"])
+                    process.deadline = None
                 except DiedError as died:
                     self._drop(process)
                     ends.append(str(died))
@@ -93,9 +103,11 @@ class Decoders:
                     process.end()
                     self._drop(process)
                     raise
-                self._give_back(process)
+                used.callback(self._give_back, process)
                 if "error" in reply:
                     raise ImageError(name, *reply["error"])
+                if reply["lent"]:
+                    reserved.push(used.pop_all())
                 held.push(reserved.pop_all())
                 return Reply(pixels, reply["facts"])
 
@@ -126,7 +138,7 @@ class Decoders:
         return process
 
     def _give_back(self, process: DecoderProcess) -> None:
-        process.deadline = None
+        process.release()
         with self._lock:
             self._idle[process.niceness].append(process)
 
@@ -178,13 +190,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def run_isolated(
-    task: str, source: EncodedImage, name: str, options: dict[str, Any], held: ExitStack
+    task: str, source: EncodedImage, name: str, options: dict[str, Any], held: ExitStack, lend: bool = False
 ) -> Reply | None:  # fmt: skip
     """Have a decoder of this process's pool do a task, see `Decoders.run`; None if processes do not start here."""
     decoders = _shared_decoders()
     if decoders is not None:
         try:
-            return decoders.run(task, source, name, options, held)
+            return decoders.run(task, source, name, options, held, lend)
         except CannotStartError as error:
             _give_up(error)
     return None
