@@ -40,7 +40,8 @@ TINY = {
     "network": "classic", "size": 24, "width": 0.25, "batch_size": 16, "augment": "light", "label_smoothing": 0.0,
     "detect": False,
 }  # fmt: skip
-COMMAND = [sys.executable, "-m", "mien"]
+#: Warnings are errors, as in this process.
+COMMAND = [sys.executable, "-W", "error", "-m", "mien"]
 Call = Callable[..., tuple[int, str, str]]
 
 

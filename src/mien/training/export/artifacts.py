@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +49,10 @@ def save_keras(folder: Path, network: Any) -> None:
     path = folder / KERAS
     part = path.with_name("model.part.keras")  # Keras requires the ending
     try:
-        network.save(part)
+        with warnings.catch_warnings():
+            # Keras 3.15 copies TensorFlow's tensors as NumPy 2 deprecates.
+            warnings.filterwarnings("ignore", "__array__ implementation doesn't accept a copy", DeprecationWarning)
+            network.save(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -24,8 +24,9 @@ class WeightEMA:
         self.values: Arrays = self._current()
 
     def _current(self) -> Arrays:
-        # np.array copies: a backend may return a view of memory that the next step overwrites.
-        return [np.array(variable) for variable in self._variables]
+        # Copies: a backend may return a view of memory that the next step overwrites. np.array would ask Keras for the
+        # copy, whose `__array__` does not know that argument of NumPy 2.
+        return [np.asarray(variable).copy() for variable in self._variables]
 
     def update(self) -> None:
         """Add the weights after one more training step."""
