@@ -49,6 +49,26 @@ def test_merging_shows_the_conflicts(tmp_path: Path, call: Call) -> None:
     assert "0 decisions added" in out
 
 
+def test_rows_that_cannot_be_merged_are_named(tmp_path: Path, call: Call) -> None:
+    other = tmp_path / "ben.csv"
+    FixesFile(other).append([fix("keep", "sad"), fix("leave-out")])
+    whole = other.read_text("utf-8")
+    other.write_text(whole.replace("leave-out", "b\x1burn"), "utf-8")
+    status, out, err = call("fix", tmp_path, "--merge", other)
+    assert status == 1
+    assert "1 decision added from" in out
+    assert f"{other}: line 3: " in err
+    assert "1 row cannot be read: not added" in err
+    assert "\x1b" not in out + err
+    other.write_text(whole[:-20], "utf-8")
+    status, _, err = call("fix", tmp_path, "--merge", other)
+    assert status == 1
+    assert "its last row is cut short: not added" in err
+    other.write_text(whole, "utf-8")
+    assert call("fix", tmp_path, "--merge", other)[0] == 0
+    assert len(read_fixes(tmp_path / FILE_NAME).fixes) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [(("--merge", "none.csv"), "no such file"), (("--list", "--classes", "happy"), "give at least two names"),

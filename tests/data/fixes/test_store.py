@@ -139,8 +139,8 @@ def test_merging_adds_what_is_new_once(tmp_path: Path) -> None:
     theirs = FixesFile(other).append([B, Fix(A.sha256, A.path, "leave-out")])
     file = FixesFile(mine)
     added = file.merge(other)
-    assert [(fix.path, fix.who, fix.when) for fix in added] == [(fix.path, "ben", fix.when) for fix in theirs]
-    assert file.merge(other) == []
+    assert [(fix.path, fix.who, fix.when) for fix in added.fixes] == [(fix.path, "ben", fix.when) for fix in theirs]
+    assert not file.merge(other).fixes
     assert len(read_fixes(mine).fixes) == 3
     assert parse_fixes(other.read_bytes()).fixes == tuple(theirs)  # the other file stays as it was
 

@@ -112,7 +112,7 @@ def test_two_files_that_disagree_are_settled_in_the_page(
     if joined:
         (tmp_path / FILE_NAME).write_bytes((tmp_path / FILE_NAME).read_bytes() + other.read_bytes())
     else:
-        assert len(FixesFile(tmp_path / FILE_NAME).merge(other)) == 3
+        assert len(FixesFile(tmp_path / FILE_NAME).merge(other).fixes) == 3
     served = serve(session_of(""))
     page = visit(browser, served.url)
     name = "file 2" if joined else "ben"

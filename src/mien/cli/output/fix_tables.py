@@ -45,14 +45,22 @@ def merge_fixes(path: Path, others: Sequence[Path]) -> int:
     """Add the decisions of other files to one, and name the images about which people disagree.
 
     Returns:
-        The exit status: 1 if people disagree.
+        The exit status: 1 if people disagree, or if something in the other files cannot be read.
     """
     for other in others:
         if not other.is_file():
             raise ConfigError(f"--merge {other}: no such file; give a CSV of mien fix")
-    file = FixesFile(path)
+    file, unread = FixesFile(path), False
     for other in others:
-        say(f"{path}: {pluralize(len(file.merge(other)), 'decision')} added from {other}")
+        found = file.merge(other)
+        say(f"{path}: {pluralize(len(found.fixes), 'decision')} added from {other}")
+        for bad in found.bad_rows[:_SHOWN]:
+            say(f"{other}: line {bad.line}: {bad.reason}", err=True)
+        if found.bad_rows:
+            say(f"mien: {other}: {pluralize(len(found.bad_rows), 'row')} cannot be read: not added", err=True)
+        if found.cut_short:
+            say(f"mien: {other}: its last row is cut short: not added", err=True)
+        unread = unread or bool(found.bad_rows) or found.cut_short
     conflicts = Fixes(path, file.found.fixes).conflicts
     for conflict in conflicts[:_SHOWN]:
         said = "; ".join(f"{fix.who or 'somebody'}: {fix.sentence}" for fix in conflict)
@@ -63,4 +71,4 @@ def merge_fixes(path: Path, others: Sequence[Path]) -> int:
             "mien fix shows them first",
             err=True,
         )
-    return int(bool(conflicts))
+    return int(bool(conflicts) or unread)

@@ -88,29 +88,29 @@ class FixesFile:
             self._add(timed)
         return timed
 
-    def merge(self, other: Path) -> list[Fix]:
+    def merge(self, other: Path) -> ParsedFixes:
         """Add the decisions of another file that are not in this one, with their own times.
 
         Rows of nobody in the other file get its name, so that they are not taken for those of this file's nobody.
 
         Returns:
-            The decisions that were added.
+            The other file, of its decisions those that were added.
 
         Raises:
             DataError: the other file cannot be read.
             OutputError: this file cannot be written, or could not be read again.
         """
-        others = read_fixes(other).fixes
+        read = read_fixes(other)
         with self._alone():
             self.refresh()
             if not self.found.own_form:
                 self._write_anew()
             known = set(self.found.fixes)
-            named = [fix if fix.who or fix in known else replace(fix, who=_name_of(other)) for fix in others]
+            named = [fix if fix.who or fix in known else replace(fix, who=_name_of(other)) for fix in read.fixes]
             new = [fix for fix in dict.fromkeys(named) if fix not in known]
             if new:
                 self._add(new)
-        return new
+        return replace(read, fixes=tuple(new))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
