@@ -23,8 +23,8 @@ from mien.server.fix.training_time import FOLDS, fraction_done, time_left
 
 log = logging.getLogger("mien.server")
 
-#: How long a training that was asked to stop may take before it is ended, in seconds.
-GRACE_SECONDS = 20.0
+#: How long a training that was asked to stop may take before it is killed, in seconds. Nothing is lost with it.
+GRACE_SECONDS = 3.0
 _EPOCH = re.compile(r"\s*\d+(\s+[\d.]+)+\s*|epoch\s.*")
 
 Rank = Callable[[SavedPredictions], None]
@@ -90,7 +90,8 @@ class Training:
         done, text = 1.0, self._text
         if active and folder is not None:
             done = fraction_done(folder)
-            text = f"{text}. {time_left(done, time.monotonic() - self._began, self._took)}."
+            left = time_left(done, time.monotonic() - self._began, self._took)
+            text = "The training stops …" if self._stopped else f"{text}. {left}."
         return {
             "active": active,
             "text": " ".join(filter(None, [self._done, text])),
