@@ -103,6 +103,10 @@ def test_the_grid_works_by_keyboard_alone(page: Any, served: Any) -> None:
     page.press("ArrowRight")
     page.press("Space")
     page.press("-")
+    page.press("-")
+    page.press("-")
+    sizes = [page.tab.locator(one).first.bounding_box()["width"] for one in (".enlarge", ".tile")]
+    assert 24 <= sizes[0] < 0.3 * sizes[1], "the button leaves the picture in sight"
     page.wait_for("#many-text", "Mark the odd ones out")
     assert page.tab.locator(".own-label").count() == 0, "all have the same"
     page.press("1")  # of their own class, as K
