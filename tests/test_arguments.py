@@ -36,6 +36,8 @@ def test_flags(python: str, shell: str) -> None:
 
 def test_a_query_has_parameters_but_no_calls() -> None:
     assert to_query("use `detect=False` or `faces='largest'`") == "use ?detect=false or ?faces=largest"
+    assert to_query("`threshold={'happy': 2.0, 'sad': 1}`: too much") == "?threshold=happy=2,sad=1: too much"
+    assert to_query("give `threshold=1` or `model=['a', 'b']`") == "give ?threshold=1 or ?model=a,b"
     assert to_query("see `mien.train`") == "see `mien.train`"
 
 
@@ -46,6 +48,7 @@ def test_other_code_stays_as_it_is(text: str) -> None:
 
 @given(st.text())
 def test_no_text_is_refused(text: str) -> None:
+    to_query(f"`name={ {text: [text]} }` `name={[text, None]}`")
     to_flags(f"`{text}` `name={text}` `name={text!r}`")
     to_query(f"`{text}` `name={text!r}`")
 

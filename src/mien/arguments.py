@@ -146,8 +146,15 @@ def _as_query(code: str) -> str | None:
     call = _parse(code)
     if call is None or call.verb:
         return None
-    texts = {True: "true", False: "false", None: ""}
-    return "?" + "&".join(f"{name}={texts.get(value, value)}" for name, value in call.options)  # type: ignore[call-overload]
+    return "?" + "&".join(f"{name}={_query_text(value)}" for name, value in call.options)
+
+
+def _query_text(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_text(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else _text(value)
 
 
 def _parse(code: str) -> _Call | None:

@@ -178,7 +178,12 @@ def test_a_frame_that_is_too_large_ends_the_stream(server: Any, encode: Callable
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [("?model=nobody", "unknown_model"), ("?faces=some", "bad_parameter"), ("?what=ever", "bad_parameter")],
+    [
+        ("?model=nobody", "unknown_model"),
+        ("?faces=some", "bad_parameter"),
+        ("?what=ever", "bad_parameter"),
+        ("?threshold=2", "bad_parameter"),
+    ],
 )
 def test_wrong_parameters_end_the_stream(server: Any, query: str, code: str) -> None:
     with open_stream(server, query) as stream:

@@ -243,6 +243,7 @@ def test_explain_answers_422_if_the_image_is_unreadable(server: Any, face: bytes
     ("path", "code"),
     [
         ("/v1/predict?model=nobody", "unknown_model"), ("/v1/predict?detect=perhaps", "bad_parameter"),
+        ("/v1/predict?threshold=nan", "bad_parameter"), ("/v1/predict?threshold=%1b=2", "bad_parameter"),
         ("/v1/predict?faces=some", "bad_parameter"), ("/v1/predict?detcet=false", "bad_parameter"),
         ("/v1/explain?label=nobody", "bad_parameter"), ("/v1/explain?method=magic", "bad_parameter"),
         ("/v1/explain?method=grad-cam", "bad_parameter"), ("/v1/explain?view=upside-down", "bad_parameter"),
