@@ -179,9 +179,9 @@ def main() -> None:
         for number in range(options.pairs):
             # In turns, so that neither always runs on the warmer machine. A fresh parent folder each time, so that mien
             # decodes again: its cache must not help.
-            runs = Path(folder) / f"runs-{number}"
+            where = Path(folder) / f"runs-{number}"
             found = {
-                one.__name__: one(data, held_out, options.epochs, number, runs / one.__name__)
+                one.__name__: one(data, held_out, options.epochs, number, where / one.__name__)
                 for one in ((mien, notebook) if number % 2 else (notebook, mien))
             }
             ours, theirs = found["mien"], found["notebook"]
