@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,14 @@ from hypothesis import strategies as st
 
 from mien.data.fixes.decisions import Fixes
 from mien.data.fixes.records import COLUMNS, DECISIONS, Fix, new_file_bytes, parse_fixes
+from mien.data.fixes.times import to_time
 from mien.errors import InputError
 from mien.results import Box
 
 TEXT = st.text(st.characters(), max_size=12)
+WHEN = st.just("") | st.datetimes(datetime(1970, 1, 2), timezones=st.just(UTC)).map(to_time)
 DIGEST = st.text("0123456789abcdef", min_size=64, max_size=64)
+NOON = "2026-11-29T12:00:00.000Z"
 BOX = st.builds(Box, st.integers(-99, 9999), st.integers(-99, 9999), st.integers(1, 9999), st.integers(1, 9999))
 
 
@@ -25,7 +29,7 @@ def fixes(draw: st.DrawFn) -> Fix:
     named = decision in ("keep", "relabel")
     return Fix(
         draw(DIGEST), draw(TEXT.filter(bool)), decision, draw(TEXT.filter(bool)) if named else "", draw(TEXT),
-        draw(st.none() | BOX) if named else None, draw(TEXT), draw(TEXT), draw(st.booleans()),
+        draw(st.none() | BOX) if named else None, draw(WHEN), draw(TEXT), draw(st.booleans()),
     )  # fmt: skip
 
 
@@ -106,12 +110,30 @@ def test_nobody_of_a_second_file_is_not_the_nobody_of_the_first() -> None:
 
 @pytest.mark.parametrize("delimiter", [";", "\t", ","])
 def test_a_file_saved_by_a_spreadsheet_is_read(delimiter: str) -> None:
-    fix = Fix("0" * 64, 'sad, "or"; not\nof =it.jpg', "relabel", "happy", "sad", Box(1, 2, 3, 4), "2026", "Ada", True)
+    fix = Fix("0" * 64, 'sad, "or"; not\nof =it.jpg', "relabel", "happy", "sad", Box(1, 2, 3, 4), NOON, "Ada", True)
     text = io.StringIO(newline="")
     rows = csv.reader(io.StringIO(file_of([fix]).decode(), newline=""))
     csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
     found = parse_fixes(b"\xef\xbb\xbf" + text.getvalue().encode())
     assert (found.fixes, found.own_form) == ((fix,), False)
+
+
+@pytest.mark.parametrize("when", ["2026-11-29T13:00:00+01:00", "2026-11-29 12:00:00Z", "20261129T120000.000Z"])
+def test_times_in_other_forms_are_those_of_their_moment(when: str) -> None:
+    row = replace(Fix("0" * 64, "a.jpg", "leave-out"), when=NOON)
+    (found,) = parse_fixes(file_of([row]).replace(NOON.encode(), when.encode())).fixes
+    assert found == row
+
+
+@pytest.mark.parametrize("when", ["yesterday", "9999-99-99T00:00:00.000Z", "29/11/2026 12:00"])
+def test_a_time_that_is_none_does_not_make_the_latest_decision(when: str) -> None:
+    rows = [Fix("0" * 64, "a.jpg", decision, when=NOON) for decision in ("leave-out", "undo")]
+    found = parse_fixes(file_of(rows).replace(NOON.encode(), when.encode(), 1))
+    assert found.fixes == (rows[1],)
+    assert [bad.reason for bad in found.bad_rows] == [f"a.jpg: was decided at '{when}'; write {_EXAMPLE}"]
+
+
+_EXAMPLE = "2026-11-29T21:41:54.123Z"
 
 
 def test_another_file_is_refused() -> None:
@@ -122,7 +144,8 @@ def test_another_file_is_refused() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [(("0", "a", "keep", "b"), "64 hexadecimal"), (("0" * 64, "a", "keep"), "a label"),
-     (("0" * 64, "", "leave-out"), "a path"), (("0" * 64, "a", "erase"), "no decision")],
+     (("0" * 64, "", "leave-out"), "a path"), (("0" * 64, "a", "erase"), "no decision"),
+     (("0" * 64, "a", "leave-out", "", "", None, "yesterday"), "write 2026-11-29T")],
 )  # fmt: skip
 def test_a_bad_decision_is_refused(values: tuple[str, ...], reason: str) -> None:
     with pytest.raises(InputError, match=reason):

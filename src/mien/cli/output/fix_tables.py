@@ -49,7 +49,8 @@ def merge_fixes(path: Path, others: Sequence[Path]) -> int:
     """
     for other in others:
         if not other.is_file():
-            raise ConfigError(f"--merge {other}: no such file; give a CSV of mien fix")
+            what = "is not a regular file" if other.exists() else "no such file"
+            raise ConfigError(f"--merge {other}: {what}; give a CSV of mien fix")
     file, unread = FixesFile(path), False
     for other in others:
         found = file.merge(other)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from mien.data.fixes.times import to_moment, to_time
 from mien.errors import InputError
 from mien.io.atomic import to_bytes
 from mien.io.cells import csv_line, from_cell
@@ -81,6 +82,10 @@ class Fix:
             )
         if not self.path or (self.decision in ("keep", "relabel") and not self.label):
             raise InputError(f"{shorten(self.path)}: to {self.decision} takes a path and a label")
+        if self.when and to_moment(self.when) is None:
+            raise InputError(
+                f"{shorten(self.path)}: was decided at '{shorten(self.when)}'; write 2026-11-29T21:41:54.123Z"
+            )
 
     @property
     def sentence(self) -> str:
@@ -115,11 +120,13 @@ class Fix:
             raise ValueError("it has too few cells")
         if cells["settles"] not in ("", "yes"):
             raise ValueError("settles is neither yes nor empty")
-        known = {name: cells[name] for name in ("sha256", "path", "label", "was", "when", "who")}
+        known = {name: cells[name] for name in ("sha256", "path", "label", "was", "who")}
+        moment = to_moment(cells["when"])
+        when = cells["when"] if moment is None else to_time(moment)
         decision = next((one for one in DECISIONS if one == cells["decision"]), None)
         if decision is None:
             raise ValueError(f"'{shorten(cells['decision'])}' is no decision")
-        return cls(decision=decision, face=_face(cells["face"]), settles=cells["settles"] == "yes", **known)
+        return cls(decision=decision, face=_face(cells["face"]), when=when, settles=cells["settles"] == "yes", **known)
 
 
 @dataclass(frozen=True)

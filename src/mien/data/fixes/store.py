@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mien.data.fixes.records import FILE_NAME, Fix, ParsedFixes, check_copies, new_file_bytes, parse_fixes
+from mien.data.fixes.times import to_moment, to_time
 from mien.errors import DataError, OutputError
 from mien.io.archives import MAX_LARGE_BYTES
 from mien.io.atomic import LOCK, locked, readable_errors, temporary_path
@@ -68,7 +69,7 @@ class FixesFile:
         before = self.found.fixes
         self.found = read_fixes(self.path) if stamp != (0, 0) else ParsedFixes(())
         self._stamp = stamp
-        self._latest = max(filter(None, (_moment(fix.when) for fix in self.found.fixes)), default=None)
+        self._latest = max(filter(None, (to_moment(fix.when) for fix in self.found.fixes)), default=None)
         return self.found.fixes != before
 
     def append(self, fixes: Sequence[Fix]) -> list[Fix]:
@@ -145,7 +146,7 @@ class FixesFile:
                 _sync_folder(self.path.parent)
         self.found = replace(self.found, fixes=(*self.found.fixes, *fixes), end=end + len(rows), cut_short=False)
         self._stamp = self._now()
-        self._latest = max(filter(None, (self._latest, *(_moment(fix.when) for fix in fixes))), default=None)
+        self._latest = max(filter(None, (self._latest, *(to_moment(fix.when) for fix in fixes))), default=None)
 
     def _require_readable(self, fixes: Sequence[Fix], size: int) -> None:
         """Raise OutputError if further rows would make a file that `read_fixes` refuses."""
@@ -172,7 +173,7 @@ class FixesFile:
         start = datetime.now(UTC)
         if self._latest is not None:
             start = max(start, self._latest + 2 * _TICK)
-        return [replace(fix, when=_text(start + number * _TICK)) for number, fix in enumerate(fixes)]
+        return [replace(fix, when=to_time(start + number * _TICK)) for number, fix in enumerate(fixes)]
 
     def _write_anew(self) -> None:
         """Write the file in mien's own form; what could not be read stays behind the rows as it was."""
@@ -190,7 +191,7 @@ class FixesFile:
 
 def added_together(earlier: Fix, later: Fix) -> bool:
     """Return whether two decisions that follow each other were made in one step, such as those of a grid."""
-    first, second = _moment(earlier.when), _moment(later.when)
+    first, second = to_moment(earlier.when), to_moment(later.when)
     return first is not None and second is not None and second - first == _TICK
 
 
@@ -222,17 +223,6 @@ def _sync_folder(folder: Path) -> None:
         pass
     finally:
         os.close(handle)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moment(when: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(when).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _name_of(path: Path) -> str:
