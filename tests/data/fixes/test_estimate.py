@@ -58,7 +58,8 @@ def test_the_end_and_the_beginning_are_said() -> None:
     last = estimate_remaining(draws, dict.fromkeys(draws[0].names[:9], False), names)
     assert "estimated after 1 more image picked at random" in replace(last, coming=3).sentence
     assert "about 1 is still wrong (" in Remaining(40, 1.2, 0, 3, 20, 100).sentence
-    assert "about 0 are still wrong (" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
+    assert "about 0 are still wrong (95 % interval 0 to 3): enough" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
+    assert "(95 % interval 0 to 40: too few were picked" in Remaining(40, 5.6, 0, 40, 10, 200).sentence
     everything = estimate_remaining(draws, dict.fromkeys(names, False), names)
     assert (everything.wrong, everything.high, everything.enough) == (0, 0, True)
 
@@ -96,6 +97,19 @@ def test_what_was_looked_at_for_other_reasons_is_no_sample() -> None:
     after = estimate_remaining(draws, seen | grid, names)
     assert (before.sampled, after.sampled) == (12, 12)
     assert (after.high, after.undecided) == (before.high - 8, 80), "those that are known are no longer left"
+
+
+def test_the_best_guess_is_no_more_than_the_share_of_those_that_were_drawn() -> None:
+    """One wrong of ten that were drawn from 160: of the 40 that are left after grids, not all of 16 are."""
+    names = [str(number) for number in range(200)]
+    draws = [shown(names, draw_order(names), issues=40)]
+    drawn = draws[0].names
+    grids = [name for name in names if name not in drawn][:140]
+    seen = dict.fromkeys([*grids, *drawn[:10]], False) | {drawn[4]: True}
+    found = estimate_remaining(draws, seen, names)
+    assert (found.undecided, found.sampled) == (50, 10)
+    assert found.wrong == pytest.approx(1.5 / 11 * 50)
+    assert found.high == 50
 
 
 def test_images_that_were_put_off_end_the_sample_unless_a_wrong_one_follows() -> None:

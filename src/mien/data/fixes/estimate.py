@@ -65,9 +65,10 @@ class Remaining:
         if self.wrong is None:
             return self._why_unknown
         wrong = f"{self.wrong:.0f} {'is' if round(self.wrong) == 1 else 'are'}"
+        few = ": too few were picked at random to say more" if self.high >= self.undecided else ""
         said = (
             f"of {pluralize(self.undecided, 'image')} that nobody looked at, about {wrong} still wrong "
-            f"(95 % interval {self.low} to {self.high})"
+            f"(95 % interval {self.low} to {self.high}{few})"
         )
         return said + (": enough for now" if self.enough else "")
 
@@ -193,7 +194,10 @@ def estimate_remaining(draws: Sequence[Draws], wrong: Mapping[str, bool], used: 
     worst, best = (_trials(draws, {**wrong, **dict.fromkeys(missing, end)}, open_ones) for end in (True, False))
     high = min(upper_end(worst), open_ones) + len(missing)
     low = min(lower_end(best), high)
-    middle = min(max(likely(worst) + len(missing), low), high)
+    # The ends count an image as drawn from all that was left then. If few that were looked at since were wrong, that
+    # leaves too many for the rest: the best guess is at most the share of the drawn.
+    share = (sum(worst.wrong) + 0.5) / (sampled + 1) * open_ones
+    middle = min(max(min(likely(worst), share) + len(missing), low), high)
     return Remaining(undecided, middle, low, high, sampled, len(used))
 
 
