@@ -12,6 +12,7 @@ import mien
 from mien.cli import main
 from mien.data.audit import Audit, audit
 from mien.data.dataset import read_manifest
+from mien.data.fixes.opening import open_session
 from mien.data.synthetic.corrupt import corrupt_dataset
 from mien.data.synthetic.faces import draw_face, write_dataset
 from mien.errors import BundleError, ConfigError, DataError
@@ -97,6 +98,9 @@ def test_photographs_are_searched_for_faces_by_default(tmp_path: Path, monkeypat
     mien.check(data, on_message=said.append)
     assert len(said) == 1
     assert said[0].startswith("looking for faces in 20 images takes about ") and "`quick=True`" in said[0]
+    open_session(data, on_message=said.append)
+    (long,) = [sentence for sentence in said[1:] if "takes about" in sentence]
+    assert "quick" not in long, "mien fix has no such option"
 
 
 def test_images_of_other_things_are_not_said_to_lack_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,12 +136,15 @@ class Command:
                 return self.url
         raise RuntimeError(self._process.communicate()[1])
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
-            self._process.communicate()
-            self._process = None
+    def end(self, number: int = signal.SIGTERM) -> str:
+        """End it, and return what it has said to stderr."""
+        if self._process is None:
+            return ""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        said = self._process.communicate()[1]
+        self._process = None
+        return said
 
     def close(self) -> None:
         self.end()

@@ -89,7 +89,7 @@ def check(
     if not quick:
         return check_images(
             manifest, detect, opened, device, mirror, strict_extensions=strict_extensions,
-            on_message=on_message, on_progress=on_progress,
+            shorter="; `quick=True` checks the files alone", on_message=on_message, on_progress=on_progress,
         )  # fmt: skip
     return audit(manifest, strict_extensions=strict_extensions, on_progress=on_progress)
 
@@ -111,6 +111,7 @@ def check_images(
     *,
     strict_extensions: bool = False,
     always: bool = False,
+    shorter: str = "",
     on_message: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Audit:
@@ -122,6 +123,7 @@ def check_images(
         model: looks at the images; None opens the shipped one if they show faces.
         always: ask the model about every image of a face, even if it does not know the classes of the data, or there
             are no labels.
+        shorter: what takes less time, said after how long the faces take.
     """
     report = on_progress or (lambda fraction: None)
     found = audit(manifest, strict_extensions=strict_extensions, on_progress=lambda fraction: report(_FILES * fraction))
@@ -131,7 +133,9 @@ def check_images(
     )
     found = replace(found, detection=choice)
     if choice.detect and choice.sampled and on_message:
-        _announce(len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, on_message)
+        _announce(
+            len(found.usable.samples), _BESIDE * (time.perf_counter() - began) / choice.sampled, shorter, on_message
+        )
     needed = choice.detect or choice.kind == "crops"
     reader = load(faces="largest", device=device, mirror=mirror) if model is None and needed else model
     if reader is not None:
@@ -143,9 +147,9 @@ def check_images(
     return found
 
 
-def _announce(images: int, seconds_each: float, say: Callable[[str], None]) -> None:
+def _announce(images: int, seconds_each: float, shorter: str, say: Callable[[str], None]) -> None:
     """Say how long the faces will take, if that is long."""
     seconds = images * seconds_each
     if seconds > _LONG:
         minutes = pluralize(round(seconds / 60), "minute")
-        say(f"looking for faces in {images:,} images takes about {minutes}; `quick=True` checks the files alone")
+        say(f"looking for faces in {images:,} images takes about {minutes}{shorter}")

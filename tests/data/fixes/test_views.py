@@ -35,5 +35,7 @@ def test_a_grid_knows_how_many_other_images_are_doubtful() -> None:
     assert (batch.items, batch.others) == ((NOISE[2], NOISE[1], NOISE[3]), 6)
     assert batch.sentence == "3 images labelled happy or sad"
     wrong = make_batch({item.name for item in ALL[1:4]}, ALL)
-    assert wrong is not None and wrong.sentence == "3 images labelled sad, look happy"
+    assert wrong is not None and wrong.sentence == "3 images labelled sad that look happy"
+    single = make_batch({ALL[1].name}, ALL)
+    assert single is not None and single.sentence == "1 image labelled sad that looks happy"
     assert make_batch({"none.jpg"}, ALL) is None

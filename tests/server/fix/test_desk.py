@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from mien.data.fixes.opening import open_session
-from mien.data.fixes.session import FixSession
+from mien.data.fixes.session import Choice, FixSession
 from mien.data.fixes.store import FixesFile
+from mien.data.fixes.views import are_alike
 from mien.data.synthetic.faces import draw_face
 from mien.server.fix.desk import BESIDE, Desk
 from mien.server.fix.requests import OneDecision
@@ -69,3 +70,39 @@ def test_what_was_undone_is_shown_next_and_other_people_are_left_alone(desk: Des
     other.decide(first["name"], "leave-out")
     assert "of other people" in desk.undo("undo-it-2")["undone"]["text"]
     assert desk.state()["progress"]["decided"] == 1
+
+
+def test_undo_takes_back_the_last_step_also_one_that_put_an_image_off(desk: Desk) -> None:
+    first, second, third = desk.state()["queue"][:3]
+    assert not desk.state()["undo"]
+    assert desk.put_off("put-it-off-1", first["name"])["undo"]
+    desk.decide("keep-it-1", [OneDecision(name=second["name"], sha256=second["sha256"], decision="keep")])
+    desk.put_off("put-it-off-2", third["name"])
+    state = desk.undo("undo-it-1")
+    assert state["undone"] == {"text": f"Undone: {third['name']} is back; it was put off", "grid": False}
+    assert (state["queue"][0]["name"], state["progress"]["decided"]) == (third["name"], 1)
+    state = desk.undo("undo-it-2")
+    assert (state["queue"][0]["name"], state["progress"]["decided"]) == (second["name"], 0)
+    assert state["undo"], "one is still put off"
+    state = desk.undo("undo-it-3")
+    assert [item["name"] for item in state["queue"][:3]] == [first["name"], second["name"], third["name"]]
+    assert not state["undo"]
+
+
+def test_there_is_no_grid_where_the_others_are_picked_at_random(desk: Desk) -> None:
+    items = desk.session.items(0, 99, decided=False)
+    sampled = [item for item in items if item.sampled]
+    pair = next((one, other) for one in sampled for other in sampled if are_alike(one, other))
+    desk.session.decide_many([Choice(item.name, "keep") for item in items if item not in pair])
+    assert "others like this one are picked at random" in desk.alike()["alone"]
+    desk.session.decide(pair[1].name, "keep")
+    assert desk.alike()["alone"] == "No other picture is like this one: there is no grid."
+
+
+def test_marks_without_a_decision_are_counted(desk: Desk) -> None:
+    kept, *names = [item.name for item in desk.session.items(0, 99, decided=False) if not item.group][:3]
+    digest = desk.session.audit.facts[kept].digest
+    desk.decide("keep-it-1", [OneDecision(name=kept, sha256=digest, decision="keep")], names)
+    assert desk.undecided_marks() == 2
+    desk.session.decide(names[0], "leave-out")
+    assert desk.undecided_marks() == 1

@@ -31,7 +31,7 @@ def titles(page: Any) -> list[str]:
 
 
 def test_the_rest_is_decided_by_one_key_and_the_odd_one_comes_alone(page: Any, served: Any) -> None:
-    page.wait_for("#many-title", "Label probably wrong: 6 images labelled happy, look sad")
+    page.wait_for("#many-title", "Label probably wrong: 6 images labelled happy that look sad")
     names = [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()]
     assert len(names) == COUNT and set(names) < set(WRONG)
     odd = page.tab.locator(".tile").nth(1)

@@ -83,8 +83,21 @@ def test_later_puts_a_picture_at_the_end(page: Any, served: Any) -> None:
     page.press("l")
     page.wait_until_not(first)
     assert stored(served) == []
+    page.wait_for("#said", f"{first} comes again after the others.")
     left = [item["name"] for item in served.app.state.mien.desk.state()["queue"]]
     assert first not in left
+    page.press("u")
+    page.wait_for("#said", f"Undone: {first} is back; it was put off.")
+    page.wait_until_shown(first)
+    assert stored(served) == []
+
+
+def test_it_is_not_enough_while_doubtful_pictures_wait(page: Any) -> None:
+    page.tab.click("#enough-open")
+    page.wait_for("#enough-title", "Not enough yet")
+    page.wait_for("#train-what", "It takes minutes for some hundred pictures.")
+    assert page.tab.locator("#enough button.primary").all_text_contents() == ["Go on looking"]
+    page.check_accessible()
 
 
 def test_keys_can_be_turned_off_and_stay_off(page: Any, served: Any) -> None:
@@ -218,6 +231,8 @@ def test_when_all_is_decided_the_page_says_so(page: Any, served: Any) -> None:
     page.check_accessible()
     page.tab.get_by_role("button", name="Go on to the training").click()
     page.tab.get_by_role("button", name="Train and look again").wait_for()
+    page.wait_for("#enough-title", "Enough for now")
+    assert page.tab.locator("#enough button.primary").all_text_contents() == ["Train and look again"]
     page.check_accessible()
     page.tab.click("#enough-close")
     page.press("u")

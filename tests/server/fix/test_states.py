@@ -230,3 +230,15 @@ def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
     page.tab.locator(".tile img[src]").nth(4).wait_for()
     assert [row["decision"] for row in read_rows(data / "mien-fixes.csv")[5:]] == ["undo"] * 5
     page.expect_errors("ERR_", "401")
+
+
+def test_ctrl_c_says_how_many_marked_pictures_wait(command: Any, browser: Any, visit: Callable[..., Any]) -> None:
+    page = visit(browser, command.start())
+    first_shown(page)
+    page.press("b")
+    page.tab.locator(".tile img[src]").nth(5).wait_for()
+    page.tab.locator(".tile").first.click()
+    page.press("2")
+    page.wait_for("#progress-text", "5 decided")
+    said = command.end(signal.SIGINT)
+    assert "1 picture that was marked in a grid has no decision yet" in said

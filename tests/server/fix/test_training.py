@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from mien.server.fix.training import _free_folder
+from mien.server.fix.training import Training, _free_folder, _StoppedError
 
 #: A training may take as long as it needs, in milliseconds.
 HOURS = 4 * 3_600_000
@@ -60,3 +61,43 @@ def test_a_training_that_fails_says_why(serve: Callable[..., Any], browser: Any,
     page.wait_for("#training-text", "The training failed: ")
     assert "epochs" in page.tab.text_content("#training-text")
     assert page.tab.is_visible("#train")
+
+
+def test_a_training_is_seen_beside_the_pictures_and_its_end_is_told(
+    serve: Callable[..., Any], browser: Any, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Event()
+
+    def train(training: Training, *_: object) -> Path:
+        ended.wait()
+        raise _StoppedError
+
+    def stop(training: Training) -> bool:
+        ended.set()
+        return whole(training)
+
+    whole = Training.stop
+    monkeypatch.setattr(Training, "_train", train)  # one that lasts until it is stopped
+    monkeypatch.setattr(Training, "stop", stop)
+    served = serve()
+    page = visit(browser, served.url)
+    page.tab.click("#enough-open")
+    page.tab.click("#train")
+    page.tab.locator("#train-stop").wait_for()
+    assert page.tab.is_hidden("#running"), "the panel says it"
+    page.tab.click("#enough-close")
+    page.wait_for("#running", "A training runs: ")
+    page.check_accessible()
+    page.tab.click("#enough-open")
+    page.tab.locator("#running").wait_for(state="hidden")
+    page.tab.click("#enough-close")
+    ended.set()
+    page.wait_for("#running", "The training was stopped.")
+    page.tab.click("#enough-open")
+    page.tab.locator("#running").wait_for(state="hidden")
+    ended.clear()
+    page.tab.click("#train")
+    page.tab.locator("#train-stop").wait_for()
+    assert served.app.state.mien.training.stop(), "one ran"
+    assert not served.app.state.mien.training.stop()
+    page.wait_for("#training-text", "The training was stopped.")

@@ -83,6 +83,10 @@ def command(
     # Let the event loop's thread get the interpreter lock sooner while others shrink images.
     sys.setswitchinterval(0.001)
     keep_freed_memory()
-    if serve_fixes(session, port=port or 0, open_page=not no_browser, on_start=on_start) == SIGINT:
+    ended = serve_fixes(
+        session, port=port or 0, open_page=not no_browser, on_start=on_start,
+        on_end=lambda sentence: say(f"mien: {sentence}", err=True),
+    )  # fmt: skip
+    if ended == SIGINT:
         say("mien: stopped", err=True)
     return 0

@@ -63,7 +63,8 @@ class Batch:
         labels = sorted({item.label or "nothing yet" for item in self.items})
         suggestions = {item.suggestion for item in self.items}
         only = next(iter(suggestions)) if len(suggestions) == 1 else None
-        looks = f", look {only}" if only and not _is_seen(self.kind) else ""
+        look = "looks" if len(self.items) == 1 else "look"
+        looks = f" that {look} {only}" if only and not _is_seen(self.kind) else ""
         return f"{pluralize(len(self.items), 'image')} labelled {' or '.join(labels)}{looks}"
 
 
@@ -129,6 +130,11 @@ def make_batch(names: Collection[str], items: Iterable[Item], first: str | None 
 def is_alone(item: Item) -> bool:
     """Return whether an image needs a look of its own, and is in no grid."""
     return bool(item.group) or item.kind in _ALONE or any(kind in _ALONE for kind, _ in item.notes)
+
+
+def are_alike(item: Item, other: Item) -> bool:
+    """Return whether two images are shown for the same reason, so that a grid may hold both."""
+    return item.name != other.name and bool(key := _likeness(item)) and key == _likeness(other)
 
 
 def _likeness(item: Item) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ HOST = "127.0.0.1"
 
 
 def serve_fixes(
-    session: FixSession, *, port: int = 0, open_page: bool = True, on_start: Callable[[str], None]
-) -> int | None:
+    session: FixSession, *, port: int = 0, open_page: bool = True, on_start: Callable[[str], None],
+    on_end: Callable[[str], None] = lambda sentence: None,
+) -> int | None:  # fmt: skip
     """Serve the page of a session until a signal stops it.
 
     Args:
@@ -28,6 +29,7 @@ def serve_fixes(
         port: of this machine; 0 takes any free one.
         open_page: open it in a browser.
         on_start: called with the address once it can be opened. It ends with a secret, which is of this start alone.
+        on_end: called at the end with each sentence about what was left undone: a training, pictures that were marked.
 
     Returns:
         The number of the signal.
@@ -46,4 +48,7 @@ def serve_fixes(
             opened = page + app.state.mien.handover.fragment
             threading.Thread(target=webbrowser.open, args=(opened,), daemon=True).start()
 
-    return run(app, limits, [listener], start)
+    number = run(app, limits, [listener], start)
+    for sentence in app.state.mien.parting:
+        on_end(sentence)
+    return number

@@ -17,6 +17,7 @@ from mien.server.fix.handover import Handover
 from mien.server.fix.pictures import PictureSize
 from mien.server.fix.requests import Code, Decisions, Numbered, PutOff, TrainingAction, read_body
 from mien.server.fix.training import Training
+from mien.server.fix.words import left_undone
 from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.metrics import ServerMetrics
 from mien.server.models import to_json
@@ -41,6 +42,7 @@ class FixApi:
             comparable=not session.unsorted,
         )  # fmt: skip
         self.metrics, self.state, self.ration = ServerMetrics(), ServerState(), Ration()
+        self.parting: list[str] = []  # what the end of the server left undone, in words
         self.shared, self.page = PageFiles("mien.server"), PageFiles("mien.server.fix")
 
     async def show_page(self, request: Request) -> Response:
@@ -137,7 +139,8 @@ def create_fix_app(session: FixSession, token: str) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         api.state.close()
-        await run_in_threadpool(api.training.stop)
+        is_training = await run_in_threadpool(api.training.stop)
+        api.parting = left_undone(is_training, await run_in_threadpool(api.desk.undecided_marks))
 
     app = FastAPI(title="mien fix", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.mien = api

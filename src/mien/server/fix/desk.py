@@ -13,6 +13,7 @@ from typing import Any
 
 from mien.data.fixes.queue import Item
 from mien.data.fixes.session import ChangedFileError, Choice, FixSession
+from mien.data.fixes.views import are_alike
 from mien.errors import ImageError, MienError
 from mien.server.fix.pictures import Picture, Pictures, PictureSize
 from mien.server.fix.requests import OneDecision
@@ -51,6 +52,7 @@ class Desk:
         self._first: list[str] = []  # before all others: those marked in a grid, and those whose decision was undone
         self._gone: set[str] = set()
         self._odd: set[str] = set()
+        self._steps: list[str | None] = []  # what undo takes back: the name of one that was put off, None for decisions
         self._marked: dict[str, tuple[str, ...]] = {}  # in each grid, by the time of its first decision
         self._again: Grid | None = None
         self._applied: OrderedDict[str, None] = OrderedDict()
@@ -80,7 +82,7 @@ class Desk:
                 "estimate": f"{capitalise(remaining.sentence)}.",
                 "enough": remaining.enough,
                 "queue": [self._describe(item) for item in islice(self._open(), AHEAD)],
-                "undo": progress.decided > 0,
+                "undo": progress.decided > 0 or bool(self._later),
                 "undone": None if undone is None else {"text": undone, "grid": is_grid},
                 "refused": list(refused),
             }
@@ -110,6 +112,8 @@ class Desk:
                 refused[name] = reason_of(problem, name)
                 if isinstance(problem, (ImageError, ChangedFileError)):
                     self._gone.add(name)
+            if stored:
+                self._steps.append(None)
             if stored and odd is not None:
                 self._marked[stored[0].when] = tuple(odd)
                 self._odd.update(odd)
@@ -118,10 +122,13 @@ class Desk:
             return self.state([{"name": name, "detail": reason} for name, reason in refused.items()])
 
     def undo(self, number: str) -> dict[str, Any]:
-        """Take the last step back: one decision, or those of a grid, which is shown again with its marks."""
+        """Take the last step back: one decision, those of a grid, which is shown again with its marks, or a put-off."""
         with self._lock:
             if self._is_repeated(number):
                 return self.state()
+            if (name := self._last_put_off()) is not None:
+                self._put_first([name])
+                return self.state(undone=f"Undone: {name} is back; it was put off")
             undone = self.session.undo()
             if not undone:
                 return self.state(undone="Nothing to undo: these decisions are of other people")
@@ -138,6 +145,13 @@ class Desk:
             else:
                 self._put_first(names)
             return self.state(undone=text, is_grid=is_grid)
+
+    def _last_put_off(self) -> str | None:
+        """Forget the last step of this page; return the name if it put an image off, which still waits."""
+        while self._steps and (name := self._steps.pop()) is not None:
+            if name in self._later and name not in self._gone and self.session.decision(name) is None:
+                return name
+        return None
 
     def _are_copies(self, names: Sequence[str]) -> bool:
         """Return whether these are one image, or copies that stand side by side."""
@@ -156,6 +170,7 @@ class Desk:
             if not self._is_repeated(number):
                 self._later.pop(name, None)
                 self._later[name] = None
+                self._steps.append(name)
                 self._first = [other for other in self._first if other != name]
             return self.state()
 
@@ -176,7 +191,8 @@ class Desk:
                 batch = self.session.batch(GRID, self._odd | self._gone, first)
             if batch is None:
                 empty = {"title": "", "items": [], "odd": [], "others": 0, "doubtful": False}
-                return {**empty, "alone": why_alone(first)}
+                others = first is not None and any(are_alike(item, first) for item in self._open())
+                return {**empty, "alone": why_alone(first, others)}
             return {
                 "title": headed(title_of(batch.items[0]), batch.sentence),
                 "items": [self._describe(item) for item in batch.items],
@@ -185,6 +201,11 @@ class Desk:
                 "doubtful": batch.items[0].doubtful,
                 "alone": "",
             }
+
+    def undecided_marks(self) -> int:
+        """Return how many images that were marked in a grid have no decision yet."""
+        with self._lock:
+            return sum(1 for _ in self._undecided(self._odd))
 
     def picture(self, name: str, size: PictureSize) -> Picture:
         """Return an image for the page.

@@ -19,7 +19,7 @@ from typing import Any
 from mien.evaluation.predictions import SavedPredictions, read_predictions
 from mien.io.layout import RUNS
 from mien.server.fix.outcome import measure_outcome
-from mien.server.fix.training_time import FOLDS, fraction_done, time_left
+from mien.server.fix.training_time import FOLDS, fraction_done, how_long, time_left
 
 log = logging.getLogger("mien.server")
 
@@ -69,11 +69,12 @@ class Training:
             self._thread = threading.Thread(target=self._run, args=(then,), name="mien-fix-training", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the training, if one runs, and wait until it has ended."""
+    def stop(self) -> bool:
+        """Stop the training, if one runs, and wait until it has ended; return whether one ran."""
         with self._lock:
             self._stopped = True
             process, thread = self._process, self._thread
+        ran = thread is not None and thread.is_alive()
         if process is not None and process.poll() is None:
             with suppress(OSError):
                 process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
@@ -83,6 +84,7 @@ class Training:
                 process.kill()
         if thread is not None:
             thread.join()
+        return ran
 
     def state(self) -> dict[str, Any]:
         """Return how far it is, as a JSON-serialisable dict; `ranked` counts how often the images were ordered anew."""
@@ -97,6 +99,7 @@ class Training:
             "text": " ".join(filter(None, [self._done, text])),
             "done": done if active else 1.0,
             "ranked": self._ranked,
+            "lasts": how_long(self._took),
             "compared": self._before is not None or not self._comparable,
             "outcome": self._outcome,
         }

@@ -34,6 +34,18 @@ def _epochs_done(run: Path) -> float:
     return 0.0
 
 
+def how_long(before: float | None) -> str:
+    """Say before a training how long it will take, by the seconds of the last one.
+
+    Examples:
+        >>> how_long(None), how_long(70)
+        ('It takes minutes for some hundred pictures', 'The last one took about 2 minutes')
+    """
+    if before is None:
+        return "It takes minutes for some hundred pictures"
+    return f"The last one took about {pluralize(max(-int(-before // 60), 1), 'minute')}"
+
+
 def time_left(done: float, elapsed: float, before: float | None) -> str:
     """Say how long a training will take from now.
 

@@ -41,10 +41,12 @@ def why_shown(item: Item, shown: int, group: int) -> str:
     return item.detail + more + ("; picked at random, for the estimate" if item.sampled else "")
 
 
-def why_alone(item: Item | None) -> str:
-    """Say why there is no grid that begins with an image."""
+def why_alone(item: Item | None, others: bool) -> str:
+    """Say why there is no grid that begins with an image, though there may be `others` like it."""
     if item is not None and is_alone(item):
         return "This picture needs a look of its own: it is in no grid."
+    if others:
+        return "The others like this one are picked at random or were marked, and come one by one: there is no grid."
     return "No other picture is like this one: there is no grid."
 
 
@@ -56,7 +58,16 @@ def undone_in_words(undone: Sequence[Fix]) -> str:
     if len(counts) == 1:
         return f"{len(undone)} pictures are undecided again; they were {undone[0].sentence}"
     said = ", ".join(f"{count} {sentence}" for sentence, count in counts.items())
-    return f"{len(undone)} pictures are undecided again; {said}"
+    return f"{len(undone)} pictures are undecided again; they were: {said}"
+
+
+def left_undone(is_training: bool, marks: int) -> list[str]:
+    """Say at the end of `mien fix` what it did not finish."""
+    said = ["the training was stopped; the next one begins anew"] if is_training else []
+    if marks:
+        which = "picture that was marked in a grid has" if marks == 1 else "pictures that were marked in a grid have"
+        said.append(f"{marks} {which} no decision yet; next time only the usual order shows them")
+    return said
 
 
 def marks_in_words(odd: Collection[str] | None) -> str:

@@ -11,7 +11,7 @@ import { listen } from "./keys.js";
 import { prefetch } from "./pictures.js";
 import { itemText, progressText, refusedText } from "./text.js";
 import { awaitTiles, leaveTiles, resize, showTiles, zoom } from "./tiles.js";
-import { openEnough, showTraining } from "./training.js";
+import { openEnough, showEnough, showTraining } from "./training.js";
 
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
 const OLD = "This address is of an earlier start of mien fix. Open the address that it has printed last.";
@@ -93,6 +93,10 @@ const decideMany = guarded(async (decisions, odd) => {
   say(odd.length === 1 ? "The picture that you marked." : `The ${odd.length} pictures that you marked come next.`);
 });
 
+const putOff = guarded(async (item) => {
+  if (await later(item)) say(`${item.name} comes again after the others. Undo brings it back now.`);
+});
+
 const takeBack = guarded(async () => {
   const { undone } = await undo();
   if (!undone) return;
@@ -108,7 +112,7 @@ const around = () => ({
   canUndo: state.undo,
   decide: guarded(decide),
   decideMany,
-  later: guarded(later),
+  later: putOff,
   undo: takeBack,
   close: () => setMany(false),
   onGone,
@@ -123,7 +127,8 @@ desk.addEventListener("changed", () => {
   setText(byId("estimate"), state.estimate);
   byId("enough-open").classList.toggle("primary", state.enough);
   if (state.refused.length) showAlert(refusedText(state.refused));
-  showTraining(state.training, state.estimate);
+  showEnough(state);
+  showTraining(state.training);
   arrange();
 });
 
@@ -167,6 +172,7 @@ const showAlike = reported(async () => {
 
 function setMany(on) {
   [many, onward] = [on, false];
+  say("");
   byId("many-open").setAttribute("aria-pressed", String(on));
   if (state) arrange();
 }

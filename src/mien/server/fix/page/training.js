@@ -6,7 +6,9 @@ import { refresh, stopTraining, train } from "./desk.js";
 
 const POLL = 1000; // milliseconds
 let timer = 0;
+let running = ""; // what is said of the training that runs
 let active = false;
+let unread = ""; // what a training that ended behind the closed panel has said
 let ranked = 0; // how often the pictures were ordered anew
 
 /** Open or close the panel. */
@@ -14,12 +16,31 @@ export function openEnough(open) {
   show(byId("enough"), open);
   byId("enough-open").setAttribute("aria-expanded", String(open));
   if (open) byId("enough").focus();
+  if (open) unread = "";
+  showRunning(running || unread);
 }
 
-/** Show what the server said of the training: {active, text, done, ranked, outcome, compared}. */
-export function showTraining(training, estimate) {
-  setText(byId("enough-text"), estimate || "Decide some pictures first: then mien estimates how many of the rest are wrong.");
+/** Say what is probably left. What stands out is what one should do: look at what is doubtful before a training. */
+export function showEnough({ estimate, enough, progress }) {
+  setText(byId("enough-title"), enough || !progress.left ? "Enough for now" : "Not enough yet");
+  setText(byId("enough-text"), estimate);
+  byId("train").classList.toggle("primary", !progress.doubtful);
+  byId("enough-close").classList.toggle("primary", progress.doubtful > 0);
+}
+
+/** Say beside the pictures that a training runs, or has ended, while the panel is closed. */
+function showRunning(text) {
+  if (show(byId("running"), Boolean(text) && byId("enough").hidden)) setText(byId("running"), text);
+}
+
+/** Show what the server said of the training: {active, text, done, ranked, lasts, outcome, compared}. */
+export function showTraining(training) {
   const { active: now, text, done } = training;
+  if (now) unread = "";
+  else if (active && byId("enough").hidden) unread = text || "The training has ended.";
+  running = now ? `A training runs: ${Math.round(100 * done)} % done.` : "";
+  showRunning(running || unread);
+  if (show(byId("train-what"), !now)) setText(byId("train-lasts"), `${training.lasts}.`);
   show(byId("train"), !now);
   show(byId("train-stop"), now);
   show(byId("compare-field"), !now && !training.compared);
@@ -35,7 +56,7 @@ export function showTraining(training, estimate) {
 
 const poll = trying(async () => {
   const training = await getJson("v1/fix/training");
-  if (training.active && training.ranked === ranked) showTraining(training, byId("enough-text").textContent);
+  if (training.active && training.ranked === ranked) showTraining(training);
   else await refresh(); // the order of the pictures is a new one
 });
 

@@ -1,0 +1,17 @@
+"""Sentences of the page that depend on what was decided."""
+
+from mien.data.fixes.records import Fix
+from mien.server.fix.words import left_undone, undone_in_words
+
+
+def test_an_undo_of_several_decisions_names_each() -> None:
+    fixes = [Fix("1" * 64, "a.png", "keep", "sad", "sad"), Fix("2" * 64, "b.png", "leave-out", "", "sad")]
+    assert undone_in_words(fixes) == "2 pictures are undecided again; they were: 1 kept as sad, 1 left out"
+
+
+def test_the_end_says_what_was_left_undone() -> None:
+    assert left_undone(False, 0) == []
+    training, marks = left_undone(True, 3)
+    assert training == "the training was stopped; the next one begins anew"
+    assert marks.startswith("3 pictures that were marked in a grid have no decision yet")
+    assert left_undone(False, 1)[0].startswith("1 picture that was marked in a grid has no decision yet")
