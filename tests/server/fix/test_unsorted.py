@@ -83,7 +83,7 @@ def test_a_grid_of_the_same_proposal_is_labelled_by_one_key(
     done = int(page.tab.text_content("#progress-text").split()[0])
     page.press("b")
     page.tab.locator(".tile img[src]").nth(5).wait_for()
-    page.wait_for("#many-title", "images labelled nothing yet, look ")
+    page.wait_for("#many-title", "images labelled nothing yet that look ")
     proposed = page.tab.text_content("#many-title").rsplit(" ", 1)[1]
     names = [tile.get_attribute("title") for tile in page.tab.locator(".tile").all()]
     odd = [name for name in names if truth_of(name) != proposed]
