@@ -81,11 +81,10 @@ class Remaining:
             )
         if MIN_SAMPLED - self.sampled > self.coming:
             return "too few images are left to estimate how many are wrong: look at all of them"
-        missing = pluralize(MIN_SAMPLED - self.sampled, "more image")
-        return (
-            f"how many of the rest are wrong is estimated after {missing} picked at random, which come one by one and "
-            "are in no grid"
-        )
+        count = MIN_SAMPLED - self.sampled
+        come = "comes by itself" if count == 1 else "come one by one"
+        more = f"{pluralize(count, 'more image')} picked at random, which {come}"
+        return f"how many of the rest are wrong is estimated after {more}"
 
 
 def draw_order(names: Iterable[str], seed: int = 0) -> list[str]:
