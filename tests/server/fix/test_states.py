@@ -204,16 +204,21 @@ def test_a_killed_server_loses_nothing_and_a_new_address_goes_on(
     page.expect_errors("ERR_", "401")
 
 
-def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
-    command: Any, browser: Any, visit: Callable[..., Any], data: Path
-) -> None:
-    page = visit(browser, command.start())
+def relabel_all_but_one_of_a_grid(page: Any) -> None:
+    """Mark the first of six pictures in a grid, and decide about the others."""
     first_shown(page)
     page.press("b")
     page.tab.locator(".tile img[src]").nth(5).wait_for()
     page.tab.locator(".tile").first.click()
     page.press("2")
     page.wait_for("#progress-text", "5 decided")
+
+
+def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
+    command: Any, browser: Any, visit: Callable[..., Any], data: Path
+) -> None:
+    page = visit(browser, command.start())
+    relabel_all_but_one_of_a_grid(page)
     first_shown(page)  # the marked one
     command.end(signal.SIGKILL)
     page.press("x")
@@ -234,11 +239,6 @@ def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
 
 def test_ctrl_c_says_how_many_marked_pictures_wait(command: Any, browser: Any, visit: Callable[..., Any]) -> None:
     page = visit(browser, command.start())
-    first_shown(page)
-    page.press("b")
-    page.tab.locator(".tile img[src]").nth(5).wait_for()
-    page.tab.locator(".tile").first.click()
-    page.press("2")
-    page.wait_for("#progress-text", "5 decided")
+    relabel_all_but_one_of_a_grid(page)
     said = command.end(signal.SIGINT)
     assert "1 picture that was marked in a grid has no decision yet" in said

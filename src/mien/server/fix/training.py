@@ -110,10 +110,10 @@ class Training:
             self._text = "Ordering the pictures by the answers of your own model …"
             self._rank(after)
             self._ranked += 1
-            self._text, self._done = (
-                "",
-                (f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}."),
+            self._done = (
+                f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}."
             )
+            self._text = ""
             if compare:
                 self._before = self._train("Now training without the decisions, to compare", ["--no-fixes"])
             if self._before is not None:
