@@ -5,11 +5,13 @@
 The first quarter of each ranked list has data issues, as in a spoiled folder; images are drawn by chance as `mien fix`
 draws them. In each session the interval is asked at four fixed places, and when the estimate first says "enough for
 now". A person decides one by one, or many at once now and then, or trains twice and goes on in the order of the new
-model, which knows what was decided.
+model, which knows what was decided; or looks at grids as long as there are some, then one by one. The last column is
+the median of the steps until it first says so, over all sessions; a grid is one step.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +35,9 @@ RATES: dict[str, Callable[[Floats], Floats]] = {
 ISSUES = 0.25
 #: When the interval is asked, and when somebody trains, as fractions of all decisions.
 ASKED, TRAINED = (0.3, 0.5, 0.7, 0.9), (0.35, 0.6)
-WAYS = ("one by one", "many at once", "train and look again")
+#: Whether it is enough is asked after each so many steps.
+ASK = 5
+WAYS = ("one by one", "many at once", "grids first", "train and look again")
 
 
 class Session:
@@ -44,26 +48,35 @@ class Session:
         kinds = ["label-issue" if place < ISSUES * len(names) else "uncertain" for place in range(len(names))]
         items = [Item(name, kind, "", "happy", suggestion=kind) for name, kind in zip(names, kinds, strict=True)]
         self.truth, self.ranking, self.decisions = truth, Ranking(items, (), seed), dict[str, Fix]()
+        self._odd: list[str] = []
         self._rng = np.random.default_rng(seed)
 
-    def decide(self, name: str) -> None:
-        """Decide rightly."""
-        wrong = self.truth[name]
-        self.decisions[name] = Fix("0" * 64, name, "relabel" if wrong else "keep", "sad" if wrong else "happy", "happy")
+    def decide(self, *names: str) -> None:
+        """Decide rightly, about several at once."""
+        for name in names:
+            wrong = self.truth[name]
+            fix = Fix("0" * 64, name, "relabel" if wrong else "keep", "sad" if wrong else "happy", "happy")
+            self.decisions[name] = fix
+        self.ranking.decided(self.decisions)
 
     def go_on(self) -> None:
         """Decide about the next image."""
-        self.decide(next(name for name in self.ranking.order if name not in self.decisions))
+        self.decide(next(name for name in (*self._odd, *self.ranking.order) if name not in self.decisions))
 
     def decide_many(self) -> None:
-        """Decide about a grid as far as it is alike: the wrong ones come back one by one, or the right ones do."""
+        """Decide about a grid as far as it is alike: the wrong ones come back one by one, or the right ones do.
+
+        Without a grid, or while some come back, decide about one.
+        """
+        if any(name not in self.decisions for name in self._odd):
+            return self.go_on()
         passed = {*self.decisions, *self.ranking.by_chance}
         items = first_batch((self.ranking.items[name] for name in self.ranking.order if name not in passed), 50)
         names = [item.name for item in items]
         mostly_wrong = 2 * sum(self.truth[name] for name in names) > len(names)
-        for name in names:
-            if self.truth[name] == mostly_wrong:
-                self.decide(name)
+        alike = [name for name in names if self.truth[name] == mostly_wrong]
+        self._odd = [name for name in names if name not in alike]
+        return self.decide(*alike) if alike else self.go_on()
 
     def train(self) -> None:
         """Rank anew by a model that knows the truth in part, and answers better about what was decided."""
@@ -80,14 +93,14 @@ class Session:
         return found, found.low <= left <= found.high
 
 
-def ask(session: Session, way: str) -> Iterator[tuple[str, bool]]:
-    """Go through a list; yield whether the interval holds, at the fixed places and where it first says enough."""
+def ask(session: Session, way: str) -> Iterator[tuple[str, bool, int]]:
+    """Yield whether the interval holds at the fixed places and where it first says enough, and when."""
     count, told = len(session.truth), False
     places, trainings = ([round(part * count) for part in parts] for parts in (ASKED, TRAINED))
     for step in range(count):
         if len(session.decisions) == count:
             return
-        if way == "many at once" and step % 15 == 14:
+        if way == "grids first" or (way == "many at once" and step % 15 == 14):
             session.decide_many()
         else:
             session.go_on()
@@ -95,16 +108,16 @@ def ask(session: Session, way: str) -> Iterator[tuple[str, bool]]:
             trainings.pop(0)
             session.train()
         fixed = bool(places) and len(session.decisions) >= places[0]
-        if not fixed and (told or step % 10 != 9):
+        if not fixed and (told or step % ASK != ASK - 1):
             continue
         found, held = session.remaining()
         if fixed:
             places.pop(0)
             if found.wrong is not None:
-                yield "fixed", held
+                yield "fixed", held, step + 1
         if found.enough and not told:
             told = True
-            yield "enough", held
+            yield "enough", held, step + 1
 
 
 def main() -> None:
@@ -112,20 +125,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="simulated sessions of each kind  [100]")
     parser.add_argument("--images", type=int, nargs="+", default=[200, 1000], help="images of a list  [200 1000]")
     options = parser.parse_args()
-    print("| a person decides | rate of wrong labels | n | holds at fixed places | where it says enough |")
-    print("|---|---|---|---|---|")
+    print("| a person decides | rate of wrong labels | n | holds at fixed places | where it says enough | steps |")
+    print("|---|---|---|---|---|---|")
     for way in WAYS:
         for title, rate in RATES.items():
             for count in options.images:
                 found: dict[str, list[bool]] = {"fixed": [], "enough": []}
+                steps: list[int] = []
                 rng = np.random.default_rng(0)
                 for run in range(options.runs):
                     wrong = (rng.random(count) < rate(np.arange(count) / count)).tolist()
                     truth = {str(number): one for number, one in enumerate(wrong)}
-                    for kind, held in ask(Session(truth, run), way):
+                    for kind, held, step in ask(Session(truth, run), way):
                         found[kind].append(held)
+                        steps += [step] if kind == "enough" else []
                 cells = " | ".join(f"{sum(one)} of {len(one)}" for one in found.values())
-                print(f"| {way} | {title} | {count} | {cells} |", flush=True)
+                print(f"| {way} | {title} | {count} | {cells} | {median(steps) if steps else '-'} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -75,3 +75,40 @@ def test_a_decision_that_is_taken_back_may_be_wrong() -> None:
     del decisions[ranking.order[3]]
     found = ranking.remaining(decisions)
     assert (found.undecided, found.low, found.high) == (1, 0, 1)
+
+
+def test_images_are_drawn_anew_if_grids_leave_few_of_those_to_draw_from() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions = keep(ranking.order[:60])
+    assert not ranking.decided(decisions), "one after the other in order leaves as many as expected"
+    before, drawn = ranking.remaining(decisions), ranking.by_chance.difference(decisions)
+    put_off = next(name for name in ranking.order if name in drawn)
+    rest = [name for name in ranking.order if name not in decisions and name not in drawn]
+    decisions |= keep(rest[:100])
+    assert ranking.decided(decisions)
+    assert sorted(ranking.order) == sorted(ranking.items)
+    anew = ranking.by_chance.difference(decisions)
+    assert len(anew) < len(drawn) / 2
+    after = ranking.remaining(decisions)
+    assert (after.sampled, after.undecided) == (before.sampled, before.undecided - 100)
+    # The next one may have been put off because it is wrong: those drawn anew do not count before it.
+    first, *others = (name for name in ranking.order if name in anew)
+    assert first == put_off
+    decisions |= keep(others)
+    assert ranking.remaining(decisions).sampled == before.sampled
+    decisions |= keep([put_off])
+    later = ranking.remaining(decisions)
+    assert later.sampled == before.sampled + len(anew)
+    assert later.high < after.high
+
+
+def test_after_grids_one_need_not_look_at_all_that_are_left() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions: dict[str, Fix] = {}
+    while len(decisions) < COUNT - 60:
+        decisions |= keep([name for name in ranking.order if name not in {*decisions, *ranking.by_chance}][:30])
+        ranking.decided(decisions)
+    while not (found := ranking.remaining(decisions)).enough:
+        decisions |= keep([next(name for name in ranking.order if name not in decisions)])
+        ranking.decided(decisions)
+    assert found.undecided > 15, found.sentence

@@ -188,3 +188,20 @@ def test_what_check_returns_is_ranked(data: Path) -> None:
     found: Audit = audit(read_manifest(data))
     assert {item.kind for item in found.ranked} == {"unseen"}
     assert len(found.ranked) == 40
+
+
+def test_what_is_drawn_after_grids_is_drawn_again_at_the_next_start(data: Path) -> None:
+    session = begin(data)
+    before = session.order
+    for _ in range(2):
+        grid = session.batch(14)
+        assert grid is not None
+        session.decide_many([Choice(item.name, "keep") for item in grid.items])
+        following = session.next()
+        assert following is not None
+        session.decide(following.name, "keep")
+    assert session.order != before
+    again = begin(data)
+    left = [item.name for item in session.items(0, 40, decided=False)]
+    assert [item.name for item in again.items(0, 40, decided=False)] == left
+    assert again.remaining() == session.remaining()

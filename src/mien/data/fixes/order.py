@@ -20,6 +20,9 @@ from mien.data.fixes.records import Fix
 from mien.data.label_issues import find_label_issues
 from mien.data.look import Look
 
+#: If only so many of the images that the next one was to be drawn from have no decision, images are drawn anew: one
+#: of fewer says more about those that are left.
+_DRAWN_ANEW = 0.8
 #: Of an unsorted folder so many images are ordered ahead, again after so many labels.
 _AHEAD, _AGAIN = 20, 5
 
@@ -39,23 +42,29 @@ class Ranking:
         self.order: list[str] = []
         self.by_chance: frozenset[str] = frozenset()
         self._draws: list[Draws] = []
+        self._ranked: list[str] = []
         self._arranged = 0  # how often
+        self._decided = 0  # how many images had a decision
         self._arrange(list(self.items), {})
 
     def _arrange(self, ranked: list[str], decisions: Mapping[str, Fix]) -> None:
         """Order the images that have no decision; those that have one come before them."""
         ranked.sort(key=lambda name: name not in self._first)
+        self._ranked = ranked
+        # One that may have been put off does not leave the estimate by drawing anew: it is the first of them to come.
+        put_off = [name for each in self._draws for name in each.names if name not in decisions]
         done = [name for name in self.order if name in decisions]
-        ranked = [name for name in ranked if name not in decisions]
+        ranked = [name for name in ranked if name not in decisions and name not in put_off]
         used = [name for name in ranked if self.items[name].left_out is None]
         # Which of these were drawn before, but not shown, may be known from what was not in a grid: draw anew.
         drawn = draw_order(used, self._seed + self._arranged)
         self._arranged += 1
         issues = sum(name in self._first or self.items[name].kind in ORDER for name in ranked)
-        order, by_chance = interleave(ranked, drawn, issues)
-        shown = [name for name in order if self.items[name].left_out is None]
+        order, by_chance = interleave([*ranked, *put_off], [*put_off, *drawn], issues)
+        shown = [name for name in order if self.items[name].left_out is None and name not in put_off]
         self._draws.append(Draws(shown, [place for place, name in enumerate(shown) if name in by_chance]))
-        self.order, self.by_chance = [*done, *order], self.by_chance.intersection(decisions) | by_chance
+        self.order = [*done, *order]
+        self.by_chance = self.by_chance.intersection(decisions) | by_chance.union(put_off)
 
     def remaining(self, decisions: Mapping[str, Fix]) -> Remaining:
         """Estimate how many of the images without a decision are wrong."""
@@ -69,8 +78,30 @@ class Ranking:
         }  # fmt: skip
 
     def decided(self, decisions: Mapping[str, Fix]) -> bool:
-        """Take note of decisions; return whether the order changed."""
-        return False
+        """Take note of decisions; return whether the order changed.
+
+        After several at once, such as those of a grid, images are drawn anew if that leaves much fewer to draw from.
+        """
+        steps = abs(len(decisions) - self._decided)
+        self._decided = len(decisions)
+        if steps < 2 or not self._are_few_left(decisions):
+            return False
+        self._draw_no_more(decisions)
+        self._arrange(list(self._ranked), decisions)
+        return True
+
+    def _are_few_left(self, decisions: Mapping[str, Fix]) -> bool:
+        """Return whether many of the images that the next one was to be drawn from are decided."""
+        last = self._draws[-1]
+        place = next((place for place in last.places if last.order[place] not in decisions), None)
+        if place is None:
+            return False
+        left = sum(name not in decisions for name in last.order[place:])
+        return left < _DRAWN_ANEW * (len(last.order) - place)
+
+    def _draw_no_more(self, decisions: Mapping[str, Fix]) -> None:
+        """Keep of the images that were drawn those that count, and the next one, which may have been put off."""
+        self._draws = first_draws(self._draws, count_sampled(self._draws, self._wrong(decisions)) + 1)
 
     def rerank(self, probabilities: Mapping[str, Mapping[str, float]], decisions: Mapping[str, Fix]) -> None:
         """Order the images by the answers of another model, for which the present labels are right or wrong.
@@ -78,8 +109,7 @@ class Ranking:
         Label issues are found anew; what else was found stays. So do the images that were drawn by chance and looked
         at; those to come are drawn anew from the images without a decision, since the model may know which were seen.
         """
-        seen = self._wrong(decisions)
-        self._draws = first_draws(self._draws, count_sampled(self._draws, seen))
+        self._draw_no_more(decisions)
         for name in probabilities.keys() & self.items.keys():
             self.items[name] = answered(self.items[name], probabilities[name])
         margins = self._label_issues(probabilities, decisions)

@@ -62,10 +62,11 @@ class FixSession:
         self._ranking: Ranking | Labelling
         if unsorted:
             self._ranking = Labelling(items, audit.looks, classes)
-            self._ranking.decided(self._standing.decisions)
         else:
             self._ranking = Ranking(items, self._standing.conflicts | self._standing.changed, seed)
-        self._places: dict[str, int] = {}
+            for decisions in self._standing.replayed():  # so the same images are drawn as when they were made
+                self._ranking.decided(decisions)
+        self._ranking.decided(self._standing.decisions)
         self._start = 0
         self._reorder()
 

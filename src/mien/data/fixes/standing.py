@@ -1,7 +1,8 @@
 """Which decisions are in force for the images of a session, kept up to date while people decide."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from mien.data.fixes.decisions import Fixes
 from mien.data.fixes.records import Fix
@@ -77,6 +78,14 @@ class Standing:
                 break
             step.insert(0, fix)
         return step
+
+    def replayed(self) -> Iterator[dict[str, Fix]]:
+        """Yield what counted after each step of several decisions, such as a grid, of those that still count."""
+        rows = sorted(self.decisions.items(), key=lambda row: row[1].when)
+        together = [added_together(rows[place][1], rows[place + 1][1]) for place in range(len(rows) - 1)]
+        for place, (before, after) in enumerate(pairwise([*together, False]), 2):
+            if before and not after:
+                yield dict(rows[:place])
 
     def _read(self) -> Fixes:
         found = self._file.found
