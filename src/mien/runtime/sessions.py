@@ -7,13 +7,14 @@ import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from functools import partial
 from io import StringIO
 from typing import Any, Self
 
 from mien.errors import ConfigError
 from mien.runtime.cores import available_cores
+from mien.runtime.interruptible import run_interruptibly
 from mien.runtime.providers import PROVIDERS, Device, quiet_onnxruntime, require_device
 from mien.runtime.stderr import stderr_to
 from mien.text import first_line
@@ -62,10 +63,6 @@ class Stopper:
         _stoppers.current = None
 
 
-#: Seconds that one operation of a graph may take to its end after Ctrl-C.
-_STOP = 10.0
-
-
 class Session:
     """An ONNX graph on one device; several threads may run it at the same time.
 
@@ -83,8 +80,7 @@ class Session:
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
         """Return the named outputs of the graph as arrays; Ctrl-C ends even a graph that would run for ever.
 
-        Signals are handled by the main thread alone, and only while it runs Python: so it waits, and another thread
-        runs the graph. Raises whatever onnxruntime raises.
+        Raises whatever onnxruntime raises.
 
         Args:
             outputs: names of the outputs.
@@ -93,24 +89,13 @@ class Session:
         if threading.current_thread() is not threading.main_thread():
             stopper: Stopper | None = getattr(_stoppers, "current", None)
             return self._run(outputs, inputs, *([] if stopper is None else [stopper.options]))
-        options, done = quiet_onnxruntime().RunOptions(), Future[list[Any]]()
+        options = quiet_onnxruntime().RunOptions()
         options.log_severity_level = 4
 
-        def run() -> None:
-            try:
-                done.set_result(self._run(outputs, inputs, options))
-            except BaseException as error:
-                done.set_exception(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        try:
-            thread.start()
-            return done.result()
-        except KeyboardInterrupt:
+        def stop() -> None:
             options.terminate = True  # seen between two operations
-            if thread.ident is not None:
-                thread.join(_STOP)  # the process must not end under it
-            raise
+
+        return run_interruptibly(partial(self._run, outputs, inputs, options), stop)
 
     def _run(self, *arguments: Any) -> list[Any]:
         with self._turn:

@@ -56,7 +56,7 @@ class FixSession:
     ) -> None:  # fmt: skip
         self.audit, self.who, self.classes, self.unsorted = audit, who, tuple(classes), unsorted
         self.data, self.store, self.source_flags = audit.manifest.path, file.path, tuple(source_flags)
-        self._lock = threading.RLock()
+        self._lock, self._start = threading.RLock(), 0
         items = audit.ranked
         self._standing = Standing(file, {item.name: audit.facts[item.name].digest for item in items})
         self._ranking: Ranking | Labelling
@@ -67,7 +67,6 @@ class FixSession:
             for decisions in self._standing.replayed():  # so the same images are drawn as when they were made
                 self._ranking.decided(decisions)
         self._ranking.decided(self._standing.decisions)
-        self._start = 0
         self._reorder()
 
     @property
