@@ -122,19 +122,35 @@ def read_csv(text: str) -> Iterator[dict[str, str]]:
             yield dict(zip(columns, map(from_cell, cells), strict=True))
 
 
-def bounded_lines(text: str, delimiter: str) -> Iterator[str]:
-    """Yield the lines of a CSV to be taken apart.
+def numbered_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each row of anybody's CSV begins, from 1, and its cells as they are written.
 
-    Raises csv.Error at a line of more than a million cells.
+    Raises csv.Error at a line of more than a million cells, and at a quote that is not closed: it hides all rows after.
 
     Examples:
-        >>> list(bounded_lines("file,label\\na.jpg,sad", ","))
-        ['file,label\\n', 'a.jpg,sad']
+        >>> list(numbered_rows("file,label\n'=a.jpg,sad", ","))
+        [(1, ['file', 'label']), (2, ["'=a.jpg", 'sad'])]
     """
-    for line in io.StringIO(text, newline=""):
-        if line.count(delimiter) >= _MAX_CELLS:
-            raise csv.Error(f"has more than {_MAX_CELLS:,} cells")
-        yield line
+    is_at_end = False
+
+    def lines() -> Iterator[str]:
+        nonlocal is_at_end
+        for line in io.StringIO(text, newline=""):
+            if line.count(delimiter) >= _MAX_CELLS:
+                raise csv.Error(f"has more than {_MAX_CELLS:,} cells")
+            yield line
+        is_at_end = True
+
+    rows = csv.reader(lines(), delimiter=delimiter, skipinitialspace=delimiter == " ")
+    begins = 1
+    try:
+        for cells in rows:
+            if is_at_end:  # the row was not over with its line
+                raise csv.Error("a quote is not closed")
+            yield begins, cells
+            begins = rows.line_num + 1
+    except csv.Error as error:
+        raise csv.Error(f"line {begins}: {error}") from None
 
 
 def _quoted(value: Any) -> str:

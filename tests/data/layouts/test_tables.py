@@ -163,6 +163,7 @@ def test_impossible_votes_are_named(votes: str) -> None:
         ("file,label\na.jpg,happy\n".encode("utf-16"), "not UTF-8"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\0", "not UTF-8"),
         (b'file,label\n"' + b"x" * 200_000, "not a readable CSV"),
+        (b'file,label\na.jpg,happy\nb.jpg,"sad\nc.jpg,sad\n', r"\(line 3: a quote is not closed\)"),
     ],
 )
 def test_what_is_no_table_is_one_line(data: bytes, words: str) -> None:

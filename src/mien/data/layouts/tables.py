@@ -14,7 +14,7 @@ from PIL import Image
 
 from mien.data.layouts.words import SPLIT_NAMES, bare
 from mien.errors import DataError
-from mien.io.cells import bounded_lines, from_cell
+from mien.io.cells import from_cell, numbered_rows
 from mien.labels import FER2013_CODES
 
 #: Endings of tables, and of lists without a header such as RAF-DB's.
@@ -154,21 +154,18 @@ def numbered_csv_rows(data: bytes, name: str) -> Iterator[tuple[int, list[str]]]
     """Yield the line on which each row of a CSV begins, from 1, and its cells, the header first.
 
     Columns may be separated by commas, semicolons or tabs. Text that `mien.io.cells` has marked is given as it was.
-    Raises DataError, naming `name`, if it is not UTF-8 or not a CSV.
+    Raises DataError, naming `name`, if it is not UTF-8 or not a CSV: see `numbered_rows`.
     """
     text = _decode(data, name)
     first = _IN_QUOTES.sub("", re.split("[\r\n]", text, maxsplit=1)[0])
     delimiter = max(",;\t", key=first.count)
     if not first.count(delimiter) and _IMAGE_NAME.search(first.partition(" ")[0]):
         delimiter = " "  # a list such as RAF-DB's, `train_00001.jpg 5`
-    rows = csv.reader(bounded_lines(text, delimiter), delimiter=delimiter, skipinitialspace=delimiter == " ")
-    line = 1
     try:
-        for cells in rows:
+        for line, cells in numbered_rows(text, delimiter):
             yield line, list(map(from_cell, cells))
-            line = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{name}: is not a readable CSV (line {line}: {error})") from None
+        raise DataError(f"{name}: is not a readable CSV ({error})") from None
 
 
 def _decode(data: bytes, name: str) -> str:
