@@ -13,8 +13,6 @@ from typing import TypeVar
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.inference.reader import Reader
@@ -29,6 +27,7 @@ from mien.server.metrics import ServerMetrics
 from mien.server.models import Models, to_json
 from mien.server.problems import Problem
 from mien.server.reference import render_reference
+from mien.server.routes import PageFiles, RawRoute
 from mien.server.schemas import ExplainParams, PredictParams, read_params
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 from mien.server.stream import Streams, close_with_problem, receive_key
@@ -38,24 +37,6 @@ from mien.version import __version__
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
-
-
-class PageFiles(StaticFiles):
-    """The files of a page. The browser asks each time if one changed, so a page never mixes two versions.
-
-    Args:
-        package: the one whose folder `page` holds the files.
-    """
-
-    def __init__(self, package: str = "mien.server") -> None:
-        super().__init__(packages=[(package, "page")])
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file, or 304 if the browser's copy is current. Ranges cost more than the files, which are small."""
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"], response.headers["Accept-Ranges"] = "no-cache", "none"
-        return response
 
 
 class Api:
@@ -122,11 +103,11 @@ class Api:
         except (WebSocketDisconnect, TimeoutError):
             return  # the client has left, or accepts no answers
 
-    async def list_models(self) -> Response:
+    async def list_models(self, _: Request) -> Response:
         """List the served models with their labels and possible answers."""
         return Response(to_json(self.models.describe()), media_type="application/json")
 
-    async def show_config(self) -> Response:
+    async def show_config(self, _: Request) -> Response:
         """Return whether an API key is required, the limits, the notice of the page, and the version."""
         config = {
             "auth": self.key.required,
@@ -136,19 +117,19 @@ class Api:
         }
         return Response(to_json(config), media_type="application/json")
 
-    async def check_health(self) -> Response:
+    async def check_health(self, _: Request) -> Response:
         """Return 200 while the process runs and can work; 503 if all of its threads for quick or for slow work hang."""
         self.workers.refuse_if_stuck()
         return Response(b'{"status":"ok"}', media_type="application/json")
 
-    async def check_ready(self) -> Response:
+    async def check_ready(self, _: Request) -> Response:
         """Return 200 if the server accepts requests; 503 if too many wait, or during shutdown."""
         if self.state.closing:
             raise Problem("shutting_down", "the server is shutting down")
         self.workers.refuse_if_full()
         return Response(b'{"status":"ready"}', media_type="application/json")
 
-    async def show_metrics(self) -> Response:
+    async def show_metrics(self, _: Request) -> Response:
         """Return the metrics in Prometheus's text format."""
         return Response(self.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -250,6 +231,7 @@ async def _wait_for_disconnect(request: Request) -> None:
 
 
 def _add_routes(app: FastAPI, api: Api) -> None:
+    app.router.route_class = RawRoute
     described = openapi.describe_routes(api.limits)
     for method, path, endpoint, operation in (
         ("POST", "/v1/predict", api.predict, "predict"),

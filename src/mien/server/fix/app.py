@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mien.data.fixes.session import FixSession
 from mien.evaluation.predictions import SavedPredictions
-from mien.server.app import PageFiles, add_error_handlers
+from mien.server.app import add_error_handlers
 from mien.server.connections.ration import Ration
 from mien.server.fix.desk import Desk
 from mien.server.fix.handover import Handover
@@ -22,6 +22,7 @@ from mien.server.lifecycle import LifecycleMiddleware, ServerState
 from mien.server.metrics import ServerMetrics
 from mien.server.models import to_json
 from mien.server.problems import Problem
+from mien.server.routes import PageFiles
 from mien.server.security import LOOPBACK, PUBLIC_PREFIX, ApiKey, SecurityMiddleware
 
 
