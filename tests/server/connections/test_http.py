@@ -1,7 +1,7 @@
 """What an HTTP connection may cost is bounded: parsing, and answers that nobody reads."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +9,7 @@ import h11
 import numpy as np
 import pytest
 from polling import wait_until
+from starlette.responses import StreamingResponse
 from wire import HOST, send_until_closed
 
 from mien.server.connections.http import _PIPELINED_SECONDS, SlicedParser
@@ -92,6 +93,45 @@ def test_a_form_that_takes_long_to_parse_is_refused(server: Any, piece: bytes) -
     refused = server.post(content=body, headers=kind)
     assert refused.json()["code"] in ("bad_multipart", "too_many_files")
     assert server.app.state.mien.memory.used == 0
+
+
+def test_an_answer_comes_at_once(server: Any) -> None:
+    with server.connect() as wire:
+        for method, body in ((b"GET", b'{"status":"ok"}'), (b"HEAD", b"")):
+            wire.sendall(method + b" /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            answer = wire.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.endswith(b"\r\n\r\n" + body)
+
+
+def test_a_client_may_wait_until_its_body_is_wanted(server: Any, face: bytes) -> None:
+    head = POST + b"Content-Type: image/png\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(face)
+    with server.connect() as wire:
+        for _ in range(2):
+            wire.sendall(head)
+            assert wire.recv(65536).startswith(b"HTTP/1.1 100")
+            wire.sendall(face[:100])
+            wire.sendall(face[100:])
+            assert server.read(wire)[0] == 200
+
+
+def test_an_answer_that_fails_half_way_ends_the_connection(server: Any) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        for piece in server.pieces:
+            yield piece
+        raise OSError("the disk is gone")
+
+    async def show(_: Any) -> StreamingResponse:
+        return StreamingResponse(broken())
+
+    server.app.add_route("/broken", show)
+    for server.pieces in ([], [b"half"]):
+        with server.connect() as wire:
+            wire.sendall(b"GET /broken HTTP/1.1\r\n" + HOST + b"\r\n")
+            received = b"".join(iter(lambda: wire.recv(65536), b""))
+        assert received.startswith(b"HTTP/1.1 200")
+        assert received.endswith(b"half\r\n" if server.pieces else b"\r\n\r\n")
+    assert server.get("/healthz").status_code == 200
 
 
 def test_a_head_of_very_many_lines_is_refused(server: Any, check_problem: Any) -> None:

@@ -60,17 +60,30 @@ class SlicedParser(h11.Connection):
 
 
 class _CycleTransport(asyncio.Transport):
-    """What uvicorn writes an answer to, and closes after it: the connection decides how."""
+    """What uvicorn writes an answer to, and closes after it: the connection decides how.
+
+    The head waits for the first piece of the body, so that both go to the system, and to the client, at once.
+    """
 
     def __init__(self, connection: "Connection") -> None:
         super().__init__()
         self._connection = connection
+        self._head: bytes | None = None
+        self._begun = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._connection.transport.write(data)
+        if not self._begun and self._connection.cycle.response_started:  # before that, "100 Continue" goes
+            self._begun, self._head = True, bytes(data)
+            return
+        self._flush(data)
 
     def close(self) -> None:
+        self._flush()
         self._connection.end()
+
+    def _flush(self, data: bytes | bytearray | memoryview = b"") -> None:
+        head, self._head = self._head, None
+        self._connection.transport.write(data if head is None else b"".join((head, data)))
 
     def is_closing(self) -> bool:
         return self._connection.is_ending()
@@ -133,7 +146,7 @@ class Connection(H11Protocol):
     def handle_events(self) -> None:
         """Parse, and see to it that a request that begins is ended as `end` does."""
         super().handle_events()
-        if self.cycle is not None:
+        if self.cycle is not None and self.cycle.transport is self.transport:
             self.cycle.transport = _CycleTransport(self)
 
     def on_response_complete(self) -> None:
