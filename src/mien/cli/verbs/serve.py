@@ -132,7 +132,7 @@ def command(
     # Let the event loop's thread get the interpreter lock sooner while worker threads compute.
     sys.setswitchinterval(0.001)
     keep_freed_memory()
-    # What exists by now stays. Each full collection would look at all of it, and hold every thread up for 45 ms.
+    # What exists by now stays. Each full collection would look at all of it, and hold every thread up for 50 ms.
     gc.collect()
     gc.freeze()
     if run(app, limits, [listener], on_start, root_path) == SIGINT:
