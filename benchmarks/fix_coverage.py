@@ -11,6 +11,7 @@ the median of the steps until it first says so, over all sessions; a grid is one
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -68,7 +69,7 @@ class Session:
 
         Without a grid, or while some come back, decide about one.
         """
-        if any(name not in self.decisions for name in self._odd):
+        if any(name not in self.decisions for name in self._odd) or self._is_drawn_next():
             return self.go_on()
         passed = {*self.decisions, *self.ranking.by_chance}
         items = first_batch((self.ranking.items[name] for name in self.ranking.order if name not in passed), 50)
@@ -77,6 +78,15 @@ class Session:
         alike = [name for name in names if self.truth[name] == mostly_wrong]
         self._odd = [name for name in names if name not in alike]
         return self.decide(*alike) if alike else self.go_on()
+
+    def _is_drawn_next(self) -> bool:
+        """Return whether the page shows an image that was drawn before it offers another grid."""
+        left = [name for name in self.ranking.order if name not in self.decisions]
+        if not left or left[0] not in self.ranking.by_chance:
+            return False
+        doubtful = sum(self.ranking.items[name].doubtful for name in left)
+        coming = sum(name in self.ranking.by_chance for name in left)
+        return replace(self.ranking.remaining(self.decisions), doubtful=doubtful, coming=coming).wants_draws
 
     def train(self) -> None:
         """Rank anew by a model that knows the truth in part, and answers better about what was decided."""

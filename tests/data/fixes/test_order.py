@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import pytest
 
 from mien.data.fixes.estimate import EVERY, EVERY_ISSUE
 from mien.data.fixes.order import Ranking
@@ -10,6 +11,8 @@ from mien.data.fixes.queue import Item
 from mien.data.fixes.records import Fix
 
 COUNT = 240
+#: Images drawn by chance that come together after grids.
+AT_ONCE = 5
 
 
 def items_of(issues: int = 0, count: int = COUNT) -> list[Item]:
@@ -88,7 +91,8 @@ def test_images_are_drawn_anew_if_grids_leave_few_of_those_to_draw_from() -> Non
     assert ranking.decided(decisions)
     assert sorted(ranking.order) == sorted(ranking.items)
     anew = ranking.by_chance.difference(decisions)
-    assert len(anew) < len(drawn) / 2
+    assert len(anew) < 0.6 * len(drawn)
+    assert set(ranking.order[len(decisions) :][:AT_ONCE]) <= anew, "between grids nobody would see them"
     after = ranking.remaining(decisions)
     assert (after.sampled, after.undecided) == (before.sampled, before.undecided - 100)
     # The next one may have been put off because it is wrong: those drawn anew do not count before it.
@@ -112,3 +116,25 @@ def test_after_grids_one_need_not_look_at_all_that_are_left() -> None:
         decisions |= keep([next(name for name in ranking.order if name not in decisions)])
         ranking.decided(decisions)
     assert found.undecided > 15, found.sentence
+
+
+def test_a_grid_that_is_taken_back_is_drawn_from_again() -> None:
+    ranking = Ranking(items_of(), (), 0)
+    decisions = keep(ranking.order[:60])
+    ranking.decided(decisions)
+    before = ranking.remaining(decisions)
+    grid = keep([name for name in ranking.order if name not in {*decisions, *ranking.by_chance}][:130])
+    assert ranking.decided(decisions | grid)
+    assert ranking.decided(decisions)
+    assert ranking.remaining(decisions) == before
+    waiting = [name for name in ranking.order if name in ranking.by_chance and name not in decisions]
+    assert len(waiting) > (COUNT - 60) / (EVERY + 1)
+
+
+@pytest.mark.parametrize(("issues", "drawn"), [(0, AT_ONCE), (120, 0)])
+def test_doubtful_images_come_before_those_that_are_drawn_after_a_grid(issues: int, drawn: int) -> None:
+    ranking = Ranking(items_of(issues), (), 0)
+    decisions = keep([name for name in ranking.order if name not in ranking.by_chance][:100])
+    assert ranking.decided(decisions)
+    coming = ranking.order[len(decisions) :][:AT_ONCE]
+    assert sum(name in ranking.by_chance for name in coming) == drawn

@@ -56,6 +56,16 @@ class Remaining:
         return not self.unsorted and self.high <= max(1, ENOUGH * self.used)
 
     @property
+    def wants_draws(self) -> bool:
+        """Whether the images drawn by chance are what to look at next, before more grids."""
+        return not (self.unsorted or self.enough or self.doubtful or self._is_hopeless)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether too few images are left to estimate anything."""
+        return self.wrong is None and MIN_SAMPLED - self.sampled > self.coming
+
+    @property
     def sentence(self) -> str:
         """The estimate in words."""
         if not self.undecided:
@@ -63,7 +73,7 @@ class Remaining:
         if self.unsorted:
             return f"{pluralize(self.undecided, 'image')} without a label"
         if self.wrong is None:
-            return self._why_unknown
+            return self._why_unknown if not self.enough else self._at_most
         wrong = f"{self.wrong:.0f} {'is' if round(self.wrong) == 1 else 'are'}"
         few = ": too few were picked at random to say more" if self.high >= self.undecided else ""
         said = (
@@ -73,13 +83,18 @@ class Remaining:
         return said + (": enough for now" if self.enough else "")
 
     @property
+    def _at_most(self) -> str:
+        images = pluralize(self.undecided, "image")
+        return f"{images} that nobody looked at are few of {self.used}, even if all were wrong: enough for now"
+
+    @property
     def _why_unknown(self) -> str:
         if self.doubtful:
             return (
                 f"{pluralize(self.doubtful, 'doubtful image')} to look at first; images picked at random after them "
                 "then tell how many of the rest are wrong"
             )
-        if MIN_SAMPLED - self.sampled > self.coming:
+        if self._is_hopeless:
             return "too few images are left to estimate how many are wrong: look at all of them"
         count = MIN_SAMPLED - self.sampled
         come = "comes by itself" if count == 1 else "come one by one"

@@ -23,6 +23,8 @@ from mien.data.look import Look
 #: If only so many of the images that the next one was to be drawn from have no decision, images are drawn anew: one
 #: of fewer says more about those that are left.
 _DRAWN_ANEW = 0.8
+#: So many of them come at once then: between grids nobody would see any.
+_AT_ONCE = 5
 #: Of an unsorted folder so many images are ordered ahead, again after so many labels.
 _AHEAD, _AGAIN = 20, 5
 
@@ -47,8 +49,11 @@ class Ranking:
         self._decided = 0  # how many images had a decision
         self._arrange(list(self.items), {})
 
-    def _arrange(self, ranked: list[str], decisions: Mapping[str, Fix]) -> None:
-        """Order the images that have no decision; those that have one come before them."""
+    def _arrange(self, ranked: list[str], decisions: Mapping[str, Fix], at_once: int = 0) -> None:
+        """Order the images that have no decision; those that have one come before them.
+
+        If there is no data issue to look at, `at_once` images that are drawn by chance come first.
+        """
         ranked.sort(key=lambda name: name not in self._first)
         self._ranked = ranked
         # One that may have been put off does not leave the estimate by drawing anew: it is the first of them to come.
@@ -60,7 +65,11 @@ class Ranking:
         drawn = draw_order(used, self._seed + self._arranged)
         self._arranged += 1
         issues = sum(name in self._first or self.items[name].kind in ORDER for name in ranked)
-        order, by_chance = interleave([*ranked, *put_off], [*put_off, *drawn], issues)
+        drawn = [*put_off, *drawn]
+        front = drawn[: 0 if issues else at_once]
+        behind = [name for name in (*ranked, *put_off) if name not in front]
+        order, by_chance = interleave(behind, drawn[len(front) :], issues)
+        order, by_chance = [*front, *order], by_chance.union(front)
         shown = [name for name in order if self.items[name].left_out is None and name not in put_off]
         self._draws.append(Draws(shown, [place for place, name in enumerate(shown) if name in by_chance]))
         self.order = [*done, *order]
@@ -80,14 +89,15 @@ class Ranking:
     def decided(self, decisions: Mapping[str, Fix]) -> bool:
         """Take note of decisions; return whether the order changed.
 
-        After several at once, such as those of a grid, images are drawn anew if that leaves much fewer to draw from.
+        After several at once, such as those of a grid, images are drawn anew if that leaves much fewer to draw from, or
+        brings some back.
         """
-        steps = abs(len(decisions) - self._decided)
+        steps = len(decisions) - self._decided
         self._decided = len(decisions)
-        if steps < 2 or not self._are_few_left(decisions):
+        if steps > -2 and (steps < 2 or not self._are_few_left(decisions)):
             return False
         self._draw_no_more(decisions)
-        self._arrange(list(self._ranked), decisions)
+        self._arrange(list(self._ranked), decisions, _AT_ONCE)
         return True
 
     def _are_few_left(self, decisions: Mapping[str, Fix]) -> bool:

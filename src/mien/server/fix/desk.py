@@ -177,17 +177,18 @@ class Desk:
     def alike(self, onward: bool = False) -> dict[str, Any]:
         """Return a grid: the first undecided image, and others that are shown for the same reason, up to `GRID`.
 
-        A grid that was undone comes again as it was. If there is none, `alone` says why.
-
-        Args:
-            onward: after a grid: begin with the next image that is not picked at random, which come one by one.
+        A grid that was undone comes again as it was. If there is none, `alone` says why. `onward`, after a grid, passes
+        over images picked at random, which come one by one; if the estimate waits for them, there is no grid.
         """
         with self._lock:
             self.session.refresh()
             again = self._again or Grid(frozenset(), ())
             batch = self.session.batch_of(again.names - self._gone)
-            first = next((item for item in self._open() if not (onward and item.sampled)), None)
-            if batch is None and first is not None:
+            first = next(self._open(), None)
+            waits = onward and first is not None and first.sampled and self.session.remaining().wants_draws
+            if onward and not waits:
+                first = next((item for item in self._open() if not item.sampled), None)
+            if batch is None and first is not None and not waits:
                 batch = self.session.batch(GRID, self._odd | self._gone, first)
             if batch is None:
                 empty = {"title": "", "items": [], "odd": [], "others": 0, "doubtful": False}
