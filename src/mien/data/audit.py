@@ -86,8 +86,9 @@ class Audit:
     def ranked(self) -> tuple[Item, ...]:
         """The images in the order in which a look at them pays most, each with the reason."""
         digests = {name: facts.digest for name, facts in self.facts.items()}
-        samples, issues = self.manifest.samples, self.issues
-        return tuple(rank(Findings(self.manifest.classes, samples, issues, self.left_out, self.looks, digests)))
+        classes, samples = self.manifest.classes, self.manifest.samples
+        found = Findings(classes, samples, self.issues, self.left_out, self.looks, digests, self.copies)
+        return tuple(rank(found))
 
     def named(self, kinds: Iterable[str]) -> set[str]:
         """Return the files that have an issue of one of these kinds."""

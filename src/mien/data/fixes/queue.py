@@ -82,6 +82,7 @@ class Findings:
     left_out: Mapping[str, str]
     looks: Mapping[str, Look]
     digests: Mapping[str, str]
+    copies: Sequence[tuple[str, ...]] = ()
 
 
 def rank(found: Findings) -> list[Item]:
@@ -89,24 +90,22 @@ def rank(found: Findings) -> list[Item]:
 
     Copies under two labels come first, then label issues of which the model is sure, the most confident before the
     others, then copies side by side, images without a face, drawings, the other label issues, cut faces, and then all
-    others, the least certain first. Of files with equal bytes the first stands for all. Files that cannot be read are
-    left out.
+    others, the least certain first. An image that has near copies has them beside it, whatever it is shown for. Of
+    files with equal bytes the first stands for all. Files that cannot be read are left out.
     """
     copies = _copies(found)
     shown = {sample.name: sample for sample in found.samples}
     shown = {name: sample for name, sample in shown.items() if name in copies}
+    groups = _groups(found, copies)
     items: dict[str, Item] = {}
-    for kind, name, note, group in _questions(found, copies):
+    for kind, name, note in _questions(found, groups):
         if name not in shown:
             continue
-        known = items.get(name)
-        if known is not None and kind == "near-duplicate":
-            continue  # its copy has a turn of its own, with this one beside it
-        item = known or replace(_item(found, shown[name], copies[name]), kind=kind, group=group)
+        item = items.get(name) or replace(_item(found, shown[name], copies[name], groups), kind=kind)
         # Of a label issue the label and the answer tell all.
         items[name] = item if kind == "label-issue" else replace(item, notes=(*item.notes, (kind, note)))
     asked = [_worded(item) for item in items.values()]
-    rest = [_item(found, sample, copies[name]) for name, sample in shown.items() if name not in items]
+    rest = [_item(found, sample, copies[name], groups) for name, sample in shown.items() if name not in items]
     return [*sorted(asked, key=turn), *sorted(rest, key=doubt, reverse=True)]
 
 
@@ -165,30 +164,44 @@ def _copies(found: Findings) -> dict[str, tuple[str, ...]]:
     return chosen
 
 
-def _questions(
-    found: Findings, copies: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-    """Yield (kind, name, what was seen, group), best first."""
+def _groups(found: Findings, copies: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the near copies to show side by side, by the name of each of them."""
+    shown = ([name for name in names if name in copies] for names in found.copies)
+    return {name: tuple(group) for group in shown if len(group) > 1 for name in group}
+
+
+def _questions(found: Findings, groups: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, name, what was seen), best first."""
     by_kind = {issue.kind: issue for issue in found.issues}
     labels = {sample.name: sample.label for sample in found.samples}
     for kind in ORDER:
-        issue = by_kind.get(kind)
-        if issue is None:
+        if kind == "near-duplicate":
+            yield from ((kind, name, "") for name in _near_copies(by_kind, groups))
+        elif (issue := by_kind.get(kind)) is None:
             continue
-        if issue.groups:
+        elif kind == "label-conflict":
             for names in issue.groups:
-                group = tuple(name for name in names if name in copies)
-                note = " and ".join(sorted({labels[name] for name in names})) if kind == "label-conflict" else ""
-                yield from ((kind, name, note, group if len(group) > 1 else ()) for name in group)
+                note = " and ".join(sorted({labels[name] for name in names}))
+                yield from ((kind, name, note) for name in names)
         else:
-            yield from ((kind, name, issue.notes.get(name, ""), ()) for name in issue.files)
+            yield from ((kind, name, issue.notes.get(name, "")) for name in issue.files)
 
 
-def _item(found: Findings, sample: Sample, copies: tuple[str, ...]) -> Item:
+def _near_copies(by_kind: Mapping[str, Issue], groups: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the images that have near copies under the same label, also in another part of the data."""
+    issues = [by_kind[kind] for kind in ("near-duplicate", "split-leak") if kind in by_kind]
+    alike = dict.fromkeys(name for issue in issues for names in issue.groups for name in names)
+    conflict = by_kind.get("label-conflict")
+    asked = {name for names in conflict.groups for name in names} if conflict else set[str]()
+    return [name for name in alike if name in groups and name not in asked]
+
+
+def _item(found: Findings, sample: Sample, copies: tuple[str, ...], groups: Mapping[str, tuple[str, ...]]) -> Item:
     look = found.looks.get(sample.name, Look())
     item = Item(
-        sample.name, "", "", sample.label, faces=look.faces, copies=copies, left_out=found.left_out.get(sample.name)
-    )
+        sample.name, "", "", sample.label, faces=look.faces, group=groups.get(sample.name, ()), copies=copies,
+        left_out=found.left_out.get(sample.name),
+    )  # fmt: skip
     return answered(item, dict(zip(found.classes, look.classes, strict=True)) if look.classes else {})
 
 
@@ -206,10 +219,21 @@ def _worded(item: Item) -> Item:
     own = notes.pop(item.kind, "")
     labels = own if item.kind == "label-conflict" else item.label
     first = "" if item.kind == "label-conflict" else own
-    others = (note or ISSUE_KINDS[kind].title for kind, note in notes.items())
+    others = (_said(item, kind, note) for kind, note in notes.items())
     detail = "; ".join(filter(None, [first, _verdict(item, labels), *others]))
     unsaid = item.kind in ISSUE_KINDS and item.kind != "label-issue" and not first
-    return replace(item, reason=f"{ISSUE_KINDS[item.kind].title}; {detail}" if unsaid else detail, detail=detail)
+    return replace(item, reason=f"{_said(item, item.kind)}; {detail}" if unsaid else detail, detail=detail)
+
+
+def _said(item: Item, kind: str, note: str = "") -> str:
+    """Return an issue of an item in words: what was seen, or what the kind is called."""
+    title = ISSUE_KINDS[kind].title
+    if kind == "near-duplicate":
+        others = [name for name in item.group if name != item.name]
+        return f"{title} of {others[0] if len(others) == 1 else f'{len(others)} others'}"
+    if kind == "label-conflict" and note:
+        return f"{title} ({note})"
+    return note or title
 
 
 def _verdict(item: Item, labels: str) -> str:
