@@ -34,7 +34,7 @@ def test_the_parser_stops_within_a_slice() -> None:
 #: Requests that are answered before their bodies have come, what is sent on, and the code of the answer.
 EARLY = {
     "chunks of one byte": (CHUNKED, b"1\r\nx\r\n" * 1000, "bad_request"),
-    "with extensions": (CHUNKED, (b"1;" + b"a" * 100 + b"\r\nx\r\n") * 1000, "bad_request"),
+    "with extensions": (CHUNKED, (b"1;" + b"a" * 20 + b"\r\nx\r\n") * 1000, "bad_request"),
     "no chunks": (CHUNKED + b"none\r\n", bytes(100_000), "bad_request"),
     "no HTTP": (b"none\r\n\r\n", bytes(100_000), "bad_request"),
     "too large": (POST + b"Connection: close\r\nContent-Length: 40000000\r\n\r\n", bytes(100_000), "too_large"),
