@@ -122,6 +122,23 @@ def test_each_image_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
     assert issue.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
 
 
+def test_the_model_looks_at_copies_under_two_labels_and_nothing_else_follows(
+    folder: Path, looked: Audit, tmp_path: Path, brightness_bundle: Path
+) -> None:
+    data = Path(shutil.copytree(folder, tmp_path / "data"))
+    one_above_another = np.concatenate([packaged("astronaut")[20:220, 120:320]] * 2)
+    for label in ("happy", "sad"):
+        Image.fromarray(person(1.1, 60)).save(data / label / "twice.png")
+        Image.fromarray(one_above_another).save(data / label / "several.png")
+    found = audit_faces(audit(read_manifest(data)), load(brightness_bundle))
+    happy, sad = (found.looks[f"{label}/twice.png"].classes for label in ("happy", "sad"))
+    assert happy == sad and happy[0] > 0.5, "a person who decides has its answer about both"
+    assert len(found.looks["happy/several.png"].faces) == 2
+    assert found.labels == looked.labels, "how often it agrees is measured without them"
+    assert by_kind(found) == by_kind(looked)
+    assert found.faces == looked.faces, "training uses none of them"
+
+
 def test_drawings_are_no_issue_of_a_dataset_of_drawings(tmp_path: Path, brightness_bundle: Path) -> None:
     for number in range(8):
         for label in ("happy", "sad"):

@@ -1,6 +1,6 @@
 """Audit what the images of a dataset show: faces, their size, drawings, and label issues."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -94,9 +94,14 @@ def _audit_images(
     on_progress: Callable[[float], None] | None,
     always: bool,
 ) -> Audit:
-    """Look at every usable image, then at the labels of those that gave a crop."""
+    """Look at every usable image, then at the labels of those that gave a crop.
+
+    The model also looks at copies under two labels, which training leaves out, so that who decides has its answer;
+    nothing else follows from that.
+    """
     report = on_progress or (lambda fraction: None)
-    samples = known.usable.samples
+    unsettled = {one.name: one for one in known.manifest.samples if known.left_out.get(one.name) == "label-conflict"}
+    samples = [*known.usable.samples, *unsettled.values()]
     unchecked = _why_unchecked(known, reader)
     findings: list[tuple[Finding, float]] = []
     classified: list[Sample] = []
@@ -113,7 +118,7 @@ def _audit_images(
     drawn: dict[str, tuple[Finding, float]] = {}
     of_drawn: list[tuple[Finding, float]] = []
 
-    with closing(map_in_order(look, samples, available_cores())) as found:
+    with closing(map_in_order(_without_findings(look, unsettled), samples, available_cores())) as found:
         for number, seen in enumerate(found):
             if seen.drawn is None:
                 findings += seen.findings
@@ -129,8 +134,9 @@ def _audit_images(
             report((number + 1) / len(samples))
     classify()
     remarks: tuple[str, ...] = ()
-    if len(drawn) > MOSTLY_DRAWN * len(faces):
-        remarks = (f"{len(drawn):,} of {pluralize(len(faces), 'image')} look drawn, so drawings are no issue here",)
+    with_face = len(faces.keys() - unsettled.keys())
+    if len(drawn) > MOSTLY_DRAWN * with_face:
+        remarks = (f"{len(drawn):,} of {pluralize(with_face, 'image')} look drawn, so drawings are no issue here",)
         findings += of_drawn
         drawn = {}
     findings += drawn.values()
@@ -139,17 +145,31 @@ def _audit_images(
     looks = _looks(faces, classified, answers, classes)
     labels = LabelCheck(reader.config.name, reason=unchecked)
     if unchecked is None:
-        photographs = [index for index, sample in enumerate(classified) if sample.name not in drawn]
+        photographs = [row for row, one in enumerate(classified) if one.name not in drawn and one.name not in unsettled]
         classes, classified = classes[photographs], [classified[index] for index in photographs]
         given = [known.manifest.classes.index(sample.label) for sample in classified]
         labels = measure_agreement(reader.config.name, classes, given)
         if labels.unchecked is None:
             findings += _label_findings(classified, classes, known.manifest.classes)
+    judged = with_findings(known, _open_findings(known, findings))
+    return replace(judged, looks=looks, labels=labels, remarks=remarks)
+
+
+def _without_findings(look: Callable[[Sample], _Inspected], names: Collection[str]) -> Callable[[Sample], _Inspected]:
+    """Return `look`, which finds nothing in the images of these names."""
+
+    def look_at(sample: Sample) -> _Inspected:
+        seen = look(sample)
+        return replace(seen, findings=(), drawn=None) if sample.name in names else seen
+
+    return look_at
+
+
+def _open_findings(known: Audit, findings: Sequence[tuple[Finding, float]]) -> list[Finding]:
+    """Return the findings, worst first, without what somebody looked at and kept: that is no issue any more."""
     confirmed = known.manifest.fixes.confirmed if known.manifest.fixes else ()
     worst_first = sorted(findings, key=lambda pair: -pair[1])
-    # What somebody looked at and kept is no issue any more, if it can be read.
-    open_ones = [one for one, _ in worst_first if one.name not in confirmed or one.kind not in _JUDGED]
-    return replace(with_findings(known, open_ones), looks=looks, labels=labels, remarks=remarks)
+    return [one for one, _ in worst_first if one.name not in confirmed or one.kind not in _JUDGED]
 
 
 def _knows_classes(known: Audit, reader: Reader) -> bool:

@@ -271,16 +271,12 @@ class Desk:
         group = [name for name in item.group if name != item.name and name not in self._gone]
         group.sort(key=lambda name: self.session.decision(name) is not None)
         beside = group[:BESIDE]
-        answer = item.probabilities[0][0] if item.probabilities else None
         return {
             **self._name(item),
             "kind": item.kind,
             "title": title_of(item),
             "why": why_shown(item, shown=len(beside) + 1, group=len(group) + 1),
             "suggested": item.suggestion,
-            "answer": answer,
-            "probabilities": dict(item.probabilities),
-            "faces": [box.to_dict() for box in item.faces],
             "same": [{"name": name, "label": self._labels.get(name, "")} for name in item.copies],
             "copies": [self._name(self.session.item(name)) for name in beside],
             "people": [
@@ -295,5 +291,8 @@ class Desk:
             "name": item.name,
             "sha256": self.session.audit.facts[item.name].digest,
             "label": item.label,
+            "answer": item.probabilities[0][0] if item.probabilities else None,
+            "probabilities": dict(item.probabilities),
+            "faces": [box.to_dict() for box in item.faces],
             "decided": decided.sentence if decided is not None else None,
         }

@@ -6,7 +6,7 @@ import { keepStandsOut, labelKey, offer } from "./actions.js";
 import { copyActions } from "./copies.js";
 import { faceBoxes } from "./faces.js";
 import { pictureOf } from "./pictures.js";
-import { itemText, outNote } from "./text.js";
+import { answerText, itemText, outNote } from "./text.js";
 
 let shown = null; // the item on screen
 let face = 0; // index of the chosen face
@@ -30,7 +30,6 @@ export function showItem(item, around) {
   setText(byId("reason"), item.title);
   setText(byId("why"), item.why);
   showPeople(item.people);
-  showModel(item);
   offerActions();
   return changed;
 }
@@ -46,7 +45,9 @@ export function leave() {
 function offerActions() {
   const { classes, colourOf, canUndo } = context;
   const copies = shown.copies.length > 0;
-  const actions = copies ? copyActions(open(), [shown, ...shown.copies][marked], classes, colourOf, choose, keepMarked) : actionsOfOne();
+  const one = [shown, ...shown.copies][marked];
+  showModel(one, copies);
+  const actions = copies ? copyActions(open(), one, classes, colourOf, choose, keepMarked) : actionsOfOne();
   if (shown.faces.length > 1) actions.push({ key: "f", text: "Next face", run: () => chooseFace((face + 1) % shown.faces.length) });
   if (copies) actions.push({ key: "c", text: "Mark the next copy", run: () => mark((marked + 1) % (shown.copies.length + 1)) });
   actions.push({ key: "l", text: "Later", run: () => context.later(shown) });
@@ -95,7 +96,7 @@ function chooseFace(number) {
   face = number;
   const stage = byId("pictures").querySelector(".stage");
   const focused = stage.contains(document.activeElement);
-  showFaces(stage);
+  showFaces(stage, shown);
   if (focused) stage.querySelectorAll(".face-box")[face].focus();
 }
 
@@ -108,12 +109,17 @@ function mark(number) {
     setText(button, n === marked ? "Marked" : "Mark");
     button.setAttribute("aria-label", `${button.textContent} ${button.dataset.name}`);
   });
-  offerActions(); // these name the marked one
+  offerActions(); // these name the marked one, whose answer stands above them
 }
 
-function showFaces(stage) {
+/** Draw the faces of the item, which can be chosen, or the face of a copy beside it. */
+function showFaces(stage, item) {
   const [width, height] = [Number(stage.dataset.width), Number(stage.dataset.height)];
   stage.querySelectorAll(".face-box").forEach((box) => box.remove());
+  if (item !== shown) {
+    stage.append(...faceBoxes({ ...item, faces: item.faces.slice(0, 1) }, { width, height }, 0, context.colourOf));
+    return;
+  }
   stage.append(...faceBoxes(shown, { width, height }, face, context.colourOf, chooseFace));
   const several = shown.faces.length > 1;
   if (show(byId("faces-hint"), several)) setText(byId("faces-hint"), `${shown.faces.length} faces: the label is for face ${face + 1}.`);
@@ -135,7 +141,9 @@ function copyFigure(item, n) {
   button.dataset.name = item.name;
   button.addEventListener("click", () => mark(n));
   const decided = item.decided ? `, ${item.decided}` : "";
-  const caption = make("figcaption", "", make("b", "", label), ` ${item.name}${decided} `, button);
+  // Where no face is drawn, the answer has no other place.
+  const answer = item.answer && !item.faces.length ? make("span", "answer", `${answerText(item)} `) : "";
+  const caption = make("figcaption", "", make("b", "", label), ` ${item.name}${decided} `, answer, button);
   return make("figure", "copy", stageOf(item), caption);
 }
 
@@ -155,7 +163,7 @@ async function load(item, stage) {
     stage.style.setProperty("--ratio", String(width / height));
     stage.style.setProperty("--natural", String(width));
     Object.assign(stage.dataset, { width, height });
-    if (item.name === shown.name) showFaces(stage);
+    showFaces(stage, item.name === shown.name ? shown : item);
     stage.dataset.state = "shown";
   } catch (error) {
     if (shown?.name === owner.name) context.onGone(error, item);
@@ -183,9 +191,11 @@ function showSame({ same }) {
   if (show(byId("same"), Boolean(text))) setText(byId("same"), `The same file: ${text}. One decision counts for all.`);
 }
 
-function showModel(item) {
+/** Show what the model answers about the item, or about the marked one of its copies. */
+function showModel(item, isCopy) {
   const entries = Object.entries(item.probabilities ?? {});
   if (!show(byId("model"), entries.length > 0)) return;
+  setText(byId("model-title"), isCopy ? "The model's answer to the marked one" : "The model's answer");
   byId("bars").replaceChildren(...entries.map(([label, value]) => {
     const name = make("span", "name", label);
     name.title = label;

@@ -1,6 +1,7 @@
 // The faces of a picture, drawn over it. Of several, each is a button that chooses it.
 
 import { make } from "../dom.js";
+import { answerText } from "./text.js";
 
 /**
  * Return the elements of the faces of an item.
@@ -31,6 +32,6 @@ export function faceBoxes(item, size, chosen, colourOf, choose) {
 
 function caption(item, n, chosen, several) {
   const parts = several ? [String(n + 1)] : [];
-  if (n === 0 && item.answer) parts.push(`model: ${item.answer} ${item.probabilities[item.answer].toFixed(2)}`);
+  if (n === 0 && item.answer) parts.push(answerText(item));
   return parts.length ? [make("span", "", parts.join(" "))] : [];
 }

@@ -36,6 +36,9 @@ export function refusedText(refused) {
   return `${counted(refused.length, "picture")} not stored. ${refused[0].name}: ${refused[0].detail}.`;
 }
 
+/** Say what the model answers about a picture, with its probability: "model: sad 0.93". */
+export const answerText = ({ answer, probabilities }) => `model: ${answer} ${probabilities[answer].toFixed(2)}`;
+
 /** Describe a picture for screen readers. */
 export function itemText(item) {
   const label = item.label ? `, labelled ${item.label}` : "";
