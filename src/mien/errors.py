@@ -15,7 +15,7 @@
     └── MissingExtraError (also ImportError)   an optional part of mien is not installed
 
 A message is one line that names the file, what is wrong and the fix. It names options as Python does, in backticks:
-"give `epochs=`". The command and the server translate that (`mien.arguments`).
+"give `epochs=`". The command and the server translate that (`mien.arguments`). ModelNameWarning is no error.
 """
 
 from typing import Literal
@@ -112,6 +112,10 @@ class TrainingError(MienError):
 
 class ExportError(MienError):
     """The exported network does not agree with the trained one, or cannot be exported."""
+
+
+class ModelNameWarning(UserWarning):
+    """A name is that of a shipped model and of a folder; the text says which was taken."""
 
 
 class MissingExtraError(MienError, ImportError):

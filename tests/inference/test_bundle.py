@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,16 @@ import pytest
 from bundles import refusal
 
 import mien
-from mien.errors import BundleError, ConfigError
-from mien.inference.bundle import CONFIG_FILE, MODEL_FILE, find_bundle, load_bundle, set_threshold, shipped_models
+from mien.errors import BundleError, ConfigError, ModelNameWarning
+from mien.inference.bundle import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    find_bundle,
+    find_shipped,
+    load_bundle,
+    set_threshold,
+    shipped_models,
+)
 from mien.inference.bundle_config import BundleConfig
 
 MakeBundle = Callable[..., Path]
@@ -85,13 +94,48 @@ def test_a_shipped_model_by_its_name(shipped: Path, tmp_path: Path, monkeypatch:
     assert load_bundle("mien-two").config.labels == ("happy", "sad")
 
 
-def test_a_folder_goes_before_the_shipped_model_of_its_name(
-    shipped: Path, make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("inside", ["README.md", "src/mien/__init__.py", "config.toml", "happy/1.png"])
+def test_an_unrelated_folder_does_not_hide_the_shipped_model_of_its_name(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    make_bundle(("cat", "dog")).rename(tmp_path / "mien")
-    assert load_bundle("mien").config.labels == ("cat", "dog")
-    assert find_bundle() == shipped / "mien"
+    (tmp_path / "mien" / inside).parent.mkdir(parents=True)
+    (tmp_path / "mien" / inside).write_text("")
+    assert find_bundle("mien") == find_bundle() == find_shipped() == shipped / "mien"
+    assert mien.load("mien").config == mien.load().config
+    for folder in ("./mien", "mien/", str(tmp_path / "mien"), Path("mien")):
+        assert ": " in refusal(folder), "a separator, or a Path, means the folder"
+    if inside == "README.md":
+        assert refusal("./mien").endswith("are missing); the shipped model is 'mien', without a folder")
+
+
+@pytest.mark.parametrize("inner", ["mien", "mien/bundle"])
+def test_a_bundle_or_run_of_the_name_of_a_shipped_model_is_taken_and_said(
+    shipped: Path, make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / inner).parent.mkdir(exist_ok=True)
+    make_bundle(("cat", "dog")).rename(tmp_path / inner)
+    with pytest.warns(ModelNameWarning) as said:
+        assert load_bundle("mien").config.labels == ("cat", "dog")
+    text = str(said[0].message)
+    assert text.startswith(f"'mien' was taken for your model folder .{os.sep}mien, not for the shipped model")
+    assert text.endswith(f"and {shipped / 'mien'} the shipped model")
+    # Silent, since these are plain:
+    for folder in (f".{os.sep}mien", tmp_path / "mien", Path("mien")):
+        assert load_bundle(folder).config.labels == ("cat", "dog")
+    assert find_bundle() == find_shipped() == find_bundle(shipped / "mien") == shipped / "mien"
+
+
+def test_an_unfinished_run_of_the_name_of_a_shipped_model_is_taken_and_said(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mien").mkdir()
+    (tmp_path / "mien" / "run.json").write_text("{}")
+    (tmp_path / "mien" / "config.toml").write_text("")
+    with pytest.warns(ModelNameWarning):
+        assert "this run has no bundle yet" in refusal("mien")
 
 
 def test_a_file_does_not_hide_the_shipped_model(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

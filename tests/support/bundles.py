@@ -13,7 +13,7 @@ from mien.inference.bundle import CONFIG_FILE
 from mien.training.model_file import KERAS_CONFIG, KERAS_WEIGHTS
 
 
-def refusal(path: Path) -> str:
+def refusal(path: str | Path) -> str:
     """What mien says of a folder that it must refuse; always one line."""
     with pytest.raises(BundleError) as caught:
         mien.load(path, threads=1)

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from mien.arguments import to_flags
 from mien.cli.bad_calls import describe, refuse_verb
-from mien.cli.output.terminal import print_help, say
+from mien.cli.output.terminal import print_help, say, say_warnings
 from mien.errors import MienError
 from mien.version import __version__
 
@@ -110,6 +110,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command. An error is one line on stderr and exit status 2; Ctrl-C is 130."""
+    say_warnings()
     warnings.filterwarnings("ignore", module="PIL")  # mien reports it in the row of the image
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that a terminal cannot show is no error

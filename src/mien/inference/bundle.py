@@ -5,17 +5,18 @@ Nothing in a bundle is executable. The fields of the config: `mien.inference.bun
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mien.arguments import path_argument
-from mien.errors import BundleError, ConfigError
+from mien.errors import BundleError, ConfigError, ModelNameWarning
 from mien.inference.bundle_config import FORMAT, VERSION, BundleConfig, parse_config
 from mien.io.atomic import to_bytes, write_text
 from mien.io.bounded import MAX_TEXT, parse_json, read_bytes
-from mien.io.layout import BUNDLE, CONFIG, RUNS
+from mien.io.layout import BUNDLE, CONFIG, RUNS, is_run
 from mien.text import nearest
 
 MODEL_FILE = "model.onnx"
@@ -98,33 +99,72 @@ def near_model(name: str) -> str:
     return f"; did you mean '{runs.get(near, near)}'?" if near else ""
 
 
+def find_shipped(name: str = DEFAULT_MODEL) -> Path:
+    """Return the folder of a shipped model, whatever lies in the current directory; BundleError if it is not there.
+
+    mien's own uses of a shipped model go through this, never through `find_model`.
+    """
+    if name not in shipped_models():
+        missing = "no model" if name == DEFAULT_MODEL else f"no model '{name}'"
+        raise BundleError(f"{missing} comes with this installation of mien; name one (`model=FOLDER`)")
+    return SHIPPED / name
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """Return the folder that a user means by a model: of a shipped one by its name, or the folder given.
+
+    The name of a shipped model means that model, also beside an unrelated file or folder of the same name. Only if the
+    current directory has a bundle or a run of that name, that is taken, with a warning which says how to name either. A
+    text with a separator, such as `./mien`, is always a folder; so is a `Path`, if there is such a folder.
+    """
+    path = path_argument("model", model, "a shipped model, a bundle or a run folder")
+    name = os.fspath(model)
+    if name not in shipped_models():
+        return path
+    if isinstance(model, os.PathLike):  # `Path("./mien")` has lost its separator
+        return path if path.is_dir() else SHIPPED / name
+    if _bundle_in(path) is None and not is_run(path):
+        return SHIPPED / name
+    own = f".{os.sep}{name}"
+    warnings.warn(
+        f"'{name}' was taken for your model folder {own}, not for the shipped model of that name; {own} always means "
+        f"the folder, and {SHIPPED / name} the shipped model",
+        ModelNameWarning,
+        stacklevel=2,
+    )
+    return path
+
+
 def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder of a bundle.
 
-    `model` is a bundle, a run folder with a `bundle` in it, or the name of a shipped model (a folder of that name
-    goes first); None is the shipped model `mien`. Raises BundleError if there is none.
+    `model` is what `find_model` takes: the name of a shipped model, a bundle, or a run folder with a `bundle` in it;
+    None is the shipped model `mien`. Raises BundleError if there is none.
     """
-    shipped = shipped_models()
     if model is None:
-        if DEFAULT_MODEL not in shipped:
-            raise BundleError("no model comes with this installation of mien; name one (`model=FOLDER`)")
-        return SHIPPED / DEFAULT_MODEL
-    path = path_argument("model", model, "a shipped model, a bundle or a run folder")
-    if os.fspath(model) in shipped and not path.is_dir():
-        return SHIPPED / path
+        return find_shipped()
+    path = find_model(model)
     if not path.exists():
-        names = ", ".join(shipped) or "none in this installation"
+        names = ", ".join(shipped_models()) or "none in this installation"
         if near := near_model(path.name):
             raise BundleError(f"{path}: no such model{near}")
         raise BundleError(f"{path}: no such model; give a bundle, a run folder or a shipped model ({names})")
     if not path.is_dir():
         raise BundleError(f"{path}: is a file; give the bundle's folder, or make one with mien export")
+    if folder := _bundle_in(path):
+        return folder
+    if (path / CONFIG).exists():
+        raise BundleError(f"{path}: this run has no bundle yet; finish it with `mien.train(resume={str(path)!r})`")
+    hint = f"; the shipped model is '{path.name}', without a folder" if path.name in shipped_models() else ""
+    raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing){hint}")
+
+
+def _bundle_in(path: Path) -> Path | None:
+    """Return the folder with the files of a bundle, or some of them: this one, or `bundle` in it, as in a run."""
     for folder in (path, path / BUNDLE):
         if (folder / CONFIG_FILE).exists() or (folder / MODEL_FILE).exists():
             return folder
-    if (path / CONFIG).exists():
-        raise BundleError(f"{path}: this run has no bundle yet; finish it with `mien.train(resume={str(path)!r})`")
-    raise BundleError(f"{path}: is not a model folder ({CONFIG_FILE} and {MODEL_FILE} are missing)")
+    return None
 
 
 def _read_file(path: Path, limit: int = MAX_TEXT) -> bytes:

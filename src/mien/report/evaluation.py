@@ -20,7 +20,7 @@ from mien.evaluation.robustness import Robustness, measure_robustness
 from mien.evaluation.scoring import Predictions, score
 from mien.evaluation.slices import measure_slices
 from mien.evaluation.thresholds import Thresholds, check_costs, measure_thresholds
-from mien.inference.bundle import find_bundle
+from mien.inference.bundle import find_bundle, find_model
 from mien.inference.caution import overlooked_faces
 from mien.inference.reader import Reader, load
 from mien.inference.reader_options import describe_mirror
@@ -114,6 +114,8 @@ def evaluate(
         0.938 [0.717, 0.989]
     """
     groups = None if groups is None else path_argument("groups", groups, "a CSV")
+    if isinstance(model, str):
+        model = find_model(model)  # once: from here on it is a folder
     check_options(
         data, model, answers, columns, groups, detect=detect, threshold=threshold, device=device, mirror=mirror,
         robustness=robustness, choose_threshold=choose_threshold,

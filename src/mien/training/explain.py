@@ -15,6 +15,7 @@ from mien.errors import ConfigError
 from mien.evaluation.held_out import held_out
 from mien.explanation.explainer import Explainer, Explanation, Method, default_method, explain_labels, make_explainer
 from mien.explanation.summary import DatasetExplanation, explain_manifest
+from mien.inference.bundle import find_model
 from mien.inference.placement import refuse_device
 from mien.inference.reader import Reader, load
 from mien.inference.reader_options import Faces
@@ -213,6 +214,8 @@ def open_model(
     if method is not None:
         choice_argument("method", method, get_args(Method))
     path = None if model is None else path_argument("model", model, "a model, a run folder or a .keras file")
+    if isinstance(model, str):
+        path = find_model(model)
     if path is not None and path.suffix in _KERAS and path.is_file():
         run = path.parent
         if (run / BUNDLE).is_dir():
@@ -225,7 +228,7 @@ def open_model(
         raise ConfigError(f"`model={str(path)!r}`: no such file")
     if labels:
         raise ConfigError("`labels=`: is for a .keras file; a bundle or a run knows its labels")
-    reader = load(model, faces=faces, detect=detect, device=device, mirror=mirror)
+    reader = load(path, faces=faces, detect=detect, device=device, mirror=mirror)
     chosen = method or default_method(reader)
     if chosen in _BUNDLE_METHODS:
         return ExplainableModel(reader, chosen, make_explainer(reader, chosen))

@@ -1,5 +1,7 @@
 """Train and look again: a real `mien train` in a process of its own, its progress, its end, and what it changes."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mien.inference.bundle import find_shipped, load_bundle
 from mien.server.fix.training import Training, _free_folder, _StoppedError
 
 #: A training may take as long as it needs, in milliseconds.
@@ -50,6 +53,24 @@ def test_train_stop_train_and_look_again(command: Any, browser: Any, visit: Call
     assert page.tab.is_hidden("#compare-field"), "what was trained without the decisions is kept"
     runs = sorted(path.name for path in (data.parent / "mien-runs").glob("fix-*"))
     assert runs == ["fix-data-1", "fix-data-2", "fix-data-3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True])
+def test_a_folder_of_the_name_of_the_shipped_model_changes_no_training(
+    own: bool, make_bundle: Callable[..., Path], faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if own:  # a model of the user's
+        shutil.copytree(make_bundle(("cat", "dog")), "mien")
+    else:  # a clone of mien
+        Path("mien/src/mien").mkdir(parents=True)
+    flags = ("--epochs", "1", "--detect", "no")
+    training = Training(faces, flags, Path("fixes.csv"), lambda predictions: None, comparable=False)
+    run = training._train("Training on your decisions", ["--no-fixes"])
+    shipped = json.loads((run / "metrics.json").read_text())["baselines"]["shipped"]
+    assert shipped["sha256"] == load_bundle(find_shipped()).config.sha256
+    assert 'start_from = "mien"' in (run / "config.toml").read_text()
 
 
 def test_a_training_that_fails_says_why(serve: Callable[..., Any], browser: Any, visit: Callable[..., Any]) -> None:

@@ -1,6 +1,7 @@
 """Fine-tuning: which weights are loaded, from where, what it gains, and what is refused."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from reporters import RecordingReporter
 
 from mien.cli.verbs.train import command
 from mien.data.synthetic.faces import draw_face, write_dataset
-from mien.errors import BundleError, ConfigError, TrainingError
+from mien.errors import BundleError, ConfigError, ModelNameWarning, TrainingError
 from mien.faces.crop import crop
 from mien.inference.bundle import load_bundle
 from mien.inference.classifier import Classifier
@@ -136,8 +137,29 @@ def test_a_shipped_model_is_named_and_any_folder_kept_in_full(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mien").mkdir()  # a folder without weights does not hide the shipped model
     assert build_config({"start_from": "mien"}).start_from == "mien"
+    with pytest.raises(BundleError, match=r"has no weights\.npz to start from"):
+        build_config({"start_from": "./mien"})
+    assert build_config({"start_from": str(shipped_weights)}).start_from == "mien"
     monkeypatch.chdir(weights.parent)
     assert build_config({"start_from": weights.name}).start_from == str(weights)
+
+
+def test_a_folder_of_the_name_of_a_shipped_model_starts_only_what_names_it(
+    shipped_weights: Path, trained: tuple[Any, TrainConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = shutil.copytree(shipped_weights, tmp_path / "mien")
+    for name in (f".{os.sep}mien", str(own)):
+        assert build_config({"start_from": name}).start_from == str(own)
+    with pytest.warns(ModelNameWarning, match="'mien' was taken for your model folder"):
+        assert build_config({"start_from": "mien"}).start_from == str(own)
+    # Nobody has named the folder here: the shipped weights are loaded, though those in the folder are damaged.
+    (own / WEIGHTS_FILE).write_bytes(b"")
+    config = small_dataset_config({})
+    assert config is not None
+    assert config.start_from == "mien"
+    for found, expected in zip(trunk(fresh(config, 2)), trunk(trained[0]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2**-11, atol=2**-25)
 
 
 @pytest.mark.parametrize("inner", [".", "final"])
@@ -267,9 +289,14 @@ def test_without_shipped_weights_nothing_is_chosen(shipped: Path) -> None:
     assert small_dataset_config({}) is None
 
 
+@pytest.mark.parametrize("inside", [None, "README.md", "config.json"])
 def test_a_small_dataset_fine_tunes_the_shipped_model_and_the_run_says_so(
-    shipped_weights: Path, faces: Path, tmp_path: Path
+    shipped_weights: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str | None
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    if inside:  # a clone of mien, say, or a bundle; neither is meant
+        (tmp_path / "mien").mkdir()
+        (tmp_path / "mien" / inside).write_text("")
     arguments = [str(faces), "--out", str(tmp_path / "run"), "--epochs", "1"]
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert done.exit_code == 0
@@ -279,6 +306,7 @@ def test_a_small_dataset_fine_tunes_the_shipped_model_and_the_run_says_so(
     assert 'start_from = "mien"' in config
     assert 'network = "classic"' in config
     assert json.loads((tmp_path / "run" / "bundle" / "config.json").read_text())["about"]["started_from"] == "mien"
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["baselines"]["shipped"]["model"] == "linear"
 
 
 class StopAfter(RecordingReporter):

@@ -5,12 +5,14 @@ those that rich makes for colours and bars.
 """
 
 import os
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mien.arguments import to_flags
+from mien.errors import ModelNameWarning
 from mien.text import UNSAFE, one_line
 
 if TYPE_CHECKING:  # rich is imported when something is drawn: JSON into a pipe needs none of it
@@ -66,6 +68,20 @@ def say_device(reader: "Reader") -> None:
     """Say where a reader's networks run, if something was asked for or chosen."""
     if reader.device_note:
         say_to_stderr(f"mien: {reader.device_note}")
+
+
+def say_warnings() -> None:
+    """Say warnings about names of models in a line of our own each, once; Python shows all others."""
+    others, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, ModelNameWarning):
+            others(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            say_to_stderr(f"mien: {message}")
+
+    warnings.showwarning = show
 
 
 def print_help(page: Any) -> None:

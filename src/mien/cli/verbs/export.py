@@ -12,6 +12,7 @@ from mien.cli.options import mirror_option, notice_option
 from mien.cli.output.terminal import console, say_to_stderr
 from mien.errors import ConfigError
 from mien.faces.resize import Fit, ResizeMethod
+from mien.inference.bundle import find_model
 from mien.io.targets import require_new_folder
 from mien.labels import parse_classes
 from mien.training.backend import require_keras
@@ -33,7 +34,7 @@ HEADINGS = {
 
 
 @verb("export", headings=HEADINGS)
-@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.argument("model", type=click.Path(), required=False)
 @click.option("--labels", metavar="A,B", help="the class names, in the order of the model's outputs")
 @click.option("--out", type=click.Path(path_type=Path), metavar="BUNDLE", help="folder to write")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DATA", show_default="images at hand",
@@ -68,7 +69,7 @@ HEADINGS = {
 @click.pass_context
 def command(
     ctx: click.Context, page: Path | None, models: tuple[str, ...], notice: str | None,
-    model: Path | None, labels: str | None, out: Path | None, data: Path | None, input_range: str | None,
+    model: str | None, labels: str | None, out: Path | None, data: Path | None, input_range: str | None,
     input_means: str | None, input_deviations: str | None, input_order: str | None, resize: ResizeMethod | None,
     fit: Fit | None, mirror: bool | None, int8: bool,
 ) -> None:  # fmt: skip
@@ -102,14 +103,14 @@ def command(
             raise ConfigError(
                 "--int8: takes the labels and input of the bundle; leave out --labels, --input-… and --fit"
             )
-        lines = _quantise(model, data, out, mirror)
+        lines = _quantise(find_model(model), data, out, mirror)
     else:
         options: dict[str, Any] = {
             "input_range": input_range or "auto", "order": input_order, "resize": resize or "bilinear",
             "fit": fit or "squash", "mirror": bool(mirror), "means": _numbers("--input-means", input_means),
             "deviations": _numbers("--input-deviations", input_deviations),
         }  # fmt: skip
-        lines = _from_keras(model, labels, out, data, options)
+        lines = _from_keras(Path(model), labels, out, data, options)
     _print([*lines, f"use it   mien predict photo.jpg --model {out}"])
 
 
@@ -134,10 +135,10 @@ def _refuse_others(ctx: click.Context, page: bool) -> None:
 
 
 def _export_page(page: Path, models: tuple[str, ...], notice: str | None) -> list[str]:
-    from mien.training.export.page import DEFAULT_MODEL, export_page
+    from mien.training.export.page import export_page
 
     require_new_folder(page)
-    found = export_page(page, models or (DEFAULT_MODEL,), notice)
+    found = export_page(page, models or None, notice)
     return [
         f"models   {', '.join(found.models)}",
         f"page     copied from {found.source}",

@@ -149,6 +149,7 @@ class Training:
                 last.append(line.strip())
                 if not _EPOCH.fullmatch(line.rstrip()):
                     self._text = f"{what}: {line.strip()[:200].rstrip('.')}"
+        process.stdout.close()
         code = process.wait()
         self._folder = None
         if self._stopped:

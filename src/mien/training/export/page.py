@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mien.errors import ConfigError, ExportError, MissingExtraError, OutputError
 from mien.faces import yunet
-from mien.inference.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, load_bundle
+from mien.inference.bundle import CARD_FILE, CONFIG_FILE, MODEL_FILE, Bundle, find_shipped, load_bundle
 from mien.inference.reader import Reader
 from mien.io.atomic import new_folder, readable_errors, refuse_existing, to_bytes
 from mien.version import __version__
@@ -61,7 +61,7 @@ class PageExport:
 
 def export_page(
     out: str | os.PathLike[str],
-    models: Sequence[str | os.PathLike[str]] = (DEFAULT_MODEL,),
+    models: Sequence[str | os.PathLike[str]] | None = None,
     notice: str | None = "",
 ) -> PageExport:
     """Write a static site that reads images in the browser.
@@ -71,7 +71,8 @@ def export_page(
 
     Args:
         out: the new folder.
-        models: shipped models, bundles or run folders; the first is the default of the page.
+        models: shipped models, bundles or run folders; the first is the default of the page. Default: the shipped
+            model in 8 bits, `mien-int8`.
         notice: what the page says before it opens the camera and asks for consent; empty is its own text, None opens
             the camera without asking.
 
@@ -95,7 +96,8 @@ def export_page(
     page = find_page()
     if out.resolve().is_relative_to(page.resolve()):
         raise OutputError(f"{out}: lies in the page that is copied ({page}); choose a folder outside it")
-    bundles, detector = _by_name(models), yunet.load_weights(yunet.WEIGHTS)
+    bundles = _by_name((find_shipped(DEFAULT_MODEL),) if models is None else models)
+    detector = yunet.load_weights(yunet.WEIGHTS)
     with new_folder(out) as folder, readable_errors(out):
         _copy_page(page, folder)
         (folder / LIBRARY / yunet.WEIGHTS.name).write_bytes(detector)

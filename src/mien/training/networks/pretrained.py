@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mien.arrays import Float32
 from mien.errors import BundleError, ConfigError, TrainingError
 from mien.inference import bundle
-from mien.inference.bundle import DEFAULT_MODEL, near_model, shipped_models
+from mien.inference.bundle import DEFAULT_MODEL, find_model, find_shipped, near_model, shipped_models
 from mien.io.atomic import new_file
 from mien.io.bounded import parse_json, read_arrays
 from mien.io.layout import CONFIG, FINAL, KERAS
@@ -105,6 +105,9 @@ def _half(weight: Any, path: Path) -> npt.NDArray[np.float16]:
 def build_config(settings: Mapping[str, Any]) -> TrainConfig:
     """Return the config of a run. With `start_from`, the settings of the network come from its weights.
 
+    `start_from` is what a user gave, as `find_model` takes it. The config has the name of a shipped model, or an
+    absolute path, so that the run can be resumed from another folder.
+
     Raises ConfigError if a setting contradicts those weights, BundleError if there are none.
 
     Examples:
@@ -114,11 +117,14 @@ def build_config(settings: Mapping[str, Any]) -> TrainConfig:
     name = settings.get("start_from")
     if not isinstance(name, str) or name == FROM_SCRATCH:
         return TrainConfig.make({**settings, **_absolute_weights(settings.get("backbone_weights"))})
-    path = _find(name)
-    found = _settings(path, name)
+    return _config_from(find_model(name), settings, name)
+
+
+def _config_from(folder: Path, settings: Mapping[str, Any], name: str) -> TrainConfig:
+    found = _settings(_find(folder, name), name)
     _check_shared(settings, found, name)
-    # An absolute path, so that the run can be resumed from another folder.
-    kept = name if path.parent == bundle.SHIPPED / name else str(Path(name).resolve())
+    place = folder.resolve()
+    kept = place.name if place.parent == bundle.SHIPPED.resolve() else str(place)
     return TrainConfig.make({**settings, **{key: found[key] for key in _SHARED}, "start_from": kept})
 
 
@@ -139,10 +145,9 @@ def small_dataset_config(settings: Mapping[str, Any]) -> TrainConfig | None:
     None if the settings name a network or initial weights, or if no weights are shipped.
     """
     named = any(settings.get(name) is not None for name in ("start_from", *_SHARED))
-    shipped = bundle.SHIPPED / DEFAULT_MODEL / WEIGHTS_FILE
-    if named or not shipped.exists() or _find(DEFAULT_MODEL) != shipped:
+    if named or DEFAULT_MODEL not in _with_weights():
         return None
-    return build_config({**settings, "start_from": DEFAULT_MODEL})
+    return _config_from(find_shipped(), settings, DEFAULT_MODEL)
 
 
 def load_pretrained(network: Any, config: TrainConfig) -> None:
@@ -155,7 +160,8 @@ def load_pretrained(network: Any, config: TrainConfig) -> None:
     name = config.start_from
     if name is None:
         return
-    path = _find(name)
+    # The name of a shipped model, or a path, as `build_config` left it: a folder here of that name was not meant.
+    path = _find(find_shipped(name) if name in shipped_models() else Path(name), name)
     _check_shared(asdict(config), _settings(path, name), name)
     own = {id(weight) for weight in network.get_layer(HEAD).weights}
     arrays = _arrays(path, name)
@@ -173,26 +179,28 @@ def zero_head(network: Any) -> None:
         weight.assign(np.zeros(weight.shape, np.float32))
 
 
-def _find(name: str) -> Path:
-    """Return the file of weights: `weights.npz`, or a run's `model.keras`. A folder precedes a shipped model."""
-    folder = Path(name)
+def _find(folder: Path, name: str) -> Path:
+    """Return the file of weights in a folder that was named so: `weights.npz`, or a run's `model.keras`."""
     for inner in (WEIGHTS_FILE, KERAS, f"{FINAL}/{KERAS}"):
         path = folder / inner
         if path.exists() and (path.name == WEIGHTS_FILE or path.with_name(CONFIG).exists()):
             return path
-    models = [model for model in shipped_models() if (bundle.SHIPPED / model / WEIGHTS_FILE).exists()]
-    if name in models:
-        return bundle.SHIPPED / name / WEIGHTS_FILE
-    fix = f"give a shipped model ({', '.join(models) or 'none here'}), a bundle with {WEIGHTS_FILE} or a finished run"
+    models = ", ".join(_with_weights()) or "none here"
+    fix = f"give a shipped model ({models}), a bundle with {WEIGHTS_FILE} or a finished run"
     if folder.is_dir() and (folder / CONFIG).exists():
         raise BundleError(
             f"`start_from={name!r}`: this run is not finished; finish it with `mien.train(resume={name!r})`"
         )
-    if folder.is_dir() or name in shipped_models():
+    if folder.is_dir():
         raise BundleError(f"`start_from={name!r}`: has no {WEIGHTS_FILE} to start from; {fix}")
     if folder.exists():
         raise BundleError(f"`start_from={name!r}`: is a file; {fix}")
     raise BundleError(f"`start_from={name!r}`: no such model{near_model(folder.name) or f'; {fix}'}")
+
+
+def _with_weights() -> list[str]:
+    """Return the names of the shipped models that a training can start from."""
+    return [model for model in shipped_models() if (bundle.SHIPPED / model / WEIGHTS_FILE).exists()]
 
 
 def _check_shared(wanted: Mapping[str, Any], found: Mapping[str, Any], name: str) -> None:
