@@ -118,6 +118,14 @@ def test_class_names_match_without_regard_to_capitals(faces: Path, tmp_path: Pat
     assert renamed == "The shipped model does not know smile, so it is not compared."
 
 
+def test_a_shipped_model_that_cannot_be_read_does_not_end_a_training(shipped: Path, faces: Path) -> None:
+    (shipped / "mien" / "model.onnx").write_bytes(b"")
+    said = score_shipped(read_manifest(faces), detect=False)
+    assert isinstance(said, str)
+    assert said.startswith("The shipped model cannot be read, so it is not compared (")
+    assert "sha256" in said
+
+
 def test_photographs_without_any_face_are_no_baseline(tmp_path: Path) -> None:
     for label in ("happy", "sad"):
         (tmp_path / label).mkdir()

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from mien.data.dataset import Manifest
-from mien.errors import DataError
+from mien.errors import BundleError, DataError
 from mien.evaluation.differences import Difference, measure_difference
 from mien.evaluation.scoring import Predictions, pool_folds, score
 from mien.inference.answer_fields import choose_field
-from mien.inference.bundle import DEFAULT_MODEL
+from mien.inference.bundle import find_shipped
 from mien.inference.reader import Reader, load
 from mien.metrics.classification import ClassificationMetrics, classification_metrics
 from mien.metrics.formatting import format_percent, format_points
@@ -164,7 +164,10 @@ def score_shipped(
         detect: find faces first, as for photographs; False reads whole images, as for crops of faces.
         on_progress: called with the fraction done, in [0, 1].
     """
-    reader = load(DEFAULT_MODEL, faces="largest", detect=detect, device="cpu")
+    try:
+        reader = load(find_shipped(), faces="largest", detect=detect, device="cpu")
+    except BundleError as error:  # no reason to lose a training that has ended
+        return f"{capitalise(SHIPPED_NAME)} cannot be read, so it is not compared ({error})."
     name_of = _known_names(reader, manifest.classes)
     if isinstance(name_of, str):
         return name_of
