@@ -120,6 +120,8 @@ def test_each_image_is_found_by_what_is_wrong_with_it(looked: Audit) -> None:
     assert looked.left_out == {"sad/coffee.png": "no-face"}
     issue = next(issue for issue in looked.issues if issue.kind == "label-issue")
     assert issue.notes["sad/wrong.png"].startswith("labelled sad, looks happy (")
+    cut = next(item for item in looked.ranked if item.kind == "face-cut-off")
+    assert cut.reason.startswith("face cut off by the border; labelled happy"), "said once"
 
 
 def test_the_model_looks_at_copies_under_two_labels_and_nothing_else_follows(

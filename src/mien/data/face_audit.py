@@ -244,7 +244,7 @@ def face_issues(faces: Sequence[Detection], width: int, height: int) -> list[tup
         found.append(("face-too-small", f"its face is {side:.0f} pixels wide", -side))
     missing = _missing_margin(largest, width, height)
     if missing > 0:
-        found.append(("face-cut-off", "its face reaches beyond the border", missing))
+        found.append(("face-cut-off", "", missing))  # what the kind is called says all
     others = [
         face for face in faces[1:]
         if _side(face) ** 2 >= SIMILAR_AREA * side**2 and face.score >= SIMILAR_SCORE * largest.score

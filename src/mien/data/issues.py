@@ -49,7 +49,8 @@ class Issue:
         files: the affected files only: of duplicates, those that are left out. Empty if a whole class is affected.
         groups: each set of copies, complete.
         detail: what was found, in a few words.
-        notes: what was seen in single files. If there are any, `files` is sorted worst first.
+        notes: what was seen in single files, empty if the title says all. If there are any, `files` is sorted worst
+            first.
     """
 
     kind: str
@@ -73,8 +74,8 @@ class Issue:
         }
         if self.groups:
             row["groups"] = [list(group) for group in self.groups]
-        if self.notes:
-            row["notes"] = dict(self.notes)
+        if notes := {name: note for name, note in self.notes.items() if note}:
+            row["notes"] = notes
         return row
 
 
