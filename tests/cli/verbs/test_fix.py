@@ -1,6 +1,11 @@
-"""`mien fix` without its page: the list of what to look at, merging, and one line for every mistake."""
+"""`mien fix` beside its page: the list of what to look at, merging, its end, and one line for every mistake."""
 
+import hashlib
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +72,40 @@ def test_rows_that_cannot_be_merged_are_named(tmp_path: Path, call: Call) -> Non
     other.write_text(whole, "utf-8")
     assert call("fix", tmp_path, "--merge", other)[0] == 0
     assert len(read_fixes(tmp_path / FILE_NAME).fixes) == 2
+
+
+def end_of(folder: Path, *flags: str) -> list[str]:
+    """What `mien fix faces` says after Ctrl-C in a folder, without what it says of the data."""
+    pytest.importorskip("uvicorn", reason="the server is not installed: pip install 'mien[serve]'")
+    command = [sys.executable, "-m", "mien", "fix", "faces", "--no-browser", *flags]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert "http://" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1]
+    assert process.returncode == 0
+    return [line for line in said.splitlines() if line.startswith("mien: ")]
+
+
+def test_the_end_says_what_was_decided_and_what_is_next(faces: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(faces, tmp_path / "faces")
+    assert end_of(tmp_path) == ["mien: stopped"], "nothing was decided"
+    happy, sad = (sorted((data / label).iterdir()) for label in ("happy", "sad"))
+    rows = [(image, "keep", "happy") for image in happy[:3]] + [(sad[0], "relabel", "happy"), (sad[1], "leave-out", "")]
+    fixes = [
+        Fix(hashlib.sha256(image.read_bytes()).hexdigest(), f"{image.parent.name}/{image.name}", kind, label, was)  # type: ignore[arg-type]
+        for image, kind, label in rows for was in [image.parent.name]
+    ]  # fmt: skip
+    FixesFile(data / FILE_NAME).append(fixes)
+    count = "5 of 40 images are decided (3 kept, 1 relabelled, 1 left out)"
+    assert end_of(tmp_path) == [
+        f"mien: {Path('faces') / FILE_NAME}: {count}; next: mien train faces", "mien: stopped",
+    ]  # fmt: skip
+    (data / FILE_NAME).rename(tmp_path / "my fixes.csv")
+    flags = ("--classes", "happy,sad", "--detect", "no")
+    ends = [f"mien: my fixes.csv: {count}; next: mien train faces {' '.join(flags)} --fixes 'my fixes.csv'"]
+    assert end_of(tmp_path, *flags, "--out", "my fixes.csv") == [*ends, "mien: stopped"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""What `mien fix` prints without its page: what to look at first, and what was merged."""
+"""What `mien fix` prints beside its page: what to look at first, what was merged, and at the end what was decided."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from mien.cli.output.tables import path_cell, plain
 from mien.cli.output.terminal import console, say
 from mien.data.fixes.decisions import Fixes
-from mien.data.fixes.store import FixesFile
+from mien.data.fixes.store import FixesFile, fixes_path
 from mien.errors import ConfigError
 from mien.text import dump_json, pluralize
 
@@ -39,6 +40,18 @@ def print_queue(session: "FixSession") -> None:
         table.add_row(str(number), path_cell(item.name), plain(item.reason), *cells)
     console().print(table)
     say(session.remaining().sentence)
+
+
+def say_decided(session: "FixSession", detect: bool | None) -> None:
+    """Say at the end what was decided and how to train on it; nothing if nothing was."""
+    session.refresh()
+    progress = session.progress()
+    if not progress.decided:
+        return
+    words = ["mien", "train", str(session.data), *session.source_flags]
+    words += [] if detect is None else ["--detect", "yes" if detect else "no"]
+    words += [] if session.store == fixes_path(session.data) else ["--fixes", str(session.store)]
+    say(f"mien: {session.store}: {progress.sentence}; next: {shlex.join(words)}", err=True)
 
 
 def merge_fixes(path: Path, others: Sequence[Path]) -> int:

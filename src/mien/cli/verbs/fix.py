@@ -16,7 +16,7 @@ from mien.cli.options import (
     model_option,
     parse_data_options,
 )
-from mien.cli.output.fix_tables import JSONL_BEGINS, merge_fixes, print_queue, to_jsonl
+from mien.cli.output.fix_tables import JSONL_BEGINS, merge_fixes, print_queue, say_decided, to_jsonl
 from mien.cli.output.progress import progress_bar
 from mien.cli.output.terminal import say, say_to_stderr
 from mien.data.fixes.opening import open_session
@@ -87,6 +87,7 @@ def command(
         session, port=port or 0, open_page=not no_browser, on_start=on_start,
         on_end=lambda sentence: say(f"mien: {sentence}", err=True),
     )  # fmt: skip
+    say_decided(session, detect)
     if ended == SIGINT:
         say("mien: stopped", err=True)
     return 0

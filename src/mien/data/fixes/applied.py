@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mien.data.fixes.decisions import Fixes
+from mien.data.fixes.decisions import Fixes, counts_in_words
 from mien.data.fixes.records import Fix
 from mien.data.layouts.found import FoundSample
 from mien.errors import ImageError
@@ -64,12 +64,8 @@ class AppliedFixes:
     def sentence(self) -> str:
         """How many decisions are used, how many are not and why, and what does without them."""
         kept = len(self.confirmed) - self.relabelled
-        parts = [
-            f"{count} {word}" for count, word in
-            ((kept, "kept"), (self.relabelled, "relabelled"), (len(self.left_out), "left out")) if count
-        ]  # fmt: skip
         said = f"uses {pluralize(self.used, 'decision')} of {self.fixes.path.name}"
-        said += f" ({', '.join(parts)})" if parts else ""
+        said += f" ({counts_in_words(kept, self.relabelled, len(self.left_out))})" if self.used else ""
         for names, reason in (
             (self.changed, "changed since: their decisions do not count"),
             (self.conflicts, "decided differently by several people: none of these decisions counts"),

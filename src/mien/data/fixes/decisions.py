@@ -158,6 +158,17 @@ class Fixes:
         return _standing((of_all | own).values())
 
 
+def counts_in_words(kept: int, relabelled: int, left_out: int) -> str:
+    """Say what was decided about so many images.
+
+    Examples:
+        >>> counts_in_words(137, 0, 26)
+        '137 kept, 26 left out'
+    """
+    counts = ((kept, "kept"), (relabelled, "relabelled"), (left_out, "left out"))
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
+
+
 def load(data: str | Path, fixes: str | Path | None = None) -> Fixes:
     """Return the decisions that people made with `mien fix` about a dataset.
 

@@ -90,7 +90,7 @@ def open_session(
 def _known(session: FixSession) -> list[str]:
     """Say what was decided before, and what of it is asked again."""
     progress = session.progress()
-    said = [f"{session.store}: {progress.decided} of {progress.total} images are decided"] if progress.decided else []
+    said = [f"{session.store}: {progress.sentence}"] if progress.decided else []
     if progress.conflicts:
         said.append(f"people disagree about {progress.conflicts} of the images; these come first")
     if progress.changed:

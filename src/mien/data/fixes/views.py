@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from mien.data.fixes.decisions import counts_in_words
 from mien.data.fixes.queue import ORDER, Item
 from mien.data.fixes.records import Fix
 from mien.text import pluralize
@@ -38,6 +39,12 @@ class Progress:
     conflicts: int
     changed: int
     doubtful: int
+
+    @property
+    def sentence(self) -> str:
+        """How many are decided, and how."""
+        parts = counts_in_words(self.kept, self.relabelled, self.left_out)
+        return f"{self.decided} of {self.total} images are decided" + (f" ({parts})" if parts else "")
 
 
 @dataclass(frozen=True)
