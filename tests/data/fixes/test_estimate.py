@@ -53,10 +53,12 @@ def test_the_end_and_the_beginning_are_said() -> None:
     assert (nothing.wrong, nothing.high, nothing.enough) == (None, 60, False)
     assert nothing.sentence == "too few images are left to estimate how many are wrong: look at all of them"
     first = replace(nothing, doubtful=1, coming=12).sentence
-    assert first.startswith("1 doubtful image to look at first; images picked at random after them then tell how")
-    assert replace(nothing, coming=12).sentence.endswith("10 more images picked at random, which come one by one")
+    assert first.startswith("1 doubtful image to look at; images picked at random, which come in between")
+    assert replace(nothing, coming=12).sentence.endswith(
+        "10 more images that are picked at random; they come one by one"
+    )
     last = estimate_remaining(draws, dict.fromkeys(draws[0].names[:9], False), names)
-    assert replace(last, coming=3).sentence.endswith("1 more image picked at random, which comes by itself")
+    assert replace(last, coming=3).sentence.endswith("1 more image that is picked at random; it comes soon")
     assert "about 1 is still wrong (" in Remaining(40, 1.2, 0, 3, 20, 100).sentence
     assert "about 0 are still wrong (95 % interval 0 to 3): enough" in Remaining(40, 0.4, 0, 3, 20, 100).sentence
     assert "(95 % interval 0 to 40: too few were picked" in Remaining(40, 5.6, 0, 40, 10, 200).sentence

@@ -48,8 +48,8 @@ def test_a_reason_without_a_note_is_called_by_its_kind_and_a_title_is_not_said_t
 def test_an_answer_that_is_hardly_more_than_a_toss_of_a_coin_is_called_unsure() -> None:
     sure = items()[SURE]
     agreed, otherwise = (answered(sure, {"sad": share, "happy": 1 - share}) for share in (0.52, 0.48))
-    assert agreed.reason == "labelled sad; the model is not sure (sad 0.52)"
-    assert otherwise.reason == "labelled sad; the model is not sure (happy 0.52)"
+    assert agreed.reason == "labelled sad; model not sure (sad 0.52)"
+    assert otherwise.reason == "labelled sad; model not sure (happy 0.52)"
     assert answered(sure, {"sad": 0.61, "happy": 0.39}).reason == "labelled sad, and the model says so too (0.61)"
     assert answered(sure, {"sad": 0.39, "happy": 0.61}).reason == "labelled sad, looks happy (0.61)"
 

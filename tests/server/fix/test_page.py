@@ -41,7 +41,9 @@ def test_the_picture_its_reason_and_the_models_answer_are_shown(page: Any) -> No
     assert page.tab.get_attribute("#actions button[data-key=k]", "aria-keyshortcuts") == "k 1"
     assert page.tab.locator("#actions button.primary").count() == 0, "the model doubts the label: the eye decides"
     page.wait_for("#progress-text", "0 decided, 35 left (")
-    page.wait_for("#estimate", "doubtful images to look at first; images picked at random after them then tell")
+    page.wait_for(
+        "#estimate", "doubtful images to look at; images picked at random, which come in between and after, tell"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Sentences of the page that depend on what was decided."""
 
+from mien.data.fixes.queue import Item, answered
 from mien.data.fixes.records import Fix
-from mien.server.fix.words import left_undone, undone_in_words
+from mien.server.fix.words import left_undone, title_of, undone_in_words
 
 
 def test_an_undo_of_several_decisions_names_each() -> None:
@@ -15,3 +16,11 @@ def test_the_end_says_what_was_left_undone() -> None:
     assert training == "the training was stopped; the next one begins anew"
     assert marks.startswith("3 pictures that were marked in a grid have no decision yet")
     assert left_undone(False, 1)[0].startswith("1 picture that was marked in a grid has no decision yet")
+
+
+def test_an_answer_that_is_hardly_more_than_a_toss_of_a_coin_is_no_answer() -> None:
+    item = Item("a.png", "", "", "sad")
+    assert title_of(answered(item, {"sad": 0.52, "happy": 0.48})) == "The model is not sure"
+    assert title_of(answered(item, {"sad": 0.48, "happy": 0.52})) == "The model is not sure"
+    assert title_of(answered(item, {"sad": 0.7, "happy": 0.3})) == "The model agrees, but is not sure"
+    assert title_of(answered(item, {"sad": 0.3, "happy": 0.7})) == "The model answers otherwise"

@@ -91,14 +91,14 @@ class Remaining:
     def _why_unknown(self) -> str:
         if self.doubtful:
             return (
-                f"{pluralize(self.doubtful, 'doubtful image')} to look at first; images picked at random after them "
-                "then tell how many of the rest are wrong"
+                f"{pluralize(self.doubtful, 'doubtful image')} to look at; images picked at random, which come in "
+                "between and after, tell how many of the rest are wrong"
             )
         if self._is_hopeless:
             return "too few images are left to estimate how many are wrong: look at all of them"
         count = MIN_SAMPLED - self.sampled
-        come = "comes by itself" if count == 1 else "come one by one"
-        more = f"{pluralize(count, 'more image')} picked at random, which {come}"
+        come = "is picked at random; it comes soon" if count == 1 else "are picked at random; they come one by one"
+        more = f"{pluralize(count, 'more image')} that {come}"
         return f"how many of the rest are wrong is estimated after {more}"
 
 

@@ -21,7 +21,7 @@ _CERTAIN = 0.9
 #: come after drawings.
 _SURE = 0.01
 #: An answer that the model gives a probability below this is hardly more than a toss of a coin.
-_LEANS = 0.6
+LEANS = 0.6
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,8 @@ def _verdict(item: Item, labels: str) -> str:
     if not item.probabilities:
         return labelled
     answer, probability = item.probabilities[0]
-    if probability < _LEANS:
-        return f"{labelled}; the model is not sure ({answer} {probability:.2f})"
+    if probability < LEANS:
+        return f"{labelled}; model not sure ({answer} {probability:.2f})"
     if answer != labels:
         return f"{labelled}, looks {answer} ({probability:.2f})"
     return f"{labelled}, and the model says so too ({probability:.2f})"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from mien.data.fixes.queue import Item
+from mien.data.fixes.queue import LEANS, Item
 from mien.data.fixes.records import Fix
 from mien.data.fixes.views import is_alone
 from mien.data.issues import ISSUE_KINDS
@@ -23,6 +23,8 @@ TITLES = {
 
 def title_of(item: Item) -> str:
     """Return what stands above an image."""
+    if item.kind == "uncertain" and item.probabilities[0][1] < LEANS:
+        return "The model is not sure"
     if item.kind == "uncertain" and item.suggestion:
         return "The model answers otherwise"
     return TITLES[item.kind] if item.kind in TITLES else capitalise(ISSUE_KINDS[item.kind].title)
