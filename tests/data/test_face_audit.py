@@ -138,7 +138,6 @@ def test_the_model_looks_at_copies_under_two_labels_and_nothing_else_follows(
     assert len(found.looks["happy/several.png"].faces) == 2
     assert found.labels == looked.labels, "how often it agrees is measured without them"
     assert by_kind(found) == by_kind(looked)
-    assert found.faces == looked.faces, "training uses none of them"
 
 
 def test_drawings_are_no_issue_of_a_dataset_of_drawings(tmp_path: Path, brightness_bundle: Path) -> None:
@@ -153,7 +152,8 @@ def test_drawings_are_no_issue_of_a_dataset_of_drawings(tmp_path: Path, brightne
     found = audit_faces(audit(read_manifest(tmp_path / "drawn")), load(brightness_bundle))
     assert "not-a-photograph" not in by_kind(found)
     (remark,) = found.remarks
-    assert remark.endswith(f"of {len(found.faces)} images look drawn, so drawings are no issue here")
+    with_face = found.faces.keys() - found.left_out.keys()
+    assert remark.endswith(f"of {len(with_face)} images look drawn, so drawings are no issue here")
     assert found.labels is not None and found.labels.checked == len(found.faces)
     copy = write_clean(found, tmp_path / "clean", leave_out=())
     assert "not-a-photograph" not in copy.left_out

@@ -74,8 +74,8 @@ class Audit:
 
     @property
     def faces(self) -> dict[str, Box]:
-        """The box of the face that training uses, by name, of the images in which one was looked for and found."""
-        return {name: look.faces[0] for name, look in self.looks.items() if look.faces and name not in self.left_out}
+        """The box of the face that training uses, or would use, by name, of the images in which one was found."""
+        return {name: look.faces[0] for name, look in self.looks.items() if look.faces}
 
     @property
     def counts(self) -> dict[str, int]:
