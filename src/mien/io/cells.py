@@ -123,7 +123,7 @@ def read_csv(text: str) -> Iterator[dict[str, str]]:
 
 
 def numbered_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each row of anybody's CSV begins, from 1, and its cells as they are written.
+    r"""Yield the line on which each row of anybody's CSV begins, from 1, and its cells as they are written.
 
     Raises csv.Error at a line of more than a million cells, and at a quote that is not closed: it hides all rows after.
 
