@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from chromium import PATIENCE, sync_api
 
 LOOKS = [
     ("light", 1280), ("dark", 390),
@@ -53,6 +54,12 @@ def test_a_phone_does_all_by_touch(serve: Callable[..., Any], browser: Any, visi
     page.tab.locator("#many-open").tap()
     page.tab.locator(".tile img[src]").nth(2).wait_for()
     page.tab.locator(".tile").first.tap()
+    page.wait_for("#many-actions", " of 6 seen: shows the next ones")
+    page.check_accessible()
+    note = page.tab.locator("#many-actions small").first
+    while (said := note.text_content()) != "all 6 seen":
+        page.tab.get_by_role("button", name="Leave the other 5 out").tap()
+        sync_api.expect(note).not_to_have_text(said, timeout=PATIENCE)
     page.tab.get_by_role("button", name="Leave the other 5 out").tap()
     page.wait_for("#progress-text", "5 decided")
     page.check_accessible()

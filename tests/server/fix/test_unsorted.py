@@ -81,6 +81,7 @@ def test_a_grid_of_the_same_proposal_is_labelled_by_one_key(
     while page.tab.is_hidden("#model"):
         label(page, 1)
     done = int(page.tab.text_content("#progress-text").split()[0])
+    page.tab.set_viewport_size({"width": 1280, "height": 2000})  # all are in view
     page.press("b")
     page.tab.locator(".tile img[src]").nth(5).wait_for()
     page.wait_for("#many-title", "images labelled nothing yet that look ")
@@ -90,6 +91,7 @@ def test_a_grid_of_the_same_proposal_is_labelled_by_one_key(
     for name in odd:
         page.tab.click(f".tile[title='{name}']")
     page.check_accessible()
+    page.tab.locator(".tile img[src]").nth(len(names) - 1).wait_for()
     page.press("k")  # there is no label to keep
     page.press(KEYS[proposed])
     page.wait_for("#progress-text", f"{done + len(names) - len(odd)} decided")

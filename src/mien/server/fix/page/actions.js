@@ -1,5 +1,5 @@
-// What can be decided: buttons and keys of the same actions. An action is {key, also, text, note, run, primary, colour}:
-// `also` is a second key, `note` says in small what the text leaves open.
+// What can be decided: buttons and keys of the same actions. An action is {key, also, text, note, run, primary, waits, colour}:
+// `also` is a second key, `note` says in small what the text leaves open, `waits` that something comes before it.
 
 import { make, show } from "../dom.js";
 
@@ -46,7 +46,7 @@ function newButton(key) {
   return button;
 }
 
-function fill(button, { key, also, text, note, primary, colour }) {
+function fill(button, { key, also, text, note, primary, waits, colour }) {
   const parts = [];
   const keys = [key, also ?? ""].filter((one) => one.length === 1);
   button.removeAttribute("aria-keyshortcuts");
@@ -62,6 +62,6 @@ function fill(button, { key, also, text, note, primary, colour }) {
     parts.push(dot);
   }
   button.replaceChildren(...parts, make("span", "", text, ...(note ? [" ", make("small", "", note)] : [])));
-  button.className = primary ? "primary" : "";
+  button.className = primary ? "primary" : waits ? "waits" : "";
   show(button, true);
 }

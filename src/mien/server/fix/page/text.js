@@ -13,6 +13,16 @@ export function leftText({ others, doubtful }) {
   return `${counted(others, "other doubtful picture")} ${wait} after these.`;
 }
 
+/** Say what becomes of pictures that are marked in a grid. */
+export function markText(count) {
+  if (!count) return "Mark the odd ones out: they stay undecided and come right after this grid, one by one.";
+  return `${count} marked: ${count === 1 ? "it comes" : "they come"} right after this grid, one by one.`;
+}
+
+/** Say how much of a grid was in view: only then it is decided. */
+export const seenText = (count, all) =>
+  count < all ? `${count} of ${all} seen: shows the next ones` : `all ${all} seen`;
+
 /** Say what is left out: which pictures belong to none of the classes. */
 export function outNote(classes) {
   const none = classes.length === 2 ? "neither" : "none of these";

@@ -7,7 +7,7 @@ import { pictureOf } from "./pictures.js";
 const dialog = byId("zoom");
 let items = [];
 let place = 0;
-let context = null; // {colourOf, isOdd, mark, onGone, closed}
+let context = null; // {colourOf, isOdd, mark, onGone, looked, closed}
 
 /** Open the dialog with one of some items. `mark(index)` marks or unmarks one, `closed(index)` gets the last shown. */
 export function openZoom(all, index, around) {
@@ -44,6 +44,7 @@ async function load(item) {
     const stage = byId("zoom-picture");
     stage.style.setProperty("--ratio", String(width / height));
     stage.replaceChildren(image, ...faceBoxes({ ...item, faces: item.faces.slice(0, 1) }, { width, height }, 0, context.colourOf));
+    context.looked(item);
   } catch (error) {
     if (items[place] === item) context.onGone(error, item);
   }
