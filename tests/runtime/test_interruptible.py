@@ -14,6 +14,16 @@ def nothing() -> None:
     """Stop nothing."""
 
 
+def interrupt_after(begun: threading.Event) -> None:
+    """Press Ctrl-C once something has begun."""
+
+    def interrupt() -> None:
+        begun.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
 def test_jobs_share_a_thread_that_is_not_the_main_one() -> None:
     names = {run_interruptibly(threading.get_ident, nothing) for _ in range(5)}
     assert len(names) == 1
@@ -43,11 +53,7 @@ def test_ctrl_c_stops_a_job_and_waits_for_its_end() -> None:
         time.sleep(0.1)
         ended.set()
 
-    def interrupt() -> None:
-        begun.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
+    interrupt_after(begun)
     with pytest.raises(KeyboardInterrupt):
         run_interruptibly(job, stopped.set)
     assert ended.is_set()
@@ -62,11 +68,7 @@ def test_a_job_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch)
         begun.set()
         released.wait()
 
-    def interrupt() -> None:
-        begun.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
+    interrupt_after(begun)
     with pytest.raises(KeyboardInterrupt):
         run_interruptibly(job, nothing)
     assert run_interruptibly(lambda: 3, nothing) == 3
