@@ -235,12 +235,16 @@ def test_when_all_is_decided_the_page_says_so(page: Any, served: Any) -> None:
         page.wait_until_more_than(done)
     page.wait_for("#progress-text", "35 decided, 0 left")
     page.check_accessible()
+    page.wait_for("#done", "Every picture has a decision")
     page.tab.get_by_role("button", name="Go on to the training").click()
-    page.tab.get_by_role("button", name="Train and look again").wait_for()
+    page.tab.locator("#train").wait_for()
     page.wait_for("#enough-title", "Enough for now")
-    assert page.tab.locator("#enough button.primary").all_text_contents() == ["Train and look again"]
+    assert page.tab.locator("#enough button.primary").all_text_contents() == ["Train"]
+    assert not page.tab.get_by_role("button", name="Go on").is_visible(), "nothing is left to look at"
+    assert not page.tab.is_visible("#train-meanwhile")
     page.check_accessible()
     page.tab.click("#enough-close")
+    page.tab.get_by_role("button", name="Go on to the training").wait_for()
     page.press("u")
     page.tab.locator("#single").wait_for()
 

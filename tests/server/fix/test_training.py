@@ -82,6 +82,11 @@ def test_a_training_that_fails_says_why(serve: Callable[..., Any], browser: Any,
     page.wait_for("#training-text", "The training failed: ")
     assert "epochs" in page.tab.text_content("#training-text")
     assert page.tab.is_visible("#train")
+    page.tab.reload()
+    page.wait_for("#running", "The training failed: ")
+    page.check_accessible()
+    page.tab.click("#enough-open")
+    page.tab.locator("#running").wait_for(state="hidden")
 
 
 def test_a_training_is_seen_beside_the_pictures_and_its_end_is_told(

@@ -50,7 +50,8 @@ class Training:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
-        self._text, self._done = "", ""  # what runs, and what was reached before
+        self._text, self._failed = "", False  # what runs, or how it ended
+        self._ran: Path | None = None  # the run by which the images were ordered
         self._folder: Path | None = None  # of the training that runs
         self._began = 0.0
         self._took: float | None = None  # seconds of the last one
@@ -64,7 +65,7 @@ class Training:
             if self._thread is not None and self._thread.is_alive():
                 return
             self._stopped, self._outcome = False, None
-            self._text, self._done, self._folder = "The training starts …", "", None
+            self._text, self._failed, self._ran, self._folder = "The training starts …", False, None, None
             then = compare and self._comparable and self._before is None
             self._thread = threading.Thread(target=self._run, args=(then,), name="mien-fix-training", daemon=True)
             self._thread.start()
@@ -87,7 +88,10 @@ class Training:
         return ran
 
     def state(self) -> dict[str, Any]:
-        """Return how far it is, as a JSON-serialisable dict; `ranked` counts how often the images were ordered anew."""
+        """Return how far it is, as a JSON-serialisable dict.
+
+        `ranked` counts how often the images were ordered anew, `run` is the run whose answers the order follows.
+        """
         active, folder = self._thread is not None and self._thread.is_alive(), self._folder
         done, text = 1.0, self._text
         if active and folder is not None:
@@ -96,7 +100,9 @@ class Training:
             text = "The training stops …" if self._stopped else f"{text}. {left}."
         return {
             "active": active,
-            "text": " ".join(filter(None, [self._done, text])),
+            "text": text,
+            "failed": self._failed,
+            "run": None if self._ran is None else str(self._ran),
             "done": done if active else 1.0,
             "ranked": self._ranked,
             "lasts": how_long(self._took),
@@ -110,10 +116,7 @@ class Training:
             self._text = "Ordering the pictures by the answers of your own model …"
             self._rank(after)
             self._ranked += 1
-            self._done = (
-                f"The pictures are in a new order: what your own model doubts comes first. Its run is {after.path}."
-            )
-            self._text = ""
+            self._ran, self._text = after.path, ""
             if compare:
                 self._before = self._train("Now training without the decisions, to compare", ["--no-fixes"])
             if self._before is not None:
@@ -121,11 +124,12 @@ class Training:
             self._text = ""
         except _StoppedError:
             self._text = (
-                "The comparison was stopped." if self._done else "The training was stopped. The list is as it was."
+                "The comparison was stopped." if self._ran else "The training was stopped. The list is as it was."
             )
         except Exception as error:  # whatever it is, the page says it
             log.exception("a training failed")
-            self._text = f"The {'comparison' if self._done else 'training'} failed: {error}"
+            self._text = f"The {'comparison' if self._ran else 'training'} failed: {error}"
+            self._failed = True
 
     def _train(self, what: str, flags: Sequence[str]) -> Path:
         """Run one training to its end, and return its run folder."""

@@ -11,7 +11,7 @@ import { listen } from "./keys.js";
 import { prefetch } from "./pictures.js";
 import { itemText, progressText, refusedText } from "./text.js";
 import { awaitTiles, leaveTiles, resize, showTiles, zoom } from "./tiles.js";
-import { openEnough, showEnough, showTraining } from "./training.js";
+import { onOpened, openEnough, showEnough, showTraining } from "./training.js";
 
 const DEAD = "mien fix does not answer. All that you decided before this picture is stored. Start it again, and open the address that it prints.";
 const OLD = "This address is of an earlier start of mien fix. Open the address that it has printed last.";
@@ -146,8 +146,13 @@ function arrange() {
   if (view === "many") showAlike();
   if (view === "done") {
     offerNothing();
-    const training = { key: "training", text: "Go on to the training", run: () => openEnough(true), primary: true };
-    offer(byId("done-actions"), [training, ...(state.undo ? [{ key: "u", text: "Undo", run: takeBack }] : [])]);
+    const { run, active } = state.training;
+    const trained = run || active;
+    setText(byId("done-text"), trained
+      ? "The training, above, shows what the decisions change. You can close this page."
+      : "A training shows what the decisions change. Or close this page: all of them are stored.");
+    const training = { key: "training", text: trained ? "Show the training" : "Go on to the training", run: () => openEnough(true), primary: !trained };
+    offer(byId("done-actions"), [...(byId("enough").hidden ? [training] : []), ...(state.undo ? [{ key: "u", text: "Undo", run: takeBack }] : [])]);
   }
 }
 
@@ -184,6 +189,7 @@ async function onGone(error) {
   showAlert(error.message);
 }
 
+onOpened(() => state && !first() && arrange()); // the button that opens the panel is of no use beside it
 byId("many-open").addEventListener("click", () => setMany(!many));
 const inGrid = (work) => () => many && work();
 listen({

@@ -10,6 +10,8 @@ let running = ""; // what is said of the training that runs
 let active = false;
 let unread = ""; // what a training that ended behind the closed panel has said
 let ranked = 0; // how often the pictures were ordered anew
+let isNew = true; // whether the server has said nothing yet, since the page was loaded
+let left = true; // whether pictures are left to look at
 
 /** Open or close the panel. */
 export function openEnough(open) {
@@ -18,14 +20,28 @@ export function openEnough(open) {
   if (open) byId("enough").focus();
   if (open) unread = "";
   showRunning(running || unread);
+  opened();
+}
+
+let opened = () => {};
+
+/** Call a function whenever the panel was opened or closed. */
+export function onOpened(work) {
+  opened = work;
 }
 
 /** Say what is probably left. What stands out is what one should do: look at what is doubtful before a training. */
-export function showEnough({ estimate, enough, progress }) {
+export function showEnough({ estimate, enough, progress, queue, training }) {
+  left = queue.length > 0;
   setText(byId("enough-title"), enough || !progress.left ? "Enough for now" : "Not enough yet");
   setText(byId("enough-text"), estimate);
-  byId("train").classList.toggle("primary", !progress.doubtful);
-  byId("enough-close").classList.toggle("primary", progress.doubtful > 0);
+  const doubtful = left && progress.doubtful > 0;
+  setText(byId("train"), left ? "Train and look again" : "Train");
+  byId("train").classList.toggle("primary", left ? !doubtful : !training.run);
+  setText(byId("enough-close"), left ? "Go on looking" : "Close");
+  byId("enough-close").classList.toggle("primary", doubtful);
+  show(byId("train-shows"), left);
+  show(byId("train-meanwhile"), left);
 }
 
 /** Say beside the pictures that a training runs, or has ended, while the panel is closed. */
@@ -33,11 +49,19 @@ function showRunning(text) {
   if (show(byId("running"), Boolean(text) && byId("enough").hidden)) setText(byId("running"), text);
 }
 
-/** Show what the server said of the training: {active, text, done, ranked, lasts, outcome, compared}. */
+/** Say what a training has reached: only pictures that are left are in an order. */
+function reachedText(run) {
+  if (!run) return "";
+  const what = left ? "The pictures are in a new order: what your own model doubts comes first." : "Your own model is trained.";
+  return `${what} Its run is ${run}.`;
+}
+
+/** Show what the server said of the training: {active, text, failed, run, done, ranked, lasts, outcome, compared}. */
 export function showTraining(training) {
-  const { active: now, text, done } = training;
+  const { active: now, done } = training;
+  const text = [reachedText(training.run), training.text].filter(Boolean).join(" ");
   if (now) unread = "";
-  else if (active && byId("enough").hidden) unread = text || "The training has ended.";
+  else if ((active || (isNew && training.failed)) && byId("enough").hidden) unread = text || "The training has ended.";
   running = now ? `A training runs: ${Math.round(100 * done)} % done.` : "";
   showRunning(running || unread);
   if (show(byId("train-what"), !now)) setText(byId("train-lasts"), `${training.lasts}.`);
@@ -49,7 +73,7 @@ export function showTraining(training) {
   showOutcome(training.outcome);
   if (active && !now) announce(text);
   if (training.ranked > ranked && now) announce(text);
-  [active, ranked] = [now, training.ranked];
+  [active, ranked, isNew] = [now, training.ranked, false];
   clearTimeout(timer);
   if (now) timer = setTimeout(poll, POLL);
 }
