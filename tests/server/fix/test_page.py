@@ -136,7 +136,7 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
     names = page.tab.locator(".copy figcaption").all_text_contents()
     assert sorted(name.split()[2] for name in names) == ["sad/twin-small.png", "sad/twin.png"]
     assert page.tab.locator("#actions button").all_text_contents()[:4] == [
-        "OKeep the marked one as sad the other left out", "K2Keep both as sad", "1Both are happy 2 relabelled",
+        "O0Keep the marked one as sad the other left out", "K2Keep both as sad", "1Both are happy 2 relabelled",
         "XLeave both out neutral face, neither, unusable",
     ], "what keeps one copy comes first"  # fmt: skip
     marked = page.tab.locator(".copy[data-current] figcaption")
@@ -147,8 +147,11 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
     assert marked.get_by_role("button", name="Marked").is_visible()
     kept = marked.text_content().split()[2]
     before = len(served.rows)
-    page.press("o")
+    page.press("z")
+    page.wait_for("#said", "Z does nothing here.")
+    page.press("0")  # looks like the letter
     page.wait_for("#progress-text", f"{before + 2} decided")
+    assert page.tab.is_hidden("#said")
     assert sorted((path == kept, decision) for path, decision, _ in stored(served)[before:]) == [
         (False, "leave-out"), (True, "keep"),
     ]  # fmt: skip
@@ -236,6 +239,9 @@ def test_when_all_is_decided_the_page_says_so(page: Any, served: Any) -> None:
     page.wait_for("#progress-text", "35 decided, 0 left")
     page.check_accessible()
     page.wait_for("#done", "Every picture has a decision")
+    assert page.tab.is_hidden("#many-open")
+    page.press("b")
+    page.wait_for("#said", "B does nothing here.")
     page.tab.get_by_role("button", name="Go on to the training").click()
     page.tab.locator("#train").wait_for()
     page.wait_for("#enough-title", "Enough for now")

@@ -2,7 +2,7 @@
 
 from mien.data.fixes.queue import Item, answered
 from mien.data.fixes.records import Fix
-from mien.server.fix.words import left_undone, title_of, undone_in_words
+from mien.server.fix.words import left_undone, title_of, undone_in_words, why_shown
 
 
 def test_an_undo_of_several_decisions_names_each() -> None:
@@ -24,3 +24,9 @@ def test_an_answer_that_is_hardly_more_than_a_toss_of_a_coin_is_no_answer() -> N
     assert title_of(answered(item, {"sad": 0.48, "happy": 0.52})) == "The model is not sure"
     assert title_of(answered(item, {"sad": 0.7, "happy": 0.3})) == "The model agrees, but is not sure"
     assert title_of(answered(item, {"sad": 0.3, "happy": 0.7})) == "The model answers otherwise"
+
+
+def test_no_picture_is_for_an_estimate_that_cannot_come() -> None:
+    item = Item("a.png", "", "", "sad", sampled=True)
+    assert "picked at random, for the estimate" in why_shown(item, 1, 1)
+    assert "random" not in why_shown(item, 1, 1, is_hopeless=True)

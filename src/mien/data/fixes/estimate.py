@@ -58,10 +58,10 @@ class Remaining:
     @property
     def wants_draws(self) -> bool:
         """Whether the images drawn by chance are what to look at next, before more grids."""
-        return not (self.unsorted or self.enough or self.doubtful or self._is_hopeless)
+        return not (self.unsorted or self.enough or self.doubtful or self.is_hopeless)
 
     @property
-    def _is_hopeless(self) -> bool:
+    def is_hopeless(self) -> bool:
         """Whether too few images are left to estimate anything."""
         return self.wrong is None and MIN_SAMPLED - self.sampled > self.coming
 
@@ -94,7 +94,7 @@ class Remaining:
                 f"{pluralize(self.doubtful, 'doubtful image')} to look at; images picked at random, which come in "
                 "between and after, tell how many of the rest are wrong"
             )
-        if self._is_hopeless:
+        if self.is_hopeless:
             return "too few images are left to estimate how many are wrong: look at all of them"
         count = MIN_SAMPLED - self.sampled
         come = "is picked at random; it comes soon" if count == 1 else "are picked at random; they come one by one"

@@ -55,6 +55,7 @@ class Desk:
         self._steps: list[str | None] = []  # what undo takes back: the name of one that was put off, None for decisions
         self._marked: dict[str, tuple[str, ...]] = {}  # in each grid, by the time of its first decision
         self._again: Grid | None = None
+        self._is_hopeless = False  # whether too few images are left for an estimate
         self._applied: OrderedDict[str, None] = OrderedDict()
 
     def state(
@@ -70,6 +71,7 @@ class Desk:
         with self._lock:
             self.session.refresh()
             progress, remaining = self.session.progress(), self.session.remaining()
+            self._is_hopeless = remaining.is_hopeless
             return {
                 "data": self.session.data.name,
                 "csv": str(self.session.store),
@@ -275,7 +277,7 @@ class Desk:
             **self._name(item),
             "kind": item.kind,
             "title": title_of(item),
-            "why": why_shown(item, shown=len(beside) + 1, group=len(group) + 1),
+            "why": why_shown(item, len(beside) + 1, len(group) + 1, self._is_hopeless),
             "suggested": item.suggestion,
             "same": [{"name": name, "label": self._labels.get(name, "")} for name in item.copies],
             "copies": [self._name(self.session.item(name)) for name in beside],

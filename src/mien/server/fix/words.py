@@ -35,12 +35,19 @@ def headed(title: str, text: str) -> str:
     return f"{title} {text}" if title.endswith("?") else f"{title}: {text}"
 
 
-def why_shown(item: Item, shown: int, group: int) -> str:
-    """Say why an image is shown, below its title; `shown` of its `group` of near copies are beside it."""
+def why_shown(item: Item, shown: int, group: int, is_hopeless: bool = False) -> str:
+    """Say why an image is shown, below its title.
+
+    Args:
+        item: the image.
+        shown: how many of its group are on the page.
+        group: the size of its group of near copies.
+        is_hopeless: whether there can be no estimate any more, for which images are picked at random.
+    """
     if item.kind == "conflict":  # both decisions stand below
         return "Your decision settles it."
     more = f"; {shown} of {group} near copies, the others follow" if shown < group else ""
-    return item.detail + more + ("; picked at random, for the estimate" if item.sampled else "")
+    return item.detail + more + ("; picked at random, for the estimate" if item.sampled and not is_hopeless else "")
 
 
 def why_alone(item: Item | None, others: bool) -> str:

@@ -137,6 +137,7 @@ function arrange() {
   const view = !item ? "done" : many ? "many" : "single";
   document.body.dataset.mode = view;
   for (const name of ["single", "many", "done"]) show(byId(name), name === view);
+  show(byId("many-open"), view !== "done");
   if (view !== "single") leave();
   if (view !== "many") leaveTiles();
   if (view === "single" && showItem(item, around())) {
@@ -191,14 +192,14 @@ async function onGone(error) {
 
 onOpened(() => state && !first() && arrange()); // the button that opens the panel is of no use beside it
 byId("many-open").addEventListener("click", () => setMany(!many));
-const inGrid = (work) => () => many && work();
+const inGrid = (work) => () => (many ? work() : false);
 listen({
-  b: () => first() && setMany(!many),
+  b: () => (first() ? setMany(!many) : false),
   z: inGrid(zoom),
   "+": inGrid(() => resize(1)),
   "=": inGrid(() => resize(1)),
   "-": inGrid(() => resize(-1)),
-});
+}, (key) => state && !busy() && say(`${key} does nothing here.`));
 
 // Another tab, or another person, may have decided meanwhile.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && state && !many && guarded(refresh)());

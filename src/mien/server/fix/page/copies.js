@@ -19,7 +19,8 @@ export function copyActions(items, marked, classes, colourOf, choose, keepMarked
     return [same && `${same} kept`, rest && `${rest} ${items[0].label ? "relabelled" : "labelled"}`].filter(Boolean).join(", ");
   };
   const others = items.filter((item) => item !== marked).length;
-  const only = { key: "o", text: `Keep the marked one${marked.label ? ` as ${marked.label}` : ""}`, run: keepMarked,
+  // A zero beside the keys of classes looks like it.
+  const only = { key: "o", also: "0", text: `Keep the marked one${marked.label ? ` as ${marked.label}` : ""}`, run: keepMarked,
     note: others > 1 ? `the other ${others} left out` : "the other left out" };
   const relabel = (label) =>
     ({ key: labelKey(classes, label), text: `${All} ${are} ${label}`, note: of(label), run: () => choose("relabel", label), colour: colourOf(label) });

@@ -10,7 +10,7 @@ const MEANINGS = [
   ["X", "leave it out: a neutral face, no face, none of the classes, unusable"],
   ["F", "choose the next face"],
   ["C", "mark the next copy"],
-  ["O", "keep only the marked copy, leave the others out"],
+  ["O, 0", "keep only the marked copy, leave the others out"],
   ["L", "later: put it at the end"],
   ["U", "undo the last decision, or a whole grid"],
   ["B", "many at once, and back"],
@@ -24,8 +24,8 @@ const MEANINGS = [
 const dialog = byId("help");
 const on = byId("keys-on");
 
-/** Listen to keys. `also` has further functions by key. */
-export function listen(also) {
+/** Listen to keys. `also` has further functions by key, false if they do nothing now; `idle` is told of such keys. */
+export function listen(also, idle) {
   byId("help-keys").append(...MEANINGS.flatMap(([key, text]) => [make("dt", "", make("kbd", "", key)), make("dd", "", text)]));
   on.checked = stored() !== "off";
   on.addEventListener("change", () => store(on.checked ? "on" : "off"));
@@ -36,9 +36,8 @@ export function listen(also) {
     const other = event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat;
     if (!typed || other || !on.checked || document.querySelector("dialog[open]")) return;
     const run = actionOf(typed)?.run ?? also[typed];
-    if (!run) return;
-    event.preventDefault();
-    run();
+    if (run) event.preventDefault();
+    if ((run ? run() : false) === false && /^[a-z0-9]$/.test(typed)) idle(typed.toUpperCase());
   });
 }
 
