@@ -135,6 +135,7 @@ def test_near_copies_stand_side_by_side(page: Any, served: Any) -> None:
     page.tab.locator(".copy .stage[data-state=shown]").nth(1).wait_for()
     names = page.tab.locator(".copy figcaption").all_text_contents()
     assert sorted(name.split()[2] for name in names) == ["sad/twin-small.png", "sad/twin.png"]
+    assert page.tab.locator("#title").bounding_box()["width"] <= 1, "each copy has its own name"
     assert page.tab.locator("#actions button").all_text_contents()[:4] == [
         "O0Keep the marked one as sad the other left out", "K2Keep both as sad", "1Both are happy 2 relabelled",
         "XLeave both out neutral face, neither, unusable",

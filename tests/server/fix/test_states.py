@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +236,21 @@ def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
     page.tab.locator(".tile img[src]").nth(4).wait_for()
     assert [row["decision"] for row in read_rows(data / "mien-fixes.csv")[5:]] == ["undo"] * 5
     page.expect_errors("ERR_", "401")
+
+
+def test_another_file_of_the_same_bytes_is_named_below_the_picture(
+    command: Any, browser: Any, visit: Callable[..., Any], data: Path
+) -> None:
+    for path in sorted((data / "happy").iterdir()):  # whichever comes first
+        shutil.copy(path, path.with_name(f"again-{path.name}"))
+    page = visit(browser, command.start())
+    first_shown(page)
+    while page.tab.is_hidden("#same"):
+        done = int(page.tab.text_content("#progress-text").split()[0])
+        page.press("x")
+        page.tab.wait_for_function("n => parseInt(document.querySelector('#progress-text').textContent) > n", arg=done)
+    assert "One decision counts for all." in page.tab.text_content("#same")
+    assert page.tab.locator("#same").bounding_box()["width"] > 100, "it can be read"
 
 
 def test_ctrl_c_says_how_many_marked_pictures_wait(command: Any, browser: Any, visit: Callable[..., Any]) -> None:

@@ -172,7 +172,8 @@ async function load(item, stage) {
 
 /** Say the label beside the name: what stands on the face is the model's answer. */
 function showLabel({ label, copies }) {
-  if (!show(byId("labelled"), !copies.length)) return; // each copy has its own
+  byId("title").classList.toggle("visually-hidden", copies.length > 0); // each copy has its own name and label
+  if (!show(byId("labelled"), !copies.length)) return;
   const dot = make("span", "dot");
   dot.style.setProperty("--colour", label ? context.colourOf(label) : "transparent");
   byId("labelled").replaceChildren(...(label ? [dot, make("span", "", "labelled "), make("b", "", label)] : ["no label yet"]));
