@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
+from mien.server.connections.ration import FORM_SECONDS_PER_BYTE, SLICE_SECONDS, ParseTime, Ration
 from mien.server.limits import Limits
 from mien.server.problems import Problem
 
@@ -128,7 +128,7 @@ async def read_uploads(request: Request, limits: Limits, reservation: Reservatio
     try:
         async with asyncio.timeout(limits.body_seconds):
             if kind == b"multipart/form-data":
-                chunks = _sliced(_chunks(request, limits, reservation), ParseTime(ration))
+                chunks = _sliced(_chunks(request, limits, reservation), ParseTime(ration, FORM_SECONDS_PER_BYTE))
                 return await _Form(chunks, options.get(b"boundary", b""), limits).read()
             if kind == b"" or kind.startswith(b"image/") or kind == b"application/octet-stream":
                 body = io.BytesIO()  # a list of very small chunks takes much more memory
@@ -164,7 +164,7 @@ async def _chunks(request: Request, limits: Limits, reservation: Reservation) ->
 
 async def _sliced(chunks: AsyncGenerator[bytes, None], parsed: ParseTime) -> AsyncGenerator[bytes, None]:
     """Pass a form on to its parser in slices. If the parser takes long, other requests come in between."""
-    size = _SLICE_BYTES
+    size, since = _SLICE_BYTES, 0.0
     async for chunk in chunks:
         start = 0
         while start < len(chunk):
@@ -178,7 +178,9 @@ async def _sliced(chunks: AsyncGenerator[bytes, None], parsed: ParseTime) -> Asy
             wait = parsed.charge(spent, len(piece))
             if parsed.exhausted:
                 raise Problem("bad_multipart", "the form takes too long to parse; its parts are too small or damaged")
-            if wait:
+            since += spent
+            if wait or since > SLICE_SECONDS:
+                since = 0.0
                 await asyncio.sleep(wait)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from wire import HOST, send_until_closed
 
 from mien.server.connections.http import _PIPELINED_SECONDS, SlicedParser
+from mien.server.connections.ration import UNWANTED_SECONDS
 
 POST = b"POST /v1/predict HTTP/1.1\r\n" + HOST
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -157,16 +158,45 @@ def test_pipelined_requests_are_answered_in_turn(server: Any) -> None:
     assert received.count(b"HTTP/1.1 200") == 50
 
 
-def test_only_requests_that_do_not_wait_for_answers_are_rationed(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One client that pipelines could keep the event loop busy: its requests get a share of the time."""
+def note_charges(server: Any, monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """Return a list that gets an entry each time just so many seconds are charged, and end all waiting."""
     charged: list[float] = []
 
     def delay(spent: float) -> float:
-        if spent == _PIPELINED_SECONDS:  # not the time of a parser that a collection of garbage held up
+        if spent == seconds:  # not the time of a parser that a collection of garbage held up
             charged.append(spent)
         return 0.0
 
     monkeypatch.setattr(server.app.state.mien.ration, "delay", delay)
+    return charged
+
+
+def test_what_a_refused_client_sends_on_is_rationed(server: Any, face: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged = note_charges(server, monkeypatch, UNWANTED_SECONDS)
+    assert server.post(content=face, headers=PNG).status_code == 200
+    assert server.post(content=bytes(3_000_000), headers=PNG).status_code == 200, "a row with an error"
+    assert charged == []
+    head = POST + b"Content-Type: a/b\r\nContent-Length: 3000000\r\n\r\n"
+    with server.connect() as wire:
+        for _ in range(2):
+            charged.clear()
+            wire.sendall(head)
+            assert server.read(wire)[0] == 415
+            wire.sendall(bytes(3_000_000))
+            wire.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert server.read(wire)[0] == 200, "the connection goes on"
+            assert charged
+    charged.clear()
+    with server.connect() as wire:
+        wire.sendall(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert send_until_closed(wire, bytes(100_000), 3_000_000) >= 3_000_000
+        assert server.read(wire)[0] == 415
+    assert charged
+
+
+def test_only_requests_that_do_not_wait_for_answers_are_rationed(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client that pipelines could keep the event loop busy: its requests get a share of the time."""
+    charged = note_charges(server, monkeypatch, _PIPELINED_SECONDS)
     one = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     with server.connect() as wire:
         for _ in range(20):

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.server.connections.deadline import WriteDeadline
 from mien.server.connections.lingering import LingeringClose
-from mien.server.connections.ration import SLICE_SECONDS, ParseTime, Ration
+from mien.server.connections.ration import SLICE_SECONDS, UNWANTED_SECONDS, ParseTime, Ration
 from mien.server.metrics import ServerMetrics
 from mien.server.problems import Problem
 from mien.server.security import SECURITY_HEADERS
@@ -115,7 +115,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **options)
         self.conn = self._parser = SlicedParser()
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
-        self._lingering = LingeringClose()
+        self._lingering = LingeringClose(self.ration)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a request, or refuse the connection."""
@@ -205,7 +205,6 @@ class Connection(H11Protocol):
             self._pause.cancel()
             self._pause = None
         self._lingering.begin(self.transport)
-        self.transport.resume_reading()
 
     def shutdown(self) -> None:
         """Close for the end of the server."""
@@ -237,6 +236,8 @@ class Connection(H11Protocol):
         if self._upgraded or self.is_ending():
             return
         wait = self._parsed.charge(self._parser.spent(), size)
+        if size and self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY:
+            wait = max(wait, self.ration.delay(UNWANTED_SECONDS))  # the rest of a body that was refused
         if self._parsed.exhausted:
             if self.cycle is not None and self.cycle.response_started and self.conn.our_state is not h11.IDLE:
                 self.transport.abort()  # it sends more after an answer

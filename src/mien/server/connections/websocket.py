@@ -42,7 +42,7 @@ class StreamConnection(WebSocketsSansIOProtocol):
         self._parsed, self._written = ParseTime(self.ration), WriteDeadline(self.answer_seconds)
         self._unparsed, self._fragments = bytearray(), 0
         self._locked, self._key_bytes, self._key_came = self.key_required, 0, False
-        self._lingering = LingeringClose()
+        self._lingering = LingeringClose(self.ration)
 
     def data_received(self, data: bytes) -> None:
         """Process data, or keep it until its turn."""
@@ -88,7 +88,6 @@ class StreamConnection(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self._lingering.begin(self.transport)  # uvicorn closes at once if there is none
-        self._set_reading()
 
     def send_receive_event_to_app(self) -> None:
         """Pass a message on, unless the application has closed the stream."""
@@ -189,10 +188,10 @@ class StreamConnection(WebSocketsSansIOProtocol):
 
     def _set_reading(self) -> None:
         """Read if all that came is parsed. uvicorn pauses and resumes by itself, so this follows each of its steps."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingering.begun:
             return
         idle = self._pause is None and not self._unparsed and self._may_parse()
-        if idle or self._lingering.begun:
+        if idle:
             self.read_paused = False
             self.transport.resume_reading()
         else:
