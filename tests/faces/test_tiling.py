@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mien.faces.tiling import (
     BACKGROUND,
@@ -141,6 +142,26 @@ def test_a_strip_of_any_length_has_few_tiles(side: int, length: int, lying: bool
         assert {(view.left, view.top) for view in shown} >= {(0, 0)}
         assert max(view.left + view.width for view in shown) == size[0]
         assert max(view.top + view.height for view in shown) == size[1]
+
+
+@given(side=st.integers(1, 2000), length=st.integers(1, 200_000_000), lying=st.booleans())
+def test_of_a_strip_few_pixels_are_rendered(side: int, length: int, lying: bool) -> None:
+    """With the step of its short side, the long side of a strip kept millions of pixels."""
+    size = (length, side) if lying else (side, length)
+    strip = np.broadcast_to(np.array([10, 100, 200], np.uint8), (*size[::-1], 3))
+    given_size, rendered = Image.fromarray, list[tuple[int, int]]()
+
+    def noted(pixels: npt.NDArray[np.uint8]) -> Image.Image:
+        rendered.append(pixels.shape[1::-1])
+        return given_size(pixels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "fromarray", noted)
+        for view in [*tile_views(size), whole_view(size), *turned_views(size)]:
+            rendered.clear()
+            middle = view.x + view.extent[0] // 2, view.y + view.extent[1] // 2
+            assert render(strip, [view])[0, :, middle[1], middle[0]].tolist() == [200, 100, 10]
+            assert all(one[0] <= 6 * view.columns and one[1] <= 6 * view.rows for one in rendered)
 
 
 def test_an_image_that_gains_little_has_no_tiles() -> None:

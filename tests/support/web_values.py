@@ -203,6 +203,7 @@ def _render() -> Iterator[Case]:
         (90, 160, turned_views((160, 90), [20, 10, 60, 70])),
         (500, 260, [whole_view((260, 500), 3)]),
         (900, 700, [View(100, 50, 600, 600, 120, 120)]),
+        (3, 20_000, [whole_view((20_000, 3))]),
     ):
         image = _noise(rng, height, width, 3)
         found = render(image, views)
@@ -227,6 +228,7 @@ def _window() -> Iterator[Case]:
         ((700, 300), [10.0, -20.0, 90.0, 80.0]),
         ((480, 600), [400.0, 500.0, 480.0, 590.0]),
         ((2700, 120), [600.0, 10.0, 700.0, 110.0]),
+        ((4, 20_000), [0.0, 9000.0, 4.0, 9300.0]),
     ):
         image, view = _noise(rng, size[1], size[0], 3), whole_view(size)
         window = close_window(view, box)

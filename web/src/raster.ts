@@ -20,19 +20,23 @@ export function emptyRaster(width: number, height: number, channels: number): Ra
   return { data: new Uint8Array(width * height * channels), width, height, channels };
 }
 
-/** Return a rectangle of an image, in whole pixels inside it; every `step`-th row and column of it. */
-export function cut(image: Raster, left: number, top: number, width: number, height: number, step = 1): Raster {
+/** Return a rectangle of an image, in whole pixels inside it; of its columns and rows each so many-th. */
+export function cut(
+  image: Raster, left: number, top: number, width: number, height: number,
+  [stepX, stepY]: readonly [number, number] = [1, 1],
+): Raster {
   const { channels, data } = image;
-  if (step === 1 && left === 0 && top === 0 && width === image.width && height === image.height) return image;
-  const found = emptyRaster(Math.ceil(width / step), Math.ceil(height / step), channels);
+  const whole = left === 0 && top === 0 && width === image.width && height === image.height;
+  if (whole && stepX === 1 && stepY === 1) return image;
+  const found = emptyRaster(Math.ceil(width / stepX), Math.ceil(height / stepY), channels);
   for (let y = 0, to = 0; y < found.height; y += 1) {
-    let from = ((top + y * step) * image.width + left) * channels;
-    if (step === 1) {
+    let from = ((top + y * stepY) * image.width + left) * channels;
+    if (stepX === 1) {
       found.data.set(data.subarray(from, from + found.width * channels), to);
       to += found.width * channels;
       continue;
     }
-    for (let x = 0; x < found.width; x += 1, from += step * channels) {
+    for (let x = 0; x < found.width; x += 1, from += stepX * channels) {
       for (let c = 0; c < channels; c += 1) found.data[to++] = data[from + c]!;
     }
   }

@@ -132,7 +132,7 @@ export function renderQuick(rgb: Raster): { input: DetectorInput; view: View } {
   if (factor > 3) factor += factor % 2;
   // Of a very large image, the means of 2 x 2 pixels are enough.
   const step = factor > 3 ? factor / 2 : 1;
-  const small = reduce(cut(rgb, 0, 0, width, height, step), factor / step);
+  const small = reduce(cut(rgb, 0, 0, width, height, [step, step]), factor / step);
   const [columns, rows] = [small.width, small.height];
   const [wide, high] = [columns * factor, rows * factor];
   const view = { left: 0, top: 0, width: wide, height: high, columns, rows, x: 0, y: 0, turns: 0 };
@@ -180,27 +180,32 @@ function lay(shown: Raster, { data, width, height }: DetectorInput, left: number
 
 /** The view's piece of the image at its size in the input, not yet turned. */
 function resized(rgb: Raster, view: View): Raster {
-  return resizeWithGap(cut(rgb, view.left, view.top, view.width, view.height, stepOf(view)), view.columns, view.rows);
+  return resizeWithGap(cut(rgb, view.left, view.top, view.width, view.height, stepsOf(view)), view.columns, view.rows);
 }
 
-/** Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels. */
-function stepOf(view: View): number {
-  const ratio = Math.min(Math.floor(view.width / view.columns), Math.floor(view.height / view.rows));
-  return Math.max(Math.floor(ratio / 2), 1);
+/**
+ * Every n-th pixel of a very large image is enough, across and down: the rest is still averaged over at least two
+ * pixels. The sides of a view of a strip are not scaled alike, since the short one is at least a pixel.
+ */
+function stepsOf(view: View): Pair {
+  const step = (length: number, shown: number): number => Math.max(Math.floor(Math.floor(length / shown) / 2), 1);
+  const along: Pair = [step(view.width, view.columns), step(view.height, view.rows)];
+  const least = Math.min(...along);
+  return along.map((one) => (one > 2 * least ? one : least)) as Pair;
 }
 
 /** A part (left, top, right, bottom) of `resized`, from the pixels that have a weight in it. */
 function resizedPart(rgb: Raster, view: View, [left, top, right, bottom]: Edges): Raster {
-  const step = stepOf(view);
-  const [wide, high] = [Math.ceil(view.width / step), Math.ceil(view.height / step)];
+  const [stepX, stepY] = stepsOf(view);
+  const [wide, high] = [Math.ceil(view.width / stepX), Math.ceil(view.height / stepY)];
   const [across, down] = [wide / view.columns, high / view.rows];
   const x = Math.max(Math.floor(left * across - across) - 1, 0);
   const y = Math.max(Math.floor(top * down - down) - 1, 0);
   const endX = Math.min(Math.ceil(right * across + across) + 1, wide);
   const endY = Math.min(Math.ceil(bottom * down + down) + 1, high);
   const [pixelsX, pixelsY] = [endX - x, endY - y];
-  const [cutX, cutY] = [view.left + x * step, view.top + y * step];
-  const piece = cut(rgb, cutX, cutY, (pixelsX - 1) * step + 1, (pixelsY - 1) * step + 1, step);
+  const [cutX, cutY] = [view.left + x * stepX, view.top + y * stepY];
+  const piece = cut(rgb, cutX, cutY, (pixelsX - 1) * stepX + 1, (pixelsY - 1) * stepY + 1, [stepX, stepY]);
   const box: Edges = [
     left * across - x, top * down - y, Math.min(right * across - x, pixelsX), Math.min(bottom * down - y, pixelsY),
   ];

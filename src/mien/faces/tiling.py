@@ -202,9 +202,11 @@ def _resized(rgb: UInt8, view: View, part: tuple[int, int, int, int] | None = No
 
     `part` is what is wanted of that: left, top, right and bottom.
     """
-    # Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels.
-    step = max(min(view.width // view.columns, view.height // view.rows) // 2, 1)
-    piece = rgb[view.top : view.top + view.height : step, view.left : view.left + view.width : step]
+    # Every n-th pixel of a very large image is enough: the rest is still averaged over at least two pixels. The sides
+    # of a view of a strip are not scaled alike, since the short one is at least a pixel.
+    along = [max(length // shown // 2, 1) for length, shown in ((view.height, view.rows), (view.width, view.columns))]
+    down, across = (step if step > 2 * min(along) else min(along) for step in along)
+    piece = rgb[view.top : view.top + view.height : down, view.left : view.left + view.width : across]
     if part is not None:
         return _resized_part(piece, (view.columns, view.rows), part)
     if piece.shape[:2] == (view.rows, view.columns):
