@@ -143,6 +143,64 @@ def test_slow_jobs_do_not_keep_the_others_waiting() -> None:
     assert sorted(slow) == [0, 1, 2, 3, 4]
 
 
+def most_at_once(threads: int, quick: bool) -> int:
+    """Return how many of some slow jobs ran at the same time at most, after quick jobs or after some put off."""
+    workers = WorkerPool(threads, 100, 60)
+    running, most, lock = 0, 0, threading.Lock()
+    full = threading.Event()
+
+    def slow(items: list[int]) -> list[int]:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        if most == threads:
+            full.set()
+        full.wait(0.2)  # for others to come
+        with lock:
+            running -= 1
+        return items
+
+    def work(items: list[int]) -> list[int | Later]:
+        return [item if quick else LATER for item in items]
+
+    async def main() -> None:
+        await workers.run(work, 0, later=slow)
+        await asyncio.gather(*[workers.run(slow, number, slow=True) for number in range(2 * threads)])
+
+    asyncio.run(main())
+    workers.close()
+    return most
+
+
+def test_slow_jobs_leave_a_core_to_quick_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.server.workers.QUIET_SECONDS", 600)
+    assert [most_at_once(threads, quick=True) for threads in (1, 2, 3)] == [1, 1, 2]
+
+
+def test_slow_jobs_take_all_threads_if_no_quick_ones_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that begin among the quick ones and turn out slow are none."""
+    monkeypatch.setattr("mien.server.workers.QUIET_SECONDS", 600)
+    assert [most_at_once(threads, quick=False) for threads in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_slow_jobs_that_were_held_back_begin_once_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two jobs that wait for each other can end only side by side."""
+    monkeypatch.setattr("mien.server.workers.QUIET_SECONDS", 0.05)
+    workers, both = WorkerPool(2, 100, 60), threading.Barrier(2)
+
+    def slow(items: list[int]) -> list[int]:
+        both.wait(50)
+        return items
+
+    async def main() -> list[int]:
+        await workers.run(lambda items: items, 0)
+        return await asyncio.gather(*[workers.run(slow, number, slow=True) for number in (1, 2)])
+
+    assert asyncio.run(main()) == [1, 2]
+    workers.close()
+
+
 def test_a_job_that_turns_out_slow_is_put_off_alone() -> None:
     """Its batch is answered; it runs again among the slow ones, at a lower priority."""
     workers = WorkerPool(1, 100, 60)

@@ -29,6 +29,8 @@ _WATCH_SECONDS = 0.25
 MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
 #: Niceness of the threads that do slow jobs, and of the decoders that they start, where threads have one of their own.
 SLOW_NICENESS = 5
+#: For so many seconds after a quick job, slow jobs leave a thread's worth of the processor free.
+QUIET_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -57,6 +59,9 @@ class _Worker:
 class WorkerPool:
     """Run jobs in threads, oldest first. Slow jobs have threads of their own, which leave the processor to the others.
 
+    While quick jobs come, one of several threads for slow jobs rests: a system takes milliseconds to give a busy core
+    to a thread that wakes, whatever its priority, so one should be free.
+
     Waiting jobs with equal `work` functions and a low cost are merged into one call, because a batch of small images
     takes less time than its images one by one. The threads start with the first job.
 
@@ -76,6 +81,7 @@ class WorkerPool:
         # interpreter lock to see that there is nothing to do.
         self._quick, self._slow = (_Lane(niceness, threading.Condition(self._lock)) for niceness in (0, SLOW_NICENESS))
         self._started = self._closed = False
+        self._quick_at = -math.inf  # when a quick job was last done
 
     @property
     def waiting(self) -> int:
@@ -213,8 +219,11 @@ class WorkerPool:
         _set_niceness(worker.lane.niceness)
         with worker.stopper:
             while jobs := self._next_batch(worker):
-                self._put_off(run_batch(jobs))
-                del jobs  # an idle thread would keep the image bytes of its last batch
+                later = run_batch(jobs)
+                if worker.lane is self._quick and len(later) < len(jobs):
+                    self._quick_at = time.monotonic()
+                self._put_off(later)
+                del jobs, later  # an idle thread would keep the image bytes of its last batch
                 if self._is_done(worker):
                     return
 
@@ -243,10 +252,10 @@ class WorkerPool:
         """Wait for jobs and return the first ones that can be merged, at most this thread's share; [] once closed."""
         waiting = worker.lane.jobs
         with self._lock:
-            while not waiting:
-                if self._closed:
+            while not waiting or self._holds_back(worker.lane):
+                if self._closed and not waiting:
                     return []
-                worker.lane.changed.wait()
+                worker.lane.changed.wait(QUIET_SECONDS if waiting else None)
             most = min(math.ceil(len(waiting) / self._count), MAX_BATCH_JOBS)
             worker.begun = time.monotonic()
             jobs = [waiting.popleft()]
@@ -259,6 +268,12 @@ class WorkerPool:
                 jobs.append(waiting.popleft())
             worker.jobs = list(jobs)
             return jobs
+
+    def _holds_back(self, lane: _Lane) -> bool:
+        """Return whether a job must wait, though a thread is idle, because quick jobs come."""
+        if lane is self._quick or self._closed or time.monotonic() > self._quick_at + QUIET_SECONDS:
+            return False
+        return sum(worker.begun is not None for worker in lane.workers) >= max(self._count - 1, 1)
 
 
 def _set_niceness(niceness: int) -> None:
