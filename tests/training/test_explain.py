@@ -1,6 +1,7 @@
 """`mien.explain` and `mien.explain_dataset` give what `mien explain` gives, and show it in a notebook."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from PIL import Image
 import mien
 from mien.errors import ConfigError, DataError, ImageError, OutputError
 from mien.explanation.explainer import explain_image, explain_labels
+from mien.io.layout import BUNDLE, KERAS
 from mien.training.explain import open_model
 
 MakeBundle = Callable[..., Path]
@@ -88,6 +90,29 @@ def test_bad_calls_say_what_is_wrong(photo: Path, model: Path) -> None:
 def test_explaining_loads_no_keras(photo: Path, model: Path) -> None:
     code = f"import sys, mien; mien.explain({str(photo)!r}, model={str(model)!r}); assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_no_keras_file_is_refused_before_keras_is_loaded(
+    photo: Path, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 91\n"
+    (tmp_path / "model.keras").write_bytes(pointer)
+    run = tmp_path / "run"
+    shutil.copytree(make_bundle(), run / BUNDLE)
+    (run / KERAS).write_bytes(pointer)
+    code = f"""
+import sys, mien
+for given in ({{"model": {str(tmp_path / "model.keras")!r}, "labels": ["a", "b"]}},
+              {{"model": {str(run)!r}, "method": "grad-cam"}}):
+    try:
+        mien.explain({str(photo)!r}, **given)
+    except mien.MienError as error:
+        print(error)
+assert "keras" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    wanted = "is a Git LFS pointer, not the model; run: git lfs pull"
+    assert done.stdout.splitlines() == [f"{tmp_path / 'model.keras'}: {wanted}", f"{run / KERAS}: {wanted}"]
 
 
 # Labelled data

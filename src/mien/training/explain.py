@@ -25,6 +25,7 @@ from mien.io.layout import BUNDLE, FINAL, KERAS
 from mien.io.targets import require_new_folder
 from mien.labels import check_labels
 from mien.runtime.providers import Device
+from mien.training.model_file import require_keras_file
 
 if TYPE_CHECKING:
     from mien.training.export.scaling import Scaling
@@ -253,6 +254,7 @@ def _with_keras(
 ) -> ExplainableModel:  # fmt: skip
     if method in _BUNDLE_METHODS:
         return ExplainableModel(reader, method, make_explainer(reader, method))
+    require_keras_file(path)
     from mien.training.backend import require_keras
 
     require_keras(f"`method={method!r}`")
@@ -272,6 +274,7 @@ def _foreign(
             f"{path}: give its class names in the order of its outputs, for example `labels=['happy', 'sad']`"
         )
     names = check_labels(labels)
+    require_keras_file(path)
     from mien.training.backend import require_keras
 
     require_keras("explaining a Keras model")
