@@ -80,7 +80,7 @@ def _resize() -> Iterator[Case]:
     rng = RNG(2)
     for method in get_args(ResizeMethod):
         for fit in get_args(Fit):
-            for height, width, size in ((61, 47, 24), (9, 14, 32), (40, 40, 40), (33, 80, 33)):
+            for height, width, size in ((61, 47, 24), (9, 14, 32), (40, 40, 40), (33, 80, 33), (90, 30, 24)):
                 channels = int(rng.choice([1, 3]))
                 image = _noise(rng, height, width, channels)
                 found = resize(image, size, method, fit)
@@ -229,6 +229,7 @@ def _window() -> Iterator[Case]:
         ((480, 600), [400.0, 500.0, 480.0, 590.0]),
         ((2700, 120), [600.0, 10.0, 700.0, 110.0]),
         ((20_000, 4), [9000.0, 0.0, 9300.0, 4.0]),
+        ((4, 20_000), [0.0, 9000.0, 4.0, 9300.0]),
     ):
         image, view = _noise(rng, size[1], size[0], 3), whole_view(size)
         window = close_window(view, box)

@@ -125,15 +125,22 @@ export function resizePillow(image: Raster, width: number, height: number, metho
   }
   if (method === "nearest") return nearest(image, width, height, [left, top, right, bottom]);
   const filter = FILTERS[method]!;
-  let found = image;
   const vertical = taps(image.height, top, bottom, height, filter);
-  if (width !== image.width || left !== 0 || right !== width) {
-    const begin = vertical.first[0]!;
-    const end = vertical.first[height - 1]! + vertical.count[height - 1]!;
-    found = across(image, begin, end - begin, taps(image.width, left, right, width, filter));
-    for (let y = 0; y < height; y += 1) vertical.first[y]! -= begin;
+  const horizontal = taps(image.width, left, right, width, filter);
+  const needsVertical = height !== image.height || top !== 0 || bottom !== height;
+  const needsHorizontal = width !== image.width || left !== 0 || right !== width;
+  // Each pass rounds, so the order matters. Since version 13, Pillow begins with the one that removes most rows.
+  const removed = image.height - height;
+  if (removed > 0 && removed > 2 * (image.width - width)) {
+    const found = needsVertical ? down(image, vertical) : image;
+    return needsHorizontal ? across(found, 0, height, horizontal) : found;
   }
-  return height !== image.height || top !== 0 || bottom !== height ? down(found, vertical) : found;
+  if (!needsHorizontal) return needsVertical ? down(image, vertical) : image;
+  const begin = vertical.first[0]!;
+  const end = vertical.first[height - 1]! + vertical.count[height - 1]!;
+  const found = across(image, begin, end - begin, horizontal);
+  for (let y = 0; y < height; y += 1) vertical.first[y]! -= begin;
+  return needsVertical ? down(found, vertical) : found;
 }
 
 function nearest(image: Raster, width: number, height: number, [left, top, right, bottom]: Edges): Raster {
