@@ -10,6 +10,9 @@ for a few epochs, mostly of clean views, with what the crowd sees. A small one, 
 
 Run the same command again after an interruption: what is finished is kept, and a training goes on after its last
 epoch. It leaves the bundles `mien`, `mien-int8` and `mien-light` below WORK; copy them to `src/mien/models`.
+
+On two idle cores of 2025 it takes less than two hours; `full_run.txt` is what a run printed. Two runs differ: measure
+before you copy (`benchmarks/shipped_model.py`).
 """
 
 import argparse
