@@ -169,7 +169,7 @@ def most_at_once(threads: int, quick: bool, wanted: int) -> int:
         return [item if quick else LATER for item in items]
 
     async def main() -> None:
-        await workers.run(work, 0, later=slow)
+        await workers.run(work, 0, later=lambda items: items)
         await asyncio.gather(*[workers.run(slow, number, slow=True) for number in range(2 * threads)])
 
     asyncio.run(main())
