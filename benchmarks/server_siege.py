@@ -4,10 +4,11 @@ The server is a separate process, and so is each kind of attack, at a lower prio
 One ordinary client sends a face and asks for `/healthz` in turn: first alone, then during the siege. At the end the
 server is told to stop while the attacks go on.
 
-The attackers take processor time that they would not take on other machines, and so does the ordinary client. Its
-latency is therefore also measured beside harmless neighbours: as many processes of the same priority that take as much
-of the processor as the attackers did. The first ratio says what the siege cost on this machine, the
-second what of that the server could have prevented.
+The ordinary client runs at real-time priority if it may, which on Linux only root may: otherwise its own waits for a
+core count as the server's. The attackers take processor time that they would not take on other machines. The latency
+is therefore also measured beside harmless neighbours: as many processes of the same priority that take as much of the
+processor as the attackers did. The first ratio says what the siege cost on this machine, the second what of that the
+server could have prevented.
 
     python benchmarks/server_siege.py [--seconds 600] [--kinds decoding stuck loops parsing] [--attacks chunks pings]
 """

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.server.connections.ration import (
+    FORM_SECONDS_PER_BYTE,
     FREE_SECONDS,
     MAX_SECONDS,
     SECONDS_PER_BYTE,
@@ -76,3 +77,38 @@ def test_a_form_that_takes_long_is_parsed_in_smaller_slices() -> None:
     assert asyncio.run(parse()) == data
     assert sizes[:6] == [4096, 2048, 1024, 512, 256, 256]
     assert max(sizes[6:]) == 256
+
+
+def test_a_form_of_carriage_returns_is_rationed_and_a_photo_is_not() -> None:
+    photo, returns = (ParseTime(Ration(), FORM_SECONDS_PER_BYTE) for _ in range(2))
+    assert all(photo.charge(1.5e-9 * 4096, 4096) == 0 for _ in range(7500))
+    assert sum(returns.charge(3.4e-9 * 4096, 4096) > 0 for _ in range(7500)) > 6000
+    assert not returns.exhausted
+
+
+def test_others_come_between_the_slices_of_a_form_that_is_not_held_up() -> None:
+    """Eight pieces take less than what is free, and more than a slice."""
+    data, turns, seen = bytes(8 * 4096), 0, list[int]()
+
+    async def parse() -> None:
+        async def arriving() -> AsyncGenerator[bytes, None]:
+            yield data
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(others())
+        async for _ in _sliced(arriving(), ParseTime(Ration())):
+            seen.append(turns)
+            end = time.thread_time() + 0.35 * SLICE_SECONDS
+            while time.thread_time() < end:
+                pass
+        other.cancel()
+
+    asyncio.run(parse())
+    assert len(seen) >= 8
+    assert seen[0] == 0
+    assert seen[-1] > 0
