@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import DataError, ImageError, InputError
-from mien.io.archives import ZipSource
+from mien.io.archives import ZipSource, unsafe_member
 from mien.io.folders import MAX_DEPTH
+from mien.io.images.source import MAX_FILE_BYTES
 from mien.io.inputs import Inputs
 from mien.io.sources import open_source
 
@@ -36,6 +37,15 @@ def test_an_archive_reads_like_the_folder_it_was(tmp_path: Path) -> None:
     assert source.folders == ["d", "d/happy", "d/sad"]
     assert source.read("d/sad/2.jpg") == b"22"
     assert source.stamp("d/sad/2.jpg") != source.stamp("d/happy/1.jpg")
+
+
+@pytest.mark.parametrize("name", ["happy/a.png", "happy/a.tif", "a"])
+def test_a_member_that_is_too_large_for_an_image_is_not_read(name: str) -> None:
+    info = zipfile.ZipInfo(name)
+    info.file_size = info.compress_size = MAX_FILE_BYTES + 1
+    assert unsafe_member(info) == f"unpacks to more than {MAX_FILE_BYTES >> 20} MiB"
+    info.file_size = info.compress_size = MAX_FILE_BYTES
+    assert unsafe_member(info) is None
 
 
 def test_unsafe_members_are_listed_and_never_read(tmp_path: Path) -> None:

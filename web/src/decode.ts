@@ -21,7 +21,7 @@ export const MIN_QUICK_SIDE = 340;
 /** Files with more pixels than this are shrunk by a whole number once decoded. */
 const MAX_READ_PIXELS = 24_000_000;
 const MAX_PIXELS = 178_956_970;
-const MAX_BYTES = 512 * 2 ** 20;
+const MAX_BYTES = 208 * 2 ** 20;
 /** Pixels that are read from the browser at a time. */
 const STRIP_PIXELS = 2 ** 20;
 
@@ -90,7 +90,7 @@ export class Picture {
 /** Decode a file; throws `Unreadable` with the rest of the sentence that begins with its name. */
 export async function decodeFile(file: Blob): Promise<Picture> {
   if (!file.size) throw new Unreadable("is empty (zero bytes)");
-  if (file.size > MAX_BYTES) throw new Unreadable(`is larger than ${MAX_BYTES / 2 ** 20} MiB; is it an image?`);
+  if (file.size > MAX_BYTES) throw new Unreadable(`is larger than ${MAX_BYTES / 2 ** 20} MiB; save it again as JPEG`);
   const format = sniff(new Uint8Array(await file.slice(0, 2 ** 16).arrayBuffer()));
   if (format === null) throw new Unreadable("is not an image that can be decoded");
   let bitmap: ImageBitmap;

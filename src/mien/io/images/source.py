@@ -10,6 +10,7 @@ from PIL import Image
 
 from mien.arrays import RGB, UInt8
 from mien.errors import ImageError, InputError
+from mien.io.images.costs.bounds import MAX_BYTES
 from mien.io.images.formats import FORMAT_SUFFIXES
 from mien.io.images.libtiff import silence_libtiff
 from mien.io.images.pixels import MAX_PIXELS, orientation, shrunk_rgb, too_many_pixels, turned_upright
@@ -22,8 +23,9 @@ ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Imag
 #: An image that is not decoded yet: a path, or the bytes of the file.
 EncodedImage: TypeAlias = str | os.PathLike[str] | bytes
 
-#: Files larger than this are refused before reading, in bytes.
-MAX_BYTES = 512 * 2**20
+#: Files larger than this are refused before reading, in bytes: a file counts twice of what decoding may take
+#: (`images.headers`), so none of them would be decoded.
+MAX_FILE_BYTES = MAX_BYTES // 2
 
 
 def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | bytes | UInt8 | ImageError]:
@@ -42,7 +44,8 @@ def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | byte
     if isinstance(source, str | os.PathLike):
         return os.fsdecode(source), source
     if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>", bytes(source)
+        large = memoryview(source).nbytes > MAX_FILE_BYTES
+        return "<bytes>", _too_large("<bytes>") if large else bytes(source)
     if isinstance(source, np.ndarray):
         return "<array>", source
     if isinstance(source, Image.Image):
@@ -80,7 +83,7 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             reason = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
             raise ImageError(name, reason, "not-a-file")
-        if status.st_size > MAX_BYTES:
+        if status.st_size > MAX_FILE_BYTES:
             raise _too_large(name)
         return path.read_bytes()
     except ImageError:
@@ -124,15 +127,15 @@ def _read_stream(stream: IO[bytes], name: str) -> bytes | ImageError:
     try:
         if stream.seekable():
             stream.seek(0)
-        data = stream.read(MAX_BYTES + 1)
+        data = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError, AttributeError) as error:
         return ImageError(name, f"cannot be read: {first_line(error)}")
     if not isinstance(data, bytes):
         raise InputError(f"{name}: is open as text; open it for reading bytes, open(path, 'rb')")
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_FILE_BYTES:
         return _too_large(name)
     return data
 
 
 def _too_large(name: str) -> ImageError:
-    return ImageError(name, f"is larger than {MAX_BYTES >> 20} MiB; is it an image?", "too-large")
+    return ImageError(name, f"is larger than {MAX_FILE_BYTES >> 20} MiB; save it again as JPEG", "too-large")
