@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import tracemalloc
 import weakref
 import zlib
 from collections.abc import Callable
@@ -21,11 +22,13 @@ from PIL import Image, ImageOps
 from mien.data.synthetic.faces import draw_face
 from mien.errors import ImageError, InputError
 from mien.io.images import pixels
+from mien.io.images.costs.bounds import MAX_BYTES
+from mien.io.images.costs.cost import NOTHING
 from mien.io.images.decoding import decode, load_image
-from mien.io.images.headers import decoding_bytes, open_header
+from mien.io.images.headers import decoding_bytes, needed_bytes, open_header
 from mien.io.images.loading import decode_with_size, load_stored
 from mien.io.images.pixels import MAX_PIXELS, orientation, shrunk_grey, to_grey, turned_upright
-from mien.io.images.source import read_file
+from mien.io.images.source import MAX_FILE_BYTES, read_file
 
 RGB = draw_face("happy", 3, 96)
 IMAGE = Image.fromarray(RGB)
@@ -262,6 +265,26 @@ def test_a_large_image_becomes_grey_in_strips(mode: str, factor: int, monkeypatc
     np.testing.assert_array_equal(shrunk_grey(image, factor), whole)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_deep_image_becomes_grey_in_strips_of_one_scale(
+    kind: type[np.generic], turn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The largest value stands in the last strip alone, and scales the others, too.
+    values = np.zeros((1200, 1000), np.float64)
+    values[:600], values[-1] = 90.0, 255.0
+    image = Image.fromarray((values * (1 / 255 if kind is np.float32 else 257)).astype(kind))
+    stored = Image.fromarray(values.astype(np.uint8))
+    whole = np.asarray(pixels.to_grey(stored.transpose(pixels.TRANSPOSES[turn]) if turn > 1 else stored).reduce(3))
+    monkeypatch.setattr(pixels, "_STRIP_PIXELS", 1000 * 30)
+    tracemalloc.start()
+    found = shrunk_grey(image, 3, turn)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, whole)
+    assert peak < 2 * 1000 * 1200  # in one go, its floats alone would take 4 bytes a pixel, twice
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("size", [(61, 47), (47, 61)])
 def test_a_large_image_is_turned_in_strips(turn: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,11 +382,28 @@ def test_a_file_that_vanishes_between_look_and_read(tmp_path: Path, monkeypatch:
     assert line(lambda: read_file(path)) == "no such file"
 
 
-def test_a_sparse_giant_is_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [MAX_FILE_BYTES + 1, 2**40])
+def test_a_sparse_giant_is_not_read(tmp_path: Path, size: int) -> None:
     path = tmp_path / "giant.jpg"
     with path.open("wb") as stream:
-        stream.truncate(2**40)
-    assert "larger than" in line(lambda: load_image(path))
+        stream.truncate(size)
+    reason = f"is larger than {MAX_FILE_BYTES >> 20} MiB; save it again as JPEG"
+    tracemalloc.start()
+    assert line(lambda: load_image(path)) == reason
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    if size < 2**40:
+        assert line(lambda: load_image(bytes(size))) == reason
+        with path.open("rb") as stream:
+            assert line(lambda: load_image(stream)) == reason
+
+
+@given(st.integers(0, 40))
+def test_only_files_that_may_be_decoded_are_read(more: int) -> None:
+    # The smallest image: what is refused unread would be refused by its header.
+    smallest = Image.new("1", (1, 1))
+    assert needed_bytes(smallest, NOTHING, MAX_FILE_BYTES + (1 << more), None) > MAX_BYTES
+    assert needed_bytes(smallest, NOTHING, MAX_FILE_BYTES - (16 << more % 20), None) <= MAX_BYTES
 
 
 def test_arrays() -> None:

@@ -1,6 +1,7 @@
 """Convert the pixels of decoded images and arrays to upright 8-bit RGB or grey. Files and limits: `images.decoding`."""
 
 import math
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -102,13 +103,14 @@ def shrunk_grey(image: Image.Image, factor: int, turn: int = 1) -> UInt8:
         uint8 (H, W), each side divided by the factor and rounded up.
     """
     width, height = image.size if turn < 5 else image.size[::-1]
-    if _is_deep(image) or width * height <= 4 * _STRIP_PIXELS:
+    if width * height <= 4 * _STRIP_PIXELS:
         return np.asarray(to_grey(_transposed(image, turn)).reduce(factor))
+    convert = partial(_deep_to_8_bit, scale=_deep_scale(image)) if _is_deep(image) else to_grey
     rows = max(_STRIP_PIXELS // width // factor, 1) * factor
     strips = (
         _transposed(image.crop(_stored_rows(image.size, turn, top, rows)), turn) for top in range(0, height, rows)
     )
-    return np.concatenate([np.asarray(to_grey(strip).reduce(factor)) for strip in strips])
+    return np.concatenate([np.asarray(convert(strip).reduce(factor)) for strip in strips])
 
 
 def _stored_rows(size: tuple[int, int], turn: int, top: int, rows: int) -> tuple[int, int, int, int]:
