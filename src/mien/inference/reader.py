@@ -27,6 +27,7 @@ from mien.io.images.decoding import Isolation, load_image
 from mien.io.images.source import ImageSource, open_source
 from mien.io.video.frames import TimedFrame, with_times
 from mien.results import Box, Detection, Face, FrameResult, ImageResult
+from mien.runtime.memory import keep_freed_memory
 from mien.runtime.providers import Device
 from mien.runtime.threads import map_in_order, thread_count
 
@@ -73,6 +74,7 @@ class Reader:
             raise ConfigError(
                 f"a reader takes what `load_bundle` returns, not {type(bundle).__name__}; use mien.load()"
             )
+        keep_freed_memory()
         config = bundle.config
         count = thread_count(threads)
         rule = config.rule if threshold is None else config.rule.with_threshold(threshold)

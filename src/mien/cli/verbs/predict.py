@@ -39,7 +39,6 @@ from mien.io.sniffing import is_video
 from mien.io.targets import same_file
 from mien.io.video.containers import is_video_name
 from mien.io.video.frames import FPS, MAX_FPS, MIN_FPS
-from mien.runtime.memory import keep_freed_memory
 from mien.runtime.providers import Device
 from mien.text import pluralize
 
@@ -149,7 +148,6 @@ def _predict_files(
         if draw and same_file(timeline, draw):
             raise ConfigError(f"--timeline {timeline}: is another output of this command too; give another name")
         check_timeline(timeline, names)
-    keep_freed_memory()
     inputs, drawer = Inputs(names, _stdin(names), exclude=draw), _drawer(draw)
     reader = open_reader()
     say_device(reader)

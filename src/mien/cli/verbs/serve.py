@@ -18,7 +18,6 @@ from mien.errors import ConfigError
 from mien.inference.reader import Reader, load
 from mien.inference.thresholds import Threshold
 from mien.io.bounded import read_text
-from mien.runtime.memory import keep_freed_memory
 from mien.runtime.providers import Device
 
 #: Environment variable that holds the API key if no file is given.
@@ -131,7 +130,6 @@ def command(
 
     # Let the event loop's thread get the interpreter lock sooner while worker threads compute.
     sys.setswitchinterval(0.001)
-    keep_freed_memory()
     # What exists by now stays. Each full collection would look at all of it, and hold every thread up for 50 ms.
     gc.collect()
     gc.freeze()
