@@ -16,7 +16,7 @@ from polling import wait_until
 from mien.runtime.sessions import open_session
 from mien.server.jobs import LATER, Later
 from mien.server.problems import Problem
-from mien.server.workers import MAX_STUCK, SLOW_NICENESS, WorkerPool
+from mien.server.workers import MAX_STUCK, SHORT_SECONDS, SLOW_NICENESS, WorkerPool
 
 
 def run(workers: WorkerPool, *jobs: Any) -> list[Any]:
@@ -143,8 +143,10 @@ def test_slow_jobs_do_not_keep_the_others_waiting() -> None:
     assert sorted(slow) == [0, 1, 2, 3, 4]
 
 
-def most_at_once(threads: int, quick: bool, wanted: int) -> int:
+def most_at_once(threads: int, quick: bool, wanted: int, takes: float = 0.0) -> int:
     """Return how many of some slow jobs ran at the same time at most, after a quick job or one that was put off.
+
+    The quick job takes so many seconds of the processor.
 
     They wait until so many run as are wanted, and a moment for more to come.
     """
@@ -166,6 +168,9 @@ def most_at_once(threads: int, quick: bool, wanted: int) -> int:
         return items
 
     def work(items: list[int]) -> list[int | Later]:
+        until = time.thread_time() + takes
+        while time.thread_time() < until:
+            pass
         return [item if quick else LATER for item in items]
 
     async def main() -> None:
@@ -181,6 +186,12 @@ def test_slow_jobs_leave_a_core_to_quick_ones(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mien.server.workers.QUIET_SECONDS", 600)
     for threads, wanted in ((1, 1), (2, 1), (3, 2)):
         assert most_at_once(threads, True, wanted) == wanted
+
+
+def test_slow_jobs_take_all_threads_if_the_quick_ones_are_not_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photograph can wait for a core as long as a system takes to give it one."""
+    monkeypatch.setattr("mien.server.workers.QUIET_SECONDS", 600)
+    assert most_at_once(2, True, 2, takes=SHORT_SECONDS) == 2
 
 
 def test_slow_jobs_take_all_threads_if_no_quick_ones_come(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,9 @@ _WATCH_SECONDS = 0.25
 MAX_BATCH_JOBS, MAX_BATCH_COST = 32, 64 * 1024
 #: Niceness of the threads that do slow jobs, and of the decoders that they start, where threads have one of their own.
 SLOW_NICENESS = 5
-#: For so many seconds after a quick job, slow jobs leave a thread's worth of the processor free.
-QUIET_SECONDS = 0.5
+#: For so many seconds after a short job, slow jobs leave a thread's worth of the processor free. A short job takes less
+#: of the processor than this: twice what a thread may wait for a busy core, a tick of 4 ms.
+QUIET_SECONDS, SHORT_SECONDS = 0.5, 0.008
 
 
 @dataclass(eq=False)
@@ -59,8 +60,8 @@ class _Worker:
 class WorkerPool:
     """Run jobs in threads, oldest first. Slow jobs have threads of their own, which leave the processor to the others.
 
-    While quick jobs come, one of several threads for slow jobs rests: a system takes milliseconds to give a busy core
-    to a thread that wakes, whatever its priority, so one should be free.
+    While short jobs come, one of several threads for slow jobs rests: a system takes milliseconds to give a busy core
+    to a thread that wakes, whatever its priority, so one should be free. Jobs that take longer can wait so long.
 
     Waiting jobs with equal `work` functions and a low cost are merged into one call, because a batch of small images
     takes less time than its images one by one. The threads start with the first job.
@@ -81,7 +82,7 @@ class WorkerPool:
         # interpreter lock to see that there is nothing to do.
         self._quick, self._slow = (_Lane(niceness, threading.Condition(self._lock)) for niceness in (0, SLOW_NICENESS))
         self._started = self._closed = False
-        self._quick_at = -math.inf  # when a quick job was last done
+        self._short_at = -math.inf  # when a short job was last done
 
     @property
     def waiting(self) -> int:
@@ -219,9 +220,11 @@ class WorkerPool:
         _set_niceness(worker.lane.niceness)
         with worker.stopper:
             while jobs := self._next_batch(worker):
+                begun = time.thread_time()
                 later = run_batch(jobs)
-                if worker.lane is self._quick and len(later) < len(jobs):
-                    self._quick_at = time.monotonic()
+                each = (time.thread_time() - begun) / len(jobs)
+                if worker.lane is self._quick and len(later) < len(jobs) and each < SHORT_SECONDS:
+                    self._short_at = time.monotonic()
                 self._put_off(later)
                 del jobs, later  # an idle thread would keep the image bytes of its last batch
                 if self._is_done(worker):
@@ -270,8 +273,8 @@ class WorkerPool:
             return jobs
 
     def _holds_back(self, lane: _Lane) -> bool:
-        """Return whether a job must wait, though a thread is idle, because quick jobs come."""
-        if lane is self._quick or self._closed or time.monotonic() > self._quick_at + QUIET_SECONDS:
+        """Return whether a job must wait, though a thread is idle, because short jobs come."""
+        if lane is self._quick or self._closed or time.monotonic() > self._short_at + QUIET_SECONDS:
             return False
         return sum(worker.begun is not None for worker in lane.workers) >= max(self._count - 1, 1)
 
