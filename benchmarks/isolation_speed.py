@@ -66,6 +66,10 @@ print(time.perf_counter() - began, time.process_time() + decoders() - cpu, len(n
 """
 
 
+#: Runs the command without decoder processes.
+WITHOUT = "from mien.io.images import isolation; isolation._Shared.works = False; from mien.cli import main; main()"
+
+
 class Version(NamedTuple):
     """Where a version's modules are, whether it decodes in processes, and the model to read with; its own if empty."""
 
@@ -119,7 +123,8 @@ def _request(body: bytes, query: str) -> bytes:
 def serve_rate(version: Version, bodies: list[bytes], query: str, count: int, connections: int) -> tuple[float, float]:
     """Return requests per second, and per second of the server's processor time."""
     model = ["--model", version.model] if version.model else []
-    command = [sys.executable, "-m", "mien", "serve", "--port", "0", *model]
+    mien = ["-m", "mien"] if version.isolate else ["-c", WITHOUT]
+    command = [sys.executable, *mien, "serve", "--port", "0", *model]
     with subprocess.Popen(command, env=environment(version.source), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -194,12 +199,10 @@ def main() -> None:
     parser.add_argument("--before", metavar="COMMIT")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="face detector of COMMIT, if it has another one")
     parser.add_argument("--model", default="", help="a bundle that both versions read, if they ship different ones")
-    parser.add_argument("--serve", action="store_true", help="the server, too; needs --before")
+    parser.add_argument("--serve", action="store_true", help="the server, too")
     for name, value in (("photos", 100), ("crops", 3000), ("large", 30), ("requests", 300), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    if options.serve and not options.before:
-        parser.error("--serve: needs --before COMMIT")
     with tempfile.TemporaryDirectory() as work, checked_out(options.before, options.weights, options.model) as before:
         counts = {"crops": options.crops, "photos": options.photos, "large photos": options.large}
         runs: dict[str, Callable[[Version], tuple[float, float]]] = {}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from mien.errors import ImageError
-from mien.io.images.costs.cost import NOTHING, Cost, larger
+from mien.io.images.costs.cost import NOTHING, Cost, count_scans, larger
 from mien.io.images.costs.jpeg2000 import codestream_cost
 from mien.io.images.costs.tags import tags_bytes, tiff_cost
 
@@ -101,7 +101,7 @@ def jpeg_cost(data: bytes) -> Cost:
         if segments * _SEGMENT > MAX_SECONDS or stray * _STRAY_BYTE > MAX_SECONDS:
             break
         place = found + 2 + max(length, 2)
-    scans = data.count(b"\xff\xda")
+    scans = count_scans(data)
     cost = Cost(segments * _SEGMENT + stray * _STRAY_BYTE, 0, f"{segments} segments, {stray} bytes between them")
     if scans > 1:
         # The coefficients are kept until the last scan: 64 of 2 bytes for each block.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from mien.io.images.costs.cost import NOTHING, Cost, larger
+from mien.io.images.costs.cost import NOTHING, Cost, count_scans, larger
 
 #: Bytes of a value by its type.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -78,7 +78,7 @@ def tiff_cost(data: bytes) -> Cost:
     else:
         part = width * min(_first(found, _ROWS, height) or height, height)
     if _first(found, _COMPRESSION, 1) in _JPEG:
-        scans = data.count(b"\xff\xda")
+        scans = count_scans(data)
         kept = 6 * part if scans > max(parts, 1) else 0
         cost = larger(cost, Cost(scans * part * _SCANNED_PIXEL, kept, f"{scans} scans"))
     return cost if found else NOTHING
