@@ -113,6 +113,22 @@ def test_a_graph_that_does_not_fit_its_config(make_bundle: MakeBundle, data: byt
     assert "the config" in text
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        graph(names=("zzage", "logits")).replace(b"zzage", b"\xbdzage"),
+        graph(names=("image", "zzgits")).replace(b"zzgits", b"\xbdzgits"),
+        graph(image=("zz", 16, 16, 3)).replace(b"zz", b"\xbdz"),
+    ],
+    ids=["input", "output", "size"],
+)
+def test_names_in_a_graph_that_are_not_text(make_bundle: MakeBundle, data: bytes) -> None:
+    """onnxruntime decodes them only when they are asked for."""
+    text = refusal(make_bundle(graph=data))
+    assert "the graph cannot be loaded" in text
+    assert "utf-8" in text
+
+
 def test_a_graph_without_the_maps_that_the_config_states(make_bundle: MakeBundle) -> None:
     folder = make_bundle()
     rewrite(folder, maps=True)

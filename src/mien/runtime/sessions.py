@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from functools import partial
 from io import StringIO
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from mien.errors import ConfigError
 from mien.runtime.cores import available_cores
@@ -63,6 +63,19 @@ class Stopper:
         _stoppers.current = None
 
 
+class Tensor(NamedTuple):
+    """An input or output of a graph: its name and type, and its shape, in which a name or None is of any length."""
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+def _tensors(found: Sequence[Any]) -> list[Tensor]:
+    """Read what onnxruntime decodes when it is asked: names that are not UTF-8 are an error here, not later."""
+    return [Tensor(one.name, one.type, list(one.shape)) for one in found]
+
+
 class Session:
     """An ONNX graph on one device; several threads may run it at the same time.
 
@@ -74,8 +87,7 @@ class Session:
     def __init__(self, session: Any, device: Device) -> None:
         self._session, self.device = session, device
         self._turn: AbstractContextManager[Any] = threading.Lock() if PROVIDERS[device].alone else nullcontext()
-        self.inputs: Sequence[Any] = session.get_inputs()
-        self.outputs: Sequence[Any] = session.get_outputs()
+        self.inputs, self.outputs = _tensors(session.get_inputs()), _tensors(session.get_outputs())
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> list[Any]:
         """Return the named outputs of the graph as arrays; Ctrl-C ends even a graph that would run for ever.
