@@ -211,3 +211,9 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path, monkey
     monkeypatch.undo()
     assert path.read_bytes() == before
     assert file.found.fixes == tuple(kept)
+
+
+def test_decisions_have_a_place_beside_data_of_any_name() -> None:
+    """A damaged `run.json` may name what no path can be: reading the data says so, not the search for decisions."""
+    name = "a" * 300
+    assert fixes_path(Path(name)) == Path(f"{name}.{FILE_NAME}")

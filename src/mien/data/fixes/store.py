@@ -30,7 +30,7 @@ def fixes_path(data: Path) -> Path:
         'faces.zip.mien-fixes.csv'
     """
     inside = False
-    with suppress(PermissionError):  # reading the data says what may not be looked at
+    with suppress(OSError):  # reading the data says what may not be looked at, or what no path can be
         inside = data.is_dir()
     return data / FILE_NAME if inside else data.with_name(f"{data.name}.{FILE_NAME}")
 
