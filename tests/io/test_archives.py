@@ -39,7 +39,20 @@ def test_an_archive_reads_like_the_folder_it_was(tmp_path: Path) -> None:
     assert source.stamp("d/sad/2.jpg") != source.stamp("d/happy/1.jpg")
 
 
-@pytest.mark.parametrize("name", ["happy/a.png", "happy/a.tif", "a"])
+def test_a_table_may_be_larger_than_an_image(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("labels.tsv")
+    info.file_size = info.compress_size = MAX_FILE_BYTES + 1
+    assert unsafe_member(info) is None
+    for name in ("fer2013.csv", "a.png"):
+        with (tmp_path / name).open("wb") as stream:
+            stream.truncate(MAX_FILE_BYTES + 1)
+    source = open_source(tmp_path)
+    assert len(source.read("fer2013.csv")) == MAX_FILE_BYTES + 1
+    with pytest.raises(ImageError, match="is larger than"):
+        source.read("a.png")
+
+
+@pytest.mark.parametrize("name", ["happy/a.png", "happy/a.tif", "a.jpg"])
 def test_a_member_that_is_too_large_for_an_image_is_not_read(name: str) -> None:
     info = zipfile.ZipInfo(name)
     info.file_size = info.compress_size = MAX_FILE_BYTES + 1

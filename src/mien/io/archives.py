@@ -10,7 +10,8 @@ from typing import IO, BinaryIO
 from mien.errors import DataError, ImageError
 from mien.io.code_pages import find_code_page, member_name
 from mien.io.folders import MAX_DEPTH, is_junk
-from mien.io.images.source import MAX_FILE_BYTES
+from mien.io.images.source import MAX_FILE_BYTES, MAX_OTHER_BYTES
+from mien.io.sniffing import is_image_name
 from mien.io.video.containers import is_video_name
 
 #: A member that unpacks to more than this many times its packed size, and to more than 64 MiB, is a bomb.
@@ -149,7 +150,7 @@ def unsafe_member(info: zipfile.ZipInfo) -> str | None:
     if info.flag_bits & 0x1:
         return "is encrypted"
     large = place.suffix.lower() == ".csv" or is_video_name(place.name)
-    limit = MAX_LARGE_BYTES if large else MAX_FILE_BYTES
+    limit = MAX_LARGE_BYTES if large else MAX_FILE_BYTES if is_image_name(info.filename) else MAX_OTHER_BYTES
     if info.file_size > limit:
         return f"unpacks to more than {limit >> 20} MiB"
     if info.file_size > 64 * 2**20 and info.file_size > MAX_RATIO * max(info.compress_size, 1):

@@ -8,7 +8,8 @@ from mien.errors import DataError, ImageError
 from mien.io.archives import Refused, ZipSource
 from mien.io.code_pages import STANDARD_CODE_PAGE
 from mien.io.folders import near_path, walk
-from mien.io.images.source import read_file
+from mien.io.images.source import MAX_FILE_BYTES, MAX_OTHER_BYTES, read_file
+from mien.io.sniffing import is_image_name
 
 
 class FileSource(Protocol):
@@ -56,7 +57,7 @@ class FolderSource:
     def read(self, name: str) -> bytes:
         """Return the bytes of one file, or raise ImageError with the reason."""
         try:
-            return read_file(self.path / name)
+            return read_file(self.path / name, MAX_FILE_BYTES if is_image_name(name) else MAX_OTHER_BYTES)
         except ImageError as error:
             raise error.renamed(name) from None
 

@@ -26,6 +26,8 @@ EncodedImage: TypeAlias = str | os.PathLike[str] | bytes
 #: Files larger than this are refused before reading, in bytes: a file counts twice of what decoding may take
 #: (`images.headers`), so none of them would be decoded.
 MAX_FILE_BYTES = MAX_BYTES // 2
+#: The same of a file that is not called an image, such as a table of pixels.
+MAX_OTHER_BYTES = 512 * 2**20
 
 
 def open_source(source: ImageSource) -> tuple[str, str | os.PathLike[str] | bytes | UInt8 | ImageError]:
@@ -75,16 +77,16 @@ def is_single_image(source: object) -> bool:
     return isinstance(source, kinds) or hasattr(source, "read")
 
 
-def read_file(path: Path) -> bytes:
-    """Return the bytes of a regular file, or raise ImageError with the reason."""
+def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Return the bytes of a regular file, at most `limit`, or raise ImageError with the reason."""
     name = str(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             reason = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
             raise ImageError(name, reason, "not-a-file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise _too_large(name)
+        if status.st_size > limit:
+            raise _too_large(name, limit)
         return path.read_bytes()
     except ImageError:
         raise
@@ -137,5 +139,6 @@ def _read_stream(stream: IO[bytes], name: str) -> bytes | ImageError:
     return data
 
 
-def _too_large(name: str) -> ImageError:
-    return ImageError(name, f"is larger than {MAX_FILE_BYTES >> 20} MiB; save it again as JPEG", "too-large")
+def _too_large(name: str, limit: int = MAX_FILE_BYTES) -> ImageError:
+    fix = "save it again as JPEG" if limit == MAX_FILE_BYTES else "divide it"
+    return ImageError(name, f"is larger than {limit >> 20} MiB; {fix}", "too-large")
