@@ -36,7 +36,7 @@ async function install() {
 
 /** Fetch, check and keep every file; the list comes last and says that all are there. */
 async function fill() {
-  const list = await checked(await fetchBytes(LIST), LIST, VERSION);
+  const list = await checked(await fetchWhole(LIST), LIST, VERSION);
   const cache = await caches.open(CACHE);
   const known = await keptFiles();
   await Promise.all(Object.entries(await list.clone().json()).map(async ([path, sha256]) => {
@@ -63,32 +63,32 @@ const cacheNames = async () => (await caches.keys()).filter((name) => name.start
 
 async function fetchChecked(path, sha256) {
   try {
-    return await checked(await fetchBytes(path, "no-cache"), path, sha256);
+    return await checked(await fetchWhole(path, "no-cache"), path, sha256);
   } catch (error) {
     if (error.code !== "wrong-hash") throw error;
-    return checked(await fetchBytes(path, "reload"), path, sha256); // a copy on the way was old or cut short
+    return checked(await fetchWhole(path, "reload"), path, sha256); // a copy on the way was old or cut short
   }
 }
 
-async function fetchBytes(path, cache = "no-store") {
+/** Fetch a file; a network that fails in its middle counts, too. A redirected response could not show a page: copy. */
+async function fetchWhole(path, cache = "no-store") {
   const response = await fetch(SCOPE + path, { cache }).catch(() => null);
-  if (response?.ok) return response;
-  throw wrong("unreachable", `${path} cannot be fetched${response ? `: the host answers ${response.status}` : ""}`);
-}
-
-/** Return a copy of a response if its body has this sha256. A redirected response could not show a page. */
-async function checked(response, path, sha256) {
-  const body = await response.arrayBuffer();
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found !== sha256) {
-    const should = path === LIST ? "its sha256 has changed meanwhile" : `its sha256 is not the one in ${LIST}`;
-    throw wrong("wrong-hash", `${path} on the host is damaged or of another version: ${should}`);
-  }
+  const status = response && !response.ok ? `: the host answers ${response.status}` : "";
+  const body = response?.ok && (await response.arrayBuffer().catch(() => null));
+  if (!body) throw wrong("unreachable", `${path} cannot be fetched${status}`);
   const headers = new Headers(response.headers);
   for (const name of ["Content-Encoding", "Content-Length"]) headers.delete(name);
   for (const [name, value] of Object.entries(ISOLATION)) headers.set(name, value);
   return new Response(body, { headers });
+}
+
+/** Return a response if its body has this sha256. */
+async function checked(response, path, sha256) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (found === sha256) return response;
+  const should = path === LIST ? "its sha256 has changed meanwhile" : `its sha256 is not the one in ${LIST}`;
+  throw wrong("wrong-hash", `${path} on the host is damaged or of another version: ${should}`);
 }
 
 const wrong = (code, message) => Object.assign(new Error(message), { code });
@@ -121,12 +121,13 @@ async function answer(request, path) {
   const kept = await cache.match(SCOPE + path);
   if (kept) return kept;
   const list = await (await cache.match(SCOPE + LIST))?.json();
-  return list && Object.hasOwn(list, path) ? fetchChecked(path, list[path]) : fetch(request);
+  if (list && Object.hasOwn(list, path)) return fetchChecked(path, list[path]);
+  return fetch(request).catch(() => Response.error()); // the tab is told, or has gone: no error of this worker
 }
 
 /** Answer with the host's list, which may be of a newer version; without a network, with the kept one. */
 async function newestList(event) {
   const kept = await (await caches.open(CACHE)).match(SCOPE + LIST);
   if (!kept) event.waitUntil(fill().catch(() => caches.delete(CACHE))); // the user has emptied the cache
-  return fetchBytes(LIST).catch(() => kept ?? Response.error());
+  return fetchWhole(LIST).catch(() => kept ?? Response.error());
 }
