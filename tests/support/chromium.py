@@ -94,25 +94,21 @@ class Tab:
         """Note the uncaught errors of the service worker, which Playwright does not tell."""
 
         def note(event: dict[str, Any]) -> None:
-            text = event["errorMessage"]["errorMessage"]
+            error = event["errorMessage"]
+            text = error["errorMessage"]
             if not any(refusal in text for refusal in REFUSALS):
-                self.errors.append(text)
+                self.errors.append(f"{text} ({error['sourceURL']}, line {error['lineNumber'] + 1})")
 
         self._chromium = self.context.new_cdp_session(self.tab)
         self._chromium.on("ServiceWorker.workerErrorReported", note)
         self._chromium.send("ServiceWorker.enable")
 
-    def expect_errors(self, *texts: str) -> None:
-        """Check that every logged error contains one of these texts, and forget the errors."""
-        assert all(any(text in error for text in texts) for error in self.errors), self.errors
-        self.errors.clear()
-
     def allow_errors(self, *texts: str) -> None:
-        """Let errors pass that contain one of these texts, whenever they come: those of workers may come late."""
+        """Let errors pass that contain one of these texts, whenever they come: some are logged late."""
         self._allowed += texts
 
     def unexpected_errors(self) -> list[str]:
-        """Return the errors that nobody has allowed or expected."""
+        """Return the errors that nobody has allowed."""
         return [error for error in self.errors if not any(text in error for text in self._allowed)]
 
     def check_accessible(self) -> None:
@@ -139,7 +135,7 @@ def watch_tabs(kind: Callable[..., TabKind]) -> Iterator[Callable[..., TabKind]]
     """Yield a function that opens a tab of some kind.
 
     At the end no tab may have logged an error or sent a request to another host. A test that provokes errors calls
-    `expect_errors` or `allow_errors`.
+    `allow_errors`.
     """
     tabs: list[TabKind] = []
 

@@ -95,16 +95,16 @@ def test_a_graph_that_is_none(tab: Browser, site_folder: Path, make_bundle: Call
     folder = site_folder / "no-graph"
     shutil.copytree(make_bundle(graph=b"these are no weights"), folder)
     found = tab.load("no-graph/")
-    tab.errors.clear()  # onnxruntime says so on the console, too
+    tab.allow_errors("")  # onnxruntime says so on the console, in its words
     check_refused(found, "damaged-bundle", "the graph cannot be loaded", "export the model again")
 
 
 def test_a_bundle_that_is_not_there(tab: Browser) -> None:
     found = tab.load("nowhere")
-    tab.expect_errors("404")
+    tab.allow_errors("404")
     check_refused(found, "unreachable", "nowhere/config.json: the server answers 404")
     found = tab.load("http://127.0.0.1:9/")
-    tab.expect_errors("Content Security Policy", "violates", "Refused", "Fetch API")
+    tab.allow_errors("Content Security Policy", "violates", "Refused", "Fetch API")
     check_refused(found, "unreachable", "cannot be fetched")
     check_refused(tab.load("http://["), "bad-option", "is not an address")
     tab.requests = [url for url in tab.requests if "127.0.0.1:9/" not in url]
@@ -130,7 +130,7 @@ def test_files_of_the_library_that_were_changed_or_lost(
         (dist / lost).unlink()
         tab = open_tab(start_browser(), site.url)  # nothing of it is in a cache
         found = tab.load("dist/models/mien-int8/", detect=False)
-        tab.errors.clear()  # the browser and onnxruntime say so on the console, too
+        tab.allow_errors("")  # the browser and onnxruntime say so on the console, in their words
         check_refused(found, "failed", words)
 
 

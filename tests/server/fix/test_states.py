@@ -76,7 +76,7 @@ def test_a_request_that_is_sent_again_is_applied_once(
     page.wait_for("#progress-text", "1 decided")
     assert page.tab.is_hidden("#alert")
     assert [(row["path"], row["decision"]) for row in served.rows] == [(first, "relabel")]
-    page.expect_errors("ERR_")
+    page.allow_errors("ERR_")
 
 
 def test_two_people_who_disagree_are_both_shown(
@@ -161,7 +161,7 @@ def test_a_file_that_has_gone_or_changed_is_skipped_with_a_sentence(
     page.press("k")
     page.wait_for("#progress-text", "1 decided")
     assert [row["path"] for row in served.rows] == [third]
-    page.expect_errors("422")
+    page.allow_errors("422")
 
 
 def test_a_file_that_changes_while_it_is_on_screen_is_not_decided(
@@ -202,7 +202,7 @@ def test_a_killed_server_loses_nothing_and_a_new_address_goes_on(
     page.press("k")
     page.wait_for("#progress-text", "2 decided")
     assert [row["path"] for row in read_rows(data / "mien-fixes.csv")] == [first, second]
-    page.expect_errors("ERR_", "401")
+    page.allow_errors("ERR_", "401")
 
 
 def relabel_all_but_one_of_a_grid(page: Any) -> None:
@@ -235,7 +235,7 @@ def test_a_server_that_is_killed_behind_a_grid_keeps_the_grid_whole(
     page.wait_for("#progress-text", "0 decided")
     page.tab.locator(".tile img[src]").nth(4).wait_for()
     assert [row["decision"] for row in read_rows(data / "mien-fixes.csv")[5:]] == ["undo"] * 5
-    page.expect_errors("ERR_", "401")
+    page.allow_errors("ERR_", "401")
 
 
 def test_another_file_of_the_same_bytes_is_named_below_the_picture(
@@ -256,5 +256,6 @@ def test_another_file_of_the_same_bytes_is_named_below_the_picture(
 def test_ctrl_c_says_how_many_marked_pictures_wait(command: Any, browser: Any, visit: Callable[..., Any]) -> None:
     page = visit(browser, command.start())
     relabel_all_but_one_of_a_grid(page)
+    page.allow_errors("503", "ERR_")  # the page still fetches the next pictures
     said = command.end(signal.SIGINT)
     assert "1 picture that was marked in a grid has no decision yet" in said

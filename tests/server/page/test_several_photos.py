@@ -220,4 +220,4 @@ def test_without_the_server_copy_the_page_says_so(page: Any, astronaut: Path) ->
     page.wait_for("#stage-note", "This browser cannot show files of this kind")
     assert page.tab.is_hidden("#png")
     assert page.tab.is_hidden("#heat-field")
-    page.expect_errors("400")
+    page.allow_errors("400")
